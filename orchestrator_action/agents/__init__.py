@@ -1,0 +1,1 @@
+"""Agents: TaskContext to Command, and output lines to progress. They start nothing."""

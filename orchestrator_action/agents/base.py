@@ -1,0 +1,75 @@
+"""What an agent is to us: a command to start, and a reader of what it prints.
+
+An agent module starts nothing, opens no socket and decides nothing. Its reader folds output lines
+into an `AgentReport`; all of that are claims, except the reasons it gives for distrust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator_action.core.model import AgentReport, Command, Mark, Outcome, TaskContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRequest:
+    """What a reviewer is given: a read-only worktree at the head, the diff, the task and the plan."""
+
+    worktree_path: str
+    head_sha: str
+    base_sha: str
+    diff_path: str
+    task_path: str
+    plan_path: str
+    output_path: str
+    """Where a reviewer that writes files leaves its findings; outside the worktree."""
+    session_id: str = ""
+
+
+class Reader(Protocol):
+    """Folds the lines of one attempt's output."""
+
+    def feed(self, line: bytes) -> Mark | None:
+        """Take one line without its newline; never raises on garbage. None means no progress."""
+
+    def report(self, outcome: Outcome) -> AgentReport:
+        """What the output amounts to, now that the process has ended like this."""
+
+
+class Agent(Protocol):
+    """A kind of agent."""
+
+    @property
+    def name(self) -> str:
+        """As in `--agent`."""
+
+    @property
+    def announces_start(self) -> bool:
+        """Whether the reader gives Mark.STARTED, so that a start-up deadline makes sense."""
+
+    def check(self) -> None:
+        """Raise AgentError, with a hint, when the agent's program is not there."""
+
+    def version(self) -> str:
+        """What `doctor` prints; an empty string when unknown."""
+
+    def command(self, context: TaskContext, *, env: Mapping[str, str], private: Path) -> Command:
+        """The exact process for one attempt.
+
+        `env` is the environment to choose from (allow-list it), together with the ORCHESTRATOR_*
+        variables of the broker, which must be passed on. `private` is a directory of this attempt
+        for configuration and the like, outside the worktree."""
+
+    def reader(self) -> Reader:
+        """A fresh reader for one attempt."""
+
+    def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
+        """The process of a review by a separate session."""
+
+    def review_findings(self, request: ReviewRequest, log: Path, outcome: Outcome) -> str:
+        """The reviewer's raw JSON answer, taken from its log or output file; may be malformed.
+
+        Raises AgentError when the review did not take place."""

@@ -1,0 +1,5 @@
+"""The agent's command."""
+
+
+def main() -> None:
+    """Run the agent's command."""

@@ -1,0 +1,1 @@
+"""Decisions without effects: no clock, no files, no processes; standard library only."""

@@ -1,0 +1,109 @@
+"""What can be configured, with its defaults. The same names as the flags and `.github/orchestrator.yml`.
+
+Plain values; `load` fills them from YAML, environment and flags and reports every fault at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+CONFIG_PATH = ".github/orchestrator.yml"
+DEFAULT_LABEL = "orchestrate"
+LABEL_RUNNING = "orchestrate:running"
+LABEL_DONE = "orchestrate:done"
+LABEL_FAILED = "orchestrate:failed"
+STATE_LABELS = (LABEL_RUNNING, LABEL_DONE, LABEL_FAILED)
+BRANCH_PREFIX = "orchestrator/"
+CHECK_NAME = "orchestrator"
+REF_PREFIX = "refs/orchestrator/"
+
+
+class Demand(StrEnum):
+    """What a repository asks of a phase."""
+
+    REQUIRED = "required"
+    WAIVABLE = "waivable"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeLimits:
+    """The largest change that may be proposed; 0 switches a limit off."""
+
+    files: int = 300
+    lines: int = 20_000
+    bytes_per_file: int = 5 * 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One check of the pre-push hook, run at exactly the pushed commit."""
+
+    name: str
+    command: str
+    timeout: float = 300.0
+    """Seconds; in YAML also `5m`."""
+    inputs: tuple[str, ...] = ()
+    """Path patterns that decide whether a remembered pass still counts; empty means the whole tree."""
+    link: tuple[str, ...] = ()
+    """Untracked paths of the checkout linked into the slot, such as node_modules."""
+    env: tuple[str, ...] = ()
+    """Names of environment variables the gate may see although they look like secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookConfig:
+    """The pre-push hook."""
+
+    protected_branches: tuple[str, ...] = ("main", "master", "release/*")
+    gates: tuple[Gate, ...] = ()
+    timeout: float = 600.0
+    """Seconds for all gates of one push together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything a repository or a caller can set. Durations are seconds."""
+
+    label: str = DEFAULT_LABEL
+    agent: str = "claude"
+    max_parallel: int = 4
+    timeout: float = 2700.0
+    run_timeout: float = 0.0
+    """Wall-clock limit of the whole run; 0 means none."""
+    max_turns: int = 50
+    max_budget_usd: float = 0.0
+    base_branch: str = ""
+    """Empty: the remote's default branch."""
+    test: tuple[str, ...] = ()
+    """Test commands; empty means detected."""
+    test_timeout: float = 1800.0
+    docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
+    protected: tuple[str, ...] = (
+        ".github/workflows/**",
+        ".github/actions/**",
+        ".github/orchestrator.yml",
+        "**/CODEOWNERS",
+        ".claude/settings.json",
+        ".mcp.json",
+    )
+    phases: Mapping[str, Demand] = field(default_factory=dict)
+    """Only what differs from the default."""
+    size: SizeLimits = SizeLimits()
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    setup_timeout: float = 900.0
+    reminders: int = 3
+    """How often an agent that ends early is sent back with what is open."""
+    review_rounds: int = 2
+    retries: int = 2
+    """Further attempts after a transient failure."""
+    agent_args: tuple[str, ...] = ()
+    agent_env: tuple[str, ...] = ()
+    """Names of further environment variables the agent may see."""
+    allowed_bots: tuple[str, ...] = ()
+    edited_after_label: Literal["refuse", "allow"] = "refuse"
+    hook: HookConfig = HookConfig()

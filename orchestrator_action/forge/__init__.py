@@ -1,0 +1,1 @@
+"""Where issues, pulls, comments and checks live: GitHub, or a folder."""

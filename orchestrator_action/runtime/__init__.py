@@ -1,0 +1,1 @@
+"""git, worktrees, processes, sockets and files: the parts that touch the machine."""

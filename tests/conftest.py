@@ -1,0 +1,95 @@
+"""Guards of the whole suite: an own HOME nobody writes to by accident, loopback only, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.kit.repos import Repo, make_repo
+
+REQUIRE_ALL = os.environ.get("ORCHESTRATOR_REQUIRE_ALL") == "1"
+"""Set by CI: a missing real component is then a failure, never a skip."""
+
+NPM = Path(__file__).parent / "npm" / "node_modules"
+
+
+def need(path: Path | str | None, what: str) -> Path:
+    """The real component at `path`; skips on a user's machine and fails in CI when it is missing."""
+    if path and Path(path).exists():
+        return Path(path)
+    message = f"{what} is not installed (npm ci --prefix tests/npm)"
+    if REQUIRE_ALL:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def claude_cli() -> Path:
+    """The real Claude Code CLI."""
+    return need(NPM / ".bin" / "claude", "the claude CLI")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home() -> Iterator[None]:
+    """HOME is an empty directory of the session, no credentials of this machine are visible, and no
+    variable of git's own reaches a test (the suite itself may run inside a hook)."""
+    home = tempfile.mkdtemp(prefix="oa-home-")
+    saved = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "ANTHROPIC_", "CLAUDE")):
+            del os.environ[name]
+    os.environ.update(HOME=home, GIT_CONFIG_NOSYSTEM="1", XDG_CACHE_HOME=f"{home}/.cache")
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        os.environ.pop(name, None)
+    yield
+    os.environ.clear()
+    os.environ.update(saved)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_changed() -> Iterator[None]:
+    """Environment and signal handlers are as before after each test."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    cwd = Path.cwd()
+    yield
+    assert env == {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    assert handlers == {s: signal.getsignal(s) for s in handlers}
+    assert cwd == Path.cwd()
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test of ours reaches beyond this machine."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+            raise AssertionError(f"a test reached for {address!r}")
+        real(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Repo]:
+    """Make a repository with a bare remote from a mapping of files."""
+
+    def _make(files: Mapping[str, str] | None = None, *, name: str = "r", branch: str = "main") -> Repo:
+        return make_repo(tmp_path / name, files or {"README.md": "# hello\n"}, branch=branch)
+
+    return _make
+
+
+@pytest.fixture
+def repo(make: Callable[..., Repo]) -> Repo:
+    """A small repository on `main` with a bare remote."""
+    return make()

@@ -1,0 +1,1 @@
+"""What tests share: real repositories, processes and servers, small and disposable."""
