@@ -1,5 +1,188 @@
-"""The agent's command."""
+"""`orchestrator-phase`: how an agent claims phases. It asks the broker and prints what the broker says.
+
+Standard library only, directly and indirectly: an agent calls it a dozen times per task. It holds a
+capability token for its own task and nothing else.
+
+Exit codes: 0 it holds · 1 it does not, the text says why · 2 usage · 3 still being measured · 4 no broker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.core.phases import IDS
+from orchestrator_action.core.wire import (
+    ANSWER_WITHIN_S,
+    CONTEXT_VARIABLE,
+    MAX_ANSWER_BYTES,
+    SOCKET_VARIABLE,
+    TOKEN_VARIABLE,
+    Answer,
+    Request,
+    context_digest,
+    decode_answer,
+    encode_request,
+)
+from orchestrator_action.errors import BrokerError
+from orchestrator_action.guard import pre_tool
+
+HELD, OPEN, USAGE, PENDING, NO_BROKER = 0, 1, 2, 3, 4
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="orchestrator-phase",
+        description="Claim the phases of your task. A claim is measured at once; the answer says what is open.",
+        epilog="example: orchestrator-phase done research-and-planning --file /tmp/plan.md",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("show", help="print the task, its phases and how each stands")
+    verbs.add_parser("status", help="print how each phase stands")
+    for verb, text in (
+        ("start", "say that you begin a phase"),
+        ("done", "claim a phase and have it measured"),
+        ("wait", "wait for a measurement that is still running"),
+    ):
+        sub = verbs.add_parser(verb, help=text)
+        sub.add_argument("phase", choices=IDS, metavar="PHASE", help=", ".join(IDS))
+        if verb != "done":
+            continue
+        sub.add_argument(
+            "--note", default="", help="what you have to say: a title, answers, names of deleted tests"
+        )
+        sub.add_argument(
+            "--file", metavar="F", help="a text to hand in: the plan, the pull's body; - is stdin"
+        )
+        sub.add_argument(
+            "--no-change-needed", default="", metavar="WHY", help="nothing is to be changed, and why"
+        )
+        sub.add_argument("--waive", default="", metavar="WHY", help="leave a waivable phase out, and why")
+    for hidden in ("hook-stop", "hook-pre-tool"):
+        verbs.add_parser(hidden)
+    return parser
+
+
+def ask(request: Request, env: Mapping[str, str]) -> Answer:
+    """The broker's answer. Raises BrokerError when there is no broker, OSError when it cannot be reached."""
+    path = env.get(SOCKET_VARIABLE)
+    if not path:
+        raise BrokerError(f"{SOCKET_VARIABLE} is not set", hint="this command works inside a task only")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_WITHIN_S + 20)
+        connection.connect(path)
+        connection.sendall(encode_request(request))
+        received = bytearray()
+        while b"\n" not in received and len(received) <= MAX_ANSWER_BYTES + 1:
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            received += piece
+    return decode_answer(bytes(received))
+
+
+def _read(path: str | None) -> str:
+    if path is None:
+        return ""
+    if path == "-":
+        return sys.stdin.read()
+    return Path(path).read_text(encoding="utf-8", errors="replace")
+
+
+def _digest(env: Mapping[str, str]) -> str:
+    """The digest of the context file as it stands; empty when it cannot be read."""
+    try:
+        return context_digest(json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8")))
+    except (KeyError, OSError, ValueError):
+        return ""
+
+
+def _show(env: Mapping[str, str], answer: Answer | None) -> None:
+    context = Path(env.get(CONTEXT_VARIABLE, ""))
+    try:
+        prompt = json.loads(context.read_text(encoding="utf-8"))["prompt_path"]
+        print(Path(prompt).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError) as exc:
+        print(f"error: cannot read the task context {context}: {exc}", file=sys.stderr)
+    if answer:
+        print(answer.message)
+
+
+def _stop_hook(env: Mapping[str, str]) -> int:
+    """Claude Code's Stop hook: exit 2 sends the agent back with stderr as the reason."""
+    answer = ask(Request(token=env.get(TOKEN_VARIABLE, ""), verb="open"), env)
+    if not answer.detail.get("block"):
+        return 0
+    print(answer.message, file=sys.stderr)
+    return 2
+
+
+def _pre_tool_hook(env: Mapping[str, str]) -> int:
+    """Claude Code's PreToolUse hook: exit 2 refuses the call with stderr as the reason."""
+    context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
+    event: dict[str, Any] = json.load(sys.stdin)
+    reason = pre_tool(event, context["worktree_path"])
+    if not reason:
+        return 0
+    print(reason, file=sys.stderr)
+    return 2
+
+
+def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run the command line; returns the exit code."""
+    given = _parser().parse_args(argv)
+    if given.verb == "hook-pre-tool":
+        return _pre_tool_hook(env)
+    if given.verb == "hook-stop":
+        return _stop_hook(env)
+    try:
+        text = _read(getattr(given, "file", None))
+    except OSError as exc:
+        print(
+            f"error: cannot read {given.file}: {exc.strerror}\nhint: --file takes a readable file",
+            file=sys.stderr,
+        )
+        return USAGE
+    request = Request(
+        token=env.get(TOKEN_VARIABLE, ""),
+        verb=given.verb,
+        phase=getattr(given, "phase", ""),
+        note=getattr(given, "note", ""),
+        file=text,
+        digest=_digest(env) if getattr(given, "phase", "") == "initial-setup" else "",
+        no_change=getattr(given, "no_change_needed", ""),
+        waive=getattr(given, "waive", ""),
+    )
+    answer = ask(request, env)
+    if given.verb == "show":
+        _show(env, answer)
+        return HELD if answer.ok else OPEN
+    print(answer.message)
+    if answer.pending:
+        return PENDING
+    return HELD if answer.ok else OPEN
 
 
 def main() -> None:
-    """Run the agent's command."""
+    """The console script."""
+    try:
+        code = run(sys.argv[1:], os.environ)
+        sys.stdout.flush()
+    except BrokerError as exc:
+        hint = f"\nhint: {exc.hint}" if exc.hint else ""
+        print(f"error: {exc.message}{hint}", file=sys.stderr)
+        code = NO_BROKER
+    except OSError as exc:
+        print(f"error: the broker does not answer: {exc}\nhint: the run may have ended", file=sys.stderr)
+        code = NO_BROKER
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

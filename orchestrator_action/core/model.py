@@ -54,9 +54,7 @@ class PhaseState(StrEnum):
     STALE = "stale"
 
 
-SETTLED_STATES = frozenset(
-    {PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE}
-)
+SETTLED_STATES = frozenset({PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE})
 """States that leave nothing open. Only `proven` says that the work was done."""
 
 
@@ -89,6 +87,9 @@ class Issue:
     url: str = ""
     labeled_by: str = ""
     updated_at: str = ""
+    created_at: str = ""
+    comments: int = 0
+    """How many there were when it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,28 @@ class Comment:
     author: str
     body: str
     url: str = ""
+    created_at: str = ""
+    """ISO 8601 in UTC, as the forge says; empty when it does not."""
+    updated_at: str = ""
+    association: str = ""
+    """The author's tie to the repository, as GitHub calls it: OWNER, MEMBER, NONE, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueEvent:
+    """Something that happened to an issue. `kind` as GitHub calls it: labeled, unlabeled, renamed, …"""
+
+    id: int
+    kind: str
+    actor: str
+    at: str
+    """ISO 8601 in UTC."""
+    label: str = ""
+    before: str = ""
+    """The title before a `renamed`."""
+    after: str = ""
+    actor_type: str = ""
+    """User, Bot or Organization, where the forge says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,9 +79,7 @@ PHASES: tuple[Phase, ...] = (
         title="Issue Creation",
         does="name the issue; for a task without one, this claim asks the broker to open it",
         claim="orchestrator-phase done issue-creation",
-        rules=(
-            _once("issue-exists", "the issue exists on the forge", "the issue must exist and be open"),
-        ),
+        rules=(_once("issue-exists", "the issue exists on the forge", "the issue must exist and be open"),),
     ),
     Phase(
         number=3,
@@ -119,11 +117,19 @@ PHASES: tuple[Phase, ...] = (
         does="make the change and commit it; or declare that no change is needed",
         claim="orchestrator-phase done implementation  (or --no-change-needed 'WHY')",
         rules=(
-            _head("commits", "there are commits above the base and they change something",
-                  "commit the change, or claim with --no-change-needed and a reason"),
-            _head("clean-tree", "the worktree is clean", "commit what belongs to the change, remove the rest"),
-            _head("protected-untouched", "no protected path is touched",
-                  "restore the protected paths as they are in the base"),
+            _head(
+                "commits",
+                "there are commits above the base and they change something",
+                "commit the change, or claim with --no-change-needed and a reason",
+            ),
+            _head(
+                "clean-tree", "the worktree is clean", "commit what belongs to the change, remove the rest"
+            ),
+            _head(
+                "protected-untouched",
+                "no protected path is touched",
+                "restore the protected paths as they are in the base",
+            ),
         ),
     ),
     Phase(
@@ -133,10 +139,16 @@ PHASES: tuple[Phase, ...] = (
         does="make the tests pass; the orchestrator runs them itself at your commit",
         claim="orchestrator-phase done testing",
         rules=(
-            _head("tests-pass", "the test command passes at HEAD and ran at least one test",
-                  "mend the code or the tests, commit, and claim again"),
-            _head("tests-kept", "no test was deleted without a word",
-                  "restore the test files, or name each one and why in --note"),
+            _head(
+                "tests-pass",
+                "the test command passes at HEAD and ran at least one test",
+                "mend the code or the tests, commit, and claim again",
+            ),
+            _head(
+                "tests-kept",
+                "no test was deleted without a word",
+                "restore the test files, or name each one and why in --note",
+            ),
         ),
     ),
     Phase(
@@ -146,8 +158,11 @@ PHASES: tuple[Phase, ...] = (
         does="update the documentation the change needs",
         claim="orchestrator-phase done documentation  (or --waive 'WHY')",
         rules=(
-            _head("docs-changed", "documentation paths are in the diff",
-                  "update and commit the documentation, or claim with --waive and a reason"),
+            _head(
+                "docs-changed",
+                "documentation paths are in the diff",
+                "update and commit the documentation, or claim with --waive and a reason",
+            ),
         ),
         waivable=True,
     ),
@@ -158,8 +173,11 @@ PHASES: tuple[Phase, ...] = (
         does="ask for the pull request with a title and a body; the broker pushes and opens it",
         claim="orchestrator-phase done pull-request --note 'TITLE' --file BODY.md",
         rules=(
-            _head("pull-open", "the pull's head is HEAD, its base is right and it links the issue",
-                  "claim pull-request again so that the broker pushes HEAD"),
+            _head(
+                "pull-open",
+                "the pull's head is HEAD, its base is right and it links the issue",
+                "claim pull-request again so that the broker pushes HEAD",
+            ),
         ),
     ),
     Phase(
@@ -169,8 +187,11 @@ PHASES: tuple[Phase, ...] = (
         does="ask for the review; a separate session reads your diff",
         claim="orchestrator-phase done review",
         rules=(
-            _head("reviewed", "a separate session reviewed HEAD and its findings are posted",
-                  "claim review again"),
+            _head(
+                "reviewed",
+                "a separate session reviewed HEAD and its findings are posted",
+                "claim review again",
+            ),
         ),
     ),
     Phase(
@@ -180,8 +201,11 @@ PHASES: tuple[Phase, ...] = (
         does="answer each finding: mend it and commit, or decline it with a reason",
         claim="orchestrator-phase done review-response --note 'f1: fixed in SHA; f2: declined: WHY'",
         rules=(
-            _head("findings-answered", "each finding is fixed in a commit of this branch or declined",
-                  "answer every open finding: `fN: fixed in <sha>` or `fN: declined: reason`"),
+            _head(
+                "findings-answered",
+                "each finding is fixed in a commit of this branch or declined",
+                "answer every open finding: `fN: fixed in <sha>` or `fN: declined: reason`",
+            ),
             _head("pull-current", "the pull's head is HEAD", "claim review-response again"),
         ),
     ),
@@ -193,8 +217,11 @@ PHASES: tuple[Phase, ...] = (
         claim="orchestrator-phase done settings-update",
         rules=(
             _head("settings-parse", "agent settings files parse", "mend the settings files"),
-            _head("no-local-settings", "no local-only settings or secrets are committed",
-                  "take the file out of the branch"),
+            _head(
+                "no-local-settings",
+                "no local-only settings or secrets are committed",
+                "take the file out of the branch",
+            ),
         ),
     ),
 )

@@ -1,0 +1,220 @@
+"""The ledger of a task: a fold of the journal's events, and the chain that makes tampering visible.
+
+An event names its predecessor in the same stream (one stream per run and task) by hash, and its own
+hash covers everything else in it. A changed event breaks its own hash, a missing or reordered one the
+chain. The same lines stand in the run's journal and in the task's ref, so any clone can check them.
+
+Pure: lines come in, events and a ledger go out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator_action.core.model import Claim, Fact, ReviewFinding
+
+KINDS = frozenset(
+    {
+        "run-started", "run-resumed", "run-ended",
+        "task-planned", "task-started", "attempt-started", "attempt-ended", "task-ended",
+        "claim", "refused", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
+        "pending", "posted", "salvaged", "reminded", "verified", "note",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of a journal. `task` is empty for what concerns the whole run; `at` in epoch seconds."""
+
+    seq: int
+    at: float
+    run: str
+    task: str
+    kind: str
+    data: Mapping[str, Any]
+    prev: str
+    hash: str
+
+
+def _canonical(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def seal(*, seq: int, at: float, run: str, task: str, kind: str, data: Mapping[str, Any], prev: str) -> Event:
+    """An event with its hash. `prev` is the hash of the event before it in the same stream, or empty."""
+    if kind not in KINDS:
+        raise ValueError(f"unknown event kind {kind!r}")
+    body = {"seq": seq, "at": at, "run": run, "task": task, "kind": kind, "data": data, "prev": prev}
+    digest = hashlib.sha256(_canonical(body).encode()).hexdigest()
+    return Event(seq=seq, at=at, run=run, task=task, kind=kind, data=dict(data), prev=prev, hash=digest)
+
+
+def encode(event: Event) -> str:
+    """The event as one line of JSON, without the newline."""
+    return _canonical(
+        {
+            "seq": event.seq, "at": event.at, "run": event.run, "task": event.task,
+            "kind": event.kind, "data": event.data, "prev": event.prev, "hash": event.hash,
+        }
+    )  # fmt: skip
+
+
+def decode(line: str) -> Event:
+    """The event of one line.
+
+    Raises ValueError saying what is wrong: not JSON, not an event, or a hash that is not its own.
+    """
+    try:
+        body = json.loads(line)
+    except ValueError as exc:
+        raise ValueError(f"not JSON: {exc}") from None
+    if not isinstance(body, dict):
+        raise ValueError("not an event")
+    stated = body.pop("hash", None)
+    if set(body) != {"seq", "at", "run", "task", "kind", "data", "prev"} or not isinstance(
+        body["data"], dict
+    ):
+        raise ValueError("not an event")
+    actual = hashlib.sha256(_canonical(body).encode()).hexdigest()
+    if stated != actual:
+        raise ValueError(f"event {body['seq']} was changed: its hash does not match")
+    return Event(hash=actual, **body)
+
+
+def broken_links(events: Iterable[Event]) -> tuple[str, ...]:
+    """Every place where a stream does not follow from itself, in plain words; empty when it is whole."""
+    last: dict[tuple[str, str], Event] = {}
+    problems = []
+    for event in events:
+        stream = (event.run, event.task)
+        before = last.get(stream)
+        if event.prev != (before.hash if before else ""):
+            after = f"event {before.seq}" if before else "the start"
+            problems.append(
+                f"event {event.seq} of {event.task or 'the run'} does not follow {after}: "
+                "an event is missing or out of order"
+            )
+        last[stream] = event
+    return tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the author says of one review finding: a commit that fixes it, or why it is declined."""
+
+    finding: str
+    fixed_in: str = ""
+    declined: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """All that is known of one task, in the order it became known."""
+
+    task: str
+    run: str = ""
+    base_sha: str = ""
+    base_branch: str = ""
+    branch: str = ""
+    digest: str = ""
+    issue: int | None = None
+    pull: int | None = None
+    pull_url: str = ""
+    pushed_sha: str = ""
+    plan: str = ""
+    attempts: int = 0
+    sessions: tuple[str, ...] = ()
+    reminders: int = 0
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    facts: Mapping[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
+    findings: tuple[ReviewFinding, ...] = ()
+    review_rounds: int = 0
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    ended: str = ""
+    """The status of its `task-ended` event, when there is one."""
+
+    @property
+    def no_change(self) -> str:
+        """The reason given for changing nothing, when that is what the latest claim says."""
+        claim = self.claims.get("implementation")
+        return claim.no_change if claim else ""
+
+    def fact(self, phase: str, rule: str, commit: str | None = None) -> Fact | None:
+        """The latest fact of a rule, at `commit` when one is given."""
+        for fact in reversed(self.facts.get((phase, rule), ())):
+            if commit is None or fact.commit == commit:
+                return fact
+        return None
+
+    @property
+    def open_findings(self) -> tuple[ReviewFinding, ...]:
+        """Review findings nobody has answered."""
+        return tuple(f for f in self.findings if f.id not in self.answers)
+
+
+def claim_data(claim: Claim) -> dict[str, Any]:
+    """A claim as an event's data."""
+    return {
+        "phase": claim.phase, "head_sha": claim.head_sha, "note": claim.note, "text": claim.text,
+        "digest": claim.digest, "no_change": claim.no_change, "waive": claim.waive,
+    }  # fmt: skip
+
+
+def fact_data(fact: Fact) -> dict[str, Any]:
+    """A fact as an event's data."""
+    return {
+        "phase": fact.phase, "rule": fact.rule, "commit": fact.commit, "holds": fact.holds,
+        "message": fact.message, "detail": dict(fact.detail),
+    }  # fmt: skip
+
+
+def fold(events: Iterable[Event], task: str) -> Ledger:
+    """The ledger of `task` from a journal's events; other tasks' events are passed over."""
+    known: dict[str, Any] = {"task": task}
+    claims: dict[str, Claim] = {}
+    facts: dict[tuple[str, str], tuple[Fact, ...]] = {}
+    findings: dict[str, ReviewFinding] = {}
+    answers: dict[str, Answer] = {}
+    for event in events:
+        if event.task != task:
+            continue
+        data = event.data
+        match event.kind:
+            case "task-started":
+                names = ("base_sha", "base_branch", "branch", "digest", "issue")
+                known |= {k: data[k] for k in names if k in data}
+                known |= {"run": event.run, "ended": ""}
+            case "attempt-started":
+                known["attempts"] = known.get("attempts", 0) + 1
+                known["sessions"] = (*known.get("sessions", ()), data.get("session_id", ""))
+            case "claim":
+                claims[data["phase"]] = Claim(**data, seq=event.seq)
+            case "fact":
+                fact = Fact(**data, seq=event.seq)
+                key = (fact.phase, fact.rule)
+                facts[key] = (*facts.get(key, ()), fact)
+            case "plan":
+                known["plan"] = data["text"]
+            case "issue":
+                known["issue"] = data["number"]
+            case "pushed":
+                known["pushed_sha"] = data["sha"]
+            case "pull":
+                known |= {"pull": data["number"], "pull_url": data.get("url", "")}
+            case "review":
+                known["review_rounds"] = known.get("review_rounds", 0) + 1
+                findings |= {f["id"]: ReviewFinding(**f) for f in data["findings"]}
+            case "answer":
+                answers[data["finding"]] = Answer(**data)
+            case "reminded":
+                known["reminders"] = known.get("reminders", 0) + 1
+            case "task-ended":
+                known["ended"] = data["status"]
+            case _:
+                pass
+    return Ledger(**known, claims=claims, facts=facts, findings=tuple(findings.values()), answers=answers)

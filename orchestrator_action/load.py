@@ -1,0 +1,325 @@
+"""YAML, front matter and flags become configuration and prompts; every finding is reported at once.
+
+YAML 1.1 has traps (`on` is True, `12:30` is 750, the last of two equal keys wins), so types are taken
+strictly and duplicate keys refused, each finding with its line and column. The JSON schema that is
+published with the package comes from the same models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from orchestrator_action.core.config import Config, Demand
+from orchestrator_action.core.phases import IDS
+from orchestrator_action.core.plan import Prompt
+from orchestrator_action.errors import ConfigError
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Position = tuple[int, int]
+Path_ = tuple[str | int, ...]
+
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*\Z")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+
+
+def duration(value: object) -> float:
+    """Seconds from `90`, `90s`, `45m`, `1.5h`. Raises ValueError in words for the user."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a duration is a number of seconds or text such as 45m")
+    match = _DURATION.match(str(value))
+    if not match:
+        raise ValueError(f"{value!r} is no duration; write 90s, 45m or 2h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _phase_id(value: str) -> str:
+    if value not in IDS:
+        near = difflib.get_close_matches(value, IDS, 1, 0.4)
+        raise ValueError(f"no phase {value!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+_Duration = Annotated[
+    float,
+    BeforeValidator(duration, json_schema_input_type=float | str),
+    Field(description="seconds, or text such as 45m"),
+]
+_Texts = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+    Field(strict=False),
+]
+_Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
+
+
+_DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout"}
+
+
+def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
+    if field.name in _DURATIONS:
+        return _Duration
+    if field.name == "phases":
+        return _Phases
+    if hint == tuple[str, ...]:
+        return _Texts
+    if dataclasses.is_dataclass(hint):
+        return model_of(hint)
+    if isinstance(hint, types.GenericAlias) and dataclasses.is_dataclass(hint.__args__[0]):
+        return Annotated[tuple[model_of(hint.__args__[0]), ...], Field(strict=False)]
+    if hint in (int, float):
+        least = 1 if field.name in {"max_parallel", "max_turns"} else 0
+        return Annotated[hint, Field(ge=least, strict=hint is int)]
+    return hint
+
+
+@functools.cache
+def model_of(kind: Any) -> type[BaseModel]:
+    """A strict pydantic model with the fields, defaults and kebab-case names of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        default: Any = ...
+        if field.default is not dataclasses.MISSING:
+            default = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        fields[field.name] = (_annotation(field, hints[field.name]), default)
+    return create_model(kind.__name__, __base__=_Strict, __doc__=kind.__doc__, **fields)
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of `.github/orchestrator.yml`."""
+    schema = TypeAdapter(model_of(Config)).json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def load_text(text: str, *, source: str) -> Config:
+    """The configuration of a YAML text. `source` is the name in messages.
+
+    Raises ConfigError listing every finding as `file:line:column: what`.
+    """
+    tree, marks, problems = _compose(text, source)
+    if not isinstance(tree, dict):
+        raise _config_error([f"{source}:1:1: the file must hold keys and values"])
+    config, findings = _validate(tree)
+    problems += [f"{_place(source, marks, at)}: {what}" for at, what in findings]
+    if problems or config is None:
+        raise _config_error(sorted(problems, key=_by_place))
+    return config
+
+
+def _by_place(problem: str) -> tuple[int, int]:
+    match = re.search(r":(\d+):(\d+): ", problem)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
+    """`config` with flags laid over it. `flags` by field name; None and empty tuples mean "not given".
+
+    Raises ConfigError naming the flag.
+    """
+    given = {_kebab(k): v for k, v in flags.items() if v is not None and v != ()}
+    checked, findings = _validate(given)
+    if findings or checked is None:
+        raise _config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
+    return dataclasses.replace(
+        config, **{k.replace("-", "_"): getattr(checked, k.replace("-", "_")) for k in given}
+    )
+
+
+def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[Path_, str]]]:
+    try:
+        model = model_of(Config).model_validate(tree)
+    except ValidationError as exc:
+        return None, [(tuple(e["loc"]), _words(e)) for e in exc.errors()]
+    config: Config = _back(Config, model)
+    return config, []
+
+
+def _back(kind: type, model: BaseModel) -> Any:
+    """The dataclass of a validated model."""
+    hints = typing.get_type_hints(kind)
+
+    def value(name: str) -> Any:
+        given, hint = getattr(model, name), hints[name]
+        if isinstance(given, BaseModel):
+            return _back(hint, given)
+        if isinstance(given, tuple) and given and isinstance(given[0], BaseModel):
+            return tuple(_back(hint.__args__[0], one) for one in given)
+        return given
+
+    return kind(**{f.name: value(f.name) for f in dataclasses.fields(kind)})
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        key = str(error["loc"][-1])
+        known = _known_keys(tuple(error["loc"][:-1]))
+        near = difflib.get_close_matches(key, known, 1, 0.5)
+        return f"unknown key {key!r}" + (
+            f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+        )
+    message = str(error["msg"]).removeprefix("Value error, ")
+    got = error.get("input")
+    shown = (
+        f" (got {got!r})" if isinstance(got, str | int | float | bool) and repr(got) not in message else ""
+    )
+    return message[:1].lower() + message[1:] + shown
+
+
+def _known_keys(at: Path_) -> list[str]:
+    kind: Any = Config
+    for part in at:
+        if isinstance(part, int):
+            continue
+        hint = typing.get_type_hints(kind).get(part.replace("-", "_"), Config)
+        kind = hint.__args__[0] if isinstance(hint, types.GenericAlias) else hint
+    return [_kebab(f.name) for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+def _place(source: str, marks: Mapping[Path_, Position], at: Path_) -> str:
+    while at and at not in marks:
+        at = at[:-1]
+    line, column = marks.get(at, (0, 0))
+    return f"{source}:{line + 1}:{column + 1}"
+
+
+def _config_error(problems: Sequence[str]) -> ConfigError:
+    return ConfigError(
+        "\n".join(problems), hint="mend the places named; orchestrator-action doctor checks a file"
+    )
+
+
+def _compose(text: str, source: str) -> tuple[Any, dict[Path_, Position], list[str]]:
+    """The values of a YAML text, the position of each, and duplicate keys as findings."""
+    marks: dict[Path_, Position] = {}
+    problems: list[str] = []
+    loader = Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return {}, marks, problems
+        value = _build(loader, node, (), marks, problems, source)
+    except yaml.MarkedYAMLError as exc:
+        mark = exc.problem_mark
+        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        raise _config_error([f"{place}: {exc.problem or exc.context or 'not YAML'}"]) from None
+    except (yaml.YAMLError, ValueError) as exc:
+        raise _config_error([f"{source}: {str(exc).splitlines()[0]}"]) from None
+    finally:
+        loader.dispose()
+    return value, marks, problems
+
+
+def _build(
+    loader: Any, node: Any, at: Path_, marks: dict[Path_, Position], problems: list[str], source: str
+) -> Any:
+    marks.setdefault(at, (node.start_mark.line, node.start_mark.column))
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(loader, n, (*at, i), marks, problems, source) for i, n in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return node.value if _only_in_yaml_1_1(node) else loader.construct_object(node, deep=True)
+    loader.flatten_mapping(node)
+    built: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        # keys are names here: `on:` stays "on", whatever YAML 1.1 says
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else repr(key_node.value)
+        here = (key_node.start_mark.line, key_node.start_mark.column)
+        if key in built:
+            problems.append(
+                f"{source}:{here[0] + 1}:{here[1] + 1}: the key {key!r} stands here a second time"
+            )
+        marks[(*at, key)] = here
+        built[key] = _build(loader, value_node, (*at, key), marks, problems, source)
+    return built
+
+
+def _only_in_yaml_1_1(node: Any) -> bool:
+    """Whether a plain scalar is a truth value or a number by YAML 1.1 only: `on`, `No`, `12:30`."""
+    if node.tag == "tag:yaml.org,2002:bool":
+        return node.value.lower() not in {"true", "false"}
+    return node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"} and ":" in node.value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Front:
+    """Front matter of a prompt file."""
+
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    agent: str = ""
+    test: tuple[str, ...] = ()
+
+
+def prompt_file(path: Path) -> Prompt:
+    """A Markdown file with optional YAML front matter.
+
+    Raises ConfigError when it is missing, not text, empty, or its front matter is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"no prompt file {path}", hint="give the path of a Markdown file") from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read {path}: {exc}", hint="a prompt file is text in UTF-8") from None
+    front, body = split_front_matter(text)
+    if not body.strip():
+        raise ConfigError(f"{path} has no text", hint="say in it what is to be done")
+    tree, marks, problems = _compose(front, str(path)) if front is not None else ({}, {}, [])
+    if not isinstance(tree, dict):
+        raise _config_error([f"{path}:2:1: front matter must hold keys and values"])
+    if isinstance(tree.get("title"), int | float | bool):
+        tree["title"] = _plain_title(front or "")
+    try:
+        fields = model_of(_Front).model_validate(tree)
+    except ValidationError as exc:
+        problems += [
+            f"{_place(str(path), {k: (v[0] + 1, v[1]) for k, v in marks.items()}, tuple(e['loc']))}: {e['msg']}"
+            for e in exc.errors()
+        ]
+    if problems:
+        raise _config_error(problems)
+    return Prompt(path=str(path), stem=path.stem, text=body, **fields.model_dump())
+
+
+def _plain_title(front: str) -> str:
+    """The title as it was written, where YAML 1.1 made a number or a truth value of it."""
+    match = re.search(r"^title:\s*(.*?)\s*$", front, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def split_front_matter(text: str) -> tuple[str | None, str]:
+    """Front matter (None when there is none) and the rest."""
+    match = re.match(r"---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+    return (match[1], text[match.end() :]) if match else (None, text)

@@ -1,0 +1,258 @@
+"""Claims against facts: what the judge says, and what no order of events can make it say."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator_action.core.config import Demand
+from orchestrator_action.core.judge import NOTHING_CHANGED, conclude, headline, judge, rules_of
+from orchestrator_action.core.ledger import Event, claim_data, fact_data, fold, seal
+from orchestrator_action.core.model import (
+    AgentReport,
+    Claim,
+    Conclusion,
+    Ending,
+    Fact,
+    Outcome,
+    PhaseState,
+    Status,
+)
+from orchestrator_action.core.phases import IDS, PHASES, Scope
+
+A, B = "a" * 40, "b" * 40
+FINE = Outcome(ending=Ending.EXITED, exit_code=0)
+
+
+class Story:
+    """Events of one task, told one after the other."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def tell(self, kind: str, **data: object) -> Story:
+        prev = self.events[-1].hash if self.events else ""
+        self.events.append(
+            seal(seq=len(self.events) + 1, at=1.0, run="r", task="t", kind=kind, data=data, prev=prev)
+        )
+        return self
+
+    def claim(self, phase: str, head: str = A, **fields: str) -> Story:
+        return self.tell("claim", **claim_data(Claim(phase=phase, head_sha=head, **fields)))
+
+    def fact(self, phase: str, rule: str, commit: str = A, holds: bool = True, **detail: object) -> Story:
+        fact = Fact(
+            phase=phase, rule=rule, commit=commit, holds=holds, message=f"{rule} {holds}", detail=detail
+        )
+        return self.tell("fact", **fact_data(fact))
+
+    def proven(self, commit: str = A, *, but: str = "") -> Story:
+        for phase in PHASES:
+            if phase.id == but:
+                continue
+            self.claim(phase.id, commit)
+            for rule in phase.rules:
+                self.fact(phase.id, rule.id, commit)
+        return self
+
+    def verdict(self, head: str = A, policy: dict[str, Demand] | None = None, upto: str | None = None):
+        return judge(fold(self.events, "t"), policy=policy or {}, head=head, upto=upto)
+
+
+def test_a_task_that_claimed_nothing_has_eleven_findings():
+    verdict = Story().verdict()
+
+    assert ["missing"] * 11 == [f.rule for f in verdict.findings]
+    assert Status.INCOMPLETE is conclude(FINE, AgentReport(), verdict).status
+
+
+def test_every_fact_at_the_head_is_success():
+    verdict = Story().proven().verdict()
+
+    assert verdict.settled
+    assert Status.SUCCESS is conclude(FINE, AgentReport(), verdict).status
+    assert "11 of 11 phases proven" == headline(verdict, conclude(FINE, AgentReport(), verdict))
+
+
+@pytest.mark.parametrize("phase", IDS)
+def test_one_phase_without_a_claim_is_missing(phase):
+    verdict = Story().proven(but=phase).verdict()
+
+    assert ["missing"] == [f.rule for f in verdict.findings]
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda p: p.id)
+def test_a_claim_without_a_fact_is_unproven(phase):
+    story = Story().proven(but=phase.id).claim(phase.id)
+
+    assert {"unproven"} == {f.rule for f in story.verdict().findings}
+
+
+@pytest.mark.parametrize(("phase", "rule"), [(p, r) for p in PHASES for r in p.rules], ids=lambda x: x.id)
+def test_a_fact_that_does_not_hold_refutes_its_phase(phase, rule):
+    story = Story().proven().fact(phase.id, rule.id, A, holds=False)
+
+    [finding] = story.verdict().findings
+    assert "refuted" == finding.rule
+    assert Status.FAILED is conclude(FINE, AgentReport(), story.verdict()).status
+
+
+def test_evidence_does_not_outlive_an_edit():
+    """A fact proves its own commit only; facts of scope `once` stay."""
+    verdict = Story().proven(A).verdict(B)
+
+    stale = {p.phase for p in verdict.phases if p.state is PhaseState.STALE}
+    assert stale == {p.id for p in PHASES if any(r.scope is Scope.HEAD for r in p.rules)}
+
+
+def test_the_second_measurement_at_the_new_head_decides():
+    story = Story().proven(A).proven(B).fact("testing", "tests-pass", B, holds=False)
+
+    assert PhaseState.REFUTED is story.verdict(B).phases[5].state
+    assert story.fact("testing", "tests-pass", B).verdict(B).settled
+
+
+def test_nothing_collected_is_unproven_not_refuted():
+    story = Story().proven().fact("testing", "tests-pass", A, holds=False, unproven=True)
+
+    assert ["unproven"] == [f.rule for f in story.verdict().findings]
+
+
+def test_a_waiver_is_shown_as_a_waiver_never_as_done():
+    story = Story().proven(but="documentation").claim("documentation", waive="no docs here")
+    verdict = story.verdict()
+    end = conclude(FINE, AgentReport(), verdict)
+
+    assert PhaseState.WAIVED is verdict.phases[6].state
+    assert "10 of 11 phases proven, waived: documentation" == headline(verdict, end)
+
+
+@pytest.mark.parametrize("phase", [p for p in IDS if p != "documentation"])
+def test_what_is_required_cannot_be_waived(phase):
+    story = Story().proven(but=phase).claim(phase, waive="please")
+
+    assert not story.verdict().settled
+    assert story.verdict(policy={phase: Demand.WAIVABLE}).settled
+
+
+def test_no_change_leaves_the_later_phases_out_and_is_neutral():
+    story = Story()
+    for phase in PHASES[:4]:
+        story.claim(phase.id)
+        for rule in phase.rules:
+            story.fact(phase.id, rule.id)
+    story.claim("implementation", no_change="there already").fact("implementation", NOTHING_CHANGED.id)
+    end = conclude(FINE, AgentReport(), story.verdict())
+
+    assert (Status.NO_CHANGE, Conclusion.NEUTRAL) == (end.status, end.conclusion)
+    assert {PhaseState.NOT_APPLICABLE} == {p.state for p in story.verdict().phases[5:]}
+
+
+def test_no_change_with_a_change_is_refuted():
+    story = Story().proven(but="implementation").claim("implementation", no_change="nothing to do")
+    story.fact("implementation", NOTHING_CHANGED.id, A, holds=False)
+
+    assert PhaseState.REFUTED is story.verdict().phases[4].state
+    assert not story.verdict().settled
+
+
+def test_judged_up_to_documentation_the_later_phases_do_not_count():
+    story = Story()
+    for phase in PHASES[:7]:
+        story.claim(phase.id)
+        for rule in phase.rules:
+            story.fact(phase.id, rule.id)
+
+    assert story.verdict(upto="documentation").settled
+    assert not story.verdict().settled
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "conclusion"),
+    [
+        (Ending.CANCELLED, Status.CANCELLED, Conclusion.CANCELLED),
+        (Ending.TIMEOUT, Status.TIMEOUT, Conclusion.TIMED_OUT),
+        (Ending.STALLED, Status.STALLED, Conclusion.TIMED_OUT),
+        (Ending.SPAWN_FAILED, Status.FAILED, Conclusion.FAILURE),
+        (Ending.NO_START, Status.FAILED, Conclusion.FAILURE),
+        (Ending.LOST, Status.FAILED, Conclusion.FAILURE),
+        (Ending.LOG_LIMIT, Status.FAILED, Conclusion.TIMED_OUT),
+    ],
+)
+def test_an_ending_other_than_an_exit_is_never_success(ending, status, conclusion):
+    """Not even when every phase is proven and the process trapped the signal and exited 0."""
+    end = conclude(Outcome(ending=ending, exit_code=0), AgentReport(), Story().proven().verdict())
+
+    assert (status, conclusion) == (end.status, end.conclusion)
+
+
+def test_what_the_agents_output_shows_outweighs_every_proof():
+    end = conclude(FINE, AgentReport(problems=("is_error",)), Story().proven().verdict())
+
+    assert (Status.FAILED, "is_error") == (end.status, end.error)
+
+
+def test_a_limit_of_turns_is_timed_out_and_incomplete():
+    report = AgentReport(problems=("error_max_turns",), limit="max-turns")
+    end = conclude(FINE, report, Story().verdict())
+
+    assert (Status.INCOMPLETE, Conclusion.TIMED_OUT) == (end.status, end.conclusion)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("edit"), st.integers(0, 3)),
+        st.tuples(st.just("claim"), st.sampled_from(IDS)),
+        st.tuples(st.just("waive"), st.sampled_from(IDS)),
+        st.tuples(
+            st.just("fact"),
+            st.sampled_from(
+                [(p.id, r.id) for p in PHASES for r in p.rules] + [("implementation", NOTHING_CHANGED.id)]
+            ),
+            st.booleans(),
+        ),
+        st.tuples(st.just("all"), st.booleans()),
+        st.tuples(st.just("no-change"), st.booleans()),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(STEPS)
+def test_no_order_of_claims_and_edits_reaches_success_without_every_fact_at_the_final_head(steps):
+    story, commits, head = Story(), itertools.count(), "0" * 40
+    for step in steps:
+        match step:
+            case ("edit", n):
+                head = f"{next(commits) * 4 + n:040x}"
+            case ("claim", phase):
+                story.claim(phase, head)
+            case ("waive", phase):
+                story.claim(phase, head, waive="why")
+            case ("fact", (phase, rule), holds):
+                story.fact(phase, rule, head, holds)
+            case ("all", holds):
+                story.proven(head) if holds else story.proven(head).fact(
+                    "testing", "tests-pass", head, holds=False
+                )
+            case ("no-change", holds):
+                story.claim("implementation", head, no_change="nothing")
+                story.fact("implementation", NOTHING_CHANGED.id, head, holds)
+    ledger = fold(story.events, "t")
+    end = conclude(FINE, AgentReport(), story.verdict(head))
+    if end.status not in {Status.SUCCESS, Status.NO_CHANGE}:
+        return
+    due = PHASES[:5] if end.status is Status.NO_CHANGE else PHASES
+    for phase in due:
+        claim = ledger.claims[phase.id]
+        if claim.waive:
+            assert phase.waivable
+            continue
+        for rule in rules_of(phase, ledger):
+            latest = ledger.fact(phase.id, rule.id, head if rule.scope is Scope.HEAD else None)
+            assert latest is not None
+            assert latest.holds

@@ -1,0 +1,105 @@
+"""Names that are valid and unique for any title, and an order that keeps dependencies."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator_action.core.model import Issue
+from orchestrator_action.core.plan import Prompt, branch_name, clean_title, conflicts, plan, slug
+from orchestrator_action.errors import ConfigError
+
+
+def prompt(stem: str, **fields) -> Prompt:
+    return Prompt(path=f"{stem}.md", stem=stem, text="do it", **fields)
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=400), st.integers(1, 10**9))
+def test_any_title_gives_a_valid_branch_and_id(title, number):
+    [task] = plan([Issue(number=number, title=title)], [])
+
+    name = task.branch
+    assert name.startswith("orchestrator/issue-") and len(name) <= 80
+    assert all(c.isascii() and (c.isalnum() or c in "-/") for c in name)
+    assert not name.endswith(("-", "/", ".lock")) and "//" not in name and "--" not in name
+    assert task.title and task.title.isprintable()
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "../../etc/passwd",
+        "-rf --force",
+        "a" * 300,
+        "  ",
+        "ünïcödé",
+        "日本語",
+        "x.lock",
+        "@{-1}",
+        "a\nb",
+        "~^:?*[",
+    ],
+)
+def test_git_accepts_the_branch_of_a_nasty_title(title):
+    name = branch_name("issue-1", title)
+
+    assert 0 == subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True).returncode
+
+
+def test_two_prompts_of_the_same_name_are_two_tasks():
+    tasks = plan(
+        [], [Prompt(path="a/fix.md", stem="fix", text="a"), Prompt(path="b/fix.md", stem="fix", text="b")]
+    )
+
+    assert ["prompt-fix", "prompt-fix-2"] == [t.id for t in tasks]
+    assert 2 == len({t.branch for t in tasks})
+
+
+def test_a_branch_in_use_is_not_taken_again():
+    [task] = plan([Issue(number=7, title="Fix it")], [], taken={"orchestrator/issue-7-fix-it"})
+
+    assert "orchestrator/issue-7-fix-it-2" == task.branch
+
+
+def test_issues_come_by_number_then_prompts_as_given():
+    tasks = plan([Issue(number=9, title="b"), Issue(number=2, title="a")], [prompt("z"), prompt("y")])
+
+    assert ["issue-2", "issue-9", "prompt-z", "prompt-y"] == [t.id for t in tasks]
+
+
+def test_a_dependency_comes_first():
+    tasks = plan([], [prompt("late", depends_on=("early.md",)), prompt("early")])
+
+    assert ["prompt-early", "prompt-late"] == [t.id for t in tasks]
+    assert ("prompt-early",) == tasks[1].depends_on
+
+
+def test_depends_on_in_prose_means_nothing():
+    [task] = plan([Issue(number=1, title="t", body="depends on #99")], [])
+
+    assert () == task.depends_on
+
+
+def test_an_unknown_dependency_is_named():
+    with pytest.raises(ConfigError, match="depends on 'ghost'"):
+        plan([], [prompt("a", depends_on=("ghost",))])
+
+
+def test_a_circle_is_named():
+    with pytest.raises(ConfigError, match="prompt-a → prompt-b → prompt-a"):
+        plan([], [prompt("a", depends_on=("b",)), prompt("b", depends_on=("a",))])
+
+
+def test_the_same_paths_are_a_conflict():
+    [conflict] = conflicts({"a": {"x", "y"}, "b": {"y"}, "c": {"z"}})
+
+    assert ("a", "b", ("y",)) == (conflict.a, conflict.b, conflict.paths)
+
+
+def test_slug_and_title():
+    assert "fix-the-thing" == slug("Fix: the thing!")
+    assert "a b" == clean_title("a\x00\n\tb")
