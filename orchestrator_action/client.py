@@ -9,6 +9,7 @@ Exit codes: 0 it holds · 1 it does not, the text says why · 2 usage · 3 still
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
@@ -31,7 +32,6 @@ from orchestrator_action.core.wire import (
     encode_request,
 )
 from orchestrator_action.errors import BrokerError
-from orchestrator_action.guard import pre_tool
 
 HELD, OPEN, USAGE, PENDING, NO_BROKER = 0, 1, 2, 3, 4
 
@@ -77,7 +77,8 @@ def ask(request: Request, env: Mapping[str, str]) -> Answer:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER_WITHIN_S + 20)
         connection.connect(path)
-        connection.sendall(encode_request(request))
+        with contextlib.suppress(BrokenPipeError):  # it may have answered already: too large
+            connection.sendall(encode_request(request))
         received = bytearray()
         while b"\n" not in received and len(received) <= MAX_ANSWER_BYTES + 1:
             piece = connection.recv(65536)
@@ -125,6 +126,8 @@ def _stop_hook(env: Mapping[str, str]) -> int:
 
 def _pre_tool_hook(env: Mapping[str, str]) -> int:
     """Claude Code's PreToolUse hook: exit 2 refuses the call with stderr as the reason."""
+    from orchestrator_action.guard import pre_tool  # the hook's only: claims need not wait for it
+
     context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
     event: dict[str, Any] = json.load(sys.stdin)
     reason = pre_tool(event, context["worktree_path"])
