@@ -2,14 +2,25 @@
 
 Every call either returns what the forge now says, re-read where it matters, or raises ForgeError.
 Writes that a retry could repeat are found again by a hidden marker before they are made again.
+A marker is a short key (`orchestrator:task issue-7`); the forge puts it into the body itself, as an
+HTML comment on the first line. Every method may be called from several threads at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from orchestrator_action.core.model import Check, Comment, Conclusion, Annotation, Issue, Pull, ReviewFinding
+from orchestrator_action.core.model import (
+    Annotation,
+    Check,
+    Comment,
+    Conclusion,
+    Issue,
+    IssueEvent,
+    Pull,
+    ReviewFinding,
+)
 
 
 class Forge(Protocol):
@@ -23,11 +34,21 @@ class Forge(Protocol):
     def repository(self) -> str:
         """`owner/name`, or the folder."""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the forge passed over or did in another way, a line each, in the order it was met."""
+
+    @property
+    def requests_made(self) -> int:
+        """API requests so far, retries included; always 0 for a folder."""
+
     def default_branch(self) -> str:
         """The forge's default branch, or an empty string where it does not know one."""
 
     def issues(self, label: str) -> Iterator[Issue]:
-        """Open issues that carry `label`, oldest number first, without pull requests; lazily paged."""
+        """Open issues that carry `label`, oldest number first, without pull requests; lazily paged.
+
+        Take what you need before you change labels: a label removed while listing shifts the pages."""
 
     def issue(self, number: int) -> Issue:
         """One issue, re-read. ForgeError (status 404) when there is none or it is a pull request."""
@@ -53,7 +74,9 @@ class Forge(Protocol):
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments of an issue or pull, oldest first."""
 
-    def review(self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str) -> str:
+    def review(
+        self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
+    ) -> str:
         """Post a review (event COMMENT, never an approval) at `head_sha`; returns its URL.
 
         Findings on lines of the diff become line comments, others go into the body."""
@@ -78,3 +101,33 @@ class Forge(Protocol):
 
     def close(self) -> None:
         """Let connections go."""
+
+
+class Queue(Protocol):
+    """What only a forge with users has in full: who did what when, who may, what still runs.
+
+    LocalForge answers sensibly: whoever can write the folder owns it.
+    """
+
+    def events(self, number: int) -> tuple[IssueEvent, ...]:
+        """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
+
+    def permission(self, user: str) -> str:
+        """`admin`, `maintain`, `write`, `triage`, `read` or `none`; `none` also for unknown users."""
+
+    def account_type(self, user: str) -> str:
+        """`User`, `Bot` or `Organization`; empty for an unknown user."""
+
+    def take_label(self, number: int, label: str) -> bool:
+        """Remove a label; True for the one caller that removed it, False when it was gone already.
+
+        Of two runs that race for an issue exactly one is told True."""
+
+    def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
+        """Set a commit status; None means pending."""
+
+    def run_alive(self, run_id: str) -> bool | None:
+        """Whether that workflow run is queued or running; None when the forge does not know it."""
+
+    def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
+        """Start a workflow by its file name. ForgeError where there are no workflows."""

@@ -1,0 +1,125 @@
+"""Files as people write them: titles stay text, faults name their line, an edit touches one key."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.frontmatter import edit, parse, render
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["12:30", "on", "No", "null", "0o17", "1e3", "2026-01-02", "'12:30'", '"on"', "=", "1_000", "0x1F"],
+)
+def test_a_title_stays_the_text_that_was_written(written: str) -> None:
+    assert written.strip("'\"") == parse(f"---\ntitle: {written}\n---\nbody\n", name="1.md").title
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("# Fix the thing\n\ntext\n", "Fix the thing"),
+        ("intro\n\n## The heading wins ##\n", "The heading wins"),
+        ("Setext\n======\n\nx", "Setext"),
+        ("```\n# no heading\n```\njust a line\n", "just a line"),
+        ("\n\nfirst line\nsecond", "first line"),
+        ("---\nlabels: a\n---\n# From the body\n", "From the body"),
+        ("---\ntitle:\nlabels: a\n---\nLine\n", "Line"),
+        ("\ufeff---\r\ntitle: Ünïcode 🎉\r\n---\r\nbody\r\n", "Ünïcode 🎉"),
+        ("---\ntitle: >\n  folded\n  title\n---\n", "folded title"),
+        ("---\n# a comment\ntitle: 'it''s: x'\n...\nbody", "it's: x"),
+        ("", ""),
+    ],
+)
+def test_the_title_is_given_or_the_first_heading_or_the_first_line(text: str, title: str) -> None:
+    assert title == parse(text, name="1.md").title
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        ("orchestrate", ("orchestrate",)),
+        ("orchestrate, good first issue", ("orchestrate", "good first issue")),
+        ("[orchestrate, 'good first issue', on]", ("orchestrate", "good first issue", "on")),
+        (
+            "\n  - orchestrate\n  - orchestrate:running\n  - orchestrate",
+            ("orchestrate", "orchestrate:running"),
+        ),
+        ("", ()),
+        ("[]", ()),
+    ],
+)
+def test_labels_are_a_text_or_a_list(written: str, labels: tuple[str, ...]) -> None:
+    assert labels == parse(f"---\nlabels: {written}\n---\n", name="1.md").names("labels")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("---\ntitle: x\nlabels: [a\n---\nbody", 4),
+        ("---\ntitle: a: b\n---\n", 2),
+        ("---\ntitle: x\ntitle: y\n---\n", 3),
+        ("---\ntitle: x\n\tlabels: y\n---\n", 3),
+        ("---\ntitle: x\nlabels: y\n", 1),
+        ("---\n- a\n- b\n---\n", 2),
+        ("---\ntitle: x\nlabels: {a: b}\n---\n", 3),
+        ("---\ntitle: x\nbell: \x07\n---\n", 3),
+    ],
+)
+def test_broken_front_matter_names_file_and_line(text: str, line: int) -> None:
+    with pytest.raises(ForgeError, match=rf"^issues/7\.md:{line}: ") as caught:
+        parse(text, name="issues/7.md")
+
+    assert caught.value.hint
+
+
+def test_a_rule_at_the_top_of_plain_markdown_is_no_front_matter() -> None:
+    """`---` and then prose, never closed, is a horizontal rule."""
+    document = parse("---\n\nA rule above me.\n", name="1.md")
+
+    assert ("A rule above me.", "---\n\nA rule above me.\n") == (document.title, document.body)
+
+
+@given(
+    title=st.text(st.characters(exclude_categories=["Cs"]), max_size=80),
+    labels=st.lists(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20), max_size=4
+    ),
+    body=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200),
+)
+def test_what_is_rendered_is_read_back(title: str, labels: list[str], body: str) -> None:
+    document = parse(render({"title": title, "labels": tuple(labels)}, body), name="1.md")
+
+    assert {"title": title, "labels": tuple(labels)} == dict(document.keys)
+    assert body.strip() == document.body.strip()
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_an_edit_touches_one_key_and_nothing_else(newline: str, bom: str) -> None:
+    """Comments, unknown keys, order and line ends are the writer's own."""
+    before = (
+        "---\n# mine\ntitle: 12:30\nlabels:\n  - a # why\n  - b\n# about size\nsize: L\n---\n\nbody  \n\n"
+    )
+    after = "---\n# mine\ntitle: 12:30\nlabels: [a]\n# about size\nsize: L\n---\n\nbody  \n\n"
+
+    edited = edit(bom + before.replace("\n", newline), "labels", ("a",), name="1.md")
+
+    assert bom + after.replace("\n", newline) == edited
+
+
+def test_a_file_without_front_matter_gets_some() -> None:
+    assert ("---\nlabels: [a]\n---\n\n# T\n") == edit("# T\n", "labels", ("a",), name="1.md")
+
+
+def test_a_flow_mapping_is_edited_too() -> None:
+    edited = edit("---\n{title: x, labels: [a]}\n---\nbody\n", "labels", ("b", "c"), name="1.md")
+
+    assert ("x", ("b", "c"), "body\n") == (
+        (d := parse(edited, name="1.md")).title,
+        d.names("labels"),
+        d.body,
+    )
