@@ -25,9 +25,12 @@ _SHORTEST_LINE = 8
 # characters, and the line breaks of wrapped base64.
 _GAP = rf"(?:{ANSI}|[{IGNORABLE_CLASS}]|\r?\n[ \t]*)*"
 
-_SHAPES = (
+_PEM = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|(?:\s*[+ -]?[A-Za-z0-9+/=:,. -]+)*)",
+    r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|(?:\s*[+ -]?[A-Za-z0-9+/=:,. -]+)*)"
+)
+_SHAPES = (
+    _PEM,
     r"\bgh[pousr]_[A-Za-z0-9_]{16,}(?:\.[A-Za-z0-9_-]{8,})*",
     r"\bgithub_pat_[A-Za-z0-9_]{16,}",
     r"\bsk-ant-[A-Za-z0-9_-]{10,}",
@@ -57,7 +60,9 @@ _NAMED = re.compile(
     r"|(?i:\bAccountKey)=)"
     r"(?!\[redacted\])[A-Za-z0-9+/=_.~-]{16,}"
 )
-_USERINFO = re.compile(r"(?P<head>\b[a-z][a-z0-9+.-]{1,20}://)(?!\[redacted\]@)[^\s/@:\"'<>]{1,200}:[^\s/@\"'<>]{1,300}@")
+_USERINFO = re.compile(
+    r"(?P<head>\b[a-z][a-z0-9+.-]{1,20}://)(?!\[redacted\]@)[^\s/@:\"'<>]{1,200}:[^\s/@\"'<>]{1,300}@"
+)
 
 
 def mask_shapes(text: str) -> str:

@@ -1,0 +1,56 @@
+"""Code spans, the one inline construct that must be told from prose: what stands in them is shown as it is.
+
+A span counts only when the line read alone and the paragraph read as a whole agree on it, so that no
+trick with block boundaries makes prose look like code.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from orchestrator_action.core.blocks import Kind, Line
+
+Span = tuple[int, int]
+
+# In order of precedence at one place: escapes, comments and their kin, tags and autolinks, backticks.
+_TOKEN = re.compile(
+    r"\\[!-/:-@\[-`{-~]"
+    r"|<!-->|<!--->|<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<![A-Za-z][^>]*>|<!\[CDATA\[[\s\S]*?\]\]>"
+    r"""|<[A-Za-z/](?:[^<>"'`]|"[^"]*"|'[^']*')*>"""
+    r"|(?P<ticks>`+)"
+)
+_RUN = re.compile("`+")
+
+
+def _code_in(text: str, start: int, end: int) -> Iterator[Span]:
+    """The code spans of one stretch of inline text, by the rules of precedence."""
+    runs: dict[int, list[int]] = {}
+    for run in _RUN.finditer(text, start, end):
+        runs.setdefault(len(run[0]), []).append(run.start())
+    at = start
+    while (token := _TOKEN.search(text, at, end)) is not None:
+        at = token.end()
+        ticks = token["ticks"]
+        if ticks is None:
+            continue
+        same = runs[len(ticks)]
+        later = bisect_right(same, token.start())
+        if later < len(same):
+            at = same[later] + len(ticks)
+            yield token.start(), at
+
+
+def code_spans(text: str, block_lines: Sequence[Line]) -> tuple[Span, ...]:
+    """The spans of code in prose on which line and paragraph agree, backticks included, in order."""
+    alone: set[Span] = set()
+    whole: set[Span] = set()
+    prose = [line for line in block_lines if line.kind is Kind.TEXT]
+    for _, group in groupby(prose, key=lambda line: line.leaf):
+        members = list(group)
+        for line in members:
+            alone.update(_code_in(text, line.content, line.end))
+        whole.update(_code_in(text, members[0].content, members[-1].end))
+    return tuple(sorted(alone & whole))
