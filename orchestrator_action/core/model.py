@@ -70,6 +70,8 @@ class Ending(StrEnum):
     DISK_LIMIT = "disk-limit"
     MEMORY_LIMIT = "memory-limit"
     RESULT_GRACE = "result-grace"
+    ABORTED = "aborted"
+    """Stopped because its output showed that it cannot succeed (a reader's `abort`)."""
     SPAWN_FAILED = "spawn-failed"
     LOST = "lost"
 
@@ -269,6 +271,10 @@ class Outcome:
     cpu_s: float = 0.0
     """User and system time of the whole tree, reaped children included."""
     peak_rss_mib: float = 0.0
+    read_bytes: int = 0
+    """Read from storage by the whole tree."""
+    write_bytes: int = 0
+    """Written to storage by the whole tree."""
     log_bytes: int = 0
     leftovers: int = 0
     """Descendants that outlived the leader and were ended by us."""
@@ -276,6 +282,8 @@ class Outcome:
     """Descendants that could not be ended. Anything but 0 is a defect worth a report."""
     error: str = ""
     """The measured figure or the system's words, when `ending` is not `exited`."""
+    oom: bool = False
+    """True when the kernel killed the program because memory ran out. May pass by itself."""
 
 
 class Mark(StrEnum):

@@ -1,0 +1,106 @@
+"""One switch that ends many waits, thrown by a signal handler, a thread or another process's order.
+
+No lock is taken, so a handler may throw it while the thread it interrupted stands anywhere, also
+inside a wait on the same switch. Waiters poll a pipe that is written once and never read.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+import weakref
+
+
+class _Flag:
+    """A pipe that stays readable once set."""
+
+    __slots__ = ("__weakref__", "_writer", "fd")
+
+    def __init__(self) -> None:
+        self.fd, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        weakref.finalize(self, _close, self.fd, self._writer)
+
+    def set(self) -> None:
+        try:
+            os.write(self._writer, b"!")
+        except BlockingIOError:
+            return  # set ten thousand times: readable all the same
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+class Cancel:
+    """Asks supervised processes to end; a second throw, `hurry`, ends them at once.
+
+    With a `parent`, this one is also set when the parent is: one run, many tasks.
+    """
+
+    def __init__(self, parent: Cancel | None = None) -> None:
+        self._parent = parent
+        self._set, self._hurry = _Flag(), _Flag()
+        self._is_set = self._is_hurried = False
+        self._reason = ""
+
+    def set(self, reason: str = "") -> None:
+        """Ask for the end; the first reason stands. Safe in a signal handler."""
+        if not self._is_set:
+            self._reason = reason
+            self._is_set = True
+            self._set.set()
+
+    def hurry(self) -> None:
+        """Grace is over: kill at once. Safe in a signal handler."""
+        self.set("hurried")
+        if not self._is_hurried:
+            self._is_hurried = True
+            self._hurry.set()
+
+    def on_signal(self, signum: int, frame: object) -> None:  # noqa: ARG002 - the shape of a signal handler
+        """A handler for signal.signal: the first signal asks, the second kills."""
+        if self._is_set:
+            self.hurry()
+        else:
+            self.set(f"signal {signum}")
+
+    def is_set(self) -> bool:
+        """Whether the end was asked for, here or at a parent."""
+        return self._is_set or (self._parent is not None and self._parent.is_set())
+
+    def is_hurried(self) -> bool:
+        """Whether everything shall be killed at once."""
+        return self._is_hurried or (self._parent is not None and self._parent.is_hurried())
+
+    @property
+    def reason(self) -> str:
+        """Why, in the words of whoever asked first; empty while nobody did."""
+        if self._is_set or self._parent is None:
+            return self._reason
+        return self._parent.reason
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, at most `timeout` seconds; the main thread handles signals meanwhile."""
+        wait_readable(self.fds(), timeout)
+        return self.is_set()
+
+    def fds(self, *, hurry: bool = False) -> tuple[int, ...]:
+        """Descriptors that become, and stay, readable when it is set (or hurried); never read them."""
+        own = (self._hurry if hurry else self._set).fd
+        return (own, *self._parent.fds(hurry=hurry)) if self._parent is not None else (own,)
+
+
+def wait_readable(fds: tuple[int, ...], timeout: float | None) -> frozenset[int]:
+    """Those of `fds` that can be read, as soon as there is one; empty after `timeout` seconds."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready = poll.poll(None if left is None else left * 1000)
+        if ready or left == 0.0:
+            return frozenset(fd for fd, _ in ready)

@@ -1,0 +1,298 @@
+"""The only starter of agents: run one program, hold it to its limits, and leave nothing of it behind.
+
+Each attempt has a guard, a small process of its own (see `guard` and `shim`), which measures and ends;
+this side hands over the order, reads the log as it grows, passes on a cancellation, and believes the
+guard's report. Should the guard itself be killed or fall silent, what it guarded is ended from above
+and the attempt is `lost`: an infrastructure failure, never a success.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.core.model import Command, Ending, Limits, Mark, Outcome
+from orchestrator_action.runtime import procs
+from orchestrator_action.runtime.cancel import Cancel, wait_readable
+from orchestrator_action.runtime.nursery import NURSERY, NurseryLost
+from orchestrator_action.runtime.tail import Tail
+
+__all__ = ["MARKER", "Cancel", "nursery", "supervise"]
+
+MARKER = "ORCHESTRATOR_ATTEMPT"
+"""Environment variable by which an attempt's processes are found again after a crash."""
+ANSWER_PATIENCE_S = 10.0
+"""For a guard to say that it is there, and beyond every limit for it to report the end."""
+QUICKEST_LOOK_S, SLOWEST_LOOK_S = 0.05, 0.25
+"""How often a growing, and a resting, log is read."""
+FEED_AFTER_CANCEL_S = 0.2
+"""How long a cancelled attempt's remaining output is still read."""
+
+Feed = Callable[[bytes], Mark | None]
+
+
+@contextmanager
+def nursery() -> Iterator[None]:
+    """Keep the process that forks guards for the length of a run instead of starting it per attempt."""
+    with NURSERY.held():
+        yield
+
+
+def supervise(
+    command: Command,
+    *,
+    log: Path,
+    limits: Limits,
+    cancel: Cancel,
+    feed: Feed | None = None,
+    on_start: Callable[[int, int], None] | None = None,
+    expects_start: bool = False,
+    record: Path | None = None,
+    append: bool = False,
+) -> Outcome:
+    """Run `command` to its end and return how it ended; blocks, and may be called from many threads.
+
+    `log` receives stdout and stderr, byte for byte. `feed` sees every complete line, without its newline
+    and cut at 1 MiB, and says what it means. `on_start` gets PID and start time as soon as the program
+    runs. With `expects_start`, `limits.start_s` counts until the first Mark.STARTED. `record` is a file
+    that names the processes while they run and the outcome afterwards, on disk before this returns.
+
+    What cannot be started is an Outcome, not an exception. When `feed` or `on_start` raises, the attempt is
+    ended first. When this returns, no descendant is alive, or `survivors` says how many are.
+    """
+    if cancel.is_set():
+        return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
+    order = _order(command, log, limits, expects_start=expects_start, record=record, append=append)
+    with nursery():
+        try:
+            control = _guarded(order)
+        except NurseryLost as exc:
+            return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
+        with control:
+            offset = log.stat().st_size if append and log.exists() else 0
+            attempt = _Attempt(control, limits, cancel, feed, on_start, Tail(log, offset=offset))
+            return attempt.run()
+
+
+def _order(
+    command: Command, log: Path, limits: Limits, *, expects_start: bool, record: Path | None, append: bool
+) -> bytes:
+    def text(value: str) -> str:
+        return os.fsencode(value).decode("latin-1")  # JSON has no bytes
+
+    env = dict(command.env)
+    marker = ""
+    if record is not None:
+        marker = env.setdefault(MARKER, str(uuid.uuid4()))
+    order = {
+        "argv": [text(a) for a in command.argv],
+        "env": {text(k): text(v) for k, v in env.items()},
+        "cwd": text(command.cwd),
+        "log": str(log.absolute()),
+        "append": append,
+        "limits": dataclasses.asdict(limits),
+        "expects_start": expects_start,
+        "record": str(record.absolute()) if record else "",
+        "marker": f"{MARKER}={marker}" if marker else "",
+    }
+    return json.dumps(order).encode("ascii") + b"\n"
+
+
+def _guarded(order: bytes) -> socket.socket:
+    """A control socket on which a guard has taken the order."""
+    for again in (True, False):
+        control = NURSERY.guard()
+        control.settimeout(ANSWER_PATIENCE_S)
+        try:
+            control.sendall(order)
+            if control.recv(1, socket.MSG_PEEK):
+                control.settimeout(None)
+                return control
+        except OSError:
+            pass
+        control.close()
+        if again:
+            NURSERY.drop()
+    raise NurseryLost("the process that starts agents does not answer")
+
+
+class _Attempt:
+    """Our side of one attempt, from the order to the outcome."""
+
+    def __init__(
+        self,
+        control: socket.socket,
+        limits: Limits,
+        cancel: Cancel,
+        feed: Feed | None,
+        on_start: Callable[[int, int], None] | None,
+        tail: Tail,
+    ) -> None:
+        self._control = control
+        self._limits = limits
+        self._cancel = cancel
+        self._feed = feed
+        self._on_start = on_start
+        self._tail = tail
+        self._inbox = b""
+        self._open = True
+        self._shim = (0, 0)
+        self._start: dict[str, Any] = {}
+        self._started_at = time.time()
+        self._t0 = time.monotonic()
+        self._end: dict[str, Any] = {}
+        self._asked_at: float | None = None
+        self._hurried = False
+        self._look_s = QUICKEST_LOOK_S
+        self._reported: set[Mark] = set()
+
+    def run(self) -> Outcome:
+        try:
+            while self._open:
+                self._step()
+            self._read_rest()
+        except BaseException:
+            self._abandon()
+            raise
+        return self._outcome()
+
+    def _step(self) -> None:
+        ready = wait_readable((self._control.fileno(), *self._cancel_fds()), self._timeout())
+        if self._control.fileno() in ready:
+            self._hear()
+        if self._cancel.is_hurried() and not self._hurried:
+            self._hurried = True
+            self._ask("kill")
+        elif self._cancel.is_set() and self._asked_at is None:
+            self._ask("stop")
+        if self._feed is not None:
+            self._read()
+        if time.monotonic() > self._patience_ends():
+            self._kill_guard()
+
+    def _cancel_fds(self) -> tuple[int, ...]:
+        if self._hurried:
+            return ()
+        return self._cancel.fds(hurry=self._asked_at is not None)
+
+    def _timeout(self) -> float | None:
+        if self._tail.behind:
+            return 0.0
+        patience = max(0.0, self._patience_ends() - time.monotonic())
+        if self._feed is not None and self._start:
+            return min(self._look_s, patience)
+        return min(patience, 3600.0)
+
+    def _patience_ends(self) -> float:
+        """When a guard that works would long have reported the end."""
+        grace = self._limits.stop_grace_s + ANSWER_PATIENCE_S
+        if self._asked_at is not None:
+            return self._asked_at + grace
+        return self._t0 + self._limits.wall_s + grace if self._limits.wall_s else float("inf")
+
+    # -- the guard's messages
+
+    def _hear(self) -> None:
+        try:
+            chunk = self._control.recv(1 << 16)
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._open = False
+            return
+        *lines, self._inbox = (self._inbox + chunk).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        match message.pop("event"):
+            case "up":
+                self._shim = (message["shim"], message["shim_ticks"])
+            case "start":
+                self._start = message
+                if self._on_start is not None:
+                    self._on_start(message["pid"], message["start_ticks"])
+            case "end":
+                self._end = message
+            case "fail":
+                self._end = {"ending": Ending.SPAWN_FAILED, **message}
+            case "bug" | "lost":
+                self._end = {"ending": Ending.LOST, "error": "its guard was killed", **self._end, **message}
+
+    def _tell(self, **message: str) -> None:
+        with suppress(OSError):
+            self._control.sendall(json.dumps(message).encode("ascii") + b"\n")
+
+    def _ask(self, order: str) -> None:
+        self._asked_at = self._asked_at or time.monotonic()
+        self._tell(order=order, ending=Ending.CANCELLED, error=self._cancel.reason or "cancelled")
+
+    def _kill_guard(self) -> None:
+        """A guard that was stopped or hangs protects nobody; what it guarded is then ended from above."""
+        procs.send(*self._shim, 9)
+        self._end = {"ending": Ending.LOST, "error": "its guard did not answer"}
+        if not wait_readable((self._control.fileno(),), ANSWER_PATIENCE_S):
+            NURSERY.drop()
+            self._open = False
+
+    def _abandon(self) -> None:
+        """Something of ours failed: end the attempt before that is reported."""
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)  # to the guard, the orchestrator has ended
+        deadline = time.monotonic() + self._limits.stop_grace_s + ANSWER_PATIENCE_S
+        while self._open and time.monotonic() < deadline:
+            if wait_readable((self._control.fileno(),), 0.1):
+                with suppress(Exception):
+                    self._on_start = None
+                    self._hear()
+
+    # -- the program's output
+
+    def _read(self) -> None:
+        before = self._tail.read_bytes
+        for line in self._tail.lines():
+            self._mark(line)
+        resting = self._tail.read_bytes == 0 and before == 0
+        self._look_s = min(SLOWEST_LOOK_S, self._look_s * 1.3) if resting else QUICKEST_LOOK_S
+
+    def _read_rest(self) -> None:
+        if self._feed is None or not self._start:
+            return
+        self._tail.behind = True
+        deadline = time.monotonic() + FEED_AFTER_CANCEL_S if self._cancel.is_set() else float("inf")
+        while self._tail.behind and time.monotonic() < deadline:
+            for line in self._tail.lines():
+                self._mark(line)
+        last = self._tail.last()
+        if last is not None and not self._tail.behind:
+            self._mark(last)
+
+    def _mark(self, line: bytes) -> None:
+        mark = self._feed(line) if self._feed is not None else None
+        if mark is Mark.STARTED and mark not in self._reported:
+            self._tell(order="started")
+            self._reported.add(mark)
+        elif mark is Mark.RESULT:
+            self._tell(order="started")
+            self._tell(order="result")
+
+    # -- the outcome
+
+    def _outcome(self) -> Outcome:
+        end = self._end or {"ending": Ending.LOST, "error": "its guard was killed"}
+        known = {f.name for f in dataclasses.fields(Outcome)}
+        values = {
+            "started_at": self._started_at,
+            "wall_s": time.monotonic() - self._t0,
+            **self._start,
+            **{k: v for k, v in end.items() if k in known},
+        }
+        return Outcome(**{**values, "ending": Ending(values["ending"])})

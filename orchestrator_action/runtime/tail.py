@@ -1,0 +1,64 @@
+"""Read a growing file line by line, whatever is in it, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+CHUNK_BYTES = 256 * 1024
+LINE_BYTES = 1024**2
+"""A longer line is passed on cut to this; the rest of it is skipped, the file keeps all."""
+
+
+class Tail:
+    """Complete lines of `path` from byte `offset` on, without their newline."""
+
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
+        self._path = path
+        self._offset = offset
+        self._part = bytearray()
+        self._skipping = False
+
+    def lines(self) -> Iterator[bytes]:
+        """What one chunk of the file, as it is now, completes; `behind` says whether there is more.
+
+        A file that shrank is read from its new end: its program cut it, and what was there was seen.
+        """
+        try:
+            with self._path.open("rb", buffering=0) as log:
+                size = log.seek(0, 2)
+                self._offset = min(self._offset, size)
+                log.seek(self._offset)
+                chunk = log.read(CHUNK_BYTES) or b""
+                self._offset += len(chunk)
+                self.behind = self._offset < size
+        except FileNotFoundError:
+            self.behind = False
+            return
+        self.read_bytes = len(chunk)
+        *whole, rest = chunk.split(b"\n")
+        for piece in whole:
+            line = self._complete(piece)
+            if line is not None:
+                yield line
+        self._keep(rest)
+
+    def last(self) -> bytes | None:
+        """The unfinished line at the end, once nobody writes any more; None when there is none."""
+        line = bytes(self._part) if self._part else None
+        self._part.clear()
+        return line
+
+    behind = False
+    read_bytes = 0
+
+    def _complete(self, piece: bytes) -> bytes | None:
+        if not self._part and len(piece) <= LINE_BYTES:
+            return piece
+        self._keep(piece)
+        line = bytes(self._part)
+        self._part.clear()
+        return line
+
+    def _keep(self, piece: bytes) -> None:
+        self._part += piece[: LINE_BYTES - len(self._part)]
