@@ -80,7 +80,8 @@ def _spell_out(stretch: str) -> str:
     return _ENTITY.sub(plain, stretch)
 
 
-def _without_markers(text: str) -> str:
+def without_markers(text: str) -> str:
+    """The text with `[marker]` for each marker of ours and each spelling that looks like one."""
     for start, end in reversed(tuple(marker_spans(text))):
         text = text[:start] + "[marker]" + text[end:]
     return text
@@ -138,7 +139,7 @@ def defang(text: str, secrets: Iterable[str] = ()) -> str:
     `secrets` are values we hold; they and everything shaped like a token become `[redacted]`.
     """
     text = clean(text.replace("\r\n", "\n"))[0]
-    text = _without_markers(mask(text, secrets))
+    text = without_markers(mask(text, secrets))
     for _ in range(_ROUNDS):
         before, text = text, _round(text)
         if text == before:
@@ -156,7 +157,7 @@ def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     A title may end up as a commit message, where mentions and closing keywords act: these lose
     their joint to a space.
     """
-    line = _SPACE.sub(" ", _without_markers(mask(clean(text)[0], secrets))).strip()
+    line = _SPACE.sub(" ", without_markers(mask(clean(text)[0], secrets))).strip()
     line = _MENTION.sub("@ ", _ISSUE.sub("# ", _GH.sub(r"\1 ", line)))
     line = _HOST.sub(r"\g<scheme>redirect.github.com", line)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
@@ -164,7 +165,7 @@ def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
 
 def inline(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     """One line of Markdown that shows `text` as it is, also inside a table cell."""
-    line = _SPACE.sub(" ", _without_markers(mask(clean(text)[0], secrets))).strip()
+    line = _SPACE.sub(" ", without_markers(mask(clean(text)[0], secrets))).strip()
     if len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
     line = _HOST.sub(r"\g<scheme>redirect.github.com", _spell_out(line))
@@ -174,9 +175,9 @@ def inline(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     return re.sub(r"^(?=[/+-]|\d+[.)] )", r"\\", escaped) if not escaped[:1].isdigit() else escaped
 
 
-def code(text: str, *, limit: int = 300) -> str:
-    """A code span that shows `text` as it is, also inside a table cell; `–` when there is nothing."""
-    line = _SPACE.sub(" ", _without_markers(mask(clean(text)[0]))).strip()
+def code(text: str, *, limit: int = 300, cell: bool = False) -> str:
+    """A code span that shows `text` as it is, `–` when there is nothing; with `cell`, inside a table."""
+    line = _SPACE.sub(" ", without_markers(mask(clean(text)[0]))).strip()
     if not line:
         return "–"
     if len(line) > limit:
@@ -184,4 +185,23 @@ def code(text: str, *, limit: int = 300) -> str:
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     ticks = "`" * (longest + 1)
     pad = " " if line[0] == "`" or line[-1] == "`" else ""
-    return f"{ticks}{pad}{line.replace('|', chr(92) + '|')}{pad}{ticks}"
+    shown = line.replace("|", r"\|") if cell else line
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def fenced(text: str, language: str = "", *, limit: int = 4000) -> str:
+    """A fenced block that shows `text` whatever it holds; of a long one the end, which tells most."""
+    shown = without_markers(mask(clean(text.replace("\r\n", "\n"))[0])).rstrip("\n")
+    if len(shown) > limit:
+        shown = f"… {len(shown) - limit:,} characters left out …\n" + shown[-limit:].partition("\n")[2]
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return f"{ticks}{language}\n{_CODE_SLASH.sub(' /', shown)}\n{ticks}"
+
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~!$&'*+,;=:@%/?#-]*)?")
+
+
+def web_address(url: str) -> str:
+    """The address when it is one of the web and cannot break out of a link; else an empty string."""
+    return url if _ADDRESS.fullmatch(url) else ""

@@ -12,7 +12,16 @@ from typing import Literal
 
 from orchestrator_action.core import blocks
 from orchestrator_action.core.characters import clean, strip_ansi
-from orchestrator_action.core.defang import close_fence, code, defang, inline, plain
+from orchestrator_action.core.defang import (
+    close_fence,
+    code,
+    defang,
+    fenced,
+    inline,
+    plain,
+    web_address,
+    without_markers,
+)
 from orchestrator_action.core.lookalikes import PREFIX
 from orchestrator_action.core.masking import REDACTED, mask, mask_shapes
 from orchestrator_action.core.runner import escape_data, escape_property, harmless_log_line
@@ -34,6 +43,7 @@ __all__ = [
     "defang",
     "escape_data",
     "escape_property",
+    "fenced",
     "harmless_log_line",
     "inline",
     "marker",
@@ -43,6 +53,8 @@ __all__ = [
     "sanitise",
     "strip_ansi",
     "title",
+    "web_address",
+    "without_markers",
     "wrap_as_data",
 ]
 

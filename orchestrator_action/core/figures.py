@@ -1,0 +1,33 @@
+"""Figures as people read them. An unknown figure is a dash, never a zero."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.4 s`, `52 s`, `4 min 07 s`, `2 h 05 min`."""
+    if seconds is None or seconds < 0:
+        return UNKNOWN
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def usd(amount: float | None) -> str:
+    """`$0.0042`, `$1.20`."""
+    if amount is None:
+        return UNKNOWN
+    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:.2f}"
+
+
+def mib(amount: float | None) -> str:
+    """`611 MiB`, `1.2 GiB`; nothing measured is a dash."""
+    if not amount:
+        return UNKNOWN
+    return f"{amount:.0f} MiB" if amount < 1024 else f"{amount / 1024:.1f} GiB"

@@ -1,0 +1,411 @@
+"""Results to text: comments, checks, pull bodies, the prompt, the job summary, the published JSON.
+
+Everything comes in as plain values and goes out as text; nothing here writes, asks or decides. What an
+agent or an issue said passes `defang` or `inline` on its way, and every whole document is masked
+once more with the values we hold. A waiver is shown as a waiver, never as done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from orchestrator_action.core import text as texts
+from orchestrator_action.core.model import (
+    Annotation,
+    Conclusion,
+    Conflict,
+    Fact,
+    PhaseState,
+    PhaseVerdict,
+    Pull,
+    ReviewFinding,
+    RunReport,
+    Status,
+    Task,
+    TaskResult,
+)
+from orchestrator_action.core.phases import PHASES
+from orchestrator_action.templating import TEMPLATES, fill, phase_title
+
+REPORT_SCHEMA = "report.schema.json"
+
+Times = Mapping[str, Sequence[tuple[str, float, float]]]
+"""Per task id: phase, start and end, in seconds since the run began."""
+
+Ci = Literal["unknown", "started", "not-started", "dispatched"]
+"""Whether the forge's own workflows run on the pushed commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a text says of the run it belongs to."""
+
+    run_id: str
+    agent: str = ""
+    url: str = ""
+    """The page of the workflow run, where there is one."""
+    resume_hint: str = ""
+    """A command that takes the task up again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTexts:
+    """The texts of a check run, within GitHub's limits."""
+
+    title: str
+    summary: str
+    text: str
+    annotations: tuple[Annotation, ...] = ()
+
+
+# --- the published JSON -------------------------------------------------------------------------------
+
+
+def _fact(fact: Fact) -> dict[str, Any]:
+    return {
+        "rule": fact.rule,
+        "commit": fact.commit,
+        "holds": fact.holds,
+        "message": fact.message,
+        "detail": dict(fact.detail),
+    }
+
+
+def _phase(verdict: PhaseVerdict) -> dict[str, Any]:
+    return {
+        "phase": verdict.phase,
+        "state": verdict.state.value,
+        "reason": verdict.reason,
+        "findings": [{"rule": f.rule, "message": f.message} for f in verdict.findings],
+        "facts": [_fact(f) for f in verdict.facts],
+    }
+
+
+def _task(result: TaskResult) -> dict[str, Any]:
+    pull = result.pull
+    return {
+        "task_id": result.task_id,
+        "title": result.title,
+        "status": result.status.value,
+        "conclusion": result.conclusion.value,
+        "issue": result.issue,
+        "branch": result.branch,
+        "base_sha": result.base_sha,
+        "head_sha": result.head_sha,
+        "pull": {"number": pull.number, "url": pull.url} if pull else None,
+        "exit_code": result.exit_code,
+        "wall_s": round(result.wall_s, 3),
+        "attempts": result.attempts,
+        "turns": result.turns,
+        "cost_usd": result.cost_usd,
+        "peak_rss_mib": round(result.peak_rss_mib, 1),
+        "cpu_s": round(result.cpu_s, 3),
+        "pid": result.pid,
+        "phases": [_phase(p) for p in result.phases],
+        "log": result.log,
+        "error": result.error,
+        "worktree": result.worktree,
+        "kept_because": result.kept_because,
+    }
+
+
+def counts(report: RunReport) -> dict[str, int]:
+    """How many tasks ended in each status, the absent ones too; the values add up to the tasks."""
+    return {status.value: sum(t.status is status for t in report.tasks) for status in Status}
+
+
+def report_json(report: RunReport) -> dict[str, Any]:
+    """The run as published: `--json`, `report.json`, the Action's `results`; see `report_schema`."""
+    return {
+        "schema": 1,
+        "run_id": report.run_id,
+        "repo": report.repo,
+        "base_sha": report.base_sha,
+        "agent": report.agent,
+        "started_at": report.started_at,
+        "wall_s": round(report.wall_s, 3),
+        "sum_task_s": round(report.sum_task_s, 3),
+        "speedup": round(report.speedup, 2),
+        "peak_parallel": report.peak_parallel,
+        "cost_usd": report.cost_usd,
+        "requested": report.requested,
+        "counts": counts(report),
+        "tasks": [_task(t) for t in report.tasks],
+        "conflicts": [
+            {"a": c.a, "b": c.b, "paths": list(c.paths), "certain": c.certain} for c in report.conflicts
+        ],
+    }
+
+
+def report_schema() -> dict[str, Any]:
+    """The JSON schema of `report_json`."""
+    schema: dict[str, Any] = json.loads((TEMPLATES / REPORT_SCHEMA).read_text(encoding="utf-8"))
+    return schema
+
+
+# --- words ---------------------------------------------------------------------------------------------
+
+_STATUS_WORDS = {
+    Status.SUCCESS: "✅ done",
+    Status.NO_CHANGE: "✅ no change needed",
+    Status.INCOMPLETE: "❌ incomplete",
+    Status.FAILED: "❌ failed",
+    Status.TIMEOUT: "⌛ out of time",
+    Status.STALLED: "⌛ stalled",
+    Status.CANCELLED: "🛑 cancelled",
+    Status.BLOCKED: "⛔ blocked",
+    Status.SKIPPED: "⏭️ skipped",
+}
+
+
+def _named(phases: Sequence[PhaseVerdict], *, with_state: bool = False) -> str:
+    return ", ".join(phase_title(p.phase) + (f" ({p.state.value})" if with_state else "") for p in phases)
+
+
+def headline(
+    phases: Sequence[PhaseVerdict], *, status: Status | None, no_change: str = "", error: str = ""
+) -> str:
+    """One plain line that says how a task stands: counts, waivers by name, what is open by name.
+
+    `status` is None while the task runs.
+    """
+    proven = sum(p.state is PhaseState.PROVEN for p in phases)
+    if status is None:
+        return f"{proven} of {len(PHASES)} phases proven so far"
+    waived = [p for p in phases if p.state is PhaseState.WAIVED]
+    open_ = [p for p in phases if not p.settled]
+    parts = [status.value] if status is not Status.SUCCESS else []
+    if status is Status.NO_CHANGE and no_change:
+        parts = [f"no change needed: {texts.plain(no_change, limit=120)}"]
+    if error:
+        parts.append(texts.plain(error, limit=120))
+    parts.append(f"{proven} of {len(PHASES)} phases proven")
+    if waived:
+        parts.append(f"{len(waived)} waived ({_named(waived)})")
+    if open_:
+        parts.append(f"open: {_named(open_, with_state=True)}")
+    return "; ".join(parts)
+
+
+def _no_change(phases: Sequence[PhaseVerdict]) -> str:
+    return next((p.reason for p in phases if p.phase == "implementation" and p.reason), "")
+
+
+# --- what an agent is given ---------------------------------------------------------------------------
+
+
+def task_prompt(
+    task: Task,
+    *,
+    boundary: str,
+    branch: str = "",
+    base_branch: str = "",
+    base_sha: str = "",
+    test_commands: Sequence[str] = (),
+    message: str = "",
+) -> str:
+    """The prompt of one attempt: the rules, the eleven phases with their commands, the task as data.
+
+    The text of an issue is sanitised (again: it costs nothing); that of a prompt file is its
+    author's own and only loses what nobody can see. `boundary` is random. `message` is what to tell an
+    agent that takes a task up again.
+    """
+    given = texts.sanitise(task.text).text if task.issue else texts.clean(task.text)[0]
+    return fill(
+        "prompt.md.j2",
+        (),
+        title=texts.title(task.title),
+        issue=task.issue,
+        branch=branch or task.branch,
+        base_branch=base_branch,
+        base_sha=base_sha,
+        tests=list(test_commands),
+        message=message,
+        phases=PHASES,
+        data=texts.wrap_as_data(given, boundary),
+        boundary=boundary,
+    )
+
+
+# --- what a forge is given ----------------------------------------------------------------------------
+
+
+def issue_body(task: Task, secrets: Iterable[str] = ()) -> str:
+    """The body of an issue opened for a prompt file."""
+    return texts.cut(texts.defang(task.text, secrets) or "(no text)", texts.COMMENT_LIMIT - 1024, "bytes")
+
+
+def pull_title(words: str, secrets: Iterable[str] = ()) -> str:
+    """A pull's title from an agent's words: one line that calls nobody and closes nothing."""
+    first = next((line for line in words.splitlines() if line.strip()), "")
+    return texts.plain(first.lstrip("# "), secrets, limit=120) or "Proposed change"
+
+
+def pull_body(task: Task, *, issue: int | None, text: str, run_id: str, secrets: Iterable[str] = ()) -> str:
+    """The agent's words, defanged; then what we know: the issue it closes, the run it comes from."""
+    footer = fill("pull_body.md.j2", secrets, issue=issue, run_id=run_id, task_id=task.id)
+    room = texts.COMMENT_LIMIT - len(footer.encode()) - 512
+    said = texts.cut(texts.defang(text, secrets).strip(), room, "bytes")
+    head = texts.marker("pull", f"{run_id}.{task.id}")
+    return f"{head}\n{said or '(The agent gave no description.)'}\n\n{footer}"
+
+
+def defanged(findings: Iterable[ReviewFinding], secrets: Iterable[str] = ()) -> tuple[ReviewFinding, ...]:
+    """Review findings whose texts may appear under our name."""
+    held = tuple(secrets)
+    return tuple(
+        replace(
+            f,
+            path=texts.clean(f.path)[0].replace("\n", ""),
+            severity=texts.inline(f.severity, limit=20),
+            text=texts.cut(texts.defang(f.text, held), 8000),
+        )
+        for f in findings
+    )
+
+
+def review_body(findings: Sequence[ReviewFinding], head: str, secrets: Iterable[str] = ()) -> str:
+    """What stands above the findings of a review: by whom, of what, and that it approves nothing."""
+    return fill("review_body.md.j2", secrets, findings=findings, head=head)
+
+
+def issue_comment(
+    result: TaskResult, *, run: RunInfo, running: bool = False, note: str = "", secrets: Iterable[str] = ()
+) -> str:
+    """The one comment on the issue: phases with their states, pull, time and cost.
+
+    With `running`, `result.status` is not looked at. `note` is one more line of ours.
+    """
+    status = None if running else result.status
+    body = fill(
+        "issue_comment.md.j2",
+        secrets,
+        marker=texts.marker("task", result.task_id),
+        t=result,
+        run=run,
+        rows=_rows(result.phases),
+        word="⏳ working" if status is None else _STATUS_WORDS[status],
+        headline=headline(
+            result.phases, status=status, no_change=_no_change(result.phases), error=result.error
+        ),
+        note=note,
+        running=running,
+    )
+    return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
+
+
+def _rows(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
+    """All eleven phases, also those nothing is known of yet; `said` is why each stands as it does."""
+    known = {p.phase: p for p in phases}
+    rows = []
+    for phase in PHASES:
+        verdict = known.get(phase.id) or PhaseVerdict(phase=phase.id, state=PhaseState.MISSING)
+        said = "; ".join(f.message for f in verdict.findings) or verdict.reason
+        rows.append({"number": phase.number, "title": phase.title, "v": verdict, "said": said})
+    return rows
+
+
+def pull_comment(
+    result: TaskResult,
+    *,
+    run: RunInfo,
+    ci: Ci = "unknown",
+    ci_input: str = "ci-workflow",
+    findings: Sequence[ReviewFinding] = (),
+    answers: Mapping[str, str] | None = None,
+    conflicts: Sequence[Conflict] = (),
+    secrets: Iterable[str] = (),
+) -> str:
+    """The comment on the pull: ledger, evidence, findings, resources, forecast conflicts, CI, the run.
+
+    `answers` maps a review finding's id to how it ended. `ci_input` is the Action's input that names a
+    workflow to dispatch. Too long a comment loses the details of its evidence first.
+    """
+    held = tuple(secrets)
+    mine = [c for c in conflicts if result.task_id in (c.a, c.b)]
+    for detailed in (True, False):
+        body = fill(
+            "pull_comment.md.j2",
+            held,
+            marker=texts.marker("pull-report", result.task_id),
+            t=result,
+            run=run,
+            rows=_rows(result.phases),
+            word=_STATUS_WORDS[result.status],
+            headline=headline(
+                result.phases, status=result.status, no_change=_no_change(result.phases), error=result.error
+            ),
+            ci=ci,
+            ci_input=ci_input,
+            findings=findings,
+            answers=answers or {},
+            conflicts=mine,
+            detailed=detailed,
+        )
+        if len(body.encode()) <= texts.COMMENT_LIMIT:
+            return body
+    return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
+
+
+_LEVELS = {"error": "failure", "warning": "warning"}
+
+
+def check_texts(
+    phases: Sequence[PhaseVerdict],
+    *,
+    conclusion: Conclusion | None,
+    head_sha: str,
+    run: RunInfo,
+    status: Status | None = None,
+    error: str = "",
+    pull: Pull | None = None,
+    findings: Sequence[ReviewFinding] = (),
+    secrets: Iterable[str] = (),
+) -> CheckTexts:
+    """Title, summary, text and annotations of a check run; `conclusion` None while it is in progress.
+
+    Waivers stand in the title. Annotations are the review's findings on lines.
+    """
+    held = tuple(secrets)
+    ended = status or (None if conclusion is None else _status_of(conclusion))
+    title = headline(phases, status=ended, no_change=_no_change(phases), error=error)
+    values = {
+        "rows": _rows(phases),
+        "run": run,
+        "head": head_sha,
+        "pull": pull,
+        "error": error,
+        "word": "⏳ working" if ended is None else _STATUS_WORDS[ended],
+        "headline": title,
+    }
+    return CheckTexts(
+        title=texts.mask(title[:255], held),
+        summary=texts.cut(fill("check_summary.md.j2", held, **values), texts.CHECK_SUMMARY_LIMIT, "bytes"),
+        text=texts.cut(fill("check_text.md.j2", held, **values), texts.CHECK_TEXT_LIMIT, "bytes"),
+        annotations=tuple(
+            Annotation(
+                path=f.path,
+                line=f.line,
+                message=texts.cut(texts.mask(texts.clean(f.text)[0], held), 4000),
+                title=f"review {texts.plain(f.id, limit=20)}",
+                level=_LEVELS.get(f.severity, "notice"),
+            )
+            for f in findings
+            if f.path and f.line > 0
+        ),
+    )
+
+
+def _status_of(conclusion: Conclusion) -> Status:
+    """The status to speak of when only a check's conclusion is known."""
+    return {
+        Conclusion.SUCCESS: Status.SUCCESS,
+        Conclusion.NEUTRAL: Status.NO_CHANGE,
+        Conclusion.CANCELLED: Status.CANCELLED,
+        Conclusion.TIMED_OUT: Status.TIMEOUT,
+        Conclusion.ACTION_REQUIRED: Status.BLOCKED,
+        Conclusion.SKIPPED: Status.SKIPPED,
+    }.get(conclusion, Status.INCOMPLETE)
