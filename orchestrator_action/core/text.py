@@ -23,7 +23,7 @@ from orchestrator_action.core.defang import (
     without_markers,
 )
 from orchestrator_action.core.lookalikes import PREFIX
-from orchestrator_action.core.masking import REDACTED, mask, mask_shapes
+from orchestrator_action.core.masking import REDACTED, mask, mask_shapes, mask_values
 from orchestrator_action.core.runner import escape_data, escape_property, harmless_log_line
 from orchestrator_action.core.sanitise import Sanitised, sanitise
 
@@ -49,6 +49,7 @@ __all__ = [
     "marker",
     "mask",
     "mask_shapes",
+    "mask_values",
     "plain",
     "sanitise",
     "strip_ansi",
