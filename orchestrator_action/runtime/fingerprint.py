@@ -1,0 +1,74 @@
+"""What a repository's configuration and hooks were, and what became of them, in plain sentences."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from orchestrator_action.core.paths import shown
+from orchestrator_action.runtime.gitcall import spawn
+
+Fingerprint = Mapping[str, str]
+"""Name → value: `config:<key>` settings, `hook:<name>` and `file:<name>` digests. JSON as it stands."""
+
+_WATCHED_FILES = ("info/exclude", "info/attributes", "info/grafts", "objects/info/alternates", "shallow")
+_HARMLESS = ("config:branch.", "config:gc.", "config:maintenance.", "config:lfs.")
+"""What ordinary work in a checkout (a new branch, a fetch) writes by itself."""
+
+
+def take(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """The fingerprint of a common git directory or of a view of one."""
+    found = {f"config:{k}": v for k, v in _settings(directory / "config", env).items()}
+    hooks = directory / "hooks"
+    for hook in sorted(hooks.iterdir()) if hooks.is_dir() else []:
+        if not hook.name.endswith(".sample"):
+            found[f"hook:{hook.name}"] = _digest(hook)
+    for name in _WATCHED_FILES:
+        if (directory / name).exists():
+            found[f"file:{name}"] = _digest(directory / name)
+    return found
+
+
+def _settings(config: Path, env: Mapping[str, str]) -> dict[str, str]:
+    done = spawn(["config", "--file", str(config), "--no-includes", "--list", "-z"], env=env)
+    if done.code:
+        return {"(unreadable)": _digest(config)}
+    pairs = [os.fsdecode(e).partition("\n") for e in done.out.split(b"\0") if e]
+    found: dict[str, list[str]] = {}
+    for key, _, value in pairs:
+        found.setdefault(key, []).append(value)
+    # Values are kept as digests: a fingerprint is written to disk, and a setting may hold a credential.
+    return {
+        k: hashlib.sha256("\0".join(v).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        for k, v in found.items()
+    }
+
+
+def _digest(path: Path) -> str:
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return f"-> {path.readlink()}"
+        runs = "x" if mode & 0o111 else "-"
+        return (
+            runs + hashlib.sha256(path.read_bytes()).hexdigest()[:16] if stat.S_ISREG(mode) else "not a file"
+        )
+    except OSError as exc:
+        return f"unreadable: {exc.strerror}"
+
+
+def compare(before: Fingerprint, after: Fingerprint, *, ignore: Iterable[str] = _HARMLESS) -> tuple[str, ...]:
+    """One sentence per difference, naming what was changed."""
+    skip = tuple(ignore)
+    sentences = []
+    for name in sorted({*before, *after}):
+        if before.get(name) == after.get(name) or name.startswith(skip):
+            continue
+        kind, _, what = name.partition(":")
+        did = "added" if name not in before else "removed" if name not in after else "changed"
+        thing = {"config": "git setting", "hook": "git hook", "file": "git file"}[kind]
+        sentences.append(f"{thing} {shown(what)} was {did}")
+    return tuple(sentences)

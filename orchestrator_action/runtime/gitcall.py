@@ -1,0 +1,207 @@
+"""One git process: the program, its environment, its settings, and its faults as GitErrors.
+
+What stands here holds for every git we start, whatever repository it works on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.errors import GitError
+
+KEPT_VARIABLES = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "XDG_CONFIG_HOME",
+        "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DEVELOPER_DIR", "NIX_PROFILES",
+        "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM",
+    }
+)  # fmt: skip
+"""What a git of ours sees of the caller's environment."""
+
+TRANSPORT_VARIABLES = frozenset(
+    {
+        "SSH_AUTH_SOCK", "SSH_AGENT_PID", "SSH_ASKPASS", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT",
+        "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE",
+        "http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+        "NO_PROXY",
+    }
+)  # fmt: skip
+"""What a git that talks to a remote sees on top of it."""
+
+HARDENED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.commitGraph=false",
+    "core.alternateRefsCommand=exit 0;",
+    "core.quotePath=false",
+    "core.checkStat=default",
+    "core.trustctime=true",
+    "core.pager=cat",
+    "core.askPass=",
+    "diff.external=",
+    "diff.ignoreSubmodules=none",
+    "log.showSignature=false",
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "advice.detachedHead=false",
+    "protocol.ext.allow=never",
+    "worktree.useRelativePaths=false",
+)
+"""Given with -c to every git; each undoes something a repository's configuration could start or forge."""
+
+TIMEOUT_S = 600.0
+
+
+@functools.cache
+def git_program(path: str | None = None) -> str:
+    """The absolute path of git, looked up once: what appears on PATH later is not ours."""
+    found = shutil.which("git", path=path)
+    if not found:
+        raise GitError("git is not installed", hint="install git 2.38 or newer")
+    return str(Path(found).absolute())
+
+
+def without_git(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` without any variable of git's own, for processes that are none of our gits.
+
+    In a hook run from a linked worktree git exports GIT_DIR and others; a `git init` in a test would
+    then change the real repository.
+    """
+    return {k: v for k, v in env.items() if not k.startswith("GIT_")}
+
+
+def identity_env(name: str, email: str) -> dict[str, str]:
+    """Author and committer for commits, given by environment so that no configuration is written."""
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": email,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": email,
+    }
+
+
+def base_env(env: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """The environment of one of our gits: allow-listed, in English, never asking anybody anything."""
+    keep = KEPT_VARIABLES | frozenset(extra)
+    return {
+        **{k: v for k, v in env.items() if k in keep},
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat",
+        "GIT_EDITOR": ":",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_GRAFT_FILE": "/dev/null",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How one git ended."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Standard output without its last newline."""
+        return os.fsdecode(self.out).removesuffix("\n")
+
+
+def last_line(err: str) -> str:
+    """The line of git's error output that says why."""
+    lines = [line.strip() for line in err.splitlines() if line.strip()]
+    for prefix in ("fatal:", "error:", "! [", "remote: error:"):
+        for line in reversed(lines):
+            if line.startswith(prefix):
+                return line.removeprefix("fatal:").removeprefix("error:").strip()
+    return lines[-1] if lines else ""
+
+
+def hint_for(err: str) -> str:
+    """What to do next about a fault git named; empty when git's words are all there is."""
+    known = {
+        "dubious ownership": "git config --global --add safe.directory <the path git names>",
+        "not a git repository": "run inside a git repository, or name one with --repo",
+        ".lock': File exists": "another git is at work, or one was killed: if none runs, remove that file",
+        "No space left": "free some disk space",
+        "Permission denied": "check who owns the repository",
+        "bad object": "the repository is damaged or too shallow: git fetch --unshallow",
+    }
+    return next((hint for sign, hint in known.items() if sign in err), "")
+
+
+def spawn(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    timeout_s: float = TIMEOUT_S,
+    keep_fds: Sequence[int] = (),
+) -> Done:
+    """Run git once. `args` is everything after the program's name.
+
+    In a session of its own: a Ctrl-C meant for us must not leave a half-made worktree.
+    Raises GitError when git cannot be started or takes longer than `timeout_s`.
+    """
+    argv = [git_program(), *args]
+    try:
+        process = subprocess.Popen(
+            argv, env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True, pass_fds=tuple(keep_fds),
+        )  # fmt: skip
+    except (OSError, ValueError) as exc:
+        raise GitError(f"git {shown_command(args)} could not be started: {exc}") from exc
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except BaseException as exc:
+            _end(process)
+            if not isinstance(exc, subprocess.TimeoutExpired):
+                raise
+            took = f"took longer than {timeout_s:.0f} s and was stopped"
+            raise GitError(f"git {shown_command(args)} {took}") from exc
+    return Done(process.returncode, out, err.decode("utf-8", "replace"))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill git and what it started (a transport holds the pipes), and let go of the pipes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def shown_command(args: Sequence[str]) -> str:
+    """The command without our own settings, as it can be shown."""
+    rest = list(args)
+    while rest[:1] in (["-c"], ["--no-pager"]):
+        rest = rest[2:] if rest[0] == "-c" else rest[1:]
+    return " ".join(rest[:6]) + (" …" if len(rest) > 6 else "")
+
+
+def checked(done: Done, args: Sequence[str]) -> Done:
+    """`done`, when git ended well; GitError with git's own words otherwise."""
+    if done.code == 0:
+        return done
+    why = last_line(done.err) or f"exit code {done.code}"
+    raise GitError(f"git {shown_command(args)}: {why}", hint=hint_for(done.err))
+
+
+def settings(pairs: Iterable[str]) -> list[str]:
+    """`-c` for each of `key=value`."""
+    return [part for pair in pairs for part in ("-c", pair)]

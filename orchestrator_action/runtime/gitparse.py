@@ -1,0 +1,88 @@
+"""What git prints with -z, as values. Paths may be any bytes: they come as `os.fsdecode` gives them. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One path of a diff. `status` is git's letter; `added` and `deleted` lines are None for binary."""
+
+    status: str
+    path: str
+    old_path: str = ""
+    old_mode: str = ""
+    new_mode: str = ""
+    old_blob: str = ""
+    new_blob: str = ""
+    added: int | None = 0
+    deleted: int | None = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What a commit says of itself."""
+
+    sha: str
+    parents: tuple[str, ...]
+    author: str
+    email: str
+    subject: str
+    message: str
+
+
+def parse_changes(out: bytes) -> tuple[Change, ...]:
+    """The changes in `git diff-tree -r -z --raw --numstat` output: raw records first, then the counts."""
+    parts = out.split(b"\0")
+    raw: list[Change] = []
+    i = 0
+    while i < len(parts) and parts[i].startswith(b":"):
+        old_mode, new_mode, old_blob, new_blob, status = parts[i].decode("ascii")[1:].split(" ")
+        moved = status[0] in "RC"
+        names = [os.fsdecode(p) for p in parts[i + 1 : i + (3 if moved else 2)]]
+        raw.append(
+            Change(
+                status=status[0], path=names[-1], old_path=names[0] if moved else "", old_mode=old_mode,
+                new_mode=new_mode, old_blob=old_blob, new_blob=new_blob,
+            )
+        )  # fmt: skip
+        i += 1 + len(names)
+    counts: dict[str, tuple[int | None, int | None]] = {}
+    while i < len(parts):
+        fields = parts[i].split(b"\t")
+        if len(fields) < 3:
+            i += 1
+            continue
+        added, deleted = (None if n == b"-" else int(n) for n in fields[:2])
+        path = b"\t".join(fields[2:])
+        if path:
+            i += 1
+        else:
+            path = parts[i + 2]
+            i += 3
+        counts[os.fsdecode(path)] = (added, deleted)
+    return tuple(
+        replace(c, added=counts[c.path][0], deleted=counts[c.path][1]) if c.path in counts else c for c in raw
+    )
+
+
+def parse_batch(out: bytes, asked: Sequence[bytes], *, bodies: bool) -> list[tuple[bytes, int, bytes]]:
+    """The records of `cat-file --batch` for exactly these names: kind, size, contents."""
+    records: list[tuple[bytes, int, bytes]] = []
+    at = 0
+    for name in asked:
+        replies = (name + b" missing\n", name + b" ambiguous\n")
+        absent = next((reply for reply in replies if out.startswith(reply, at)), None)
+        if absent is not None:
+            records.append((b"missing", 0, b""))
+            at += len(absent)
+            continue
+        end = out.index(b"\n", at)
+        _, kind, size = out[at:end].rsplit(b" ", 2)
+        at = end + 1
+        records.append((kind, int(size), out[at : at + int(size)] if bodies else b""))
+        at += int(size) + 1 if bodies else 0
+    return records

@@ -1,0 +1,90 @@
+"""The git directory as an agent sees it: the objects and refs of all, a configuration of its own.
+
+`git config user.name` in a linked worktree writes the configuration every worktree shares, and a hook
+put into `.git/hooks` runs for everybody. So a worktree we hand out gets a directory of its own in place
+of the shared one: objects, refs, logs and the rest are links to the real ones, while `config`, `hooks`
+and `info` are copies. The agent may write there what it likes: nobody else reads it, our own git never
+does (it is given GIT_COMMON_DIR), and what was written is known to be this task's doing.
+
+The copy of the configuration has no credentials: what actions/checkout left for itself stays behind.
+This is git's own contrib/workdir/git-new-workdir with the links that matter turned into copies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator_action.errors import WorktreeError
+from orchestrator_action.runtime.gitcall import spawn
+
+COPIED = ("config", "hooks", "info", "HEAD")
+"""A symbolic link as HEAD would not be taken for a repository's."""
+
+_PASSING = re.compile(
+    r"\.lock$|^(FETCH|ORIG|MERGE|CHERRY_PICK|REVERT|BISECT)_HEAD$|^index|^COMMIT_EDITMSG$|^gc\."
+)
+_CREDENTIALS = re.compile(
+    r"^(http\..*extraheader|http\.extraheader|credential\..*|includeif\..*|include\..*|core\.sshcommand|"
+    r"http\..*(sslkey|sslcert|cookiefile|proxy.*)|remote\..*\.proxy|core\.askpass)$"
+)
+_USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
+
+
+def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
+    """Make (or make again) the view of `common` at `view`."""
+    if view.is_symlink() or view.exists():
+        shutil.rmtree(view)
+    view.mkdir(parents=True)
+    for entry in common.iterdir():
+        if entry.name not in COPIED and not _PASSING.search(entry.name):
+            (view / entry.name).symlink_to(entry)
+    if not (common / "packed-refs").exists():
+        (view / "packed-refs").symlink_to(common / "packed-refs")
+    shutil.copyfile(common / "HEAD", view / "HEAD")
+    _copy_tree(common / "info", view / "info")
+    _copy_tree(common / "hooks", view / "hooks")
+    shutil.copyfile(common / "config", view / "config")
+    _scrub(view / "config", env)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    target.mkdir()
+    if source.is_dir():
+        shutil.copytree(
+            source, target, symlinks=True, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sample")
+        )
+
+
+def _scrub(config: Path, env: Mapping[str, str]) -> None:
+    """Take credentials and what leads to them out of a copied configuration."""
+    listed = spawn(["config", "--file", str(config), "--no-includes", "--list", "-z"], env=env)
+    if listed.code:
+        raise WorktreeError(
+            f"{config.name} of the repository cannot be read", hint="git config --list --local"
+        )
+    pairs = [os.fsdecode(e).partition("\n") for e in listed.out.split(b"\0") if e]
+    for key in dict.fromkeys(k for k, _, _ in pairs if _CREDENTIALS.match(k.lower())):
+        spawn(["config", "--file", str(config), "--unset-all", key], env=env)
+    for key, _, value in pairs:
+        if key.endswith(("url", ".insteadof")) and _USERINFO.match(value) and "://" in value:
+            clean = _USERINFO.sub(r"\1", value)
+            spawn(["config", "--file", str(config), "--replace-all", key, clean, re.escape(value)], env=env)
+
+
+def use_view(admin: Path, view: Path | None, common: Path) -> None:
+    """Point the worktree directory `admin` at a view, or back at the shared directory with None."""
+    target = str(view) if view else os.path.relpath(common, admin)
+    part = admin / "commondir.new"
+    part.write_text(f"{target}\n", encoding="utf-8", errors="surrogateescape")
+    part.replace(admin / "commondir")
+
+
+def drop_view(view: Path) -> None:
+    """Remove a view; links are removed, not what they point at."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(view)
