@@ -112,14 +112,17 @@ class Guard:
         )
         self._ticks = procs.start_ticks(self._leader)
         self._expects_start: bool = order["expects_start"]
-        self._identity = {
+        self._identity: dict[str, Any] = {
             "boot": procs.boot_id(),
             "pid": self._leader,
             "start_ticks": self._ticks,
             "shim": os.getpid(),
             "shim_ticks": procs.start_ticks(os.getpid()),
             "marker": order["marker"],
+            "owner": order["owner"],
+            "owner_ticks": order["owner_ticks"],
             "started_at": self._started_at,
+            "escaped": [],
         }
         self._write_record({"state": "running", **self._identity})
         self._tell(event="start", pid=self._leader, start_ticks=self._ticks)
@@ -203,6 +206,16 @@ class Guard:
             self._stop_if(self._log.look(now))
         if now >= self._usage.next_look:
             self._stop_if(self._usage.look(now, self._log.grew_at))
+            self._note_escaped()
+
+    def _note_escaped(self) -> None:
+        """Name in the record what left the session: should everybody be killed, it is found again."""
+        left = sorted(
+            [p.pid, p.start_ticks] for p in self._usage.tree if p.sid != self._leader and not p.ended
+        )
+        if left != self._identity["escaped"]:
+            self._identity["escaped"] = left
+            self._write_record({"state": "running", **self._identity}, sync=False)
 
     def _stop_if(self, passed: tuple[str, str] | None) -> None:
         if passed:
@@ -254,19 +267,8 @@ class Guard:
         self._killing_since = time.monotonic()
 
     def _kill_round(self) -> None:
-        frozen: set[tuple[int, int]] = set()
-        tree = self._tree()
-        for _ in range(8):
-            fresh = [p for p in tree if (p.pid, p.start_ticks) not in frozen]
-            if not fresh:
-                break
-            for process in fresh:
-                _signal(process, signal.SIGSTOP)
-                frozen.add((process.pid, process.start_ticks))
-            tree = self._tree()
-        for process in tree:
+        for process in procs.kill_all(self._tree):
             self._count_leftover(process)
-            _signal(process, signal.SIGKILL)
         self._reap()
         if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
             self._survivors = self._tree()
@@ -340,7 +342,7 @@ class Guard:
         self._write_record({"state": "ended", **self._identity, **outcome})
         self._tell(event="end", started_at=self._started_at, **outcome)
 
-    def _write_record(self, record: dict[str, Any]) -> None:
+    def _write_record(self, record: dict[str, Any], *, sync: bool = True) -> None:
         """Put the record on disk, whole or not at all, and not lost by a power cut."""
         if not self._record_path:
             return
@@ -349,11 +351,13 @@ class Guard:
             fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, json.dumps(record).encode("ascii") + b"\n")
-                os.fsync(fd)
+                if sync:
+                    os.fsync(fd)
             finally:
                 os.close(fd)
             os.replace(f"{path}.new", path)
-            _sync_folder(os.path.dirname(path) or ".")
+            if sync:
+                _sync_folder(os.path.dirname(path))
         except OSError as exc:
             self._tell(event="warn", error=f"record {path} cannot be written: {os.strerror(exc.errno or 0)}")
 

@@ -15,13 +15,14 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MIB = 1024**2
+_FREEZE_ROUNDS = 8
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -144,6 +145,32 @@ def _send_checked(pid: int, ticks: int, signum: int) -> bool:
     return True
 
 
+def kill_all(find: Callable[[], list[Process]]) -> list[Process]:
+    """Kill what `find` finds, once around; returns it.
+
+    Everything is frozen first, and looked for again until nothing new turns up: a process that is stopped
+    cannot answer another's death with a birth. What runs as another user stays, and is found again.
+    """
+    frozen: set[tuple[int, int]] = set()
+    found = find()
+    for _ in range(_FREEZE_ROUNDS):
+        fresh = [p for p in found if (p.pid, p.start_ticks) not in frozen]
+        if not fresh:
+            break
+        for process in fresh:
+            frozen.add((process.pid, process.start_ticks))
+            _send_if_allowed(process, signal.SIGSTOP)
+        found = find()
+    for process in found:
+        _send_if_allowed(process, signal.SIGKILL)
+    return found
+
+
+def _send_if_allowed(process: Process, signum: int) -> None:
+    with contextlib.suppress(PermissionError):
+        send(process.pid, process.start_ticks, signum)
+
+
 def everyone() -> list[Process]:
     """Every process of the machine that we can see."""
     if not HAS_PROC:
@@ -159,7 +186,7 @@ def descendants(root: int, *, skip: Collection[int] = (), exact: bool = False) -
     while another ends; `exact` reads the whole process table instead, which is slower.
     """
     if exact or not _has_children_files():
-        return _below(root, everyone(), skip)
+        return below(root, everyone(), skip=skip)
     found: list[Process] = []
     todo = _children(root, threads=0)
     seen = {root, *skip}
@@ -177,7 +204,8 @@ def descendants(root: int, *, skip: Collection[int] = (), exact: bool = False) -
     return found
 
 
-def _below(root: int, table: Iterable[Process], skip: Collection[int]) -> list[Process]:
+def below(root: int, table: Iterable[Process], *, skip: Collection[int] = ()) -> list[Process]:
+    """The descendants of `root` among the processes of `table`."""
     children: dict[int, list[Process]] = {}
     for process in table:
         children.setdefault(process.ppid, []).append(process)

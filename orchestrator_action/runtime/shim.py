@@ -138,12 +138,7 @@ class Nursery:
 
     def _sweep(self) -> None:
         since = self._sweeping_since or 0.0
-        orphans = self._orphans()
-        for signum in (signal.SIGSTOP, signal.SIGKILL):
-            for process in orphans:
-                with suppress(PermissionError):
-                    procs.send(process.pid, process.start_ticks, signum)
-            orphans += self._orphans()
+        procs.kill_all(self._orphans)
         self._reap()
         left = self._orphans()
         if left and time.monotonic() - since < SWEEP_PATIENCE_S:

@@ -102,6 +102,8 @@ def _order(
         "expects_start": expects_start,
         "record": str(record.absolute()) if record else "",
         "marker": f"{MARKER}={marker}" if marker else "",
+        "owner": os.getpid(),
+        "owner_ticks": procs.start_ticks(os.getpid()) if record else 0,
     }
     return json.dumps(order).encode("ascii") + b"\n"
 

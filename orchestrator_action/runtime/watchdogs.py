@@ -86,11 +86,12 @@ class Usage:
         self._peak = 0
         self._pss_after = 0.0
         self._interval = 0.05
+        self.tree: list[procs.Process] = []
         self.next_look = self._started + self._interval
 
     def look(self, now: float, output_at: float) -> Passed | None:
         """Sample the tree once. `output_at` is when the program last wrote something."""
-        tree = procs.descendants(self._root)
+        self.tree = tree = procs.descendants(self._root)
         self._cpu(now, tree)
         memory = self._memory(now, tree)
         self._interval = min(self._longest_interval(), self._interval * 1.5)
