@@ -32,6 +32,10 @@ class ReviewRequest:
 class Reader(Protocol):
     """Folds the lines of one attempt's output."""
 
+    @property
+    def abort(self) -> str:
+        """Why the attempt cannot succeed any more and should be ended now; empty while it can."""
+
     def feed(self, line: bytes) -> Mark | None:
         """Take one line without its newline; never raises on garbage. None means no progress."""
 
@@ -49,6 +53,10 @@ class Agent(Protocol):
     @property
     def announces_start(self) -> bool:
         """Whether the reader gives Mark.STARTED, so that a start-up deadline makes sense."""
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a session can be taken up again, so that sending it back with what is open helps."""
 
     def check(self) -> None:
         """Raise AgentError, with a hint, when the agent's program is not there."""

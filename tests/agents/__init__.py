@@ -1,0 +1,1 @@
+"""Agents, on what real programs print."""
