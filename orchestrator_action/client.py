@@ -66,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--waive", default="", metavar="WHY", help="leave a waivable phase out, and why")
     for hidden in ("hook-stop", "hook-pre-tool"):
         verbs.add_parser(hidden)
+    verbs.add_parser("opening").add_argument("part", type=int)
     return parser
 
 
@@ -115,6 +116,15 @@ def _show(env: Mapping[str, str], answer: Answer | None) -> None:
         print(answer.message)
 
 
+def _opening(env: Mapping[str, str], part: int) -> int:
+    """A part of the prompt, as much as Claude Code takes from one command of the plugin."""
+    from orchestrator_action.guard import opening_part
+
+    context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
+    print(opening_part(Path(context["prompt_path"]).read_text(encoding="utf-8"), part))
+    return HELD
+
+
 def _stop_hook(env: Mapping[str, str]) -> int:
     """Claude Code's Stop hook: exit 2 sends the agent back with stderr as the reason."""
     answer = ask(Request(token=env.get(TOKEN_VARIABLE, ""), verb="open"), env)
@@ -130,7 +140,7 @@ def _pre_tool_hook(env: Mapping[str, str]) -> int:
 
     context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
     event: dict[str, Any] = json.load(sys.stdin)
-    reason = pre_tool(event, context["worktree_path"])
+    reason = pre_tool(event, context["worktree_path"], env.get("ORCHESTRATOR_NOTES", ""))
     if not reason:
         return 0
     print(reason, file=sys.stderr)
@@ -144,6 +154,8 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return _pre_tool_hook(env)
     if given.verb == "hook-stop":
         return _stop_hook(env)
+    if given.verb == "opening":
+        return _opening(env, given.part)
     try:
         text = _read(getattr(given, "file", None))
     except OSError as exc:
