@@ -148,7 +148,7 @@ def report_schema() -> dict[str, Any]:
 
 # --- words ---------------------------------------------------------------------------------------------
 
-_STATUS_WORDS = {
+STATUS_WORDS = {
     Status.SUCCESS: "✅ done",
     Status.NO_CHANGE: "✅ no change needed",
     Status.INCOMPLETE: "❌ incomplete",
@@ -159,6 +159,7 @@ _STATUS_WORDS = {
     Status.BLOCKED: "⛔ blocked",
     Status.SKIPPED: "⏭️ skipped",
 }
+"""How a task ended: a sign for the eye and a word for everyone."""
 
 
 def _named(phases: Sequence[PhaseVerdict], *, with_state: bool = False) -> str:
@@ -186,11 +187,13 @@ def headline(
     if waived:
         parts.append(f"{len(waived)} waived ({_named(waived)})")
     if open_:
-        parts.append(f"open: {_named(open_, with_state=True)}")
+        more = f" and {len(open_) - 4} more" if len(open_) > 5 else ""
+        parts.append(f"open: {_named(open_[: 4 if more else 5], with_state=True)}{more}")
     return "; ".join(parts)
 
 
-def _no_change(phases: Sequence[PhaseVerdict]) -> str:
+def no_change_reason(phases: Sequence[PhaseVerdict]) -> str:
+    """Why the agent said that no change is needed, or an empty string."""
     return next((p.reason for p in phases if p.phase == "implementation" and p.reason), "")
 
 
@@ -286,10 +289,10 @@ def issue_comment(
         marker=texts.marker("task", result.task_id),
         t=result,
         run=run,
-        rows=_rows(result.phases),
-        word="⏳ working" if status is None else _STATUS_WORDS[status],
+        rows=rows_of(result.phases),
+        word="⏳ working" if status is None else STATUS_WORDS[status],
         headline=headline(
-            result.phases, status=status, no_change=_no_change(result.phases), error=result.error
+            result.phases, status=status, no_change=no_change_reason(result.phases), error=result.error
         ),
         note=note,
         running=running,
@@ -297,7 +300,7 @@ def issue_comment(
     return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
 
 
-def _rows(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
+def rows_of(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
     """All eleven phases, also those nothing is known of yet; `said` is why each stands as it does."""
     known = {p.phase: p for p in phases}
     rows = []
@@ -333,10 +336,13 @@ def pull_comment(
             marker=texts.marker("pull-report", result.task_id),
             t=result,
             run=run,
-            rows=_rows(result.phases),
-            word=_STATUS_WORDS[result.status],
+            rows=rows_of(result.phases),
+            word=STATUS_WORDS[result.status],
             headline=headline(
-                result.phases, status=result.status, no_change=_no_change(result.phases), error=result.error
+                result.phases,
+                status=result.status,
+                no_change=no_change_reason(result.phases),
+                error=result.error,
             ),
             ci=ci,
             ci_input=ci_input,
@@ -371,14 +377,14 @@ def check_texts(
     """
     held = tuple(secrets)
     ended = status or (None if conclusion is None else _status_of(conclusion))
-    title = headline(phases, status=ended, no_change=_no_change(phases), error=error)
+    title = headline(phases, status=ended, no_change=no_change_reason(phases), error=error)
     values = {
-        "rows": _rows(phases),
+        "rows": rows_of(phases),
         "run": run,
         "head": head_sha,
         "pull": pull,
         "error": error,
-        "word": "⏳ working" if ended is None else _STATUS_WORDS[ended],
+        "word": "⏳ working" if ended is None else STATUS_WORDS[ended],
         "headline": title,
     }
     return CheckTexts(

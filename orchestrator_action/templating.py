@@ -101,6 +101,8 @@ def environment() -> Environment:
         "mib": figures.mib,
         "state": state_words,
         "tail_of": tail_of,
+        "seen": lambda value: text.without_markers(text.clean(str(value))[0]),
+        "web": text.web_address,
         "figures_of": figures_of,
     }
     made.filters.update(filters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import html
 import json
 import re
 import urllib.parse
@@ -89,7 +90,7 @@ def _base64_cores(secret: bytes) -> set[str]:
 
 
 def forms(secret: str) -> tuple[str, ...]:
-    """The ways a value may be spelled in a text, longest first: itself, base64, URL, JSON, hex."""
+    """The ways a value may be spelled in a text, longest first: itself, base64, URL, JSON, HTML, hex."""
     raw = secret.encode("utf-8", "surrogatepass")
     quoted = urllib.parse.quote(secret, safe="", errors="replace")
     found = {
@@ -100,6 +101,8 @@ def forms(secret: str) -> tuple[str, ...]:
         urllib.parse.quote_plus(secret, errors="replace"),
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
+        html.escape(secret),
+        html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
     }
     for spelled in (*_base64_cores(raw), raw.hex(), raw.hex().upper()):
         if len(spelled) >= _SHORTEST_FORM:

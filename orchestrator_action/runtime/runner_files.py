@@ -54,7 +54,7 @@ def delimited(name: str, value: str, *, random: Callable[[], str] = _random) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerFiles:
-    """The channels of one step. A channel that is not there (on a laptop) takes everything and keeps nothing."""
+    """The channels of one step; one that is not there (on a laptop) takes everything and keeps nothing."""
 
     output: Path | None = None
     env: Path | None = None
@@ -137,20 +137,25 @@ def stopped_commands(out: IO[str], *, random: Callable[[], str] = _random) -> It
         print(f"::{token}::", file=out, flush=True)
 
 
+LONGEST_LINE = 8000
+"""Characters of a line that are shown; a progress bar or a bundle may be one line of megabytes."""
+
+
 def print_foreign(
     out: IO[str], title: str, lines: Iterable[str], *, secrets: Iterable[str] = (), limit: int = 2000
 ) -> None:
     """An agent's output as one folded group of the log: no line of it is a command, none holds a secret.
 
-    At most `limit` lines, the last ones; how many were left out is said. Memory stays flat.
+    At most `limit` lines, the last ones; how many were left out is said. Lines are masked together,
+    as a key may span several, and before they are shortened, as a cut may fall into one.
     """
-    held = tuple(secrets)
+    total, kept = _last((line[: 2 * LONGEST_LINE] for line in lines), limit)
+    shown = text.mask(text.clean("\n".join(line.rstrip("\r\n") for line in kept))[0], secrets)
     with group(out, title), stopped_commands(out):
-        total, kept = _last(lines, limit)
         if total > len(kept):
             print(f"… {total - len(kept):,} lines left out …", file=out)
-        for line in kept:
-            print(text.harmless_log_line(line.rstrip("\r\n")[:8000], held), file=out)
+        for line in shown.split("\n"):
+            print(text.harmless_log_line(line)[:LONGEST_LINE], file=out)
 
 
 def _last(lines: Iterable[str], limit: int) -> tuple[int, list[str]]:
