@@ -103,7 +103,7 @@ class ClaudeAgent:
         config = _private_dir(private / "claude")
         notes = _private_dir(private / "notes")
         return Command(
-            argv=self._argv(context),
+            argv=self._argv(context, _fresh_session(context, config)),
             cwd=context.worktree_path,
             env={**self._environment(env, config), "ORCHESTRATOR_NOTES": str(notes)},
         )
@@ -118,21 +118,22 @@ class ClaudeAgent:
         It gets copies of diff, task and plan, and neither the broker's socket nor the author's session.
         """
         config = _private_dir(private / "claude-review")
-        given = claude_review.lay_out(request, _private_dir(private / "review"))
-        visible = {
-            k: v for k, v in self._environment(env, config).items() if not k.startswith("ORCHESTRATOR_")
-        }
+        folder = _private_dir(private / "review")
+        chosen = self._environment(env, config)
         return Command(
             argv=claude_review.argv(
                 self.executable,
-                self.plugin,
-                given,
+                claude_review.prompt(request, folder),
+                folder,
                 session=request.session_id,
                 turns=self.review_turns,
                 more=self.args,
             ),
             cwd=request.worktree_path,
-            env=visible,
+            env={
+                **{name: value for name, value in chosen.items() if not name.startswith("ORCHESTRATOR_")},
+                "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",  # an `@/path` in a diff is text, on older CLIs too
+            },
         )
 
     def review_findings(self, request: ReviewRequest, log: Path, outcome: Outcome) -> str:
@@ -142,13 +143,10 @@ class ClaudeAgent:
         """
         return claude_review.findings(request, log, outcome)
 
-    def _argv(self, context: TaskContext) -> tuple[str, ...]:
+    def _argv(self, context: TaskContext, session: str) -> tuple[str, ...]:
         resumed = context.resume_session
         turns = context.limits.max_turns if self.max_turns is None else self.max_turns
         budget = context.limits.max_budget_usd if self.max_budget_usd is None else self.max_budget_usd
-        session = context.session_id or str(
-            uuid.uuid5(_SESSIONS, f"{context.run_id}/{context.task.id}/{context.attempt}")
-        )
         return (
             self.executable,
             "-p",
@@ -178,6 +176,16 @@ class ClaudeAgent:
         else:
             chosen.pop("IS_SANDBOX", None)
         return chosen
+
+
+def _fresh_session(context: TaskContext, config: Path) -> str:
+    """The session's id: the context's, unless that was begun before: the CLI refuses to begin it twice."""
+    chosen, again = context.session_id or str(uuid.uuid5(_SESSIONS, f"{context.run_id}/{context.task.id}")), 0
+    session = chosen
+    while any(config.glob(f"projects/*/{session}.jsonl")):
+        again += 1
+        session = str(uuid.uuid5(_SESSIONS, f"{chosen}/{again}"))
+    return session
 
 
 def _private_dir(path: Path) -> Path:

@@ -9,74 +9,56 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import secrets
 from pathlib import Path
-from typing import Any
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude_stream import ClaudeReader
 from orchestrator_action.core.model import Outcome
+from orchestrator_action.core.review import SCHEMA
 from orchestrator_action.errors import AgentError
 
-COMMAND = "agent:reviewer"
 TOOLS = ("Read", "Grep", "Glob")
-SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["findings"],
-    "properties": {
-        "findings": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["path", "line", "severity", "text"],
-                "properties": {
-                    "path": {"type": "string"},
-                    "line": {"type": "integer", "minimum": 0},
-                    "severity": {"type": "string", "enum": ["error", "warning", "note"]},
-                    "text": {"type": "string", "minLength": 1},
-                },
-            },
-        }
-    },
-}
+_INSTRUCTIONS = Path(__file__).with_name("claude_review.md")
+_INLINE_BYTES = {"task.md": 24_000, "plan.md": 16_000, "change.diff": 60_000}
+"""Of each part in the prompt. Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
 
-def lay_out(request: ReviewRequest, folder: Path) -> Path:
-    """Copy diff, task and plan into `folder` and write the request beside them; returns its path."""
-    for name, source in (
-        ("task.md", request.task_path),
-        ("plan.md", request.plan_path),
-        ("change.diff", request.diff_path),
-    ):
-        text = Path(source).read_bytes() if source and Path(source).is_file() else b""
-        (folder / name).write_bytes(text or b"(nothing was handed in)\n")
-    request_file = folder / "request.md"
-    request_file.write_text(
-        f"Review the change from {request.base_sha} to {request.head_sha}.\n\n"
-        f"- the task, as people wrote it: {folder / 'task.md'}\n"
-        f"- the author's plan: {folder / 'plan.md'}\n"
-        f"- the change: {folder / 'change.diff'}\n"
-        f"- the code at the head commit: {request.worktree_path}\n",
-        encoding="utf-8",
-    )
-    return request_file
+def prompt(request: ReviewRequest, folder: Path) -> str:
+    """Everything the reviewer is told. Diff, task and plan are copied into `folder`, which it may read."""
+    boundary = secrets.token_hex(8)
+    parts = []
+    sources = {"task.md": request.task_path, "plan.md": request.plan_path, "change.diff": request.diff_path}
+    for name, source in sources.items():
+        copy = folder / name
+        copy.write_bytes(Path(source).read_bytes() if source and Path(source).is_file() else b"")
+        parts.append(f"===== {name} {boundary}\n{_inline(copy, _INLINE_BYTES[name])}\n===== end {boundary}\n")
+    told = _INSTRUCTIONS.read_text(encoding="utf-8")
+    told = told.replace("{boundary}", boundary).replace("{worktree}", request.worktree_path)
+    told = told.replace("{base}", request.base_sha).replace("{head}", request.head_sha)
+    return "\n".join([told, *parts])
+
+
+def _inline(copy: Path, limit: int) -> str:
+    """The text of a file as an argument can hold it: UTF-8, without NUL, cut at a line's end."""
+    given = copy.read_bytes()
+    text = given[:limit].decode("utf-8", "replace").replace("\0", "\N{SYMBOL FOR NULL}")
+    if len(given) > limit:
+        text = f"{text.rpartition(chr(10))[0] or text}\n(cut here; the whole is in {copy})"
+    return text or "(nothing was handed in)"
 
 
 def argv(
-    executable: str, plugin: Path, given: Path, *, session: str, turns: int, more: tuple[str, ...]
+    executable: str, told: str, folder: Path, *, session: str, turns: int, more: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The exact argv of a review session."""
+    """The exact argv of a review session: no plugin, no permission to do anything but read."""
     return (
         executable,
         "-p",
-        f"/{COMMAND} {given}",
-        "--plugin-dir",
-        str(plugin),
+        told,
         "--add-dir",
-        str(given.parent),
+        str(folder),
         "--tools",
         ",".join(TOOLS),
         "--json-schema",
@@ -96,7 +78,7 @@ def findings(request: ReviewRequest, log: Path, outcome: Outcome) -> str:
 
     Raises AgentError when it did not, by the same rule as for any session.
     """
-    reader = ClaudeReader(COMMAND)
+    reader = ClaudeReader("")
     try:
         with log.open("rb") as lines:
             for line in lines:
