@@ -1,0 +1,48 @@
+"""The door of the pre-push hook: `python -I -S -E …/hook.py pre-push STUB REMOTE URL`, refs on stdin.
+
+With -S there are no site-packages and with -I no current directory on `sys.path`, so that nothing of the
+checkout is ever imported. The package finds itself by this file's place; its parent directory goes last,
+so that nothing there can stand in for the standard library.
+
+The same door serves `compile` (with site-packages, for PyYAML) and `orchestrator-action hook …`.
+"""
+
+import os
+import sys
+
+_PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if _PARENT not in sys.path:
+    sys.path.append(_PARENT)
+
+
+def main(argv: "list[str] | None" = None) -> int:
+    """Run one verb; the exit code. Never raises: a hook that breaks must refuse and say so."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as exc:  # noqa: BLE001 - the last word to a user who only wanted to push
+        return _explain(exc, arguments)
+
+
+def _run(arguments: "list[str]") -> int:
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if verb == "pre-push":
+        from orchestrator_action.prepush.push import pre_push
+
+        # The stub gives its own path first; another manager's line gives git's two arguments only.
+        return pre_push(rest[0], rest[1:]) if len(rest) == 3 else pre_push("", rest)
+    from orchestrator_action.prepush.commands import command
+
+    return command(verb, rest)
+
+
+def _explain(exc: Exception, arguments: "list[str]") -> int:
+    from orchestrator_action.prepush.crash import explain
+
+    return explain(exc, pushing=arguments[:1] in (["pre-push"], ["pre-commit"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""`orchestrator-action hook …`: the verbs, for the command line and for other hook managers."""
+
+import os
+
+from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.prepush import policy as rules
+from orchestrator_action.prepush.gitio import git, place, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+USAGE = "orchestrator-action hook install | uninstall | status | run [REF] | audit"
+
+
+def command(verb: str, arguments: "Sequence[str]") -> int:
+    """Run one verb; its exit code. Raises OrchestratorError for what the user can mend."""
+    match verb, list(arguments):
+        case "install" | "uninstall" | "status", []:
+            from orchestrator_action.prepush import install
+
+            return int(getattr(install, verb)())
+        case "audit", []:
+            from orchestrator_action.prepush.audit import audit
+
+            return audit()
+        case "run", [] | [_]:
+            return run_here(arguments[0] if arguments else "HEAD")
+        case "pre-commit", []:
+            from orchestrator_action.prepush.precommit import from_pre_commit
+
+            return from_pre_commit()
+        case "compile", []:
+            from orchestrator_action.prepush.compile import main
+
+            return main()
+        case _:
+            raise ConfigError(f"not a hook command: {' '.join([verb, *arguments]).strip()!r}", hint=USAGE)
+
+
+def install(repo: "Path") -> int:
+    """`hook install` for a caller that is not in the repository: the exit code, with its words said."""
+    return _at(repo, "install")
+
+
+def uninstall(repo: "Path") -> int:
+    """`hook uninstall`, as `install`."""
+    return _at(repo, "uninstall")
+
+
+def status(repo: "Path") -> int:
+    """`hook status`, as `install`."""
+    return _at(repo, "status")
+
+
+def audit(repo: "Path") -> int:
+    """`hook audit`, as `install`."""
+    return _at(repo, "audit")
+
+
+def run(repo: "Path", ref: str = "HEAD") -> int:
+    """`hook run REF`, as `install`."""
+    return _at(repo, "run", ref)
+
+
+def _at(repo: "Path", *arguments: str) -> int:
+    from orchestrator_action.hook import main
+
+    before = os.getcwd()
+    os.chdir(repo)
+    try:
+        return main(list(arguments))
+    finally:
+        os.chdir(before)
+
+
+def run_here(ref: str) -> int:
+    """Run the gates of `ref` as a push would, and remember what passes: then the push runs none.
+
+    Raises GitError when there is no such commit.
+    """
+    from orchestrator_action.prepush.push import Ref, find_work, object_specs, policy_of, run_gates
+
+    code, out = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if code:
+        raise GitError(f"there is no commit {ref!r}", hint="give a branch, a tag or a commit id")
+    where, commit, remote = place(), out.decode().strip(), _default_remote()
+    refs = [Ref(ref, commit, ref, "0" * len(commit))]
+    known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
+    policy = policy_of(rules.find_base(remote, known), refs, known, where)
+    if not policy.gates:
+        say("orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)")
+        return 0
+    work = find_work(policy, refs, known, where)
+    if not work:
+        say(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
+    return run_gates(policy, work, where, pushing=False)
+
+
+def _default_remote() -> str:
+    """Where `git push` would go, as far as it is configured; else `origin`."""
+    _, out = git("rev-parse", "--abbrev-ref", "@{push}")
+    _, names = git("remote")
+    known = os.fsdecode(names).splitlines()
+    target = os.fsdecode(out).strip()
+    fitting = [name for name in known if target.startswith(f"{name}/")]
+    if fitting:
+        return max(fitting, key=len)
+    return "origin" if "origin" in known or not known else known[0]

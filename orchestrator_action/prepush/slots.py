@@ -1,0 +1,333 @@
+"""Clean, reused places to run gates in: locked, detached worktrees in the user's cache directory.
+
+Why there: inside `.git` jest and others find no tests; inside the checkout tools pick up its uncommitted
+configuration. Why reused: making a worktree of 20,000 files takes seconds, refreshing one milliseconds.
+
+A reused slot tells no lies because nothing of the last run decides anything: an index of our own, which
+no gate can reach through git, says what is tracked; everything else is removed; tracked files are
+restored. Whatever goes wrong on the way, the slot is thrown away and made anew.
+"""
+
+import fcntl
+import os
+import time
+
+from orchestrator_action.prepush.environ import git_env
+from orchestrator_action.prepush.gitio import Place, git, read_file, run, write_file
+from orchestrator_action.prepush.memory import short_digest
+from orchestrator_action.prepush.proc import Watch, ancestors, kill_marked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REASON = "pre-push slot of orchestrator-action"
+SLOTS = 4
+"""More pushes at once than this wait for each other."""
+
+NEUTRAL = tuple(
+    part
+    for setting in (
+        "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.untrackedCache=false",
+        "core.splitIndex=false", "index.sparse=false", "core.sparseCheckout=false", "gc.auto=0",
+        "maintenance.auto=false", "submodule.recurse=false", "advice.detachedHead=false",
+        "checkout.workers=1",
+    )
+    for part in ("-c", setting)
+)  # fmt: skip
+"""Settings for git in a slot: no hook fires, no daemon starts, every tracked file is there."""
+
+
+class Stopped(Exception):  # noqa: N818 - it is an end, not a fault
+    """Somebody or something ended the push."""
+
+
+def slots_root(where: Place) -> str:
+    """The directory of this repository's slots: in the cache, outside `.git` and every checkout of it."""
+    name = short_digest(os.fsencode(os.path.realpath(where.common)), 6)
+    home = os.environ.get("HOME", "")
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):
+        cache = f"{home}/.cache" if os.path.isabs(home) else ""
+    shared = f"/var/tmp/orchestrator-action-{os.getuid()}"  # noqa: S108 - made 0700, owner checked
+    inside = [os.path.realpath(path) for path in (where.common, where.top) if path]
+    real = os.path.realpath(cache) if cache else ""
+    if not cache or any(real == path or real.startswith(f"{path}/") for path in inside):
+        os.makedirs(shared, mode=0o700, exist_ok=True)
+        if os.lstat(shared).st_uid != os.getuid():
+            from orchestrator_action.errors import ConfigError
+
+            raise ConfigError(f"{shared} belongs to somebody else", hint="set XDG_CACHE_HOME elsewhere")
+        real = shared
+    return os.path.join(real, "orchestrator-action", "pre-push", name)
+
+
+def inside_gate(where: Place) -> bool:
+    """Whether this very push was started by a gate of this repository: its runner is above us."""
+    above = {pid for pid, _ in ancestors(os.getppid())}
+    for number in range(1, SLOTS + 1):
+        record = read_file(os.path.join(slots_root(where), str(number), "running"))
+        if record and int(record.split()[1]) in above:
+            return True
+    return False
+
+
+class Slot:
+    """One slot, held by this process. `tree` is the worktree."""
+
+    def __init__(self, home: str, where: Place, lock: int) -> None:
+        self.home = home
+        self.where = where
+        self.tree = os.path.join(home, _name_of(where))
+        self.token = os.urandom(8).hex()
+        self._index = os.path.join(home, "index")
+        self._lock = lock
+        self._env = git_env(os.environ, GIT_INDEX_FILE=self._index)
+
+    def claim(self) -> None:
+        """Put our mark on it, after ending what a killed run may have left running."""
+        path = os.path.join(self.home, "running")
+        left = read_file(path)
+        if left:
+            kill_marked(b"ORCHESTRATOR_GATE=" + left.split()[0])
+        write_file(path, f"{self.token} {os.getpid()}".encode())
+
+    def release(self) -> None:
+        """Let go of it; the kernel does the same should we die."""
+        os.unlink(os.path.join(self.home, "running"))
+        os.close(self._lock)
+
+    def refresh(self, commit: str) -> None:
+        """Make the worktree exactly `commit`, nothing more and nothing less.
+
+        Raises GitError when that cannot be done even in a slot made anew.
+        """
+        if self._try_refresh(commit):
+            return
+        self.rebuild(commit)
+        if not self._try_refresh(commit):
+            from orchestrator_action.errors import GitError
+
+            words = (read_file(self._log) or b"").decode("utf-8", "replace").strip()
+            last = words.splitlines()[-1] if words else "git gave no reason"
+            raise GitError(f"commit {commit[:12]} cannot be checked out: {last}", hint=f"see {self._log}")
+
+    @property
+    def _log(self) -> str:
+        return os.path.join(self.home, "git.log")
+
+    def _git(self, *args: str) -> bool:
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            return git(*NEUTRAL, "-C", self.tree, *args, env=self._env, stderr=log)[0] == 0
+        finally:
+            os.close(log)
+
+    def _try_refresh(self, commit: str) -> bool:
+        admin = self._admin()
+        if not admin:
+            return False
+        for stale in (f"{self._index}.lock", f"{admin}/index.lock", f"{admin}/HEAD.lock", self._log):
+            _unlink(stale)
+        if not self._git("clean", "-ffdxq") or not self._git("checkout", "-q", "-f", "--detach", commit):
+            return False
+        self._empty_submodules()
+        index = read_file(self._index)
+        if index is None:
+            return False
+        write_file(f"{admin}/index", index)
+        return True
+
+    def _admin(self) -> str:
+        """The directory git keeps about this worktree; empty when either side does not know the other."""
+        pointer = (read_file(os.path.join(self.tree, ".git")) or b"").decode("utf-8", "surrogateescape")
+        admin = pointer.removeprefix("gitdir: ").rstrip("\n")
+        back = os.fsdecode(read_file(f"{admin}/gitdir") or b"").rstrip("\n")
+        ours = os.path.realpath(os.path.dirname(os.path.dirname(admin))) == os.path.realpath(
+            self.where.common
+        )
+        return admin if ours and back == os.path.join(self.tree, ".git") else ""
+
+    def _empty_submodules(self) -> None:
+        """What a gate checked out in a submodule belongs to another commit; git clean leaves it."""
+        if not os.path.exists(os.path.join(self.tree, ".gitmodules")):
+            return
+        _, out = git(*NEUTRAL, "-C", self.tree, "ls-files", "-s", "-z", env=self._env)
+        for row in os.fsdecode(out).split("\0"):
+            if row.startswith("160000 "):
+                path = os.path.join(self.tree, row.partition("\t")[2])
+                if os.path.isdir(path) and os.listdir(path):
+                    remove_tree(path)
+                    os.mkdir(path)
+
+    def rebuild(self, commit: str) -> None:
+        """Throw the worktree away and make it anew, under the lock all worktree changes take."""
+        remove_tree(self.tree)
+        _unlink(self._index)
+        _unlink(f"{self._index}.lock")
+        if os.path.lexists(self.tree):
+            # Something of another user is in there; leave it, and go beside it.
+            self.tree = f"{self.tree}-{self.token}"
+        with worktree_lock(self.where):
+            drop_strays(self.where)
+            log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+            try:
+                git(
+                    *NEUTRAL, "--git-dir", self.where.common, "worktree", "add", "-f", "-f", "--detach",
+                    "--lock", "--reason", REASON, "--no-checkout", self.tree, commit,
+                    env=git_env(os.environ), stderr=log,
+                )  # fmt: skip
+            finally:
+                os.close(log)
+
+    def changed(self, commit: str) -> list[str]:
+        """Tracked files that are no longer as in `commit`, by our own index; HEAD is put back."""
+        code, out = git(
+            *NEUTRAL, "-C", self.tree, "diff", "--no-ext-diff", "--ignore-submodules=all", "--name-only",
+            "-z", env=self._env,
+        )  # fmt: skip
+        admin = self._admin()
+        if code or not admin:
+            return [".git"]
+        if (read_file(f"{admin}/HEAD") or b"").decode().strip() != commit:
+            self._git("update-ref", "--no-deref", "HEAD", commit)
+        return [os.fsdecode(path) for path in out.split(b"\0") if path]
+
+    def link(self, names: "list[str]") -> list[str]:
+        """Link untracked paths of the checkout into the slot; those that are not there are returned."""
+        missing = []
+        for name in dict.fromkeys(names):
+            source = os.path.normpath(os.path.join(self.where.top, name))
+            target = os.path.join(self.tree, name.rstrip("/"))
+            if (
+                not self.where.top
+                or not source.startswith(f"{self.where.top}/")
+                or not os.path.exists(source)
+            ):
+                missing.append(name)
+            elif not os.path.lexists(target):
+                os.makedirs(os.path.dirname(target), exist_ok=True)
+                self._link_one(source, target)
+        return missing
+
+    def _link_one(self, source: str, target: str) -> None:
+        """One link; a directory whose entries lead back into the checkout (npm workspaces) is made anew,
+        with those entries leading into the slot."""
+        if not self._leads_back(source):
+            os.symlink(source, target)
+            return
+        os.mkdir(target)
+        for entry in os.scandir(source):
+            there = os.path.join(target, entry.name)
+            real = os.path.realpath(entry.path)
+            if entry.is_symlink() and real.startswith(f"{self.where.top}/"):
+                os.symlink(self.tree + real[len(self.where.top) :], there)
+            elif entry.name.startswith("@") and entry.is_dir(follow_symlinks=False):
+                self._link_one(entry.path, there)
+            else:
+                os.symlink(entry.path, there)
+
+    def _leads_back(self, folder: str) -> bool:
+        if not os.path.isdir(folder):
+            return False
+        for entry in os.scandir(folder):
+            if entry.is_symlink():
+                real = os.path.realpath(entry.path)
+                if real.startswith(f"{self.where.top}/") and not real.startswith(f"{folder}/"):
+                    return True
+            elif entry.name.startswith("@") and entry.is_dir() and self._leads_back(entry.path):
+                return True
+        return False
+
+
+def _name_of(where: Place) -> str:
+    """The worktree's directory name: the repository's, because some tools take it for the project's."""
+    name = os.path.basename(where.top or where.common.removesuffix(".git").rstrip("/"))
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name).lstrip(".-")
+    return plain or "slot"
+
+
+def take(where: Place, watch: Watch, *, until: float) -> Slot:
+    """A slot nobody else uses. Waits when all are taken, until the monotonic time `until`.
+
+    Raises Stopped when the push ends meanwhile, GitError when the time is up.
+    """
+    root = slots_root(where)
+    while True:
+        for number in range(1, SLOTS + 1):
+            home = os.path.join(root, str(number))
+            os.makedirs(home, exist_ok=True)
+            lock = os.open(os.path.join(home, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            slot = Slot(home, where, lock)
+            slot.claim()
+            return slot
+        watch.wait(0.1)
+        if watch.asked:
+            raise Stopped
+        if time.monotonic() > until:
+            from orchestrator_action.errors import GitError
+
+            raise GitError(f"all {SLOTS} slots in {root} are in use", hint="wait for the other pushes")
+
+
+class worktree_lock:  # noqa: N801 - reads as a function in a with statement
+    """The lock on the common git directory that every change to its worktrees takes, ours and a run's."""
+
+    def __init__(self, where: Place) -> None:
+        self._fd = os.open(where.common, os.O_RDONLY)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def _registered(where: Place) -> "Iterator[tuple[str, str]]":
+    """Every slot git knows of in this repository: its directory under `worktrees`, and the worktree."""
+    folder = os.path.join(where.common, "worktrees")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        admin = os.path.join(folder, name)
+        if (read_file(os.path.join(admin, "locked")) or b"").decode("utf-8", "replace").strip() == REASON:
+            yield admin, os.path.dirname(os.fsdecode(read_file(os.path.join(admin, "gitdir")) or b"").strip())
+
+
+def drop_strays(where: Place) -> None:
+    """Forget slots whose worktree is gone or belongs to another repository (this one was moved or copied)."""
+    for admin, tree in list(_registered(where)):
+        pointer = os.fsdecode(read_file(os.path.join(tree, ".git")) or b"").removeprefix("gitdir: ").strip()
+        if os.path.realpath(pointer) != os.path.realpath(admin):
+            remove_tree(admin)
+
+
+def remove_all(where: Place) -> None:
+    """Remove every slot of this repository, for uninstall."""
+    with worktree_lock(where):
+        for admin, _ in list(_registered(where)):
+            remove_tree(admin)
+        remove_tree(slots_root(where))
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory whatever modes a gate left in it. External programs: shutil costs 10 ms."""
+    if not os.path.lexists(path):
+        return
+    if run(("rm", "-rf", "--", path))[0]:
+        run(("chmod", "-R", "u+rwX", "--", path))
+        run(("rm", "-rf", "--", path))
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,94 @@
+"""Task branches (`orchestrator/…`): the ledger of the task, judged at the pushed commit.
+
+The same fold and the same judge as everywhere, up to Documentation: what comes after needs the push. The
+policy is the base's. A task branch of which no journal here knows anything has every phase open.
+"""
+
+import os
+
+from orchestrator_action.core.config import Demand
+from orchestrator_action.core.judge import judge
+from orchestrator_action.core.ledger import Event, Ledger, fold
+from orchestrator_action.core.phases import BY_ID
+from orchestrator_action.errors import JournalError
+from orchestrator_action.prepush.gitio import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from orchestrator_action.prepush.push import Ref
+
+LAST = "documentation"
+
+
+def open_phases(
+    where: Place, refs: "Iterable[Ref]", known: "Mapping[str, str]", phases: "Mapping[str, str]"
+) -> list[str]:
+    """One line per task branch with open phases and per phase what closes it; empty when nothing is open.
+
+    `phases` are the base's demands that differ from the default.
+    """
+    policy = {phase: Demand(demand) for phase, demand in phases.items()}
+    streams, damaged = _streams(where)
+    lines: list[str] = []
+    for ref in refs:
+        commit = known.get(f"{ref.oid}^{{commit}}")
+        if commit:
+            branch = ref.remote.removeprefix("refs/heads/")
+            lines += _judge(_ledger(streams, branch), branch, commit, policy)
+    if lines:
+        lines += damaged
+    return lines
+
+
+def _judge(ledger: Ledger, branch: str, commit: str, policy: "Mapping[str, Demand]") -> list[str]:
+    verdict = judge(ledger, policy=policy, head=commit, upto=LAST)
+    still = [phase for phase in verdict.phases if not phase.settled]
+    if not still:
+        return []
+    names = ", ".join(phase.phase for phase in still)
+    lines = [f"error: task branch {branch} at {commit[:12]} has open phases: {names}"]
+    for phase in still:
+        lines += [f"  {phase.phase} ({finding.rule}): {finding.message}" for finding in phase.findings]
+        lines.append(f"    close it: {BY_ID[phase.phase].claim}")
+    if not ledger.run:
+        lines.append("  no journal in .git/orchestrator/runs knows of this branch")
+    task = ledger.task or branch.removeprefix("orchestrator/")
+    lines.append(
+        f"hint: let the agent close them: orchestrator-action resume {ledger.run or 'RUN'} (task {task})"
+    )
+    return lines
+
+
+def _ledger(streams: "Iterable[tuple[str, list[Event]]]", branch: str) -> Ledger:
+    """The newest ledger of a branch: of several runs on one branch, the last one that started it."""
+    found = Ledger(task="")
+    newest = -1.0
+    for task, events in streams:
+        starts = [e.at for e in events if e.kind == "task-started" and e.data.get("branch") == branch]
+        if starts and max(starts) > newest:
+            newest = max(starts)
+            found = fold(events, task)
+    return found
+
+
+def _streams(where: Place) -> tuple[list[tuple[str, list[Event]]], list[str]]:
+    """The events of each task of each run here, and a line for every journal that cannot be trusted."""
+    from pathlib import Path
+
+    from orchestrator_action.runtime.journal import read_events
+
+    streams: list[tuple[str, list[Event]]] = []
+    damaged = []
+    for path in sorted(Path(where.common, "orchestrator", "runs").glob("*/journal.jsonl")):
+        try:
+            events = read_events(path)
+        except (JournalError, OSError) as exc:
+            damaged.append(f"hint: {os.fspath(path)} does not count: {exc}")
+            continue
+        by_task: dict[str, list[Event]] = {}
+        for event in events:
+            by_task.setdefault(event.task, []).append(event)
+        streams += [(task, stream) for task, stream in by_task.items() if task]
+    return streams, damaged
