@@ -25,7 +25,7 @@ def hidden(marker: str) -> str:
 
 def mark(body: str, marker: str) -> str:
     """`body` with the marker as its first line; unchanged when it stands there already."""
-    if not marker or carries(body, marker):
+    if carries(body, marker):
         return body
     return f"{hidden(marker)}\n{body}"
 

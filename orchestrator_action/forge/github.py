@@ -1,0 +1,436 @@
+"""The forge on GitHub, or on a GitHub Enterprise Server.
+
+Requests are a budget (`GITHUB_TOKEN` has 1,000 an hour for a repository): what cannot change is asked
+once, our own comment's id is remembered, a write's answer is used instead of a second question.
+
+Whose is a comment with our marker? Anybody can copy a marker, so its author must be us. A person's or
+app's token does not always say who it is (`GET /user` is 403 for apps, the Actions token among them):
+what we wrote ourselves tells; before that, `GET /user`, GraphQL's `viewer`, and last the name under
+which the Actions token writes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator_action.core import config
+from orchestrator_action.core.model import (
+    Annotation,
+    Check,
+    Comment,
+    Conclusion,
+    Issue,
+    IssueEvent,
+    Pull,
+    ReviewFinding,
+)
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge import github_read as read
+from orchestrator_action.forge.github_api import Api, OnRetry, UnclearError, understood
+from orchestrator_action.forge.github_checks import Checks
+from orchestrator_action.forge.github_pulls import MAX_BODY, Pulls, _title
+from orchestrator_action.forge.marker import carries, cut, mark
+
+ACTIONS_LOGIN = "github-actions[bot]"
+SEARCHED_PAGES = 5
+"""How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
+ROLES = ("admin", "maintain", "write", "triage", "read", "none")
+ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
+LABELS = {
+    config.DEFAULT_LABEL: ("1f6feb", "An agent is to work on this issue"),
+    config.LABEL_RUNNING: ("fbca04", "An agent works on this issue"),
+    config.LABEL_DONE: ("0e8a16", "The agent's work is verified"),
+    config.LABEL_FAILED: ("d73a4a", "The agent did not succeed"),
+}
+_MADE_BY_GITHUB = "ededed"
+"""The colour of a label that GitHub made because it was set on an issue."""
+
+
+class GitHubForge:
+    """Issues, pulls, comments and checks of `repository` (`owner/name`), through PyGithub.
+
+    `max_wait_s` bounds what one request waits for a rate limit; `on_retry` is told of each repetition;
+    `login` is the name we write under, where the caller knows it.
+    """
+
+    name = "github"
+
+    def __init__(
+        self,
+        repository: str,
+        token: str,
+        *,
+        base_url: str = "https://api.github.com",
+        max_wait_s: float = 120.0,
+        on_retry: OnRetry | None = None,
+        login: str = "",
+        timeout_s: int = 20,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = Api(
+            repository,
+            token,
+            base_url=base_url,
+            timeout_s=timeout_s,
+            max_wait_s=max_wait_s,
+            on_retry=on_retry,
+            sleep=sleep,
+        )
+        self._warnings: dict[str, None] = {}
+        self._checks = Checks(self._api, self._warn)
+        self._pulls = Pulls(self._api, self._warn, self._mine)
+        self._lock = threading.Lock()
+        self._writing: dict[tuple[int, str], threading.Lock] = {}
+        self._login = login
+        self._default = ""
+        self._comment_ids: dict[tuple[int, str], int] = {}
+        self._uncommented: set[int] = set()
+
+    @property
+    def repository(self) -> str:
+        """`owner/name`."""
+        return self._api.repository
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was done in another way than asked, a line each."""
+        return tuple(self._warnings)
+
+    @property
+    def requests_made(self) -> int:
+        """API requests so far, repeated ones included."""
+        return self._api.requests_made
+
+    def _warn(self, line: str) -> None:
+        self._warnings[line] = None
+
+    def _alone(self, number: int, marker: str) -> threading.Lock:
+        """The lock of one marker: looking and writing are one step, others need not wait for it."""
+        with self._lock:
+            return self._writing.setdefault((number, marker), threading.Lock())
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._api.close()
+
+    def default_branch(self) -> str:
+        """As GitHub says; asked once."""
+        if not self._default:
+            data = self._api.get("", f"the repository {self.repository}")
+            self._default = understood(lambda: str(data["default_branch"]), "the repository")
+        return self._default
+
+    # who we are
+
+    def viewer(self) -> str:
+        """The login we write under."""
+        self._login = self._login or self._ask_login()
+        return self._login
+
+    def _ask_login(self) -> str:
+        asks: list[Callable[[], Any]] = [
+            lambda: self._api.graphql("query{viewer{login}}", "the viewer")["viewer"]
+        ]
+        if not self._api.of_an_app:  # an installation's token is always refused there
+            asks.insert(0, lambda: self._api.get("//user", "the token's user"))
+        for ask in asks:
+            try:
+                data = ask()
+                return understood(lambda: str(data["login"]), "the token's user")  # noqa: B023
+            except UnclearError:
+                raise
+            except ForgeError as exc:
+                if exc.status == 401:
+                    raise
+        return ACTIONS_LOGIN
+
+    def _mine(self, user: Any) -> bool:
+        return read.login(user) == self.viewer()
+
+    def _learn(self, data: Any) -> None:
+        """Remember who wrote what we just wrote."""
+        if not self._login and data.get("user"):
+            self._login = read.login(data["user"])
+
+    # issues
+
+    def issues(self, label: str) -> Iterator[Issue]:
+        """Open issues with `label`, oldest first, a page of 100 a request."""
+        what = f"the issues labelled {label}"
+        params = {"labels": label, "state": "open", "sort": "created", "direction": "asc"}
+        for data in self._api.pages("/issues", what, params):
+            if not understood(lambda: "pull_request" in data, what):  # noqa: B023
+                yield understood(lambda: read.issue(data), what)  # noqa: B023
+
+    def issue(self, number: int) -> Issue:
+        """One issue, re-read."""
+        try:
+            data = self._api.get(f"/issues/{number}", f"issue #{number}")
+        except ForgeError as exc:
+            if exc.status not in {404, 410}:
+                raise
+            said = "was deleted" if exc.status == 410 else "does not exist"
+            hint = f"see https://github.com/{self.repository}/issues, and whether the token may read issues"
+            raise ForgeError(f"issue #{number} of {self.repository} {said}", hint=hint, status=404) from exc
+        if understood(lambda: "pull_request" in data, f"issue #{number}"):
+            raise ForgeError(f"#{number} is a pull request, not an issue", hint="name an issue", status=404)
+        issue = understood(lambda: read.issue(data), f"issue #{number}")
+        (self._uncommented.discard if issue.comments else self._uncommented.add)(number)
+        return issue
+
+    def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
+        """Open an issue, or give back ours that carries `marker`, among the newest 500."""
+        with self._alone(0, marker):
+            found = self._find_issue(marker)
+            if found:
+                return found
+            given = {
+                "title": _title(title),
+                "body": cut(mark(body, marker), MAX_BODY),
+                "labels": list(labels),
+            }
+            made = self._api.send(
+                "POST", "/issues", f"the issue {title!r}", given, found=lambda: self._find_issue(marker)
+            )
+            if isinstance(made, Issue):
+                return made
+            understood(lambda: self._learn(made), "the new issue")
+            return understood(lambda: read.issue(made), "the new issue")
+
+    def _find_issue(self, marker: str) -> Issue | None:
+        what = "the newest issues"
+        params = {"state": "all", "sort": "created", "direction": "desc"}
+        for data in self._api.pages("/issues", what, params, limit=SEARCHED_PAGES):
+            if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
+                return understood(lambda: read.issue(data), what)  # noqa: B023
+        return None
+
+    # labels
+
+    def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """One request to add all, one for each that is there and goes. Others' labels are never touched."""
+        new = list(dict.fromkeys(add))
+        there: set[str] | None = None
+        if new:
+            data = self._add_labels(number, new)
+            there = {n["name"].casefold() for n in data}
+            self._colour(n for n in data if n["name"] in new)
+        for label in dict.fromkeys(remove):
+            if there is None or label.casefold() in there:
+                self.take_label(number, label)
+
+    def _add_labels(self, number: int, labels: Sequence[str]) -> list[Any]:
+        what = f"labels of #{number}"
+        path, body = f"/issues/{number}/labels", {"labels": list(labels)}
+        try:
+            data = self._api.send("POST", path, what, body)
+        except ForgeError as exc:
+            if exc.status != 422:
+                raise
+            for label in labels:
+                self._create_label(label)
+            data = self._api.send("POST", path, what, body)
+        return understood(lambda: [{**n, "name": str(n["name"])} for n in data], what)
+
+    def _create_label(self, label: str) -> None:
+        colour, description = LABELS.get(label, (_MADE_BY_GITHUB, ""))
+        body = {"name": label, "color": colour, "description": description}
+        try:
+            self._api.send("POST", "/labels", f"the label {label}", body)
+        except ForgeError as exc:
+            if "already_exists" not in exc.message:
+                raise
+
+    def _colour(self, labels: Iterable[Any]) -> None:
+        """Give our own labels their colour, once, when GitHub has just made them."""
+        for label in labels:
+            known = LABELS.get(label["name"])
+            if known and label.get("color") == _MADE_BY_GITHUB and not label.get("description"):
+                body = {"color": known[0], "description": known[1]}
+                try:
+                    self._api.send("PATCH", f"/labels/{quote(label['name'], safe='')}", "a label", body)
+                except ForgeError as exc:
+                    self._warn(f"the label {label['name']} keeps GitHub's colour: {exc.message}")
+
+    def take_label(self, number: int, label: str) -> bool:
+        """Remove a label; GitHub answers 404 to all but the one who removed it."""
+        path = f"/issues/{number}/labels/{quote(label, safe='')}"
+        what = f"the label {label} of #{number}"
+        try:
+            self._api.send("DELETE", path, what, again=False)
+        except UnclearError:
+            return self._take_again(number, label, path, what)
+        except ForgeError as exc:
+            if exc.status != 404:
+                raise
+            if "label" not in exc.message.partition("404")[2].lower():
+                self._api.get(
+                    f"/issues/{number}", f"issue #{number}"
+                )  # raises when the issue is what is missing
+            return False
+        return True
+
+    def _take_again(self, number: int, label: str, path: str, what: str) -> bool:
+        """After an unclear removal: gone now means that it was ours, when its last event says so."""
+        try:
+            self._api.send("DELETE", path, what)
+        except ForgeError as exc:
+            if exc.status != 404:
+                raise
+            mine = [e for e in self.events(number) if e.label.casefold() == label.casefold()]
+            return bool(mine) and mine[-1].kind == "unlabeled" and mine[-1].actor == self.viewer()
+        return True
+
+    # comments
+
+    def comment(self, number: int, *, marker: str, body: str) -> Comment:
+        """Write or update our one comment with this marker."""
+        text = cut(mark(body, marker), MAX_BODY)
+        what = f"the comment on #{number}"
+        with self._alone(number, marker):
+            old = self._comment_ids.get((number, marker))
+            if old:
+                try:
+                    return self._update_comment(number, old, text, what)
+                except ForgeError as exc:
+                    if exc.status not in {404, 410}:
+                        raise
+            untouched = number in self._uncommented or number in self._pulls.born
+            found = None if untouched and not old else self._find_comment(number, marker)
+            if found is None:
+                found = self._create_comment(number, marker, text, what)
+            elif found.body.replace("\r\n", "\n") != text:
+                found = self._update_comment(number, found.id, text, what)
+            self._comment_ids[number, marker] = found.id
+            return found
+
+    def _create_comment(self, number: int, marker: str, text: str, what: str) -> Comment:
+        data = self._api.send(
+            "POST",
+            f"/issues/{number}/comments",
+            what,
+            {"body": text},
+            found=lambda: self._find_comment(number, marker),
+        )
+        self._uncommented.discard(number)
+        if isinstance(data, Comment):
+            return data
+        understood(lambda: self._learn(data), what)
+        return understood(lambda: read.comment(data, number), what)
+
+    def _update_comment(self, number: int, identity: int, text: str, what: str) -> Comment:
+        data = self._api.send("PATCH", f"/issues/comments/{identity}", what, {"body": text})
+        return understood(lambda: read.comment(data, number), what)
+
+    def _find_comment(self, number: int, marker: str) -> Comment | None:
+        """Our oldest comment with the marker, over all pages."""
+        for comment in self.comments(number):
+            if carries(comment.body, marker) and comment.author == self.viewer():
+                return comment
+        return None
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """All comments, oldest first, 100 a request."""
+        what = f"the comments on #{number}"
+        for data in self._api.pages(f"/issues/{number}/comments", what):
+            yield understood(lambda: read.comment(data, number), what)  # noqa: B023
+
+    # pulls and checks
+
+    def find_pull(self, branch: str) -> Pull | None:
+        """The open pull whose head is `branch` of this repository."""
+        return self._pulls.find(branch)
+
+    def pull(self, number: int) -> Pull:
+        """One pull, re-read."""
+        return self._pulls.get(number)
+
+    def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
+        """Open a draft, or update the open one."""
+        return self._pulls.open(branch=branch, base=base, title=title, body=body)
+
+    def review(
+        self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
+    ) -> str:
+        """Post a review (COMMENT); its URL."""
+        return self._pulls.review(pull, head_sha=head_sha, body=body, findings=findings, marker=marker)
+
+    def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
+        """Begin a check run, or a status where check runs are refused."""
+        return self._checks.start(
+            head_sha=head_sha, name=name, external_id=external_id, title=title, summary=summary
+        )
+
+    def finish_check(
+        self,
+        check: Check,
+        *,
+        conclusion: Conclusion,
+        title: str,
+        summary: str,
+        text: str = "",
+        annotations: Sequence[Annotation] = (),
+    ) -> Check:
+        """Complete a check run or status."""
+        return self._checks.finish(
+            check, conclusion=conclusion, title=title, summary=summary, text=text, annotations=annotations
+        )
+
+    def checks(self, head_sha: str) -> tuple[Check, ...]:
+        """All check runs on a commit, or its statuses when there are none."""
+        return self._checks.all(head_sha)
+
+    # the queue
+
+    def events(self, number: int) -> tuple[IssueEvent, ...]:
+        """The issue's events, oldest first, 100 a request."""
+        what = f"the events of #{number}"
+        pages = self._api.pages(f"/issues/{number}/events", what)
+        return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
+
+    def permission(self, user: str) -> str:
+        """The role GitHub names; of a custom role, the permission it gives."""
+        try:
+            data = self._api.get(f"/collaborators/{quote(user, safe='')}/permission", f"the role of {user}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return "none"
+            raise
+        role = understood(lambda: str(data.get("role_name") or ""), "the role")
+        return role if role in ROLES else understood(lambda: str(data["permission"]), "the role")
+
+    def account_type(self, user: str) -> str:
+        """User, Bot or Organization."""
+        try:
+            data = self._api.get(f"//users/{quote(user, safe='')}", f"the account {user}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return ""
+            raise
+        return understood(lambda: str(data["type"]), f"the account {user}")
+
+    def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
+        """Set a commit status."""
+        self._checks.set_status(head_sha, context, conclusion, description)
+
+    def run_alive(self, run_id: str) -> bool | None:
+        """Whether a workflow run is queued or running."""
+        if not run_id.isascii() or not run_id.isdecimal():
+            return None
+        try:
+            data = self._api.get(f"/actions/runs/{run_id}", f"workflow run {run_id}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return None
+            raise
+        return understood(lambda: str(data["status"]) in ALIVE, f"workflow run {run_id}")
+
+    def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
+        """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
+        path = f"/actions/workflows/{quote(workflow, safe='')}/dispatches"
+        body = {"ref": ref, **({"inputs": dict(inputs)} if inputs else {})}
+        self._api.send("POST", path, f"the start of {workflow}", body, again=False)

@@ -1,0 +1,339 @@
+"""Talking to GitHub: one request at a time, patient where GitHub asks for patience, never twice by accident.
+
+Two kinds of trouble, kept apart so that no retry nests in another:
+
+- GitHub *refused* (rate limits, 403 and 429): nothing was carried out, so any verb may be sent again
+  after the wait it names. PyGithub's `GithubRetry` does that, bounded by `max_wait_s` a request.
+- It is *unclear* whether GitHub carried the request out (5xx, a reset, a timeout, half an answer):
+  PyGithub would send even a POST again and make a second comment. Here every write says how its
+  effect is found again; only when it is not there is the request repeated.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import github
+import requests
+import tenacity
+from github.GithubException import (
+    GithubException,
+    RateLimitExceededExceedsMaxWait,
+    RateLimitExceededException,
+)
+from github.GithubRetry import GithubRetry
+from requests.utils import parse_header_links
+from urllib3 import Retry
+
+from orchestrator_action.errors import ForgeError
+
+PER_PAGE = 100
+"""Source: docs.github.com, "Using pagination in the REST API": at most 100 a page."""
+TRIES = 4
+NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
+"""What PyGithub raises on half an answer, an answer that is no JSON, or a link to another host."""
+
+Made = TypeVar("Made")
+OnRetry = Callable[[str, str, float], None]
+"""Told of every repeated request: `PATCH /repos/…`, the reason, the seconds waited."""
+
+
+class UnclearError(ForgeError):
+    """It is not known whether GitHub carried the request out."""
+
+
+class _Patience(GithubRetry):
+    """Waits out rate limits, and only those; `max_wait_s` bounds what one request waits in sum."""
+
+    def __init__(
+        self,
+        *,
+        max_wait_s: float = 0.0,
+        waited_s: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+        told: OnRetry | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.max_wait_s, self.waited_s, self._sleeper, self._told = max_wait_s, waited_s, sleep, told
+        super().__init__(**kwargs)
+
+    def new(self, **kw: Any) -> _Patience:
+        """The next state, with what is ours carried over."""
+        ours = {"waited_s": self.waited_s, "sleep": self._sleeper, "told": self._told}
+        return super().new(max_wait_s=self.max_wait_s, **ours, **kw)
+
+    def increment(  # type: ignore[override]
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Retry:
+        """The state for one more try of a refused request, its wait known and within bounds."""
+        if response is None or response.status not in {403, 429}:
+            return super().increment(method, url, response, error, _pool, _stacktrace)
+        if "Retry-After" in response.headers or response.status == 429:
+            retry: Retry = Retry.increment(self, method, url, response, error, _pool, _stacktrace)
+            wait = self._asked_for(response.headers)
+        else:
+            retry = super().increment(method, url, response, error, _pool, _stacktrace)
+            wait = retry.get_backoff_time()
+        if self.waited_s + wait > self.max_wait_s:
+            data = {"message": f"the rate limit asks for {wait:.0f} s"}
+            raise RateLimitExceededExceedsMaxWait(response.status, data, dict(response.headers), wait=wait)
+        assert isinstance(retry, _Patience)
+        retry.waited_s = self.waited_s + wait
+        retry.get_backoff_time = lambda: wait  # type: ignore[method-assign]
+        if self._told:
+            self._told(f"{method} {_path(url or '')}", f"rate limit ({response.status})", wait)
+        return retry
+
+    def _asked_for(self, headers: Mapping[str, str]) -> float:
+        if "Retry-After" in headers:
+            return self.parse_retry_after(headers["Retry-After"])
+        reset = headers.get("X-RateLimit-Reset", "")
+        if headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
+            return max(int(reset) - time.time(), 0.0) + 1.0
+        return float(self.secondary_rate_wait)
+
+    def sleep(self, response: Any = None) -> None:  # noqa: ARG002
+        """Wait as `increment` found; the header was read there."""
+        wait = self.get_backoff_time()
+        if wait > 0:
+            self._sleeper(wait)
+
+
+class Api:
+    """Requests about one repository. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        repository: str,
+        token: str,
+        *,
+        base_url: str = "https://api.github.com",
+        timeout_s: int = 20,
+        max_wait_s: float = 120.0,
+        on_retry: OnRetry | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise ForgeError(f"{repository!r} is not a repository", hint="write it as owner/name")
+        if not token.strip():
+            raise ForgeError("there is no token for GitHub", hint="set GITHUB_TOKEN, or use --forge local")
+        self.repository = repository
+        self.root = f"/repos/{repository}"
+        self.of_an_app = token.startswith("ghs_")
+        self.requests_made = 0
+        self._lock = threading.Lock()
+        self._sleep = sleep
+        self._on_retry = on_retry
+        self._host = base_url
+        patience = _Patience(
+            total=TRIES,
+            connect=0,
+            read=False,
+            redirect=0,
+            other=0,
+            status_forcelist=[429],
+            allowed_methods=None,
+            raise_on_status=False,
+            max_wait_s=max_wait_s,
+            sleep=sleep,
+            told=self._repeated,
+        )
+        try:
+            self._github = github.Github(
+                auth=github.Auth.Token(token.strip()),
+                base_url=_enterprise(base_url),
+                timeout=timeout_s,
+                per_page=PER_PAGE,
+                retry=patience,
+                seconds_between_requests=0,
+                seconds_between_writes=0,
+                pool_size=16,
+                lazy=True,
+                user_agent="orchestrator-action",
+            )
+        except AssertionError as exc:
+            raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL") from exc
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._github.close()
+
+    def get(self, path: str, what: str) -> Any:
+        """The JSON at `path` below the repository (`/issues/7`), or anywhere with a leading `//`."""
+        return self._until_clear(lambda: self._once("GET", self._url(path), what)[1], None)
+
+    def pages(
+        self, path: str, what: str, params: Mapping[str, str] | None = None, *, key: str = "", limit: int = 0
+    ) -> Iterator[Any]:
+        """The items of a list, a page in memory at a time; with `key`, of the list below it.
+
+        `limit` is the highest number of pages asked for; 0 means all of them.
+        """
+        url, given = self._url(path), {**(params or {}), "per_page": str(PER_PAGE)}
+        page = 0
+        while url:
+            page += 1
+            headers, data = self._until_clear(lambda: self._once("GET", url, what, params=given), None)  # noqa: B023
+            yield from understood(lambda: list(data[key] if key else data), what)  # noqa: B023
+            url = "" if page == limit else _next(headers)
+            given = {}
+
+    def send(
+        self,
+        verb: str,
+        path: str,
+        what: str,
+        body: Any = None,
+        *,
+        found: Callable[[], Any] | None = None,
+        again: bool = True,
+    ) -> Any:
+        """Write something. When it is unclear whether that worked, `found` looks for its effect and gives
+        what GitHub has, or None. Without `found` it may be repeated freely, unless `again` is False.
+        """
+        def once() -> Any:
+            return self._once(verb, self._url(path), what, body=body)[1]
+
+        return self._until_clear(once, found) if again else once()
+
+    def graphql(self, query: str, what: str) -> Any:
+        """The `data` of a query."""
+        url = self._github.requester.graphql_url
+        _, answer = self._once("POST", url, what, body={"query": query})
+        return understood(lambda: answer["data"], what)
+
+    def _until_clear(self, once: Callable[[], Any], found: Callable[[], Any] | None) -> Any:
+        tries = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(TRIES),
+            wait=tenacity.wait_random_exponential(0.5, max=20),
+            retry=tenacity.retry_if_exception_type(UnclearError),
+            sleep=self._sleep,
+            reraise=True,
+            before_sleep=self._before_sleep,
+        )
+        for attempt in tries:
+            with attempt:
+                done = found() if found and attempt.retry_state.attempt_number > 1 else None
+                return done if done is not None else once()
+        raise AssertionError("unreachable")
+
+    def _before_sleep(self, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if self._on_retry and isinstance(error, ForgeError):
+            self._on_retry(error.message, "unclear", state.upcoming_sleep)
+
+    def _repeated(self, request: str, reason: str, wait: float) -> None:
+        with self._lock:
+            self.requests_made += 1
+        if self._on_retry:
+            self._on_retry(request, reason, wait)
+
+    def _url(self, path: str) -> str:
+        return path[1:] if path.startswith("//") else self.root + path
+
+    def _once(
+        self, verb: str, url: str, what: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+    ) -> tuple[Mapping[str, Any], Any]:
+        """One request: headers (names in lower case) and JSON, or ForgeError in plain words."""
+        with self._lock:
+            self.requests_made += 1
+        try:
+            return self._github.requester.requestJsonAndCheck(verb, url, dict(params or {}), input=body)
+        except GithubException as exc:
+            raise _refused(exc, what) from exc
+        except requests.RequestException as exc:
+            message = f"no answer from {self._host} about {what}: {_reason(exc)}"
+            raise UnclearError(message, hint="check the network, the address and githubstatus.com") from exc
+        except NONSENSE as exc:
+            if isinstance(exc, AssertionError):
+                raise ForgeError(
+                    f"GitHub's answer about {what} points to another host", hint="check GITHUB_API_URL"
+                ) from exc
+            message = f"GitHub's answer about {what} was cut short or is no JSON"
+            raise UnclearError(message, hint="try again; is that address GitHub's API?") from exc
+
+
+def understood(make: Callable[[], Made], what: str) -> Made:
+    """What `make` makes of an answer. Raises ForgeError when the answer is not what GitHub documents."""
+    try:
+        return make()
+    except NONSENSE as exc:
+        message = f"GitHub's answer about {what} is not as documented ({type(exc).__name__})"
+        raise ForgeError(message, hint="is that address GitHub's API?") from exc
+
+
+def _refused(exc: GithubException, what: str) -> ForgeError:
+    """An answer that is not 2xx, in words that say what to do."""
+    status, said = exc.status, _said(exc)
+    if isinstance(exc, (RateLimitExceededException, RateLimitExceededExceedsMaxWait)) or status == 429:
+        wait = exc.wait if isinstance(exc, RateLimitExceededExceedsMaxWait) else 0.0
+        message = f"GitHub's rate limit stops {what}" + (f" for {wait:.0f} s" if wait else "")
+        return ForgeError(
+            message, hint="run again later; fewer tasks at once need fewer requests", status=status
+        )
+    if status >= 500:
+        return UnclearError(
+            f"GitHub failed at {what}: {status} {said}".strip(), hint="see githubstatus.com", status=status
+        )
+    hint = {
+        401: "the token is wrong or has expired; give a new one in github-token",
+        403: "the token lacks a permission; grant it under `permissions:` in the workflow",
+        404: "it may be deleted, or the token may not see it",
+        410: "it was deleted",
+    }.get(status, "")
+    if status == 403 and "not permitted to create or approve pull requests" in said:
+        hint = "allow it under Settings, Actions, General, Workflow permissions"
+    return ForgeError(f"GitHub refuses {what}: {status} {said}".strip(), hint=hint, status=status)
+
+
+def _said(exc: GithubException) -> str:
+    """GitHub's own words, with the errors below them."""
+    data = exc.data if isinstance(exc.data, dict) else {}
+    errors = data.get("errors") or ()
+    words = [str(data.get("message") or "")]
+    for error in errors if isinstance(errors, (list, tuple)) else (errors,):
+        if isinstance(error, dict):
+            words.append(
+                str(error.get("message") or " ".join(str(error.get(k, "")) for k in ("field", "code")))
+            )
+        else:
+            words.append(str(error))
+    return "; ".join(w.strip() for w in words if w.strip())[:500]
+
+
+def _reason(exc: requests.RequestException) -> str:
+    """The innermost words of a failure on the line, without addresses of objects."""
+    inner: BaseException = exc
+    while inner.__cause__ or inner.__context__:
+        inner = inner.__cause__ or inner.__context__ or inner
+    if isinstance(exc, requests.Timeout):
+        return "timed out"
+    return re.sub(r"<[^>]*>:? ?", "", str(inner)) or type(inner).__name__
+
+
+def _next(headers: Mapping[str, Any]) -> str:
+    links = parse_header_links(str(headers.get("link", "")))
+    return next((str(link["url"]) for link in links if link.get("rel") == "next"), "")
+
+
+def _path(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _enterprise(base_url: str) -> str:
+    """The API's address; of a GitHub Enterprise Server named by its host alone, with `/api/v3`."""
+    base = base_url.rstrip("/")
+    host = re.fullmatch(r"https://([^/]+)", base)
+    if host and not host[1].startswith("api.") and not host[1].startswith("127.0.0.1"):
+        return f"{base}/api/v3"
+    return base

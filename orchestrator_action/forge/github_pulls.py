@@ -1,0 +1,172 @@
+"""Pull requests and reviews on GitHub."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from orchestrator_action.core.model import Pull, ReviewFinding
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge import github_read as read
+from orchestrator_action.forge.github_api import Api, understood
+from orchestrator_action.forge.marker import carries, cut, mark
+from orchestrator_action.forge.records import finding_text
+
+MAX_BODY = 65_535
+"""Of any body. GitHub takes 65,536 characters; one less serves checks too."""
+MAX_TITLE = 256
+_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+
+
+class Pulls:
+    """The pulls of one repository. `warn` is told when a pull could not be a draft."""
+
+    def __init__(self, api: Api, warn: Callable[[str], None], mine: Callable[[Any], bool]) -> None:
+        self._api = api
+        self._warn = warn
+        self._mine = mine
+        self._drafts = True
+        self.born: set[int] = set()
+        """Pulls opened by us just now: nobody wrote on them before us."""
+
+    def find(self, branch: str) -> Pull | None:
+        """The open pull of `branch` of this repository, not of a fork's branch of that name."""
+        what = f"the pull of {branch}"
+        owner = self._api.repository.partition("/")[0]
+        for data in self._api.pages("/pulls", what, {"state": "open", "head": f"{owner}:{branch}"}):
+            if understood(lambda: self._is_of(data, branch), what):  # noqa: B023
+                return understood(lambda: read.pull(data), what)  # noqa: B023
+        return None
+
+    def _is_of(self, data: Any, branch: str) -> bool:
+        repo = data["head"].get("repo") or {}
+        ours = str(repo.get("full_name", "")).casefold() == self._api.repository.casefold()
+        return ours and data["head"]["ref"] == branch
+
+    def get(self, number: int) -> Pull:
+        """One pull, re-read."""
+        data = self._api.get(f"/pulls/{number}", f"pull #{number}")
+        return understood(lambda: read.pull(data), f"pull #{number}")
+
+    def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
+        """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""
+        text = {"title": _title(title), "body": cut(body, MAX_BODY), "base": base}
+        what = f"the pull of {branch}"
+        try:
+            made = self._create(branch, text, what)
+        except ForgeError as exc:
+            if exc.status != 422:
+                raise
+            if "already exists" in exc.message:
+                return self._update(branch, text, exc)
+            if not (self._drafts and "draft" in exc.message.lower()):
+                raise
+            self._drafts = False
+            self._warn("this repository has no draft pulls; a plain one was opened")
+            made = self._create(branch, text, what)
+        self.born.add(made.number)
+        return made
+
+    def _create(self, branch: str, text: dict[str, str], what: str) -> Pull:
+        body = {**text, "head": branch, "draft": self._drafts}
+        made = self._api.send("POST", "/pulls", what, body, found=lambda: self.find(branch))
+        return made if isinstance(made, Pull) else understood(lambda: read.pull(made), what)
+
+    def _update(self, branch: str, text: dict[str, str], exc: ForgeError) -> Pull:
+        old = self.find(branch)
+        if old is None:
+            raise exc
+        if (old.title, old.body.replace("\r\n", "\n"), old.base_branch) == tuple(text.values()):
+            return old
+        data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull #{old.number}", text)
+        return understood(lambda: read.pull(data), f"pull #{old.number}")
+
+    def review(
+        self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
+    ) -> str:
+        """Post a review, or give the URL of the one that carries `marker`.
+
+        Line comments are tried as they are; when GitHub refuses them, only those on lines of the
+        diff are kept and the others go into the body; when it refuses those too, all of them do.
+        """
+        found = None if pull in self.born else self._find_review(pull, marker)
+        if found:
+            return str(found)
+        on_lines = [f for f in findings if f.path and f.line > 0]
+        choices: list[Callable[[], list[ReviewFinding]]] = [lambda: on_lines]
+        if on_lines:
+            choices += [lambda: self._in_diff(pull, on_lines), list]
+        for last, choose in zip([False] * (len(choices) - 1) + [True], choices, strict=True):
+            lines = choose()
+            try:
+                return self._post_review(pull, head_sha, body, findings, lines, marker)
+            except ForgeError as exc:
+                if exc.status != 422 or last:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _post_review(
+        self,
+        pull: int,
+        head_sha: str,
+        body: str,
+        findings: Sequence[ReviewFinding],
+        lines: Sequence[ReviewFinding],
+        marker: str,
+    ) -> str:
+        others = [finding_text(f) for f in findings if f not in lines]
+        text = cut(mark("\n\n".join([body, *others]).strip(), marker), MAX_BODY)
+        given = {
+            "commit_id": head_sha,
+            "event": "COMMENT",
+            "body": text,
+            "comments": [_on_line(f) for f in lines],
+        }
+        what = f"the review of pull #{pull}"
+        made = self._api.send(
+            "POST", f"/pulls/{pull}/reviews", what, given, found=lambda: self._find_review(pull, marker)
+        )
+        self.born.discard(pull)
+        return made if isinstance(made, str) else understood(lambda: str(made["html_url"]), what)
+
+    def _find_review(self, pull: int, marker: str) -> str | None:
+        what = f"the reviews of pull #{pull}"
+        for data in self._api.pages(f"/pulls/{pull}/reviews", what):
+            if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
+                return understood(lambda: str(data["html_url"]), what)  # noqa: B023
+        return None
+
+    def _in_diff(self, pull: int, findings: Sequence[ReviewFinding]) -> list[ReviewFinding]:
+        wanted = {f.path for f in findings}
+        what = f"the files of pull #{pull}"
+        shown: dict[str, set[int]] = {}
+        for data in self._api.pages(f"/pulls/{pull}/files", what):
+            name = understood(lambda: str(data["filename"]), what)  # noqa: B023
+            if name in wanted:
+                shown[name] = lines_of(data.get("patch") or "")
+        return [f for f in findings if f.line in shown.get(f.path, ())]
+
+
+def lines_of(patch: str) -> set[int]:
+    """The lines of the new file that `patch` shows: only these take a comment."""
+    lines: set[int] = set()
+    at = 0
+    for line in patch.splitlines():
+        hunk = _HUNK.match(line)
+        if hunk:
+            at = int(hunk[1])
+        elif line[:1] in {"+", " ", ""}:
+            lines.add(at)
+            at += 1
+    return lines
+
+
+def _on_line(finding: ReviewFinding) -> dict[str, Any]:
+    text = cut(f"**{finding.id}** {finding.severity}: {finding.text}", MAX_BODY)
+    return {"path": finding.path, "line": finding.line, "side": "RIGHT", "body": text}
+
+
+def _title(title: str) -> str:
+    line = " ".join(title.split()) or "Untitled"
+    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1] + "…"

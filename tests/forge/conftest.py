@@ -1,0 +1,82 @@
+"""Both forges over the same kind of repository: a bare remote with `main` and a branch `topic`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator_action.forge.github import GitHubForge
+from orchestrator_action.forge.local import LocalForge
+from tests.kit.github_server import GitHubServer
+from tests.kit.repos import Repo, git
+
+TOPIC = {"a.py": "".join(f"line {i}\n" for i in range(1, 21)), "new.txt": "one\ntwo\n"}
+
+
+@pytest.fixture
+def topic(make: Callable[..., Repo]) -> Repo:
+    """`main` holds a file of 20 lines; `topic` changes its line 10 and adds new.txt; both are pushed."""
+    repo = make({"a.py": TOPIC["a.py"].replace("line 10", "old 10")})
+    repo.git("checkout", "-q", "-b", "topic")
+    repo.commit(TOPIC)
+    repo.push()
+    return repo
+
+
+@pytest.fixture
+def github(topic: Repo) -> Iterator[GitHubServer]:
+    with GitHubServer(topic.remote) as server:
+        yield server
+
+
+@dataclasses.dataclass
+class Waits:
+    """Takes the place of sleeping; what would have been slept is kept."""
+
+    seconds: list[float] = dataclasses.field(default_factory=list)
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
+
+
+@pytest.fixture
+def connect(github: GitHubServer, waits: Waits) -> Iterator[Callable[..., GitHubForge]]:
+    """Another process's view of the same GitHub; it remembers nothing."""
+    made = []
+
+    def _connect(token: str = "", **more: Any) -> GitHubForge:
+        given = {"base_url": github.url, "timeout_s": 5, "sleep": waits, **more}
+        made.append(GitHubForge(github.repository, token or github.token, **given))
+        return made[-1]
+
+    yield _connect
+    for forge in made:
+        forge.close()
+
+
+@pytest.fixture
+def forge(connect: Callable[..., GitHubForge]) -> GitHubForge:
+    return connect()
+
+
+@pytest.fixture
+def local(topic: Repo, tmp_path: Path) -> LocalForge:
+    return open_local(topic, tmp_path / "forge")
+
+
+def open_local(repo: Repo, folder: Path) -> LocalForge:
+    """A local forge over the repository's bare remote."""
+    return LocalForge(
+        folder,
+        read_ref=lambda branch: repo.at_remote(f"refs/heads/{branch}") or None,
+        default_branch=lambda: git(repo.remote, "symbolic-ref", "--short", "HEAD"),
+    )

@@ -1,0 +1,406 @@
+"""The loopback GitHub: state, operations, faults and git behind one HTTP server on 127.0.0.1."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.kit.github_server import faults, githttp, pull_routes, routes, schema  # noqa: F401
+from tests.kit.github_server.faults import Fault
+from tests.kit.github_server.payloads import Payloads
+from tests.kit.github_server.routes import Call, Refused, Reply
+from tests.kit.github_server.state import ACTIONS_PERMISSIONS, PAT_PERMISSIONS, State, Viewer
+
+TOKEN = "ghs_loopbackActionsToken"
+PAT = "ghp_loopbackPersonalToken"
+APP = "ghs_loopbackAppToken"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it was logged. `carried_out` tells whether it had its effect."""
+
+    method: str
+    path: str
+    query: str
+    body: Any
+    status: int
+    fault: str = ""
+    login: str = ""
+
+
+class GitHubServer:
+    """A GitHub with one repository, on a free port of 127.0.0.1. Use it as a context manager.
+
+    `git_dir` is the bare repository behind it. Tokens: `TOKEN` (the Actions token), `PAT` (a person's,
+    without checks), `APP` (another app's). Leaving the context raises AssertionError when any request
+    or answer was not as GitHub's published description says.
+    """
+
+    def __init__(self, git_dir: Path, repository: str = "octo/demo", *, port: int = 0) -> None:
+        owner, _, name = repository.partition("/")
+        self.state = State(git_dir.resolve(), owner, name)
+        self.state.user(owner, role="admin")
+        self.state.user("maintainer", role="maintain")
+        self.state.user("stranger", role="read")
+        self.state.tokens = {
+            TOKEN: Viewer("github-actions[bot]", "actions", ACTIONS_PERMISSIONS),
+            PAT: Viewer(owner, "user", PAT_PERMISSIONS),
+            APP: Viewer("my-app[bot]", "app", ACTIONS_PERMISSIONS),
+        }
+        self.state.user("github-actions[bot]")
+        self.state.user("my-app[bot]")
+        self.token = TOKEN
+        self.lock = threading.RLock()
+        self.requests: list[Request] = []
+        self.git_requests: list[Request] = []
+        self.invalid: list[str] = []
+        self.faults: list[Fault] = []
+        self.limit, self.remaining = 5000, 5000
+        self.graphql = True
+        self.closing = threading.Event()
+        self._tmp = tempfile.TemporaryDirectory(prefix="oa-github-")
+        self.hooks = githttp.hooks_directory(Path(self._tmp.name) / "hooks")
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    @property
+    def repository(self) -> str:
+        return self.state.full_name
+
+    @property
+    def clone_url(self) -> str:
+        """Where git fetches from and pushes to, with the token as Basic password."""
+        return f"{self.url}/{self.state.full_name}.git"
+
+    def start(self) -> GitHubServer:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join(10)
+        self._tmp.cleanup()
+
+    def __enter__(self) -> GitHubServer:
+        return self.start()
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.stop()
+        if kind is None:
+            assert not self.invalid, "not as GitHub describes:\n" + "\n".join(self.invalid)
+
+    def fail(self, kind: str, method: str = "", path: str = "", **more: Any) -> Fault:
+        """Let a coming request fail; see Fault."""
+        fault = Fault(kind, method, path, **more)
+        with self.lock:
+            self.faults.append(fault)
+        return fault
+
+    def label(self, number: int, name: str, *, actor: str) -> None:
+        """Somebody sets a label."""
+        with self.lock:
+            self.state.set_label(self.state.issues[number], name, actor=actor)
+
+    def count(self, method: str = "", path: str = "") -> int:
+        """How many API requests of that kind came in."""
+        return sum(method in {"", r.method} and bool(re.search(path, r.path)) for r in self.requests)
+
+    def by_operation(self) -> Counter[str]:
+        """Requests by method and path, numbers and SHAs replaced."""
+        return Counter(
+            f"{r.method} {re.sub(r'[0-9a-f]{40}|(?<=/)[0-9]+', 'N', r.path)}" for r in self.requests
+        )
+
+
+def _handler(github: GitHubServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(_Handler):
+        server_of = github
+
+    return Handler
+
+
+class _Gone(Exception):  # noqa: N818 - not an error
+    """The connection was ended on purpose."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_of: GitHubServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 60
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Quiet; `requests` has it all."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (_Gone, ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _any(self) -> None:
+        body = self._body()
+        url = urlsplit(self.path)
+        git = githttp.PATH.fullmatch(url.path)
+        if git:
+            self._git(git["owner"], git["repo"], git["rest"], url.query, body)
+        elif url.path.startswith("/_kit/"):
+            self._kit(url.path, body)
+        else:
+            prefix = "/api/v3" if url.path.startswith("/api/v3/") else ""
+            self._api(prefix, url.path.removeprefix(prefix), url.query, body)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815
+
+    # the API
+
+    def _api(self, prefix: str, path: str, query: str, body: bytes) -> None:
+        github = self.server_of
+        with github.lock:
+            fault = next((f for f in github.faults if f.strikes(self.command, path)), None)
+        status, headers, data, login = 0, {}, None, ""
+        if (
+            fault is None
+            or fault.when == faults.AFTER
+            or fault.kind in {"truncated", "cut-json", "other-host"}
+        ):
+            with github.lock:
+                status, headers, data, login = self._carry_out(prefix, path, query, body)
+        if fault is not None and fault.kind not in {
+            "reset",
+            "hang",
+            "truncated",
+            "cut-json",
+            "other-host",
+            "html",
+        }:
+            status, more, data = faults.answer(fault)
+            headers = {**headers, **more}
+            headers.pop("Link", None)
+        with github.lock:
+            shown = _json(body)
+            github.requests.append(
+                Request(self.command, path, query, shown, status, fault.kind if fault else "", login)
+            )
+        if fault is not None:
+            self._strike(fault, status, headers, data)
+        self._answer(status, headers, data)
+
+    def _carry_out(
+        self, prefix: str, path: str, query: str, body: bytes
+    ) -> tuple[int, dict[str, str], Any, str]:
+        github = self.server_of
+        viewer = github.state.tokens.get(githttp.token_of(self.headers.get("Authorization", "")))
+        limits = {"X-RateLimit-Limit": str(github.limit), "X-RateLimit-Reset": str(int(time.time()) + 3600)}
+        if viewer is None:
+            return (
+                401,
+                {},
+                {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"},
+                "",
+            )
+        if path == "/graphql":
+            return self._graphql(viewer, _json(body))
+        if github.remaining <= 0:
+            data = {"message": "API rate limit exceeded for installation ID 1."}
+            return 403, {**limits, "X-RateLimit-Remaining": "0"}, data, viewer.login
+        github.remaining -= 1
+        limits["X-RateLimit-Remaining"] = str(github.remaining)
+        known = routes.find(self.command, path, github.state)
+        if known is None or known[1].get("owner", github.state.owner) != github.state.owner:
+            return 404, limits, {"message": "Not Found"}, viewer.login
+        if known[1].get("repo", github.state.name) != github.state.name:
+            return 404, limits, {"message": "Not Found"}, viewer.login
+        reply, headers = self._operate(known[0], known[1], viewer, prefix, path, query, body)
+        return reply.status, {**limits, **headers}, reply.data, viewer.login
+
+    def _operate(
+        self,
+        known: routes.Route,
+        params: dict[str, str],
+        viewer: Viewer,
+        prefix: str,
+        path: str,
+        query: str,
+        body: bytes,
+    ) -> tuple[Reply, dict[str, str]]:
+        github = self.server_of
+        values = dict(parse_qsl(query))
+        host = f"http://{self.headers.get('Host') or urlsplit(github.url).netloc}"
+        api = f"{host}{prefix}"
+        call = Call(
+            github.state,
+            Payloads(github.state, api, host),
+            viewer,
+            known.template,
+            params,
+            values,
+            _json(body),
+        )
+        headers: dict[str, str] = {}
+        exchange = schema.Exchange(known.method, known.template, params, values, {}, body)
+        github.invalid.extend(schema.faults_of_request(exchange))
+        try:
+            if not viewer.may(known.needs):
+                kind = "personal access token" if viewer.kind == "user" else "integration"
+                raise Refused(403, f"Resource not accessible by {kind}")
+            reply = known.handler(call)
+            if reply.pages is not None:
+                reply, headers = _page(reply, values, f"{api}{path}")
+        except Refused as refused:
+            reply = Reply(refused.status, refused.data)
+        answer = json.dumps(reply.data).encode() if reply.data is not None else b""
+        if reply.status != 204:
+            github.invalid.extend(
+                schema.faults_of_answer(
+                    schema.Exchange(
+                        known.method, known.template, params, values, {}, body, reply.status, answer
+                    )
+                )
+            )
+        return reply, headers
+
+    def _graphql(self, viewer: Viewer, body: Any) -> tuple[int, dict[str, str], Any, str]:
+        """Only who the viewer is; GitHub's description has no GraphQL."""
+        if not self.server_of.graphql or "viewer" not in str(body.get("query")):
+            return 404, {}, {"message": "Not Found"}, viewer.login
+        return 200, {}, {"data": {"viewer": {"login": viewer.login}}}, viewer.login
+
+    def _strike(self, fault: Fault, status: int, headers: dict[str, str], data: Any) -> None:
+        """Do what an answer cannot. Returns when the fault is an ordinary answer."""
+        if fault.kind == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            raise _Gone
+        if fault.kind == "hang":
+            self._wait_for_the_client_to_go()
+            raise _Gone
+        if fault.kind == "html":
+            self._send(502, {"Content-Type": "text/html"}, b"<html><title>Unicorn!</title></html>")
+            raise _Gone
+        whole = json.dumps(data).encode()
+        if fault.kind in {"truncated", "cut-json"}:
+            half = whole[: len(whole) // 2]
+            self._send(status, headers, half, length=len(whole) if fault.kind == "truncated" else len(half))
+            raise _Gone
+        if fault.kind == "other-host":
+            self._answer(status, {**headers, "Link": '<http://example.invalid/x?page=2>; rel="next"'}, data)
+            raise _Gone
+
+    def _wait_for_the_client_to_go(self) -> None:
+        self.connection.settimeout(0.1)
+        while not self.server_of.closing.is_set():
+            try:
+                if not self.connection.recv(1):
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+
+    def _answer(self, status: int, headers: dict[str, str], data: Any) -> None:
+        self._send(status, headers, b"" if data is None else json.dumps(data).encode())
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes, *, length: int | None = None) -> None:
+        self.send_response(status)
+        if "Content-Type" not in headers:
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+        if length is not None and length != len(body):
+            self.close_connection = True
+        self.end_headers()
+        self.wfile.write(body)
+
+    # git and the kit itself
+
+    def _git(self, owner: str, repo: str, rest: str, query: str, body: bytes) -> None:
+        github = self.server_of
+        viewer = github.state.tokens.get(githttp.token_of(self.headers.get("Authorization", "")))
+        writes = "git-receive-pack" in (rest, dict(parse_qsl(query)).get("service"))
+        status = 0
+        if viewer is None:
+            status = 401
+        elif (owner, repo) != (github.state.owner, github.state.name):
+            status = 404
+        elif not viewer.may("contents:write" if writes else "contents:read"):
+            status = 403
+        answer = githttp.GitAnswer(
+            status, {"WWW-Authenticate": 'Basic realm="GitHub"'} if status == 401 else {}, b""
+        )
+        if viewer is not None and not status:
+            answer = githttp.serve(
+                github.state,
+                rest,
+                method=self.command,
+                query=query,
+                headers=dict(self.headers),
+                body=body,
+                hooks=None if viewer.may("workflows:write") else github.hooks,
+            )
+        with github.lock:
+            login = viewer.login if viewer else ""
+            github.git_requests.append(Request(self.command, rest, query, None, answer.status, "", login))
+        self._send(answer.status, {"Content-Type": "text/plain", **answer.headers}, answer.body)
+
+    def _kit(self, path: str, body: bytes) -> None:
+        from tests.kit.github_server import kit
+
+        with self.server_of.lock:
+            status, data = kit.serve(self.server_of, self.command, path, _json(body))
+        self._answer(status, {}, data)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body) if body else {}
+    except ValueError:
+        return {"not json": body.decode("latin-1")}
+
+
+def _page(reply: Reply, query: dict[str, str], url: str) -> tuple[Reply, dict[str, str]]:
+    """One page of a list, and the Link header to the others."""
+    assert reply.pages is not None
+    size = max(1, min(100, int(query.get("per_page", "30"))))
+    page = max(1, int(query.get("page", "1")))
+    last = max(1, -(-len(reply.pages) // size))
+    items = [make() for make in reply.pages[(page - 1) * size : page * size]]
+    data = {"total_count": len(reply.pages), reply.key: items} if reply.key else items
+    links = []
+    targets = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
+    for name, number in targets.items():
+        if (number < page if name in {"prev", "first"} else number > page) and 1 <= number <= last:
+            links.append(f'<{url}?{urlencode({**query, "page": number})}>; rel="{name}"')
+    return Reply(reply.status, data), {"Link": ", ".join(links)} if links else {}
