@@ -105,23 +105,24 @@ def _digest(env: Mapping[str, str]) -> str:
         return ""
 
 
-def _show(env: Mapping[str, str], answer: Answer | None) -> None:
+def _prompt(env: Mapping[str, str]) -> str:
+    """The task as the agent was told it; why it cannot be read, when it cannot."""
     context = Path(env.get(CONTEXT_VARIABLE, ""))
     try:
         prompt = json.loads(context.read_text(encoding="utf-8"))["prompt_path"]
-        print(Path(prompt).read_text(encoding="utf-8"))
+        return Path(prompt).read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError) as exc:
-        print(f"error: cannot read the task context {context}: {exc}", file=sys.stderr)
-    if answer:
-        print(answer.message)
+        return f"(cannot read the task context {context}: {exc})"
 
 
 def _opening(env: Mapping[str, str], part: int) -> int:
     """A part of the prompt, as much as Claude Code takes from one command of the plugin."""
-    from orchestrator_action.guard import opening_part
+    from orchestrator_action.opening import opening, opening_part
 
     context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
-    print(opening_part(Path(context["prompt_path"]).read_text(encoding="utf-8"), part))
+    prompt = Path(context["prompt_path"]).read_text(encoding="utf-8")
+    text = opening(prompt, worktree=context["worktree_path"], base_sha=context.get("base_sha", ""))
+    print(opening_part(text, part))
     return HELD
 
 
@@ -176,8 +177,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     )
     answer = ask(request, env)
     if given.verb == "show":
-        _show(env, answer)
-        return HELD if answer.ok else OPEN
+        print(_prompt(env))
     print(answer.message)
     if answer.pending:
         return PENDING

@@ -54,8 +54,6 @@ _ARGUMENT_OF_PUSH = re.compile(r"""\bgit(?:["',\s\[\]()]|-c|-C)+(?:[^"',\s]+["',
 
 _COMMIT_SHORT_WITH_VALUE = "mFCct"
 _DEEPEST = 6
-OPENING_PARTS = 5
-"""As many as the plugin's command asks for."""
 
 
 def pre_tool(event: Mapping[str, Any], worktree: str, notes: str = "") -> str:
@@ -81,34 +79,6 @@ def shell(text: str, *, depth: int = 0) -> str:
     if depth > _DEEPEST:
         return "this command is nested too deeply to be understood; write it out"
     return next((why for c in commands(text) if (why := _command(c, depth))), "")
-
-
-def opening_part(text: str, number: int, *, limit: int = 29_000) -> str:
-    """Part `number` (1 to 5) of the text that opens a session.
-
-    Claude Code takes at most 30,000 bytes from one command in a slash command and puts a preview in the
-    place of a longer output. Parts end at line ends where they can; the last says where the rest is.
-    """
-    parts = _parts(text, limit)
-    if number > len(parts):
-        return "(nothing more)"
-    if number == OPENING_PARTS and len(parts) > OPENING_PARTS:
-        return f"{parts[number - 1]}\n(cut here: `orchestrator-phase show` prints the whole task)"
-    return parts[number - 1]
-
-
-def _parts(text: str, limit: int) -> list[str]:
-    """Pieces of at most `limit` bytes of UTF-8; printed one per line they are the text again."""
-    parts = []
-    rest = text.encode("utf-8", "replace")
-    while len(rest) > limit:
-        newline = rest.rfind(b"\n", limit // 2, limit)
-        end = newline if newline > 0 else limit
-        while newline <= 0 and rest[end] & 0xC0 == 0x80:
-            end -= 1
-        parts.append(rest[:end].decode())
-        rest = rest[end + (newline > 0) :]
-    return [*parts, rest.decode()]
 
 
 def _path(path: str, cwd: str, worktree: str, notes: str) -> str:
