@@ -32,6 +32,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     body = pattern.strip().removeprefix("./").rstrip("/")
     anchored = "/" in body
     body = body.lstrip("/")
+    if body.endswith("/**"):
+        body = body.removesuffix("/**")
     out, i = [], 0
     while i < len(body):
         if body.startswith("**/", i) and (i == 0 or body[i - 1] == "/"):

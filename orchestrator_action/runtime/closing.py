@@ -1,0 +1,461 @@
+"""Test counts from what test runners print: one reader per runner, for its closing lines.
+
+Each reader knows the lines as the runner's own source prints them. A run of several runners (a
+workspace, `make check`) is the sum of all closing lines found. Zero is zero: a runner that collected
+nothing says so, and that is not a pass. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from orchestrator_action.runtime.counts import Counts, total
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+
+
+def from_output(text: str) -> Counts | None:
+    """Counts from a run's output; None when no runner's closing line is in it."""
+    return total(by_runner(text))
+
+
+def by_runner(text: str) -> list[Counts]:
+    """The counts of every closing line found in a run's output.
+
+    The last few formats are so plain that other runners print lines like theirs: they count only when
+    nothing else was found.
+    """
+    lines = [_plain(line) for line in re.split(r"\r\n|\n|\r", text)]
+    found = [c for reader in _READERS for c in reader(lines)]
+    return found or next((found for reader in _LAST if (found := list(reader(lines)))), [])
+
+
+def strip_ansi(text: str) -> str:
+    """`text` without colours, cursor movements and terminal titles."""
+    return _ANSI.sub("", text)
+
+
+def _plain(line: str) -> str:
+    return strip_ansi(line).strip()
+
+
+Reader = Callable[[list[str]], Iterable[Counts]]
+
+
+def _of(source: str, ran: int, failed: int, skipped: int = 0) -> Counts:
+    """Counts where a runner tells how many there were in all."""
+    return Counts(passed=max(0, ran - failed - skipped), failed=failed, skipped=skipped, source=source)
+
+
+def _int(match: re.Match[str], *names: str) -> int:
+    groups = match.groupdict()
+    return sum(int((groups.get(n) or "0").replace(",", "")) for n in names)
+
+
+def _each(source: str, pattern: str, *, ran: bool = False) -> Reader:
+    """A reader of single lines with groups `passed`, `failed`, `skipped`; with `ran`, also `total`."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+
+    def read(lines: list[str]) -> Iterable[Counts]:
+        for line in lines:
+            if match := compiled.fullmatch(line):
+                failed = _int(match, "failed", "errors", "errors2")
+                skipped = _int(match, "skipped", "skipped2", "skipped3")
+                passed = _int(match, "passed", "passed2")
+                if ran:
+                    passed = max(0, _int(match, "total") - failed - skipped)
+                yield Counts(passed=passed, failed=failed, skipped=skipped, source=source)
+
+    return read
+
+
+_PYTEST_WORD = re.compile(
+    r"(\d+) (passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun|subtests passed)\b"
+)
+_PYTEST_LINE = re.compile(
+    r"(?:=+ )?((?:\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun|"
+    r"subtests passed)(?:, )?)+|no tests ran|no tests collected.*?) in "
+    r"[\d.:]+ ?s(?:econds)?(?: \([^)]*\))?(?: =+)?"
+)
+
+
+def _pytest(lines: list[str]) -> Iterable[Counts]:
+    """pytest's summary: `=== 3 passed, 1 skipped in 0.12s ===`, also with -q and as `no tests ran`."""
+    for line in lines:
+        if match := _PYTEST_LINE.fullmatch(line):
+            words = {w: int(n) for n, w in _PYTEST_WORD.findall(match.group(1))}
+            yield Counts(
+                passed=words.get("passed", 0) + words.get("xpassed", 0) + words.get("xfailed", 0),
+                failed=words.get("failed", 0) + words.get("error", 0) + words.get("errors", 0),
+                skipped=words.get("skipped", 0),
+                source="pytest",
+            )
+
+
+def _unittest(lines: list[str]) -> Iterable[Counts]:
+    """unittest, nose2, Django, trial: `Ran 3 tests in 0.001s`, then `OK (skipped=1)` or `FAILED (…)`."""
+    ran: int | None = None
+    for line in lines:
+        if match := re.fullmatch(r"Ran (\d+) tests? in [\d.]+ ?s(?:econds)?", line):
+            if ran is not None:
+                yield Counts(passed=ran, source="unittest")
+            ran = int(match.group(1))
+        elif ran is not None and (
+            match := re.fullmatch(r"(?:OK|PASSED|FAILED|NO TESTS RAN)(?: \((.*)\))?", line)
+        ):
+            words = dict(re.findall(r"([a-z ]+)=(\d+)", match.group(1) or ""))
+            words = {k.strip(): int(v) for k, v in words.items()}
+            failed = words.get("failures", 0) + words.get("errors", 0) + words.get("unexpected successes", 0)
+            skipped = words.get("skipped", 0) + words.get("skips", 0)
+            yield _of("unittest", ran, failed, skipped)
+            ran = None
+    if ran is not None:
+        yield Counts(passed=ran, source="unittest")
+
+
+def _labelled(source: str, label: str) -> Reader:
+    """jest and vitest: `Tests:  1 failed, 2 skipped, 3 passed, 6 total`, `Tests  3 passed (3)`."""
+    start = re.compile(rf"{label}\s+(.*)")
+
+    def read(lines: list[str]) -> Iterable[Counts]:
+        for line in lines:
+            match = start.fullmatch(line)
+            if not match:
+                continue
+            words = {w: int(n) for n, w in re.findall(r"(\d+) (failed|passed|skipped|todo|total)", match[1])}
+            if words or "no tests" in match[1]:
+                yield Counts(
+                    passed=words.get("passed", 0),
+                    failed=words.get("failed", 0),
+                    skipped=words.get("skipped", 0) + words.get("todo", 0),
+                    source=source,
+                )
+
+    return read
+
+
+def _vitest_empty(lines: list[str]) -> Iterable[Counts]:
+    for line in lines:
+        if re.match(r"No test files found, exiting with code \d|No tests found, exiting with code \d", line):
+            yield Counts(source="vitest" if "files" in line else "jest")
+
+
+def _mocha(lines: list[str]) -> Iterable[Counts]:
+    """mocha's spec reporter: `3 passing (12ms)`, `1 failing`, `2 pending`, a line each."""
+    yield from _stanza(
+        "mocha", lines, r"(\d+) passing(?: \([\d.]+ ?\w+\))?", r"(\d+) failing", r"(\d+) pending"
+    )
+
+
+def _ava(lines: list[str]) -> Iterable[Counts]:
+    """ava: `3 tests passed`, `1 test failed`, `2 tests skipped`, a line each."""
+    passed = r"[✔✓]? ?(\d+) tests? passed"
+    failed = r"[✘✖]? ?(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)"
+    yield from _stanza("ava", lines, passed, failed, r"(\d+) tests? (?:skipped|todo)")
+
+
+def _stanza(source: str, lines: list[str], passed: str, failed: str, skipped: str) -> Iterable[Counts]:
+    sums = [0, 0, 0]
+    seen = False
+    for line in lines:
+        for n, pattern in enumerate((passed, failed, skipped)):
+            if match := re.fullmatch(pattern, line):
+                sums[n] += int(match.group(1))
+                seen = True
+    if seen:
+        yield Counts(passed=sums[0], failed=sums[1], skipped=sums[2], source=source)
+
+
+def _node(lines: list[str]) -> Iterable[Counts]:
+    """`node --test`: `# pass 3` (TAP) or `ℹ pass 3` (spec), after `tests 4`; one block per run."""
+    words: dict[str, int] = {}
+    for line in lines:
+        match = re.fullmatch(r"[#ℹ] (tests|pass|fail|cancelled|skipped|todo)\s+(\d+)", line)
+        if not match:
+            continue
+        if match.group(1) == "tests" and words:
+            yield _node_counts(words)
+            words = {}
+        words[match.group(1)] = int(match.group(2))
+    if {"tests", "pass"} <= set(words):
+        yield _node_counts(words)
+
+
+def _node_counts(words: dict[str, int]) -> Counts:
+    return Counts(
+        passed=words.get("pass", 0),
+        failed=words.get("fail", 0) + words.get("cancelled", 0),
+        skipped=words.get("skipped", 0) + words.get("todo", 0),
+        source="node --test",
+    )
+
+
+_GO_CASE = re.compile(r"--- (PASS|FAIL|SKIP): [^\s/]+ \([\d.]+s\)")
+_GOTESTSUM = re.compile(
+    r"DONE (\d+) tests?(?:, (\d+) skipped)?(?:, (\d+) failures?)?(?:, \d+ errors?)? in .*"
+)
+_GO_PACKAGE = re.compile(r"(ok|FAIL)\s+(\S+)\s+(?:[\d.]+s|\(cached\)|\[build failed\]|\[setup failed\])(.*)")
+_GO_EMPTY = re.compile(r"(?:\?\s+\S+\s+\[no test files\])|(?:\S+\s+coverage: 0\.0% of statements)")
+_GO_JSON = re.compile(r'\{"Time":"[^"]*","Action":"(pass|fail|skip)","Package":"[^"]+","Test":"[^"/]+"')
+
+
+def _go(lines: list[str]) -> Iterable[Counts]:
+    """go test: cases with -v or -json; without, a package that says `ok` counts as one test that ran.
+
+    Plain `ok` does not say how many there were, only that there were some: a package without tests
+    prints `[no test files]`, one whose tests were all filtered out `[no tests to run]`.
+    """
+    for line in lines:
+        if match := _GOTESTSUM.fullmatch(line):
+            ran, skipped, failed = (int(n or 0) for n in match.groups())
+            passed = max(0, ran - failed - skipped)
+            yield Counts(passed=passed, failed=failed, skipped=skipped, source="gotestsum")
+            return
+    cases = {"PASS": 0, "FAIL": 0, "SKIP": 0}
+    packages = {"ok": 0, "FAIL": 0}
+    seen = False
+    for line in lines:
+        if match := _GO_CASE.fullmatch(line):
+            cases[match.group(1)] += 1
+            seen = True
+        elif match := _GO_JSON.match(line):
+            cases[match.group(1).upper()] += 1
+            seen = True
+        elif match := _GO_PACKAGE.fullmatch(line):
+            seen = True
+            if "[no tests to run]" not in match.group(3):
+                packages[match.group(1)] += 1
+        elif _GO_EMPTY.fullmatch(line):
+            seen = True
+    if not seen:
+        return
+    if any(cases.values()):
+        passed, failed, skipped = cases["PASS"], cases["FAIL"], cases["SKIP"]
+        # Without -v only failures are listed; the packages that passed ran something too.
+        passed = passed or packages["ok"]
+        yield Counts(passed=passed, failed=failed, skipped=skipped, source="go test")
+        return
+    yield Counts(passed=packages["ok"], failed=packages["FAIL"], source="go test (packages)")
+
+
+def _rspec(lines: list[str]) -> Iterable[Counts]:
+    """RSpec: `3 examples, 1 failure, 1 pending, 1 error occurred outside of examples`."""
+    pattern = re.compile(
+        r"(\d+) examples?, (\d+) failures?(?:, (\d+) pending)?"
+        r"(?:, (\d+) errors? occurred outside of examples)?"
+    )
+    for line in lines:
+        if match := pattern.fullmatch(line):
+            ran, failed, pending, errors = (int(n or 0) for n in match.groups())
+            yield Counts(
+                passed=max(0, ran - failed - pending), failed=failed + errors, skipped=pending, source="rspec"
+            )
+
+
+def _phpunit(lines: list[str]) -> Iterable[Counts]:
+    """PHPUnit: `OK (3 tests, 5 assertions)`, `Tests: 3, Assertions: 5, Failures: 1.`, `No tests executed!`"""
+    for line in lines:
+        if match := re.fullmatch(r"OK \((\d+) tests?, \d+ assertions?\)", line):
+            yield Counts(passed=int(match.group(1)), source="phpunit")
+        elif line == "No tests executed!":
+            yield Counts(source="phpunit")
+        elif match := re.fullmatch(r"Tests: (\d+), Assertions: \d+((?:, [A-Z][\w ]+: \d+)*)\.", line):
+            words = {w: int(n) for w, n in re.findall(r"([A-Z][\w ]+): (\d+)", match.group(2))}
+            failed = words.get("Failures", 0) + words.get("Errors", 0)
+            skipped = words.get("Skipped", 0) + words.get("Incomplete", 0)
+            ran = int(match.group(1))
+            yield _of("phpunit", ran, failed, skipped)
+
+
+_MAVEN = re.compile(r"(?:\[\w+\] )?Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)(.*)")
+
+
+def _maven(lines: list[str]) -> Iterable[Counts]:
+    """Surefire: the totals after `Results:`, one per module; the line of a class has its time as well."""
+    for line in lines:
+        match = _MAVEN.fullmatch(line)
+        if match and "Time elapsed" not in match.group(5):
+            ran, failures, errors, skipped = (int(n) for n in match.groups()[:4])
+            failed = failures + errors
+            yield _of("maven", ran, failed, skipped)
+
+
+def _gradle(lines: list[str]) -> Iterable[Counts]:
+    """Gradle: `12 tests completed, 1 failed, 2 skipped` (only printed when one failed)."""
+    pattern = re.compile(r"(\d+) tests? completed(?:, (\d+) failed)?(?:, (\d+) skipped)?")
+    for line in lines:
+        if match := pattern.fullmatch(line):
+            ran, failed, skipped = (int(n or 0) for n in match.groups())
+            yield _of("gradle", ran, failed, skipped)
+
+
+def _ctest(lines: list[str]) -> Iterable[Counts]:
+    """CTest: `100% tests passed, 0 tests failed out of 3`; `No tests were found!!!`"""
+    for line in lines:
+        if match := re.fullmatch(r"\d+% tests passed, (\d+) tests? failed out of (\d+)", line):
+            failed, ran = int(match.group(1)), int(match.group(2))
+            yield Counts(passed=ran - failed, failed=failed, source="ctest")
+        elif line == "No tests were found!!!":
+            yield Counts(source="ctest")
+
+
+def _prove(lines: list[str]) -> Iterable[Counts]:
+    """prove: `Files=2, Tests=7, 0 wallclock secs`, with `Result: PASS`, `FAIL` or `NOTESTS`."""
+    for line in lines:
+        if match := re.match(r"Files=\d+, Tests=(\d+),", line):
+            failed = sum(
+                len(m.group(1).split(","))
+                for m in (re.match(r"Failed tests?:\s+([\d, -]+)", other) for other in lines)
+                if m
+            )
+            yield Counts(passed=max(0, int(match.group(1)) - failed), failed=failed, source="prove")
+
+
+def _tap(lines: list[str]) -> Iterable[Counts]:
+    """TAP, as bats and many others print it: `1..N`, then `ok` and `not ok` lines."""
+    if not any(re.fullmatch(r"1\.\.\d+(?: .*)?", line) for line in lines):
+        return
+    passed = failed = skipped = 0
+    for line in lines:
+        if not (match := re.match(r"(not )?ok\b(?: \d+)?(.*)", line)):
+            continue
+        if re.search(r"# *(skip|todo)", match.group(2), re.IGNORECASE):
+            skipped += 1
+        elif match.group(1):
+            failed += 1
+        else:
+            passed += 1
+    yield Counts(passed=passed, failed=failed, skipped=skipped, source="tap")
+
+
+def _dotnet(lines: list[str]) -> Iterable[Counts]:
+    """dotnet test: `Passed!  - Failed: 0, Passed: 3, Skipped: 0, …`, or `Total tests: 3` in parts."""
+    line_form = re.compile(
+        r"(?:Passed|Failed|Skipped)!\s+-\s+Failed:\s+(\d+), Passed:\s+(\d+), Skipped:\s+(\d+), Total:\s+\d+.*"
+    )
+    parts: dict[str, int] = {}
+    for line in lines:
+        if match := line_form.fullmatch(line):
+            failed, passed, skipped = (int(n) for n in match.groups())
+            yield Counts(passed=passed, failed=failed, skipped=skipped, source="dotnet test")
+        elif match := re.fullmatch(r"(Total tests|Passed|Failed|Skipped): (\d+)", line):
+            parts[match.group(1)] = int(match.group(2))
+        elif match := re.fullmatch(
+            r"Test summary: total: (\d+), failed: (\d+), succeeded: (\d+), skipped: (\d+), duration: .*", line
+        ):
+            _, failed, passed, skipped = (int(n) for n in match.groups())
+            yield Counts(passed=passed, failed=failed, skipped=skipped, source="dotnet test")
+    if "Total tests" in parts:
+        yield Counts(
+            passed=parts.get("Passed", 0),
+            failed=parts.get("Failed", 0),
+            skipped=parts.get("Skipped", 0),
+            source="dotnet test",
+        )
+
+
+def _swift(lines: list[str]) -> Iterable[Counts]:
+    """swift test: XCTest's outermost `Executed 3 tests, with 1 failure` and Swift Testing's own line."""
+    xctest = re.compile(r"Executed (\d+) tests?, with (?:(\d+) tests? skipped and )?(\d+) failures?.*")
+    testing = re.compile(
+        r".*Test run with (\d+) tests?(?: in \d+ suites?)? (passed|failed) after "
+        r".*?(?: with (\d+) issues?)?\.?"
+    )
+    outermost: Counts | None = None
+    for line in lines:
+        if match := xctest.fullmatch(line):
+            ran, skipped, failed = (int(n or 0) for n in match.groups())
+            outermost = _of("swift test", ran, failed, skipped)
+        elif match := testing.fullmatch(line):
+            failed = (int(match.group(3) or 1)) if match.group(2) == "failed" else 0
+            yield Counts(passed=max(0, int(match.group(1)) - failed), failed=failed, source="swift test")
+    if outermost is not None:
+        yield outermost
+
+
+def _exunit(lines: list[str]) -> Iterable[Counts]:
+    """ExUnit: `1 doctest, 3 tests, 1 failure, 2 skipped, 1 excluded`."""
+    pattern = re.compile(
+        r"((?:\d+ (?:doctests?|tests?|properties|property|features?), )+)(\d+) failures?"
+        r"(?:, (\d+) invalid)?(?:, (\d+) excluded)?(?:, (\d+) skipped)?(?:, (\d+) excluded)?"
+    )
+    for line in lines:
+        if match := pattern.fullmatch(line):
+            ran = sum(int(n) for n in re.findall(r"\d+", match.group(1)))
+            failed = int(match.group(2)) + int(match.group(3) or 0)
+            skipped = int(match.group(5) or 0) + int(match.group(4) or 0) + int(match.group(6) or 0)
+            yield _of("exunit", ran, failed, skipped)
+
+
+_cargo = _each(
+    "cargo test",
+    r"test result: (?:ok|FAILED)\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; "
+    r"(?P<skipped>\d+) ignored; .*",
+)
+_nextest = _each(
+    "nextest",
+    r"Summary \[.*?\]\s+\d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \([^)]*\))?"
+    r"(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) (?:exec failed|timed out))?"
+    r"(?:, (?P<skipped>\d+) skipped)?",
+)
+_minitest = _each(
+    "minitest",
+    r"(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors"
+    r"(?:, (?P<skipped>\d+) (?:skips|pendings))?(?:, (?P<skipped2>\d+) omissions)?.*",
+    ran=True,
+)
+_bats = _each(
+    "bats", r"(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?.*", ran=True
+)
+_deno = _each("deno test", r"(?:ok|FAILED) \| (?P<passed>\d+) passed.*? \| (?P<failed>\d+) failed.*")
+_gtest_passed = _each("googletest", r"\[  PASSED  \] (?P<passed>\d+) test(?:s|\(s\))?\.")
+_gtest_failed = _each("googletest", r"\[  FAILED  \] (?P<failed>\d+) test(?:s|\(s\))?, listed below:")
+_gtest_skipped = _each("googletest", r"\[  SKIPPED \] (?P<skipped>\d+) test(?:s|\(s\))?, listed below:")
+_catch2 = _each(
+    "catch2",
+    r"(?:\[doctest\] )?test cases:\s+\d+(?: \|\s+(?P<passed>\d+) passed)?(?: \|\s+(?P<failed>\d+) failed)?"
+    r"(?: \|\s+(?P<skipped>\d+) (?:skipped|failed as expected))?.*",
+)
+_catch2_all = _each("catch2", r"All tests passed \(.*?in (?P<passed>\d+) test cases?\)")
+_criterion = _each(
+    "criterion",
+    r".*Synthesis: Tested: (?P<total>\d+) \| Passing: \d+ \| Failing: (?P<failed>\d+) \|.*",
+    ran=True,
+)
+_check = _each(
+    "check", r"\d+%: Checks: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+)", ran=True
+)
+_eunit = _each(
+    "eunit", r"Failed: (?P<failed>\d+)\.\s+Skipped: (?P<skipped>\d+)\.\s+Passed: (?P<passed>\d+)\."
+)
+_eunit_all = _each("eunit", r"All (?P<passed>\d+) tests passed\.")
+_cabal = _each("cabal", r"\d+ of \d+ test suites \((?P<passed>\d+) of (?:\d+) test cases\) passed\.")
+_playwright_passed = _each("playwright", r"(?P<passed>\d+) passed \([\d.]+(?:ms|s|m|h)\)")
+_plain_line = _each(
+    "plain line",
+    r"(?:\w+: )?(?P<passed>\d+) (?:tests? )?passed[,;] (?P<failed>\d+) (?:tests? )?failed"
+    r"(?:[,;] (?P<skipped>\d+) (?:tests? )?skipped)?\.?",
+)
+
+
+def _bun_test(lines: list[str]) -> Iterable[Counts]:
+    """bun test: `3 pass`, `0 fail`, `1 skip`, and `Ran 3 tests across 1 file.`"""
+    if any(re.match(r"Ran \d+ tests? across \d+ files?", line) for line in lines):
+        yield from _stanza("bun test", lines, r"(\d+) pass", r"(\d+) fail", r"(\d+) (?:skip|todo)")
+
+
+def _playwright(lines: list[str]) -> Iterable[Counts]:
+    """Playwright: `1 failed`, `2 skipped`, `3 passed (1.2s)`, a line each; the last always has a time."""
+    if (passed := total(_playwright_passed(lines))) is not None:
+        yield passed
+        yield from _stanza("playwright", lines, r"(?!)", r"(\d+) failed", r"(\d+) skipped")
+
+
+_READERS: tuple[Reader, ...] = (
+    _pytest, _unittest, _labelled("jest", "Tests:"), _labelled("vitest", "Tests"), _vitest_empty, _mocha,
+    _ava, _node, _bun_test, _deno, _playwright, _go, _cargo, _nextest, _maven, _gradle, _rspec, _minitest,
+    _phpunit, _ctest, _prove, _dotnet, _swift, _gtest_passed, _gtest_failed, _gtest_skipped, _catch2,
+    _catch2_all, _criterion, _check, _eunit, _eunit_all, _cabal,
+)  # fmt: skip
+_LAST: tuple[Reader, ...] = (_exunit, _bats, _tap, _plain_line)

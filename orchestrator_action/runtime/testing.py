@@ -1,0 +1,332 @@
+"""Testing: the orchestrator runs the repository's tests itself, at exactly one commit, and counts them.
+
+A run proves something only when it ended with 0 *and* ran at least one test. No test collected, or a
+number nobody can read, proves nothing either way: the fact does not hold and says `unproven`. A tree is
+measured once per set of commands; what is known is kept in memory, because an agent could write files.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator_action.core.model import Ending, Fact, Outcome
+from orchestrator_action.runtime.closing import by_runner, strip_ansi
+from orchestrator_action.runtime.counts import Counts, from_junit, total
+
+TAIL_LINES = 40
+TAIL_CHARS = 4_000
+READ_BYTES = 4 * 1024**2
+"""How much of a log's end is searched for closing lines."""
+MAX_REPORT_BYTES = 32 * 1024**2
+
+_REPORTS = (
+    "surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults", "reports",
+)  # fmt: skip
+_SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha")}
+"""Exit codes by which these runners say that they collected nothing."""
+
+
+class Runner(Protocol):
+    """Starts one process, waits for its end and for everything it started: the supervisor."""
+
+    def __call__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
+    ) -> Outcome:
+        """Run `argv`; its output goes into `log`, as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRun:
+    """One test command and how it ended. `counts` is None when no number could be read."""
+
+    command: str
+    outcome: Outcome
+    duration_s: float
+    timeout_s: float
+    log: str
+    tail: str
+    counts: Counts | None
+
+    @property
+    def passed(self) -> bool:
+        """Ended by itself, with 0."""
+        return self.outcome.ending is Ending.EXITED and self.outcome.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun:
+    """All test commands at one commit; those after the first that failed were not started."""
+
+    __test__ = False
+
+    commit: str
+    tree: str
+    commands: tuple[str, ...]
+    runs: tuple[CommandRun, ...]
+    reused_from: str = ""
+    """The commit this was measured at, when the same tree was measured before."""
+
+
+Known = MutableMapping[tuple[str, tuple[str, ...]], TestRun]
+"""What was measured in this run: by tree and commands."""
+
+
+def run_tests(
+    commands: Sequence[str],
+    *,
+    commit: str,
+    tree: str,
+    worktree: Path,
+    env: Mapping[str, str],
+    evidence_dir: Path,
+    timeout_s: float,
+    run: Runner,
+    known: Known | None = None,
+) -> TestRun:
+    """Run the test commands in a clean checkout of `commit`, one after the other, until one fails.
+
+    `timeout_s` is for all of them together. Each is run by `/bin/sh -c`; pytest is asked, through
+    PYTEST_ADDOPTS, to write JUnit XML into `evidence_dir`, where the logs go too.
+    """
+    key = (tree, tuple(commands))
+    if known is not None and (before := known.get(key)):
+        return replace(before, commit=commit, reused_from=before.reused_from or before.commit)
+    folder = _fresh(evidence_dir, f"tests-{commit[:12]}")
+    deadline = time.monotonic() + timeout_s
+    runs: list[CommandRun] = []
+    for number, command in enumerate(commands, 1):
+        left = max(1.0, deadline - time.monotonic())
+        runs.append(_run_one(command, number, worktree, env, folder, left, run))
+        if not runs[-1].passed:
+            break
+    done = TestRun(commit=commit, tree=tree, commands=tuple(commands), runs=tuple(runs))
+    if known is not None and not any(r.outcome.ending is Ending.CANCELLED for r in runs):
+        known[key] = done
+    return done
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    for n in range(1, 10_000):
+        folder = parent / (name if n == 1 else f"{name}-{n}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(name)
+
+
+def _run_one(
+    command: str,
+    number: int,
+    worktree: Path,
+    env: Mapping[str, str],
+    folder: Path,
+    timeout_s: float,
+    run: Runner,
+) -> CommandRun:
+    log, junit = folder / f"command-{number}.log", folder / f"junit-{number}.xml"
+    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
+    started, clock = time.time(), time.monotonic()
+    outcome = run(
+        ("/bin/sh", "-c", command),
+        cwd=worktree,
+        env={**env, "PYTEST_ADDOPTS": options, "CI": env.get("CI", "1")},
+        log=log,
+        timeout_s=timeout_s,
+    )
+    duration = time.monotonic() - clock
+    text = read_end(log, READ_BYTES)
+    return CommandRun(
+        command=command,
+        outcome=outcome,
+        duration_s=round(duration, 3),
+        timeout_s=timeout_s,
+        log=str(log),
+        tail=tail_of(text),
+        counts=_counts(text, junit, worktree, started),
+    )
+
+
+def read_end(log: Path, limit: int) -> str:
+    """The last `limit` bytes of a log, as text; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def tail_of(text: str) -> str:
+    """The last lines of an output, without colours and cursor movements."""
+    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
+    return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
+
+
+def _counts(text: str, junit: Path, worktree: Path, started: float) -> Counts | None:
+    """JUnit XML where it was written, closing lines for the rest, reports in the tree as a last resort."""
+    report = _report(junit)
+    lines = by_runner(text)
+    pytest_lines = [c for c in lines if c.source == "pytest"]
+    others = [c for c in lines if c.source != "pytest"]
+    if report is not None:
+        # Several pytests in one command write the same file one after the other: their lines know better.
+        summed = total(pytest_lines)
+        best = summed if summed is not None and len(pytest_lines) > 1 and summed.ran > report.ran else report
+        return total([best, *others])
+    return total([*pytest_lines, *others]) or total(_reports_in(worktree, started))
+
+
+def _report(path: Path) -> Counts | None:
+    try:
+        if path.is_symlink() or path.stat().st_size > MAX_REPORT_BYTES:
+            return None
+        return from_junit(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _reports_in(worktree: Path, started: float) -> list[Counts]:
+    """JUnit reports that runners such as Gradle left in their build folders during this run."""
+    found = []
+    for folder, names, files in os.walk(worktree):
+        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv", "__pycache__"}]
+        inside = any(part in _REPORTS for part in Path(folder).relative_to(worktree).parts)
+        for name in sorted(files):
+            path = Path(folder, name)
+            if not name.endswith(".xml") or not (
+                inside or "junit" in name.lower() or name.startswith("TEST-")
+            ):
+                continue
+            try:
+                if path.is_symlink() or path.stat().st_mtime < started - 1:
+                    continue
+            except OSError:
+                continue
+            if (counts := _report(path)) is not None:
+                found.append(counts)
+    return found
+
+
+def test_facts(done: TestRun) -> tuple[Fact, ...]:
+    """The fact `tests-pass` of a test run."""
+    holds, message, unproven = _judge(done)
+    counts = total(r.counts for r in done.runs if r.counts)
+    detail: dict[str, Any] = {
+        "commands": [_run_detail(r) for r in done.runs],
+        "tree": done.tree,
+        "passed": counts.passed if counts else None,
+        "failed": counts.failed if counts else None,
+        "skipped": counts.skipped if counts else None,
+        "duration_s": round(sum(r.duration_s for r in done.runs), 3),
+    }
+    if unproven:
+        detail["unproven"] = True
+    if done.reused_from:
+        detail["reused_from"] = done.reused_from
+    return (
+        Fact(
+            phase="testing",
+            rule="tests-pass",
+            commit=done.commit,
+            holds=holds,
+            message=message,
+            detail=detail,
+        ),
+    )
+
+
+test_facts.__test__ = False  # type: ignore[attr-defined]
+
+
+def _run_detail(run: CommandRun) -> dict[str, Any]:
+    counts = run.counts
+    return {
+        "command": run.command,
+        "ending": str(run.outcome.ending),
+        "exit_code": run.outcome.exit_code,
+        "signal": run.outcome.signal,
+        "duration_s": run.duration_s,
+        "counts": None
+        if counts is None
+        else {
+            "passed": counts.passed,
+            "failed": counts.failed,
+            "skipped": counts.skipped,
+            "source": counts.source,
+        },
+        "log": run.log,
+        "tail": run.tail,
+    }
+
+
+def _judge(done: TestRun) -> tuple[bool, str, bool]:
+    """Whether the run proves anything: holds, the sentence, and whether it is merely unproven."""
+    if not done.runs:
+        return False, "no test command is known; set `test` in .github/orchestrator.yml", True
+    last = done.runs[-1]
+    counts = total(r.counts for r in done.runs if r.counts)
+    if not last.passed:
+        if _ran_nothing(last):
+            return False, f"`{last.command}` collected no test: nothing was tested", True
+        return False, _failure(last), False
+    if counts is None:
+        return False, _no_count(last.command), True
+    if counts.failed:
+        return False, f"`{last.command}` exited with 0 although {counts.failed} tests failed", False
+    if not counts.ran:
+        all_skipped = f": all {counts.skipped} were skipped" if counts.skipped else ""
+        return False, f"`{'`, `'.join(done.commands)}` ran no test{all_skipped}: nothing was tested", True
+    took = sum(r.duration_s for r in done.runs)
+    skipped = f", {counts.skipped} skipped" if counts.skipped else ""
+    again = f", measured at {done.reused_from[:12]} with the same files" if done.reused_from else ""
+    return (
+        True,
+        f"{counts.passed} passed{skipped} in {took:.1f} s (`{'`, `'.join(done.commands)}`){again}",
+        False,
+    )
+
+
+def _no_count(command: str) -> str:
+    return (
+        f"`{command}` exited with 0, but no test count could be read from its output; let it print a line "
+        "such as `12 passed, 0 failed`, write JUnit XML, or set `test` to the test runner itself"
+    )
+
+
+def _ran_nothing(run: CommandRun) -> bool:
+    counts = run.counts
+    if counts is None or counts.ran or run.outcome.exit_code is None:
+        return False
+    sayers = _SAYS_NOTHING_RAN.get(run.outcome.exit_code, ())
+    return any(source in sayers for source in counts.source.split(" + "))
+
+
+def _failure(run: CommandRun) -> str:
+    outcome, of = run.outcome, ""
+    if run.counts and run.counts.failed:
+        of = f": {run.counts.failed} of {run.counts.ran} tests failed"
+    if outcome.ending is Ending.TIMEOUT:
+        return f"`{run.command}` did not end within {run.timeout_s:.0f} s and was stopped"
+    if outcome.ending is not Ending.EXITED:
+        return f"`{run.command}` was ended: {outcome.error or outcome.ending}"
+    if outcome.signal is not None:
+        return f"`{run.command}` was killed by signal {outcome.signal}{of}"
+    if outcome.exit_code == 127 and not of:
+        return f"`{run.command}` needs a program that is not there (exit code 127): {_last(run.tail)}"
+    return f"`{run.command}` failed with exit code {outcome.exit_code}{of or _because(run.tail)}"
+
+
+def _because(tail: str) -> str:
+    return f": {_last(tail)}" if tail else ""
+
+
+def _last(tail: str) -> str:
+    return tail.rstrip().rsplit("\n", 1)[-1].strip()[:200]
