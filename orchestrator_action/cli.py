@@ -1,5 +1,469 @@
-"""The command line."""
+"""`orchestrator-action`: reads the command line and the environment, calls, prints; decides nothing.
+
+What is for people goes to stderr. With `--json`, stdout holds one object and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from orchestrator_action import __version__
+from orchestrator_action.errors import AgentError, ConfigError, NothingToDo, OrchestratorError
+
+app = typer.Typer(
+    name="orchestrator-action",
+    help="Label issues; get pull requests whose claims have been verified.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Repo = Annotated[Path, typer.Option(help="The repository, any directory of it.", show_default="here")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Prompts = Annotated[
+    list[Path] | None, typer.Argument(metavar="[TASK.md]...", help="Prompt files, a task each.")
+]
+Label = Annotated[str, typer.Option(help="Take the open issues with this label (default: orchestrate).")]
+Issues = Annotated[
+    list[int] | None, typer.Option("--issue", metavar="N", help="Take this issue; repeatable.")
+]
+ForgeName = Annotated[
+    str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
+]
+AgentName = Annotated[str, typer.Option("--agent", help="claude or patch (default: claude).")]
+Parallel = Annotated[
+    str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
+]
+Timeout = Annotated[str, typer.Option(help="Wall-clock limit of a task, as 90s or 45m (default: 45m).")]
+Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
+Test = Annotated[
+    list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
+]
+HERE = Path()
+
+
+def say(line: str) -> None:
+    """A line for people. A reader that went away is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _asked(
+    repo: Path, prompts: list[Path] | None, label: str, issues: list[int] | None, forge: str, base: str,
+    **flags: Any,
+) -> Any:  # fmt: skip
+    from orchestrator_action.wiring import Asked
+
+    if any(n < 1 for n in issues or ()):
+        raise ConfigError("--issue takes a positive number", hint="as in --issue 7")
+    flags["label"] = label or None
+    return Asked(
+        repo=repo, prompts=tuple(prompts or ()), issues=tuple(issues or ()), label=label, forge=forge, base=base,
+        flags=flags,
+    )  # fmt: skip
+
+
+def _flags(agent: str, max_parallel: str, timeout: str, test: list[str] | None) -> dict[str, Any]:
+    return {
+        "agent": agent or None,
+        "max_parallel": _slots(max_parallel) if max_parallel else None,
+        "timeout": timeout or None,
+        "test": list(test) if test else None,
+    }
+
+
+def _slots(text: str) -> int:
+    if text == "auto":
+        from orchestrator_action.runtime.admission import read_machine, sensible_parallel
+
+        return sensible_parallel(read_machine())
+    if not text.isdigit() or int(text) < 1:
+        raise ConfigError(
+            f"--max-parallel {text!r} is no positive number", hint="as in --max-parallel 4, or auto"
+        )
+    return int(text)
+
+
+@contextlib.contextmanager
+def _cancel_on_signals() -> Iterator[Any]:
+    """A switch that the first signal throws; the second kills at once."""
+    from orchestrator_action.runtime.cancel import Cancel
+
+    cancel = Cancel()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {s: signal.signal(s, cancel.on_signal) for s in signals}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@app.command()
+def run(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    max_parallel: Parallel = "",
+    timeout: Timeout = "",
+    base: Base = "",
+    test: Test = None,
+    repo: Repo = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Run an agent on every labelled issue, or on prompt files, and verify what it claims.
+
+    Example: orchestrator-action run --label orchestrate --max-parallel 4
+    """
+    asked = _asked(repo, prompts, label, issue, forge, base, **_flags(agent, max_parallel, timeout, test))
+    if dry_run:
+        _plan(asked, as_json=json_, matrix=False)
+        return
+    with _cancel_on_signals() as cancel:
+        report = _run(asked, cancel)
+    if json_:
+        from orchestrator_action.render import report_json
+
+        _print_json(report_json(report))
+    _end(report, cancel)
+
+
+def _run(asked: Any, cancel: Any) -> Any:
+    from orchestrator_action import wiring
+    from orchestrator_action.run import run_tasks
+    from orchestrator_action.runtime.broker import Broker
+    from orchestrator_action.runtime.journal import Journal, new_run_id
+    from orchestrator_action.runtime.procs import make_undumpable
+
+    env = wiring.environment()
+    if wiring.token_of(env):
+        make_undumpable()
+    with tempfile.TemporaryDirectory(prefix="oa-run-") as private:
+        with wiring.planned(asked, env, private=Path(private), say=say) as found:
+            run_id = new_run_id(wiring.now())
+            journal = Journal(wiring.state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
+            with contextlib.closing(journal), Broker() as broker:
+                parts = wiring.parts_of(
+                    found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env
+                )
+                _preamble(found, run_id)
+                slots = min(found.config.max_parallel, len(found.tasks))
+                report = run_tasks(found.tasks, parts, slots=slots, tell=_tell)
+            _summary(report, journal.path.with_name("report.json"))
+            return report
+
+
+def _preamble(found: Any, run_id: str) -> None:
+    say(
+        f"run {run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, base {found.base_branch} {found.base_sha[:12]}"
+    )
+    tests = " && ".join(found.test_commands) or "none"
+    say(f"tests: {tests} ({found.test_found})")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _tell(result: Any) -> None:
+    say(
+        f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
+        + (f": {result.error}" if result.error else "")
+    )
+    if result.kept_because:
+        say(f"{result.task_id}: worktree kept at {result.worktree}: {result.kept_because}")
+
+
+def _summary(report: Any, path: Path) -> None:
+    from orchestrator_action.board import status_table
+
+    say(status_table(report.tasks))
+    say(
+        f"wall {report.wall_s:.1f} s, tasks {report.sum_task_s:.1f} s, speed-up {report.speedup:.1f}, "
+        f"at most {report.peak_parallel} at once; report: {path}"
+    )
+
+
+def _end(report: Any, cancel: Any) -> NoReturn:
+    from orchestrator_action.core.model import GOOD_STATUSES
+
+    if cancel.is_set():
+        raise typer.Exit(130)
+    raise typer.Exit(0 if all(t.status in GOOD_STATUSES for t in report.tasks) else 1)
+
+
+@app.command()
+def plan(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    base: Base = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Say what would run, in which order, and which tasks may touch the same files.
+
+    Example: orchestrator-action plan --label orchestrate
+    """
+    asked = _asked(repo, prompts, label, issue, forge, base, **_flags(agent, "", "", None))
+    _plan(asked, as_json=json_, matrix=False)
+
+
+def _plan(asked: Any, *, as_json: bool, matrix: bool) -> None:
+    from orchestrator_action import wiring
+    from orchestrator_action.core.paths import mentioned
+    from orchestrator_action.core.plan import conflicts
+
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
+        wiring.planned(asked, wiring.environment(), private=Path(private), say=say) as found,
+    ):
+        known = set(found.git.paths(found.base_sha))
+        touched = {t.id: t.files or tuple(p for p in mentioned(t.text) if p in known) for t in found.tasks}
+        forecast = conflicts(touched)
+        rows: list[dict[str, Any]] = [
+            {
+                "task_id": t.id, "title": t.title, "issue": t.issue.number if t.issue else None, "branch": t.branch,
+                "depends_on": list(t.depends_on), "files": list(touched[t.id]), "agent": t.agent or found.config.agent,
+            }
+            for t in found.tasks
+        ]  # fmt: skip
+        for note in found.notes:
+            say(f"note: {note}")
+        if as_json:
+            _print_json(
+                {
+                    "schema": 1, "repo": found.forge.repository, "base_branch": found.base_branch,
+                    "base_sha": found.base_sha, "test": list(found.test_commands), "test_found": found.test_found,
+                    "tasks": rows, "conflicts": [{"a": c.a, "b": c.b, "paths": list(c.paths)} for c in forecast],
+                }
+            )  # fmt: skip
+            return
+        say(
+            f"base {found.base_branch} {found.base_sha[:12]}; tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})"
+        )
+        for number, row in enumerate(rows, 1):
+            after = f" after {', '.join(row['depends_on'])}" if row["depends_on"] else ""
+            say(f"{number:3} {row['task_id']:14} {row['title']} → {row['branch']}{after}")
+        for c in forecast:
+            say(f"may conflict: {c.a} and {c.b} on {', '.join(c.paths)}")
+
+
+@app.command()
+def status(repo: Repo = HERE, json_: Json = False) -> None:
+    """Show the runs of this repository, how each task stands, and worktrees that were kept.
+
+    Example: orchestrator-action status
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+    from orchestrator_action.runtime.workspace import Workspace
+
+    git = Git.open(repo)
+    runs = [inspect_runs.overview(path) for path in wiring.run_dirs(git)]
+    kept = [
+        {
+            "path": str(left.path),
+            "branch": left.branch,
+            "head_sha": left.head_sha,
+            "kept_because": left.kept_because,
+        }
+        for left in Workspace(git).leftovers()
+    ]
+    if json_:
+        _print_json({"schema": 1, "runs": runs, "worktrees": kept})
+        return
+    if not runs:
+        say("no run of this repository is known")
+    for one in runs:
+        say(f"run {one['run_id']}: {one['state']}")
+        for task in one["tasks"]:
+            say(
+                f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  {task['error']}".rstrip()
+            )
+    for left in kept:
+        say(
+            f"worktree {left['path']}: {left['kept_because'] or 'can go: orchestrator-action clean --remove'}"
+        )
+
+
+@app.command()
+def logs(
+    task: Annotated[str, typer.Argument(help="The task's id, such as issue-7.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
+    run_: Annotated[
+        str, typer.Option("--run", help="The run, by its id or a beginning of it (default: the latest).")
+    ] = "",
+    repo: Repo = HERE,
+) -> None:
+    """Print an agent's raw output, with nothing in it that a terminal or a runner would obey.
+
+    Example: orchestrator-action logs issue-7 -f
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    runs = [wiring.find_run(git, run_)] if run_ else wiring.run_dirs(git)[::-1]
+    for line in inspect_runs.log_lines(runs, task, follow=follow):
+        print(line, flush=follow)
+
+
+@app.command()
+def report(
+    run_: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")
+    ] = "last",
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
+    repo: Repo = HERE,
+) -> None:
+    """Print a run's report as JSON, or write it as a page.
+
+    Example: orchestrator-action report last --html report.html
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    folder = wiring.find_run(Git.open(repo), run_)
+    body = inspect_runs.report_of(folder)
+    if html is None:
+        _print_json(body)
+        return
+    from orchestrator_action.board import report_html
+    from orchestrator_action.runtime.journal import replace_file
+
+    replace_file(html, report_html(inspect_runs.report_from(body)))
+    say(f"written: {html}")
+
+
+@app.command()
+def clean(
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these tasks.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--remove", help="Only say what would go, or remove it.")
+    ] = True,
+    repo: Repo = HERE,
+) -> None:
+    """Remove worktrees that are clean, unowned and whose commits are elsewhere; list the others.
+
+    Example: orchestrator-action clean --remove
+    """
+    from orchestrator_action.runtime.git import Git
+    from orchestrator_action.runtime.workspace import Workspace
+
+    workspace = Workspace(Git.open(repo))
+    wanted = {f"{kind}-{t}" for t in tasks or () for kind in ("task", "measure", "review")}
+    for left in workspace.leftovers():
+        if wanted and left.path.name not in wanted:
+            continue
+        if left.kept_because:
+            say(f"kept {left.path}: {left.kept_because}")
+        elif dry_run:
+            say(f"would remove {left.path}")
+        else:
+            kept = workspace.remove(left.path)
+            say(f"kept {left.path}: {kept}" if kept else f"removed {left.path}")
+
+
+@app.command()
+def doctor(
+    repo: Repo = HERE,
+    agent: AgentName = "",
+    file: Annotated[Path | None, typer.Option(help="Check this configuration file only.")] = None,
+) -> None:
+    """Check this machine, this repository and its configuration; say what is missing.
+
+    Example: orchestrator-action doctor
+    """
+    from orchestrator_action import doctor as checks
+    from orchestrator_action import wiring
+
+    rows = checks.check_file(file) if file else checks.check_all(repo, agent, wiring.environment())
+    for row in rows:
+        say(
+            f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
+            + (f"\n     hint: {row.hint}" if row.hint else "")
+        )
+    raise typer.Exit(0 if all(r.ok or r.optional for r in rows) else 2)
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Make it here (default: a fresh temporary directory).")
+    ] = None,
+) -> None:
+    """Run the main job on a small repository made for it: no key, no network.
+
+    Example: orchestrator-action demo
+    """
+    from orchestrator_action import demo as show
+    from orchestrator_action import wiring
+
+    if folder is not None and folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty", hint="name a new directory")
+    where = folder.absolute() if folder else Path(tempfile.mkdtemp(prefix="orchestrator-demo-"))
+    raise typer.Exit(show.demo(where, wiring.environment()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version.
+
+    Example: orchestrator-action version
+    """
+    print(__version__)
+
+
+def _crash(exc: BaseException) -> int:
+    """A bug of ours: the whole story goes to a file, its name to the user."""
+    fd, name = tempfile.mkstemp(prefix="orchestrator-crash-", suffix=".txt")
+    with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as out:
+        out.write(f"orchestrator-action {__version__}\nargv {sys.argv}\npython {sys.version}\n\n")
+        traceback.print_exception(exc, file=out)
+    say(f"error: a bug of ours: {type(exc).__name__}: {exc}\nhint: please report it with {name}")
+    return 70
 
 
 def main() -> None:
-    """Run the command line."""
+    """The console script."""
+    level = os.environ.get("ORCHESTRATOR_LOG", "WARNING").upper()
+    logging.basicConfig(
+        stream=sys.stderr, level=level if level.isalpha() else "WARNING", format="%(levelname)s %(message)s"
+    )
+    try:
+        app()
+    except OrchestratorError as exc:
+        say(f"error: {exc.message}" + (f"\nhint: {exc.hint}" if exc.hint else ""))
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except Exception as exc:  # noqa: BLE001 - the outermost door
+        sys.exit(_crash(exc))
+
+
+__all__ = ["AgentError", "NothingToDo", "app", "main"]
+
+if __name__ == "__main__":
+    main()

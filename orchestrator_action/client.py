@@ -105,6 +105,17 @@ def _digest(env: Mapping[str, str]) -> str:
         return ""
 
 
+def _context(env: Mapping[str, str]) -> dict[str, Any]:
+    """The task context. Raises BrokerError when there is none."""
+    path = env.get(CONTEXT_VARIABLE, "")
+    try:
+        context: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        hint = f"{CONTEXT_VARIABLE} names it; this command works inside a task only"
+        raise BrokerError(f"no task context at {path or 'an empty path'}: {exc}", hint=hint) from exc
+    return context
+
+
 def _prompt(env: Mapping[str, str]) -> str:
     """The task as the agent was told it; why it cannot be read, when it cannot."""
     context = Path(env.get(CONTEXT_VARIABLE, ""))
@@ -119,7 +130,7 @@ def _opening(env: Mapping[str, str], part: int) -> int:
     """A part of the prompt, as much as Claude Code takes from one command of the plugin."""
     from orchestrator_action.opening import opening, opening_part
 
-    context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
+    context = _context(env)
     prompt = Path(context["prompt_path"]).read_text(encoding="utf-8")
     text = opening(prompt, worktree=context["worktree_path"], base_sha=context.get("base_sha", ""))
     print(opening_part(text, part))
@@ -139,7 +150,7 @@ def _pre_tool_hook(env: Mapping[str, str]) -> int:
     """Claude Code's PreToolUse hook: exit 2 refuses the call with stderr as the reason."""
     from orchestrator_action.guard import pre_tool  # the hook's only: claims need not wait for it
 
-    context = json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8"))
+    context = _context(env)
     event: dict[str, Any] = json.load(sys.stdin)
     reason = pre_tool(event, context["worktree_path"], env.get("ORCHESTRATOR_NOTES", ""))
     if not reason:

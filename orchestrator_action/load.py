@@ -92,9 +92,11 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if hint == tuple[str, ...]:
         return _Texts
     if dataclasses.is_dataclass(hint):
-        return model_of(hint)
+        nested: Any = hint
+        return model_of(nested)
     if isinstance(hint, types.GenericAlias) and dataclasses.is_dataclass(hint.__args__[0]):
-        return Annotated[tuple[model_of(hint.__args__[0]), ...], Field(strict=False)]
+        inner: Any = model_of(hint.__args__[0])
+        return Annotated[tuple[inner, ...], Field(strict=False)]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0
         return Annotated[hint, Field(ge=least, strict=hint is int)]

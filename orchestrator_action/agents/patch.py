@@ -48,6 +48,7 @@ class PatchAgent:
 
     name = "patch"
     announces_start = False
+    resumes = False
 
     def check(self) -> None:
         """It is part of this package: always there."""

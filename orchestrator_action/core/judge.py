@@ -150,6 +150,8 @@ def conclude(
     if outcome.ending in _ENDINGS:
         status, conclusion = _ENDINGS[outcome.ending]
         return End(status=status, conclusion=conclusion, error=outcome.error or str(outcome.ending))
+    if outcome.ending is Ending.ABORTED:
+        problems = (*report.problems, *problems) or ("stopped: its output shows that it cannot succeed",)
     if problems:
         return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(problems))
     if report.limit:

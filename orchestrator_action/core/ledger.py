@@ -20,7 +20,7 @@ from orchestrator_action.core.model import Claim, Fact, ReviewFinding
 KINDS = frozenset(
     {
         "run-started", "run-resumed", "run-ended",
-        "task-planned", "task-started", "attempt-started", "attempt-ended", "task-ended",
+        "task-planned", "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "pending", "posted", "salvaged", "reminded", "verified", "note",
     }

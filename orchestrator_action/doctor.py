@@ -1,0 +1,116 @@
+"""What `doctor` looks at: this machine, this repository, its configuration, the agent. It changes nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action import wiring
+from orchestrator_action.core.config import CONFIG_PATH, Config
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.load import load_text
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.gitcall import base_env, spawn
+from orchestrator_action.runtime.remotes import persisted_credentials
+
+OLDEST_GIT = (2, 38)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing looked at."""
+
+    what: str
+    found: str
+    ok: bool = True
+    hint: str = ""
+    optional: bool = False
+    """Worth knowing, not needed."""
+
+
+def check_file(path: Path) -> list[Row]:
+    """A configuration file by itself."""
+    try:
+        load_text(path.read_text(encoding="utf-8"), source=str(path))
+    except OSError as exc:
+        return [
+            Row(what="configuration", found=f"{path}: {exc.strerror}", ok=False, hint="name a readable file")
+        ]
+    except OrchestratorError as exc:
+        return [Row(what="configuration", found=exc.message, ok=False, hint=exc.hint)]
+    return [Row(what="configuration", found=f"{path} is valid")]
+
+
+def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
+    """Everything a run will need."""
+    rows = [Row(what="python", found=sys.version.split()[0]), _git(env)]
+    try:
+        git = Git.open(repo, env)
+    except OrchestratorError as exc:
+        return [*rows, Row(what="repository", found=exc.message, ok=False, hint=exc.hint)]
+    rows.append(Row(what="repository", found=str(git.work_tree or git.common_dir)))
+    config, row = _config(git)
+    return [
+        *rows,
+        row,
+        _tests(git, config),
+        _agent(agent or config.agent, config),
+        *_credentials(git),
+        _token(env),
+    ]
+
+
+def _git(env: Mapping[str, str]) -> Row:
+    done = spawn(["version"], env=base_env(env), cwd=Path("/"))
+    found = re.search(r"(\d+)\.(\d+)", done.text)
+    ok = bool(found) and (int(found[1]), int(found[2])) >= OLDEST_GIT if found else False
+    return Row(what="git", found=done.text, ok=ok, hint="" if ok else "git 2.38 or newer is needed")
+
+
+def _config(git: Git) -> tuple[Config, Row]:
+    head = git.head()
+    if not head:
+        return Config(), Row(
+            what="configuration", found="no commit yet", ok=False, hint="commit something first"
+        )
+    path = git.work_tree / CONFIG_PATH if git.work_tree else None
+    if path and path.is_file():
+        [row] = check_file(path)
+        return (load_text(path.read_text(encoding="utf-8"), source=CONFIG_PATH) if row.ok else Config()), row
+    return Config(), Row(what="configuration", found=f"no {CONFIG_PATH}; the defaults apply")
+
+
+def _tests(git: Git, config: Config) -> Row:
+    head = git.head()
+    commands, how = wiring.test_commands(git, head, config) if head else ((), "no commit yet")
+    if commands:
+        return Row(what="tests", found=f"{' && '.join(commands)} ({how})")
+    return Row(what="tests", found=how, ok=False, hint=f"set `test: COMMAND` in {CONFIG_PATH}")
+
+
+def _agent(name: str, config: Config) -> Row:
+    try:
+        agent = wiring.make_agent(name, config)
+        agent.check()
+    except OrchestratorError as exc:
+        return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)
+    return Row(what="agent", found=f"{name} {agent.version()}".strip())
+
+
+def _credentials(git: Git) -> list[Row]:
+    return [
+        Row(
+            what="credentials", found=f"an agent could read a token in {where}", ok=False, optional=True,
+            hint="use actions/checkout with persist-credentials: false",
+        )
+        for where in persisted_credentials(git)
+    ]  # fmt: skip
+
+
+def _token(env: Mapping[str, str]) -> Row:
+    if wiring.token_of(env):
+        return Row(what="forge token", found="present in the environment")
+    return Row(what="forge token", found="none; --forge local needs none", ok=True, optional=True)

@@ -1,0 +1,188 @@
+"""What `status`, `logs` and `report` read: journals and logs of runs, also of runs still under way."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.core.judge import judge
+from orchestrator_action.core.ledger import Event, fold
+from orchestrator_action.core.model import (
+    Conclusion,
+    Conflict,
+    Fact,
+    Finding,
+    PhaseState,
+    PhaseVerdict,
+    Pull,
+    RunReport,
+    Status,
+    TaskResult,
+)
+from orchestrator_action.core.text import harmless_log_line
+from orchestrator_action.errors import ConfigError, JournalError
+from orchestrator_action.runtime.journal import read_events
+
+_LOOK_S = 0.2
+
+
+def is_held(journal: Path) -> bool:
+    """Whether a living orchestrator holds this journal."""
+    with journal.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def overview(folder: Path) -> dict[str, Any]:
+    """A run and its tasks, as things stand: `state` is running, ended, interrupted or damaged."""
+    path = folder / "journal.jsonl"
+    try:
+        events = read_events(path)
+    except JournalError as exc:
+        return {"run_id": folder.name, "state": f"damaged: {exc.message}", "tasks": []}
+    asked: list[str] = next((e.data["requested"] for e in events if e.kind == "run-started"), [])
+    if any(e.kind == "run-ended" for e in events):
+        state = "ended"
+    else:
+        state = "running" if is_held(path) else "interrupted"
+    return {"run_id": folder.name, "state": state, "tasks": [_task(events, t, state) for t in asked]}
+
+
+def _task(events: Sequence[Event], task: str, state: str) -> dict[str, Any]:
+    ledger = fold(events, task)
+    end = next((e.data for e in reversed(events) if e.task == task and e.kind == "task-ended"), None)
+    begun = any(e.task == task and e.kind == "task-started" for e in events)
+    head = (
+        str(end["head_sha"]) if end and end.get("head_sha") else _last_head(events, task) or ledger.base_sha
+    )
+    phases = judge(ledger, policy={}, head=head).phases
+    still = {"running": "running", "interrupted": "interrupted"}.get(state, state) if begun else "waiting"
+    return {
+        "task_id": task,
+        "status": end["status"] if end else still,
+        "proven": sum(p.state is PhaseState.PROVEN for p in phases),
+        "phases": {p.phase: str(p.state) for p in phases},
+        "error": end["error"] if end else "",
+    }
+
+
+def _last_head(events: Sequence[Event], task: str) -> str:
+    return next((str(e.data["commit"]) for e in reversed(events) if e.task == task and e.kind == "fact"), "")
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    """The report of a run. Raises ConfigError while there is none."""
+    path = folder / "report.json"
+    try:
+        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"run {folder.name} has no report yet", hint="orchestrator-action status") from None
+    return body
+
+
+def report_from(body: dict[str, Any]) -> RunReport:
+    """The values of a published report, for rendering it anew."""
+    fields = {f.name for f in dataclasses.fields(RunReport)}
+    return RunReport(
+        **{
+            **{k: v for k, v in body.items() if k in fields},
+            "tasks": tuple(_result(t) for t in body["tasks"]),
+            "conflicts": tuple(Conflict(**{**c, "paths": tuple(c["paths"])}) for c in body["conflicts"]),
+        }
+    )
+
+
+def _result(body: dict[str, Any]) -> TaskResult:
+    fields = {f.name for f in dataclasses.fields(TaskResult)}
+    pull = body["pull"]
+    return TaskResult(
+        **{
+            **{k: v for k, v in body.items() if k in fields},
+            "status": Status(body["status"]),
+            "conclusion": Conclusion(body["conclusion"]),
+            "phases": tuple(_phase(p) for p in body["phases"]),
+            "pull": pull
+            and Pull(
+                number=pull["number"], url=pull["url"], title="", body="", head_branch=body["branch"],
+                head_sha=body["head_sha"], base_branch="",
+            ),
+        }
+    )  # fmt: skip
+
+
+def _phase(body: dict[str, Any]) -> PhaseVerdict:
+    return PhaseVerdict(
+        phase=body["phase"],
+        state=PhaseState(body["state"]),
+        reason=body.get("reason", ""),
+        findings=tuple(Finding(**f) for f in body["findings"]),
+        facts=tuple(Fact(phase=body["phase"], **f) for f in body["facts"]),
+    )
+
+
+def log_lines(runs: Sequence[Path], task: str, *, follow: bool) -> Iterator[str]:
+    """The raw log of a task of the first of `runs` that has it, made harmless; with `follow` until it ends.
+
+    Raises ConfigError when no run has that task.
+    """
+    folder = next((r for r in runs if (r / "tasks" / task).is_dir()), None)
+    if folder is None:
+        raise ConfigError(f"no run has a task {task!r}", hint="orchestrator-action status lists them")
+    seen = 0
+    while True:
+        logs = sorted((folder / "tasks" / task).glob("agent*.log"), key=_attempt_of)
+        for number, log in enumerate(logs[seen:], seen + 1):
+            last = number == len(logs)
+            yield from _lines(log, wait=lambda n=number: follow and _goes_on(folder, task, n))
+            seen = number
+            if last and not (follow and _goes_on(folder, task, number)):
+                return
+        if not (follow and _goes_on(folder, task, seen)):
+            return
+        time.sleep(_LOOK_S)
+
+
+def _attempt_of(log: Path) -> int:
+    _, _, number = log.stem.partition("-")
+    return int(number or 1)
+
+
+def _goes_on(folder: Path, task: str, attempt: int) -> bool:
+    """Whether more of this attempt, or a further one, may still come."""
+    events = read_events(folder / "journal.jsonl")
+    if any(e.task == task and e.kind == "task-ended" for e in events):
+        return False
+    if (folder / "tasks" / task / f"agent-{attempt + 1}.log").exists():
+        return False
+    return is_held(folder / "journal.jsonl")
+
+
+def _lines(log: Path, *, wait: Any) -> Iterator[str]:
+    with log.open("rb") as file:
+        rest = b""
+        while True:
+            piece = file.read(65536)
+            if piece:
+                *whole, rest = (rest + piece).split(b"\n")
+                yield from (_harmless(line) for line in whole)
+                continue
+            if not wait():
+                break
+            time.sleep(_LOOK_S)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                break
+        if rest:
+            yield _harmless(rest)
+
+
+def _harmless(line: bytes) -> str:
+    return harmless_log_line(line.decode("utf-8", "replace"))

@@ -1,0 +1,134 @@
+"""What the glue hands around: the parts of a run, and what belongs to one task of it.
+
+Made by `wiring` (Parts) and `attempt` (Subject). Nothing here decides; a few lines open and close what
+a task borrows for the time of one measurement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator_action.agents.base import Agent
+from orchestrator_action.core.config import Config
+from orchestrator_action.core.model import Command, Ending, Limits, Outcome, Task, TaskContext
+from orchestrator_action.errors import Interrupted, SetupError
+from orchestrator_action.forge.base import Forge
+from orchestrator_action.runtime.broker import Broker
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.journal import Journal
+from orchestrator_action.runtime.supervisor import Cancel, supervise
+from orchestrator_action.runtime.transport import Remote
+from orchestrator_action.runtime.workspace import Workspace, Worktree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a run. `env` is the door's environment, from which agents get an allow-listed part."""
+
+    run_id: str
+    run_dir: Path
+    config: Config
+    agents: Callable[[str], Agent]
+    forge: Forge
+    remote: Remote
+    workspace: Workspace
+    git: Git
+    journal: Journal
+    broker: Broker
+    cancel: Cancel
+    env: Mapping[str, str]
+    secrets: tuple[str, ...]
+    """Values that must never be written anywhere."""
+    base_sha: str
+    base_branch: str
+    test_commands: tuple[str, ...]
+    run_url: str = ""
+    parallel: bool = True
+
+    def check_not_cancelled(self) -> None:
+        """Raise Interrupted once the run is being cancelled: no further outside effect begins."""
+        if self.cancel.is_set():
+            raise Interrupted(
+                f"the run is being cancelled{': ' if self.cancel.reason else ''}{self.cancel.reason}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One task being worked on: its worktree, its files and its environments."""
+
+    parts: Parts
+    task: Task
+    agent: Agent
+    context: TaskContext
+    worktree: Worktree
+    git: Git
+    directory: Path
+    """Where the task's files are: context, prompt, logs, evidence."""
+    limits: Limits
+    env: Mapping[str, str]
+    """What the agent may choose from, with the broker's variables and the identity for commits."""
+    command_env: Mapping[str, str]
+    """What the repository's own commands get."""
+    test_commands: tuple[str, ...]
+
+    @property
+    def branch(self) -> str:
+        """The task branch."""
+        return self.worktree.branch
+
+    @property
+    def base_sha(self) -> str:
+        """The recorded base commit."""
+        return self.worktree.base_sha
+
+    def run_command(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
+    ) -> Outcome:
+        """Run one of the repository's own commands under supervision, with its own time limit."""
+        limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
+        command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
+        return supervise(command, log=log, limits=limits, cancel=self.parts.cancel)
+
+    def setup(self, tree: Path, name: str) -> None:
+        """Run the repository's setup commands in a worktree. Raises SetupError naming the one that failed."""
+        for number, command in enumerate(self.parts.config.setup, 1):
+            log = self.directory / f"{name}-{number}.log"
+            outcome = self.run_command(
+                ["/bin/sh", "-c", command],
+                cwd=tree,
+                env=self.command_env,
+                log=log,
+                timeout_s=self.parts.config.setup_timeout,
+            )
+            if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
+                how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
+                raise SetupError(f"setup command {command!r} failed: {how}", hint=f"see {log}")
+
+    def teardown(self, tree: Path, name: str) -> None:
+        """Run the repository's teardown commands in a worktree; what they say is in their logs."""
+        for number, command in enumerate(self.parts.config.teardown, 1):
+            log = self.directory / f"{name}-{number}.log"
+            argv = ["/bin/sh", "-c", command]
+            self.run_command(
+                argv, cwd=tree, env=self.command_env, log=log, timeout_s=self.parts.config.setup_timeout
+            )
+
+    @contextlib.contextmanager
+    def measuring(self, commit: str) -> Iterator[Path]:
+        """A clean worktree at exactly `commit`, made ready by the repository's setup commands."""
+        tree = self.parts.workspace.measure(self.task.id, commit)
+        self.setup(tree.path, "measure-setup")
+        yield tree.path
+
+    @contextlib.contextmanager
+    def reviewing(self, commit: str) -> Iterator[Path]:
+        """A worktree at exactly `commit`, its files read-only, for a reviewer; gone afterwards."""
+        tree = self.parts.workspace.review(self.task.id, commit)
+        try:
+            yield tree.path
+        finally:
+            self.parts.workspace.remove(tree)

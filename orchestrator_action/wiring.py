@@ -1,0 +1,320 @@
+"""Names become parts: the one place that knows every implementation, imported late where it is heavy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from orchestrator_action.agents.base import Agent
+from orchestrator_action.core.config import BRANCH_PREFIX, CONFIG_PATH, Config
+from orchestrator_action.core.model import Issue, Task
+from orchestrator_action.core.plan import plan
+from orchestrator_action.errors import ConfigError, GitError, NothingToDo
+from orchestrator_action.forge.base import Forge
+from orchestrator_action.load import load_text, prompt_file, with_flags
+from orchestrator_action.parts import Parts
+from orchestrator_action.runtime.detect import detect_at
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.remotes import folder_remote, make_bare, open_remote, seed_bare
+from orchestrator_action.runtime.transport import Remote
+from orchestrator_action.runtime.workspace import Workspace
+
+STATE_DIR = "orchestrator"
+"""In the git common directory: seen by every worktree, never committed."""
+AGENTS = ("claude", "patch")
+TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user asked for, as the doors understood it. Empty means "not said"."""
+
+    repo: Path
+    prompts: tuple[Path, ...] = ()
+    issues: tuple[int, ...] = ()
+    label: str = ""
+    forge: str = ""
+    base: str = ""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of Config laid over the repository's configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What would run, and what was found on the way."""
+
+    git: Git
+    remote: Remote
+    forge: Forge
+    config: Config
+    base_branch: str
+    base_sha: str
+    tasks: tuple[Task, ...]
+    test_commands: tuple[str, ...]
+    test_found: str
+    """Where the test command comes from."""
+    notes: tuple[str, ...] = ()
+    token: str = ""
+
+
+def token_of(env: Mapping[str, str]) -> str:
+    """The forge token of the environment, or an empty string."""
+    return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
+
+
+def state_dir(git: Git) -> Path:
+    """Where runs, their journals and logs are kept."""
+    return git.common_dir / STATE_DIR
+
+
+def make_agent(name: str, config: Config) -> Agent:
+    """The agent of this name. Raises ConfigError for one nobody knows."""
+    if name == "patch":
+        from orchestrator_action.agents.patch import PatchAgent
+
+        return PatchAgent()
+    if name == "claude":
+        from orchestrator_action.agents.claude import ClaudeAgent
+
+        return ClaudeAgent(
+            args=config.agent_args,
+            env_names=config.agent_env,
+        )
+    raise ConfigError(f"no agent {name!r}", hint=f"one of {', '.join(AGENTS)}")
+
+
+def forge_name(asked: str, env: Mapping[str, str], remote: Remote) -> str:
+    """`github`, `local` or `local:DIR`: as asked, otherwise by where the remote is."""
+    if asked:
+        return asked
+    if env.get("GITHUB_REPOSITORY") or _on_github(remote.url, env):
+        return "github"
+    return "local"
+
+
+def _on_github(url: str, env: Mapping[str, str]) -> bool:
+    server = urlsplit(env.get("GITHUB_SERVER_URL", "https://github.com")).hostname
+    host = urlsplit(url).hostname if "://" in url else url.partition("@")[2].partition(":")[0]
+    return bool(host) and host == server
+
+
+def repository_of(url: str, env: Mapping[str, str]) -> str:
+    """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
+    if name := env.get("GITHUB_REPOSITORY"):
+        return name
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    name = path.strip("/").removesuffix(".git")
+    if name.count("/") == 1:
+        return name
+    raise ConfigError(
+        f"cannot tell the GitHub repository from the remote {url!r}", hint="set GITHUB_REPOSITORY=owner/name"
+    )
+
+
+def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
+    """The repository's remote; for one that has none, a bare repository of ours beside the runs."""
+    remote = open_remote(git, private_dir=private, token=token, env=env)
+    if remote is not None:
+        return remote
+    branch, head = git.branch(), git.head()
+    if not branch or not head:
+        raise GitError(
+            "the repository has no remote and no branch with a commit, so there is no default branch",
+            hint="commit something, or: git remote add origin URL",
+        )
+    bare = make_bare(state_dir(git) / "remote.git", branch=branch, object_format=git.object_format)
+    own = folder_remote(git, bare, private_dir=private, env=env)
+    if own.sha(f"refs/heads/{branch}") != head:
+        seed_bare(git, bare, branch, head)
+    return own
+
+
+def make_forge(name: str, *, git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> Forge:
+    """The forge of this name. Raises ConfigError for one nobody knows, or a token that is missing."""
+    kind, _, folder = name.partition(":")
+    if kind == "local":
+        from orchestrator_action.forge.local import LocalForge
+
+        where = Path(folder).expanduser().absolute() if folder else state_dir(git) / "forge"
+        return LocalForge(
+            where,
+            read_ref=lambda branch: remote.sha(f"refs/heads/{branch}") or None,
+            default_branch=remote.default_branch,
+        )
+    if name == "github":
+        from orchestrator_action.forge.github import GitHubForge
+
+        if not token:
+            raise ConfigError("GitHub needs a token", hint="set GITHUB_TOKEN, or use --forge local")
+        return GitHubForge(
+            repository_of(remote.url, env),
+            token,
+            base_url=env.get("GITHUB_API_URL", "https://api.github.com"),
+        )
+    raise ConfigError(f"no forge {name!r}", hint="github, local or local:DIR")
+
+
+@contextlib.contextmanager
+def planned(
+    asked: Asked, env: Mapping[str, str], *, private: Path, say: Callable[[str], None]
+) -> Iterator[Planned]:
+    """Read repository, base, configuration and forge, and plan the tasks. Writes nothing but objects.
+
+    Raises NothingToDo when no task was found.
+    """
+    git = Git.open(asked.repo, env)
+    token = token_of(env)
+    remote = make_remote(git, token=token, private=private, env=env)
+    base_branch = asked.base or remote.default_branch()
+    base_sha = remote.fetch(base_branch)
+    config = with_flags(config_at(git, base_sha), asked.flags)
+    if config.base_branch and not asked.base and config.base_branch != base_branch:
+        base_branch = config.base_branch
+        base_sha = remote.fetch(base_branch)
+    forge = make_forge(forge_name(asked.forge, env, remote), git=git, remote=remote, token=token, env=env)
+    try:
+        taken = {r.removeprefix("refs/heads/") for r in git.refs("refs/heads/" + BRANCH_PREFIX)}
+        taken |= {r.removeprefix("refs/heads/") for r in remote.refs(f"refs/heads/{BRANCH_PREFIX}*")}
+        tasks = plan(_issues(asked, config, forge), _prompts(asked.prompts), taken=taken)
+        commands, found = test_commands(git, base_sha, config)
+        for warning in getattr(forge, "warnings", ()):
+            say(warning)
+        if not tasks:
+            raise NothingToDo(
+                f"no open issue of {forge.repository} carries the label {config.label!r}",
+                hint=f"label an issue {config.label!r}, or name prompt files or --issue N",
+            )
+        yield Planned(
+            git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
+            tasks=tasks, test_commands=commands, test_found=found, notes=_notes(tasks), token=token,
+        )  # fmt: skip
+    finally:
+        forge.close()
+
+
+def config_at(git: Git, commit: str) -> Config:
+    """The configuration of a commit, never of the checkout: what an agent writes does not count."""
+    body = git.file(commit, CONFIG_PATH)
+    if body is None:
+        return Config()
+    return load_text(body.decode("utf-8", "replace"), source=CONFIG_PATH)
+
+
+def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...], str]:
+    """The test commands in force at `commit`, and how they were found."""
+    if config.test:
+        return config.test, "configured"
+    found = detect_at(git, commit)
+    return found.commands, found.how
+
+
+def _issues(asked: Asked, config: Config, forge: Forge) -> Sequence[Issue]:
+    if asked.issues:
+        return [_open(forge.issue(n)) for n in dict.fromkeys(asked.issues)]
+    if asked.prompts and not asked.label:
+        return []
+    return list(forge.issues(config.label))
+
+
+def _open(issue: Issue) -> Issue:
+    if issue.state != "open":
+        raise ConfigError(f"issue #{issue.number} is {issue.state}", hint="reopen it, or leave it out")
+    return issue
+
+
+def _prompts(paths: Sequence[Path]) -> list[Any]:
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        real = path.resolve()
+        if real in seen:
+            raise ConfigError(f"prompt file {path} is given twice", hint="name each file once")
+        seen[real] = path
+    return [prompt_file(path) for path in paths]
+
+
+def _notes(tasks: Sequence[Task]) -> tuple[str, ...]:
+    return tuple(
+        f"the title of issue #{t.issue.number} holds nothing printable; it is called {t.title!r} here"
+        for t in tasks
+        if t.issue and t.title == t.id
+    )
+
+
+def parts_of(
+    found: Planned, *, run_id: str, journal: Any, broker: Any, cancel: Any, env: Mapping[str, str]
+) -> Parts:
+    """The parts of a run from its plan."""
+    agents: dict[str, Agent] = {}
+
+    def agent(name: str) -> Agent:
+        if name not in agents:
+            agents[name] = make_agent(name, found.config)
+        return agents[name]
+
+    for name in {found.config.agent, *(t.agent for t in found.tasks if t.agent)}:
+        agent(name).check()
+    return Parts(
+        run_id=run_id,
+        run_dir=journal.path.parent,
+        config=found.config,
+        agents=agent,
+        forge=found.forge,
+        remote=found.remote,
+        workspace=Workspace(found.git),
+        git=found.git,
+        journal=journal,
+        broker=broker,
+        cancel=cancel,
+        env={k: v for k, v in env.items() if v != found.token or not v},
+        secrets=(found.token,) if found.token else (),
+        base_sha=found.base_sha,
+        base_branch=found.base_branch,
+        test_commands=found.test_commands,
+        run_url=_run_url(env),
+        parallel=found.config.max_parallel > 1,
+    )
+
+
+def _run_url(env: Mapping[str, str]) -> str:
+    needed = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    if not all(env.get(n) for n in needed):
+        return ""
+    return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+def run_dirs(git: Git) -> list[Path]:
+    """Directories of all runs of this repository, oldest first."""
+    runs = state_dir(git) / "runs"
+    return sorted(p for p in runs.iterdir() if (p / "journal.jsonl").is_file()) if runs.is_dir() else []
+
+
+def find_run(git: Git, name: str) -> Path:
+    """The directory of a run by its id, an unambiguous beginning of it, or `last`."""
+    runs = run_dirs(git)
+    if not runs:
+        raise GitError("no run of this repository is known", hint="orchestrator-action run")
+    if name == "last":
+        return runs[-1]
+    matching = [r for r in runs if r.name.startswith(name)]
+    if len(matching) != 1:
+        what = "no run" if not matching else f"{len(matching)} runs"
+        raise ConfigError(
+            f"{what} of this repository begin(s) with {name!r}", hint=f"the last one is {runs[-1].name}"
+        )
+    return matching[0]
+
+
+def now() -> float:
+    """Seconds since the epoch, for the doors."""
+    return time.time()
+
+
+def environment() -> dict[str, str]:
+    """The process's environment, for the doors."""
+    return dict(os.environ)

@@ -1,0 +1,161 @@
+"""Wrong use gets one clear line and a hint; status, logs, report and clean read what is there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator_action.core.config import Config
+from tests.kit.whole import GOOD, House
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["run", "missing.md"], 2, "no prompt file missing.md"),
+        (["run", "--label", "nobody-uses-this"], 3, "nobody-uses-this"),
+        (["run", "--issue", "99"], 4, "99"),
+        (["run", "--issue", "0"], 2, "positive"),
+        (["run", "--agent", "hal"], 2, "no agent 'hal'"),
+        (["run", "--forge", "sourceforge"], 2, "no forge"),
+        (["run", "--max-parallel", "0"], 2, "--max-parallel"),
+        (["run", "--max-parallel", "many"], 2, "--max-parallel"),
+        (["run", "--timeout", "soon"], 2, "soon"),
+        (["run", "--base", "nowhere"], 5, "nowhere"),
+        (["run", "--repo", "/"], 5, "not a git repository"),
+        (["report", "20200101"], 5, "no run"),
+        (["logs", "issue-9"], 2, "issue-9"),
+    ],
+)
+def test_wrong_use_is_one_error_and_one_hint(home: House, args, code, words):
+    if args[0] == "run" and "--forge" not in args:
+        args = [*args, "--forge", f"local:{home.forge}"]
+    if args[0] == "run" and not {"missing.md", "--issue", "--label"} & set(args):
+        home.issue(1, "Add more", GOOD)
+
+    ran = home.cli(*args)
+
+    lines = ran.err.splitlines()
+    assert code == ran.code, ran.err
+    assert [line for line in lines if line.startswith("error: ") and words in line], ran.err
+    assert 1 == sum(line.startswith("hint: ") for line in lines)
+    assert "Traceback" not in ran.err
+    home.assert_tidy()
+
+
+def test_an_unknown_option_is_usage(home: House):
+    assert 2 == home.cli("run", "--nonsense").code
+
+
+def test_a_broken_configuration_names_its_place(home: House):
+    home.repo.commit({".github/orchestrator.yml": "max-parallel: many\nlable: x\n"})
+    home.repo.push()
+
+    ran = home.run()
+
+    assert 2 == ran.code
+    assert ".github/orchestrator.yml:1:1" in ran.err and "did you mean 'label'" in ran.err
+
+
+def test_a_remote_without_a_branch_is_named(home: House):
+    home.repo.git("push", "-q", "origin", ":main", check=False)
+    home.repo.remote.joinpath("HEAD").write_text("ref: refs/heads/gone\n")
+
+    ran = home.run()
+
+    assert (5, True) == (ran.code, "default branch" in ran.err), ran.err
+
+
+def test_a_dry_run_starts_nothing(home: House):
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run("--dry-run")
+
+    assert 0 == ran.code
+    assert ["issue-1"] == [t["task_id"] for t in json.loads(ran.out)["tasks"]]
+    assert not (home.repo.path / ".git" / "orchestrator" / "runs").exists()
+    assert (
+        "orchestrate]" in (home.forge / "issues" / "1.md").read_text()
+        or '"orchestrate"' in (home.forge / "issues" / "1.md").read_text()
+    )
+
+
+def test_plan_forecasts_conflicts(home: House):
+    home.issue(1, "One", "Change `README.md`.")
+    home.issue(2, "Two", "Also README.md please.")
+
+    ran = home.cli("plan", "--forge", f"local:{home.forge}", "--json")
+
+    assert [["README.md"]] == [c["paths"] for c in json.loads(ran.out)["conflicts"]]
+
+
+def test_status_logs_and_report_read_what_a_run_left(home: House):
+    home.issue(1, "Add more", GOOD)
+    report = home.run().report
+
+    status = json.loads(home.cli("status", "--json").out)
+    assert [("ended", "success", 11)] == [
+        (r["state"], t["status"], t["proven"]) for r in status["runs"] for t in r["tasks"]
+    ]
+    assert "every phase was claimed" in home.cli("logs", "issue-1").out
+    assert report == json.loads(home.cli("report", "last").out)
+
+
+def test_a_report_can_be_a_page(home: House, tmp_path):
+    home.issue(1, "Add <b>more</b>", GOOD)
+    home.run()
+    page = tmp_path / "report.html"
+
+    ran = home.cli("report", "last", "--html", str(page))
+
+    assert 0 == ran.code, ran.err
+    assert "<b>more</b>" not in page.read_text() and "issue-1" in page.read_text()
+
+
+def test_clean_is_a_dry_run_unless_told_otherwise(home: House):
+    """A worktree with uncommitted work stays, whatever is asked."""
+    home.repo.git("worktree", "add", "-q", "-b", "orchestrator/x", ".worktrees/task-x")
+    home.repo.git("worktree", "add", "-q", "-b", "orchestrator/y", ".worktrees/task-y")
+    (home.repo.path / ".worktrees" / "task-y" / "precious").write_text("work")
+
+    assert "would remove" in home.cli("clean").err
+    assert (home.repo.path / ".worktrees" / "task-x").exists()
+    ran = home.cli("clean", "--remove")
+
+    assert not (home.repo.path / ".worktrees" / "task-x").exists()
+    assert (home.repo.path / ".worktrees" / "task-y" / "precious").exists() and "uncommitted" in ran.err
+
+
+def test_doctor_points_at_line_and_column(home: House):
+    bad = home.repo.path / "bad.yml"
+    bad.write_text("label: x\nphases: {testing: maybe}\n")
+
+    ran = home.cli("doctor", "--file", str(bad))
+
+    assert (2, True) == (ran.code, "bad.yml:2:10" in ran.err), ran.err
+
+
+def test_doctor_finds_the_test_command(home: House):
+    ran = home.cli("doctor", "--agent", "patch")
+
+    assert (0, True) == (ran.code, "unittest" in ran.err), ran.err
+
+
+def test_version_is_on_stdout(home: House):
+    assert home.cli("version").out.strip().count(".") == 2
+
+
+def test_every_option_has_help_and_every_command_an_example(home: House):
+    for command in ("run", "plan", "status", "logs", "report", "clean", "doctor", "demo", "version"):
+        assert "Example: orchestrator-action " in home.cli(command, "--help").out
+
+
+def test_the_defaults_in_the_help_are_the_defaults():
+    config = Config()
+    assert (4, 2700.0, "claude", "orchestrate") == (
+        config.max_parallel,
+        config.timeout,
+        config.agent,
+        config.label,
+    )

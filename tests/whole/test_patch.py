@@ -1,0 +1,287 @@
+"""The main job with the built-in agent: labelled issues in, verified pulls out, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from orchestrator_action.core.phases import IDS
+from tests.kit.repos import git
+from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, THERE, House, change, new_file
+
+
+def test_a_good_task_goes_through_all_eleven_phases(home: House):
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    assert (0, "success") == (ran.code, ran.task("issue-1")["status"]), ran.err
+    assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in ran.task("issue-1")["phases"]}
+    home.assert_tidy()
+
+
+def test_what_is_posted_is_what_is_there(home: House):
+    """Pull, check and comment name the very commit that the remote has."""
+    home.issue(1, "Add more", GOOD)
+
+    task = home.run().task("issue-1")
+
+    head = home.repo.at_remote(f"refs/heads/{task['branch']}")
+    assert head and head == task["head_sha"]
+    check = json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())
+    assert ("completed", "success") == (check["status"], check["conclusion"])
+    pull = (home.forge / "pulls" / str(task["pull"]["number"]) / "pull.md").read_text()
+    assert "#1" in pull and task["branch"] in pull
+    [comment] = (home.forge / "comments" / "1").glob("*.md")
+    assert head[:7] in comment.read_text() or "proven" in comment.read_text()
+    issue = (home.forge / "issues" / "1.md").read_text()
+    assert "orchestrate:done" in issue and "orchestrate:running" not in issue
+    assert not re.search(r"\borchestrate\b(?!:)", issue.split("---")[1])
+
+
+def test_a_false_claim_of_passing_tests_is_refuted(home: House):
+    home.issue(1, "Treble", LIES)
+
+    ran = home.run()
+
+    assert (1, "failed") == (ran.code, ran.task("issue-1")["status"])
+    assert "refuted" in ran.findings("issue-1") and "refuted" == ran.state("issue-1", "testing")
+    head = ran.task("issue-1")["head_sha"]
+    assert head == home.repo.at_remote(f"refs/heads/{ran.task('issue-1')['branch']}"), "no commit is lost"
+    assert (
+        "failure"
+        == json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())["conclusion"]
+    )
+    assert not (home.forge / "pulls").exists() or not list((home.forge / "pulls").iterdir())
+    home.assert_tidy()
+
+
+def test_what_needs_no_change_says_so_and_is_neutral(home: House):
+    home.issue(1, "Ignore caches", THERE)
+
+    ran = home.run()
+
+    task = ran.task("issue-1")
+    assert (0, "no-change", "neutral") == (ran.code, task["status"], task["conclusion"]), ran.err
+    assert None is task["pull"]
+    home.assert_tidy()
+
+
+def test_a_task_without_a_diff_is_incomplete_with_what_is_missing(home: House):
+    home.issue(1, "Please think", EMPTY)
+
+    ran = home.run()
+
+    assert (1, "incomplete") == (ran.code, ran.task("issue-1")["status"])
+    assert {"missing"} == set(ran.findings("issue-1"))
+    home.assert_tidy()
+
+
+def test_documentation_that_is_waived_is_shown_as_waived(home: House):
+    home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
+
+    ran = home.run()
+
+    assert (0, "waived") == (ran.code, ran.state("issue-1", "documentation"))
+    head = ran.task("issue-1")["head_sha"]
+    assert "waived" in json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())["title"]
+
+
+def test_every_task_ends_in_exactly_one_status_and_the_counts_add_up(home: House):
+    for number, text in enumerate((GOOD, LIES, THERE, EMPTY), 1):
+        home.issue(number, f"Task {number}", text)
+
+    ran = home.run("--max-parallel", "4")
+
+    report = ran.report
+    assert 1 == ran.code
+    assert 4 == report["requested"] == sum(report["counts"].values()) == len(report["tasks"])
+    assert ["success", "failed", "no-change", "incomplete"] == [t["status"] for t in report["tasks"]]
+    home.assert_tidy()
+
+
+def test_four_tasks_at_once_are_alive_at_the_same_instant(home: House):
+    """Each agent waits for its tests, which all wait for each other: that is possible in parallel only."""
+    rendezvous = home.repo.path.parent / "rendezvous"
+    rendezvous.mkdir()
+    wait = f"touch {rendezvous}/$$; while [ $(ls {rendezvous} | wc -l) -lt 4 ]; do sleep 0.05; done"
+    for number in range(1, 5):
+        home.issue(number, f"Task {number}", new_file(f"more{number}.py"))
+
+    ran = home.run("--max-parallel", "4", "--test", f"{wait}; python3 -m unittest discover")
+
+    assert 0 == ran.code, ran.err
+    assert 4 == ran.report["peak_parallel"]
+    assert ran.report["speedup"] > 1.5
+    pids = [t["pid"] for t in ran.report["tasks"]]
+    assert 4 == len(set(pids)) and all(pids)
+
+
+def test_one_slot_is_a_speed_up_of_exactly_one(home: House):
+    for number in range(1, 4):
+        home.issue(number, f"Task {number}", new_file(f"more{number}.py"))
+
+    ran = home.run("--max-parallel", "1")
+
+    assert (1, 1.0) == (ran.report["peak_parallel"], ran.report["speedup"])
+    assert "speed-up 1.0" in ran.err
+
+
+def test_the_repository_is_byte_identical_after_a_run(home: House):
+    """Configuration, hooks, HEAD and index of the user's checkout: as they were."""
+    git_dir = home.repo.path / ".git"
+    names = ["config", "HEAD", "description", *(f"hooks/{p.name}" for p in (git_dir / "hooks").glob("*"))]
+    before = {n: (git_dir / n).read_bytes() for n in names}
+    home.issue(1, "Add more", GOOD)
+
+    home.run()
+
+    assert before == {n: (git_dir / n).read_bytes() for n in names}
+    author = git(
+        home.repo.remote, "log", "-1", "--format=%an <%ae> %cn", "refs/heads/orchestrator/issue-1-add-more"
+    )
+    assert author.startswith("orchestrator-action[bot] <")
+
+
+def test_a_prompt_file_gets_an_issue_of_its_own(home: House):
+    prompt = home.repo.path.parent / "add more.md"
+    prompt.write_text(f"---\ntitle: Add more\n---\n{GOOD}")
+
+    ran = home.run(str(prompt))
+
+    task = ran.task("prompt-add-more")
+    assert (0, "success", 1) == (ran.code, task["status"], task["issue"]), ran.err
+    assert "Add more" in (home.forge / "issues" / "1.md").read_text()
+
+
+def test_two_prompts_of_the_same_name_are_two_tasks(home: House):
+    for name in ("a", "b"):
+        folder = home.repo.path.parent / name
+        folder.mkdir()
+        (folder / "fix.md").write_text(new_file(f"{name}.py"))
+
+    ran = home.run(*(str(home.repo.path.parent / n / "fix.md") for n in ("a", "b")))
+
+    assert ["prompt-fix", "prompt-fix-2"] == [t["task_id"] for t in ran.report["tasks"]]
+    assert {"success"} == {t["status"] for t in ran.report["tasks"]}, ran.err
+
+
+def test_a_dependant_of_a_failed_task_is_blocked_not_lost(home: House):
+    folder = home.repo.path.parent
+    (folder / "first.md").write_text(LIES)
+    (folder / "second.md").write_text(f"---\ndepends-on: first.md\n---\n{GOOD}")
+
+    ran = home.run(str(folder / "second.md"), str(folder / "first.md"))
+
+    assert {"prompt-first": "failed", "prompt-second": "blocked"} == {
+        t["task_id"]: t["status"] for t in ran.report["tasks"]
+    }
+    assert 2 == ran.report["requested"] == sum(ran.report["counts"].values())
+
+
+def test_branches_that_touch_the_same_path_are_reported(home: House):
+    readme = LIBRARY["README.md"]
+    home.issue(1, "One", new_file("a.py") + change("README.md", readme, readme + "one\n"))
+    home.issue(2, "Two", new_file("b.py") + change("README.md", readme, readme + "two\n"))
+
+    ran = home.run()
+
+    assert [{"a": "issue-1", "b": "issue-2", "paths": ["README.md"]}] == [
+        {k: c[k] for k in ("a", "b", "paths")} for c in ran.report["conflicts"]
+    ]
+
+
+def test_a_second_run_finds_nothing_to_do(home: House):
+    home.issue(1, "Add more", GOOD)
+    home.run()
+
+    ran = home.run()
+
+    assert 3 == ran.code
+    assert "error: no open issue" in ran.err and "hint: " in ran.err
+    assert "" == ran.out
+
+
+def test_a_relabelled_issue_gets_a_branch_of_its_own(home: House):
+    home.issue(1, "Add more", GOOD)
+    first = home.run().task("issue-1")["branch"]
+    home.issue(1, "Add more", GOOD)
+
+    second = home.run().task("issue-1")
+
+    assert ("success", f"{first}-2") == (second["status"], second["branch"])
+
+
+@pytest.mark.parametrize(
+    "title", ["../../etc", "-rf", "ünïcödé 日本語", "x" * 300, "a: b # c", "12:30", "`$(id)`"]
+)
+def test_any_title_is_only_a_title(home: House, title: str):
+    home.issue(1, title, new_file("more.py"))
+
+    ran = home.run()
+
+    assert "success" == ran.task("issue-1")["status"], ran.err
+    home.assert_tidy()
+
+
+def test_a_diff_that_does_not_apply_is_said_and_nothing_is_left(home: House):
+    home.issue(1, "Wrong", change("numbers_.py", "nothing\nlike\nthis\n", "at\nall\n"))
+
+    ran = home.run()
+
+    assert "incomplete" == ran.task("issue-1")["status"]
+    assert "does not apply" in (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
+    home.assert_tidy()
+
+
+def test_the_context_is_as_published(home: House):
+    home.issue(7, "Add more", GOOD)
+    ran = home.run()
+
+    context = json.loads((home.run_dir / "tasks" / "issue-7" / "context.json").read_text())
+
+    assert ["task_id", "task_name", "original_prompt_file", "worktree_path", "orchestrator_context"] == list(
+        context
+    )[:5]
+    assert ("issue-7", 7, 11) == (context["task_id"], context["issue"]["number"], len(context["phases"]))
+    assert ran.report["base_sha"] == context["base_sha"]
+    assert {"parallel_execution": True, "subprocess_mode": True, "governance_delegation": True} == context[
+        "orchestrator_context"
+    ]
+
+
+def test_a_repository_without_a_remote_uses_one_of_our_own(home: House):
+    home.repo.git("remote", "remove", "origin")
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    assert "success" == ran.task("issue-1")["status"], ran.err
+
+
+def test_a_failing_setup_is_the_tasks_failure_with_its_log(home: House):
+    home.repo.commit({".github/orchestrator.yml": "setup: 'echo broken; exit 3'\ntest: 'true'\n"})
+    home.repo.push()
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    assert "failed" == ran.task("issue-1")["status"]
+    assert "setup command" in ran.task("issue-1")["error"] and "exit 3" in ran.task("issue-1")["error"]
+    assert "orchestrate:failed" in (home.forge / "issues" / "1.md").read_text()
+    home.assert_tidy()
+
+
+def test_the_policy_is_the_bases_whatever_the_branch_says(home: House):
+    """A task that switches its own tests off is judged by the rules it tried to change."""
+    config = LIBRARY[".github/orchestrator.yml"]
+    home.issue(
+        1, "Cheat", LIES + change(".github/orchestrator.yml", config, "test: echo 9 passed\nprotected: []\n")
+    )
+
+    ran = home.run()
+
+    assert "failed" == ran.task("issue-1")["status"]
+    assert "refuted" == ran.state("issue-1", "implementation"), "the configuration is protected"
