@@ -190,7 +190,7 @@ def _run_commit(item: "Work", slot: Slot, until: float, pushing: bool, watch: pr
         files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
         say(
             f"error: changed files: {files} at {item.commit[:12]}, while these ran: {names}\n"
-            "hint: a gate checks files and leaves tracked ones alone: commit what it writes; nothing is remembered"
+            "hint: a gate may only check tracked files: commit what it writes; nothing is remembered"
         )
     return len(bad) + bool(changed)
 

@@ -56,7 +56,7 @@ def _is_edited(text: bytes) -> bool:
 
 
 class Where:
-    """Where this repository's hooks are. `foreign` is the hooks path somebody else configured, or empty."""
+    """Where this repository's hooks are. `foreign`: the hooks path somebody else configured, or empty."""
 
     def __init__(self, where: Place) -> None:
         self.place = where
@@ -90,7 +90,7 @@ def install() -> int:
         if _is_edited(text):
             raise ConfigError(
                 f"{where.hook} is this hook, edited by hand",
-                hint=f"move your change elsewhere, then: rm '{where.hook}' && orchestrator-action hook install",
+                hint=f"move your change elsewhere, rm '{where.hook}', then: orchestrator-action hook install",
             )
     elif os.path.lexists(where.hook):
         if os.path.lexists(where.kept):

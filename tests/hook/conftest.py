@@ -1,0 +1,168 @@
+"""Governed repositories: real git, a real push, the installed hook."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.kit.repos import Repo, clean_env, git, make_repo
+
+CHECK = "grep -q GOOD f"
+PROTECTED = '[main, "release/*"]'
+
+
+def policy(*gates: str, protected: str = PROTECTED, more: str = "") -> str:
+    """A configuration whose gates are YAML flow mappings."""
+    lines = "".join(f"    - {gate}\n" for gate in gates)
+    head = f"hook:\n  protected-branches: {protected}\n{more}"
+    return head + (f"  gates:\n{lines}" if gates else "")
+
+
+def gate(name: str, command: str, more: str = "") -> str:
+    """One gate, its command quoted for YAML."""
+    quoted = command.replace("'", "''")
+    return f"{{name: {name}, command: '{quoted}'{', ' + more if more else ''}}}"
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, as the user saw it."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Governed:
+    """A checkout with the hook installed; the remote is a bare repository beside it."""
+
+    repo: Repo
+    cache: Path
+    count: Path
+
+    @property
+    def path(self) -> Path:
+        return self.repo.path
+
+    def env(self, **more: str) -> dict[str, str]:
+        return clean_env(XDG_CACHE_HOME=str(self.cache), COUNT=str(self.count), **more)
+
+    def call(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+        started = time.monotonic()
+        done = subprocess.run(
+            argv, cwd=cwd or self.path, env={**self.env(), **(env or {})}, capture_output=True, timeout=60,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        seconds = time.monotonic() - started
+        return Done(
+            done.returncode,
+            done.stdout.decode(errors="replace"),
+            done.stderr.decode(errors="replace"),
+            seconds,
+        )
+
+    def push(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+        """`git push ARGS`, by default to `origin` in front of refspecs only."""
+        return self.call("git", "push", *args, cwd=cwd, env=env)
+
+    def hook(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
+        """`orchestrator-action hook ARGS` through the hook's own door."""
+        return self.call(sys.executable, "-I", "-m", "orchestrator_action.hook", *args, cwd=cwd, env=env)
+
+    def git(self, *args: str, check: bool = True) -> str:
+        return git(self.path, *args, env=self.env(), check=check)
+
+    def commit(self, files: Mapping[str, str], message: str = "change") -> str:
+        return self.repo.commit(files, message)
+
+    def branch(self, name: str, files: Mapping[str, str], *, at: str = "main") -> str:
+        """A branch with one commit of `files`; checked out afterwards."""
+        self.git("checkout", "-q", "-b", name, at)
+        return self.commit(files, f"on {name}")
+
+    def at_remote(self, ref: str) -> str:
+        return self.repo.at_remote(ref)
+
+    def remote_refs(self) -> str:
+        return git(self.repo.remote, "for-each-ref", "--format=%(refname) %(objectname)")
+
+    @property
+    def runs(self) -> int:
+        """How often a gate that appends to $COUNT was started."""
+        return len(self.count.read_text().splitlines()) if self.count.exists() else 0
+
+    def slots(self) -> list[str]:
+        """Worktrees other than the checkout, as `git worktree list --porcelain` tells of them."""
+        blocks = self.git("worktree", "list", "--porcelain").split("\n\n")
+        return [b for b in blocks if b.strip() and str(self.cache) in b]
+
+    @property
+    def slot(self) -> Path:
+        [block] = self.slots()
+        return Path(block.splitlines()[0].removeprefix("worktree "))
+
+
+@pytest.fixture
+def govern(tmp_path: Path) -> Callable[..., Governed]:
+    """Make a governed repository: its policy is on the remote's `main`, the hook is installed."""
+
+    def _govern(
+        config: str | None = None,
+        files: Mapping[str, str] | None = None,
+        *,
+        name: str = "g",
+        install: bool = True,
+    ) -> Governed:
+        text = policy(gate("check", CHECK)) if config is None else config
+        content = {"f": "GOOD\n", **(files or {})}
+        if text:
+            content[".github/orchestrator.yml"] = text
+        repo = make_repo(tmp_path / name, content)
+        made = Governed(repo, tmp_path / "cache", tmp_path / f"{name}-count")
+        if install:
+            done = made.hook("install")
+            assert (0, "") == (done.code, done.out), done
+        return made
+
+    return _govern
+
+
+@pytest.fixture
+def g(govern: Callable[..., Governed]) -> Governed:
+    """The governed repository most cases start from."""
+    return govern()
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Processes that work in `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                where = os.readlink(entry / "cwd")
+                if where == str(folder) or where.startswith(f"{folder}/"):
+                    found.append(
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    )
+            except OSError:
+                continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left(tmp_path: Path) -> Iterator[None]:
+    """Whatever a case did, nothing of it runs on."""
+    yield
+    deadline = time.monotonic() + 2.0
+    while (left := processes_in(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [] == left
