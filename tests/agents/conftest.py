@@ -1,4 +1,4 @@
-"""One session of the real CLI in a real repository, with a small broker's stand-in on PATH."""
+"""One session of the real CLI in a real repository, with the real `orchestrator-phase` and a real broker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,39 +25,10 @@ from orchestrator_action.core.model import (
     TaskContext,
 )
 from orchestrator_action.core.phases import IDS
+from orchestrator_action.core.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE, Answer, Request
+from orchestrator_action.runtime.broker import Broker
 from tests.kit.messages_api import claude_env
 from tests.kit.repos import Repo
-
-PHASE_COMMAND = """\
-#!{python} -I
-# What a session asks `orchestrator-phase`, answered from files: the broker has tests of its own.
-import json, os, sys
-sys.path.insert(0, {root!r})
-from orchestrator_action import guard
-told = {told!r}
-def read(name):
-    try:
-        with open(os.path.join(told, name), encoding="utf-8") as file: return file.read()
-    except FileNotFoundError: return ""
-match sys.argv[1:]:
-    case ["opening", number]:
-        print(guard.opening_part(read("opening.md"), int(number)))
-    case ["hook-stop"]:
-        event = json.load(sys.stdin)
-        left = int(read("reminders") or 0)
-        with open(os.path.join(told, "stops"), "a") as file: file.write(json.dumps(event) + "\\n")
-        if left:
-            with open(os.path.join(told, "reminders"), "w") as file: file.write(str(left - 1))
-            print(json.dumps({{"decision": "block", "reason": "still open: testing, review"}}))
-    case ["hook-pre-tool"]:
-        reason = guard.pre_tool(json.load(sys.stdin), {worktree!r}, os.environ.get("ORCHESTRATOR_NOTES", ""))
-        if reason:
-            print(reason, file=sys.stderr)
-            sys.exit(2)
-    case _:
-        print("unknown:", sys.argv, file=sys.stderr)
-        sys.exit(64)
-"""
 
 
 @dataclass
@@ -69,11 +40,21 @@ class Bench:
     agent: ClaudeAgent
     context: TaskContext
     env: dict[str, str] = field(default_factory=dict)
+    reminders: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, request: Request) -> Answer:
+        """The broker's handler: says that phases are open as often as it was told to."""
+        self.asked.append(request.verb)
+        if request.verb != "open" or not self.reminders:
+            return Answer(ok=True, message="nothing is open")
+        self.reminders -= 1
+        return Answer(ok=False, message="still open: testing, review", detail={"block": True})
 
     @property
-    def told(self) -> Path:
-        """What the stand-in for the broker reads and writes."""
-        return self.root / "told"
+    def prompt(self) -> Path:
+        """The task's prompt."""
+        return Path(self.context.prompt_path)
 
     def command(self, url: str, *, context: TaskContext | None = None, **env: str) -> Command:
         return self.agent.command(
@@ -137,27 +118,38 @@ def run(
 
 
 @pytest.fixture
-def bench(tmp_path: Path, claude_cli: Path, make: Callable[..., Repo]) -> Bench:
+def bench(tmp_path: Path, claude_cli: Path, make: Callable[..., Repo]) -> Iterator[Bench]:
     """A task in a repository whose path has a space, and an environment from nothing."""
     repo = make({"README.md": "# hello\n", "calc.py": "def add(a, b):\n    return a + b\n"}, name="a repo")
-    home, told, tools = tmp_path / "home", tmp_path / "told", tmp_path / "bin"
-    for folder in (home, told, tools, tmp_path / "private"):
-        folder.mkdir()
+    folder = tmp_path / "a run"
+    for made in (folder, tmp_path / "home", tmp_path / "private"):
+        made.mkdir()
     phases = "\n".join(f"{n}. {i}" for n, i in enumerate(IDS, 1))
-    (told / "opening.md").write_text(
+    (folder / "prompt.md").write_text(
         f"# Teach calc to subtract\n\nAdd `sub(a, b)`.\n\n{phases}\n", encoding="utf-8"
     )
-    root = str(Path(__file__).resolve().parents[2])
-    script = tools / "orchestrator-phase"
-    script.write_text(
-        PHASE_COMMAND.format(python=sys.executable, root=root, told=str(told), worktree=str(repo.path))
-    )
-    script.chmod(0o755)
-    context_file = tmp_path / "a run" / "context.json"
-    context_file.parent.mkdir()
-    context_file.write_text("{}")
-    context = TaskContext(
-        path=str(context_file),
+    context = context_in(repo, folder)
+    written = {
+        "worktree_path": context.worktree_path,
+        "prompt_path": context.prompt_path,
+        "base_sha": context.base_sha,
+    }
+    Path(context.path).write_text(json.dumps(written), encoding="utf-8")
+    env = claude_env(tmp_path / "home", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    with Broker() as broker:
+        made_bench = Bench(tmp_path, repo, ClaudeAgent(executable=str(claude_cli)), context, env)
+        made_bench.env |= {
+            SOCKET_VARIABLE: str(broker.path),
+            TOKEN_VARIABLE: broker.register(made_bench.ask),
+            CONTEXT_VARIABLE: context.path,
+        }
+        yield made_bench
+
+
+def context_in(repo: Repo, folder: Path) -> TaskContext:
+    """A task in this repository, whose files are in `folder`."""
+    return TaskContext(
+        path=str(folder / "context.json"),
         task=Task(
             id="issue-7",
             title="Teach calc to subtract",
@@ -167,15 +159,13 @@ def bench(tmp_path: Path, claude_cli: Path, make: Callable[..., Repo]) -> Bench:
         run_id="r1",
         attempt=1,
         worktree_path=str(repo.path),
-        prompt_path="",
+        prompt_path=str(folder / "prompt.md"),
         base_sha=repo.git("rev-parse", "HEAD"),
         base_branch="main",
         limits=Limits(),
         test_commands=(),
         digest="0" * 64,
     )
-    env = claude_env(home, path=f"{tools}:{os.environ['PATH']}")
-    return Bench(tmp_path, repo, ClaudeAgent(executable=str(claude_cli)), context, env)
 
 
 def limited(context: TaskContext, **limits: float) -> TaskContext:
