@@ -23,12 +23,14 @@ BREAK = "&#8203;"
 """A zero-width space, in a spelling that survives every tool: GitHub's own bots write it so."""
 
 # Any at sign before something that could be a name; an e-mail address is not a mention.
-_MENTION = re.compile(r"(?<![A-Za-z0-9._+-])@(?=[A-Za-z0-9_])|(?<=[A-Za-z0-9._+-])@(?=[0-9a-fA-F]{7,40}\b)")
+_MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_])|(?<=[A-Za-z0-9])@(?=[0-9a-fA-F]{7,40}\b)")
 _ISSUE = re.compile(r"(?<!&)#(?=\d)")
 _GH = re.compile(r"(?i)\b(GH)-(?=\d)")
 # A link to an issue, pull, commit or discussion leaves a note there. redirect.github.com leads to the
 # same page and leaves none.
-_HOST = re.compile(r"(?i)(?P<scheme>\bhttps?://|(?<![\w./-]))(?P<www>www\.)?github\.com(?=/[\w.-]+/[\w.-]+/)")
+_HOST = re.compile(
+    r"(?i)(?P<scheme>(?:\bhttps?:)?//|(?<![\w./-]))(?P<www>www\.)?github\.com(?=/[\w.-]+/[\w.-]+/)"
+)
 _OTHER_HOST = re.compile(
     r"(?i)(\bhttps?://(?!redirect\.github\.com/)[\w.:-]+/[\w.-]+/[\w.-]+/(?:issues|pulls?|commits?|discussions)/)(?=[0-9a-f])"
 )
@@ -45,7 +47,7 @@ def _code(text: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The spans of fences, and of fences and code spans together."""
     lines = blocks.lines(text)
     fenced = tuple((line.content, line.end) for line in lines if line.kind in FENCED)
-    return fenced, tuple(sorted((*fenced, *code_spans(text, lines))))
+    return fenced, tuple(sorted((*fenced, *code_spans(text, lines)[0])))
 
 
 def _outside(text: str, spans: tuple[Span, ...], change: Callable[[str], str]) -> str:
@@ -111,7 +113,7 @@ def _round(text: str) -> str:
     _, code = _code(text)
     text = _outside(text, code, lambda s: _spell_out(s).replace("<", "&lt;"))
     _, code = _code(text)
-    text = _inside(text, code, _IMAGE, "image: ")
+    text = _inside(text, code, _IMAGE, "(image) ")
     _, code = _code(text)
     for pattern, new in (
         (_HOST, r"\g<scheme>redirect.github.com"),
@@ -138,10 +140,10 @@ def defang(text: str, secrets: Iterable[str] = ()) -> str:
 
     `secrets` are values we hold; they and everything shaped like a token become `[redacted]`.
     """
-    text = clean(text.replace("\r\n", "\n"))[0]
-    text = without_markers(mask(text, secrets))
+    held = tuple(secrets)
     for _ in range(_ROUNDS):
-        before, text = text, _round(text)
+        before = text
+        text = _round(without_markers(mask(clean(text.replace("\r\n", "\n"))[0], held)))
         if text == before:
             break
     return close_fence(text)

@@ -36,15 +36,16 @@ def _code_in(text: str, start: int, end: int) -> Iterator[Span]:
         ticks = token["ticks"]
         if ticks is None:
             continue
-        same = runs[len(ticks)]
+        same = runs.get(len(ticks), [])
         later = bisect_right(same, token.start())
         if later < len(same):
             at = same[later] + len(ticks)
             yield token.start(), at
 
 
-def code_spans(text: str, block_lines: Sequence[Line]) -> tuple[Span, ...]:
-    """The spans of code in prose on which line and paragraph agree, backticks included, in order."""
+def code_spans(text: str, block_lines: Sequence[Line]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The spans of code in prose, backticks included, in order: those on which line and paragraph agree,
+    and all that either of them sees."""
     alone: set[Span] = set()
     whole: set[Span] = set()
     prose = [line for line in block_lines if line.kind is Kind.TEXT]
@@ -53,4 +54,4 @@ def code_spans(text: str, block_lines: Sequence[Line]) -> tuple[Span, ...]:
         for line in members:
             alone.update(_code_in(text, line.content, line.end))
         whole.update(_code_in(text, members[0].content, members[-1].end))
-    return tuple(sorted(alone & whole))
+    return tuple(sorted(alone & whole)), tuple(sorted(alone | whole))

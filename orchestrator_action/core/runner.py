@@ -40,7 +40,7 @@ def harmless_log_line(line: str, secrets: Iterable[str] = ()) -> str:
     Idempotent; always exactly one line.
     """
     line = clean(_BREAKS.sub(" ", line))[0].replace("\n", " ")
-    line = mask(line, secrets)
+    line = clean(mask(line, secrets))[0]
     line = _OLD.sub("## ", line)
     line = _NAMED.sub(": ", line)
     lead = _LEAD.match(line)
