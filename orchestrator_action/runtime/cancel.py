@@ -1,35 +1,38 @@
 """One switch that ends many waits, thrown by a signal handler, a thread or another process's order.
 
 No lock is taken, so a handler may throw it while the thread it interrupted stands anywhere, also
-inside a wait on the same switch. Waiters poll a pipe that is written once and never read.
+inside a wait on the same switch. Waiters poll a descriptor that is written and never read.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import sys
 import time
 import weakref
+from contextlib import suppress
 
 
 class _Flag:
-    """A pipe that stays readable once set."""
+    """A descriptor that stays readable once set: an eventfd, or a pipe where there is none."""
 
     __slots__ = ("__weakref__", "_writer", "fd")
 
     def __init__(self) -> None:
-        self.fd, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        weakref.finalize(self, _close, self.fd, self._writer)
+        if hasattr(os, "eventfd"):
+            self.fd = self._writer = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        else:
+            self.fd, self._writer = os.pipe()
+            os.set_blocking(self._writer, False)
+        weakref.finalize(self, _close, {self.fd, self._writer})
 
     def set(self) -> None:
-        try:
-            os.write(self._writer, b"!")
-        except BlockingIOError:
-            return  # set ten thousand times: readable all the same
+        with suppress(BlockingIOError):  # set very often: readable all the same
+            os.write(self._writer, (1).to_bytes(8, sys.byteorder))
 
 
-def _close(*fds: int) -> None:
+def _close(fds: set[int]) -> None:
     for fd in fds:
         os.close(fd)
 
@@ -42,7 +45,7 @@ class Cancel:
 
     def __init__(self, parent: Cancel | None = None) -> None:
         self._parent = parent
-        self._set, self._hurry = _Flag(), _Flag()
+        self._flag = _Flag()
         self._is_set = self._is_hurried = False
         self._reason = ""
 
@@ -51,14 +54,12 @@ class Cancel:
         if not self._is_set:
             self._reason = reason
             self._is_set = True
-            self._set.set()
+            self._flag.set()
 
     def hurry(self) -> None:
         """Grace is over: kill at once. Safe in a signal handler."""
+        self._is_hurried = True
         self.set("hurried")
-        if not self._is_hurried:
-            self._is_hurried = True
-            self._hurry.set()
 
     def on_signal(self, signum: int, frame: object) -> None:  # noqa: ARG002 - the shape of a signal handler
         """A handler for signal.signal: the first signal asks, the second kills."""
@@ -87,10 +88,9 @@ class Cancel:
         wait_readable(self.fds(), timeout)
         return self.is_set()
 
-    def fds(self, *, hurry: bool = False) -> tuple[int, ...]:
-        """Descriptors that become, and stay, readable when it is set (or hurried); never read them."""
-        own = (self._hurry if hurry else self._set).fd
-        return (own, *self._parent.fds(hurry=hurry)) if self._parent is not None else (own,)
+    def fds(self) -> tuple[int, ...]:
+        """Descriptors that become, and stay, readable when it is set; never read them."""
+        return (self._flag.fd, *(self._parent.fds() if self._parent is not None else ()))
 
 
 def wait_readable(fds: tuple[int, ...], timeout: float | None) -> frozenset[int]:

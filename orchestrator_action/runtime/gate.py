@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import tenacity
@@ -108,47 +108,51 @@ class Gate:
         return False
 
 
-def tries(
+def tried(
+    once: Callable[[], T],
     *,
     retries: int,
     transient: Callable[[T], float | None],
     pause: Callable[[float], object],
     first_s: float = 2.0,
     longest_s: float = 120.0,
-) -> tenacity.Retrying:
-    """Call a function again while its result says that the failure may pass; at most `retries` times more.
+) -> T:
+    """Call `once`, and again while its result says that the failure may pass; at most `retries` times more.
 
     `transient` gives None for a result that stands, else the seconds the API asked us to wait, 0.0 when it
     named none. Waits are random up to an exponentially growing bound, never shorter than asked. `pause`
     waits, and returns something true to give up (`Cancel.wait` does). The last result is returned as it
     is; exceptions are not retried.
     """
-    given_up = False
-
-    def sleep(seconds: float) -> None:
-        nonlocal given_up
-        given_up = bool(pause(seconds))
-
     jittered = tenacity.wait_random_exponential(multiplier=first_s, max=longest_s)
-
-    def wait(state: tenacity.RetryCallState) -> float:
-        asked = transient(_result(state)) or 0.0
-        return max(min(asked, LONGEST_PAUSE_S), jittered(state))
 
     def again(result: T) -> bool:
         asked = transient(result)
-        return asked is not None and asked <= LONGEST_PAUSE_S and not given_up
+        return asked is not None and asked <= LONGEST_PAUSE_S
 
-    return tenacity.Retrying(
+    def wait(state: tenacity.RetryCallState) -> float:
+        return max(transient(results[-1]) or 0.0, jittered(state))
+
+    def sleep(seconds: float) -> None:
+        if pause(seconds):
+            raise _GivenUp
+
+    def kept() -> T:
+        results.append(once())
+        return results[-1]
+
+    results: list[T] = []
+    retrying = tenacity.Retrying(
         retry=tenacity.retry_if_result(again),
         stop=tenacity.stop_after_attempt(1 + retries),
         wait=wait,
         sleep=sleep,
-        retry_error_callback=_result,
+        retry_error_callback=lambda _: None,
     )
+    with suppress(_GivenUp):
+        retrying(kept)
+    return results[-1]
 
 
-def _result(state: tenacity.RetryCallState) -> T:  # type: ignore[type-var]
-    assert state.outcome is not None
-    result: T = state.outcome.result()
-    return result
+class _GivenUp(Exception):  # noqa: N818 - a way out of a wait, not a fault
+    pass

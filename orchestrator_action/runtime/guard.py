@@ -61,10 +61,12 @@ class Guard:
 
     def run(self) -> None:
         """Take the order from the control socket and see it through."""
-        order = self._receive_order()
+        order = self._receive()
         if order is None:
             return
         self._tell(event="up", shim=os.getpid(), shim_ticks=procs.start_ticks(os.getpid()))
+        if self._receive() is None:  # it gave us up before it heard us, and starts the program elsewhere
+            return
         self._limits: dict[str, float] = order["limits"]
         self._record_path: str = order["record"]
         try:
@@ -85,8 +87,8 @@ class Guard:
             self._act()
         self._finish()
 
-    def _receive_order(self) -> dict[str, Any] | None:
-        """The first line; None when the orchestrator went away before it was complete."""
+    def _receive(self) -> dict[str, Any] | None:
+        """The next line, however long it takes; None when the orchestrator goes away before that."""
         while b"\n" not in self._inbox:
             chunk = self._control.recv(1 << 16)
             if not chunk:

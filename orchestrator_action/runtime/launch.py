@@ -128,6 +128,8 @@ def _words(stage: str, number: int, argv: Sequence[bytes], cwd: bytes, env: Mapp
         )
     if stage != "exec":
         return f"the process could not be prepared: {why}"
+    if not argv or not argv[0]:
+        return "no program is named"
     program = os.fsdecode(argv[0])
     if number == errno.E2BIG:
         size = sum(len(a) + 1 for a in argv) + sum(len(k) + len(v) + 2 for k, v in env.items())
@@ -135,9 +137,7 @@ def _words(stage: str, number: int, argv: Sequence[bytes], cwd: bytes, env: Mapp
     if number == errno.ENOEXEC:
         return f"{program} cannot be executed: neither a program of this system nor a script with a #! line"
     if number == errno.EINVAL:
-        return (
-            f"{program} cannot be started: an argument or the environment holds a NUL byte or an empty name"
-        )
+        return f"{program} cannot be started: an argument or the environment holds a NUL byte"
     if number in {errno.EACCES, errno.EPERM}:
         return f"{program} is not executable"
     if number in {errno.ENOENT, errno.ENOTDIR}:

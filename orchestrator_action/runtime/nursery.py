@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -15,11 +16,17 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator_action.runtime.cancel import Cancel
+
 SHIM = Path(__file__).with_name("shim.py")
 CLOSE_PATIENCE_S = 8.0
 """The nursery sweeps for five seconds at most before it goes."""
 _KEPT_ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 """What an interpreter may need to find its own library; never a token."""
+
+
+SPARE_FILES = 64
+FILES_PER_ATTEMPT = 4
 
 
 class NurseryLost(Exception):  # noqa: N818 - it says what happened
@@ -105,4 +112,29 @@ class _Nursery:
         self._socket = self._process = None
 
 
+class _Room:
+    """Attempts at the same time, as many as our open files allow; the others wait for one to end."""
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(self._places())
+
+    @staticmethod
+    def _places() -> int:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return max(1, min((soft - SPARE_FILES) // FILES_PER_ATTEMPT, 4096))
+
+    @contextlib.contextmanager
+    def taken(self, cancel: Cancel) -> Iterator[bool]:
+        """Hold a place for the length of the block; False when cancelled before there was one."""
+        got = self._free.acquire(blocking=False)
+        while not got and not cancel.is_set():
+            got = self._free.acquire(timeout=0.1)
+        try:
+            yield got
+        finally:
+            if got:
+                self._free.release()
+
+
 NURSERY = _Nursery()
+ROOM = _Room()

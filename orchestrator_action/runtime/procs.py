@@ -71,7 +71,7 @@ def boot_id() -> str:
 def read(pid: int) -> Process | None:
     """The process `pid` as it is now, or None when there is none."""
     if not HAS_PROC:
-        return next((p for p in _ps() if p.pid == pid), None)
+        return next((p for p in read_ps() if p.pid == pid), None)
     raw = slurp(f"/proc/{pid}/stat")
     if not raw:
         return None
@@ -174,7 +174,7 @@ def _send_if_allowed(process: Process, signum: int) -> None:
 def everyone() -> list[Process]:
     """Every process of the machine that we can see."""
     if not HAS_PROC:
-        return _ps()
+        return read_ps()
     found = (read(int(name)) for name in os.listdir("/proc") if name.isdecimal())
     return [p for p in found if p]
 
@@ -252,7 +252,7 @@ def _pss(process: Process) -> int:
 
 def carries(pid: int, marker: bytes) -> bool:
     """True when the environment of `pid`, as it was when it started, has `marker` (`NAME=value`)."""
-    return marker in slurp(f"/proc/{pid}/environ").split(b"\0")
+    return bool(marker) and marker in slurp(f"/proc/{pid}/environ").split(b"\0")
 
 
 def become_subreaper() -> bool:
@@ -311,7 +311,7 @@ def slurp(path: str) -> bytes:
     return raw
 
 
-def _ps() -> list[Process]:
+def read_ps() -> list[Process]:
     """The process table by way of ps(1), where there is no /proc."""
     found = []
     for line in _run("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,rss=,time=,lstart=").splitlines():
@@ -332,12 +332,12 @@ def _parse_ps(f: list[str]) -> Process:
         sid=int(f[2]),
         state=f[3][0],
         start_ticks=int(started),
-        cpu_s=_ps_seconds(f[5]),
+        cpu_s=ps_seconds(f[5]),
         rss_bytes=int(f[4]) * 1024,
     )
 
 
-def _ps_seconds(text: str) -> float:
+def ps_seconds(text: str) -> float:
     """`[[days-]hours:]minutes:seconds` in seconds."""
     days, _, clock = text.rpartition("-")
     seconds = 0.0

@@ -22,7 +22,7 @@ from typing import Any
 from orchestrator_action.core.model import Command, Ending, Limits, Mark, Outcome
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.cancel import Cancel, wait_readable
-from orchestrator_action.runtime.nursery import NURSERY, NurseryLost
+from orchestrator_action.runtime.nursery import NURSERY, ROOM, NurseryLost
 from orchestrator_action.runtime.tail import Tail
 
 __all__ = ["MARKER", "Cancel", "nursery", "supervise"]
@@ -33,8 +33,12 @@ ANSWER_PATIENCE_S = 10.0
 """For a guard to say that it is there, and beyond every limit for it to report the end."""
 QUICKEST_LOOK_S, SLOWEST_LOOK_S = 0.05, 0.25
 """How often a growing, and a resting, log is read."""
+HURRY_LOOK_S = 0.05
+"""While a cancelled attempt has its grace, how often we look whether the grace is over."""
 FEED_AFTER_CANCEL_S = 0.2
 """How long a cancelled attempt's remaining output is still read."""
+
+GO = b'{"order": "go"}\n'
 
 Feed = Callable[[bytes], Mark | None]
 
@@ -71,7 +75,9 @@ def supervise(
     if cancel.is_set():
         return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
     order = _order(command, log, limits, expects_start=expects_start, record=record, append=append)
-    with nursery():
+    with nursery(), ROOM.taken(cancel) as room:
+        if not room:
+            return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
         try:
             control = _guarded(order)
         except NurseryLost as exc:
@@ -115,7 +121,8 @@ def _guarded(order: bytes) -> socket.socket:
         control.settimeout(ANSWER_PATIENCE_S)
         try:
             control.sendall(order)
-            if control.recv(1, socket.MSG_PEEK):
+            if control.recv(1, socket.MSG_PEEK):  # only a guard that we heard may start anything
+                control.sendall(GO)
                 control.settimeout(None)
                 return control
         except OSError:
@@ -181,14 +188,14 @@ class _Attempt:
             self._kill_guard()
 
     def _cancel_fds(self) -> tuple[int, ...]:
-        if self._hurried:
-            return ()
-        return self._cancel.fds(hurry=self._asked_at is not None)
+        return self._cancel.fds() if self._asked_at is None else ()
 
     def _timeout(self) -> float | None:
         if self._tail.behind:
             return 0.0
         patience = max(0.0, self._patience_ends() - time.monotonic())
+        if self._asked_at is not None and not self._hurried:
+            return min(HURRY_LOOK_S, patience)
         if self._feed is not None and self._start:
             return min(self._look_s, patience)
         return min(patience, 3600.0)

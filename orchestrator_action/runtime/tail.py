@@ -17,30 +17,34 @@ class Tail:
         self._path = path
         self._offset = offset
         self._part = bytearray()
-        self._skipping = False
+        self.behind = False
+        """Whether the file had more than the last call took."""
+        self.read_bytes = 0
+        """How much the last call took."""
 
     def lines(self) -> Iterator[bytes]:
-        """What one chunk of the file, as it is now, completes; `behind` says whether there is more.
+        """What one chunk of the file, as it is now, completes.
 
-        A file that shrank is read from its new end: its program cut it, and what was there was seen.
+        A file that shrank was cut by its own program (`> /dev/stderr`) and is read from its beginning;
+        a cut that was made good again before we looked is not noticed.
         """
         try:
             with self._path.open("rb", buffering=0) as log:
                 size = log.seek(0, 2)
-                self._offset = min(self._offset, size)
+                if size < self._offset:
+                    self._offset = 0
+                    self._part.clear()
                 log.seek(self._offset)
                 chunk = log.read(CHUNK_BYTES) or b""
                 self._offset += len(chunk)
                 self.behind = self._offset < size
-        except FileNotFoundError:
+        except OSError:  # deleted by its own program: nothing to read, and nothing lost that we could save
             self.behind = False
             return
         self.read_bytes = len(chunk)
         *whole, rest = chunk.split(b"\n")
         for piece in whole:
-            line = self._complete(piece)
-            if line is not None:
-                yield line
+            yield self._complete(piece)
         self._keep(rest)
 
     def last(self) -> bytes | None:
@@ -49,12 +53,9 @@ class Tail:
         self._part.clear()
         return line
 
-    behind = False
-    read_bytes = 0
-
-    def _complete(self, piece: bytes) -> bytes | None:
-        if not self._part and len(piece) <= LINE_BYTES:
-            return piece
+    def _complete(self, piece: bytes) -> bytes:
+        if not self._part:
+            return piece[:LINE_BYTES]
         self._keep(piece)
         line = bytes(self._part)
         self._part.clear()

@@ -1,0 +1,178 @@
+"""A cancellation reaches everybody, at any moment, from a thread or a signal handler."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from orchestrator_action.core.model import Ending
+from orchestrator_action.runtime.supervisor import Cancel
+from tests.kit.ill import eventually
+from tests.supervisor.conftest import Stage
+
+
+def test_cancel_ends_every_tree_at_once(stage: Stage, background) -> None:
+    """FAULTS 5: 32 tasks of 12 stubborn processes each; nobody is left, nobody succeeded."""
+    running = [
+        background(stage.run, stage.ill("stubborn.sh", 12), limits={"stop_grace_s": 1.0}) for _ in range(32)
+    ]
+    stage.pids.expect(32 * 12)
+
+    stage.cancel.set("enough")
+    outcomes = [f.result() for f in running]
+
+    assert {(Ending.CANCELLED, 9, "enough", 0)} == {
+        (o.ending, o.signal, o.error, o.survivors) for o in outcomes
+    }
+    stage.pids.assert_gone(at_least=32 * 12)
+
+
+def test_a_cancel_before_the_start_starts_nothing(stage: Stage) -> None:
+    """FAULTS 13: before the first task."""
+    stage.cancel.set("too late")
+
+    outcome = stage.run(stage.ill("polite.sh"))
+
+    assert (Ending.CANCELLED, "too late", 0) == (outcome.ending, outcome.error, outcome.pid)
+    assert [] == stage.pids.all()
+
+
+def test_a_cancel_after_the_end_changes_nothing(stage: Stage) -> None:
+    """FAULTS 13: after the last task."""
+    outcome = stage.sh("exit 3")
+    stage.cancel.set()
+
+    assert (Ending.EXITED, 3) == (outcome.ending, outcome.exit_code)
+
+
+def test_a_second_signal_kills_at_once(stage: Stage, background) -> None:
+    """FAULTS 13: the grace is five minutes, and nobody waits for it."""
+    running = background(stage.run, stage.ill("stubborn.sh", 4), limits={"stop_grace_s": 300})
+    stage.pids.expect(4)
+
+    stage.cancel.on_signal(signal.SIGINT, None)
+    stage.cancel.on_signal(signal.SIGINT, None)
+
+    outcome = running.result(timeout=60)
+    assert (Ending.CANCELLED, 9) == (outcome.ending, outcome.signal)
+    stage.pids.assert_gone(at_least=4)
+
+
+def test_a_hurry_during_the_grace_ends_it(stage: Stage, background) -> None:
+    """The first signal was heard and its ladder is under way."""
+    running = background(stage.run, stage.ill("stubborn.sh", 1), limits={"stop_grace_s": 300})
+    stage.pids.expect(1)
+    stage.cancel.set("first")
+    assert not running.done()
+    stage.cancel.hurry()
+
+    outcome = running.result(timeout=60)
+    assert (Ending.CANCELLED, 9, "first") == (outcome.ending, outcome.signal, outcome.error)
+
+
+def test_one_task_can_be_cancelled_alone(stage: Stage, background) -> None:
+    """A child of the run's switch ends its own task only."""
+    one, other = Cancel(stage.cancel), Cancel(stage.cancel)
+    first = background(stage.run, stage.ill("polite.sh"), cancel=one)
+    second = background(stage.run, stage.ill("polite.sh"), cancel=other)
+    stage.pids.expect(2)
+
+    one.set("just me")
+    assert "just me" == first.result().error
+    assert not second.done()
+
+    stage.cancel.set("all of us")
+    assert "all of us" == second.result().error
+
+
+def test_a_signal_handler_may_throw_the_switch_its_thread_waits_on() -> None:
+    """No lock is involved: the main thread waits, the handler sets, the wait returns."""
+    cancel = Cancel()
+    before = signal.signal(signal.SIGUSR1, cancel.on_signal)
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        assert cancel.wait(30)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert cancel.is_set()
+    assert f"signal {int(signal.SIGUSR1)}" == cancel.reason
+    assert not cancel.is_hurried()
+
+
+def test_waiting_ends_after_its_time() -> None:
+    """And says that nothing happened."""
+    began = time.monotonic()
+
+    assert not Cancel().wait(0.1)
+    assert time.monotonic() - began >= 0.1
+
+
+def test_a_switch_thrown_very_often_does_not_block() -> None:
+    """A stuck key on a keyboard."""
+    cancel = Cancel()
+    for _ in range(100_000):
+        cancel.set("again")
+    cancel.hurry()
+
+    assert cancel.wait()
+    assert "again" == cancel.reason
+
+
+def test_switches_do_not_leak_descriptors() -> None:
+    """One per run and one per task, for as long as they are in use."""
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(2000):
+        Cancel(Cancel()).set()
+
+    assert before == sorted(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_orchestrator_ends_all_and_exits_130(orchestra, signum: signal.Signals) -> None:
+    """FAULTS 12, 14: handler in the main thread, tasks in others; stubborn children."""
+    running = orchestra("stubborn.sh", 3, tasks=4, expect=12)
+
+    running.process.send_signal(signum)
+    out, err = running.process.communicate(timeout=60)
+
+    assert (130, "") == (running.process.returncode, err)
+    *outcomes, swept = [json.loads(line) for line in out.splitlines()]
+    assert ["cancelled"] * 4 == [o["ending"] for o in outcomes]
+    assert {"swept": 0, "survivors": 0} == swept
+    running.pids.assert_gone(at_least=12)
+
+
+def test_a_reader_that_stops_reading_does_not_keep_a_task_alive(stage: Stage, background) -> None:
+    """FAULTS 14: our own side hangs in `feed`; the guard holds the limit without it."""
+    let_go = threading.Event()
+
+    running = background(
+        stage.sh,
+        ': > "$FOLDER/$$"; echo line; exec sleep 1000',
+        limits={"wall_s": 0.5},
+        feed=lambda line: let_go.wait(60) and None,
+    )
+    stage.pids.expect(1)
+    eventually(lambda: not stage.pids.alive(), what="the end of the task")
+    assert not running.done()
+    let_go.set()
+
+    assert Ending.TIMEOUT is running.result().ending
+
+
+def test_a_feed_that_fails_ends_its_task_before_it_is_reported(stage: Stage) -> None:
+    """A bug of ours is raised, and leaves no process behind."""
+
+    def broken(line: bytes) -> None:
+        raise ZeroDivisionError(line)
+
+    with pytest.raises(ZeroDivisionError, match="line"):
+        stage.sh(': > "$FOLDER/$$"; echo line; exec sleep 1000', feed=broken)
+
+    stage.pids.assert_gone()
