@@ -18,6 +18,7 @@ from orchestrator_action.core.shell import SUBSTITUTION, SimpleCommand, commands
 PUSH = "pushing is not for agents: `orchestrator-phase done pull-request` pushes and opens the pull request"
 REMOTE = "remotes stay as they are: all tasks share them"
 CONFIG = "git's configuration is shared by all tasks; set a value for one command with `git -c NAME=VALUE`"
+ONE_OFF = "this setting would have git run or reach something that is not part of the task"
 GIT_FILES = "git's own files (configuration, hooks) are not part of the task"
 NO_VERIFY = "hooks must not be skipped: mend what they object to"
 WORKTREE = "one worktree per task: stay in this one, and make, move or remove none"
@@ -101,7 +102,7 @@ def _inside(target: str, folder: str) -> bool:
 
 def _command(command: SimpleCommand, depth: int) -> str:
     if any(_CONFIG_BY_ENVIRONMENT.fullmatch(n) for n in command.assigned):
-        return CONFIG
+        return ONE_OFF
     if any(_GIT_FILE.search(t) for t in command.writes_to):
         return GIT_FILES
     words = command.words
@@ -118,7 +119,7 @@ def _command(command: SimpleCommand, depth: int) -> str:
     if name in {"eval", "trap"}:
         return shell(" ".join(words[1:]), depth=depth + 1)
     if name == "export" and any(_CONFIG_BY_ENVIRONMENT.fullmatch(w.split("=")[0]) for w in words[1:]):
-        return CONFIG
+        return ONE_OFF
     if _CHANGES_FILES.fullmatch(name) and any(_GIT_FILE.search(w) for w in words[1:]):
         return GIT_FILES
     if _INTERPRETER.fullmatch(name) and any(_ARGUMENT_OF_PUSH.search(t) for t in [*words[1:], *command.here]):
@@ -144,7 +145,7 @@ def _wrapped(command: SimpleCommand, depth: int) -> str:
                 command.words[index:], command.assigned, command.writes_to, command.here, command.piped_from
             )
             return _command(inner, depth)
-    return CONFIG if any(_CONFIG_BY_ENVIRONMENT.fullmatch(n) for n in command.assigned) else ""
+    return ONE_OFF if any(_CONFIG_BY_ENVIRONMENT.fullmatch(n) for n in command.assigned) else ""
 
 
 def _shell_command(command: SimpleCommand, depth: int) -> str:
@@ -214,7 +215,7 @@ def _without_global_options(words: Sequence[str]) -> tuple[Sequence[str], str]:
             value
         ):
             key = value.partition("=")[0].lower()
-            return (), NO_VERIFY if key == "core.hookspath" else CONFIG
+            return (), NO_VERIFY if key == "core.hookspath" else ONE_OFF
         index += 2 if word in _GIT_OPTIONS_WITH_VALUE else 1
     return words[index:], ""
 
