@@ -6,46 +6,21 @@ import json
 import os
 from pathlib import Path
 
-
-def identity(pid: int | None = None) -> dict[str, str | int]:
-    """The identity of a process (of this one by default): `boot`, `pid`, `start`; empty when it is gone."""
-    pid = os.getpid() if pid is None else pid
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return {} if Path("/proc/self/stat").exists() else _identity_by_psutil(pid)
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    if fields[0] in {b"Z", b"X"}:
-        return {}
-    return {"boot": boot, "pid": pid, "start": int(fields[19])}
-
-
-def _identity_by_psutil(pid: int) -> dict[str, str | int]:
-    import psutil
-
-    try:
-        return {
-            "boot": str(int(psutil.boot_time())),
-            "pid": pid,
-            "start": int(psutil.Process(pid).create_time()),
-        }
-    except psutil.Error:
-        return {}
+from orchestrator_action.runtime.procs import Identity, identity, is_alive
 
 
 def write_owner(file: Path) -> None:
     """Say in `file` that this process works here; whole or not at all."""
+    me = identity(os.getpid())
     part = file.with_name(f"{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(identity()), encoding="utf-8")
+    part.write_text(json.dumps(me._asdict() if me else {}), encoding="utf-8")
     part.replace(file)
 
 
 def live_owner(file: Path) -> int:
     """The PID of the living process that `file` names; 0 when there is none."""
     try:
-        stated = json.loads(file.read_text(encoding="utf-8"))
-        pid = int(stated["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+        who = Identity(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return 0
-    return pid if identity(pid) == stated else 0
+    return who.pid if is_alive(who) else 0

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from orchestrator_action.errors import GitError
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn
-from orchestrator_action.runtime.transport import Remote
+from orchestrator_action.runtime.transport import LOCAL_ONLY, Remote
 
 _CARRIED = re.compile(
     r"^(http\..*|url\..*|core\.sshcommand|core\.gitproxy|credential\..*|ssh\..*|remote\.[^.]*\.proxy)$"
@@ -77,11 +77,10 @@ def make_bare(path: Path, *, branch: str = "main", object_format: str = "sha1") 
 
 def seed_bare(git: Git, bare: Path, branch: str, sha: str) -> None:
     """Give a bare repository of ours its first branch, from the repository itself; once."""
-    allowed = {"GIT_ALLOW_PROTOCOL": "file"}
     receive = "--receive-pack=git -c core.hooksPath=/dev/null receive-pack"
     git.run(
         "-c", "protocol.file.allow=always", "push", "--quiet", "--no-verify", receive, str(bare),
-        f"{sha}:refs/heads/{branch}", env=allowed, write=True,
+        f"{sha}:refs/heads/{branch}", env=LOCAL_ONLY, write=True,
     )  # fmt: skip
 
 

@@ -35,6 +35,13 @@ from orchestrator_action.runtime.gitcall import (
 OURS = (f"refs/heads/{BRANCH_PREFIX}", REF_PREFIX)
 """What may be pushed to: task branches and our own refs."""
 
+LOCAL_ONLY = {
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+"""Between two folders of this machine: nobody's settings have a say (`uploadpack.packObjectsHook`)."""
+
 LIST_TIMEOUT_S = 60.0
 MOVE_TIMEOUT_S = 900.0
 TRIES = 3
@@ -129,11 +136,10 @@ class Remote:
         tips = [f"--negotiation-tip={sha}" for sha in self._known_tips()]
         what = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", *tips]
         self._retried([*what, self.url, f"+{ref}:{here}"], MOVE_TIMEOUT_S)
-        allowed = {"GIT_ALLOW_PROTOCOL": "file"}
         self.source.run(
             "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--update-shallow", "--no-recurse-submodules", "--refmap=", f"file://{self.store}", here,
-            env=allowed, write=True,
+            env=LOCAL_ONLY, write=True,
         )  # fmt: skip
 
     def _known_tips(self) -> list[str]:

@@ -12,26 +12,32 @@ remote-tracking branch or a ref of ours; what is uncommitted can be saved as a c
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import re
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import GitError, WorktreeError
-from orchestrator_action.runtime import fingerprint, gitview, owner, salvage
+from orchestrator_action.runtime import fingerprint, gitview, owner, salvage, worktrees
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.worktrees import (
+    Entry,
+    add_error,
+    inner_repositories,
+    read_line,
+    restore_link,
+    set_writable,
+)
 
 FOLDER = ".worktrees"
 OWNER_FILE = "orchestrator-owner"
 LOCK_REASON = "orchestrator-action: in use"
-LOCK_TIMEOUT_S = 300.0
 KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
 """A commit that one of these contains is not lost with its worktree."""
 
@@ -42,7 +48,6 @@ _UNDER_WAY = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisect",
 }  # fmt: skip
-_threads: dict[str, threading.Lock] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +81,6 @@ class Leftover:
     kept_because: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One record of `git worktree list --porcelain -z`."""
-
-    path: Path
-    branch: str
-    head: str
-    locked: str | None
-
-
 class Workspace:
     """The worktrees of one repository."""
 
@@ -109,23 +104,9 @@ class Workspace:
             return (git.common_dir / configured).resolve()
         return git.common_dir.parent if git.common_dir.name == ".git" else None
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[int]:
+    def locked(self) -> AbstractContextManager[int]:
         """Hold the lock; gives its descriptor, for children that must keep it while they live."""
-        common = self.git.common_dir
-        inside = _threads.setdefault(str(common), threading.Lock())
-        deadline = time.monotonic() + LOCK_TIMEOUT_S
-        if not inside.acquire(timeout=LOCK_TIMEOUT_S):
-            raise _lock_error(common)
-        try:
-            fd = os.open(common, os.O_RDONLY)
-            try:
-                _flock(fd, common, deadline)
-                yield fd
-            finally:
-                os.close(fd)
-        finally:
-            inside.release()
+        return worktrees.locked(self.git.common_dir)
 
     # -- making --------------------------------------------------------------------------------
 
@@ -184,7 +165,7 @@ class Workspace:
     def review(self, task_id: str, commit: str) -> Worktree:
         """A detached worktree at `commit` for a reviewer, its files without write permission."""
         made = self._detached("review", task_id, commit)
-        _set_writable(made.path, False)
+        set_writable(made.path, False)
         return made
 
     def _detached(self, kind: str, task_id: str, commit: str) -> Worktree:
@@ -203,8 +184,8 @@ class Workspace:
                 admin = self._add(path, ["--detach"], sha, fd)
             else:
                 admin = self._admin(path)
-        _set_writable(path, True)
-        _restore_link(path, admin)
+        set_writable(path, True)
+        restore_link(path, admin)
         made = self._worktree(path, admin, "", sha)
         (admin / "index").unlink(missing_ok=True)
         made.git.run("update-ref", "--no-deref", "HEAD", sha, write=True)
@@ -245,7 +226,7 @@ class Workspace:
         self._refuse_if_owned(path)
         self._refuse_elsewhere(branch, path)
         left = self._worktree(path, self._admin(path), entry.branch, entry.head)
-        inner = _inner_repositories(path)
+        inner = inner_repositories(path)
         if inner:
             raise WorktreeError(
                 f"worktree {path} was left over and holds other repositories: {listed(inner)}",
@@ -278,7 +259,7 @@ class Workspace:
                 return self._admin(path)
             self._undo_add(path, how)
             if tried + 1 == _ADD_TRIES or not any(sign in done.err for sign in _BUSY):
-                raise _add_error(path, done.err)
+                raise add_error(path, done.err)
             time.sleep(random.uniform(0.02, 0.1) * 2**tried)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
@@ -313,9 +294,9 @@ class Workspace:
         link = worktree.path / ".git"
         if not worktree.path.is_dir():
             found.append("the worktree was deleted")
-        elif not link.is_file() or link.is_symlink() or _read(link) != home:
+        elif not link.is_file() or link.is_symlink() or read_line(link) != home:
             found.append("the worktree's .git file was removed or changed")
-        if not (worktree.admin / "HEAD").is_file() or _read(worktree.admin / "gitdir") != str(link):
+        if not (worktree.admin / "HEAD").is_file() or read_line(worktree.admin / "gitdir") != str(link):
             found.append("the worktree was removed from git's list of worktrees")
         elif worktree.branch and worktree.git.branch() != worktree.branch:
             on = worktree.git.branch() or "no branch"
@@ -336,7 +317,7 @@ class Workspace:
             if e.path.parent == self.root
         )
 
-    def _reason_to_keep(self, entry: _Entry) -> str:
+    def _reason_to_keep(self, entry: Entry) -> str:
         path = entry.path
         if path.parent != self.root or not path.name.startswith(("task-", "measure-", "review-")):
             return "it is not one of ours"
@@ -358,7 +339,7 @@ class Workspace:
             changed = worktree.git.dirty()
             if changed:
                 return f"uncommitted changes: {listed(changed)}"
-        inner = _inner_repositories(worktree.path)
+        inner = inner_repositories(worktree.path)
         if inner:
             return f"it holds other repositories: {listed(inner)}"
         head = worktree.git.head()
@@ -417,8 +398,8 @@ class Workspace:
         """Remove a worktree whose contents were found to be of no value or saved."""
         self._release(path)
         if path.is_dir():
-            _set_writable(path, True)
-            _restore_link(path, self._admin(path))
+            set_writable(path, True)
+            restore_link(path, self._admin(path))
         done = self.git.run("worktree", "remove", "--force", str(path), check=False, write=True)
         if done.code and path.is_dir():
             shutil.rmtree(path)
@@ -433,24 +414,14 @@ class Workspace:
             )
         return self.root / f"{kind}-{task_id}"
 
-    def _entries(self) -> list[_Entry]:
-        out = self.git.run("worktree", "list", "--porcelain", "-z").out
-        records = [os.fsdecode(r) for r in out.split(b"\0\0") if r.strip(b"\0")]
-        return [_parse_entry(r) for r in records]
+    def _entries(self) -> list[Entry]:
+        return worktrees.entries(self.git)
 
-    def _entry(self, path: Path) -> _Entry | None:
+    def _entry(self, path: Path) -> Entry | None:
         return next((e for e in self._entries() if e.path == path), None)
 
     def _admin(self, path: Path) -> Path:
-        """git's directory for the worktree at `path`. Found by its `gitdir` file: the `.git` file of
-        the worktree is the agent's to forge."""
-        wanted = str(path / ".git")
-        folder = self.git.common_dir / "worktrees"
-        first = folder / path.name
-        for admin in (first, *(p for p in sorted(folder.iterdir()) if p != first)) if folder.is_dir() else ():
-            if _read(admin / "gitdir") == wanted:
-                return admin
-        raise WorktreeError(f"{path} is not registered as a worktree", hint="git worktree list")
+        return worktrees.admin_of(self.git.common_dir, path)
 
     def _worktree(self, path: Path, admin: Path, branch: str, base_sha: str) -> Worktree:
         git = self.git.at_worktree(path, admin)
@@ -477,80 +448,3 @@ class Workspace:
     def _refuse_unknown(self, path: Path) -> None:
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise WorktreeError(f"{path} is in the way and is no worktree of ours", hint="move it away")
-
-
-def _parse_entry(record: str) -> _Entry:
-    values = dict(line.partition(" ")[::2] for line in record.split("\0") if line)
-    return _Entry(
-        path=Path(values.get("worktree", "")),
-        branch=values.get("branch", "").removeprefix("refs/heads/"),
-        head=values.get("HEAD", ""),
-        locked=values.get("locked"),
-    )
-
-
-def _read(file: Path) -> str:
-    try:
-        return os.fsdecode(file.read_bytes()).rstrip("\n")
-    except OSError:
-        return ""
-
-
-def _flock(fd: int, common: Path, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise _lock_error(common) from None
-            time.sleep(random.uniform(0.002, 0.01))  # noqa: S311 - jitter
-        else:
-            return
-
-
-def _lock_error(common: Path) -> WorktreeError:
-    return WorktreeError(
-        f"the worktrees of {common} have been locked by another process for {LOCK_TIMEOUT_S:.0f} s",
-        hint="wait for it, or end it",
-    )
-
-
-def _add_error(path: Path, err: str) -> WorktreeError:
-    from orchestrator_action.runtime.gitcall import hint_for, last_line
-
-    return WorktreeError(f"worktree {path} could not be made: {last_line(err)}", hint=hint_for(err))
-
-
-def _restore_link(path: Path, admin: Path) -> None:
-    """Make the worktree's `.git` file point home again, whatever became of it."""
-    link = path / ".git"
-    if link.is_dir() and not link.is_symlink():
-        shutil.rmtree(link)
-    if link.is_symlink() or _read(link) != f"gitdir: {admin}":
-        link.unlink(missing_ok=True)
-        link.write_bytes(os.fsencode(f"gitdir: {admin}\n"))
-
-
-def _inner_repositories(path: Path) -> list[str]:
-    """Directories below `path` that are repositories of their own; what is in them we cannot judge."""
-    found = []
-    for folder, names, files in os.walk(path):
-        if folder != str(path) and (".git" in names or ".git" in files):
-            found.append(os.path.relpath(folder, path))
-            names.clear()
-        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv"}]
-    return sorted(found)
-
-
-def _set_writable(path: Path, writable: bool) -> None:
-    """Give or take the owner's write permission of everything below `path`; links are left alone."""
-    for folder, _, files in os.walk(path):
-        for name in ("", *files):
-            with contextlib.suppress(OSError):
-                item = Path(folder, name)
-                if item.is_symlink():
-                    continue
-                mode = item.stat().st_mode & 0o7777
-                item.chmod(
-                    mode | 0o700 if writable and not name else mode | 0o200 if writable else mode & ~0o222
-                )

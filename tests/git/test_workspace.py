@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.runtime import owner
+from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.workspace import Workspace, Worktree
 from tests.kit.repos import Repo, clean_env, git
@@ -29,6 +29,12 @@ def space(repo: Repo) -> Workspace:
 @pytest.fixture
 def base(repo: Repo) -> str:
     return repo.git("rev-parse", "HEAD")
+
+
+def identity_of(pid: int) -> dict[str, object]:
+    who = procs.identity(pid)
+    assert who is not None
+    return who._asdict()
 
 
 def commit(worktree: Worktree, name: str = "new.txt", text: str = "new\n") -> str:
@@ -310,14 +316,14 @@ def test_a_worktree_of_a_living_process_is_left_alone(space: Workspace, repo: Re
     made = space.create("t", "orchestrator/t", base)
     other = subprocess.Popen(["sleep", "60"])
     try:
-        (made.admin / "orchestrator-owner").write_text(json.dumps(owner.identity(other.pid)))
+        (made.admin / "orchestrator-owner").write_text(json.dumps(identity_of(other.pid)))
         assert space.remove(made) == f"process {other.pid} works in it"
         with pytest.raises(WorktreeError, match=f"in use by process {other.pid}"):
             space.create("t", "orchestrator/t", base)
     finally:
         other.kill()
         other.wait()
-    stranger = {**owner.identity(), "start": 1}
+    stranger = {**identity_of(os.getpid()), "start_ticks": 1}
     (made.admin / "orchestrator-owner").write_text(json.dumps(stranger))
 
     assert space.remove(made) == ""

@@ -1,0 +1,149 @@
+"""git's list of worktrees: the lock around it, what stands in it, and the files that tie a worktree to it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.errors import WorktreeError
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.gitcall import hint_for, last_line
+
+LOCK_TIMEOUT_S = 300.0
+_threads: dict[str, threading.Lock] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record of `git worktree list --porcelain -z`."""
+
+    path: Path
+    branch: str
+    head: str
+    locked: str | None
+
+
+@contextlib.contextmanager
+def locked(common: Path) -> Iterator[int]:
+    """Hold the lock on a common git directory; gives its descriptor.
+
+    One `flock` across processes and one lock across threads. A child that is given the descriptor keeps
+    the lock while it lives, so a killed orchestrator does not leave git at work unguarded.
+    """
+    inside = _threads.setdefault(str(common), threading.Lock())
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    if not inside.acquire(timeout=LOCK_TIMEOUT_S):
+        raise _lock_error(common)
+    try:
+        fd = os.open(common, os.O_RDONLY)
+        try:
+            _flock(fd, common, deadline)
+            yield fd
+        finally:
+            os.close(fd)
+    finally:
+        inside.release()
+
+
+def entries(git: Git) -> list[Entry]:
+    """Every worktree git knows of, the main checkout first."""
+    out = git.run("worktree", "list", "--porcelain", "-z").out
+    return [_parse_entry(os.fsdecode(r)) for r in out.split(b"\0\0") if r.strip(b"\0")]
+
+
+def admin_of(common: Path, path: Path) -> Path:
+    """git's directory for the worktree at `path`. Found by its `gitdir` file: the `.git` file of the
+    worktree is the agent's to forge."""
+    wanted = str(path / ".git")
+    folder = common / "worktrees"
+    first = folder / path.name
+    if folder.is_dir():
+        for admin in (first, *(p for p in sorted(folder.iterdir()) if p != first)):
+            if read_line(admin / "gitdir") == wanted:
+                return admin
+    raise WorktreeError(f"{path} is not registered as a worktree", hint="git worktree list")
+
+
+def _parse_entry(record: str) -> Entry:
+    values = dict(line.partition(" ")[::2] for line in record.split("\0") if line)
+    return Entry(
+        path=Path(values.get("worktree", "")),
+        branch=values.get("branch", "").removeprefix("refs/heads/"),
+        head=values.get("HEAD", ""),
+        locked=values.get("locked"),
+    )
+
+
+def read_line(file: Path) -> str:
+    """The contents of a small file without its last newline; empty when it cannot be read."""
+    try:
+        return os.fsdecode(file.read_bytes()).rstrip("\n")
+    except OSError:
+        return ""
+
+
+def _flock(fd: int, common: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise _lock_error(common) from None
+            time.sleep(random.uniform(0.002, 0.01))  # noqa: S311 - jitter
+        else:
+            return
+
+
+def _lock_error(common: Path) -> WorktreeError:
+    return WorktreeError(
+        f"the worktrees of {common} have been locked by another process for {LOCK_TIMEOUT_S:.0f} s",
+        hint="wait for it, or end it",
+    )
+
+
+def add_error(path: Path, err: str) -> WorktreeError:
+    """Why a worktree could not be made, in git's words."""
+    return WorktreeError(f"worktree {path} could not be made: {last_line(err)}", hint=hint_for(err))
+
+
+def restore_link(path: Path, admin: Path) -> None:
+    """Make the worktree's `.git` file point home again, whatever became of it."""
+    link = path / ".git"
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    if link.is_symlink() or read_line(link) != f"gitdir: {admin}":
+        link.unlink(missing_ok=True)
+        link.write_bytes(os.fsencode(f"gitdir: {admin}\n"))
+
+
+def inner_repositories(path: Path) -> list[str]:
+    """Directories below `path` that are repositories of their own; what is in them we cannot judge."""
+    found = []
+    for folder, names, files in os.walk(path):
+        if folder != str(path) and (".git" in names or ".git" in files):
+            found.append(os.path.relpath(folder, path))
+            names.clear()
+        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv"}]
+    return sorted(found)
+
+
+def set_writable(path: Path, writable: bool) -> None:
+    """Give or take the owner's write permission of everything below `path`; links are left alone."""
+    for folder, _, files in os.walk(path):
+        for name in ("", *files):
+            with contextlib.suppress(OSError):
+                item = Path(folder, name)
+                if item.is_symlink():
+                    continue
+                mode = item.stat().st_mode & 0o7777
+                item.chmod(
+                    mode | 0o700 if writable and not name else mode | 0o200 if writable else mode & ~0o222
+                )
