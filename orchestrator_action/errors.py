@@ -56,6 +56,12 @@ class AgentError(OrchestratorError):
     exit_code = 6
 
 
+class SetupError(OrchestratorError):
+    """The repository's own setup command failed; the task ends, the run goes on."""
+
+    exit_code = 1
+
+
 class JournalError(OrchestratorError):
     """The journal of a run is damaged or belongs to somebody who is still at it."""
 

@@ -69,6 +69,11 @@ class ClaudeAgent:
         """The init event comes within a second, so that a start-up deadline makes sense."""
         return True
 
+    @property
+    def resumes(self) -> bool:
+        """A session can be taken up again by its id, in the same configuration directory."""
+        return True
+
     def check(self) -> None:
         """Raise AgentError, with a hint, when the CLI or the plugin is not there."""
         if shutil.which(self.executable) is None:

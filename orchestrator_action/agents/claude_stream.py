@@ -115,9 +115,7 @@ class ClaudeReader:
         if subtype == "init":
             return self._started(event)
         if subtype == "api_retry":
-            self._retry = event
-            if event.get("error") == "authentication_failed":
-                self._give_up(f"the API refuses the key ({_status(event.get('error_status'))})")
+            self._retry = event  # also of a refused key: its few retries end with the API's own words
             return None
         return None if subtype == "status" else Mark.ACTIVITY
 
