@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: demo test check bench npm lock clean
+.PHONY: demo test check bench schema lock
 
 demo: $(STAMP)
 	$(BIN)/orchestrator-action demo
@@ -18,6 +18,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/docs
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
@@ -33,6 +34,9 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
+
+schema: $(STAMP)
+	$(BIN)/python -m orchestrator_action.load > orchestrator_action/templates/orchestrator.schema.json
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -9,27 +9,20 @@ Exit codes: 0 it holds · 1 it does not, the text says why · 2 usage · 3 still
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.asking import ask
 from orchestrator_action.core.phases import IDS
 from orchestrator_action.core.wire import (
-    ANSWER_WITHIN_S,
     CONTEXT_VARIABLE,
-    MAX_ANSWER_BYTES,
-    SOCKET_VARIABLE,
     TOKEN_VARIABLE,
-    Answer,
     Request,
     context_digest,
-    decode_answer,
-    encode_request,
 )
 from orchestrator_action.errors import BrokerError
 
@@ -68,25 +61,6 @@ def _parser() -> argparse.ArgumentParser:
         verbs.add_parser(hidden)
     verbs.add_parser("opening").add_argument("part", type=int)
     return parser
-
-
-def ask(request: Request, env: Mapping[str, str]) -> Answer:
-    """The broker's answer. Raises BrokerError when there is no broker, OSError when it cannot be reached."""
-    path = env.get(SOCKET_VARIABLE)
-    if not path:
-        raise BrokerError(f"{SOCKET_VARIABLE} is not set", hint="this command works inside a task only")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_WITHIN_S + 20)
-        connection.connect(path)
-        with contextlib.suppress(BrokenPipeError):  # it may have answered already: too large
-            connection.sendall(encode_request(request))
-        received = bytearray()
-        while b"\n" not in received and len(received) <= MAX_ANSWER_BYTES + 1:
-            piece = connection.recv(65536)
-            if not piece:
-                break
-            received += piece
-    return decode_answer(bytes(received))
 
 
 def _read(path: str | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import json
 import re
 import types
 import typing
@@ -25,6 +26,8 @@ from orchestrator_action.core.phases import IDS
 from orchestrator_action.core.plan import Prompt
 from orchestrator_action.errors import ConfigError
 
+SCHEMA_FILE = Path(__file__).with_name("templates") / "orchestrator.schema.json"
+"""The JSON schema of the configuration, as published with the package."""
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Position = tuple[int, int]
 Path_ = tuple[str | int, ...]
@@ -325,3 +328,7 @@ def split_front_matter(text: str) -> tuple[str | None, str]:
     """Front matter (None when there is none) and the rest."""
     match = re.match(r"---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
     return (match[1], text[match.end() :]) if match else (None, text)
+
+
+if __name__ == "__main__":
+    print(json.dumps(config_schema(), indent=2))  # noqa: T201 - how the published schema is made

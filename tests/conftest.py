@@ -93,3 +93,12 @@ def make(tmp_path: Path) -> Callable[..., Repo]:
 def repo(make: Callable[..., Repo]) -> Repo:
     """A small repository on `main` with a bare remote."""
     return make()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One visible line for what was skipped because npm packages are missing."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "npm ci" in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} tests were skipped that need real components: npm ci --prefix tests/npm", yellow=True
+        )

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.client import ask
+from orchestrator_action.asking import ask
 from orchestrator_action.core.wire import TOKEN_VARIABLE, Answer, Request, context_digest
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
