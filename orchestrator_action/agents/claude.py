@@ -29,7 +29,7 @@ _SESSIONS = uuid.UUID("5f0c9a8e-6c1d-4b53-9d0e-0a6f3f0f6a11")
 """Namespace of session ids for contexts that bring none."""
 
 DEFAULTS = {
-    "CLAUDE_CODE_MAX_RETRIES": "4",  # the CLI's own 10 take three minutes, a refused key included
+    "CLAUDE_CODE_MAX_RETRIES": "3",  # the CLI's own 10 take three minutes, a refused key included
     "CLAUDE_CODE_STOP_HOOK_BLOCK_CAP": "50",  # the broker counts reminders; the CLI must not count lower
     "BASH_DEFAULT_TIMEOUT_MS": "180000",  # `orchestrator-phase done testing` answers within 90 s
     "BASH_MAX_TIMEOUT_MS": "900000",
@@ -175,6 +175,7 @@ class ClaudeAgent:
             **agent_environment(env, extra=self.env_names),
             **FIXED,
             "CLAUDE_CONFIG_DIR": str(config),
+            "CLAUDE_CODE_TMPDIR": str(_private_dir(config / "tmp")),  # else in /tmp, and never removed
         }
         if os.geteuid() == 0:
             chosen["IS_SANDBOX"] = "1"  # without it the CLI refuses root; said in the documentation

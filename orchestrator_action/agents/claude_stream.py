@@ -60,7 +60,6 @@ class ClaudeReader:
         self._messages: set[str] = set()
         self._faults: list[str] = []
         self._retry: Event = {}
-        self._retry_after_s = 0.0
         self._plain: deque[str] = deque(maxlen=5)
 
     @property
@@ -107,7 +106,7 @@ class ClaudeReader:
             problems=problems,
             limit=next((LIMITS[s] for r in results if (s := _text(r.get("subtype"))) in LIMITS), ""),
             transient=bool(problems) and self._may_pass(outcome),
-            retry_after_s=self._retry_after_s,
+            retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
 
     def _system(self, event: Event) -> Mark | None:

@@ -103,12 +103,12 @@ def test_the_money_limit_is_named(bench: Bench) -> None:
     assert (report.cost_usd or 0) > 0.5
 
 
-def test_a_refused_key_ends_the_session_early(bench: Bench) -> None:
-    """401: given up at the CLI's first retry, in the API's words, and never tried again."""
+def test_a_refused_key_ends_the_session_within_a_bounded_time(bench: Bench) -> None:
+    """401: told in the API's status and words, and never worth another try."""
     with messages_api(steps(), faults=[Fault(status=401, message="invalid x-api-key")]) as api:
-        report, outcome = bench.session(api.url, timeout_s=20)
+        report, outcome = bench.session(api.url, timeout_s=40)
 
-    assert Ending.TIMEOUT is not outcome.ending
+    assert Ending.EXITED is outcome.ending
     assert any("401" in p for p in report.problems)
     assert not report.transient
 
@@ -283,3 +283,17 @@ def test_the_agents_tools_see_no_forge_token(bench: Bench) -> None:
     assert given.items() <= seen.items()
     assert {n: v for n, v in bench.env.items() if n.startswith("ORCHESTRATOR_")}.items() <= seen.items()
     assert Path(seen["ORCHESTRATOR_NOTES"]).is_dir()
+    kept = [p for p in (bench.root / "private").rglob("*") if p.is_file()]
+    assert kept
+    assert [] == [p for p in kept if b"ghs_" in p.read_bytes()]
+
+
+def test_a_session_keeps_its_temporary_files_to_itself(bench: Bench) -> None:
+    """Else they stay in /tmp for good, at names any other session can guess."""
+    with messages_api(
+        steps(bash("sleep 0.2; echo late", background=True), bash("sleep 0.5"), Say("done"))
+    ) as api:
+        report, _ = bench.session(api.url)
+
+    assert str(bench.root / "private") in api.requests[1].last.text
+    assert () == report.problems

@@ -175,6 +175,14 @@ def test_only_what_may_pass_is_worth_another_try(status, words, transient):
     assert any(words in p for p in report.problems)
 
 
+def test_a_wait_the_api_asked_for_is_passed_on():
+    """As the CLI's own last retry told it; of a `Retry-After` it gave up on it prints nothing."""
+    retry = {"type": "system", "subtype": "api_retry", "retry_delay_ms": 2500, "error_status": 429}
+    bad = {**RESULT, "is_error": True, "api_error_status": 429, "result": "slow down"}
+
+    assert 2.5 == fold(INIT, retry, bad).retry_after_s
+
+
 def test_what_the_cli_says_before_it_starts_is_passed_on():
     """Root without IS_SANDBOX, a bad option, a missing loader: only words on stderr."""
     report = fold(
