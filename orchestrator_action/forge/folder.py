@@ -38,7 +38,8 @@ class Folder:
                     left.unlink(missing_ok=True)
                 yield
         except OSError as exc:
-            raise _cannot("write", Path(exc.filename or self.root), exc) from exc
+            at = Path(exc.filename) if isinstance(exc.filename, str) else self.root
+            raise _cannot("write", at, exc) from exc
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -54,7 +54,8 @@ class GitHubForge:
     """Issues, pulls, comments and checks of `repository` (`owner/name`), through PyGithub.
 
     `max_wait_s` bounds what one request waits for a rate limit; `on_retry` is told of each repetition;
-    `login` is the name we write under, where the caller knows it.
+    `login` is the name we write under, where the caller knows it. Whoever is in a hurry (a cancel) takes
+    `timeout_s=2, tries=1, max_wait_s=0`; a `sleep` that raises ends every wait.
     """
 
     name = "github"
@@ -69,6 +70,7 @@ class GitHubForge:
         on_retry: OnRetry | None = None,
         login: str = "",
         timeout_s: int = 20,
+        tries: int = 4,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._api = Api(
@@ -76,6 +78,7 @@ class GitHubForge:
             token,
             base_url=base_url,
             timeout_s=timeout_s,
+            tries=tries,
             max_wait_s=max_wait_s,
             on_retry=on_retry,
             sleep=sleep,
@@ -159,12 +162,22 @@ class GitHubForge:
     # issues
 
     def issues(self, label: str) -> Iterator[Issue]:
-        """Open issues with `label`, oldest first, a page of 100 a request."""
+        """Open issues with `label`, oldest first, a page of 100 a request.
+
+        State and label are looked at again here: PyGithub loses the query when it follows the redirect
+        of a renamed repository, and would then list every issue there is.
+        """
         what = f"the issues labelled {label}"
         params = {"labels": label, "state": "open", "sort": "created", "direction": "asc"}
+        seen: set[int] = set()
         for data in self._api.pages("/issues", what, params):
-            if not understood(lambda: "pull_request" in data, what):  # noqa: B023
-                yield understood(lambda: read.issue(data), what)  # noqa: B023
+            if understood(lambda: "pull_request" in data, what):  # noqa: B023
+                continue
+            issue = understood(lambda: read.issue(data), what)  # noqa: B023
+            wanted = issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
+            if wanted and issue.number not in seen:
+                seen.add(issue.number)
+                yield issue
 
     def issue(self, number: int) -> Issue:
         """One issue, re-read."""

@@ -11,6 +11,7 @@ Two kinds of trouble, kept apart so that no retry nests in another:
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import time
@@ -33,7 +34,10 @@ from orchestrator_action.errors import ForgeError
 
 PER_PAGE = 100
 """Source: docs.github.com, "Using pagination in the REST API": at most 100 a page."""
-TRIES = 4
+MAX_WAITS = 4
+"""How often one request may be put off by a rate limit."""
+REMEMBERED = 500
+"""Answers kept for the sake of their ETag."""
 NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
 """What PyGithub raises on half an answer, an answer that is no JSON, or a link to another host."""
 
@@ -119,12 +123,15 @@ class Api:
         *,
         base_url: str = "https://api.github.com",
         timeout_s: int = 20,
+        tries: int = 4,
         max_wait_s: float = 120.0,
         on_retry: OnRetry | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ForgeError(f"{repository!r} is not a repository", hint="write it as owner/name")
+        if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", base_url):
+            raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL")
         if not token.strip():
             raise ForgeError("there is no token for GitHub", hint="set GITHUB_TOKEN, or use --forge local")
         self.repository = repository
@@ -132,11 +139,13 @@ class Api:
         self.of_an_app = token.startswith("ghs_")
         self.requests_made = 0
         self._lock = threading.Lock()
+        self._seen: dict[str, tuple[str, Any]] = {}
         self._sleep = sleep
+        self._tries = tries
         self._on_retry = on_retry
         self._host = base_url
         patience = _Patience(
-            total=TRIES,
+            total=MAX_WAITS,
             connect=0,
             read=False,
             redirect=0,
@@ -169,8 +178,13 @@ class Api:
         self._github.close()
 
     def get(self, path: str, what: str) -> Any:
-        """The JSON at `path` below the repository (`/issues/7`), or anywhere with a leading `//`."""
-        return self._until_clear(lambda: self._once("GET", self._url(path), what)[1], None)
+        """The JSON at `path` below the repository (`/issues/7`), or anywhere with a leading `//`.
+
+        Asked with the ETag of the last answer: GitHub does not count a request it answers with 304.
+        Source: docs.github.com, "Best practices for using the REST API", conditional requests.
+        """
+        url = self._url(path)
+        return self._until_clear(lambda: self._reread(url, what), None)
 
     def pages(
         self, path: str, what: str, params: Mapping[str, str] | None = None, *, key: str = "", limit: int = 0
@@ -201,6 +215,7 @@ class Api:
         """Write something. When it is unclear whether that worked, `found` looks for its effect and gives
         what GitHub has, or None. Without `found` it may be repeated freely, unless `again` is False.
         """
+
         def once() -> Any:
             return self._once(verb, self._url(path), what, body=body)[1]
 
@@ -214,7 +229,7 @@ class Api:
 
     def _until_clear(self, once: Callable[[], Any], found: Callable[[], Any] | None) -> Any:
         tries = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(TRIES),
+            stop=tenacity.stop_after_attempt(self._tries),
             wait=tenacity.wait_random_exponential(0.5, max=20),
             retry=tenacity.retry_if_exception_type(UnclearError),
             sleep=self._sleep,
@@ -241,14 +256,39 @@ class Api:
     def _url(self, path: str) -> str:
         return path[1:] if path.startswith("//") else self.root + path
 
+    def _reread(self, url: str, what: str) -> Any:
+        """The JSON at `url`; ours of the last time when GitHub says that it still holds."""
+        etag, old = self._seen.get(url, ("", None))
+        headers, data = self._once("GET", url, what, headers={"If-None-Match": etag} if etag else None)
+        if data is None and etag and headers.get("etag", etag) == etag:
+            with self._lock:
+                self.requests_made -= 1
+            return copy.deepcopy(old)
+        with self._lock:
+            self._seen.pop(url, None)
+            while len(self._seen) >= REMEMBERED:
+                self._seen.pop(next(iter(self._seen)))
+            if headers.get("etag"):
+                self._seen[url] = (str(headers["etag"]), copy.deepcopy(data))
+        return data
+
     def _once(
-        self, verb: str, url: str, what: str, *, params: Mapping[str, Any] | None = None, body: Any = None
+        self,
+        verb: str,
+        url: str,
+        what: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
     ) -> tuple[Mapping[str, Any], Any]:
         """One request: headers (names in lower case) and JSON, or ForgeError in plain words."""
         with self._lock:
             self.requests_made += 1
         try:
-            return self._github.requester.requestJsonAndCheck(verb, url, dict(params or {}), input=body)
+            told, data = self._github.requester.requestJsonAndCheck(
+                verb, url, dict(params or {}), headers=headers, input=body
+            )
         except GithubException as exc:
             raise _refused(exc, what) from exc
         except requests.RequestException as exc:
@@ -261,6 +301,13 @@ class Api:
                 ) from exc
             message = f"GitHub's answer about {what} was cut short or is no JSON"
             raise UnclearError(message, hint="try again; is that address GitHub's API?") from exc
+        if (
+            "location" in told
+            and isinstance(data, dict)
+            and {"message", "url"} == data.keys() - {"documentation_url"}
+        ):
+            raise ForgeError(f"{self.repository} has moved", hint="use its new name", status=307)
+        return told, data
 
 
 def understood(make: Callable[[], Made], what: str) -> Made:

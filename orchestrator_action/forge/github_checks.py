@@ -49,7 +49,7 @@ class Checks:
         what = f"the checks of {head_sha[:12]}"
         params = {"check_name": name, "filter": "all"}
         for data in self._api.pages(f"/commits/{head_sha}/check-runs", what, params, key="check_runs"):
-            if understood(lambda: data.get("external_id"), what) == external_id:  # noqa: B023
+            if understood(lambda: (data["name"], data["external_id"]), what) == (name, external_id):  # noqa: B023
                 return understood(lambda: read.check(data), what)  # noqa: B023
         return None
 

@@ -42,7 +42,7 @@ class Pulls:
     def _is_of(self, data: Any, branch: str) -> bool:
         repo = data["head"].get("repo") or {}
         ours = str(repo.get("full_name", "")).casefold() == self._api.repository.casefold()
-        return ours and data["head"]["ref"] == branch
+        return ours and data["head"]["ref"] == branch and data["state"] == "open"
 
     def get(self, number: int) -> Pull:
         """One pull, re-read."""

@@ -24,6 +24,11 @@ _STATUS_OF = {
 }
 
 
+def text(value: Any) -> str:
+    """A text as UTF-8 can hold it: JSON can carry half a character, a file cannot."""
+    return str(value or "").encode("utf-8", "replace").decode()
+
+
 def login(user: Any) -> str:
     """The login of a user; `ghost` for a deleted account, as GitHub shows it."""
     return str(user["login"]) if user else "ghost"
@@ -33,8 +38,8 @@ def issue(data: Any) -> Issue:
     """An issue; whether it is a pull is asked before."""
     return Issue(
         number=int(data["number"]),
-        title=str(data["title"]),
-        body=data.get("body") or "",
+        title=text(data["title"]),
+        body=text(data.get("body")),
         labels=tuple(str(n if isinstance(n, str) else n["name"]) for n in data["labels"]),
         author=login(data["user"]),
         state=str(data["state"]),
@@ -50,8 +55,8 @@ def pull(data: Any) -> Pull:
     return Pull(
         number=int(data["number"]),
         url=str(data["html_url"]),
-        title=str(data["title"]),
-        body=data.get("body") or "",
+        title=text(data["title"]),
+        body=text(data.get("body")),
         head_branch=str(data["head"]["ref"]),
         head_sha=str(data["head"]["sha"]),
         base_branch=str(data["base"]["ref"]),
@@ -66,7 +71,7 @@ def comment(data: Any, number: int) -> Comment:
         id=int(data["id"]),
         number=number,
         author=login(data["user"]),
-        body=data.get("body") or "",
+        body=text(data.get("body")),
         url=str(data["html_url"]),
         created_at=str(data["created_at"]),
         updated_at=str(data["updated_at"]),

@@ -148,8 +148,11 @@ class LocalForge:
 
     def find_pull(self, branch: str) -> Pull | None:
         """The open pull of `branch`; the newest, should hand-editing have made two."""
-        pulls = (self._pull(n) for n in sorted(self._pull_numbers(), reverse=True))
-        return next((p for p in pulls if p and p.head_branch == branch and p.state == "open"), None)
+        for number in sorted(self._pull_numbers(), reverse=True):
+            document = self._document(self._pull_path(number))
+            if document and document.text("head") == branch and _state(document) == "open":
+                return self._as_pull(number, document)
+        return None
 
     def pull(self, number: int) -> Pull:
         """One pull, its head as git has it now."""
@@ -355,23 +358,28 @@ class LocalForge:
         comments = len(self._numbered(self._root / "comments" / str(number)))
         return Issue(
             number=number, title=document.title or f"Issue {number}", body=document.body.rstrip("\n"),
-            labels=document.names("labels"), author=author, state=document.text("state", "open").lower(),
+            labels=document.names("labels"), author=author, state=_state(document),
             url=path.as_uri(), labeled_by=author, updated_at=_iso(changed) if changed else "",
             created_at=document.text("created"), comments=comments,
         )  # fmt: skip
 
     def _pull(self, number: int) -> Pull | None:
-        path = self._pull_path(number)
-        document = self._document(path)
-        if document is None:
-            return None
+        document = self._document(self._pull_path(number))
+        return self._as_pull(number, document) if document else None
+
+    def _as_pull(self, number: int, document: Document) -> Pull:
         branch = document.text("head")
         return Pull(
-            number=number, url=path.as_uri(), title=document.title, body=document.body.rstrip("\n"),
-            head_branch=branch, head_sha=(self._read_ref(branch) or "") if branch else "",
-            base_branch=document.text("base"), state=document.text("state", "open").lower(),
+            number=number,
+            url=self._pull_path(number).as_uri(),
+            title=document.title,
+            body=document.body.rstrip("\n"),
+            head_branch=branch,
+            head_sha=(self._read_ref(branch) or "") if branch else "",
+            base_branch=document.text("base"),
+            state=_state(document),
             draft=document.text("draft", "true").lower() in {"true", "yes", "on"},
-        )  # fmt: skip
+        )
 
     def _comment(self, number: int, identity: int) -> Comment | None:
         path = self._comment_path(number, identity)
@@ -397,6 +405,10 @@ class LocalForge:
 
     def _now(self) -> str:
         return _iso(self._clock())
+
+
+def _state(document: Document) -> str:
+    return document.text("state", "open").lower()
 
 
 def _iso(seconds: float) -> str:

@@ -17,7 +17,7 @@ class Fault:
     `kind`: `500`, `502`, `503`, `504` (JSON), `html` (a 502 page), `reset` (the connection), `hang` (no
     answer until the client goes), `truncated` (the body stops early), `cut-json` (half the JSON, whole by
     its length), `secondary` (403 with Retry-After `wait_s`), `429`, `primary` (403 until `wait_s` from
-    now), `401`, `404`, `410`, `422`, `other-host` (a Link to somebody else's server).
+    now), `301`, `307` (a renamed repository), `401`, `404`, `410`, `422`, `other-host` (a Link to somebody else's server).
     `path` is a regular expression to be found in the path; `after` skips that many matching requests.
     """
 
@@ -42,8 +42,8 @@ class Fault:
         return True
 
 
-def answer(fault: Fault) -> tuple[int, dict[str, str], Any]:
-    """Status, headers and JSON of a fault that is an answer."""
+def answer(fault: Fault, url: str) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and JSON of a fault that is an answer; `url` is where the repository moved to."""
     messages = {
         "401": "Bad credentials",
         "404": "Not Found",
@@ -59,6 +59,9 @@ def answer(fault: Fault) -> tuple[int, dict[str, str], Any]:
     if fault.kind == "secondary":
         status, message = 403, messages["429"]
         headers = {"Retry-After": str(fault.wait_s)} if fault.wait_s else {}
+    elif fault.kind in {"301", "307"}:
+        message = "Moved Permanently" if fault.kind == "301" else "Temporary Redirect"
+        return int(fault.kind), {"Location": url}, {"message": message, "url": url}
     elif fault.kind == "primary":
         status, message = 403, "API rate limit exceeded for installation ID 1."
         headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + fault.wait_s)}

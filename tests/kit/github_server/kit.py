@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def serve(github: GitHubServer, method: str, path: str, body: Any) -> tuple[int, Any]:
-    """`GET requests | state | invalid`, `POST issues | labels | faults | runs | workflows | users`."""
+    """`GET requests | state | invalid`, `POST issues | labels | faults | runs | workflows | users`.
+
+    `issues` takes `count` to make many alike.
+    """
     state = github.state
     match method, path.removeprefix("/_kit/"):
         case "GET", "requests":
@@ -20,9 +23,10 @@ def serve(github: GitHubServer, method: str, path: str, body: Any) -> tuple[int,
         case "GET", "state":
             return 200, shown(github)
         case "POST", "issues":
-            issue = state.add_issue(body["title"], body.get("body"), user=body.get("user", state.owner))
-            for name in body.get("labels", ()):
-                state.set_label(issue, name, actor=body.get("actor", issue.user))
+            for _ in range(body.get("count", 1)):
+                issue = state.add_issue(body["title"], body.get("body"), user=body.get("user", state.owner))
+                for name in body.get("labels", ()):
+                    state.set_label(issue, name, actor=body.get("actor", issue.user))
             return 201, {"number": issue.number}
         case "POST", "labels":
             state.set_label(state.issues[body["number"]], body["name"], actor=body["actor"])

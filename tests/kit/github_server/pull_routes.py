@@ -38,7 +38,7 @@ def list_pulls(call: Call) -> Reply:
         and query.get("base") in {None, i.pull.base}
     ]
     found.sort(key=lambda i: i.number, reverse=query.get("direction", "desc") == "desc")
-    return Reply(pages=[lambda i=i: call.show.pull(i, simple=True) for i in found])  # type: ignore[misc]
+    return Reply(items=list(found), show=lambda i: call.show.pull(i, simple=True))
 
 
 @route("POST", f"{R}/pulls", "pull_requests:write")
@@ -103,7 +103,7 @@ def pull_files(call: Call) -> Reply:
     found = _files(call, _pull(call))
     url = call.show.html
     at = {"blob_url": url, "raw_url": url, "contents_url": url}
-    return Reply(pages=[lambda f=f: {**f, **at} for f in found])  # type: ignore[misc]
+    return Reply(items=list(found), show=lambda f: {**f, **at})
 
 
 def _files(call: Call, issue: Issue) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def _files(call: Call, issue: Issue) -> list[dict[str, Any]]:
 def list_reviews(call: Call) -> Reply:
     issue = _pull(call)
     assert issue.pull
-    return Reply(pages=[lambda r=r: call.show.review(issue, r) for r in issue.pull.reviews])  # type: ignore[misc]
+    return Reply(items=list(issue.pull.reviews), show=lambda r: call.show.review(issue, r))
 
 
 @route("POST", f"{R}/pulls/{{pull_number}}/reviews", "pull_requests:write")
@@ -158,7 +158,7 @@ def list_review_comments(call: Call) -> Reply:
     issue = _pull(call)
     assert issue.pull
     rows = [(r, c) for r in issue.pull.reviews for c in r.comments]
-    return Reply(pages=[lambda row=row: call.show.review_comment(issue, *row) for row in rows])  # type: ignore[misc]
+    return Reply(items=list(rows), show=lambda row: call.show.review_comment(issue, *row))
 
 
 # checks and statuses
@@ -251,7 +251,7 @@ def update_check(call: Call) -> Reply:
 @route("GET", f"{R}/check-runs/{{check_run_id}}/annotations", "checks:read")
 def check_annotations(call: Call) -> Reply:
     run = _run(call)
-    return Reply(pages=[lambda a=a: call.show.annotation(a) for a in run.annotations])  # type: ignore[misc]
+    return Reply(items=list(run.annotations), show=lambda a: call.show.annotation(a))
 
 
 @route("GET", f"{R}/commits/{{ref}}/check-runs", "checks:read")
@@ -263,7 +263,7 @@ def checks_of_commit(call: Call) -> Reply:
     runs = [r for r in call.state.checks.values() if r.head_sha == sha and name in {None, r.name}]
     if call.query.get("filter", "latest") == "latest":
         runs = list({(r.name, r.app): r for r in runs}.values())
-    return Reply(pages=[lambda r=r: call.show.check(r) for r in runs], key="check_runs")  # type: ignore[misc]
+    return Reply(items=list(runs), show=lambda r: call.show.check(r), key="check_runs")
 
 
 @route("POST", f"{R}/statuses/{{sha}}", "statuses:write")
@@ -293,7 +293,7 @@ def _statuses(call: Call) -> list[Status]:
 
 @route("GET", f"{R}/commits/{{ref}}/statuses", "statuses:read")
 def statuses_of_commit(call: Call) -> Reply:
-    return Reply(pages=[lambda s=s: call.show.status(s) for s in _statuses(call)])  # type: ignore[misc]
+    return Reply(items=list(_statuses(call)), show=lambda s: call.show.status(s))
 
 
 @route("GET", f"{R}/commits/{{ref}}/status", "statuses:read")

@@ -39,6 +39,7 @@ class Call:
     params: dict[str, str]
     query: Mapping[str, str]
     body: Any
+    limits: tuple[int, int] = (0, 0)
 
     @property
     def app(self) -> str | None:
@@ -51,11 +52,12 @@ class Call:
 
 @dataclass
 class Reply:
-    """An answer; `pages` when it is a list to be cut into pages, `key` when the list stands below one."""
+    """An answer; with `items`, a list to be cut into pages and shown, below `key` where there is one."""
 
     status: int = 200
     data: Any = None
-    pages: list[Callable[[], Any]] | None = None
+    items: list[Any] | None = None
+    show: Callable[[Any], Any] = lambda item: item
     key: str = ""
 
 
@@ -140,6 +142,12 @@ def get_account(call: Call) -> Reply:
     return Reply(data=call.show.account(call.params["username"]))
 
 
+@route("GET", "/rate_limit")
+def get_rate_limit(call: Call) -> Reply:
+    rate = {"limit": call.limits[0], "remaining": call.limits[1], "used": 0, "reset": 0}
+    return Reply(data={"rate": rate, "resources": {"core": rate, "search": rate}})
+
+
 @route("GET", R)
 def get_repository(call: Call) -> Reply:
     return Reply(data=call.show.repository("full-repository"))
@@ -167,14 +175,14 @@ def list_issues(call: Call) -> Reply:
         for i in call.state.issues.values()
         if not i.deleted
         and state in {"all", i.state}
-        and wanted <= {n.casefold() for n in i.labels}
+        and (not wanted or wanted <= {n.casefold() for n in i.labels})
         and query.get("creator") in {None, i.user}
     ]
-    sort = {"updated": lambda i: (i.updated_at, i.number)}.get(
-        query.get("sort", ""), lambda i: (i.created_at, i.number)
-    )
-    found.sort(key=sort, reverse=query.get("direction", "desc") == "desc")
-    return Reply(pages=[lambda i=i: call.show.issue(i) for i in found])  # type: ignore[misc]
+    if query.get("sort") == "updated":
+        found.sort(key=lambda i: i.updated_at)
+    if query.get("direction", "desc") == "desc":
+        found.reverse()
+    return Reply(items=list(found), show=lambda i: call.show.issue(i))
 
 
 @route("POST", f"{R}/issues", "issues:write")
@@ -262,7 +270,7 @@ def remove_label(call: Call) -> Reply:
 
 @route("GET", f"{R}/labels", "issues:read")
 def list_labels(call: Call) -> Reply:
-    return Reply(pages=[lambda n=n: call.show.label(n) for n in call.state.labels.values()])  # type: ignore[misc]
+    return Reply(items=list(call.state.labels.values()), show=lambda n: call.show.label(n))
 
 
 @route("POST", f"{R}/labels", "issues:write")
@@ -305,22 +313,18 @@ def issue_events(call: Call) -> Reply:
     found = [
         e for e in call.state.events if e.number == number and e.event in {"labeled", "unlabeled", "renamed"}
     ]
-    return Reply(pages=[lambda e=e: call.show.event(e) for e in found])  # type: ignore[misc]
+    return Reply(items=list(found), show=lambda e: call.show.event(e))
 
 
 @route("GET", f"{R}/issues/{{issue_number}}/timeline", "issues:read")
 def timeline(call: Call) -> Reply:
     number = _issue(call).number
-    rows: list[tuple[str, int, Callable[[], Any]]] = [
-        (e.created_at, e.id, lambda e=e: call.show.event(e))  # type: ignore[misc]
-        for e in call.state.events
-        if e.number == number
+    rows: list[tuple[str, int, dict[str, Any]]] = [
+        (e.created_at, e.id, call.show.event(e)) for e in call.state.events if e.number == number
     ]
-    rows += [
-        (c.created_at, c.id, lambda c=c: call.show.commented(c))  # type: ignore[misc]
-        for c in call.state.comments_on(number)
-    ]
-    return Reply(pages=[make for _, _, make in sorted(rows, key=lambda r: r[:2])])
+    rows += [(c.created_at, c.id, call.show.commented(c)) for c in call.state.comments_on(number)]
+    rows.sort(key=lambda row: row[:2])
+    return Reply(items=[shown for _, _, shown in rows])
 
 
 # comments
@@ -329,7 +333,7 @@ def timeline(call: Call) -> Reply:
 @route("GET", f"{R}/issues/{{issue_number}}/comments", "issues:read")
 def list_comments(call: Call) -> Reply:
     found = call.state.comments_on(_issue(call).number)
-    return Reply(pages=[lambda c=c: call.show.comment(c) for c in found])  # type: ignore[misc]
+    return Reply(items=list(found), show=lambda c: call.show.comment(c))
 
 
 @route("POST", f"{R}/issues/{{issue_number}}/comments", "issues:write")

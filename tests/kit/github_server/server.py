@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import re
 import socket
@@ -122,8 +124,11 @@ class GitHubServer:
             self.state.set_label(self.state.issues[number], name, actor=actor)
 
     def count(self, method: str = "", path: str = "") -> int:
-        """How many API requests of that kind came in."""
-        return sum(method in {"", r.method} and bool(re.search(path, r.path)) for r in self.requests)
+        """How many API requests of that kind came in, as GitHub counts: those answered 304 are free."""
+        return sum(
+            method in {"", r.method} and bool(re.search(path, r.path)) and r.status != 304
+            for r in self.requests
+        )
 
     def by_operation(self) -> Counter[str]:
         """Requests by method and path, numbers and SHAs replaced."""
@@ -204,7 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
             "other-host",
             "html",
         }:
-            status, more, data = faults.answer(fault)
+            rest = path.removeprefix(f"/repos/{github.state.full_name}")
+            status, more, data = faults.answer(fault, f"{github.url}/repositories/1{rest}?{query}")
             headers = {**headers, **more}
             headers.pop("Link", None)
         with github.lock:
@@ -258,15 +264,9 @@ class _Handler(BaseHTTPRequestHandler):
         values = dict(parse_qsl(query))
         host = f"http://{self.headers.get('Host') or urlsplit(github.url).netloc}"
         api = f"{host}{prefix}"
-        call = Call(
-            github.state,
-            Payloads(github.state, api, host),
-            viewer,
-            known.template,
-            params,
-            values,
-            _json(body),
-        )
+        show = Payloads(github.state, api, host)
+        limits = (github.limit, github.remaining)
+        call = Call(github.state, show, viewer, known.template, params, values, _json(body), limits)
         headers: dict[str, str] = {}
         exchange = schema.Exchange(known.method, known.template, params, values, {}, body)
         github.invalid.extend(schema.faults_of_request(exchange))
@@ -275,19 +275,20 @@ class _Handler(BaseHTTPRequestHandler):
                 kind = "personal access token" if viewer.kind == "user" else "integration"
                 raise Refused(403, f"Resource not accessible by {kind}")
             reply = known.handler(call)
-            if reply.pages is not None:
+            if reply.items is not None:
                 reply, headers = _page(reply, values, f"{api}{path}")
         except Refused as refused:
             reply = Reply(refused.status, refused.data)
-        answer = json.dumps(reply.data).encode() if reply.data is not None else b""
         if reply.status != 204:
-            github.invalid.extend(
-                schema.faults_of_answer(
-                    schema.Exchange(
-                        known.method, known.template, params, values, {}, body, reply.status, answer
-                    )
-                )
+            answered = dataclasses.replace(exchange, status=reply.status, answer=reply.data)
+            github.invalid.extend(schema.faults_of_answer(answered))
+        if self.command == "GET" and reply.status == 200:
+            headers["ETag"] = (
+                f'W/"{hashlib.sha256(json.dumps([reply.data, viewer.login]).encode()).hexdigest()}"'
             )
+            if self.headers.get("If-None-Match") == headers["ETag"]:
+                github.remaining += 1  # GitHub does not count these
+                return Reply(304), headers
         return reply, headers
 
     def _graphql(self, viewer: Viewer, body: Any) -> tuple[int, dict[str, str], Any, str]:
@@ -306,12 +307,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._wait_for_the_client_to_go()
             raise _Gone
         if fault.kind == "html":
-            self._send(502, {"Content-Type": "text/html"}, b"<html><title>Unicorn!</title></html>")
+            self._send(
+                502,
+                {"Content-Type": "text/html", "Connection": "close"},
+                b"<html><title>Unicorn!</title></html>",
+            )
             raise _Gone
-        whole = json.dumps(data).encode()
+        whole = b"" if data is None else json.dumps(data).encode()
         if fault.kind in {"truncated", "cut-json"}:
             half = whole[: len(whole) // 2]
-            self._send(status, headers, half, length=len(whole) if fault.kind == "truncated" else len(half))
+            more = {**headers, "Connection": "close"}
+            self._send(status, more, half, length=len(whole) if fault.kind == "truncated" else len(half))
             raise _Gone
         if fault.kind == "other-host":
             self._answer(status, {**headers, "Link": '<http://example.invalid/x?page=2>; rel="next"'}, data)
@@ -337,7 +343,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", "application/json; charset=utf-8")
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != 204:
+        if status not in {204, 304}:
             self.send_header("Content-Length", str(len(body) if length is None else length))
         if length is not None and length != len(body):
             self.close_connection = True
@@ -392,12 +398,12 @@ def _json(body: bytes) -> Any:
 
 def _page(reply: Reply, query: dict[str, str], url: str) -> tuple[Reply, dict[str, str]]:
     """One page of a list, and the Link header to the others."""
-    assert reply.pages is not None
+    assert reply.items is not None
     size = max(1, min(100, int(query.get("per_page", "30"))))
     page = max(1, int(query.get("page", "1")))
-    last = max(1, -(-len(reply.pages) // size))
-    items = [make() for make in reply.pages[(page - 1) * size : page * size]]
-    data = {"total_count": len(reply.pages), reply.key: items} if reply.key else items
+    last = max(1, -(-len(reply.items) // size))
+    items = [reply.show(item) for item in reply.items[(page - 1) * size : page * size]]
+    data = {"total_count": len(reply.items), reply.key: items} if reply.key else items
     links = []
     targets = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
     for name, number in targets.items():
