@@ -23,7 +23,7 @@ def audit() -> int:
     known = list(journal.entries(state))
     since = min((e.at for e in known if e.word == journal.INSTALLED), default=None)
     if since is None:
-        print("the hook was never installed here, so nothing can be said of earlier pushes")  # noqa: T201
+        print("the hook was never installed here, so nothing can be said of earlier pushes")
         return 1
     judged = {(e.ref, e.oid) for e in known if e.word in ("allowed", "skipped")}
     before = {(e.ref, e.oid) for e in known if e.word == journal.BEFORE}
@@ -39,9 +39,9 @@ def audit() -> int:
         if at >= int(since) and (ref, oid) not in judged and not (at <= since and (tracking, oid) in before)
     ]
     for at, line in sorted(lines + round_it):
-        print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), line)  # noqa: T201
+        print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), line)
     if not lines and not round_it:
-        print("every push since the hook came was judged")  # noqa: T201
+        print("every push since the hook came was judged")
     return 1 if round_it else 0
 
 

@@ -82,10 +82,11 @@ def run_here(ref: str) -> int:
     """
     from orchestrator_action.prepush.push import Ref, find_work, object_specs, policy_of, run_gates
 
+    where = place()
     code, out = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if code:
         raise GitError(f"there is no commit {ref!r}", hint="give a branch, a tag or a commit id")
-    where, commit, remote = place(), out.decode().strip(), _default_remote()
+    commit, remote = out.decode().strip(), _default_remote()
     refs = [Ref(ref, commit, ref, "0" * len(commit))]
     known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
     policy = policy_of(rules.find_base(remote, known), refs, known, where)

@@ -38,10 +38,10 @@ def main() -> int:
         text = sys.stdin.buffer.read().decode("utf-8")
         compiled = encode(compile_policy(text))
     except UnicodeDecodeError as exc:
-        print(f"{CONFIG_PATH}:1:1: not UTF-8 text ({exc.reason})", file=sys.stderr)  # noqa: T201
+        print(f"{CONFIG_PATH}:1:1: not UTF-8 text ({exc.reason})", file=sys.stderr)
         return 2
     except ConfigError as exc:
-        print(exc.message, file=sys.stderr)  # noqa: T201
+        print(exc.message, file=sys.stderr)
         return 2
     sys.stdout.buffer.write(compiled)
     return 0

@@ -11,7 +11,7 @@ import signal
 import time
 
 from orchestrator_action.prepush import memory, proc
-from orchestrator_action.prepush.environ import gate_env
+from orchestrator_action.prepush.environ import MARK, gate_env
 from orchestrator_action.prepush.gitio import Place, read_file, say
 from orchestrator_action.prepush.policy import Gate
 from orchestrator_action.prepush.slots import Slot, Stopped, inside_gate, take
@@ -293,7 +293,7 @@ def _end_gate(one: _Running, ended: dict[int, int], *, others: list[_Running]) -
     leaders = {r.pid for r in others}
     if one.pid in ended and set(proc.children(os.getpid())) <= leaders:
         return
-    mark = f"ORCHESTRATOR_GATE={one.mark}".encode()
+    mark = f"{MARK}={one.mark}".encode()
     asked_at = time.monotonic()
     number = signal.SIGTERM
     while True:

@@ -244,13 +244,13 @@ def status() -> int:
     where = Where(place())
     found = [line for line in findings() if line]
     if found:
-        print("\n".join(found))  # noqa: T201 - the answer to the command
+        print("\n".join(found))
         return 1
     how = "as a config hook" if where.config_hook() else "by another hook" if where.foreign else where.hook
     earlier = f"; then the earlier hook, {where.kept}" if os.path.lexists(where.kept) else ""
-    print(f"installed: {how}{earlier}")  # noqa: T201
+    print(f"installed: {how}{earlier}")
     if not os.path.exists(os.path.join(where.place.common, "orchestrator", "hook", "journal")):
-        print("no push has been judged yet")  # noqa: T201
+        print("no push has been judged yet")
     return 0
 
 

@@ -54,6 +54,16 @@ def pushing() -> list[int]:
     return [os.getppid()]
 
 
+def identity(pid: int) -> bytes:
+    """What no other process has had or will have: boot, PID and kernel start time; empty when it is gone."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            boot = stream.read().strip()
+        return f"{boot} {pid} {_stat(pid)[1][19]}".encode()
+    except (OSError, IndexError):
+        return f"- {pid} -".encode()
+
+
 def session_of(pid: int) -> int:
     """The session a process is in; 0 when it is gone."""
     try:

@@ -12,10 +12,10 @@ import fcntl
 import os
 import time
 
-from orchestrator_action.prepush.environ import git_env
+from orchestrator_action.prepush.environ import MARK, git_env
 from orchestrator_action.prepush.gitio import Place, git, read_file, run, write_file
 from orchestrator_action.prepush.memory import short_digest
-from orchestrator_action.prepush.proc import Watch, ancestors, kill_marked
+from orchestrator_action.prepush.proc import Watch, ancestors, identity, kill_marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,13 +63,19 @@ def slots_root(where: Place) -> str:
 
 
 def inside_gate(where: Place) -> bool:
-    """Whether this very push was started by a gate of this repository: its runner is above us."""
-    above = {pid for pid, _ in ancestors(os.getppid())}
-    for number in range(1, SLOTS + 1):
-        record = read_file(os.path.join(slots_root(where), str(number), "running"))
-        if record and int(record.split()[1]) in above:
-            return True
-    return False
+    """Whether this very push was started by a gate of this repository: its runner is above us.
+
+    A runner ends every process it started and adopts the daemons among them, so this cannot be lost on
+    the way, as a variable could.
+    """
+    folder = os.path.join(where.state, "running")
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    running = {(read_file(os.path.join(folder, name)) or b"").partition(b" ")[2].strip() for name in names}
+    above = ancestors(os.getppid())
+    return any(identity(pid) in running for pid, _ in above) if above else MARK in os.environ
 
 
 class Slot:
@@ -86,15 +92,20 @@ class Slot:
 
     def claim(self) -> None:
         """Put our mark on it, after ending what a killed run may have left running."""
-        path = os.path.join(self.home, "running")
-        left = read_file(path)
+        left = read_file(self._record)
         if left:
-            kill_marked(b"ORCHESTRATOR_GATE=" + left.split()[0])
-        write_file(path, f"{self.token} {os.getpid()}".encode())
+            kill_marked(f"{MARK}=".encode() + left.split()[0])
+        write_file(self._record, self.token.encode() + b" " + identity(os.getpid()))
+
+    @property
+    def _record(self) -> str:
+        """Says which process runs gates here, in the repository's own state, wherever the cache is."""
+        name = short_digest(os.fsencode(self.home), 6)
+        return os.path.join(self.where.state, "running", name)
 
     def release(self) -> None:
         """Let go of it; the kernel does the same should we die."""
-        os.unlink(os.path.join(self.home, "running"))
+        _unlink(self._record)
         os.close(self._lock)
 
     def refresh(self, commit: str) -> None:

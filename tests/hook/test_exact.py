@@ -35,17 +35,17 @@ def test_a_fix_that_is_not_committed_does_not_count(govern: Callable[..., Govern
         if fix == "stashed":
             g.git("stash", "-q")
     index = (g.path / ".git/index").read_bytes()
-    before = g.git("status", "--porcelain", "--ignored"), g.git("stash", "list"), (g.path / "f").read_text()
+
+    def seen() -> tuple[str, ...]:
+        return g.git("status", "--porcelain", "--ignored"), g.git("stash", "list"), (g.path / "f").read_text()
+
+    before = seen()
 
     done = g.push("origin", "task")
 
     assert done.code != 0
     assert "check" in done.err
-    assert before == (
-        g.git("status", "--porcelain", "--ignored"),
-        g.git("stash", "list"),
-        (g.path / "f").read_text(),
-    )
+    assert before == seen()
     assert index == (g.path / ".git/index").read_bytes()
 
 

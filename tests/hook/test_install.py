@@ -1,0 +1,441 @@
+"""Install, uninstall, status and audit (HOOK-CASES 32 to 36)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import need
+from tests.hook.conftest import CHECK, Governed, gate, policy
+from tests.kit.repos import git
+
+ECHO = '#!/bin/sh\n{{ echo "$# $1 $2"; cat; }} >> "{}"\n'
+
+
+def tree_of(folder: Path) -> dict[str, tuple[str, int]]:
+    """Every file below a directory, with contents or target, and mode."""
+    return {
+        str(p.relative_to(folder)): (
+            os.readlink(p) if p.is_symlink() else p.read_bytes().hex(), stat.S_IMODE(p.lstat().st_mode),
+        )
+        for p in sorted(folder.rglob("*"))
+        if p.is_symlink() or p.is_file()
+    }  # fmt: skip
+
+
+def test_installing_twice_is_installing_once(g: Governed):
+    """Case 32."""
+    before = tree_of(g.path / ".git/hooks")
+
+    assert 0 == g.hook("install").code
+    assert before == tree_of(g.path / ".git/hooks")
+    assert 0 == g.hook("status").code
+
+
+def test_what_is_installed_is_a_shell_script_with_the_interpreter_in_it(g: Governed):
+    """Case 34: never the interpreter in the #! line."""
+    hook = g.path / ".git/hooks/pre-push"
+
+    lines = hook.read_text().splitlines()
+
+    assert "#!/bin/sh" == lines[0]
+    assert f"python='{sys.executable}'" in lines
+    assert os.access(hook, os.X_OK)
+
+
+@pytest.mark.parametrize("kind", ["script", "symlink", "0700", "no shebang"])
+def test_an_earlier_hook_is_kept_chained_and_restored(
+    govern: Callable[..., Governed], tmp_path: Path, kind: str
+):
+    """Case 32: the same arguments and stdin after our pass, not at all when we refuse."""
+    g = govern(install=False)
+    seen = tmp_path / "seen by the old hook"
+    old = g.path / ".git/hooks/pre-push"
+    text = ECHO.format(seen)
+    if kind == "symlink":
+        (tmp_path / "elsewhere").write_text(text)
+        (tmp_path / "elsewhere").chmod(0o755)
+        old.symlink_to(tmp_path / "elsewhere")
+    else:
+        old.write_text(text.removeprefix("#!/bin/sh\n") if kind == "no shebang" else text)
+        old.chmod(0o700 if kind == "0700" else 0o755)
+    before = tree_of(old.parent)
+
+    assert 0 == g.hook("install").code
+    assert 0 == g.hook("install").code
+    g.branch("bad", {"f": "BAD\n"})
+    refused = g.push("origin", "bad")
+    not_run = not seen.exists()
+    g.branch("good", {"f": "GOOD 2\n"})
+    allowed = g.push("origin", "good", "main:refs/heads/other")
+    lines = seen.read_text().splitlines()
+    status = g.hook("status")
+    assert 0 == g.hook("uninstall").code
+
+    assert refused.code != 0
+    assert not_run
+    assert 0 == allowed.code, allowed.err
+    assert f"2 origin {g.repo.remote}" == lines[0]
+    good, main = g.git("rev-parse", "good"), g.git("rev-parse", "main")
+    zero = "0" * 40
+    assert {
+        f"refs/heads/good {good} refs/heads/good {zero}",
+        f"refs/heads/main {main} refs/heads/other {zero}",
+    } == set(lines[1:])
+    assert 0 == status.code
+    assert before == tree_of(old.parent)
+
+
+def test_a_kept_hooks_failure_refuses(govern: Callable[..., Governed]):
+    """Case 32: both have a word."""
+    g = govern(install=False)
+    old = g.path / ".git/hooks/pre-push"
+    old.write_text("#!/bin/sh\necho old-says-no >&2\nexit 7\n")
+    old.chmod(0o755)
+    assert 0 == g.hook("install").code
+    g.branch("good", {"f": "GOOD 2\n"})
+
+    done = g.push("origin", "good")
+
+    assert done.code != 0
+    assert "old-says-no" in done.err
+    assert "" == g.at_remote("refs/heads/good")
+
+
+def test_a_kept_hook_that_git_would_ignore_is_ignored(govern: Callable[..., Governed]):
+    """Case 32: not executable then, not run now."""
+    g = govern(install=False)
+    old = g.path / ".git/hooks/pre-push"
+    old.write_text("#!/bin/sh\nexit 7\n")
+    old.chmod(0o644)
+    assert 0 == g.hook("install").code
+    g.branch("good", {"f": "GOOD 2\n"})
+
+    assert 0 == g.push("origin", "good").code
+    assert 0 == g.hook("uninstall").code
+    assert 0o644 == stat.S_IMODE(old.stat().st_mode)
+
+
+def test_git_lfs_still_works(govern: Callable[..., Governed], tmp_path: Path):
+    """Case 32: its pre-push hook uploads the objects, after our pass and not after a refusal."""
+    lfs = need(shutil.which("git-lfs"), "git-lfs (a package of most systems)")
+    g = govern(policy(gate("check", "! grep -q BAD f")), install=False)
+    path = {"PATH": f"{lfs.parent}:{os.environ['PATH']}"}
+    g.call("git", "lfs", "install", "--local", env=path)
+    g.git("config", "remote.origin.url", f"file://{g.repo.remote}")
+    assert 0 == g.hook("install").code
+    g.git("checkout", "-q", "-b", "task")
+    g.call("git", "lfs", "track", "*.bin", env=path)
+    (g.path / "x.bin").write_bytes(b"\0binary\n" * 100)
+    (g.path / "f").write_text("BAD\n")
+    g.call("git", "add", "-A", env=path)
+    g.call("git", "commit", "-q", "-m", "lfs", env=path)
+    refused = g.push("origin", "task", env=path)
+    stored = g.repo.remote / "lfs/objects"
+    early = [p for p in stored.rglob("*") if p.is_file()]
+    (g.path / "f").write_text("GOOD\n")
+    g.call("git", "commit", "-q", "-a", "--amend", "-m", "lfs", env=path)
+    done = g.push("origin", "task", env=path)
+
+    assert refused.code != 0
+    assert [] == early
+    assert 0 == done.code, done.err
+    assert 1 == len([p for p in stored.rglob("*") if p.is_file()])
+    assert b"git-lfs" in git(g.repo.remote, "show", "task:x.bin").encode()
+
+
+@pytest.mark.parametrize("scope", ["--global", "--local"])
+def test_a_foreign_hooks_path_is_never_written_to(
+    govern: Callable[..., Governed], tmp_path: Path, scope: str
+):
+    """Case 33: husky's way; the cure is one line."""
+    g = govern(install=False)
+    foreign = g.path / ".husky/_" if scope == "--local" else tmp_path / "company hooks"
+    foreign.mkdir(parents=True)
+    (foreign / "pre-push").write_text("#!/bin/sh\nexit 0\n")
+    home = {"HOME": str(tmp_path)}
+    value = ".husky/_" if scope == "--local" else str(foreign)
+    assert 0 == g.call("git", "config", scope, "core.hooksPath", value, env=home).code
+    before, own = tree_of(foreign), tree_of(g.path / ".git/hooks")
+
+    done = g.hook("install", env=home)
+
+    version = tuple(int(n) for n in git(g.path, "version").split()[2].split(".")[:2])
+    assert before == tree_of(foreign)
+    assert own == tree_of(g.path / ".git/hooks")
+    if version < (2, 54):
+        assert 2 == done.code
+        assert 'orchestrator-action hook pre-push "$@"' in done.err
+        assert 1 == g.hook("status", env=home).code
+    else:
+        assert 0 == done.code
+        g.commit({"f": "GOOD 2\n"})
+        assert g.push("origin", "main", env=home).code != 0
+
+
+def test_the_line_for_other_managers_judges_all_refs(govern: Callable[..., Governed]):
+    """Case 33: what husky's .husky/pre-push runs, with git's own arguments and stdin."""
+    g = govern(install=False)
+    husky = g.path / ".husky"
+    husky.mkdir()
+    line = f'exec "{sys.executable}" -I -m orchestrator_action.hook pre-push "$@"'
+    (husky / "pre-push").write_text(f"#!/bin/sh\n{line}\n")
+    (husky / "pre-push").chmod(0o755)
+    g.git("config", "core.hooksPath", ".husky")
+    g.branch("bad", {"f": "BAD\n"})
+
+    refused = g.push("origin", "main:refs/heads/good", "bad")
+
+    assert refused.code != 0
+    assert "refs/heads/bad" in refused.err
+    assert 0 == g.push("origin", "main:refs/heads/good").code
+
+
+def test_an_own_hooks_path_is_written_to(govern: Callable[..., Governed]):
+    """Case 33: core.hooksPath that names .git/hooks itself is nobody else's."""
+    g = govern(install=False)
+    g.git("config", "core.hooksPath", str(g.path / ".git/hooks"))
+
+    assert 0 == g.hook("install").code
+    assert 0 == g.hook("status").code
+
+
+@pytest.mark.parametrize(
+    ("harm", "word"),
+    [
+        ("displaced", "displaced"), ("removed", "not installed"), ("edited", "edited"),
+        ("mode", "not executable"), ("shadowed", "shadowed"), ("moved aside", "displaced"),
+        ("interpreter", "broken"),
+    ],
+)  # fmt: skip
+def test_status_sees_what_keeps_the_hook_from_its_work(g: Governed, harm: str, word: str):
+    """Case 33."""
+    hook = g.path / ".git/hooks/pre-push"
+    match harm:
+        case "displaced":
+            hook.write_text("#!/bin/sh\nexit 0\n")
+        case "removed":
+            hook.unlink()
+        case "edited":
+            hook.write_text(hook.read_text().replace("exec ", "exit 0; exec "))
+        case "mode":
+            hook.chmod(0o644)
+        case "shadowed":
+            (g.path / "elsewhere").mkdir()
+            g.git("config", "core.hooksPath", "elsewhere")
+        case "moved aside":
+            hook.rename(hook.with_name("pre-push.legacy"))
+            hook.write_text("#!/bin/sh\nexit 0\n")
+        case "interpreter":
+            hook.write_text(hook.read_text().replace(sys.executable, "/nowhere/python"))
+
+    done = g.hook("status")
+
+    assert 1 == done.code
+    assert done.out.startswith(word)
+
+
+@pytest.mark.parametrize("gone", ["python", "door"])
+def test_without_the_tools_environment_a_push_ends_at_once_with_the_cure(g: Governed, gone: str):
+    """Case 34: git before 2.54 would hang for ever on a missing interpreter."""
+    hook = g.path / ".git/hooks/pre-push"
+    lines = [
+        f"{gone}='/gone/for/ever'" if line.startswith(f"{gone}=") else line
+        for line in hook.read_text().splitlines()
+    ]
+    hook.write_text("\n".join(lines) + "\n")
+    g.branch("task", {"f": "GOOD 2\n"})
+
+    done = g.push("origin", "task")
+
+    assert 1 == done.code
+    assert "orchestrator-action hook install" in done.err
+    assert "nothing was pushed" in done.err
+    assert done.seconds < 5
+
+
+def test_a_plain_copy_of_the_file_finds_the_tool_on_path(govern: Callable[..., Governed], tmp_path: Path):
+    """`cp hooks/pre-push .git/hooks/`: works with the tool on PATH, refuses without."""
+    g = govern(install=False)
+    source = Path(__file__).parents[2] / "hooks/pre-push"
+    shutil.copy(source, g.path / ".git/hooks/pre-push")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    entry = tools / "orchestrator-action"
+    entry.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -I -m orchestrator_action.hook "$@"\n')
+    entry.chmod(0o755)
+    g.branch("task", {"f": "BAD\n"})
+    bare = "/usr/bin:/bin"
+    without = g.push("origin", "task", env={"PATH": bare})
+    refused = g.push("origin", "task", env={"PATH": f"{tools}:{bare}"})
+    g.commit({"f": "GOOD 2\n"})
+    allowed = g.push("origin", "task", env={"PATH": f"{tools}:{bare}"})
+
+    assert without.code != 0
+    assert "not on PATH" in without.err
+    assert "gate check failed" in refused.err
+    assert 0 == allowed.code, allowed.err
+
+
+@pytest.mark.parametrize("kind", ["foreign", "edited"])
+def test_uninstall_does_not_touch_what_is_not_ours(g: Governed, kind: str):
+    """Case 35."""
+    hook = g.path / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 0\n" if kind == "foreign" else hook.read_text() + "# mine\n")
+    before = tree_of(g.path / ".git")
+
+    done = g.hook("uninstall")
+
+    assert 2 == done.code
+    assert before == tree_of(g.path / ".git")
+
+
+def test_uninstall_leaves_no_slot_behind(g: Governed):
+    """The cache and `git worktree list` are as before; twice is once."""
+    g.branch("task", {"f": "GOOD 2\n"})
+    assert 0 == g.push("origin", "task").code
+    assert g.slots()
+
+    codes = [g.hook("uninstall").code, g.hook("uninstall").code]
+
+    assert [0, 0] == codes
+    assert [] == g.slots()
+    assert [] == [p for p in g.cache.rglob("*") if p.is_file()]
+    assert not (g.path / ".git/hooks/pre-push").exists()
+
+
+@pytest.mark.parametrize("kind", ["linked worktree", "bare", "submodule"])
+def test_the_hook_goes_where_git_looks_for_it(g: Governed, tmp_path: Path, kind: str):
+    """Case 33: linked worktrees share it, a bare repository and a submodule have their own."""
+    g.hook("uninstall")
+    match kind:
+        case "linked worktree":
+            where = tmp_path / "w"
+            g.git("worktree", "add", "-q", "-b", "task", str(where))
+            hook = g.path / ".git/hooks/pre-push"
+        case "bare":
+            where = tmp_path / "b.git"
+            git(tmp_path, "clone", "-q", "--bare", str(g.repo.remote), str(where))
+            hook = where / "hooks/pre-push"
+        case _:
+            outer = tmp_path / "outer"
+            git(tmp_path, "init", "-q", "-b", "main", str(outer))
+            git(
+                outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(g.repo.remote), "sub"
+            )
+            where, hook = outer / "sub", outer / ".git/modules/sub/hooks/pre-push"
+
+    assert 0 == g.hook("install", cwd=where).code
+    assert hook.exists()
+    if kind != "bare":
+        git(where, "commit", "-q", "--allow-empty", "-m", "x")
+    done = g.push("origin", "HEAD:refs/heads/t", cwd=where)
+    assert 0 == done.code, done.err
+    assert g.push("origin", "+HEAD:refs/heads/release/1", cwd=where).code != 0
+    assert 0 == g.hook("uninstall", cwd=where).code
+    assert not hook.exists()
+
+
+def test_outside_a_repository_it_says_so(g: Governed, tmp_path: Path):
+    """An exit code for git, and no traceback."""
+    for verb in ("install", "uninstall", "status", "audit", "run"):
+        done = g.hook(verb, cwd=tmp_path)
+        assert 5 == done.code, (verb, done)
+        assert "not in a git repository" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_pushes_that_went_round_the_hook_show_up(g: Governed):
+    """Case 36: --no-verify in the remote-tracking reflog against our journal."""
+    g.branch("judged", {"f": "GOOD 2\n"})
+    assert 0 == g.push("origin", "judged").code
+    clean = g.hook("audit")
+    sneaked = g.branch("sneaked", {"f": "BAD\n"})
+    g.git("push", "-q", "--no-verify", "origin", "sneaked")
+
+    found = g.hook("audit")
+
+    assert 0 == clean.code, clean.out
+    assert 1 == found.code
+    assert 1 == len(found.out.splitlines())
+    assert sneaked[:12] in found.out
+    assert "refs/heads/sneaked" in found.out
+
+
+def test_what_was_pushed_before_the_hook_came_is_not_held_against_anybody(govern: Callable[..., Governed]):
+    """Case 36: within the same second too."""
+    g = govern(install=False)
+    g.branch("before", {"f": "BAD\n"})
+    while time.time() % 1 > 0.5:
+        time.sleep(0.01)
+    g.git("push", "-q", "origin", "before")
+    assert 0 == g.hook("install").code
+
+    assert 0 == g.hook("audit").code
+
+
+def test_a_skip_needs_a_reason_and_is_listed_with_it(g: Governed):
+    """Case 36."""
+    g.branch("task", {"f": "BAD\n"})
+    empty = g.push("origin", "task", env={"ORCHESTRATOR_SKIP": "  "})
+    skipped = g.push("origin", "task:main", env={"ORCHESTRATOR_SKIP": "the building is on fire"})
+
+    audit = g.hook("audit")
+
+    assert empty.code != 0
+    assert "reason" in empty.err
+    assert 0 == skipped.code, skipped.err
+    assert "the building is on fire" in skipped.err
+    assert 0 == audit.code
+    assert "the building is on fire" in audit.out
+    assert "refs/heads/main" in audit.out
+
+
+def test_a_skip_still_runs_the_kept_hook(govern: Callable[..., Governed], tmp_path: Path):
+    """Case 36: it is not ours to skip."""
+    g = govern(install=False)
+    old = g.path / ".git/hooks/pre-push"
+    old.write_text(ECHO.format(tmp_path / "seen"))
+    old.chmod(0o755)
+    assert 0 == g.hook("install").code
+
+    assert 0 == g.push("origin", "main:x", env={"ORCHESTRATOR_SKIP": "why not"}).code
+    assert (tmp_path / "seen").exists()
+
+
+def test_nothing_is_imported_from_the_checkout(govern: Callable[..., Governed], tmp_path: Path):
+    """A module of any name in the checkout, on PYTHONPATH or in the user's site is not ours to run."""
+    trap = f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
+    names = (
+        "dataclasses",
+        "os",
+        "select",
+        "signal",
+        "orchestrator_action",
+        "yaml",
+        "sitecustomize",
+        "ctypes",
+    )
+    g = govern(policy(gate("check", CHECK)), {f"{name}.py": trap for name in names})
+    g.branch("task", {"f": "GOOD 2\n"})
+
+    done = g.push("origin", "task", env={"PYTHONPATH": str(g.path), "PYTHONSTARTUP": str(g.path / "os.py")})
+
+    assert 0 == done.code, done.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_file_is_valid_posix_sh(g: Governed):
+    """dash reads it without a word."""
+    done = subprocess.run(
+        ["/bin/sh", "-n", str(g.path / ".git/hooks/pre-push")], capture_output=True, text=True, check=False
+    )
+    assert (0, "") == (done.returncode, done.stderr)

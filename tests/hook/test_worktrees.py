@@ -1,0 +1,387 @@
+"""Worktrees, clones and the environment: nothing of the user's changes (HOOK-CASES 21 to 25)."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.hook.conftest import CHECK, Governed, gate, policy
+from tests.kit.repos import git
+
+
+def state_of(g: Governed) -> tuple[object, ...]:
+    """Everything of the user's repository that a push must leave as it is."""
+    return (
+        (g.path / ".git/config").read_bytes(),
+        (g.path / ".git/index").read_bytes(),
+        (g.path / ".git/HEAD").read_bytes(),
+        g.git("for-each-ref", "refs/heads", "refs/tags", "refs/stash"),
+        g.git("status", "--porcelain", "--ignored"),
+        [line for line in g.git("branch", "-a").splitlines() if "origin/task" not in line],
+        g.git("stash", "list"),
+    )
+
+
+@pytest.mark.parametrize("where", ["main worktree", "linked worktree", "-c option"])
+def test_a_gate_sees_none_of_gits_local_variables(
+    govern: Callable[..., Governed], tmp_path: Path, where: str
+):
+    """Case 21: those `git rev-parse --local-env-vars` lists, and in a linked worktree git exports some."""
+    g = govern(policy(gate("env", 'env > "$COUNT"')))
+    g.git("worktree", "add", "-q", "-b", "task", str(tmp_path / "w w"))
+    local = set(g.git("rev-parse", "--local-env-vars").split())
+    extra = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "user.name", "GIT_CONFIG_VALUE_0": "x"}
+    arguments = ["git", "-c", "core.abbrev=9", "push", "origin", "task"]
+
+    done = g.call(*arguments, cwd=tmp_path / "w w" if where == "linked worktree" else None, env=extra)
+
+    assert 0 == done.code, done.err
+    seen = {line.partition("=")[0] for line in g.count.read_text().splitlines()}
+    assert "PATH" in seen
+    assert set() == seen & (local | {"GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0", "GIT_EXEC_PATH"})
+
+
+def test_a_gate_that_plays_with_git_leaves_the_repository_byte_identical(
+    govern: Callable[..., Governed], tmp_path: Path
+):
+    """Case 21: init, config and commit in its temp dir, from a linked worktree."""
+    script = (
+        'd=$(mktemp -d) && cd "$d" && git init -q && git config user.name other && '
+        "git config core.bare false && echo x > x && git add x && git -c user.email=a@b commit -q -m x && "
+        "git branch extra && git init -q sub"
+    )
+    g = govern(policy(gate("git", script), gate("check", CHECK)))
+    g.git("branch", "task")
+    g.git("worktree", "add", "-q", str(tmp_path / "w"), "task")
+    before = state_of(g)
+
+    done = g.push("origin", "task", cwd=tmp_path / "w")
+
+    assert 0 == done.code, done.err
+    assert before == state_of(g)
+
+
+def test_a_gate_that_writes_the_repositorys_configuration_fails(govern: Callable[..., Governed]):
+    """Case 21: a slot shares the configuration with the checkout; a pass with such a side effect is none."""
+    g = govern(policy(gate("git", "git config user.name other")))
+    g.branch("task", {"x": "1"})
+
+    done = g.push("origin", "task")
+
+    assert done.code != 0
+    assert ".git/config" in done.err
+
+
+def test_forge_tokens_reach_no_gate_unless_it_names_them(govern: Callable[..., Governed]):
+    """A gate is the repository's code, not the user's hands."""
+    g = govern(
+        policy(gate("one", 'env > "$COUNT"; exit 1'), gate("two", 'env > "$COUNT.2"', "env: [GH_TOKEN]"))
+    )
+    g.branch("task", {"x": "1"})
+    secrets = {
+        "GITHUB_TOKEN": "s3cret-1", "GH_TOKEN": "s3cret-2", "HARMLESS": "ghp_s3cret3", "NPM_TOKEN": "s3cret",
+        "PLAIN": "visible", "ORCHESTRATOR_SOCKET": "/s3cret-5", "GIT_ASKPASS": "/s3cret-6",
+    }  # fmt: skip
+
+    done = g.push("origin", "task", env=secrets)
+
+    one, two = g.count.read_text(), Path(f"{g.count}.2").read_text()
+    assert "s3cret" not in one
+    assert "PLAIN=visible" in one
+    assert ["GH_TOKEN=s3cret-2"] == [line for line in two.splitlines() if "s3cret" in line]
+    assert "s3cret" not in done.err
+    assert "GITHUB_TOKEN" in done.err
+
+
+def test_a_shallow_clone_is_judged(g: Governed, tmp_path: Path):
+    """Case 22: depth 1; the parent is unknown."""
+    g.branch("task", {"f": "BAD\n"})
+    clone = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{g.repo.remote}", str(clone))
+    assert 0 == g.hook("install", cwd=clone).code
+    git(clone, "checkout", "-q", "-b", "t")
+    (clone / "f").write_text("BAD\n")
+    git(clone, "commit", "-q", "-a", "-m", "bad")
+    bad = g.push("origin", "t", cwd=clone)
+    (clone / "f").write_text("GOOD 3\n")
+    git(clone, "commit", "-q", "-a", "-m", "good")
+    good = g.push("origin", "t", cwd=clone)
+
+    assert bad.code != 0
+    assert 0 == good.code, good.err
+    assert g.push("origin", "t:main", cwd=clone).code != 0
+
+
+def test_a_remote_commit_unknown_here_is_no_obstacle(g: Governed, tmp_path: Path):
+    """Case 22: somebody else has pushed meanwhile; a forced push is judged by what it brings."""
+    other = tmp_path / "other"
+    g.branch("task", {"f": "GOOD 2\n"})
+    assert 0 == g.push("origin", "task").code
+    git(tmp_path, "clone", "-q", "-b", "task", str(g.repo.remote), str(other))
+    (other / "x").write_text("x")
+    git(other, "add", "-A")
+    git(other, "commit", "-q", "-m", "theirs")
+    git(other, "push", "-q")
+    g.commit({"f": "BAD\n"})
+    bad = g.push("--force", "origin", "task")
+    g.commit({"f": "GOOD 3\n"})
+
+    assert bad.code != 0
+    assert "check" in bad.err
+    assert 0 == g.push("--force", "origin", "task").code
+
+
+def test_the_first_push_to_an_empty_remote_works(g: Governed, tmp_path: Path):
+    """Case 22: there is nothing to protect yet, and the gates of the commit are run."""
+    fresh = tmp_path / "fresh"
+    for name in ("a.git", "b.git"):
+        git(tmp_path, "init", "-q", "--bare", "-b", "main", str(tmp_path / name))
+    git(tmp_path, "init", "-q", "-b", "main", str(fresh))
+    git(fresh, "remote", "add", "origin", str(tmp_path / "a.git"))
+    assert 0 == g.hook("install", cwd=fresh).code
+    (fresh / ".github").mkdir()
+    (fresh / ".github/orchestrator.yml").write_text(policy(gate("check", CHECK)))
+    (fresh / "f").write_text("BAD\n")
+    git(fresh, "add", "-A")
+    git(fresh, "commit", "-q", "-m", "first")
+    bad = g.push("origin", "main", cwd=fresh)
+    (fresh / "f").write_text("GOOD\n")
+    git(fresh, "commit", "-q", "-a", "--amend", "-m", "first")
+    first = g.push("-u", "origin", "main", cwd=fresh)
+    git(fresh, "commit", "-q", "--allow-empty", "-m", "second")
+    second = g.push("origin", "main", cwd=fresh)
+    by_url = g.push(str(tmp_path / "b.git"), "main", cwd=fresh)
+
+    assert bad.code != 0
+    assert "check" in bad.err
+    assert 0 == first.code, first.err
+    assert second.code != 0
+    assert "refs/heads/main" in second.err
+    assert 0 == by_url.code, by_url.err
+
+
+def test_an_unknown_remote_that_is_not_empty_is_protected(g: Governed, tmp_path: Path):
+    """Case 22: never fetched from, but it has branches: a protected one is not created either."""
+    git(tmp_path, "clone", "-q", "--bare", str(g.repo.remote), str(tmp_path / "second.git"))
+    g.git("remote", "add", "second", str(tmp_path / "second.git"))
+
+    assert g.push("second", "main:release/9").code != 0
+    g.commit({"f": "GOOD 2\n"})
+    assert g.push("second", "main").code != 0
+
+
+def test_orphans_and_merges_are_commits_like_others(g: Governed):
+    """Case 22."""
+    g.branch("left", {"left": "1"})
+    g.branch("right", {"right": "1"})
+    g.git("merge", "-q", "--no-ff", "-m", "merge", "left")
+    merged = g.push("origin", "right")
+    g.git("checkout", "-q", "--orphan", "alone")
+    g.git("rm", "-q", "-r", "-f", ".")
+    bad = g.commit({"f": "BAD\n"}) and g.push("origin", "alone")
+    good = g.commit({"f": "GOOD\n"}) and g.push("origin", "alone")
+
+    assert 0 == merged.code, merged.err
+    assert bad.code != 0
+    assert 0 == good.code, good.err
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "qu'ote", 'dou"ble', "dollar$(touch pwned)", "ünïcödé-漢字", "-dash"]
+)
+def test_paths_are_only_data(tmp_path: Path, govern: Callable[..., Governed], name: str):
+    """Case 23: the repository, the cache and HOME, with spaces, quotes and more."""
+    g = govern(name=name)
+    home = tmp_path / f"home {name}"
+    home.mkdir()
+    env = {"HOME": str(home), "XDG_CACHE_HOME": ""}
+    g.branch("task", {"f": "BAD\n", "a b/ü'\".txt": "x"})
+    bad = g.push("origin", "task", env=env)
+    g.commit({"f": "GOOD 2\n"})
+    good = g.push("origin", "task", env=env)
+
+    assert bad.code != 0
+    assert "check" in bad.err
+    assert 0 == good.code, good.err
+    assert [] == list(tmp_path.rglob("pwned"))
+
+
+@pytest.mark.parametrize(
+    "ref", ["a;touch${IFS}pwned", "$(touch${IFS}pwned)", "`touch${IFS}pwned`", "a|b&c", "-n", "ü"]
+)
+def test_ref_names_are_only_data(g: Governed, tmp_path: Path, ref: str):
+    """Case 23."""
+    g.branch("task", {"f": "BAD\n"})
+    bad = g.push("origin", f"HEAD:refs/heads/{ref}")
+    g.commit({"f": "GOOD 2\n"})
+    good = g.push("origin", f"HEAD:refs/heads/{ref}")
+
+    assert bad.code != 0
+    assert 0 == good.code, good.err
+    assert [] == list(tmp_path.rglob("pwned"))
+
+
+def test_a_push_leaves_only_a_locked_detached_slot(g: Governed, tmp_path: Path):
+    """Case 24: status, branches, stashes as before; no post-checkout hook fired."""
+    fired = tmp_path / "fired"
+    hook = g.path / ".git/hooks/post-checkout"
+    g.branch("task", {"f": "GOOD 2\n"})
+    (g.path / "dirty").write_text("x")
+    hook.write_text(f"#!/bin/sh\ntouch '{fired}'\n")
+    hook.chmod(0o755)
+    before = state_of(g)
+
+    done = g.push("origin", "task")
+
+    assert 0 == done.code, done.err
+    assert before == state_of(g)
+    [slot] = g.slots()
+    assert "\ndetached" in slot
+    assert "\nlocked" in slot
+    assert not fired.exists()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "deleted",
+        "emptied",
+        "dirty",
+        "no .git",
+        "other .git",
+        "no admin",
+        "index",
+        "lock",
+        "unwritable",
+        "branch",
+        "file",
+    ],
+)
+def test_a_harmed_slot_is_repaired_and_tells_the_truth(g: Governed, tmp_path: Path, harm: str):
+    """Case 25."""
+    g.branch("one", {"f": "GOOD 1\n", "d/x": "x"})
+    assert 0 == g.push("origin", "one").code
+    slot = g.slot
+    admin = Path((slot / ".git").read_text().removeprefix("gitdir: ").strip())
+    match harm:
+        case "deleted":
+            shutil.rmtree(slot)
+        case "emptied":
+            shutil.rmtree(slot)
+            slot.mkdir()
+        case "dirty":
+            (slot / "f").write_text("GOOD 9\n")
+            (slot / "left").write_text("GOOD\n")
+            shutil.rmtree(slot / "d")
+        case "no .git":
+            (slot / ".git").unlink()
+        case "other .git":
+            (slot / ".git").write_text(f"gitdir: {g.path}/.git\n")
+        case "no admin":
+            shutil.rmtree(admin)
+        case "index":
+            (admin / "index").write_bytes(b"garbage")
+            (slot.parent / "index").write_bytes(b"garbage")
+        case "lock":
+            (admin / "index.lock").touch()
+            (admin / "HEAD.lock").touch()
+            (slot.parent / "index.lock").touch()
+        case "unwritable":
+            (slot / "d/y").touch()
+            (slot / "d").chmod(0o500)
+        case "branch":
+            git(slot, "checkout", "-q", "-b", "mine")
+        case "file":
+            shutil.rmtree(slot)
+            slot.write_text("not a directory")
+    g.branch("two", {"f": "BAD\n"})
+    bad = g.push("origin", "two")
+    g.branch("three", {"f": "GOOD 3\n", "d/x": "other"})
+    good = g.push("origin", "three")
+
+    assert bad.code != 0
+    assert "gate check failed" in bad.err
+    assert 0 == good.code, good.err
+    [block] = g.slots()
+    assert "\ndetached" in block
+    assert "\nlocked" in block
+
+
+def test_a_run_killed_in_the_middle_leaves_nothing_that_matters(
+    govern: Callable[..., Governed], tmp_path: Path
+):
+    """Cases 17 and 25: everything killed at once, gate included in the slot's state."""
+    g = govern(policy(gate("check", 'echo BAD > f; echo $$ > "$COUNT"; exec sleep 60')))
+    g.branch("task", {"x": "1"})
+    push = subprocess.Popen(
+        ["git", "push", "origin", "task"], cwd=g.path, env=g.env(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 20
+    while not g.count.exists() or not g.count.read_text().strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    push.send_signal(signal.SIGKILL)
+    push.wait()
+    g.count.unlink()
+    # the policy changes at the base: the same slot, now an honest gate
+    g.git("checkout", "-q", "main")
+    g.commit({".github/orchestrator.yml": policy(gate("check", CHECK))})
+    g.git("push", "-q", "--no-verify", "origin", "main")
+    g.branch("next", {"y": "1"})
+
+    done = g.push("origin", "next")
+
+    assert 0 == done.code, done.err
+
+
+def test_two_pushes_at_once_from_two_worktrees_are_both_right(
+    govern: Callable[..., Governed], tmp_path: Path
+):
+    """Case 25: each in a slot of its own."""
+    both = (
+        f'touch "$COUNT.$$"; n=0; while [ $(ls {tmp_path}/g-count.* | wc -l) -lt 2 ] && [ $n -lt 200 ]; '
+        "do n=$((n+1)); sleep 0.05; done"
+    )
+    g = govern(policy(gate("check", f"{both}; grep -q GOOD f")))
+    g.git("branch", "good")
+    g.git("branch", "bad")
+    for name, text in (("good", "GOOD 2\n"), ("bad", "BAD\n")):
+        g.git("worktree", "add", "-q", str(tmp_path / name), name)
+        (tmp_path / name / "f").write_text(text)
+        git(tmp_path / name, "commit", "-q", "-a", "-m", name)
+    pushes = [
+        subprocess.Popen(
+            ["git", "push", "origin", name],
+            cwd=tmp_path / name,
+            env=g.env(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("good", "bad")
+    ]
+    good, bad = (push.communicate(timeout=60)[1] for push in pushes)
+
+    assert [0, 1] == [push.returncode for push in pushes], (good, bad)
+    assert "gate check failed" in bad
+    assert g.at_remote("refs/heads/good")
+    assert "" == g.at_remote("refs/heads/bad")
+
+
+def test_a_repository_that_is_home_itself_keeps_its_slots_elsewhere(govern: Callable[..., Governed]):
+    """Case 18: dotfiles: ~/.cache would be inside the checkout."""
+    g = govern(policy(gate("where", 'pwd > "$COUNT"')))
+    g.branch("task", {"x": "1"})
+
+    done = g.push("origin", "task", env={"HOME": str(g.path), "XDG_CACHE_HOME": ""})
+
+    assert 0 == done.code, done.err
+    assert not Path(g.count.read_text().strip()).is_relative_to(g.path)
+    assert 0 == g.hook("uninstall", env={"HOME": str(g.path), "XDG_CACHE_HOME": ""}).code
+    assert not Path(g.count.read_text().strip()).exists()
