@@ -9,11 +9,9 @@ import contextlib
 import json
 import logging
 import os
-import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -101,21 +99,6 @@ def _slots(text: str) -> int:
     return int(text)
 
 
-@contextlib.contextmanager
-def _cancel_on_signals() -> Iterator[Any]:
-    """A switch that the first signal throws; the second kills at once."""
-    from orchestrator_action.runtime.cancel import Cancel
-
-    cancel = Cancel()
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {s: signal.signal(s, cancel.on_signal) for s in signals}
-    try:
-        yield cancel
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @app.command()
 def run(
     prompts: Prompts = None,
@@ -139,7 +122,9 @@ def run(
     if dry_run:
         _plan(asked, as_json=json_, matrix=False)
         return
-    with _cancel_on_signals() as cancel:
+    from orchestrator_action.runtime.cancel import on_signals
+
+    with on_signals() as cancel:
         report = _run(asked, cancel)
     if json_:
         from orchestrator_action.render import report_json
@@ -151,26 +136,13 @@ def run(
 def _run(asked: Any, cancel: Any) -> Any:
     from orchestrator_action import wiring
     from orchestrator_action.run import run_tasks
-    from orchestrator_action.runtime.broker import Broker
-    from orchestrator_action.runtime.journal import Journal, new_run_id
-    from orchestrator_action.runtime.procs import make_undumpable
 
-    env = wiring.environment()
-    if wiring.token_of(env):
-        make_undumpable()
-    with tempfile.TemporaryDirectory(prefix="oa-run-") as private:
-        with wiring.planned(asked, env, private=Path(private), say=say) as found:
-            run_id = new_run_id(wiring.now())
-            journal = Journal(wiring.state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
-            with contextlib.closing(journal), Broker() as broker:
-                parts = wiring.parts_of(
-                    found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env
-                )
-                _preamble(found, run_id)
-                slots = min(found.config.max_parallel, len(found.tasks))
-                report = run_tasks(found.tasks, parts, slots=slots, tell=_tell)
-            _summary(report, journal.path.with_name("report.json"))
-            return report
+    with wiring.opened(asked, wiring.environment(), cancel, say=say) as (found, parts):
+        _preamble(found, parts.run_id)
+        slots = min(found.config.max_parallel, len(found.tasks))
+        report = run_tasks(found.tasks, parts, slots=slots, tell=_tell)
+    _summary(report, parts.run_dir / "report.json")
+    return report
 
 
 def _preamble(found: Any, run_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,12 @@ from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.load import load_text, prompt_file, with_flags
 from orchestrator_action.parts import Parts
+from orchestrator_action.runtime.broker import Broker
+from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.detect import detect_at
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.journal import Journal, new_run_id
+from orchestrator_action.runtime.procs import make_undumpable
 from orchestrator_action.runtime.remotes import folder_remote, make_bare, open_remote, seed_bare
 from orchestrator_action.runtime.transport import Remote
 from orchestrator_action.runtime.workspace import Workspace
@@ -160,13 +165,22 @@ def make_forge(name: str, *, git: Git, remote: Remote, token: str, env: Mapping[
     raise ConfigError(f"no forge {name!r}", hint="github, local or local:DIR")
 
 
+Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
+"""Of the issues found, those that may run, as they may be read. May write to the forge."""
+
+
 @contextlib.contextmanager
 def planned(
-    asked: Asked, env: Mapping[str, str], *, private: Path, say: Callable[[str], None]
+    asked: Asked,
+    env: Mapping[str, str],
+    *,
+    private: Path,
+    say: Callable[[str], None],
+    admit: Admit | None = None,
 ) -> Iterator[Planned]:
     """Read repository, base, configuration and forge, and plan the tasks. Writes nothing but objects.
 
-    Raises NothingToDo when no task was found.
+    `admit` has a say in which of the issues become tasks. Raises NothingToDo when no task was found.
     """
     git = Git.open(asked.repo, env)
     token = token_of(env)
@@ -181,7 +195,10 @@ def planned(
     try:
         taken = {r.removeprefix("refs/heads/") for r in git.refs("refs/heads/" + BRANCH_PREFIX)}
         taken |= {r.removeprefix("refs/heads/") for r in remote.refs(f"refs/heads/{BRANCH_PREFIX}*")}
-        tasks = plan(_issues(asked, config, forge), _prompts(asked.prompts), taken=taken)
+        issues = _issues(asked, config, forge)
+        if admit is not None:
+            issues = admit(forge, config, issues)
+        tasks = plan(issues, _prompts(asked.prompts), taken=taken)
         commands, found = test_commands(git, base_sha, config)
         for warning in getattr(forge, "warnings", ()):
             say(warning)
@@ -244,6 +261,34 @@ def _notes(tasks: Sequence[Task]) -> tuple[str, ...]:
         for t in tasks
         if t.issue and t.title == t.id
     )
+
+
+@contextlib.contextmanager
+def opened(
+    asked: Asked,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    say: Callable[[str], None],
+    admit: Admit | None = None,
+) -> Iterator[tuple[Planned, Parts]]:
+    """A new run, planned, with its journal and its broker; what every door that runs tasks begins with.
+
+    From here on this process cannot be looked into: it holds the forge's token.
+    """
+    if token_of(env):
+        make_undumpable()
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-run-") as private,
+        planned(asked, env, private=Path(private), say=say, admit=admit) as found,
+    ):
+        run_id = new_run_id(now())
+        journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
+        with contextlib.closing(journal), Broker() as broker:
+            yield (
+                found,
+                parts_of(found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env),
+            )
 
 
 def parts_of(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 
 class _Flag:
@@ -48,17 +50,21 @@ class Cancel:
         self._flag = _Flag()
         self._is_set = self._is_hurried = False
         self._reason = ""
+        self._since = self._hurried_since = float("inf")
 
     def set(self, reason: str = "") -> None:
         """Ask for the end; the first reason stands. Safe in a signal handler."""
         if not self._is_set:
             self._reason = reason
+            self._since = time.monotonic()
             self._is_set = True
             self._flag.set()
 
     def hurry(self) -> None:
         """Grace is over: kill at once. Safe in a signal handler."""
-        self._is_hurried = True
+        if not self._is_hurried:
+            self._hurried_since = time.monotonic()
+            self._is_hurried = True
         self.set("hurried")
 
     def on_signal(self, signum: int, frame: object) -> None:  # noqa: ARG002 - the shape of a signal handler
@@ -75,6 +81,17 @@ class Cancel:
     def is_hurried(self) -> bool:
         """Whether everything shall be killed at once."""
         return self._is_hurried or (self._parent is not None and self._parent.is_hurried())
+
+    @property
+    def since(self) -> float:
+        """When the end was first asked for, here or at a parent, in monotonic seconds; infinity while it was not."""
+        return min(self._since, self._parent.since if self._parent is not None else self._since)
+
+    @property
+    def hurried_since(self) -> float:
+        """When everything was first told to be killed at once; infinity while it was not."""
+        above = self._parent.hurried_since if self._parent is not None else self._hurried_since
+        return min(self._hurried_since, above)
 
     @property
     def reason(self) -> str:
@@ -104,3 +121,15 @@ def wait_readable(fds: tuple[int, ...], timeout: float | None) -> frozenset[int]
         ready = poll.poll(None if left is None else left * 1000)
         if ready or left == 0.0:
             return frozenset(fd for fd, _ in ready)
+
+
+@contextmanager
+def on_signals() -> Iterator[Cancel]:
+    """A switch that the first INT, TERM or HUP throws; the second of them kills at once."""
+    cancel = Cancel()
+    before = {s: signal.signal(s, cancel.on_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
