@@ -44,6 +44,8 @@ _HTML_ENDS = tuple(
     for p in (r"</(?:script|pre|textarea|style)>", r"-->", r"\?>", r">", r"\]\]>")
 )
 _ENDS_AT_BLANK = (5, 6)
+_DEEPEST = 60
+"""Quotes and lists inside each other; nobody writes more, and what is deeper counts as prose."""
 
 
 class Kind(StrEnum):
@@ -155,7 +157,7 @@ class _Scanner:
             rest = s[pos + indent :]
             if not rest:
                 return self._blank(matched), pos
-            if indent >= 4:
+            if indent >= 4 or len(self.containers) > _DEEPEST:
                 break
             if rest[0] == ">":
                 self._close(matched)

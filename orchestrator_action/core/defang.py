@@ -24,8 +24,9 @@ BREAK = "&#8203;"
 
 # Any at sign before something that could be a name; an e-mail address is not a mention.
 _MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_])|(?<=[A-Za-z0-9])@(?=[0-9a-fA-F]{7,40}\b)")
+_NUMBER = re.compile(r"#(?=\d)")
 _ISSUE = re.compile(r"(?<!&)#(?=\d)")
-_GH = re.compile(r"(?i)\b(GH)-(?=\d)")
+_GH = re.compile(r"(?i)(?<![A-Za-z0-9])(GH)-(?=\d)")
 # A link to an issue, pull, commit or discussion leaves a note there. redirect.github.com leads to the
 # same page and leaves none.
 _HOST = re.compile(
@@ -159,8 +160,9 @@ def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     A title may end up as a commit message, where mentions and closing keywords act: these lose
     their joint to a space.
     """
-    line = _SPACE.sub(" ", without_markers(mask(clean(text)[0], secrets))).strip()
-    line = _MENTION.sub("@ ", _ISSUE.sub("# ", _GH.sub(r"\1 ", line)))
+    line = _spell_out(clean(text)[0])
+    line = _SPACE.sub(" ", without_markers(mask(line, secrets))).strip()
+    line = _MENTION.sub("@ ", _NUMBER.sub("# ", _GH.sub(r"\1 ", line)))
     line = _HOST.sub(r"\g<scheme>redirect.github.com", line)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 

@@ -15,14 +15,15 @@ from orchestrator_action.core.blocks import Kind, Line
 
 Span = tuple[int, int]
 
-# In order of precedence at one place: escapes, comments and their kin, tags and autolinks, backticks.
+# What takes precedence over backticks when it comes first: escapes, comments and their kin, tags.
 _TOKEN = re.compile(
     r"\\[!-/:-@\[-`{-~]"
-    r"|<!-->|<!--->|<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<![A-Za-z][^>]*>|<!\[CDATA\[[\s\S]*?\]\]>"
+    r"|(?P<opener><!-->|<!--->|<!--|<\?|<!\[CDATA\[|<![A-Za-z])"
     r"""|<[A-Za-z/](?:[^<>"'`]|"[^"]*"|'[^']*')*>"""
     r"|(?P<ticks>`+)"
 )
 _RUN = re.compile("`+")
+_CLOSERS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}
 
 
 def _code_in(text: str, start: int, end: int) -> Iterator[Span]:
@@ -31,9 +32,13 @@ def _code_in(text: str, start: int, end: int) -> Iterator[Span]:
     for run in _RUN.finditer(text, start, end):
         runs.setdefault(len(run[0]), []).append(run.start())
     at = start
-    while (token := _TOKEN.search(text, at, end)) is not None:
+    while runs and (token := _TOKEN.search(text, at, end)) is not None:
         at = token.end()
-        ticks = token["ticks"]
+        opener, ticks = token["opener"], token["ticks"]
+        if opener and not opener.endswith(">"):
+            closer = _CLOSERS.get(opener, ">")
+            found = text.find(closer, at, end)
+            at = found + len(closer) if found >= 0 else at
         if ticks is None:
             continue
         same = runs.get(len(ticks), [])

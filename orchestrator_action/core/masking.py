@@ -11,8 +11,11 @@ import functools
 import html
 import json
 import re
+import string
 import urllib.parse
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from orchestrator_action.core.characters import ANSI, IGNORABLE_CLASS
 
@@ -24,7 +27,7 @@ _SHORTEST_LINE = 8
 
 # What may stand between two characters of a secret and leave it readable: colours, invisible
 # characters, and the line breaks of wrapped base64.
-_GAP = rf"(?:{ANSI}|[{IGNORABLE_CLASS}]|\r?\n[ \t]*)*"
+_GAP = re.compile(rf"(?:{ANSI}|[{IGNORABLE_CLASS}]|\r?\n[ \t]*)+")
 
 _PEM = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
@@ -92,11 +95,9 @@ def _base64_cores(secret: bytes) -> set[str]:
 def forms(secret: str) -> tuple[str, ...]:
     """The ways a value may be spelled in a text, longest first: itself, base64, URL, JSON, HTML, hex."""
     raw = secret.encode("utf-8", "surrogatepass")
-    quoted = urllib.parse.quote(secret, safe="", errors="replace")
     found = {
         secret,
-        quoted,
-        re.sub("%[0-9A-F]{2}", lambda m: m[0].lower(), quoted),
+        urllib.parse.quote(secret, safe="", errors="replace"),
         urllib.parse.quote(secret, errors="replace"),
         urllib.parse.quote_plus(secret, errors="replace"),
         json.dumps(secret)[1:-1],
@@ -104,27 +105,86 @@ def forms(secret: str) -> tuple[str, ...]:
         html.escape(secret),
         html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
     }
-    for spelled in (*_base64_cores(raw), raw.hex(), raw.hex().upper()):
+    for spelled in (*_base64_cores(raw), raw.hex()):
         if len(spelled) >= _SHORTEST_FORM:
             found.add(spelled)
     found |= {line.strip() for line in secret.splitlines() if len(line.strip()) >= _SHORTEST_LINE}
     return tuple(sorted((f for f in found if len(f) >= SHORTEST_SECRET), key=lambda f: (-len(f), f)))
 
 
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A text without what may split a secret, and where each remaining stretch of it came from."""
+
+    text: str
+    starts: tuple[int, ...]
+    sources: tuple[int, ...]
+
+    def source(self, at: int) -> int:
+        index = bisect_right(self.starts, at) - 1
+        return self.sources[index] + at - self.starts[index]
+
+
+def _join(text: str) -> _Joined:
+    parts: list[str] = []
+    starts, sources = [0], [0]
+    at = length = 0
+    for gap in _GAP.finditer(text):
+        parts.append(text[at : gap.start()])
+        length += gap.start() - at
+        at = gap.end()
+        starts.append(length)
+        sources.append(at)
+    parts.append(text[at:])
+    return _Joined("".join(parts), tuple(starts), tuple(sources))
+
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
 @functools.lru_cache(maxsize=64)
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    spellings = {form for secret in secrets for form in forms(secret)}
-    if not spellings:
-        return None
-    ordered = sorted(spellings, key=lambda f: (-len(f), f))
-    return re.compile("|".join(_GAP.join(re.escape(c) for c in form) for form in ordered))
+def _needles(secrets: frozenset[str]) -> tuple[tuple[str, bool], ...]:
+    """All spellings to look for; with True those whose case means nothing (`%c3`, hex)."""
+    found: dict[tuple[str, bool], None] = {}
+    for secret in secrets:
+        for form in forms(secret):
+            joined = _GAP.sub("", form)
+            if len(joined) >= SHORTEST_SECRET:
+                found[joined, False] = None
+                if "%" in joined or re.fullmatch("[0-9a-fA-F]{16,}", joined):
+                    found[joined.translate(_LOWER), True] = None
+    return tuple(found)
+
+
+def _finds(haystack: str, needle: str) -> Iterator[tuple[int, int]]:
+    at = haystack.find(needle)
+    while at >= 0:
+        yield at, at + len(needle)
+        at = haystack.find(needle, at + 1)
 
 
 def mask_values(text: str, secrets: Iterable[str]) -> str:
     """The text without any of `secrets`, in whatever form, also when colours split them."""
     held = frozenset(s.strip() for s in secrets if len(s.strip()) >= SHORTEST_SECRET)
-    pattern = _pattern(held) if held else None
-    return pattern.sub(REDACTED, text) if pattern else text
+    if not held or not text:
+        return text
+    for secret in sorted(held, key=len, reverse=True):  # as it is, whatever characters it is made of
+        text = text.replace(secret, REDACTED)
+    joined = _join(text)
+    lower = joined.text.translate(_LOWER)
+    spans = sorted(
+        span for needle, folded in _needles(held) for span in _finds(lower if folded else joined.text, needle)
+    )
+    parts: list[str] = []
+    done = covered = 0
+    for start, end in spans:
+        if start < covered:  # overlaps what is masked already: mask on to its end
+            covered = max(covered, end)
+        else:
+            parts += [text[done : joined.source(start)], REDACTED]
+            covered = end
+        done = joined.source(covered - 1) + 1
+    return "".join((*parts, text[done:]))
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:

@@ -23,7 +23,7 @@ from orchestrator_action.core.tags import stray_comments, unseen_html
 from orchestrator_action.core.view import Edit, View, apply, view
 
 _MANY_PASSES = 8
-"""After so many rounds a text is built to resist; then its prose loses every `<`."""
+"""After so many rounds a text is built to resist; then all between its first `<` and last `>` goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +112,9 @@ def sanitise(text: str) -> Sanitised:
         if text == before:
             return Sanitised(text=text, removed=tuple(removed))
     removed["nested markup"] = None
+    if "<" in text:
+        start = text.index("<")
+        text = text[:start] + text[max(start, text.rfind(">") + 1) :]
     while True:
         before, text = text, _pass(text.replace("<", "").replace("[", "("), removed)
         if text == before:

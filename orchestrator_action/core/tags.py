@@ -108,7 +108,6 @@ class _Token:
     """False in what one reading of the paragraph takes for code."""
 
 
-_COMMENT_END = re.compile(r"-->|--!>")
 
 
 def _comment(view: View, at: int, *, raw: bool, limit: int) -> _Token | None:
@@ -116,9 +115,10 @@ def _comment(view: View, at: int, *, raw: bool, limit: int) -> _Token | None:
     text = view.text
     if text.startswith(("<!-->", "<!--->"), at):
         return _Token(at, text.index(">", at) + 1)
-    found = _COMMENT_END.search(text, at + 4, limit)
-    if found:
-        return _Token(at, found.end())
+    ends = [text.find(end, at + 4, limit) + len(end) for end in ("-->", "--!>")]
+    ends = [end for end in ends if end > at + 4]
+    if ends:
+        return _Token(at, min(ends))
     if not raw:
         return None
     return _Token(at, limit if text.startswith("<!--", view.content(at)) else len(text))
