@@ -49,6 +49,7 @@ from orchestrator_action.runtime.gitcall import identity_env
 from orchestrator_action.runtime.journal import replace_file
 from orchestrator_action.runtime.supervisor import Cancel, supervise
 from orchestrator_action.runtime.workspace import Worktree
+from orchestrator_action.trail import Trail
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +106,11 @@ def work_on(task: Task, parts: Parts) -> Worked:
     """Take one task all the way. Never raises for what can go wrong with a task."""
     tally = _Tally(started=time.monotonic())
     subject: Subject | None = None
+    trail: Trail | None = None
     try:
         subject = _prepared(task, parts)
-        result = _work(subject, tally)
+        trail = Trail(subject)
+        result = _work(subject, tally, trail)
     except Exception as exc:
         if isinstance(exc, OrchestratorError):
             log.warning("task failed task=%s error=%s", task.id, exc.message)
@@ -121,6 +124,8 @@ def work_on(task: Task, parts: Parts) -> Worked:
         "task-ended", task.id, status=result.status, conclusion=result.conclusion, error=result.error,
         head_sha=result.head_sha, wall_s=result.wall_s, kept_because=result.kept_because,
     )  # fmt: skip
+    if trail is not None:
+        trail.close()
     log.info("task ended task=%s status=%s wall_s=%.1f", task.id, result.status, result.wall_s)
     return Worked(result=result, spans=tuple(tally.spans))
 
@@ -233,7 +238,7 @@ def _issue_context(task: Task) -> dict[str, Any] | None:
     }
 
 
-def _work(subject: Subject, tally: _Tally) -> TaskResult:
+def _work(subject: Subject, tally: _Tally, trail: Trail) -> TaskResult:
     parts, task = subject.parts, subject.task
     if task.issue:
         claim_issue(parts, task.issue.number)
@@ -245,6 +250,7 @@ def _work(subject: Subject, tally: _Tally) -> TaskResult:
         policy=parts.config.phases,
         measure=measure,
         head=lambda: _head(subject),
+        boundary=trail.mark,
         reminders=parts.config.reminders if subject.agent.resumes else 0,
     )
     token = parts.broker.register(claims.answer)
@@ -352,7 +358,7 @@ def _next_attempt(
     if outcome.ending is not Ending.EXITED or report.problems or not report.session_id:
         return None
     try:
-        verdict = claims.verdict()
+        verdict = claims.outlook()
     except GitError:
         return None
     if verdict.settled or claims.ledger().reminders >= subject.parts.config.reminders:

@@ -30,7 +30,7 @@ Measure = Callable[[Claim, str, bool], Iterable[Fact]]
 _PASSES = frozenset(
     {PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE, PhaseState.STALE}
 )
-"""States of an earlier phase that let a later one be claimed. Stale ones are measured again at the end."""
+"""States that ask nothing of the agent: what is stale is measured again at the end, by us."""
 
 
 class Claims:
@@ -45,11 +45,12 @@ class Claims:
         measure: Measure,
         head: Callable[[], str],
         reminders: int = 0,
+        boundary: Callable[[], None] = lambda: None,
         answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
         self._journal, self._task, self._policy = journal, task, policy
         self._measure, self._head, self._within = measure, head, answer_within_s
-        self._reminders = reminders
+        self._reminders, self._boundary = reminders, boundary
         self._lock = threading.RLock()
         self._running: dict[str, Future[str]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"measure-{task}")
@@ -84,7 +85,7 @@ class Claims:
     def _remind(self) -> Answer:
         """For an agent about to end: what is open, and whether it is sent back with it."""
         verdict = self.verdict()
-        still = tuple(p.phase for p in verdict.phases if not p.settled)
+        still = tuple(p.phase for p in verdict.phases if p.state not in _PASSES)
         with self._lock:
             block = bool(still) and self.ledger().reminders < self._reminders
             if block:
@@ -138,6 +139,7 @@ class Claims:
         try:
             for fact in self._measure(claim, head, final):
                 self._journal.append("fact", self._task, **fact_data(fact))
+            self._boundary()
         except OrchestratorError as exc:
             log.warning("could not measure task=%s phase=%s: %s", self._task, claim.phase, exc.message)
             return exc.message + (f" ({exc.hint})" if exc.hint else "")
@@ -171,6 +173,13 @@ class Claims:
         ledger = self.ledger()
         still = tuple(f.id for f in ledger.open_findings) if phase.number in {9, 10} else ()
         return Answer(ok=found.settled, message=words(phase, found, ledger), findings=findings, open=still)
+
+    def outlook(self) -> Verdict:
+        """The judge's word when the agent has ended: what is merely stale is measured first."""
+        verdict = self.verdict()
+        if not verdict.settled and all(p.state in _PASSES for p in verdict.phases):
+            return self.settle()
+        return verdict
 
     def settle(self) -> Verdict:
         """Measure everything claimed again at the final head, once, and judge.
@@ -232,7 +241,7 @@ def reminder(verdict: Verdict) -> str:
     """What to tell an agent that is about to end, or is started again."""
     lines = ["Your task is not finished. These phases are open, and they go in order:"]
     for found in verdict.phases:
-        if found.settled:
+        if found.state in _PASSES:
             continue
         phase = BY_ID[found.phase]
         why = found.findings[0].message if found.findings else phase.does

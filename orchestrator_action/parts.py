@@ -7,8 +7,9 @@ a task borrows for the time of one measurement.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
@@ -74,6 +75,8 @@ class Subject:
     command_env: Mapping[str, str]
     """What the repository's own commands get."""
     test_commands: tuple[str, ...]
+    push_lock: threading.Lock = field(default_factory=threading.Lock)
+    """One push of the task's branch at a time: broker, trail and publication may all want to."""
 
     @property
     def branch(self) -> str:

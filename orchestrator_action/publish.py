@@ -73,9 +73,12 @@ def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tupl
 def push(subject: Subject, sha: str) -> None:
     """The task branch at the remote becomes exactly `sha`."""
     parts, task = subject.parts, subject.task
-    known = parts.journal.ledger(task.id).pushed_sha
-    parts.remote.push(sha, f"refs/heads/{subject.branch}", known=known)
-    parts.journal.append("pushed", task.id, sha=sha, branch=subject.branch)
+    with subject.push_lock:
+        known = parts.journal.ledger(task.id).pushed_sha
+        if known == sha:
+            return
+        parts.remote.push(sha, f"refs/heads/{subject.branch}", known=known)
+        parts.journal.append("pushed", task.id, sha=sha, branch=subject.branch)
 
 
 def run_info(parts: Parts, agent: str) -> render.RunInfo:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ KINDS = frozenset(
         "task-planned", "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "pending", "posted", "salvaged", "reminded", "verified", "note",
+        "judged", "retried", "requeued", "cancelled",
     }
 )  # fmt: skip
 
@@ -174,47 +175,93 @@ def fact_data(fact: Fact) -> dict[str, Any]:
 
 
 def fold(events: Iterable[Event], task: str) -> Ledger:
-    """The ledger of `task` from a journal's events; other tasks' events are passed over."""
-    known: dict[str, Any] = {"task": task}
-    claims: dict[str, Claim] = {}
-    facts: dict[tuple[str, str], tuple[Fact, ...]] = {}
-    findings: dict[str, ReviewFinding] = {}
-    answers: dict[str, Answer] = {}
+    """The ledger of `task` from a journal's events; other tasks' events are passed over.
+
+    A run that starts the task anew begins a new ledger: what an earlier run proved was another change.
+    """
+    known = _Known(task)
     for event in events:
-        if event.task != task:
-            continue
-        data = event.data
-        match event.kind:
-            case "task-started":
-                names = ("base_sha", "base_branch", "branch", "digest", "issue")
-                known |= {k: data[k] for k in names if k in data}
-                known |= {"run": event.run, "ended": ""}
-            case "attempt-started":
-                known["attempts"] = known.get("attempts", 0) + 1
-                known["sessions"] = (*known.get("sessions", ()), data.get("session_id", ""))
-            case "claim":
-                claims[data["phase"]] = Claim(**data, seq=event.seq)
-            case "fact":
-                fact = Fact(**data, seq=event.seq)
-                key = (fact.phase, fact.rule)
-                facts[key] = (*facts.get(key, ()), fact)
-            case "plan":
-                known["plan"] = data["text"]
-            case "issue":
-                known["issue"] = data["number"]
-            case "pushed":
-                known["pushed_sha"] = data["sha"]
-            case "pull":
-                known |= {"pull": data["number"], "pull_url": data.get("url", "")}
-            case "review":
-                known["review_rounds"] = known.get("review_rounds", 0) + 1
-                findings |= {f["id"]: ReviewFinding(**f) for f in data["findings"]}
-            case "answer":
-                answers[data["finding"]] = Answer(**data)
-            case "reminded":
-                known["reminders"] = known.get("reminders", 0) + 1
-            case "task-ended":
-                known["ended"] = data["status"]
-            case _:
-                pass
-    return Ledger(**known, claims=claims, facts=facts, findings=tuple(findings.values()), answers=answers)
+        if event.task == task and (take := _TAKES.get(event.kind)):
+            take(known, event)
+    return known.ledger()
+
+
+class _Known:
+    """The ledger while it is being folded."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.forget()
+
+    def forget(self) -> None:
+        self.plain: dict[str, Any] = {"task": self.task}
+        self.claims: dict[str, Claim] = {}
+        self.facts: dict[tuple[str, str], tuple[Fact, ...]] = {}
+        self.findings: dict[str, ReviewFinding] = {}
+        self.answers: dict[str, Answer] = {}
+
+    def ledger(self) -> Ledger:
+        return Ledger(
+            **self.plain,
+            claims=self.claims,
+            facts=self.facts,
+            findings=tuple(self.findings.values()),
+            answers=self.answers,
+        )
+
+    def started(self, event: Event) -> None:
+        if self.plain.get("run", event.run) != event.run:
+            self.forget()
+        names = ("base_sha", "base_branch", "branch", "digest", "issue")
+        self.plain |= {k: event.data[k] for k in names if k in event.data}
+        self.plain |= {"run": event.run, "ended": ""}
+
+    def attempted(self, event: Event) -> None:
+        self.plain["attempts"] = self.plain.get("attempts", 0) + 1
+        self.plain["sessions"] = (*self.plain.get("sessions", ()), event.data.get("session_id", ""))
+
+    def claimed(self, event: Event) -> None:
+        self.claims[event.data["phase"]] = Claim(**event.data, seq=event.seq)
+
+    def measured(self, event: Event) -> None:
+        fact = Fact(**event.data, seq=event.seq)
+        key = (fact.phase, fact.rule)
+        self.facts[key] = (*self.facts.get(key, ()), fact)
+
+    def pulled(self, event: Event) -> None:
+        self.plain |= {"pull": event.data["number"], "pull_url": event.data.get("url", "")}
+
+    def reviewed(self, event: Event) -> None:
+        self.plain["review_rounds"] = self.plain.get("review_rounds", 0) + 1
+        self.findings |= {f["id"]: ReviewFinding(**f) for f in event.data["findings"]}
+
+    def answered(self, event: Event) -> None:
+        self.answers[event.data["finding"]] = Answer(**event.data)
+
+    def reminded(self, _: Event) -> None:
+        self.plain["reminders"] = self.plain.get("reminders", 0) + 1
+
+
+def _plain(name: str, key: str) -> Callable[[_Known, Event], None]:
+    """Takes one value of an event's data as it is."""
+
+    def take(known: _Known, event: Event) -> None:
+        known.plain[name] = event.data[key]
+
+    return take
+
+
+_TAKES: dict[str, Callable[[_Known, Event], None]] = {
+    "task-started": _Known.started,
+    "attempt-started": _Known.attempted,
+    "claim": _Known.claimed,
+    "fact": _Known.measured,
+    "plan": _plain("plan", "text"),
+    "issue": _plain("issue", "number"),
+    "pushed": _plain("pushed_sha", "sha"),
+    "pull": _Known.pulled,
+    "review": _Known.reviewed,
+    "answer": _Known.answered,
+    "reminded": _Known.reminded,
+    "task-ended": _plain("ended", "status"),
+}
