@@ -8,6 +8,7 @@ strategy"; the tests compare it with markdown-it-py.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -194,6 +195,8 @@ class _Scanner:
 
     @staticmethod
     def _starts_leaf(rest: str, *, interrupts: bool, lazy: bool) -> bool:
+        if rest[0] not in "#`~*_-=<":
+            return False
         if _ATX.match(rest) or _FENCE.match(rest) or _BREAK.match(rest):
             return True
         if interrupts and _SETEXT.match(rest):
@@ -239,7 +242,7 @@ def _indent(s: str, pos: int) -> int:
 
 def _html_start(rest: str, *, paragraph: bool) -> int | None:
     """Which of CommonMark's seven HTML blocks begins here; the seventh cannot end a paragraph."""
-    for number, pattern in enumerate(_HTML_STARTS):
+    for number, pattern in enumerate(_HTML_STARTS if rest[0] == "<" else ()):
         if pattern.match(rest):
             return None if number == 6 and paragraph else number
     return None
@@ -269,6 +272,7 @@ def _raw_offset(raw: str, column: int) -> int:
     return len(raw)
 
 
+@functools.lru_cache(maxsize=4)
 def lines(text: str) -> tuple[Line, ...]:
     """All lines of a text, in order; their spans cover it without a gap."""
     scanner = _Scanner()

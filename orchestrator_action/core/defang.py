@@ -114,17 +114,17 @@ def _round(text: str) -> str:
     _, code = _code(text)
     text = _outside(text, code, lambda s: _spell_out(s).replace("<", "&lt;"))
     _, code = _code(text)
-    text = _inside(text, code, _IMAGE, "(image) ")
-    _, code = _code(text)
     for pattern, new in (
+        (_IMAGE, "(image) "),
         (_HOST, r"\g<scheme>redirect.github.com"),
         (_OTHER_HOST, rf"\1{BREAK}"),
         (_GH, rf"\1-{BREAK}"),
         (_ISSUE, f"#{BREAK}"),
         (_MENTION, f"@{BREAK}"),
     ):
-        text = _inside(text, code, pattern, new)
-        _, code = _code(text)
+        before, text = text, _inside(text, code, pattern, new)
+        if text != before:
+            _, code = _code(text)
     return _quiet_lines(text)
 
 
