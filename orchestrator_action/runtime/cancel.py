@@ -84,7 +84,7 @@ class Cancel:
 
     @property
     def since(self) -> float:
-        """When the end was first asked for, here or at a parent, in monotonic seconds; infinity while it was not."""
+        """When the end was first asked for, here or above; monotonic seconds, infinity while it was not."""
         return min(self._since, self._parent.since if self._parent is not None else self._since)
 
     @property

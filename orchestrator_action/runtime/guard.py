@@ -4,8 +4,8 @@ Runs in the shim, one small process per attempt and the subreaper of everything 
 that "all gone" is a fact of the kernel: it has no child left. The control socket's end of file means
 that the orchestrator died; the stop ladder then runs without it.
 
-The ladder: INT to the program's process group, TERM to every descendant, then KILL to all of them,
-frozen first so that none can answer a death with a birth. Standard library only.
+The ladder: INT to the program's process group, TERM to every descendant, then KILL to all of them; who
+answers a death with a birth is frozen first in the next round. Standard library only.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ ORPHANED = "the orchestrator ended"
 class Guard:
     """Supervises one program from its start to the end of its last descendant."""
 
-    def __init__(self, control: socket.socket, wake: int, max_files: tuple[int, int]) -> None:
+    def __init__(self, control: socket.socket, wake: int) -> None:
         self._control = control
         self._wake = wake
-        self._max_files = max_files
         self._inbox = b""
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -54,6 +53,7 @@ class Guard:
         self._error = ""
         self._steps: list[tuple[float, Callable[[], None]]] = []
         self._killing_since: float | None = None
+        self._kill_rounds = 0
         self._leftovers: set[tuple[int, int]] = set()
         self._survivors: list[procs.Process] = []
         self._started_seen = False
@@ -61,12 +61,11 @@ class Guard:
 
     def run(self) -> None:
         """Take the order from the control socket and see it through."""
-        order = self._receive()
+        order = self._receive_order()
         if order is None:
             return
-        self._tell(event="up", shim=os.getpid(), shim_ticks=procs.start_ticks(os.getpid()))
-        if self._receive() is None:  # it gave us up before it heard us, and starts the program elsewhere
-            return
+        self._shim_ticks = procs.start_ticks(os.getpid())
+        self._tell(event="up", shim=os.getpid(), shim_ticks=self._shim_ticks)
         self._limits: dict[str, float] = order["limits"]
         self._record_path: str = order["record"]
         try:
@@ -87,8 +86,8 @@ class Guard:
             self._act()
         self._finish()
 
-    def _receive(self) -> dict[str, Any] | None:
-        """The next line, however long it takes; None when the orchestrator goes away before that."""
+    def _receive_order(self) -> dict[str, Any] | None:
+        """The first line, however long it takes; None when the orchestrator goes away before that."""
         while b"\n" not in self._inbox:
             chunk = self._control.recv(1 << 16)
             if not chunk:
@@ -105,13 +104,13 @@ class Guard:
         self._started_at = time.time()
         self._t0 = time.monotonic()
         self._usage = Usage(os.getpid(), self._limits)
-        self._leader = launch(
+        self._program = launch(
             [raw(a) for a in order["argv"]],
             cwd=raw(order["cwd"]),
             env={raw(k): raw(v) for k, v in order["env"].items()},
             log=self._log.fd,
-            max_files=self._max_files,
         )
+        self._leader = self._program.pid
         self._ticks = procs.start_ticks(self._leader)
         self._expects_start: bool = order["expects_start"]
         self._identity: dict[str, Any] = {
@@ -119,7 +118,7 @@ class Guard:
             "pid": self._leader,
             "start_ticks": self._ticks,
             "shim": os.getpid(),
-            "shim_ticks": procs.start_ticks(os.getpid()),
+            "shim_ticks": self._shim_ticks,
             "marker": order["marker"],
             "owner": order["owner"],
             "owner_ticks": order["owner_ticks"],
@@ -269,8 +268,9 @@ class Guard:
         self._killing_since = time.monotonic()
 
     def _kill_round(self) -> None:
-        for process in procs.kill_all(self._tree):
+        for process in procs.kill_all(self._tree, freeze=self._kill_rounds > 0):
             self._count_leftover(process)
+        self._kill_rounds += 1
         self._reap()
         if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
             self._survivors = self._tree()

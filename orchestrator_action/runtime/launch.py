@@ -1,18 +1,33 @@
 """Start one program and say in plain words why it could not be started. Runs in the shim.
 
 The child gets its own session and process group, default signal dispositions, an empty mask, end of
-file on stdin, the log on stdout and stderr, and no other descriptor. Standard library only.
+file on stdin, the log on stdout and stderr, and no other descriptor. Dispositions are default because
+the shim ignores nothing (a caught signal is reset by exec, an ignored one is not), see `be_deaf`. It is
+not done with posix_spawn, because glibc's leaves signals 32 and 33 ignored. Standard library only.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 
-_NOT_STARTED = 127
+_DEAF_TO = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGPIPE,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGXFSZ,
+)
 _OOM_SCORE = 300
 """Out of 1000: when memory ends, the kernel should take an agent and not its supervisor."""
 
@@ -21,93 +36,48 @@ class LaunchError(Exception):
     """Nothing runs; the text says why."""
 
 
-def launch(
-    argv: Sequence[bytes], *, cwd: bytes, env: Mapping[bytes, bytes], log: int, max_files: tuple[int, int]
-) -> int:
-    """Start `argv` with stdout and stderr on the descriptor `log`; returns its PID once it runs.
-
-    `max_files` is the soft and hard limit of open files the program shall have.
-    Raises LaunchError when the directory is gone or the program cannot be executed.
-    """
-    reader, writer = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError as exc:
-        os.close(reader)
-        os.close(writer)
-        raise LaunchError(f"no process can be started: {os.strerror(exc.errno or 0)}") from exc
-    if pid == 0:
-        _become(argv, cwd, env, log, max_files, writer)
-    os.close(writer)
-    try:
-        report = os.read(reader, 64)
-    finally:
-        os.close(reader)
-    if not report:
-        return pid
-    os.waitpid(pid, 0)
-    stage, number = report.decode("ascii").split()
-    raise LaunchError(_words(stage, int(number), argv, cwd, env))
-
-
-def _become(
-    argv: Sequence[bytes],
-    cwd: bytes,
-    env: Mapping[bytes, bytes],
-    log: int,
-    max_files: tuple[int, int],
-    report: int,
-) -> None:
-    """Turn this forked child into the program; never returns."""
-    stage, number = "setup", errno.EINVAL
-    try:
-        os.setsid()
-        _descriptors(log, report)
-        _default_signals()
-        resource.setrlimit(resource.RLIMIT_NOFILE, max_files)
-        _prefer_for_oom()
-        stage = "cwd"
-        os.chdir(cwd)
-        stage = "exec"
-        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - an exact argv, never a shell
-    except OSError as exc:
-        number = exc.errno or errno.EINVAL
-    except ValueError:
-        pass
-    finally:
-        os.write(report, f"{stage} {number}".encode("ascii"))
-        os._exit(_NOT_STARTED)
-
-
-def _descriptors(log: int, report: int) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    try:
-        still_open = [int(name) for name in os.listdir("/dev/fd")]
-    except OSError:
-        still_open = list(range(3, 256))
-    for fd in still_open:
-        if fd > 2 and fd != report:
-            try:
-                os.close(fd)
-            except OSError:
-                continue
-
-
-def _default_signals() -> None:
+def be_deaf() -> None:
+    """Let signals meant for everybody pass this process by, without handing that on to what it starts."""
     for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
+        if signum in _DEAF_TO:
+            signal.signal(signum, _pass_by)
+        elif signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, signal.SIG_DFL)
-        except (OSError, ValueError):
-            continue
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _prefer_for_oom() -> None:
+def _pass_by(signum: int, frame: object) -> None:
+    pass
+
+
+def launch(
+    argv: Sequence[bytes], *, cwd: bytes, env: Mapping[bytes, bytes], log: int
+) -> subprocess.Popen[bytes]:
+    """Start `argv` with stdout and stderr on the descriptor `log`; returns once it runs.
+
+    Raises LaunchError when the directory is gone or the program cannot be executed.
+    """
+    if not argv or not argv[0]:
+        raise LaunchError("no program is named")
     try:
-        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+        child = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as exc:
+        raise LaunchError(_words(exc, argv, cwd, env)) from exc
+    _prefer_for_oom(child.pid)
+    return child
+
+
+def _prefer_for_oom(pid: int) -> None:
+    try:
+        fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return
     try:
@@ -119,40 +89,37 @@ def _prefer_for_oom() -> None:
         os.close(fd)
 
 
-def _words(stage: str, number: int, argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes]) -> str:
-    why = os.strerror(number).lower()
-    if stage == "cwd":
-        where = os.fsdecode(cwd)
+def _words(exc: Exception, argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes]) -> str:
+    if not isinstance(exc, OSError):
+        return f"nothing can be started: {exc}"
+    if exc.filename == cwd and (argv[0] != cwd or not os.path.isdir(cwd)):  # Popen names what failed
+        where, why = os.fsdecode(cwd), os.strerror(exc.errno or 0).lower()
         return f"working directory {where} " + (
-            "does not exist" if number == errno.ENOENT else f"is no use: {why}"
+            "does not exist" if exc.errno == errno.ENOENT else f"is no use: {why}"
         )
-    if stage != "exec":
-        return f"the process could not be prepared: {why}"
-    if not argv or not argv[0]:
-        return "no program is named"
     program = os.fsdecode(argv[0])
-    if number == errno.E2BIG:
+    if exc.errno == errno.E2BIG:
         size = sum(len(a) + 1 for a in argv) + sum(len(k) + len(v) + 2 for k, v in env.items())
         return f"argument list too long for {program}: {size} bytes of arguments and environment"
-    if number == errno.ENOEXEC:
+    if exc.errno == errno.ENOEXEC:
         return f"{program} cannot be executed: neither a program of this system nor a script with a #! line"
-    if number == errno.EINVAL:
-        return f"{program} cannot be started: an argument or the environment holds a NUL byte"
-    if number in {errno.EACCES, errno.EPERM}:
+    if exc.errno in {errno.EACCES, errno.EPERM}:
         return f"{program} is not executable"
-    if number in {errno.ENOENT, errno.ENOTDIR}:
+    if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
         return _not_found(program, argv[0], cwd, env)
-    return f"{program} cannot be executed: {why}"
+    return f"{program} cannot be executed: {os.strerror(exc.errno or 0).lower()}"
+
+
+def _places(name: bytes, cwd: bytes, env: Mapping[bytes, bytes]) -> Iterator[bytes]:
+    """Where a program of this name may be, as execvp(3) looks for it."""
+    folders = [b""] if b"/" in name else env.get(b"PATH", os.fsencode(os.defpath)).split(b":")
+    for folder in folders:
+        yield os.path.join(cwd, folder, name)
 
 
 def _not_found(program: str, name: bytes, cwd: bytes, env: Mapping[bytes, bytes]) -> str:
     """ENOENT has two causes: no such program, or a script whose interpreter is missing."""
-    if b"/" in name:
-        places = [os.path.join(cwd, name)]
-    else:
-        path = env.get(b"PATH", os.fsencode(os.defpath))
-        places = [os.path.join(cwd, folder, name) for folder in path.split(b":")]
-    for place in places:
+    for place in _places(name, cwd, env):
         try:
             with open(place, "rb") as script:
                 first = script.readline(256)

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -145,15 +145,15 @@ def _send_checked(pid: int, ticks: int, signum: int) -> bool:
     return True
 
 
-def kill_all(find: Callable[[], list[Process]]) -> list[Process]:
+def kill_all(find: Callable[[], list[Process]], *, freeze: bool = True) -> list[Process]:
     """Kill what `find` finds, once around; returns it.
 
-    Everything is frozen first, and looked for again until nothing new turns up: a process that is stopped
-    cannot answer another's death with a birth. What runs as another user stays, and is found again.
+    With `freeze` everything is stopped first, and looked for again until nothing new turns up: a process
+    that is stopped cannot answer another's death with a birth. What runs as another user stays.
     """
     frozen: set[tuple[int, int]] = set()
     found = find()
-    for _ in range(_FREEZE_ROUNDS):
+    for _ in range(_FREEZE_ROUNDS if freeze else 0):
         fresh = [p for p in found if (p.pid, p.start_ticks) not in frozen]
         if not fresh:
             break
@@ -272,10 +272,16 @@ def make_undumpable() -> bool:
 def _prctl(option: int, value: int) -> bool:
     if not sys.platform.startswith("linux"):
         return False
-    import ctypes  # 20 ms, and only here
+    return bool(_libc().prctl(option, value, 0, 0, 0) == 0)
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    return bool(libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) == 0)
+
+@functools.cache
+def _libc() -> Any:
+    import ctypes  # 4 ms, and only here
+
+    libc = ctypes.CDLL(None)
+    libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+    return libc
 
 
 def missing() -> tuple[str, ...]:

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import select
-import signal
 import socket
 import sys
 import time
@@ -30,21 +28,8 @@ if __name__ == "__main__":  # -I -S leave the package unknown; last place, so no
 
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.guard import Guard, drain, wakeup
+from orchestrator_action.runtime.launch import be_deaf
 
-IGNORED = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGPIPE,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGTSTP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    signal.SIGALRM,
-)
-"""A guard does not leave its post because of a signal meant for everybody."""
 SWEEP_PATIENCE_S = 5.0
 SWEEP_ROUND_S = 0.02
 
@@ -58,10 +43,6 @@ class Nursery:
         self._guards: dict[int, int] = {}
         self._lost: list[int] = []
         self._sweeping_since: float | None = None
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._max_files = (soft, hard)
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._wake = wakeup()
         self._poll = select.poll()
         self._poll.register(requests, select.POLLIN)
@@ -117,7 +98,7 @@ class Nursery:
         os.setsid()
         procs.become_subreaper()
         os.set_inheritable(control, False)
-        Guard(socket.socket(fileno=control), wakeup(), self._max_files).run()
+        Guard(socket.socket(fileno=control), wakeup()).run()
 
     def _reap(self) -> None:
         while True:
@@ -163,9 +144,7 @@ def main(fd: int) -> None:
     """Be the nursery for the orchestrator at the other end of the socket `fd`."""
     import gc
 
-    for signum in IGNORED:
-        signal.signal(signum, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    be_deaf()
     os.set_inheritable(fd, False)
     procs.become_subreaper()
     procs.boot_id()

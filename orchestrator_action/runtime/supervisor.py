@@ -38,7 +38,8 @@ HURRY_LOOK_S = 0.05
 FEED_AFTER_CANCEL_S = 0.2
 """How long a cancelled attempt's remaining output is still read."""
 
-GO = b'{"order": "go"}\n'
+STARTS = 2
+"""A nursery that was killed under our hands is started anew, once."""
 
 Feed = Callable[[bytes], Mark | None]
 
@@ -78,14 +79,18 @@ def supervise(
     with nursery(), ROOM.taken(cancel) as room:
         if not room:
             return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
-        try:
-            control = _guarded(order)
-        except NurseryLost as exc:
-            return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
-        with control:
+        for _ in range(STARTS):
             offset = log.stat().st_size if append and log.exists() else 0
-            attempt = _Attempt(control, limits, cancel, feed, on_start, Tail(log, offset=offset))
-            return attempt.run()
+            attempt = _Attempt(limits, cancel, feed, on_start, Tail(log, offset=offset))
+            try:
+                with NURSERY.guard() as control:
+                    attempt.run(control, order)
+            except NurseryLost as exc:
+                return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
+            if attempt.heard:
+                return attempt.outcome()
+            NURSERY.drop()
+        return Outcome(ending=Ending.SPAWN_FAILED, error="the process that starts agents does not answer")
 
 
 def _order(
@@ -114,38 +119,17 @@ def _order(
     return json.dumps(order).encode("ascii") + b"\n"
 
 
-def _guarded(order: bytes) -> socket.socket:
-    """A control socket on which a guard has taken the order."""
-    for again in (True, False):
-        control = NURSERY.guard()
-        control.settimeout(ANSWER_PATIENCE_S)
-        try:
-            control.sendall(order)
-            if control.recv(1, socket.MSG_PEEK):  # only a guard that we heard may start anything
-                control.sendall(GO)
-                control.settimeout(None)
-                return control
-        except OSError:
-            pass
-        control.close()
-        if again:
-            NURSERY.drop()
-    raise NurseryLost("the process that starts agents does not answer")
-
-
 class _Attempt:
     """Our side of one attempt, from the order to the outcome."""
 
     def __init__(
         self,
-        control: socket.socket,
         limits: Limits,
         cancel: Cancel,
         feed: Feed | None,
         on_start: Callable[[int, int], None] | None,
         tail: Tail,
     ) -> None:
-        self._control = control
         self._limits = limits
         self._cancel = cancel
         self._feed = feed
@@ -153,6 +137,8 @@ class _Attempt:
         self._tail = tail
         self._inbox = b""
         self._open = True
+        self.heard = False
+        """Whether a guard ever spoke; if not, nothing was started."""
         self._shim = (0, 0)
         self._start: dict[str, Any] = {}
         self._started_at = time.time()
@@ -163,15 +149,24 @@ class _Attempt:
         self._look_s = QUICKEST_LOOK_S
         self._reported: set[Mark] = set()
 
-    def run(self) -> Outcome:
+    def run(self, control: socket.socket, order: bytes) -> None:
+        """Hand over the order and stay until the guard is gone."""
+        self._control = control
         try:
+            self._hand_over(order)
             while self._open:
                 self._step()
             self._read_rest()
         except BaseException:
             self._abandon()
             raise
-        return self._outcome()
+
+    def _hand_over(self, order: bytes) -> None:
+        """The guard reads at once; when it cannot, its end of file says so soon enough."""
+        self._control.settimeout(ANSWER_PATIENCE_S)
+        with suppress(OSError):
+            self._control.sendall(order)
+        self._control.settimeout(None)
 
     def _step(self) -> None:
         ready = wait_readable((self._control.fileno(), *self._cancel_fds()), self._timeout())
@@ -203,6 +198,8 @@ class _Attempt:
     def _patience_ends(self) -> float:
         """When a guard that works would long have reported the end."""
         grace = self._limits.stop_grace_s + ANSWER_PATIENCE_S
+        if not self.heard:
+            return self._t0 + ANSWER_PATIENCE_S
         if self._asked_at is not None:
             return self._asked_at + grace
         return self._t0 + self._limits.wall_s + grace if self._limits.wall_s else float("inf")
@@ -222,6 +219,7 @@ class _Attempt:
             self._take(json.loads(line))
 
     def _take(self, message: dict[str, Any]) -> None:
+        self.heard = True
         match message.pop("event"):
             case "up":
                 self._shim = (message["shim"], message["shim_ticks"])
@@ -247,7 +245,10 @@ class _Attempt:
     def _kill_guard(self) -> None:
         """A guard that was stopped or hangs protects nobody; what it guarded is then ended from above."""
         procs.send(*self._shim, 9)
-        self._end = {"ending": Ending.LOST, "error": "its guard did not answer"}
+        if self.heard:
+            self._end = {"ending": Ending.LOST, "error": "its guard did not answer"}
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)  # a guard that comes too late must not start anything
         if not wait_readable((self._control.fileno(),), ANSWER_PATIENCE_S):
             NURSERY.drop()
             self._open = False
@@ -295,7 +296,8 @@ class _Attempt:
 
     # -- the outcome
 
-    def _outcome(self) -> Outcome:
+    def outcome(self) -> Outcome:
+        """What the guard reported, or what its silence means."""
         end = self._end or {"ending": Ending.LOST, "error": "its guard was killed"}
         known = {f.name for f in dataclasses.fields(Outcome)}
         values = {

@@ -85,7 +85,7 @@ class Usage:
         self._busy_at = self._started
         self._peak = 0
         self._pss_after = 0.0
-        self._interval = 0.05
+        self._interval = 0.1
         self.tree: list[procs.Process] = []
         self.next_look = self._started + self._interval
 

@@ -102,7 +102,7 @@ CASES = {
     ),
     "no format": (lambda d: [made(d / "t", "neither script nor program\n")], "neither"),
     "too long": (lambda d: ["true", "x" * 3_000_000], "argument list too long"),
-    "NUL": (lambda d: ["true", "a\0b"], "NUL"),
+    "NUL": (lambda d: ["true", "a\0b"], "null byte"),
     "empty name": (lambda d: [""], "no program is named"),
     "no argv": (lambda d: [], "no program is named"),
 }

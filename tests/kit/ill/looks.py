@@ -5,7 +5,7 @@ import os
 import sys
 
 with open("/proc/self/status") as lines:
-    status = dict(line.rstrip().split(":\t") for line in lines if ":\t" in line)
+    status = dict(line.rstrip("\n").split(":\t") for line in lines if ":\t" in line)
 fds = sorted(int(name) for name in os.listdir("/proc/self/fd"))
 probe = os.open("/", os.O_RDONLY)
 print(

@@ -1,0 +1,30 @@
+"""Run the benchmarks that are named, or all there are."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import platform
+import sys
+
+import benchmarks
+
+
+def main(names: list[str]) -> None:
+    """Import each module and call its `main()`."""
+    found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_")]
+    unknown = sorted(set(names) - set(found))
+    if unknown:
+        sys.exit(f"error: no benchmark named {', '.join(unknown)}\nhint: there are {', '.join(found)}")
+    python = platform.python_version()
+    print(f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {python}")
+    print(f"load before: {', '.join(f'{load:.2f}' for load in os.getloadavg())}")
+    for name in names or found:
+        module = importlib.import_module(f"benchmarks.{name}")
+        if hasattr(module, "main"):
+            module.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
