@@ -135,10 +135,19 @@ def _labelled(source: str, label: str) -> Reader:
     return read
 
 
-def _vitest_empty(lines: list[str]) -> Iterable[Counts]:
-    for line in lines:
-        if re.match(r"No test files found, exiting with code \d|No tests found, exiting with code \d", line):
-            yield Counts(source="vitest" if "files" in line else "jest")
+_EMPTY = {
+    "vitest": re.compile(r"No test files found, exiting with code \d"),
+    "jest": re.compile(r"No tests found(?:, exiting with code \d| related to files changed.*)"),
+    "mocha": re.compile(r"Error: No test files found.*"),
+    "ava": re.compile(r".*Couldn.t find any files to test.*"),
+}
+
+
+def _nothing_found(lines: list[str]) -> Iterable[Counts]:
+    """What JavaScript runners say when there is nothing to run."""
+    for source, pattern in _EMPTY.items():
+        if any(pattern.fullmatch(line) for line in lines):
+            yield Counts(source=source)
 
 
 def _mocha(lines: list[str]) -> Iterable[Counts]:
@@ -453,7 +462,7 @@ def _playwright(lines: list[str]) -> Iterable[Counts]:
 
 
 _READERS: tuple[Reader, ...] = (
-    _pytest, _unittest, _labelled("jest", "Tests:"), _labelled("vitest", "Tests"), _vitest_empty, _mocha,
+    _pytest, _unittest, _labelled("jest", "Tests:"), _labelled("vitest", "Tests"), _nothing_found, _mocha,
     _ava, _node, _bun_test, _deno, _playwright, _go, _cargo, _nextest, _maven, _gradle, _rspec, _minitest,
     _phpunit, _ctest, _prove, _dotnet, _swift, _gtest_passed, _gtest_failed, _gtest_skipped, _catch2,
     _catch2_all, _criterion, _check, _eunit, _eunit_all, _cabal,

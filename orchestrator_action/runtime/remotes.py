@@ -76,11 +76,11 @@ def make_bare(path: Path, *, branch: str = "main", object_format: str = "sha1") 
 
 
 def seed_bare(git: Git, bare: Path, branch: str, sha: str) -> None:
-    """Give a bare repository of ours its first branch, from the repository itself; once."""
+    """Make `branch` of a bare repository of ours what it is in the repository itself."""
     receive = "--receive-pack=git -c core.hooksPath=/dev/null receive-pack"
     git.run(
         "-c", "protocol.file.allow=always", "push", "--quiet", "--no-verify", receive, str(bare),
-        f"{sha}:refs/heads/{branch}", env=LOCAL_ONLY, write=True,
+        f"+{sha}:refs/heads/{branch}", env=LOCAL_ONLY, write=True,
     )  # fmt: skip
 
 

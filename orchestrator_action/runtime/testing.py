@@ -28,7 +28,7 @@ MAX_REPORT_BYTES = 32 * 1024**2
 _REPORTS = (
     "surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults", "reports",
 )  # fmt: skip
-_SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha")}
+_SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha", "ava")}
 """Exit codes by which these runners say that they collected nothing."""
 
 

@@ -90,6 +90,7 @@ class Workspace:
         self.main = self._main_checkout()
         self.root = (self.main or git.common_dir) / FOLDER
         self.baseline = fingerprint.take(git.common_dir, git.env)
+        self._accepted: dict[Path, fingerprint.Fingerprint] = {}
 
     def _main_checkout(self) -> Path | None:
         """The top of the main checkout; None for a bare repository."""
@@ -283,9 +284,15 @@ class Workspace:
         (made.admin / "locked").write_text(f"{LOCK_REASON}\n", encoding="utf-8")
         gitview.make_view(self.git.common_dir, made.view, self.git.env)
         gitview.use_view(made.admin, made.view, self.git.common_dir)
+        self._accepted.pop(made.path, None)
         return replace(made, baseline=fingerprint.take(made.view, self.git.env))
 
     # -- looking -------------------------------------------------------------------------------
+
+    def accept(self, worktree: Worktree) -> None:
+        """Take the worktree's settings and hooks as they are now for given: the repository's own setup
+        commands may install some (husky does), before any agent starts."""
+        self._accepted[worktree.path] = fingerprint.take(worktree.view, self.git.env)
 
     def protect(self, worktree: Worktree) -> tuple[str, ...]:
         """What an agent did to its worktree that it must not do, one plain sentence each."""
@@ -304,7 +311,8 @@ class Workspace:
         if worktree.branch and not self.git.rev_parse(f"refs/heads/{worktree.branch}"):
             found.append(f"the task branch {worktree.branch} was deleted")
         if worktree.view.is_dir():
-            found += fingerprint.compare(worktree.baseline, fingerprint.take(worktree.view, self.git.env))
+            given = self._accepted.get(worktree.path, worktree.baseline)
+            found += fingerprint.compare(given, fingerprint.take(worktree.view, self.git.env))
         now = fingerprint.take(self.git.common_dir, self.git.env)
         found += [f"{s} in the shared git directory" for s in fingerprint.compare(self.baseline, now)]
         return tuple(found)

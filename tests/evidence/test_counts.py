@@ -1,0 +1,105 @@
+"""Test counts, from the closing lines runners print and from JUnit XML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator_action.runtime.closing import from_output
+from orchestrator_action.runtime.counts import Counts, from_junit, total
+
+
+def _samples() -> dict[str, tuple[str, tuple[int, ...]]]:
+    text = (Path(__file__).parent / "closing_lines.txt").read_text(encoding="utf-8")
+    found = {}
+    for block in text.split("\n==== ")[1:]:
+        head, _, body = block.partition("\n")
+        name, _, counts = head.rpartition(": ")
+        sample = body.replace("\\e", "\x1b").replace("\\r", "\r")
+        found[name] = (sample, tuple(int(n) for n in counts.split()))
+    return found
+
+
+SAMPLES = _samples()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_runner_s_closing_lines_are_read(name: str):
+    """Passed, failed, skipped."""
+    text, wanted = SAMPLES[name]
+
+    found = from_output(text)
+
+    assert found is not None
+    assert wanted == (found.passed, found.failed, found.skipped)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "make: Nothing to be done for 'check'.", "all good", "OK", "PASS", "0 errors, 0 warnings",
+        "I ran 5 tests and 5 passed", "Tests: none of your business", "passed 5 of 5", "ok", "1 ok",
+        "see how 3 passed in the street", "5 passed", "coverage: 93%", "Ran all the tests",
+    ],
+)  # fmt: skip
+def test_other_words_are_no_count(text: str):
+    """An unknown count is unknown, not zero and not a guess."""
+    assert from_output(text) is None
+
+
+@given(st.text(max_size=400))
+def test_no_output_breaks_the_reading(text: str):
+    """Whatever a program prints; counts are never negative."""
+    found = from_output(text)
+
+    assert found is None or min(found.passed, found.failed, found.skipped) >= 0
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.text(max_size=80))
+def test_pytest_s_line_is_found_amid_anything(passed: int, failed: int, skipped: int, noise: str):
+    """As long as it stands on a line of its own."""
+    noise = noise.replace("1..", "")
+    line = f"== {failed} failed, {passed} passed, {skipped} skipped in 3.21s =="
+
+    found = from_output(f"{noise!r}\n{line}\n{noise!r}")
+
+    assert found is not None
+    assert (passed, failed, skipped) == (found.passed, found.failed, found.skipped)
+
+
+JUNIT = """<?xml version="1.0"?>
+<testsuites><testsuite name="pytest" tests="5" failures="1" errors="1" skipped="1">
+<testcase name="a"/><testcase name="b"><failure message="x">no</failure></testcase>
+<testcase name="c"><skipped/></testcase><testcase name="d"><error/></testcase>
+<testcase name="e"><system-out>out</system-out></testcase>
+</testsuite></testsuites>"""
+
+
+def test_junit_counts_its_cases():
+    """Not the sums in its attributes, which runners fill differently."""
+    assert from_junit(JUNIT.encode()) == Counts(passed=2, failed=2, skipped=1, source="junit")
+    assert from_junit(b"<testsuite tests='0'/>") == Counts(source="junit")
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        b"", b"no xml", b"<html/>", b"<testsuite>",
+        b"<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite>&a;</testsuite>",
+        b'<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY lol "lol">]><testsuites/>',
+    ],
+)  # fmt: skip
+def test_what_is_no_junit_report_counts_nothing(xml: bytes):
+    """Entities are an attack, not a report."""
+    assert from_junit(xml) is None
+
+
+def test_sums_name_their_sources():
+    """So that a reader knows whose words a figure is."""
+    both = total([Counts(passed=1, source="pytest"), Counts(failed=2, source="jest"), Counts(source="jest")])
+
+    assert both == Counts(passed=1, failed=2, source="pytest + jest")
+    assert total([]) is None

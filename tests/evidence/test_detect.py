@@ -1,0 +1,101 @@
+"""The test command of a repository that names none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator_action.runtime.detect import detect, detect_at
+from orchestrator_action.runtime.git import Git
+from tests.kit.repos import Repo
+
+PYTEST = "python3 -m pytest -q"
+CMAKE = "cmake -S . -B build && cmake --build build && ctest --test-dir build --output-on-failure"
+CASES: list[tuple[dict[str, str], str]] = [
+    ({"pytest.ini": "[pytest]\n"}, PYTEST),
+    ({"pyproject.toml": "[tool.pytest.ini_options]\n"}, PYTEST),
+    ({"setup.cfg": "[tool:pytest]\n"}, PYTEST),
+    ({"tox.ini": "[pytest]\n"}, PYTEST),
+    ({"tests/test_a.py": "def test_a(): pass"}, PYTEST),
+    ({"test_a.py": "import pytest\nimport unittest\n"}, PYTEST),
+    ({"tests/test_a.py": "import unittest\n"}, "python3 -m unittest discover -s tests -t ."),
+    ({"test_a.py": "import unittest\n"}, "python3 -m unittest discover"),
+    ({"a_test.py": "import unittest\n"}, "python3 -m unittest discover -p '*test*.py'"),
+    ({"manage.py": "", "app/tests.py": "from django.test import TestCase"}, "python3 manage.py test"),
+    ({"uv.lock": "", "pytest.ini": "[pytest]"}, "uv run pytest -q"),
+    ({"poetry.lock": "", "tests/test_a.py": "import pytest"}, "poetry run pytest -q"),
+    ({"tox.ini": "[tox]\nenvlist=py\n", "tests/test_a.py": "x"}, "tox"),
+    ({"tox.ini": "[tox]\n"}, "tox"),
+    ({"noxfile.py": ""}, "nox"),
+    ({"package.json": '{"scripts": {"test": "node --test"}}'}, "npm test"),
+    ({"package.json": '{"scripts": {"test": "jest"}}', "yarn.lock": ""}, "yarn test"),
+    ({"package.json": '{"scripts": {"test": "jest"}}', "pnpm-lock.yaml": ""}, "pnpm test"),
+    ({"package.json": '{"scripts": {"test": "jest"}}', "bun.lock": ""}, "bun run test"),
+    ({"package.json": '{"scripts": {"test": "jest"}, "packageManager": "pnpm@9"}'}, "pnpm test"),
+    ({"Cargo.toml": "[package]"}, "cargo test --workspace"),
+    ({"Cargo.toml": "", ".config/nextest.toml": ""}, "cargo nextest run --workspace"),
+    ({"go.mod": "module x"}, "go test -v ./..."),
+    ({"build.gradle.kts": "", "gradlew": ""}, "./gradlew test"),
+    ({"build.gradle": ""}, "gradle test"),
+    ({"pom.xml": ""}, "mvn -B test"),
+    ({"pom.xml": "", "mvnw": ""}, "./mvnw -B test"),
+    ({"mix.exs": ""}, "mix test"),
+    ({"spec/a_spec.rb": "", "Gemfile": ""}, "bundle exec rspec"),
+    ({"test/a_test.rb": "", "Rakefile": ""}, "rake test"),
+    ({"phpunit.xml.dist": ""}, "vendor/bin/phpunit"),
+    ({"composer.json": '{"scripts": {"test": "pest"}}'}, "composer test"),
+    ({"x.sln": ""}, "dotnet test"),
+    ({"src/x.csproj": ""}, "dotnet test"),
+    ({"Package.swift": ""}, "swift test"),
+    ({"Makefile": "all:\n\ttrue\ntest: all\n\t./run\n"}, "make test"),
+    ({"Makefile": "check:\n\ttrue\n"}, "make check"),
+    ({"justfile": "build:\n  true\ntest *args: build\n  true\n"}, "just test"),
+    ({"CMakeLists.txt": "enable_testing()\n"}, CMAKE),
+    ({"t/a.t": ""}, "prove -lr t"),
+    ({"test/a.bats": ""}, "bats --recursive test"),
+    ({"deno.json": "{}"}, "deno test"),
+]
+
+
+@pytest.mark.parametrize(("files", "command"), CASES, ids=[c for _, c in CASES])
+def test_the_command_is_found(files: dict[str, str], command: str):
+    """And it is said by what."""
+    found = detect(list(files), files)
+
+    assert (command,) == found.commands
+    assert any(name.rpartition("/")[2] in found.how or name.split("/")[0] in found.how for name in files)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"README.md": "x"},
+        {"package.json": '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1"}}'},
+        {"package.json": "{broken"},
+        {"package.json": "[]"},
+        {"package.json": '{"scripts": {"test": 5}}'},
+        {"pyproject.toml": "not toml ["},
+        {"Makefile": "test := 5\nbuild:\n\ttrue\n"},
+        {"sub/package.json": '{"scripts": {"test": "x"}}'},
+        {"CMakeLists.txt": "project(x)"},
+    ],
+)
+def test_nothing_found_is_said(files: dict[str, str]):
+    """With what to do; a placeholder or a broken file is no test command."""
+    found = detect(list(files), files)
+
+    assert found.commands == ()
+    assert "set `test`" in found.how
+
+
+def test_only_the_commit_is_looked_at(make: Callable[..., Repo]):
+    """What lies in the checkout, or was added later, has no say."""
+    repo = make({"tests/test_a.py": "import unittest\n"})
+    base = repo.git("rev-parse", "HEAD")
+    repo.commit({"pytest.ini": "[pytest]\n"})
+    (repo.path / "tox.ini").write_text("[tox]\n")
+    seen = Git.open(repo.path)
+
+    assert detect_at(seen, base).commands == ("python3 -m unittest discover -s tests -t .",)
+    assert detect_at(seen, "HEAD").commands == (PYTEST,)
