@@ -84,8 +84,8 @@ class GitHubForge:
             sleep=sleep,
         )
         self._warnings: dict[str, None] = {}
-        self._checks = Checks(self._api, self._warn)
         self._pulls = Pulls(self._api, self._warn, self._mine)
+        self._checks = Checks(self._api, self._warn, self._pulls.new_heads)
         self._lock = threading.Lock()
         self._writing: dict[tuple[int, str], threading.Lock] = {}
         self._login = login
@@ -312,7 +312,7 @@ class GitHubForge:
                 except ForgeError as exc:
                     if exc.status not in {404, 410}:
                         raise
-            untouched = number in self._uncommented or number in self._pulls.born
+            untouched = number in self._uncommented or number in self._pulls.uncommented
             found = None if untouched and not old else self._find_comment(number, marker)
             if found is None:
                 found = self._create_comment(number, marker, text, what)
@@ -322,6 +322,9 @@ class GitHubForge:
             return found
 
     def _create_comment(self, number: int, marker: str, text: str, what: str) -> Comment:
+        empty = [known for known in (self._uncommented, self._pulls.uncommented) if number in known]
+        for known in empty:
+            known.discard(number)  # from here on it may carry this one, whatever we are told
         data = self._api.send(
             "POST",
             f"/issues/{number}/comments",
@@ -329,7 +332,8 @@ class GitHubForge:
             {"body": text},
             found=lambda: self._find_comment(number, marker),
         )
-        self._uncommented.discard(number)
+        for known in empty:
+            known.add(number)  # this one is remembered, and no other of ours is there
         if isinstance(data, Comment):
             return data
         understood(lambda: self._learn(data), what)

@@ -22,10 +22,15 @@ _REFUSED = {403, 404}
 
 
 class Checks:
-    """The checks of one repository. `warn` is told when statuses take the place of check runs."""
+    """The checks of one repository. `warn` is told when statuses take the place of check runs.
 
-    def __init__(self, api: Api, warn: Callable[[str], None]) -> None:
+    On the commits in `fresh` no check of ours can be yet; one is begun there without looking, once.
+    """
+
+    def __init__(self, api: Api, warn: Callable[[str], None], fresh: set[str]) -> None:
         self._api = api
+        self._fresh = fresh
+        self._begun: set[str] = set()
         self._warn = warn
         self._statuses_only = False
 
@@ -34,9 +39,10 @@ class Checks:
         if self._statuses_only:
             return self._set_status(head_sha, name, None, title)
         try:
-            return self._find(head_sha, name, external_id) or self._create(
-                head_sha, name, external_id, title, summary
-            )
+            look = head_sha in self._begun or head_sha not in self._fresh
+            self._begun.add(head_sha)
+            found = self._find(head_sha, name, external_id) if look else None
+            return found or self._create(head_sha, name, external_id, title, summary)
         except ForgeError as exc:
             if exc.status not in _REFUSED:
                 raise

@@ -10,8 +10,7 @@ from orchestrator_action.core.model import Pull, ReviewFinding
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
 from orchestrator_action.forge.github_api import Api, understood
-from orchestrator_action.forge.marker import carries, cut, mark
-from orchestrator_action.forge.records import finding_text
+from orchestrator_action.forge.marker import carries, cut, finding_text, mark
 
 MAX_BODY = 65_535
 """Of any body. GitHub takes 65,536 characters; one less serves checks too."""
@@ -27,8 +26,12 @@ class Pulls:
         self._warn = warn
         self._mine = mine
         self._drafts = True
-        self.born: set[int] = set()
-        """Pulls opened by us just now: nobody wrote on them before us."""
+        self._opened: set[int] = set()
+        self._unreviewed: set[int] = set()
+        self.uncommented: set[int] = set()
+        """Pulls opened by us just now: nobody wrote in our name on them before us."""
+        self.new_heads: set[str] = set()
+        """Heads of pulls opened by us: nobody began a check of ours on them before us."""
 
     def find(self, branch: str) -> Pull | None:
         """The open pull of `branch` of this repository, not of a fork's branch of that name."""
@@ -47,7 +50,10 @@ class Pulls:
     def get(self, number: int) -> Pull:
         """One pull, re-read."""
         data = self._api.get(f"/pulls/{number}", f"pull #{number}")
-        return understood(lambda: read.pull(data), f"pull #{number}")
+        pull = understood(lambda: read.pull(data), f"pull #{number}")
+        if number in self._opened:
+            self.new_heads.add(pull.head_sha)
+        return pull
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""
@@ -65,7 +71,9 @@ class Pulls:
             self._drafts = False
             self._warn("this repository has no draft pulls; a plain one was opened")
             made = self._create(branch, text, what)
-        self.born.add(made.number)
+        for known in (self._opened, self._unreviewed, self.uncommented):
+            known.add(made.number)
+        self.new_heads.add(made.head_sha)
         return made
 
     def _create(self, branch: str, text: dict[str, str], what: str) -> Pull:
@@ -90,7 +98,8 @@ class Pulls:
         Line comments are tried as they are; when GitHub refuses them, only those on lines of the
         diff are kept and the others go into the body; when it refuses those too, all of them do.
         """
-        found = None if pull in self.born else self._find_review(pull, marker)
+        found = None if pull in self._unreviewed else self._find_review(pull, marker)
+        self._unreviewed.discard(pull)
         if found:
             return str(found)
         on_lines = [f for f in findings if f.path and f.line > 0]
@@ -127,7 +136,6 @@ class Pulls:
         made = self._api.send(
             "POST", f"/pulls/{pull}/reviews", what, given, found=lambda: self._find_review(pull, marker)
         )
-        self.born.discard(pull)
         return made if isinstance(made, str) else understood(lambda: str(made["html_url"]), what)
 
     def _find_review(self, pull: int, marker: str) -> str | None:

@@ -29,7 +29,7 @@ from orchestrator_action.forge import folder as files
 from orchestrator_action.forge import frontmatter, records
 from orchestrator_action.forge.folder import NUMBER, Folder
 from orchestrator_action.forge.frontmatter import Document
-from orchestrator_action.forge.marker import carries, mark
+from orchestrator_action.forge.marker import carries, finding_text, mark
 
 
 class LocalForge:
@@ -187,7 +187,7 @@ class LocalForge:
         """A file per review; the findings' lines stand in it as they are."""
         self.pull(pull)
         reviews = self._pull_path(pull).parent / "reviews"
-        text = mark("\n\n".join([body, *(records.finding_text(f) for f in findings)]).strip(), marker)
+        text = mark("\n\n".join([body, *(finding_text(f) for f in findings)]).strip(), marker)
         with self._folder.writing():
             for name in files.entries(reviews):
                 document = self._document(reviews / name)

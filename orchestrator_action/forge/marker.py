@@ -1,4 +1,4 @@
-"""The hidden marker by which we find our own writing again, and texts cut to a forge's limits.
+"""What we write on a forge: the hidden marker by which we find it again, texts cut to its limits.
 
 A marker is an HTML comment on the first line of a body: invisible on the page, safe from a cut at
 the end, and not to be forged by text that we quote further down.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator_action.core.model import ReviewFinding
 from orchestrator_action.errors import ForgeError
 
 _MARKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/=+@#-]*")
@@ -48,6 +49,12 @@ def cut(text: str, limit: int) -> str:
     fence = _open_fence(shown)
     note = _NOTE.format(shown=len(shown), total=len(text))
     return shown + (f"\n{fence}" if 0 < len(fence) <= 20 else "") + note if room > 0 else note.strip()[:limit]
+
+
+def finding_text(finding: ReviewFinding) -> str:
+    """A finding as a paragraph that names its line."""
+    at = f"{finding.path}:{finding.line}" if finding.line else finding.path
+    return f"**{finding.id}** {finding.severity}, `{at}`: {finding.text}"
 
 
 def _open_fence(text: str) -> str:

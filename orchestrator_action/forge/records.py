@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from orchestrator_action.core.model import Annotation, Check, Conclusion, IssueEvent, ReviewFinding
+from orchestrator_action.core.model import Annotation, Check, Conclusion, IssueEvent
 from orchestrator_action.errors import ForgeError
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
@@ -129,12 +129,6 @@ def parse_events(text: str, name: str) -> Iterator[IssueEvent]:
             yield IssueEvent(**fields, actor_type="User")
         except TypeError as exc:
             raise ForgeError(f"{name}:{number}: not an event: {exc}", hint="mend that line") from exc
-
-
-def finding_text(finding: ReviewFinding) -> str:
-    """A finding as a paragraph that names its line."""
-    at = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    return f"**{finding.id}** {finding.severity}, `{at}`: {finding.text}"
 
 
 def _object(text: str, name: str, *, first: int = 1) -> dict[str, Any]:

@@ -85,24 +85,39 @@ def test_a_comment_of_ours_is_found_on_the_last_of_many_pages(connect: Connect, 
 # the budget
 
 
-def test_a_task_with_progress_costs_ten_requests(connect: Connect, github: GitHubServer, head: str) -> None:
-    """From the label to the verified pull; the listing is shared by all tasks."""
+def test_what_a_task_costs(connect: Connect, github: GitHubServer, head: str) -> None:
+    """From the label to the verified pull, each thing once; the listing is shared by all tasks."""
     number = github.state.add_issue("one", "b", user="octo", labels=("orchestrate",)).number
-    before = github.count()
+    github.state.label("orchestrate:running", description="known")
+    github.state.label("orchestrate:done", description="known")
     forge = connect()
+    spent: dict[str, int] = {}
 
-    forge.issue(number)
-    forge.take_label(number, "orchestrate")
-    forge.comment(number, marker="status", body="working")
-    pull = forge.open_pull(branch="topic", base="main", title="T", body=f"Closes #{number}")
-    forge.review(pull.number, head_sha=head, body="fine", findings=[], marker="review")
-    check = forge.start_check(head_sha=head, name="orchestrator", external_id="r", title="t", summary="s")
-    assert head == forge.pull(pull.number).head_sha
-    forge.finish_check(check, conclusion=Conclusion.SUCCESS, title="11 of 11", summary="s")
-    forge.comment(number, marker="status", body="done")
+    def cost(what: str, act: Callable[[], Any]) -> Any:
+        before = forge.requests_made
+        made = act()
+        spent[what] = forge.requests_made - before
+        return made
 
-    assert github.count() - before == forge.requests_made
-    assert forge.requests_made <= 10, github.by_operation()
+    given: dict[str, Any] = {"head_sha": head, "name": "orchestrator", "title": "t", "summary": "s"}
+    cost("issue", lambda: forge.issue(number))
+    cost("claim", lambda: forge.set_labels(number, add=["orchestrate:running"], remove=["orchestrate", "x"]))
+    cost("comment", lambda: forge.comment(number, marker="status", body="working"))
+    pull = cost("pull", lambda: forge.open_pull(branch="topic", base="main", title="T", body="b")).number
+    cost("pull again", lambda: forge.pull(pull))
+    cost("and again", lambda: forge.pull(pull))
+    cost("review", lambda: forge.review(pull, head_sha=head, body="fine", findings=[], marker="review"))
+    cost("comment on pull", lambda: forge.comment(pull, marker="report", body="report"))
+    check = cost("check", lambda: forge.start_check(**given, external_id="r"))
+    cost(
+        "check done", lambda: forge.finish_check(check, conclusion=Conclusion.SUCCESS, title="", summary="s")
+    )
+    cost("comment done", lambda: forge.comment(number, marker="status", body="done"))
+    cost("labels", lambda: forge.set_labels(number, add=["orchestrate:done"], remove=["orchestrate:running"]))
+
+    twice = {"claim": 2, "labels": 2, "and again": 0}
+    assert {what: twice.get(what, 1) for what in spent} == spent
+    assert github.count() == forge.requests_made
 
 
 def test_nothing_is_asked_twice_that_cannot_have_changed(

@@ -206,6 +206,31 @@ def test_what_keeps_failing_is_given_up_in_plain_words(
     assert sum(waits.seconds) < 120
 
 
+@pytest.mark.parametrize(
+    ("write", "method", "path", "wanted"), WRITES[:5], ids=lambda v: getattr(v, "__name__", "")
+)
+def test_what_was_given_up_and_yet_carried_out_is_found_the_next_time(
+    connect: Callable[..., GitHubForge],
+    github: GitHubServer,
+    topic: Repo,
+    write: Callable[[Scene], None],
+    method: str,
+    path: str,
+    wanted: dict[str, int],
+) -> None:
+    """The first call ends in an error after GitHub had done it; the caller simply tries again."""
+    scene = Scene(connect(tries=1), github, topic)
+    scene.forge.issue(scene.number)
+    github.fail("500", method, path, when=AFTER)
+
+    with pytest.raises(ForgeError, match="500"):
+        write(scene)
+    write(scene)
+
+    untouched = {**dict.fromkeys(scene.effects(), 0), "waiting": 1}
+    assert untouched | wanted == scene.effects()
+
+
 def test_a_server_that_hangs_is_left_after_the_timeout(
     connect: Callable[..., GitHubForge], github: GitHubServer, topic: Repo
 ) -> None:

@@ -17,7 +17,8 @@ class Fault:
     `kind`: `500`, `502`, `503`, `504` (JSON), `html` (a 502 page), `reset` (the connection), `hang` (no
     answer until the client goes), `truncated` (the body stops early), `cut-json` (half the JSON, whole by
     its length), `secondary` (403 with Retry-After `wait_s`), `429`, `primary` (403 until `wait_s` from
-    now), `301`, `307` (a renamed repository), `401`, `404`, `410`, `422`, `other-host` (a Link to somebody else's server).
+    now), `301`, `307` (a renamed repository), `401`, `404`, `410`, `422`,
+    `other-host` (a Link to somebody else's server).
     `path` is a regular expression to be found in the path; `after` skips that many matching requests.
     """
 
