@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 
 from orchestrator_action.core.config import Demand
 from orchestrator_action.core.judge import judge
-from orchestrator_action.core.ledger import Ledger, claim_data, fact_data
+from orchestrator_action.core.ledger import Event, Ledger, claim_data, fact_data, fold
 from orchestrator_action.core.model import Claim, Fact, PhaseState, PhaseVerdict, Verdict
 from orchestrator_action.core.phases import BY_ID, IDS, Phase, before
 from orchestrator_action.core.wire import ANSWER_WITHIN_S, Answer, Request
@@ -46,11 +46,12 @@ class Claims:
         head: Callable[[], str],
         reminders: int = 0,
         boundary: Callable[[], None] = lambda: None,
+        earlier: Sequence[Event] = (),
         answer_within_s: float = ANSWER_WITHIN_S,
     ) -> None:
         self._journal, self._task, self._policy = journal, task, policy
         self._measure, self._head, self._within = measure, head, answer_within_s
-        self._reminders, self._boundary = reminders, boundary
+        self._reminders, self._boundary, self._earlier = reminders, boundary, earlier
         self._lock = threading.RLock()
         self._running: dict[str, Future[str]] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"measure-{task}")
@@ -61,7 +62,7 @@ class Claims:
 
     def ledger(self) -> Ledger:
         """The ledger as it stands."""
-        return self._journal.ledger(self._task)
+        return fold([*self._earlier, *self._journal.of(self._task)], self._task)
 
     def verdict(self, head: str | None = None) -> Verdict:
         """The judge's word as things stand."""

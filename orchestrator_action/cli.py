@@ -183,6 +183,39 @@ def _end(report: Any, cancel: Any) -> NoReturn:
 
 
 @app.command()
+def verify(
+    branch: Annotated[str, typer.Option(help="The branch to judge (default: the one checked out).")] = "",
+    pr: Annotated[int, typer.Option("--pr", metavar="N", help="The pull whose branch to judge.")] = 0,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    base: Base = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Judge a task's branch again at its current head, and post the check there.
+
+    Example: orchestrator-action verify --pr 12
+    """
+    asked = _asked(repo, None, "", None, forge, base, **_flags(agent, "", "", None))
+    from orchestrator_action import wiring
+    from orchestrator_action.runtime.cancel import on_signals
+    from orchestrator_action.verify import verify as judge_again
+
+    env = wiring.environment()
+    with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
+        verified = judge_again(parts, parts.forge.pull(pr).head_branch if pr else branch or parts.git.branch())
+    result = verified.result
+    if json_:
+        from orchestrator_action.render import task_json
+
+        _print_json({"schema": 1, "task": task_json(result), "problems": list(verified.problems)})
+    say(f"{result.branch} at {result.head_sha[:12]}: {result.status}" + (f": {result.error}" if result.error else ""))
+    for phase in result.phases:
+        say(f"  {phase.phase:22} {phase.state}")
+    raise typer.Exit(0 if result.status in {"success", "no-change"} else 1)
+
+
+@app.command()
 def plan(
     prompts: Prompts = None,
     label: Label = "",
@@ -307,15 +340,18 @@ def report(
         str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")
     ] = "last",
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
+    task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
     repo: Repo = HERE,
 ) -> None:
-    """Print a run's report as JSON, or write it as a page.
+    """Print a run's report as JSON, or write it as a page; or a task's audit trail, on any machine.
 
     Example: orchestrator-action report last --html report.html
     """
     from orchestrator_action import inspect_runs, wiring
     from orchestrator_action.runtime.git import Git
 
+    if task:
+        raise typer.Exit(_audit(repo, task))
     folder = wiring.find_run(Git.open(repo), run_)
     body = inspect_runs.report_of(folder)
     if html is None:
@@ -326,6 +362,21 @@ def report(
 
     replace_file(html, report_html(inspect_runs.report_from(body)))
     say(f"written: {html}")
+
+
+def _audit(repo: Path, task: str) -> int:
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
+        env = wiring.environment()
+        remote = wiring.make_remote(git, token=wiring.token_of(env), private=Path(private), env=env)
+        body = inspect_runs.audit_of(git, remote, task)
+    _print_json(body)
+    for problem in body["problems"]:
+        say(f"error: {problem}")
+    return 1 if body["problems"] else 0
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.core.judge import judge
-from orchestrator_action.core.ledger import Event, fold
+from orchestrator_action.core.ledger import Event, encode, fold
 from orchestrator_action.core.model import (
     Conclusion,
     Conflict,
@@ -27,7 +27,10 @@ from orchestrator_action.core.model import (
 )
 from orchestrator_action.core.text import harmless_log_line
 from orchestrator_action.errors import ConfigError, JournalError
+from orchestrator_action.runtime import audit
+from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.journal import read_events
+from orchestrator_action.runtime.transport import Remote
 
 _LOOK_S = 0.2
 
@@ -87,6 +90,31 @@ def report_of(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"run {folder.name} has no report yet", hint="orchestrator-action status") from None
     return body
+
+
+def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
+    """A task's audit trail as the remote has it: events, how each phase stands, and what is wrong with it.
+
+    Raises ConfigError when the remote has none.
+    """
+    commit = remote.fetch_ref(audit.ref_of(task))
+    if not commit:
+        raise ConfigError(f"the remote has no audit trail of task {task!r}", hint="check the task's id")
+    found = audit.read(git, commit)
+    ledger = fold(found.events, task)
+    head = _last_head(found.events, task) or ledger.base_sha
+    return {
+        "schema": 1,
+        "task_id": task,
+        "commit": commit,
+        "branch": ledger.branch,
+        "base_sha": ledger.base_sha,
+        "head_sha": head,
+        "status": ledger.ended,
+        "phases": {p.phase: str(p.state) for p in judge(ledger, policy={}, head=head).phases},
+        "problems": list(found.problems),
+        "events": [json.loads(encode(e)) for e in found.events],
+    }
 
 
 def report_from(body: dict[str, Any]) -> RunReport:

@@ -97,8 +97,9 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         nested: Any = hint
         return model_of(nested)
-    if isinstance(hint, types.GenericAlias) and dataclasses.is_dataclass(hint.__args__[0]):
-        inner: Any = model_of(hint.__args__[0])
+    item: Any = hint.__args__[0] if isinstance(hint, types.GenericAlias) else None
+    if dataclasses.is_dataclass(item):
+        inner: Any = model_of(typing.cast(Any, item))
         return Annotated[tuple[inner, ...], Field(strict=False)]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0

@@ -13,16 +13,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.core.config import Config
 from orchestrator_action.core.model import Command, Ending, Limits, Outcome, Task, TaskContext
 from orchestrator_action.errors import Interrupted, SetupError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.gitcall import identity_env
 from orchestrator_action.runtime.journal import Journal
 from orchestrator_action.runtime.supervisor import Cancel, supervise
 from orchestrator_action.runtime.transport import Remote
 from orchestrator_action.runtime.workspace import Workspace, Worktree
+
+IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
+"""Author and committer of what is committed in a worktree of ours."""
+
+
+def command_env(env: Mapping[str, str]) -> dict[str, str]:
+    """What the repository's own commands get of `env`: tools and an identity, no keys of any kind."""
+    return {**command_environment(env), **IDENTITY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tupl
     if has_commits and ledger.pushed_sha != result.head_sha:
         yield "the branch", lambda: push(subject, result.head_sha)
     if has_commits:
-        yield "the check", lambda: _check(subject, result, ledger)
+        yield "the check", lambda: post_check(subject, result, ledger)
     if result.pull is not None:
         number = result.pull.number
         yield "the comment on the pull", lambda: _comment_on_pull(subject, result, ledger, number)
@@ -86,7 +86,8 @@ def run_info(parts: Parts, agent: str) -> render.RunInfo:
     return render.RunInfo(run_id=parts.run_id, agent=agent, url=parts.run_url)
 
 
-def _check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
+def post_check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
+    """The check run at the result's head."""
     parts = subject.parts
     texts = render.check_texts(
         result.phases,

@@ -84,7 +84,7 @@ def _phase(verdict: PhaseVerdict) -> dict[str, Any]:
     }
 
 
-def _task(result: TaskResult) -> dict[str, Any]:
+def task_json(result: TaskResult) -> dict[str, Any]:
     pull = result.pull
     return {
         "task_id": result.task_id,
@@ -133,7 +133,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "cost_usd": report.cost_usd,
         "requested": report.requested,
         "counts": counts(report),
-        "tasks": [_task(t) for t in report.tasks],
+        "tasks": [task_json(t) for t in report.tasks],
         "conflicts": [
             {"a": c.a, "b": c.b, "paths": list(c.paths), "certain": c.certain} for c in report.conflicts
         ],

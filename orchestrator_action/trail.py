@@ -12,10 +12,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.parts import Parts, Subject
+from orchestrator_action.parts import Subject
 from orchestrator_action.publish import push
 from orchestrator_action.runtime import audit
-from orchestrator_action.runtime.git import Git
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +87,3 @@ class Trail:
         moves, known = {self._ref: self._tip}, {self._ref: self._at_remote}
         self._parts.remote.push_many(moves, known=known)
         self._at_remote = self._tip
-
-
-def fetched(git: Git, parts: Parts, task_id: str) -> audit.Audit | None:
-    """The trail of a task as the remote has it; None when it has none."""
-    commit = parts.remote.fetch_ref(audit.ref_of(task_id))
-    return audit.read(git, commit) if commit else None

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -170,17 +170,10 @@ Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
 
 
 @contextlib.contextmanager
-def planned(
-    asked: Asked,
-    env: Mapping[str, str],
-    *,
-    private: Path,
-    say: Callable[[str], None],
-    admit: Admit | None = None,
-) -> Iterator[Planned]:
-    """Read repository, base, configuration and forge, and plan the tasks. Writes nothing but objects.
+def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator[Planned]:
+    """The repository with its remote, base, configuration and forge, and no tasks yet.
 
-    `admit` has a say in which of the issues become tasks. Raises NothingToDo when no task was found.
+    Writes nothing but objects. `private` is a directory nobody else can read.
     """
     git = Git.open(asked.repo, env)
     token = token_of(env)
@@ -193,26 +186,42 @@ def planned(
         base_sha = remote.fetch(base_branch)
     forge = make_forge(forge_name(asked.forge, env, remote), git=git, remote=remote, token=token, env=env)
     try:
-        taken = {r.removeprefix("refs/heads/") for r in git.refs("refs/heads/" + BRANCH_PREFIX)}
-        taken |= {r.removeprefix("refs/heads/") for r in remote.refs(f"refs/heads/{BRANCH_PREFIX}*")}
-        issues = _issues(asked, config, forge)
-        if admit is not None:
-            issues = admit(forge, config, issues)
-        tasks = plan(issues, _prompts(asked.prompts), taken=taken)
         commands, found = test_commands(git, base_sha, config)
-        for warning in getattr(forge, "warnings", ()):
-            say(warning)
-        if not tasks:
-            raise NothingToDo(
-                f"no open issue of {forge.repository} carries the label {config.label!r}",
-                hint=f"label an issue {config.label!r}, or name prompt files or --issue N",
-            )
         yield Planned(
             git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
-            tasks=tasks, test_commands=commands, test_found=found, notes=_notes(tasks), token=token,
+            tasks=(), test_commands=commands, test_found=found, token=token,
         )  # fmt: skip
     finally:
         forge.close()
+
+
+@contextlib.contextmanager
+def planned(
+    asked: Asked,
+    env: Mapping[str, str],
+    *,
+    private: Path,
+    say: Callable[[str], None],
+    admit: Admit | None = None,
+) -> Iterator[Planned]:
+    """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
+    with surveyed(asked, env, private=private) as found:
+        taken = {r.removeprefix("refs/heads/") for r in found.git.refs("refs/heads/" + BRANCH_PREFIX)}
+        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
+        taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
+        issues = _issues(asked, found.config, found.forge)
+        if admit is not None:
+            issues = admit(found.forge, found.config, issues)
+        tasks = plan(issues, _prompts(asked.prompts), taken=taken)
+        for warning in getattr(found.forge, "warnings", ()):
+            say(warning)
+        if not tasks:
+            label = found.config.label
+            raise NothingToDo(
+                f"no open issue of {found.forge.repository} carries the label {label!r}",
+                hint=f"label an issue {label!r}, or name prompt files or --issue N",
+            )
+        yield replace(found, tasks=tasks, notes=_notes(tasks))
 
 
 def config_at(git: Git, commit: str) -> Config:
@@ -276,19 +285,33 @@ def opened(
 
     From here on this process cannot be looked into: it holds the forge's token.
     """
-    if token_of(env):
-        make_undumpable()
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
         planned(asked, env, private=Path(private), say=say, admit=admit) as found,
+        _in_run(found, env, cancel) as parts,
     ):
-        run_id = new_run_id(now())
-        journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
-        with contextlib.closing(journal), Broker() as broker:
-            yield (
-                found,
-                parts_of(found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env),
-            )
+        yield found, parts
+
+
+@contextlib.contextmanager
+def opened_without_tasks(asked: Asked, env: Mapping[str, str], cancel: Cancel) -> Iterator[Parts]:
+    """The parts of a run that plans nothing: it judges what another run did."""
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-run-") as private,
+        surveyed(asked, env, private=Path(private)) as found,
+        _in_run(found, env, cancel) as parts,
+    ):
+        yield parts
+
+
+@contextlib.contextmanager
+def _in_run(found: Planned, env: Mapping[str, str], cancel: Cancel) -> Iterator[Parts]:
+    if found.token:
+        make_undumpable()
+    run_id = new_run_id(now())
+    journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
+    with contextlib.closing(journal), Broker() as broker:
+        yield parts_of(found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env)
 
 
 def parts_of(

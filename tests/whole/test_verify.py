@@ -1,0 +1,163 @@
+"""Judged again, on any machine: by the audit trail at the remote and by what is measured at the head now."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.kit.repos import Repo, clean_env, git
+from tests.kit.whole import GOOD, LIES, THERE, House, copy, house
+
+
+@pytest.fixture
+def elsewhere(home: House, tmp_path: Path) -> House:
+    """A fresh clone, on a machine that never ran anything, after a good run."""
+    home.issue(1, "Add more", GOOD)
+    assert 0 == home.run().code
+    clone = copy(home.repo, tmp_path / "clone")
+    other = house(tmp_path, Repo(clone, home.repo.remote))
+    other.forge = home.forge
+    return other
+
+
+def verify(at: House, *args: str):
+    return at.cli("verify", "--forge", f"local:{at.forge}", "--agent", "patch", "--json", *args)
+
+
+BRANCH = "orchestrator/issue-1-add-more"
+
+
+def test_a_good_branch_is_good_on_any_machine(elsewhere: House):
+    ran = verify(elsewhere, "--branch", BRANCH)
+
+    assert (0, "success") == (ran.code, json.loads(ran.out)["task"]["status"]), ran.err
+    elsewhere.assert_tidy()
+
+
+def test_a_pull_is_found_by_its_number(elsewhere: House):
+    ran = verify(elsewhere, "--pr", "2")
+
+    assert (0, BRANCH) == (ran.code, json.loads(ran.out)["task"]["branch"]), ran.err
+
+
+@pytest.mark.parametrize(("text", "state"), [("x = 2\n", "proven"), ("import nothing_there\n", "refuted")])
+def test_a_persons_later_push_is_measured_anew_and_the_check_posted_there(elsewhere: House, text, state):
+    """What a run proved does not outlive the push; what verify measures at the new head decides.
+
+    The change is not what the task asked for, so the review of the new head leaves it open in any case.
+    """
+    elsewhere.repo.git("checkout", "-q", "-b", "mine", f"origin/{BRANCH}")
+    head = elsewhere.repo.commit({"more.py": text, "tests/test_more.py": "import more\nimport unittest\n"})
+    elsewhere.repo.git("push", "-q", "origin", f"HEAD:{BRANCH}")
+
+    ran = verify(elsewhere, "--branch", BRANCH)
+
+    task = json.loads(ran.out)["task"]
+    assert (1, head) == (ran.code, task["head_sha"]), ran.err
+    assert state == {p["phase"]: p["state"] for p in task["phases"]}["testing"]
+    check = json.loads((elsewhere.forge / "checks" / head / "orchestrator.json").read_text())
+    assert "failure" == check["conclusion"]
+
+
+def test_a_commit_that_is_not_the_task_is_found_by_the_review(elsewhere: House):
+    """The reviewer compares with the task's own diff, and nobody has answered its finding."""
+    elsewhere.repo.git("checkout", "-q", "-b", "mine", f"origin/{BRANCH}")
+    elsewhere.repo.commit({"more.py": "x = 7\n"})
+    elsewhere.repo.git("push", "-q", "origin", f"HEAD:{BRANCH}")
+
+    states = {
+        p["phase"]: p["state"]
+        for p in json.loads(verify(elsewhere, "--branch", BRANCH).out)["task"]["phases"]
+    }
+
+    assert ("proven", "refuted") == (states["review"], states["review-response"])
+
+
+def test_a_branch_nobody_ran_is_named(elsewhere: House):
+    ran = verify(elsewhere, "--branch", "main")
+
+    assert (2, True) == (ran.code, "no audit trail" in ran.err)
+
+
+def test_the_trail_is_read_on_a_machine_that_never_ran_it(elsewhere: House):
+    ran = elsewhere.cli("report", "--task", "issue-1")
+
+    body = json.loads(ran.out)
+    assert (0, [], "success") == (ran.code, body["problems"], body["status"])
+    assert {"proven"} == set(body["phases"].values())
+    kinds = [e["kind"] for e in body["events"]]
+    assert "task-started" == kinds[0] and "task-ended" == kinds[-1] and 11 == kinds.count("claim")
+
+
+def tamper(at: House, change) -> None:
+    """Rewrite the trail at the remote: `change` gets and returns the lines of its one file."""
+    repo = at.repo
+    ref = "refs/orchestrator/tasks/issue-1"
+    repo.git("fetch", "-q", "origin", f"{ref}:refs/x/trail")
+    [name] = repo.git("ls-tree", "--name-only", "refs/x/trail").splitlines()
+    lines = repo.git("show", f"refs/x/trail:{name}").splitlines()
+    (repo.path / name).write_text("".join(f"{line}\n" for line in change(lines)))
+    blob = repo.git("hash-object", "-w", name)
+    (repo.path / name).unlink()
+    import subprocess
+
+    row = f"100644 blob {blob}\t{name}\n"
+    done = subprocess.run(
+        ["git", "mktree"], input=row, cwd=repo.path, env=clean_env(), capture_output=True, text=True
+    )
+    commit = repo.git("commit-tree", done.stdout.strip(), "-p", "refs/x/trail", "-m", "nothing to see")
+    repo.git("push", "-q", "origin", f"{commit}:{ref}")
+
+
+def forge_a_fact(lines: list[str]) -> list[str]:
+    at = next(i for i, line in enumerate(lines) if '"tests-pass"' in line)
+    return [*lines[:at], lines[at].replace('"holds":true', '"holds":false'), *lines[at + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (forge_a_fact, "was changed"),
+        (lambda lines: lines[:5] + lines[6:], "missing or out of order"),
+        (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], "missing or out of order"),
+        (lambda lines: lines[:-3], "takes back"),
+        (lambda lines: [*lines, "{}"], "not an event"),
+    ],
+    ids=["changed", "missing", "reordered", "cut short", "garbage"],
+)
+def test_each_kind_of_tampering_is_detected_and_named(elsewhere: House, change, words):
+    tamper(elsewhere, change)
+
+    report, verdict = elsewhere.cli("report", "--task", "issue-1"), verify(elsewhere, "--branch", BRANCH)
+
+    assert 1 == report.code and any(words in p for p in json.loads(report.out)["problems"])
+    assert 1 == verdict.code and words in json.loads(verdict.out)["task"]["error"]
+
+
+def test_an_unknown_task_has_no_trail(elsewhere: House):
+    ran = elsewhere.cli("report", "--task", "issue-99")
+
+    assert (2, True) == (ran.code, "no audit trail" in ran.err)
+
+
+def test_every_task_leaves_a_trail_also_one_that_failed(home: House):
+    for number, text in enumerate((LIES, THERE), 1):
+        home.issue(number, f"Task {number}", text)
+    home.run()
+
+    refs = git(home.repo.remote, "for-each-ref", "--format=%(refname)", "refs/orchestrator/tasks/")
+
+    assert ["refs/orchestrator/tasks/issue-1", "refs/orchestrator/tasks/issue-2"] == refs.splitlines()
+
+
+def test_the_trail_of_a_second_run_follows_the_first(home: House):
+    for _ in range(2):
+        home.issue(1, "Add more", GOOD)
+        assert 0 == home.run().code
+
+    body = json.loads(home.cli("report", "--task", "issue-1").out)
+
+    assert 2 == len({e["run"] for e in body["events"]})
+    assert [] == body["problems"]
