@@ -112,6 +112,12 @@ class Queue(Protocol):
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
 
+    def edited_at(self, number: int) -> str | None:
+        """When the issue's text was last edited (ISO 8601); empty for never, None when nobody can tell."""
+
+    def ours(self, number: int, marker: str) -> Comment | None:
+        """Our comment with this marker, by marker and author, over all pages."""
+
     def permission(self, user: str) -> str:
         """`admin`, `maintain`, `write`, `triage`, `read` or `none`; `none` also for unknown users."""
 

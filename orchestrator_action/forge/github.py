@@ -30,7 +30,7 @@ from orchestrator_action.core.model import (
 )
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
-from orchestrator_action.forge.github_api import Api, OnRetry, UnclearError, understood
+from orchestrator_action.forge.github_api import Api, OnRetry, UnclearError, last_edit, understood
 from orchestrator_action.forge.github_checks import Checks
 from orchestrator_action.forge.github_pulls import MAX_BODY, Pulls, _title
 from orchestrator_action.forge.marker import carries, cut, mark
@@ -313,7 +313,7 @@ class GitHubForge:
                     if exc.status not in {404, 410}:
                         raise
             untouched = number in self._uncommented or number in self._pulls.uncommented
-            found = None if untouched and not old else self._find_comment(number, marker)
+            found = None if untouched and not old else self.ours(number, marker)
             if found is None:
                 found = self._create_comment(number, marker, text, what)
             elif found.body.replace("\r\n", "\n") != text:
@@ -330,7 +330,7 @@ class GitHubForge:
             f"/issues/{number}/comments",
             what,
             {"body": text},
-            found=lambda: self._find_comment(number, marker),
+            found=lambda: self.ours(number, marker),
         )
         for known in empty:
             known.add(number)  # this one is remembered, and no other of ours is there
@@ -343,7 +343,7 @@ class GitHubForge:
         data = self._api.send("PATCH", f"/issues/comments/{identity}", what, {"body": text})
         return understood(lambda: read.comment(data, number), what)
 
-    def _find_comment(self, number: int, marker: str) -> Comment | None:
+    def ours(self, number: int, marker: str) -> Comment | None:
         """Our oldest comment with the marker, over all pages."""
         for comment in self.comments(number):
             if carries(comment.body, marker) and comment.author == self.viewer():
@@ -408,6 +408,10 @@ class GitHubForge:
         what = f"the events of #{number}"
         pages = self._api.pages(f"/issues/{number}/events", what)
         return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
+
+    def edited_at(self, number: int) -> str | None:
+        """When the text was last edited, as only GraphQL tells; empty for never."""
+        return last_edit(self._api, number)
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""

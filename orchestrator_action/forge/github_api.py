@@ -16,7 +16,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import github
 import requests
@@ -27,6 +29,7 @@ from github.GithubException import (
     RateLimitExceededException,
 )
 from github.GithubRetry import GithubRetry
+from github.Requester import Requester
 from requests.utils import parse_header_links
 from urllib3 import Retry
 
@@ -41,6 +44,7 @@ REMEMBERED = 500
 NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
 """What PyGithub raises on half an answer, an answer that is no JSON, or a link to another host."""
 
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 Made = TypeVar("Made")
 OnRetry = Callable[[str, str, float], None]
 """Told of every repeated request: `PATCH /repos/…`, the reason, the seconds waited."""
@@ -157,25 +161,37 @@ class Api:
             sleep=sleep,
             told=self._repeated,
         )
+        self._given: dict[str, Any] = {
+            "auth": github.Auth.Token(token.strip()),
+            "base_url": _enterprise(base_url),
+            "timeout": timeout_s,
+            "per_page": PER_PAGE,
+            "retry": patience,
+            "seconds_between_requests": 0,
+            "seconds_between_writes": 0,
+            "lazy": True,
+            "user_agent": "orchestrator-action",
+        }
+        self._idle: list[Requester] = []
+        with self._requester() as first:  # so that an address it cannot take is known at once
+            self._graphql_url = first.graphql_url
+
+    @contextmanager
+    def _requester(self) -> Iterator[Requester]:
+        """A requester nobody else uses: PyGithub keeps the request to be sent on one shared object."""
+        with self._lock:
+            requester = self._idle.pop() if self._idle else github.Github(**self._given).requester
         try:
-            self._github = github.Github(
-                auth=github.Auth.Token(token.strip()),
-                base_url=_enterprise(base_url),
-                timeout=timeout_s,
-                per_page=PER_PAGE,
-                retry=patience,
-                seconds_between_requests=0,
-                seconds_between_writes=0,
-                pool_size=16,
-                lazy=True,
-                user_agent="orchestrator-action",
-            )
-        except AssertionError as exc:
-            raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL") from exc
+            yield requester
+        finally:
+            with self._lock:
+                self._idle.append(requester)
 
     def close(self) -> None:
         """Let connections go."""
-        self._github.close()
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
 
     def get(self, path: str, what: str) -> Any:
         """The JSON at `path` below the repository (`/issues/7`), or anywhere with a leading `//`.
@@ -199,7 +215,7 @@ class Api:
             page += 1
             headers, data = self._until_clear(lambda: self._once("GET", url, what, params=given), None)  # noqa: B023
             yield from understood(lambda: list(data[key] if key else data), what)  # noqa: B023
-            url = "" if page == limit else _next(headers)
+            url = "" if page == limit else _next(headers, self._host)
             given = {}
 
     def send(
@@ -223,8 +239,7 @@ class Api:
 
     def graphql(self, query: str, what: str) -> Any:
         """The `data` of a query."""
-        url = self._github.requester.graphql_url
-        _, answer = self._once("POST", url, what, body={"query": query})
+        _, answer = self._once("POST", self._graphql_url, what, body={"query": query})
         return understood(lambda: answer["data"], what)
 
     def _until_clear(self, once: Callable[[], Any], found: Callable[[], Any] | None) -> Any:
@@ -286,9 +301,10 @@ class Api:
         with self._lock:
             self.requests_made += 1
         try:
-            told, data = self._github.requester.requestJsonAndCheck(
-                verb, url, dict(params or {}), headers=headers, input=body
-            )
+            with self._requester() as requester:
+                told, data = requester.requestJsonAndCheck(
+                    verb, url, dict(params or {}), headers=headers, input=body
+                )
         except GithubException as exc:
             raise _refused(exc, what) from exc
         except requests.RequestException as exc:
@@ -308,6 +324,19 @@ class Api:
         ):
             raise ForgeError(f"{self.repository} has moved", hint="use its new name", status=307)
         return told, data
+
+
+def last_edit(api: Api, number: int) -> str | None:
+    """When an issue's text was last edited: empty for never, None when GitHub does not tell this token."""
+    owner, _, name = api.repository.partition("/")
+    query = (
+        f'query{{repository(owner:"{owner}",name:"{name}"){{issue(number:{int(number)}){{lastEditedAt}}}}}}'
+    )
+    try:
+        data = api.graphql(query, f"the edits of #{number}")
+        return understood(lambda: str(data["repository"]["issue"]["lastEditedAt"] or ""), "the edits")
+    except ForgeError:
+        return None
 
 
 def understood(make: Callable[[], Made], what: str) -> Made:
@@ -368,9 +397,14 @@ def _reason(exc: requests.RequestException) -> str:
     return re.sub(r"<[^>]*>:? ?", "", str(inner)) or type(inner).__name__
 
 
-def _next(headers: Mapping[str, Any]) -> str:
+def _next(headers: Mapping[str, Any], host: str) -> str:
+    """The address of the next page; of a server on this machine, under the name by which we know it."""
     links = parse_header_links(str(headers.get("link", "")))
-    return next((str(link["url"]) for link in links if link.get("rel") == "next"), "")
+    found = next((str(link["url"]) for link in links if link.get("rel") == "next"), "")
+    there, here = urlsplit(found), urlsplit(host)
+    if {there.hostname, here.hostname} <= _LOOPBACK and there.port == here.port:
+        return there._replace(netloc=here.netloc).geturl()
+    return found
 
 
 def _path(url: str) -> str:

@@ -205,8 +205,7 @@ class LocalForge:
         with self._folder.writing():
             if self._issue(number) is None and self._pull(number) is None:
                 raise ForgeError(f"#{number} does not exist", hint="was its file deleted?", status=404)
-            ours = (c for c in self.comments(number) if c.author == self._author and carries(c.body, marker))
-            old = next(ours, None)
+            old = self.ours(number, marker)
             number_of_it = old.id if old else self._folder.next("last-id", above=self._last_comment(number))
             path = self._comment_path(number, number_of_it)
             keys: dict[str, frontmatter.Value] = {"author": self._author}
@@ -214,6 +213,11 @@ class LocalForge:
             keys["updated"] = self._now()
             self._folder.write(path, frontmatter.render(keys, mark(body, marker)))
             return self._comment(number, number_of_it) or _vanished(path)
+
+    def ours(self, number: int, marker: str) -> Comment | None:
+        """Our oldest comment with this marker."""
+        mine = (c for c in self.comments(number) if c.author == self._author and carries(c.body, marker))
+        return next(mine, None)
 
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments, oldest first."""
@@ -283,6 +287,11 @@ class LocalForge:
             if n not in seen
         ]
         return (*by_hand, *found)
+
+    def edited_at(self, number: int) -> str | None:
+        """Files keep no history."""
+        self.issue(number)
+        return None
 
     def permission(self, user: str) -> str:
         """Whoever can write the folder owns it."""

@@ -212,7 +212,8 @@ def update_issue(call: Call) -> Reply:
         call.state.happened(issue, "renamed", actor, rename=(old, issue.title))
     if "body" in call.body:
         _check_text("Issue", "body", call.text("body"), MAX_BODY)
-        issue.body, issue.updated_at = call.text("body"), call.state.now()
+        issue.body = call.text("body")
+        issue.updated_at = issue.edited_at = call.state.now()
     if "labels" in call.body:
         _replace_labels(call, issue, call.body["labels"])
     if call.body.get("state") in {"open", "closed"} and call.body["state"] != issue.state:

@@ -292,8 +292,14 @@ class _Handler(BaseHTTPRequestHandler):
         return reply, headers
 
     def _graphql(self, viewer: Viewer, body: Any) -> tuple[int, dict[str, str], Any, str]:
-        """Only who the viewer is; GitHub's description has no GraphQL."""
-        if not self.server_of.graphql or "viewer" not in str(body.get("query")):
+        """Who the viewer is, and when an issue was edited; GitHub's description has no GraphQL."""
+        query = str(body.get("query"))
+        asked = re.search(r"issue\(number:(\d+)\)\{lastEditedAt\}", query)
+        issue = self.server_of.state.issues.get(int(asked[1])) if asked else None
+        if self.server_of.graphql and issue is not None:
+            data = {"repository": {"issue": {"lastEditedAt": issue.edited_at or None}}}
+            return 200, {}, {"data": data}, viewer.login
+        if not self.server_of.graphql or "viewer" not in query:
             return 404, {}, {"message": "Not Found"}, viewer.login
         return 200, {}, {"data": {"viewer": {"login": viewer.login}}}, viewer.login
 

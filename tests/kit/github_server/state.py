@@ -111,6 +111,8 @@ class Issue:
     locked: bool = False
     pull: Pull | None = None
     app: str | None = None
+    edited_at: str = ""
+    """When the body was last edited; GitHub tells it through GraphQL only."""
 
 
 @dataclass
