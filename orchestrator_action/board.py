@@ -236,15 +236,22 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
     return cells
 
 
+def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[int, int]]:
+    """Which columns there is room for, and how wide each is; the note takes what is left."""
+    last = len(HEADINGS) - 1
+    sizes = {i: min(max(_width(row[i]) for row in rows), 28) for i in range(last)}
+    for spare in ("cost", "took", "pull", "phases"):
+        if sum(sizes.values()) + 2 * len(sizes) + 20 > width:
+            del sizes[HEADINGS.index(spare)]
+    room = width - sum(sizes.values()) - 2 * len(sizes)
+    return [*sizes.items(), (last, room)] if room >= 8 else list(sizes.items())
+
+
 def status_table(tasks: Sequence[TaskResult], *, running: Collection[str] = (), width: int = 100) -> str:
-    """The tasks as a plain table, each line within `width` columns; for logs, pipes and terminals."""
+    """The tasks as a plain table, each line within `width` columns (40 at least)."""
     rows = [HEADINGS, *table_cells(tasks, running)]
-    sizes = [min(max(_width(row[i]) for row in rows), 28) for i in range(len(HEADINGS) - 1)]
-    room = max(8, width - sum(sizes) - 2 * len(sizes))
-    lines = [
-        "  ".join([*(_fit(c, w) for c, w in zip(row, sizes, strict=False)), _fit(row[-1], room)]).rstrip()
-        for row in rows
-    ]
+    columns = _columns(rows, width)
+    lines = ["  ".join(_fit(row[i], size) for i, size in columns).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * min(width, max(_width(line) for line in lines)), *lines[1:]]) + "\n"
 
 

@@ -30,6 +30,7 @@ _STATE_WORDS = {
     PhaseState.STALE: "♻️ stale",
 }
 _TAIL_KEYS = ("tail", "output", "log_tail")
+_NOT_SHOWN = frozenset({*_TAIL_KEYS, "log", "tree", "unproven"})
 
 
 def state_words(state: PhaseState) -> str:
@@ -48,33 +49,57 @@ def link(words: str, url: str) -> str:
     return f"[{words}]({safe})" if safe else words
 
 
+def _runs(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The commands a measurement ran, where it says so."""
+    runs = detail.get("commands")
+    return [r for r in runs if isinstance(r, Mapping)] if isinstance(runs, (list, tuple)) else []
+
+
 def tail_of(detail: Mapping[str, Any]) -> str:
     """The kept end of a measurement's output, or an empty string."""
+    tails = [(str(r.get("command", "")), str(r.get("tail") or "").strip("\n")) for r in _runs(detail)]
+    if any(tail for _, tail in tails):
+        return "\n".join(f"$ {command}\n{tail}" for command, tail in tails)
     found = next((detail[key] for key in _TAIL_KEYS if isinstance(detail.get(key), str)), "")
     return str(found).strip("\n")
 
 
-def figures_of(detail: Mapping[str, Any]) -> str:
-    """A measurement's figures in one line of Markdown, with a separator before them; or nothing."""
-    parts = []
+def _figure(value: object) -> str:
+    """A value as plain text; of a long list the first ten."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in list(value.items())[:12] if v is not None)
+    if isinstance(value, (list, tuple)):
+        more = f" and {len(value) - 10} more" if len(value) > 10 else ""
+        return ", ".join(str(v) for v in value[:10]) + more
+    return str(value)
+
+
+def measured(detail: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
+    """A measurement's figures: what of, how much, and whether that reads as code."""
+    found: list[tuple[str, str, bool]] = []
+    for run in _runs(detail):
+        found.append(("command", str(run.get("command", "")), True))
+        ended = run.get("exit_code") if run.get("exit_code") is not None else run.get("ending")
+        if ended is not None:
+            found.append(("exit code" if run.get("exit_code") is not None else "ended", str(ended), False))
     for key, value in detail.items():
-        if key in _TAIL_KEYS or value in (None, "", [], {}):
+        if key in _NOT_SHOWN or value in (None, "", [], {}, False) or (key == "commands" and _runs(detail)):
             continue
-        if isinstance(value, (list, tuple)):
-            more = f" and {len(value) - 10} more" if len(value) > 10 else ""
-            shown = ", ".join(text.code(str(v), limit=120) for v in value[:10]) + more
-        elif isinstance(value, Mapping):
-            shown = ", ".join(
-                f"{text.inline(str(k))} {text.inline(str(v))}" for k, v in list(value.items())[:12]
-            )
-        elif isinstance(value, str):
-            shown = text.code(value, limit=200)
-        elif key.endswith("_s") and isinstance(value, (int, float)) and not isinstance(value, bool):
-            key, shown = key.removesuffix("_s"), figures.duration(value)
+        if key.endswith("_s") and isinstance(value, (int, float)):
+            found.append((key.removesuffix("_s").replace("_", " "), figures.duration(value), False))
+        elif value is True:
+            found.append((key.replace("_", " "), "yes", False))
         else:
-            shown = text.inline(str(value), limit=60)
-        parts.append(f"{text.inline(key.replace('_', ' '), limit=40)} {shown}")
-    return " · " + " · ".join(parts) if parts else ""
+            found.append((key.replace("_", " "), _figure(value), isinstance(value, (str, list, tuple))))
+    return found
+
+
+def figures_of(detail: Mapping[str, Any]) -> str:
+    """The same in one line of Markdown, with a separator before each; or nothing."""
+    return "".join(
+        f" · {text.inline(name, limit=40)} {(text.code if as_code else text.inline)(value, limit=200)}"
+        for name, value, as_code in measured(detail)
+    )
 
 
 @functools.cache
@@ -104,6 +129,7 @@ def environment() -> Environment:
         "seen": lambda value: text.without_markers(text.clean(str(value))[0]),
         "web": text.web_address,
         "figures_of": figures_of,
+        "measured": measured,
     }
     made.filters.update(filters)
     return made

@@ -2,7 +2,7 @@
 
 An agent's words appear under our name. So mentions, references, closing keywords, commands of bots,
 images, HTML and our own markers lose their power and keep their look: a zero-width space, written as
-the character reference `&#8203;`, stands where GitHub would begin to act. Code stays as it is.
+the character reference `&#x200B;`, stands where GitHub would begin to act. Code stays as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from orchestrator_action.core.inline import Span, code_spans
 from orchestrator_action.core.lookalikes import marker_spans
 from orchestrator_action.core.masking import mask
 
-BREAK = "&#8203;"
-"""A zero-width space, in a spelling that survives every tool: GitHub's own bots write it so."""
+BREAK = "&#x200B;"
+"""A zero-width space, in a spelling that survives every tool and reads as no reference itself."""
 
 # Any at sign before something that could be a name; an e-mail address is not a mention.
 _MENTION = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9_])|(?<=[A-Za-z0-9])@(?=[0-9a-fA-F]{7,40}\b)")
@@ -173,7 +173,7 @@ def inline(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     if len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
     line = _HOST.sub(r"\g<scheme>redirect.github.com", _spell_out(line))
-    escaped = _MARKUP.sub(r"\\\1", line)
+    escaped = _MARKUP.sub(lambda m: "&lt;" if m[0] == "<" else "\\" + m[0], line)
     escaped = re.sub(r"\\([@#])(?=\w)", rf"\1{BREAK}", escaped)
     escaped = _OTHER_HOST.sub(rf"\1{BREAK}", _GH.sub(rf"\1-{BREAK}", escaped))
     return re.sub(r"^(?=[/+-]|\d+[.)] )", r"\\", escaped) if not escaped[:1].isdigit() else escaped

@@ -35,9 +35,9 @@ _PEM = (
 )
 _SHAPES = (
     _PEM,
-    r"\bgh[pousr]_[A-Za-z0-9_]{16,}(?:\.[A-Za-z0-9_-]{8,})*",
-    r"\bgithub_pat_[A-Za-z0-9_]{16,}",
-    r"\bsk-ant-[A-Za-z0-9_-]{10,}",
+    r"gh[pousr]_[A-Za-z0-9_]{16,}(?:\.[A-Za-z0-9_-]{8,})*",
+    r"github_pat_[A-Za-z0-9_]{16,}",
+    r"sk-ant-[A-Za-z0-9_-]{10,}",
     r"\bsk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{16,}",
     r"\bsk-[A-Za-z0-9]{32,}",
     r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
@@ -46,7 +46,7 @@ _SHAPES = (
     r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     r"\bAIza[A-Za-z0-9_-]{35}",
     r"\bya29\.[A-Za-z0-9_-]{20,}",
-    r"\bgl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{16,}",
+    r"gl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{16,}",
     r"\bnpm_[A-Za-z0-9]{30,}",
     r"\bpypi-[A-Za-z0-9_-]{16,}",
     r"\bhf_[A-Za-z0-9]{30,}",

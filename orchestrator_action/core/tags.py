@@ -108,8 +108,6 @@ class _Token:
     """False in what one reading of the paragraph takes for code."""
 
 
-
-
 def _comment(view: View, at: int, *, raw: bool, limit: int) -> _Token | None:
     """The comment that begins at `at`. A page swallows all that follows one its block leaves open."""
     text = view.text
