@@ -14,7 +14,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from orchestrator_action import render
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import Agent, ReviewRequest
 from orchestrator_action.core.ledger import Ledger
 from orchestrator_action.core.model import Claim, Fact, Pull, ReviewFinding
 from orchestrator_action.core.review import parse_answers, parse_findings
@@ -219,7 +219,7 @@ class Measure:
         if ledger.review_rounds >= self.parts.config.review_rounds:
             return [self._unreviewed(head, f"the review's {ledger.review_rounds} rounds are used up")]
         try:
-            fresh = self._ask_reviewer(head, ledger)
+            fresh = self._ask_reviewers(head, ledger)
         except (AgentError, ValueError) as exc:
             return [self._unreviewed(head, f"no review took place: {exc}")]
         self.parts.journal.append(
@@ -243,23 +243,34 @@ class Measure:
             phase="review", rule="reviewed", commit=head, holds=False, message=why, detail={"unproven": True}
         )
 
-    def _ask_reviewer(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
-        """Start the reviewer in a session of its own on a read-only worktree at `head`.
+    def _ask_reviewers(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
+        """What every reviewer finds, each in a session of its own; the author's kind where none is named."""
+        names = self.parts.config.reviewers
+        agents = [self.parts.agents(name) for name in names] or [self.subject.agent]
+        found: tuple[ReviewFinding, ...] = ()
+        for agent in agents:
+            found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found))
+        return found
+
+    def _ask_reviewer(
+        self, agent: Agent, head: str, ledger: Ledger, known: Sequence[ReviewFinding]
+    ) -> tuple[ReviewFinding, ...]:
+        """Start a reviewer in a session of its own on a read-only worktree at `head`.
 
         Raises AgentError when it did not take place, ValueError when what it said is malformed twice.
         """
         error = ValueError("not asked")
         for attempt in range(REVIEW_TRIES):
-            private = self.subject.directory / f"review-{ledger.review_rounds + 1}-{attempt + 1}"
+            private = self.subject.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
             private.mkdir(parents=True, exist_ok=True)
             with self.subject.reviewing(head) as tree:
                 request = self._review_request(private, tree, head, ledger)
-                command = self.subject.agent.review_command(request, env=self.subject.env, private=private)
+                command = agent.review_command(request, env=self.subject.env, private=private)
                 log = private / "review.log"
                 outcome = supervise(command, log=log, limits=self.subject.limits, cancel=self.parts.cancel)
-                text = self.subject.agent.review_findings(request, log, outcome)
+                text = agent.review_findings(request, log, outcome)
             try:
-                return parse_findings(text, ledger.findings)
+                return parse_findings(text, known)
             except ValueError as exc:
                 error = exc
         raise error

@@ -21,6 +21,7 @@ from orchestrator_action.forge.base import Forge
 from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import identity_env
+from orchestrator_action.runtime.include import copy_included
 from orchestrator_action.runtime.journal import Journal
 from orchestrator_action.runtime.supervisor import Cancel, supervise
 from orchestrator_action.runtime.transport import Remote
@@ -56,8 +57,12 @@ class Parts:
     base_sha: str
     base_branch: str
     test_commands: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    """Patterns of ignored files that every worktree gets from the checkout."""
     run_url: str = ""
     parallel: bool = True
+    forge_name: str = ""
+    """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
 
     def check_not_cancelled(self) -> None:
         """Raise Interrupted once the run is being cancelled: no further outside effect begins."""
@@ -107,7 +112,12 @@ class Subject:
         return supervise(command, log=log, limits=limits, cancel=self.parts.cancel)
 
     def setup(self, tree: Path, name: str) -> None:
-        """Run the repository's setup commands in a worktree. Raises SetupError naming the one that failed."""
+        """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a worktree.
+
+        Raises SetupError naming the command that failed.
+        """
+        main = self.parts.workspace.main
+        copy_included(self.parts.git, main, self.parts.include, tree)
         for number, command in enumerate(self.parts.config.setup, 1):
             log = self.directory / f"{name}-{number}.log"
             outcome = self.run_command(

@@ -24,6 +24,7 @@ from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.detect import detect_at
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.include import patterns_at
 from orchestrator_action.runtime.journal import Journal, new_run_id
 from orchestrator_action.runtime.procs import make_undumpable
 from orchestrator_action.runtime.remotes import folder_remote, make_bare, open_remote, seed_bare
@@ -325,7 +326,7 @@ def parts_of(
             agents[name] = make_agent(name, found.config)
         return agents[name]
 
-    for name in {found.config.agent, *(t.agent for t in found.tasks if t.agent)}:
+    for name in {found.config.agent, *found.config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
         agent(name).check()
     return Parts(
         run_id=run_id,
@@ -344,6 +345,7 @@ def parts_of(
         base_sha=found.base_sha,
         base_branch=found.base_branch,
         test_commands=found.test_commands,
+        include=patterns_at(found.git, found.base_sha),
         run_url=_run_url(env),
         parallel=found.config.max_parallel > 1,
     )

@@ -98,6 +98,8 @@ class Config:
     setup_timeout: float = 900.0
     reminders: int = 3
     """How often an agent that ends early is sent back with what is open."""
+    reviewers: tuple[str, ...] = ()
+    """Agents that review, each in a session of its own; empty means the kind that did the work."""
     review_rounds: int = 2
     retries: int = 2
     """Further attempts after a transient failure."""

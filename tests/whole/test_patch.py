@@ -285,3 +285,32 @@ def test_the_policy_is_the_bases_whatever_the_branch_says(home: House):
 
     assert "failed" == ran.task("issue-1")["status"]
     assert "refuted" == ran.state("issue-1", "implementation"), "the configuration is protected"
+
+
+def test_named_ignored_files_reach_the_worktree_and_no_others(home: House):
+    """The tests need a local file that is not committed; another ignored file stays where it is."""
+    home.repo.commit(
+        {
+            ".gitignore": "__pycache__/\n*.local\n",
+            ".worktreeinclude": "# what tests need\nconfig.local\n",
+            ".github/orchestrator.yml": "test: test -f config.local && test ! -f secret.local && python3 -m unittest\n",
+        }
+    )
+    home.repo.push()
+    for name in ("config.local", "secret.local"):
+        (home.repo.path / name).write_text("x")
+    home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
+
+    ran = home.run()
+
+    assert "success" == ran.task("issue-1")["status"], ran.err
+
+
+def test_reviewers_can_be_named_and_a_wrong_name_is_said_before_anything_starts(home: House):
+    home.repo.commit({".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}reviewers: [hal]\n"})
+    home.repo.push()
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    assert (2, True) == (ran.code, "no agent 'hal'" in ran.err)

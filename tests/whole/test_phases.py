@@ -1,0 +1,170 @@
+"""Each of the eleven phases: claimed falsely and refuted at once, mended, claimed honestly and proven."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.core.phases import IDS
+from tests.kit.messages_api import Say, bash, by_session, claude_env, messages_api, steps, structured
+from tests.kit.whole import GOOD, LIBRARY, House, change, new_file
+
+FINDING = {"path": "more.py", "line": 1, "severity": "warning", "text": "a name would be nice"}
+
+
+def done(phase: str, more: str = "", *, first: str = "") -> Say:
+    return bash(f'{first}{"; " if first else ""}orchestrator-phase done {phase} {more}; echo "exit $?"')
+
+
+def both(phase: str, false: Say, honest: Say) -> list[tuple[str, Say]]:
+    return [(phase, false), (phase, honest)]
+
+
+def commit(what: str) -> str:
+    return f"{what} && git add -A && git commit -qm change"
+
+
+@pytest.mark.claude
+def test_every_phase_is_refuted_when_claimed_falsely_and_proven_when_it_is_true(
+    home: House, claude_cli: Path, tmp_path: Path
+):
+    """One session of the real CLI; the answers to its claims are what the model is told."""
+    home.issue(1, "Add more", "Add `more.py`.")
+    issue, hook = home.forge / "issues" / "1.md", home.repo.remote / "hooks" / "pre-receive"
+    branch = "orchestrator/issue-1-add-more"
+    refuse = f"printf '#!/bin/sh\\necho closed for today >&2\\nexit 1\\n' > {hook} && chmod +x {hook}"
+    played = [
+        *both(
+            "initial-setup", done("initial-setup", first="touch junk"), done("initial-setup", first="rm junk")
+        ),
+        *both(
+            "issue-creation",
+            done("issue-creation", first=f"sed -i 's/state: open/state: closed/' {issue}"),
+            done("issue-creation", first=f"sed -i 's/state: closed/state: open/' {issue}"),
+        ),
+        *both(
+            "branch-management",
+            done("branch-management", first="git checkout -q --detach"),
+            done("branch-management", first=f"git checkout -q {branch}"),
+        ),
+        *both(
+            "research-and-planning",
+            done("research-and-planning", "--note 'I will think very hard'"),
+            done("research-and-planning", "--note 'make more.py'"),
+        ),
+        *both(
+            "implementation",
+            done("implementation"),
+            done("implementation", first=commit("echo 'x = 1' > more.py")),
+        ),
+        *both(
+            "testing",
+            done("testing", first=commit("echo 'def double(n): return 5' > numbers_.py")),
+            done("testing", first=commit("git checkout -q HEAD~1 -- numbers_.py")),
+        ),
+        *both(
+            "documentation",
+            done("documentation"),
+            done("documentation", first=commit("echo '- more' >> README.md")),
+        ),
+        *both(
+            "pull-request",
+            done("pull-request", "--note 'Add more'", first=refuse),
+            done("pull-request", "--note 'Add more'", first=f"rm {hook}"),
+        ),
+        *both("review", done("review"), done("review")),
+        *both(
+            "review-response",
+            done("review-response"),
+            done("review-response", "--note 'f1: declined: x is a fine name'"),
+        ),
+        *both(
+            "settings-update",
+            done("settings-update", first=commit("echo SECRET=1 > .env")),
+            done("settings-update", first=commit("git rm -q .env")),
+        ),
+    ]
+    reviews: list[str] = []
+
+    def reviewer(request):
+        """Twice not what was asked for, then a finding, then none."""
+        if request.headers.get("X-Claude-Code-Session-Id", str(len(reviews))) not in reviews:
+            reviews.append(request.headers.get("X-Claude-Code-Session-Id", str(len(reviews))))
+        number = reviews.index(request.headers.get("X-Claude-Code-Session-Id", str(len(reviews) - 1)))
+        if number < 2:
+            yield Say("Looks good to me!")
+        yield structured({"findings": [FINDING] if number == 2 else []})
+        yield Say("reviewed")
+
+    (tmp_path / "h").mkdir()
+    script = steps(*(say for _, say in played), *[Say("Done.")] * 5)
+    with messages_api(by_session(("You review one change", reviewer), ("", script))) as api:
+        path = f"{claude_cli.parent}{os.pathsep}{os.environ['PATH']}"
+        home.env = claude_env(tmp_path / "h", api.url, path=path)
+        ran = home.run(agent="claude")
+
+    log = (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
+    results = _results(log)
+    assert 22 == len(results), f"{ran.err}\n{log[-3000:]}"
+    for (phase, _), (false, honest) in zip(
+        played[::2], zip(results[::2], results[1::2], strict=True), strict=True
+    ):
+        assert "exit 1" in false, f"{phase} was believed: {false}"
+        assert "exit 0" in honest, f"{phase} was not believed: {honest}"
+    assert "success" == ran.task("issue-1")["status"], ran.err
+    assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in ran.task("issue-1")["phases"]}
+    home.assert_tidy()
+
+
+def _results(log: str) -> list[str]:
+    """What the model was told of each claim."""
+    found = []
+    for line in log.splitlines():
+        event = json.loads(line) if line.startswith("{") else {}
+        content = event.get("message", {}).get("content", []) if event.get("type") == "user" else []
+        for block in content if isinstance(content, list) else []:
+            text = json.dumps(block.get("content", "")) if block.get("type") == "tool_result" else ""
+            if "exit " in text:
+                found.append(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("phase", "text"),
+    [
+        (
+            "implementation",
+            GOOD + change(".github/orchestrator.yml", LIBRARY[".github/orchestrator.yml"], "test: true\n"),
+        ),
+        ("testing", "x" + change("numbers_.py", LIBRARY["numbers_.py"], "def double(n):\n    return 5\n")),
+        ("settings-update", GOOD + new_file(".env", "API_KEY=abcdef\n")),
+    ],
+)
+def test_what_the_built_in_agent_claims_is_refuted_just_the_same(home: House, phase: str, text: str):
+    text = text if text.startswith(("Add", "x\n")) else text.replace("x```", "x\n\n```", 1)
+    home.issue(1, "A task", text)
+
+    ran = home.run()
+
+    assert ("failed", "refuted") == (ran.task("issue-1")["status"], ran.state("issue-1", phase)), ran.err
+    home.assert_tidy()
+
+
+@pytest.mark.parametrize("phase", IDS)
+def test_a_phase_that_is_never_claimed_is_missing(home: House, phase: str):
+    """The agent is a person's own program here: it claims everything but one phase, or gets no further."""
+    home.issue(1, "Add more", GOOD)
+    home.repo.commit(
+        {".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}phases: {{{phase}: 'off'}}\n"}
+    )
+    home.repo.push()
+
+    ran = home.run()
+
+    assert "off" == ran.state("issue-1", phase), (
+        "switched off by the repository is shown as off, never as proven"
+    )
+    assert "success" == ran.task("issue-1")["status"], ran.err
