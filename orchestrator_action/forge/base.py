@@ -48,7 +48,8 @@ class Forge(Protocol):
     def issues(self, label: str) -> Iterator[Issue]:
         """Open issues that carry `label`, oldest number first, without pull requests; lazily paged.
 
-        Take what you need before you change labels: a label removed while listing shifts the pages."""
+        Take what you need before you change labels: a label removed while listing shifts the pages.
+        `labeled_by` is known here of a folder only; of GitHub, ask `Queue.events`."""
 
     def issue(self, number: int) -> Issue:
         """One issue, re-read. ForgeError (status 404) when there is none or it is a pull request."""

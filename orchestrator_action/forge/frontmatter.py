@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,9 @@ import yaml
 from orchestrator_action.errors import ForgeError
 
 Value = str | tuple[str, ...]
+"""What a key is read as."""
+Written = Value | bool
+"""What can be written; a truth value is read back as the text `true` or `false`."""
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _OPEN = re.compile(r"---[ \t]*(?:#[^\n]*)?\n")
@@ -71,13 +74,13 @@ def parse(text: str, *, name: str) -> Document:
     return Document(name=name, keys=keys, body=text[block[2] :].removeprefix("\n"), lines=lines)
 
 
-def render(keys: Mapping[str, Value], body: str) -> str:
+def render(keys: Mapping[str, Written], body: str) -> str:
     """A file with this front matter and body; `parse` gives both back."""
     head = "".join(f"{key}: {_written(value)}\n" for key, value in keys.items())
     return f"---\n{head}---\n\n{body.rstrip()}\n" if body.strip() else f"---\n{head}---\n"
 
 
-def edit(text: str, key: str, value: Value, *, name: str) -> str:
+def edit(text: str, key: str, value: Written, *, name: str) -> str:
     """`text` with one key set and every other byte of it as it was, line ends included."""
     newline = "\r\n" if "\r\n" in text else "\n"
     bom, plain = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
@@ -167,8 +170,10 @@ def _value(node: yaml.Node, name: str) -> Value:
     raise _error(name, node.start_mark.line + 2, "only a text or a list of texts can stand here")
 
 
-def _written(value: Value | Sequence[str]) -> str:
-    if not isinstance(value, str):
+def _written(value: Written) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
         return f"[{', '.join(_written(v) for v in value)}]"
     if _PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT:
         return value

@@ -173,8 +173,11 @@ class Api:
             "user_agent": "orchestrator-action",
         }
         self._idle: list[Requester] = []
-        with self._requester() as first:  # so that an address it cannot take is known at once
-            self._graphql_url = first.graphql_url
+        try:
+            with self._requester() as first:
+                self._graphql_url = first.graphql_url
+        except NONSENSE as exc:
+            raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL") from exc
 
     @contextmanager
     def _requester(self) -> Iterator[Requester]:

@@ -101,7 +101,7 @@ class LocalForge:
                 issue = self._issue(number)
                 if issue and carries(issue.body, marker) and issue.author == self._author:
                     return issue
-            keys: dict[str, frontmatter.Value] = {
+            keys: dict[str, frontmatter.Written] = {
                 "title": title,
                 "labels": tuple(labels),
                 "author": self._author,
@@ -172,12 +172,9 @@ class LocalForge:
             found = self.find_pull(branch)
             number = found.number if found else self._next_number()
             document = self._document(self._pull_path(number))
-            keys = (
-                dict(document.keys)
-                if document
-                else {"author": self._author, "state": "open", "draft": "true"}
-            )
-            keys = {"title": title, "head": branch, "base": base, **keys} | {"title": title, "base": base}
+            keys: dict[str, frontmatter.Written] = {"title": title, "head": branch, "base": base}
+            known = dict(document.keys) if document else {"author": self._author, "state": "open"}
+            keys |= {**known, "title": title, "base": base, "draft": _draft(document)}
             self._folder.write(self._pull_path(number), frontmatter.render(keys, body))
         return self.pull(number)
 
@@ -208,7 +205,7 @@ class LocalForge:
             old = self.ours(number, marker)
             number_of_it = old.id if old else self._folder.next("last-id", above=self._last_comment(number))
             path = self._comment_path(number, number_of_it)
-            keys: dict[str, frontmatter.Value] = {"author": self._author}
+            keys: dict[str, frontmatter.Written] = {"author": self._author}
             keys["created"] = old.created_at if old else self._now()
             keys["updated"] = self._now()
             self._folder.write(path, frontmatter.render(keys, mark(body, marker)))
@@ -387,7 +384,7 @@ class LocalForge:
             head_sha=(self._read_ref(branch) or "") if branch else "",
             base_branch=document.text("base"),
             state=_state(document),
-            draft=document.text("draft", "true").lower() in {"true", "yes", "on"},
+            draft=_draft(document),
         )
 
     def _comment(self, number: int, identity: int) -> Comment | None:
@@ -418,6 +415,10 @@ class LocalForge:
 
 def _state(document: Document) -> str:
     return document.text("state", "open").lower()
+
+
+def _draft(document: Document | None) -> bool:
+    return document is None or document.text("draft", "true").lower() in {"true", "yes", "on"}
 
 
 def _iso(seconds: float) -> str:

@@ -6,9 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 from orchestrator_action.core.model import Annotation, Conclusion, ReviewFinding
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import ACTIONS_LOGIN, GitHubForge
+from orchestrator_action.forge.github_api import Api
 from orchestrator_action.forge.github_pulls import lines_of
 from tests.kit.github_server import APP, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo
@@ -436,6 +440,7 @@ def test_an_enterprise_server_is_reached_below_its_prefix(connect: Connect, gith
         ("octo/demo", " ", "https://api.github.com"),
         ("octo/demo", "t", "ftp://api.github.com"),
         ("octo/demo", "t", "nonsense"),
+        ("octo/demo", "t", "http://127.0.0.1:port"),
     ],
 )
 def test_what_cannot_be_a_repository_a_token_or_an_address_is_named(
@@ -455,3 +460,46 @@ def test_a_repository_that_is_not_there_is_a_404_with_a_hint(github: GitHubServe
 
     assert 404 == caught.value.status
     forge.close()
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the path it was asked for."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Quiet."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"path": self.path}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_threads_do_not_get_each_others_answers() -> None:
+    """PyGithub keeps the request to be sent on an object that all threads share; 3 in 1,000 got mixed up."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.daemon_threads = True
+    serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+    serving.start()
+    api = Api("o/r", "t", base_url=f"http://127.0.0.1:{server.server_port}")
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def ask(thread: int) -> list[str]:
+        return [api.get(f"/{thread}/{i}", "an echo")["path"] for i in range(250)]
+
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(ask, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+        api.close()
+        server.shutdown()
+        server.server_close()
+        serving.join(10)
+
+    assert [[f"/repos/o/r/{t}/{i}" for i in range(250)] for t in range(8)] == found

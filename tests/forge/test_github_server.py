@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -216,16 +218,12 @@ def test_pages_are_linked(ask: Ask, github: GitHubServer) -> None:
 
 def clone(github: GitHubServer, at: Path, token: str, *, check: bool = True) -> str:
     header = f"http.{github.url}/.extraheader"
-    import base64
-
     value = "Authorization: basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     env = clean_env(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0=header, GIT_CONFIG_VALUE_0=value if token else "")
     return git(at.parent, "clone", "-q", github.clone_url, str(at), env=env, check=check)
 
 
 def pusher(github: GitHubServer, token: str) -> dict[str, str]:
-    import base64
-
     value = "Authorization: basic " + base64.b64encode(f"x-access-token:{token}".encode()).decode()
     header = f"http.{github.url}/.extraheader"
     return clean_env(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0=header, GIT_CONFIG_VALUE_0=value)
@@ -233,7 +231,7 @@ def pusher(github: GitHubServer, token: str) -> dict[str, str]:
 
 def test_git_clones_and_pushes_with_the_token(github: GitHubServer, topic: Repo, tmp_path: Path) -> None:
     clone(github, tmp_path / "c", TOKEN)
-    (tmp_path / "c" / "f.txt").write_text("x\n" * 100_000)
+    (tmp_path / "c" / "f.bin").write_bytes(os.urandom(3 * 1024**2))  # too large for one piece
     git(tmp_path / "c", "checkout", "-q", "-b", "orchestrator/x")
     git(tmp_path / "c", "add", "-A")
     git(tmp_path / "c", "commit", "-q", "-m", "c")

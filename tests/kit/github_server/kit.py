@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def serve(github: GitHubServer, method: str, path: str, body: Any) -> tuple[int, Any]:
-    """`GET requests | state | invalid`, `POST issues | labels | faults | runs | workflows | users`.
+    """`GET requests | state | invalid`, `POST issues | labels | edits | comments | faults | runs | workflows | users`.
 
     `issues` takes `count` to make many alike.
     """
@@ -31,6 +31,11 @@ def serve(github: GitHubServer, method: str, path: str, body: Any) -> tuple[int,
         case "POST", "labels":
             state.set_label(state.issues[body["number"]], body["name"], actor=body["actor"])
             return 201, {}
+        case "POST", "edits":
+            github.edit(**body)
+            return 201, {}
+        case "POST", "comments":
+            return 201, {"id": github.say(body["number"], body["body"], user=body["user"])}
         case "POST", "users":
             state.user(body["login"], role=body.get("role", ""), type_=body.get("type", ""))
             return 201, {}

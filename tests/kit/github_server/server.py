@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -72,6 +73,7 @@ class GitHubServer:
         self.limit, self.remaining = 5000, 5000
         self.graphql = True
         self.closing = threading.Event()
+        self.connections: set[socket.socket] = set()
         self._tmp = tempfile.TemporaryDirectory(prefix="oa-github-")
         self.hooks = githttp.hooks_directory(Path(self._tmp.name) / "hooks")
         self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -100,6 +102,9 @@ class GitHubServer:
         self.closing.set()
         self._http.shutdown()
         self._http.server_close()
+        for connection in tuple(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._tmp.cleanup()
 
@@ -122,6 +127,21 @@ class GitHubServer:
         """Somebody sets a label."""
         with self.lock:
             self.state.set_label(self.state.issues[number], name, actor=actor)
+
+    def say(self, number: int, text: str, *, user: str) -> int:
+        """Somebody comments on an issue or pull; the comment's id."""
+        with self.lock:
+            return self.state.add_comment(self.state.issues[number], text, user=user).id
+
+    def edit(self, number: int, *, user: str, title: str | None = None, body: str | None = None) -> None:
+        """Somebody edits an issue; only a new title leaves an event, as on GitHub."""
+        with self.lock:
+            issue = self.state.issues[number]
+            if title is not None:
+                old, issue.title = issue.title, title
+                self.state.happened(issue, "renamed", user, rename=(old, title))
+            if body is not None:
+                issue.body, issue.updated_at = body, self.state.now()
 
     def count(self, method: str = "", path: str = "") -> int:
         """How many API requests of that kind came in, as GitHub counts: those answered 304 are free."""
@@ -158,10 +178,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet; `requests` has it all."""
 
     def handle(self) -> None:
+        self.server_of.connections.add(self.connection)
         try:
             super().handle()
         except (_Gone, ConnectionError, TimeoutError):
             self.close_connection = True
+        finally:
+            self.server_of.connections.discard(self.connection)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
