@@ -15,6 +15,8 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from orchestrator_action.errors import Interrupted
+
 
 class _Flag:
     """A descriptor that stays readable once set: an eventfd, or a pipe where there is none."""
@@ -51,6 +53,7 @@ class Cancel:
         self._is_set = self._is_hurried = False
         self._reason = ""
         self._since = self._hurried_since = float("inf")
+        self._interrupts = False
 
     def set(self, reason: str = "") -> None:
         """Ask for the end; the first reason stands. Safe in a signal handler."""
@@ -73,6 +76,19 @@ class Cancel:
             self.hurry()
         else:
             self.set(f"signal {signum}")
+        if self._interrupts:
+            raise Interrupted(f"ended by signal {signum} before any task was started")
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """While nothing is under way that must be ended first, a signal raises Interrupted where it strikes."""
+        self._interrupts = True
+        try:
+            if self._is_set:
+                raise Interrupted("ended before any task was started")
+            yield
+        finally:
+            self._interrupts = False
 
     def is_set(self) -> bool:
         """Whether the end was asked for, here or at a parent."""

@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator_action.runtime import procs
+from orchestrator_action.runtime import record as record_file
 from orchestrator_action.runtime.launch import LaunchError, launch
 from orchestrator_action.runtime.watchdogs import Log, Usage
 
@@ -31,6 +32,8 @@ LEFTOVER_GRACE_S = 0.4
 KILL_PATIENCE_S = 5.0
 """Until a process that does not even die of KILL counts as a survivor."""
 KILL_ROUND_S = 0.02
+EXACT_AFTER_ROUNDS = 4
+"""The kernel's lists of children may skip one while another ends; then the whole table is read."""
 FLOODS = ("log-limit", "disk-limit")
 """Endings that cannot wait for manners: each second of grace costs another gigabyte."""
 ORPHANED = "the orchestrator ended"
@@ -39,14 +42,17 @@ ORPHANED = "the orchestrator ended"
 class Guard:
     """Supervises one program from its start to the end of its last descendant."""
 
-    def __init__(self, control: socket.socket, wake: int) -> None:
+    def __init__(self, control: socket.socket, wake: int, *, adopts: bool) -> None:
+        """`adopts` says that this process is a subreaper, so that every descendant ends up as its child."""
+        self._adopts = adopts
+        self._known: dict[int, int] = {}
         self._control = control
         self._wake = wake
         self._inbox = b""
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
         self._poll.register(wake, select.POLLIN)
-        self._leader = 0
+        self._leader = self._ticks = 0
         self._status: int | None = None
         self._childless = False
         self._ending = ""
@@ -55,6 +61,7 @@ class Guard:
         self._killing_since: float | None = None
         self._kill_rounds = 0
         self._leftovers: set[tuple[int, int]] = set()
+        self._gave_up = False
         self._survivors: list[procs.Process] = []
         self._started_seen = False
         self._result_at: float | None = None
@@ -103,7 +110,7 @@ class Guard:
 
         self._started_at = time.time()
         self._t0 = time.monotonic()
-        self._usage = Usage(os.getpid(), self._limits)
+        self._usage = Usage(self._family, self._limits)
         self._program = launch(
             [raw(a) for a in order["argv"]],
             cwd=raw(order["cwd"]),
@@ -247,7 +254,7 @@ class Guard:
             self._steps = [(now, self._begin_kill)]
         while self._steps and self._steps[0][0] <= now:
             self._steps.pop(0)[1]()
-        if self._killing_since is not None and not self._childless:
+        if self._killing_since is not None and not self._over():
             self._kill_round()
 
     def _interrupt(self) -> None:
@@ -273,11 +280,20 @@ class Guard:
         self._kill_rounds += 1
         self._reap()
         if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
+            self._gave_up = True
             self._survivors = self._tree()
 
     def _tree(self) -> list[procs.Process]:
-        exact = self._killing_since is not None and time.monotonic() - self._killing_since > 5 * KILL_ROUND_S
-        return [p for p in procs.descendants(os.getpid(), exact=exact) if not p.ended]
+        """Who is alive of this attempt."""
+        return [p for p in self._family() if not p.ended]
+
+    def _family(self) -> list[procs.Process]:
+        """Everybody of this attempt, zombies included."""
+        if self._adopts:
+            return procs.descendants(os.getpid(), exact=self._kill_rounds > EXACT_AFTER_ROUNDS)
+        found = procs.relatives(os.getpid(), leader=(self._leader, self._ticks), known=self._known)
+        self._known = {p.pid: p.start_ticks for p in found}
+        return found
 
     def _count_leftover(self, process: procs.Process) -> None:
         if process.pid != self._leader:
@@ -313,7 +329,10 @@ class Guard:
         self._steps = [(now, self._terminate), (kill_at, self._begin_kill)]
 
     def _over(self) -> bool:
-        return bool((self._status is not None and self._childless) or self._survivors)
+        if self._gave_up:
+            return True
+        ended = self._status is not None and self._childless
+        return ended and (self._adopts or not self._tree())
 
     def _finish(self) -> None:
         now = time.monotonic()
@@ -345,23 +364,12 @@ class Guard:
         self._tell(event="end", started_at=self._started_at, **outcome)
 
     def _write_record(self, record: dict[str, Any], *, sync: bool = True) -> None:
-        """Put the record on disk, whole or not at all, and not lost by a power cut."""
         if not self._record_path:
             return
-        path = self._record_path
         try:
-            fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, json.dumps(record).encode("ascii") + b"\n")
-                if sync:
-                    os.fsync(fd)
-            finally:
-                os.close(fd)
-            os.replace(f"{path}.new", path)
-            if sync:
-                _sync_folder(os.path.dirname(path))
+            record_file.write(self._record_path, record, sync=sync)
         except OSError as exc:
-            self._tell(event="warn", error=f"record {path} cannot be written: {os.strerror(exc.errno or 0)}")
+            self._tell(event="warn", error=f"the record cannot be written: {os.strerror(exc.errno or 0)}")
 
 
 def _decode(status: int | None) -> tuple[int | None, int | None]:
@@ -377,14 +385,6 @@ def _signal(process: procs.Process, signum: int) -> None:
         procs.send(process.pid, process.start_ticks, signum)
     except PermissionError:
         return  # it runs as somebody else; it is counted as a survivor when it stays
-
-
-def _sync_folder(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def wakeup() -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator_action.core.model import Ending, Outcome
 from orchestrator_action.runtime import procs
+from orchestrator_action.runtime import record as record_file
 from orchestrator_action.runtime.nursery import NURSERY
 
 PATIENCE_S = 5.0
@@ -36,7 +37,7 @@ class Swept:
 
 def read_record(path: Path) -> Outcome | None:
     """How the attempt of this record ended, or None while that is not on record (or it cannot be read)."""
-    record = _load(path)
+    record = load_record(path)
     if record is None or record.get("state") != "ended":
         return None
     known = {f.name for f in fields(Outcome)}
@@ -58,7 +59,7 @@ def end_leftovers(records: Iterable[Path]) -> Swept:
     survivors: list[int] = []
     kept: list[Path] = []
     for path in records:
-        record = _load(path)
+        record = load_record(path)
         if record is None or record.get("state") == "ended":
             continue
         if _owned_by_another(record):
@@ -69,6 +70,17 @@ def end_leftovers(records: Iterable[Path]) -> Swept:
         survivors += left
         _close(path, record)
     return Swept(ended=tuple(ended), survivors=tuple(survivors), kept=tuple(kept))
+
+
+def end_attempt(record: Mapping[str, Any]) -> Swept:
+    """End what is left of one attempt of this process after both its guards above were killed.
+
+    `record` is as in a record file. What we had adopted of it is reaped, one PID at a time.
+    """
+    ended, survivors = _end(lambda: _belonging(record))
+    for pid in ended:
+        _reap(pid)
+    return Swept(ended=tuple(ended), survivors=tuple(survivors))
 
 
 def sweep(*, keep: Collection[int] = ()) -> Swept:
@@ -112,7 +124,7 @@ def _end(find: Callable[[], list[procs.Process]]) -> tuple[list[int], list[int]]
     return list(killed), []
 
 
-def _belonging(record: dict[str, Any]) -> list[procs.Process]:
+def _belonging(record: Mapping[str, Any]) -> list[procs.Process]:
     """Every living process that provably belongs to this record; none after a reboot."""
     if record.get("boot") != procs.boot_id() or not procs.boot_id():
         return []
@@ -138,7 +150,8 @@ def _owned_by_another(record: dict[str, Any]) -> bool:
     return owner.pid != os.getpid() and procs.is_alive(owner)
 
 
-def _load(path: Path) -> dict[str, Any] | None:
+def load_record(path: Path) -> dict[str, Any] | None:
+    """The record as it was written; None when there is none, or it says nothing that can be trusted."""
     try:
         record = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -152,10 +165,8 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 def _close(path: Path, record: dict[str, Any]) -> None:
     """Say in the record that it is over, unless the guard came to say it better."""
-    if (now := _load(path)) is not None and now.get("state") == "ended":
+    if (now := load_record(path)) is not None and now.get("state") == "ended":
         return
     closed = {**record, "state": "ended", "ending": Ending.LOST, "error": "ended by a later run"}
-    fresh = path.with_name(f"{path.name}.new")
     with suppress(OSError):
-        fresh.write_text(json.dumps(closed) + "\n", encoding="ascii")
-        fresh.replace(path)
+        record_file.write(str(path.absolute()), closed)

@@ -47,6 +47,8 @@ class _Nursery:
     def held(self) -> Iterator[None]:
         with self._lock:
             self._holders += 1
+            with contextlib.suppress(OSError):  # whoever needs it now is told
+                self._connected()
         try:
             yield
         finally:
@@ -59,7 +61,10 @@ class _Nursery:
         """Our end of a control socket whose other end a fresh guard reads."""
         with self._lock:
             for again in (True, False):
-                ours, theirs = socket.socketpair()
+                try:
+                    ours, theirs = socket.socketpair()
+                except OSError as exc:
+                    raise NurseryLost(f"no agent can be started: {exc.strerror}") from exc
                 with theirs:
                     try:
                         socket.send_fds(self._connected(), [b"+"], [theirs.fileno()])

@@ -15,7 +15,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -44,8 +44,10 @@ class Process(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """True for a zombie, which only waits to be reaped."""
-        return self.state in "ZXx"
+        """True for a zombie, which only waits to be reaped.
+
+        A process whose main thread has ended looks like one while its other threads run on."""
+        return self.state in "ZXx" and self.threads <= 1
 
 
 class Identity(NamedTuple):
@@ -60,7 +62,7 @@ class Identity(NamedTuple):
 def boot_id() -> str:
     """This boot of this machine, and the PID namespace we see; an empty string when unknown."""
     if not HAS_PROC:
-        return _run("sysctl", "-n", "kern.bootsessionuuid").strip()
+        return _run("sysctl", "-n", "kern.bootsessionuuid")[1].strip()
     try:
         boot = slurp("/proc/sys/kernel/random/boot_id").decode("ascii").strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -235,6 +237,25 @@ def _has_children_files() -> bool:
     return HAS_PROC and os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
 
 
+def relatives(root: int, *, leader: tuple[int, int], known: Mapping[int, int]) -> list[Process]:
+    """What belongs to `root` on a system that has orphans adopted by init.
+
+    These are its descendants, the process group and session of `leader` (PID and start time), what is
+    `known` (PID → start time) from the last look, and everything below those. A daemon that left its
+    parent and its session between two looks is not found.
+    """
+    table = {p.pid: p for p in everyone()}
+    pid, ticks = leader
+    group = pid if pid not in table or table[pid].start_ticks == ticks else -1
+    found = {p.pid: p for p in below(root, table.values())}
+    ours = [p for p in table.values() if group in (p.pgid, p.sid) or known.get(p.pid) == p.start_ticks]
+    for process in ours:
+        found[process.pid] = process
+        found.update((p.pid, p) for p in below(process.pid, table.values()))
+    found.pop(root, None)
+    return list(found.values())
+
+
 def pss_bytes(processes: Iterable[Process]) -> int:
     """Memory of these processes, each shared page counted once among them (PSS).
 
@@ -320,10 +341,11 @@ def slurp(path: str) -> bytes:
 def read_ps() -> list[Process]:
     """The process table by way of ps(1), where there is no /proc."""
     found = []
-    for line in _run("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,rss=,time=,lstart=").splitlines():
+    asked, table = _run("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,rss=,time=,lstart=")
+    for line in table.splitlines():
         with contextlib.suppress(ValueError, IndexError):
             found.append(_parse_ps(line.split()))
-    return found
+    return [p for p in found if p.pid != asked]
 
 
 def _parse_ps(f: list[str]) -> Process:
@@ -352,12 +374,15 @@ def ps_seconds(text: str) -> float:
     return seconds + 86400 * int(days or 0)
 
 
-def _run(*argv: str) -> str:
+def _run(*argv: str) -> tuple[int, str]:
+    """PID of a system tool and what it said; (0, "") when it could not be run."""
     import subprocess  # 12 ms, and only where there is no /proc
 
+    env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
     try:
-        env = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env, timeout=10)
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
+        ) as tool:
+            return tool.pid, tool.communicate(timeout=10)[0]
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
+        return 0, ""

@@ -20,7 +20,6 @@ import select
 import socket
 import sys
 import time
-import traceback
 from contextlib import suppress
 
 if __name__ == "__main__":  # -I -S leave the package unknown; last place, so nothing shadows the stdlib
@@ -86,8 +85,8 @@ class Nursery:
         try:
             self._guard(control)
             code = 0
-        except BaseException:  # noqa: BLE001 - told to the orchestrator, which has a place for it
-            _say(control, event="bug", error=traceback.format_exc())
+        except BaseException as exc:  # noqa: BLE001 - told to the orchestrator, which has a place for it
+            _say(control, event="bug", error=f"its guard failed: {_where(exc)}")
         finally:
             os._exit(code)
 
@@ -96,9 +95,8 @@ class Nursery:
         for fd in [*self._guards.values(), *self._lost, self._requests.fileno(), self._wake]:
             os.close(fd)
         os.setsid()
-        procs.become_subreaper()
         os.set_inheritable(control, False)
-        Guard(socket.socket(fileno=control), wakeup()).run()
+        Guard(socket.socket(fileno=control), wakeup(), adopts=procs.become_subreaper()).run()
 
     def _reap(self) -> None:
         while True:
@@ -135,9 +133,17 @@ class Nursery:
         return [p for p in below if not p.ended]
 
 
+def _where(exc: BaseException) -> str:
+    trace = exc.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else "?"
+    return f"{type(exc).__name__}: {exc} ({place})"
+
+
 def _say(fd: int, **message: object) -> None:
     with suppress(OSError):
-        os.write(fd, json.dumps(message).encode("ascii") + b"\n")
+        os.write(fd, b"\n" + json.dumps(message).encode("ascii") + b"\n")
 
 
 def main(fd: int) -> None:

@@ -14,7 +14,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from orchestrator_action.core.model import Command, Ending, Limits, Mark, Outcome
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.cancel import Cancel, wait_readable
+from orchestrator_action.runtime.leftovers import end_attempt, load_record
 from orchestrator_action.runtime.nursery import NURSERY, ROOM, NurseryLost
 from orchestrator_action.runtime.tail import Tail
 
@@ -75,48 +76,58 @@ def supervise(
     """
     if cancel.is_set():
         return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
-    order = _order(command, log, limits, expects_start=expects_start, record=record, append=append)
+    env = dict(command.env)
+    marker = f"{MARKER}={env.setdefault(MARKER, str(uuid.uuid4()))}" if record is not None else ""
+    order = _json_line(
+        {
+            "argv": [_text(a) for a in command.argv],
+            "env": {_text(k): _text(v) for k, v in env.items()},
+            "cwd": _text(str(Path(command.cwd).absolute())),
+            "log": str(log.absolute()),
+            "append": append,
+            "limits": dataclasses.asdict(limits),
+            "expects_start": expects_start,
+            "record": str(record.absolute()) if record else "",
+            "marker": marker,
+            "owner": os.getpid(),
+            "owner_ticks": procs.start_ticks(os.getpid()) if record else 0,
+        }
+    )
     with nursery(), ROOM.taken(cancel) as room:
         if not room:
             return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
         for _ in range(STARTS):
-            offset = log.stat().st_size if append and log.exists() else 0
+            offset = log.stat().st_size if append and log.is_file() else 0
             attempt = _Attempt(limits, cancel, feed, on_start, Tail(log, offset=offset))
             try:
                 with NURSERY.guard() as control:
                     attempt.run(control, order)
             except NurseryLost as exc:
                 return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
+            if attempt.unreported:
+                end_attempt(attempt.identity(marker, record))
             if attempt.heard:
                 return attempt.outcome()
             NURSERY.drop()
         return Outcome(ending=Ending.SPAWN_FAILED, error="the process that starts agents does not answer")
 
 
-def _order(
-    command: Command, log: Path, limits: Limits, *, expects_start: bool, record: Path | None, append: bool
-) -> bytes:
-    def text(value: str) -> str:
-        return os.fsencode(value).decode("latin-1")  # JSON has no bytes
+def _text(value: str) -> str:
+    """Any bytes of the system as a string that JSON can carry."""
+    return os.fsencode(value).decode("latin-1")
 
-    env = dict(command.env)
-    marker = ""
-    if record is not None:
-        marker = env.setdefault(MARKER, str(uuid.uuid4()))
-    order = {
-        "argv": [text(a) for a in command.argv],
-        "env": {text(k): text(v) for k, v in env.items()},
-        "cwd": text(command.cwd),
-        "log": str(log.absolute()),
-        "append": append,
-        "limits": dataclasses.asdict(limits),
-        "expects_start": expects_start,
-        "record": str(record.absolute()) if record else "",
-        "marker": f"{MARKER}={marker}" if marker else "",
-        "owner": os.getpid(),
-        "owner_ticks": procs.start_ticks(os.getpid()) if record else 0,
-    }
-    return json.dumps(order).encode("ascii") + b"\n"
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A guard's message; None for the torn last words of one that was killed."""
+    try:
+        message: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return None
+    return message
+
+
+def _json_line(message: Mapping[str, object]) -> bytes:
+    return json.dumps(message).encode("ascii") + b"\n"
 
 
 class _Attempt:
@@ -204,6 +215,24 @@ class _Attempt:
             return self._asked_at + grace
         return self._t0 + self._limits.wall_s + grace if self._limits.wall_s else float("inf")
 
+    @property
+    def unreported(self) -> bool:
+        """True when guard and nursery both went without a word about a program that had started."""
+        return bool(self._start) and not self._end
+
+    def identity(self, marker: str, record: Path | None) -> dict[str, Any]:
+        """Who belonged to this attempt, as a record says it."""
+        shim, ticks = self._shim
+        escaped = load_record(record) if record is not None else None
+        return {
+            "boot": procs.boot_id(),
+            "shim": shim,
+            "shim_ticks": ticks,
+            "marker": marker,
+            "escaped": (escaped or {}).get("escaped", ()),
+            **self._start,
+        }
+
     # -- the guard's messages
 
     def _hear(self) -> None:
@@ -215,8 +244,8 @@ class _Attempt:
             self._open = False
             return
         *lines, self._inbox = (self._inbox + chunk).split(b"\n")
-        for line in lines:
-            self._take(json.loads(line))
+        for message in filter(None, map(_parsed, lines)):
+            self._take(message)
 
     def _take(self, message: dict[str, Any]) -> None:
         self.heard = True
@@ -236,7 +265,7 @@ class _Attempt:
 
     def _tell(self, **message: str) -> None:
         with suppress(OSError):
-            self._control.sendall(json.dumps(message).encode("ascii") + b"\n")
+            self._control.sendall(_json_line(message))
 
     def _ask(self, order: str) -> None:
         self._asked_at = self._asked_at or time.monotonic()

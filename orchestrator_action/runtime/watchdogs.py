@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Callable
 
 from orchestrator_action.runtime import procs
 
 LOOK_S = 0.25
 """How often log and disk are looked at when nothing presses."""
-SAMPLE_S = 1.0
+SAMPLE_S = 1.0 if procs.HAS_PROC else 5.0
 """How often the tree is sampled in the long run; more often while it is young."""
 BUSY_SHARE = 0.005
 """CPU use below this share of one core is a process that only waits."""
@@ -72,10 +73,10 @@ class Log:
 
 
 class Usage:
-    """CPU time, memory and I/O of everything below `root`, which is this process."""
+    """CPU time, memory and I/O of a family of processes, most of them below this one."""
 
-    def __init__(self, root: int, limits: dict[str, float]) -> None:
-        self._root = root
+    def __init__(self, family: Callable[[], list[procs.Process]], limits: dict[str, float]) -> None:
+        self._family = family
         self._limits = limits
         self._started = time.monotonic()
         self._cpu_own = _children_cpu_s()
@@ -91,7 +92,7 @@ class Usage:
 
     def look(self, now: float, output_at: float) -> Passed | None:
         """Sample the tree once. `output_at` is when the program last wrote something."""
-        self.tree = tree = procs.descendants(self._root)
+        self.tree = tree = self._family()
         self._cpu(now, tree)
         memory = self._memory(now, tree)
         self._interval = min(self._longest_interval(), self._interval * 1.5)

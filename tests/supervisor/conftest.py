@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -49,6 +51,47 @@ class Stage:
 
     def sh(self, script: str, *, limits: dict[str, Any] | None = None, **more: Any) -> Outcome:
         return self.run(self.command("sh", "-c", script), limits=limits, **more)
+
+
+GUARD = """
+import socket, sys
+from orchestrator_action.runtime import procs
+{before}
+from orchestrator_action.runtime.guard import Guard, wakeup
+Guard(socket.socket(fileno=int(sys.argv[1])), wakeup(), adopts={adopts}).run()
+"""
+
+
+def lone_guard(
+    stage: Stage,
+    argv: list[str],
+    limits: dict[str, float],
+    *,
+    before: str,
+    adopts: str = "procs.become_subreaper()",
+) -> dict[str, Any]:
+    """Run a guard without nursery in an interpreter that `before` prepared; returns its last word."""
+    ours, theirs = socket.socketpair()
+    order = {
+        "argv": argv, "env": {"PATH": os.environ["PATH"]}, "cwd": "/", "log": str(stage.root / "log"),
+        "append": False, "expects_start": True, "record": "", "marker": "", "owner": 0, "owner_ticks": 0,
+        "limits": {"stop_grace_s": 60, "wall_s": 0, "start_s": 0, "stall_s": 0, "result_grace_s": 0,
+                   "log_bytes": 0, "disk_free_bytes": 0, "rss_mib": 0, **limits},
+    }  # fmt: skip
+    with ours:
+        with theirs:
+            guard = subprocess.Popen(
+                [PYTHON, "-c", GUARD.format(before=before, adopts=adopts), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                cwd=Path(__file__).parents[2],
+            )
+        ours.sendall(json.dumps(order).encode() + b"\n")
+        said = b""
+        while chunk := ours.recv(65536):
+            said += chunk
+        guard.wait()
+    last: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return last
 
 
 @pytest.fixture

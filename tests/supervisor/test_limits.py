@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -16,7 +14,7 @@ import pytest
 
 from orchestrator_action.core.model import Ending, Mark
 from tests.kit.ill import eventually
-from tests.supervisor.conftest import Stage
+from tests.supervisor.conftest import Stage, lone_guard
 
 MIB = 1024**2
 
@@ -205,51 +203,28 @@ def test_bytes_written_to_storage_are_counted(stage: Stage) -> None:
     assert outcome.write_bytes >= 20_000_000 or outcome.write_bytes == 0  # 0: a file system without storage
 
 
-GUARD = """
-import socket, sys, time
+RESTLESS = """
+import threading, time
 jump = {"by": 0.0}
 real, real_ns = time.time, time.time_ns
 time.time = lambda: real() + jump["by"]
 time.time_ns = lambda: real_ns() + int(jump["by"] * 1e9)
-from orchestrator_action.runtime.guard import Guard, wakeup
-from orchestrator_action.runtime import procs
-import threading
 def restless():
     while True:
         jump["by"] = 3600.0 - jump["by"]
         time.sleep(0.01)
 threading.Thread(target=restless, daemon=True).start()
-procs.become_subreaper()
-Guard(socket.socket(fileno=int(sys.argv[1])), wakeup()).run()
 """
 
 
 def test_a_wall_clock_that_jumps_moves_no_limit(stage: Stage) -> None:
     """FAULTS 24: an hour forth and back, a hundred times a second, in the process that holds the limits."""
-    ours, theirs = socket.socketpair()
-    order = {
-        "argv": ["sleep", "1000"], "env": {"PATH": os.environ["PATH"]}, "cwd": "/",
-        "log": str(stage.root / "log"),
-        "append": False, "expects_start": True, "record": "", "marker": "", "owner": 0, "owner_ticks": 0,
-        "limits": {"wall_s": 1.5, "start_s": 600, "stall_s": 600, "result_grace_s": 600, "stop_grace_s": 60,
-                   "log_bytes": 0, "disk_free_bytes": 0, "rss_mib": 0},
-    }  # fmt: skip
-    with ours:
-        with theirs:
-            guard = subprocess.Popen(
-                [sys.executable, "-c", GUARD, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                cwd=Path(__file__).parents[2],
-            )
-        ours.sendall(json.dumps(order).encode() + b"\n")
-        said = b""
-        began = time.monotonic()
-        while chunk := ours.recv(65536):
-            said += chunk
-        took = time.monotonic() - began
-        guard.wait()
+    began = time.monotonic()
+    end = lone_guard(
+        stage, ["sleep", "1000"], {"wall_s": 1.5, "start_s": 600, "stall_s": 600}, before=RESTLESS
+    )
+    took = time.monotonic() - began
 
-    end = json.loads(said.splitlines()[-1])
     assert ("end", "timeout", 2) == (end["event"], end["ending"], end["signal"])
     assert 1.5 <= end["wall_s"] <= took < 60
 

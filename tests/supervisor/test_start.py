@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -83,6 +84,16 @@ def test_no_token_of_ours_is_in_the_nursery_or_its_guards(stage: Stage) -> None:
     assert "end\n" == "".join(
         line for line in stage.log.read_text().splitlines(keepends=True) if not line.startswith("LC_CTYPE")
     )
+
+
+def test_a_relative_directory_is_that_of_the_caller(stage: Stage) -> None:
+    """The guard itself stands in the root directory, so that it holds no worktree."""
+    folder = os.path.relpath(stage.root)
+
+    outcome = stage.run(dataclasses.replace(stage.command("pwd", "-P"), cwd=folder))
+
+    assert 0 == outcome.exit_code
+    assert f"{stage.root.resolve()}\n" == stage.log.read_text()
 
 
 def made(path: Path, text: str, mode: int = 0o755) -> str:

@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator_action.core.model import Ending
 from orchestrator_action.runtime import procs
-from tests.supervisor.conftest import Stage
+from tests.kit.ill import eventually
+from tests.supervisor.conftest import Stage, lone_guard
 
 
 def test_a_child_that_holds_stdout_does_not_hold_the_task(stage: Stage) -> None:
@@ -90,6 +91,35 @@ def test_a_fork_bomb_is_put_out(stage: Stage) -> None:
 
     assert (Ending.TIMEOUT, 0) == (outcome.ending, outcome.survivors)
     stage.pids.assert_gone()
+
+
+@pytest.mark.parametrize("how", ["leader", "daemon"])
+def test_a_process_whose_main_thread_ended_is_ended_too(stage: Stage, how: str) -> None:
+    """It looks like a zombie, and is none: its other threads run on."""
+    outcome = stage.run(stage.ill("headless.py", how), limits={"wall_s": 0.7, "stop_grace_s": 0.3})
+
+    assert 0 == outcome.survivors
+    assert (Ending.TIMEOUT if how == "leader" else Ending.EXITED) is outcome.ending
+    stage.pids.assert_gone()
+
+
+NEITHER = "procs.HAS_PROC = False; procs._has_children_files = lambda: False; del __import__('os').pidfd_open"
+
+
+def test_without_proc_and_subreaper_children_and_groups_are_ended(stage: Stage) -> None:
+    """macOS has neither: what stays in the session of the program, or was seen below it, is still found."""
+    script = f"""
+        sh -c ': > {stage.pids.folder}/$$; trap "" TERM; sleep 1000' &
+        (sh -c ': > {stage.pids.folder}/$$; exec sleep 1000' &)
+        sleep 0.5; exit 3
+    """
+
+    end = lone_guard(stage, ["sh", "-c", script], {}, before=NEITHER, adopts="False")
+
+    assert ("end", "exited", 3, 0) == (end["event"], end["ending"], end["exit_code"], end["survivors"])
+    assert end["leftovers"] >= 2
+    eventually(lambda: not stage.pids.alive(), what="init to reap them")
+    stage.pids.assert_gone(at_least=2)
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 77, 126, 127, 128, 137, 255])
