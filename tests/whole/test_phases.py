@@ -90,12 +90,14 @@ def test_every_phase_is_refuted_when_claimed_falsely_and_proven_when_it_is_true(
     reviews: list[str] = []
 
     def reviewer(request):
-        """Twice not what was asked for, then a finding, then none."""
-        if request.headers.get("X-Claude-Code-Session-Id", str(len(reviews))) not in reviews:
-            reviews.append(request.headers.get("X-Claude-Code-Session-Id", str(len(reviews))))
-        number = reviews.index(request.headers.get("X-Claude-Code-Session-Id", str(len(reviews) - 1)))
+        """The first two sessions do not answer as asked, the third finds something, later ones nothing."""
+        session = str(request.body["metadata"]["user_id"])
+        if session not in reviews:
+            reviews.append(session)
+        number = reviews.index(session)
         if number < 2:
-            yield Say("Looks good to me!")
+            for _ in range(20):
+                yield Say("Looks good to me!")
         yield structured({"findings": [FINDING] if number == 2 else []})
         yield Say("reviewed")
 
