@@ -45,7 +45,8 @@ class View:
 
     def maybe_code(self, at: int) -> bool:
         """Whether some reading of the paragraph has `at` in a code span."""
-        return any(start <= at < end for start, end in self.maybe)
+        index = bisect_right(self.maybe, (at, len(self.text) + 1)) - 1
+        return index >= 0 and at < self.maybe[index][1]
 
     def content(self, at: int) -> int:
         """Where the content of the block's line that `at` lies in begins, spaces passed over."""
@@ -67,6 +68,17 @@ class View:
         """What kind of block `at` lies in, and where that block ends."""
         index = max(0, bisect_right(self.starts, at) - 1)
         return self.lines[index].kind, self.ends[index]
+
+
+def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Sorted spans, those that overlap made one."""
+    merged: list[Span] = []
+    for start, end in spans:
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return tuple(merged)
 
 
 def view(text: str) -> View:
@@ -93,7 +105,7 @@ def view(text: str) -> View:
         lines=lines,
         fences=tuple(fences),
         code=tuple(sorted((*fences, *sure))),
-        maybe=maybe,
+        maybe=_merged(maybe),
         starts=tuple(line.start for line in lines),
         ends=tuple(reversed(ends)),
     )

@@ -113,6 +113,15 @@ def test_no_text_of_an_agent_calls_links_or_embeds(text):
     assert not BACKLINK.search(page.targets), page.targets
 
 
+def test_backticks_in_two_cells_are_no_code():
+    """GitHub splits a table's row before it looks for code."""
+    text = defang("| a | b |\n|---|---|\n| ` | @octocat ` |\n| ` | ` ` @octocat ` |\n| `@in code` | #1 |\n")
+
+    assert "@octocat" not in text
+    assert "`@in code`" in text
+    assert "#1" not in text
+
+
 @settings(max_examples=500, deadline=None)
 @given(agent_text)
 def test_what_follows_an_agents_text_is_not_swallowed(text):

@@ -184,6 +184,11 @@ def test_fenced_code_keeps_every_byte(lines, end, language):
         "{}[",
         "a@",
         "https://a:",
+        "`a`<b>",
+        "| ` ",
+        "|-|\n` | ",
+        "<div hidden><b>",
+        "<script>",
     ],
 )
 def test_no_text_of_the_largest_size_takes_long(piece):
