@@ -48,6 +48,7 @@ def main() -> None:
         output(root)
         cancelling(root)
         sampling(root)
+        memory(root)
 
 
 def supervised(root: Path, argv: list[str], count: int, jobs: int) -> None:
@@ -278,6 +279,48 @@ def sampling(root: Path) -> None:
             Figure(what="the whole process table", value=exact * 1000, unit="ms"),
             Figure(what="with PSS (at most 2 % of the time)", value=pss * 1000, unit="ms"),
             Figure(what="psutil", value=theirs * 1000, unit="ms"),
+        ],
+    )
+
+
+def memory(root: Path) -> None:
+    """What 64 tasks at once cost in memory: here, and in the guards."""
+    folder = root / "memory"
+    folder.mkdir()
+    cancel = Cancel()
+
+    def heard(line: bytes) -> None:
+        del line
+
+    def one(number: int) -> Outcome:
+        command = Command(argv=("sh", "-c", POLITE, str(folder)), cwd="/", env=ENV)
+        return supervise(
+            command, log=folder / f"log-{number}", limits=Limits(), cancel=cancel, feed=bytes.strip
+        )
+
+    me = psutil.Process()
+    before = me.memory_info().rss
+    with nursery(), ThreadPoolExecutor(64) as pool:
+        running = [pool.submit(one, n) for n in range(64)]
+        while len(list(folder.glob("[0-9]*"))) < 64:
+            time.sleep(0.01)
+        cpu = time.process_time()
+        time.sleep(2.0)
+        idle = (time.process_time() - cpu) / 2.0
+        grown = me.memory_info().rss - before
+        guards = [p for p in procs.descendants(me.pid) if b"shim.py" in procs.slurp(f"/proc/{p.pid}/cmdline")]
+        pss = procs.pss_bytes(guards)
+        cancel.set()
+        wait(running)
+    show(
+        "64 tasks at once, all of them idle",
+        [
+            Figure(
+                what="memory of the orchestrator", value=me.memory_info().rss / MIB, unit="MiB", goal=80.0
+            ),
+            Figure(what="  of it for the tasks", value=grown / MIB, unit="MiB"),
+            Figure(what="memory of 64 guards and the nursery (PSS)", value=pss / MIB, unit="MiB"),
+            Figure(what="CPU of the orchestrator", value=idle * 100, unit="%"),
         ],
     )
 

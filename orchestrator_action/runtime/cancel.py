@@ -81,7 +81,7 @@ class Cancel:
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """While nothing is under way that must be ended first, a signal raises Interrupted where it strikes."""
+        """While nothing is under way that must be ended first, a signal raises Interrupted at once."""
         self._interrupts = True
         try:
             if self._is_set:

@@ -338,8 +338,6 @@ class Guard:
         now = time.monotonic()
         ending = self._ending or "exited"
         error = self._error
-        if ending == "log-limit":
-            self._log.cut()
         if self._survivors:
             names = ", ".join(str(p.pid) for p in self._survivors[:10])
             error = f"{error}; " * bool(error) + f"could not be ended: {names}"
@@ -353,7 +351,7 @@ class Guard:
             "exit_code": code,
             "signal": signum,
             "wall_s": self._wall_s if self._status is not None else now - self._t0,
-            "log_bytes": self._log.written(),
+            "log_bytes": self._log.kept() if self._ending else self._log.written(),
             "leftovers": len(self._leftovers),
             "survivors": len(self._survivors),
             "error": error,

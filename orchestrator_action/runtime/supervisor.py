@@ -302,7 +302,17 @@ class _Attempt:
         resting = self._tail.read_bytes == 0 and before == 0
         self._look_s = min(SLOWEST_LOOK_S, self._look_s * 1.3) if resting else QUICKEST_LOOK_S
 
+    def _cut(self) -> None:
+        """A stopped attempt's log keeps its first bytes, up to the limit; what it flooded after that goes."""
+        most = self._tail.begun_at + self._limits.log_bytes
+        if self._limits.log_bytes and self._end.get("ending") not in {None, Ending.EXITED}:
+            with suppress(OSError):
+                if self._tail.path.stat().st_size > most:
+                    os.truncate(self._tail.path, most)
+
     def _read_rest(self) -> None:
+        self._tail.settled = True
+        self._cut()
         if self._feed is None or not self._start:
             return
         self._tail.behind = True

@@ -14,13 +14,15 @@ class Tail:
     """Complete lines of `path` from byte `offset` on, without their newline."""
 
     def __init__(self, path: Path, *, offset: int = 0) -> None:
-        self._path = path
-        self._offset = offset
+        self.path = path
+        self.begun_at = self._offset = offset
         self._part = bytearray()
         self.behind = False
         """Whether the file had more than the last call took."""
         self.read_bytes = 0
         """How much the last call took."""
+        self.settled = False
+        """Set it when nobody writes any more: a file that is shorter now was cut by us."""
 
     def lines(self) -> Iterator[bytes]:
         """What one chunk of the file, as it is now, completes.
@@ -29,9 +31,9 @@ class Tail:
         a cut that was made good again before we looked is not noticed.
         """
         try:
-            with self._path.open("rb", buffering=0) as log:
+            with self.path.open("rb", buffering=0) as log:
                 size = log.seek(0, 2)
-                if size < self._offset:
+                if size < self._offset and not self.settled:
                     self._offset = 0
                     self._part.clear()
                 log.seek(self._offset)

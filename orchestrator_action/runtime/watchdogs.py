@@ -67,9 +67,9 @@ class Log:
         """Bytes this program has written so far."""
         return os.fstat(self.fd).st_size - self._base
 
-    def cut(self) -> None:
-        """Keep the first bytes up to the limit, now that nobody writes any more."""
-        os.ftruncate(self.fd, self._base + min(self._cap, self.written()))
+    def kept(self) -> int:
+        """Bytes that stay of an attempt that was stopped: never more than the limit."""
+        return min(self._cap, self.written()) if self._cap else self.written()
 
 
 class Usage:
@@ -82,6 +82,7 @@ class Usage:
         self._cpu_own = _children_cpu_s()
         self._io_own = _io()
         self._oom_own = _oom_count()
+        self._own_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
         self._cpu_mark = 0.0
         self._busy_at = self._started
         self._peak = 0
@@ -134,6 +135,8 @@ class Usage:
     def final(self) -> dict[str, float]:
         """The whole bill, now that every descendant was reaped."""
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MAXRSS_UNIT
+        if self._peak and largest <= self._own_rss + procs.MIB:
+            largest = 0  # a program inherits the figure of the process that started it
         read, written = (after - before for after, before in zip(_io(), self._io_own, strict=True))
         return {
             "cpu_s": _children_cpu_s() - self._cpu_own,

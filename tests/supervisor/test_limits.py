@@ -33,6 +33,28 @@ def test_a_flood_is_stopped_at_the_cap(stage: Stage) -> None:
     assert str(8 * MIB) in outcome.error
 
 
+def test_no_line_of_a_flood_is_read_twice(stage: Stage) -> None:
+    """FAULTS 17: the reader may be ahead of the cap when the log is cut back to it."""
+    lines: list[bytes] = []
+
+    outcome = stage.sh("exec seq 100000000", limits={"log_bytes": 2 * MIB}, feed=lines.append)
+
+    assert Ending.LOG_LIMIT is outcome.ending
+    assert [b"%d" % n for n in range(1, len(lines))] == lines[:-1]
+    assert 2 * MIB <= len(b"\n".join(lines))
+
+
+def test_a_flood_is_stopped_at_the_cap_when_appending(stage: Stage) -> None:
+    """The cap is that of the attempt, not of those before it."""
+    log = stage.root / "log"
+    log.write_bytes(b"x" * 3 * MIB)
+
+    outcome = stage.sh("exec yes", limits={"log_bytes": 2 * MIB}, log=log, append=True)
+
+    assert (Ending.LOG_LIMIT, 2 * MIB) == (outcome.ending, outcome.log_bytes)
+    assert b"x" * 3 * MIB + b"y\n" * MIB == log.read_bytes()
+
+
 def test_a_flood_during_the_grace_is_cut_short(stage: Stage) -> None:
     """Who answers a polite request with gigabytes gets no more grace."""
     outcome = stage.sh(
@@ -178,6 +200,13 @@ def test_memory_of_many_adds_up(stage: Stage) -> None:
     outcome = stage.sh(script, limits={"rss_mib": 120})
 
     assert Ending.MEMORY_LIMIT is outcome.ending
+
+
+def test_a_small_program_is_not_charged_for_its_guard(stage: Stage) -> None:
+    """A process inherits the peak of the one that started it; that one is ours."""
+    outcome = stage.sh("sleep 0.5")
+
+    assert 0 < outcome.peak_rss_mib < 6
 
 
 def test_the_peak_of_a_short_life_is_known(stage: Stage) -> None:
