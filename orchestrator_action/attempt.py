@@ -26,21 +26,32 @@ from orchestrator_action.core.model import (
     Verdict,
 )
 from orchestrator_action.core.recall import TaskState, task_state
-from orchestrator_action.errors import GitError, JournalError, OrchestratorError
+from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
 from orchestrator_action.measure import Measure
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import IDENTITY, Parts, Subject, command_env
 from orchestrator_action.publish import claim_issue
-from orchestrator_action.settle import ended, known_result, settle, subject_of, told, told_again, with_problems
-from orchestrator_action.tally import Tally, Worked
+from orchestrator_action.settle import (
+    ended,
+    known_result,
+    settle,
+    subject_of,
+    told,
+    told_again,
+    with_problems,
+)
+from orchestrator_action.tally import Tally
 from orchestrator_action.task_files import directory_of, write_context
 from orchestrator_action.trail import Trail
 from orchestrator_action.trying import Trying, last_log
 
 log = logging.getLogger(__name__)
 
+_UNKNOWN: Verdict | None = Verdict(head_sha="", phases=())
+"""There was no time left to measure."""
 
-def work_on(task: Task, parts: Parts, pace: Pace) -> Worked:
+
+def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
     """Take one task all the way. Raises JournalError, and nothing else that can go wrong with a task."""
     state = task_state(parts.journal.of(task.id))
     tally = Tally()
@@ -54,10 +65,7 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> Worked:
             ready = bool(state.attempts) and _path(task, parts).is_dir()
             subject = _prepared(task, parts, state)
             trail = Trail(subject)
-            if not ready:
-                subject.setup(subject.worktree.path, "setup")
-                parts.workspace.accept(subject.worktree)
-            result = _work(subject, tally, trail, state, pace)
+            result = _work(subject, tally, trail, state, pace, ready=ready)
     except JournalError:
         raise
     except Exception as exc:
@@ -70,8 +78,7 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> Worked:
     finally:
         if trail is not None:
             pace.bounded(f"trail-{task.id}", trail.close, parts.cancel, None)
-    ended(parts, result)
-    return Worked(result=result, spans=tuple(tally.spans))
+    return ended(parts, result)
 
 
 def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
@@ -79,6 +86,8 @@ def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
     bug = "" if isinstance(exc, OrchestratorError) else f"a bug of ours: {type(exc).__name__}: "
     error = f"{bug}{exc}" + (f" ({hint})" if hint else "")
     end = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
+    if isinstance(exc, TakenError):
+        end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
     end = stopped(parts, pace) or end
     return TaskResult(
         task_id=task.id,
@@ -164,11 +173,17 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     return subject
 
 
-def _work(subject: Subject, tally: Tally, trail: Trail, state: TaskState, pace: Pace) -> TaskResult:
+def _work(
+    subject: Subject, tally: Tally, trail: Trail, state: TaskState, pace: Pace, *, ready: bool
+) -> TaskResult:
+    """`ready` says that an earlier process of ours has set the worktree up."""
     parts, task = subject.parts, subject.task
     if task.issue:
-        number = task.issue.number
-        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, number), parts.cancel, None)
+        issue = task.issue
+        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, issue), parts.cancel, None)
+    if not ready:
+        subject.setup(subject.worktree.path, "setup")
+        parts.workspace.accept(subject.worktree)
     measure = Measure(subject, ledger=lambda: parts.journal.ledger(task.id))
     claims = Claims(
         journal=parts.journal,
@@ -183,9 +198,11 @@ def _work(subject: Subject, tally: Tally, trail: Trail, state: TaskState, pace: 
     try:
         Trying(subject, claims, tally, pace, token).run(state)
         problems = () if parts.cancel.is_set() else parts.workspace.protect(subject.worktree)
-        verdict = pace.bounded(
-            f"settle-{task.id}", lambda: _settled(claims, tally, problems), parts.cancel, _as_claimed(claims)
+        verdict: Verdict | None = pace.bounded(
+            f"settle-{task.id}", lambda: _settled(claims, tally, problems), parts.cancel, _UNKNOWN
         )
+        if verdict is _UNKNOWN:
+            verdict = _as_claimed(claims)
     finally:
         parts.broker.revoke(token)
         pace.bounded(f"measure-{task.id}", claims.close, parts.cancel, None)

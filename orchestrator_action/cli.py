@@ -19,6 +19,7 @@ import typer
 
 from orchestrator_action import __version__
 from orchestrator_action.errors import AgentError, ConfigError, NothingToDo, OrchestratorError
+from orchestrator_action.voice import Voice
 
 app = typer.Typer(
     name="orchestrator-action",
@@ -50,17 +51,26 @@ Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: th
 Test = Annotated[
     list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
 ]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
 HERE = Path()
 
 
 def say(line: str) -> None:
     """A line for people. A reader that went away is no reason to fail."""
     with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False), flush=True)
+def _print_json(value: Any, *, within_s: float = 0.0) -> None:
+    """One object on stdout. With `within_s`, a reader that does not read is left after that time."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not within_s:
+        print(text, flush=True)
+        return
+    out = Voice(1)
+    out.write(f"{text}\n")
+    out.drain(within_s)
 
 
 def _asked(
@@ -125,24 +135,61 @@ def run(
     from orchestrator_action.runtime.cancel import on_signals
 
     with on_signals() as cancel:
-        report = _run(asked, cancel)
-    if json_:
-        from orchestrator_action.render import report_json
-
-        _print_json(report_json(report))
-    _end(report, cancel)
+        report = _run(asked, cancel, places="auto" if max_parallel == "auto" else 0)
+    _end(report, cancel, as_json=json_)
 
 
-def _run(asked: Any, cancel: Any) -> Any:
+def _run(asked: Any, cancel: Any, *, places: Any) -> Any:
     from orchestrator_action import wiring
+    from orchestrator_action.resume import settle_pending
     from orchestrator_action.run import run_tasks
+    from orchestrator_action.runtime.git import Git
 
+    settle_pending(Git.open(asked.repo), wiring.environment(), cancel, say=say)
     with wiring.opened(asked, wiring.environment(), cancel, say=say) as (found, parts):
         _preamble(found, parts.run_id)
-        slots = min(found.config.max_parallel, len(found.tasks))
+        slots = places or min(found.config.max_parallel, len(found.tasks))
         report = run_tasks(found.tasks, parts, slots=slots, tell=_tell)
     _summary(report, parts.run_dir / "report.json")
     return report
+
+
+@app.command()
+def resume(run_: RunName = "last", repo: Repo = HERE, json_: Json = False) -> None:
+    """Take up a run that was cut short; what is proven stays proven, what was posted is not posted again.
+
+    Example: orchestrator-action resume last
+    """
+    from orchestrator_action import resume as again
+    from orchestrator_action import wiring
+    from orchestrator_action.runtime.cancel import on_signals
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    folder = wiring.find_run(git, run_)
+    with on_signals() as cancel:
+        with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
+            report = again.resume(taken, say=say, tell=_tell)
+        _summary(report, folder / "report.json")
+    _end(report, cancel, as_json=json_)
+
+
+@app.command()
+def cancel(
+    run_: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")],
+    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Only this task; the others go on.")] = "",
+    repo: Repo = HERE,
+) -> None:
+    """End a run of this repository, or one task of it, from another terminal; given twice, at once.
+
+    Example: orchestrator-action cancel last
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    outcome = inspect_runs.cancel(wiring.find_run(Git.open(repo), run_), task)
+    say(outcome.words)
+    raise typer.Exit(0 if outcome.confirmed else 1)
 
 
 def _preamble(found: Any, run_id: str) -> None:
@@ -174,9 +221,13 @@ def _summary(report: Any, path: Path) -> None:
     )
 
 
-def _end(report: Any, cancel: Any) -> NoReturn:
+def _end(report: Any, cancel: Any, *, as_json: bool) -> NoReturn:
     from orchestrator_action.core.model import GOOD_STATUSES
 
+    if as_json:
+        from orchestrator_action.render import report_json
+
+        _print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
     if cancel.is_set():
         raise typer.Exit(130)
     raise typer.Exit(0 if all(t.status in GOOD_STATUSES for t in report.tasks) else 1)
@@ -203,13 +254,18 @@ def verify(
 
     env = wiring.environment()
     with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
-        verified = judge_again(parts, parts.forge.pull(pr).head_branch if pr else branch or parts.git.branch())
+        verified = judge_again(
+            parts, parts.forge.pull(pr).head_branch if pr else branch or parts.git.branch()
+        )
     result = verified.result
     if json_:
         from orchestrator_action.render import task_json
 
         _print_json({"schema": 1, "task": task_json(result), "problems": list(verified.problems)})
-    say(f"{result.branch} at {result.head_sha[:12]}: {result.status}" + (f": {result.error}" if result.error else ""))
+    say(
+        f"{result.branch} at {result.head_sha[:12]}: {result.status}"
+        + (f": {result.error}" if result.error else "")
+    )
     for phase in result.phases:
         say(f"  {phase.phase:22} {phase.state}")
     raise typer.Exit(0 if result.status in {"success", "no-change"} else 1)
@@ -470,20 +526,40 @@ def _crash(exc: BaseException) -> int:
 
 def main() -> None:
     """The console script."""
+    sys.stderr = Voice(2)
     level = os.environ.get("ORCHESTRATOR_LOG", "WARNING").upper()
     logging.basicConfig(
         stream=sys.stderr, level=level if level.isalpha() else "WARNING", format="%(levelname)s %(message)s"
     )
+    _leave(_called())
+
+
+def _called() -> int:
+    """Run the command; its exit code. A fault of the user's is two lines, never a traceback."""
     try:
         app()
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except OrchestratorError as exc:
         say(f"error: {exc.message}" + (f"\nhint: {exc.hint}" if exc.hint else ""))
-        sys.exit(exc.exit_code)
+        return exc.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+        return 1
+    except KeyboardInterrupt:
+        return 130
     except Exception as exc:  # noqa: BLE001 - the outermost door
-        sys.exit(_crash(exc))
+        return _crash(exc)
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process. Words for a reader that reads none, and threads that hang, do not keep it."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    if isinstance(sys.stderr, Voice):
+        sys.stderr.drain(0.3 if code == 130 else 10.0)
+    os._exit(code)
 
 
 __all__ = ["AgentError", "NothingToDo", "app", "main"]

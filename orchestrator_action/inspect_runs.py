@@ -25,9 +25,10 @@ from orchestrator_action.core.model import (
     Status,
     TaskResult,
 )
+from orchestrator_action.core.recall import TaskState, recall
 from orchestrator_action.core.text import harmless_log_line
 from orchestrator_action.errors import ConfigError, JournalError
-from orchestrator_action.runtime import audit
+from orchestrator_action.runtime import audit, orders
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.journal import read_events
 from orchestrator_action.runtime.transport import Remote
@@ -46,35 +47,43 @@ def is_held(journal: Path) -> bool:
 
 
 def overview(folder: Path) -> dict[str, Any]:
-    """A run and its tasks, as things stand: `state` is running, ended, interrupted or damaged."""
+    """A run and its tasks, as things stand: `state` is running, ended, interrupted, empty or damaged."""
     path = folder / "journal.jsonl"
     try:
         events = read_events(path)
     except JournalError as exc:
         return {"run_id": folder.name, "state": f"damaged: {exc.message}", "tasks": []}
-    asked: list[str] = next((e.data["requested"] for e in events if e.kind == "run-started"), [])
-    if any(e.kind == "run-ended" for e in events):
+    run = recall(events)
+    if run.ended:
         state = "ended"
+    elif is_held(path):
+        state = "running"
     else:
-        state = "running" if is_held(path) else "interrupted"
-    return {"run_id": folder.name, "state": state, "tasks": [_task(events, t, state) for t in asked]}
+        state = "interrupted" if run.plan else "empty"
+    return {
+        "run_id": folder.name,
+        "state": state,
+        "pid": run.owner.get("pid", 0) if state == "running" else 0,
+        "resumed": run.resumed,
+        "tasks": [_task(events, t, run.tasks[t], state) for t in run.requested],
+    }
 
 
-def _task(events: Sequence[Event], task: str, state: str) -> dict[str, Any]:
+def _task(events: Sequence[Event], task: str, known: TaskState, state: str) -> dict[str, Any]:
     ledger = fold(events, task)
-    end = next((e.data for e in reversed(events) if e.task == task and e.kind == "task-ended"), None)
-    begun = any(e.task == task and e.kind == "task-started" for e in events)
-    head = (
-        str(end["head_sha"]) if end and end.get("head_sha") else _last_head(events, task) or ledger.base_sha
-    )
+    end = known.ended or {}
+    head = str(end.get("head_sha") or _last_head(events, task) or ledger.base_sha)
     phases = judge(ledger, policy={}, head=head).phases
-    still = {"running": "running", "interrupted": "interrupted"}.get(state, state) if begun else "waiting"
     return {
         "task_id": task,
-        "status": end["status"] if end else still,
+        "status": known.status or (state if known.begun else "waiting"),
         "proven": sum(p.state is PhaseState.PROVEN for p in phases),
         "phases": {p.phase: str(p.state) for p in phases},
-        "error": end["error"] if end else "",
+        "attempts": len(known.attempts),
+        "pid": known.attempts[-1].pid if known.attempts and known.attempts[-1].ended is None else 0,
+        "pending": list(known.pending),
+        "salvaged": known.salvaged,
+        "error": end.get("error", ""),
     }
 
 
@@ -214,3 +223,47 @@ def _lines(log: Path, *, wait: Any) -> Iterator[str]:
 
 def _harmless(line: bytes) -> str:
     return harmless_log_line(line.decode("utf-8", "replace"))
+
+
+# -- orders from another terminal -------------------------------------------------------------------
+
+CANCEL_WITHIN_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What came of an order to cancel."""
+
+    words: str
+    confirmed: bool = True
+
+
+def cancel(folder: Path, task: str, *, within_s: float = CANCEL_WITHIN_S) -> Cancelled:
+    """Order the end of the run in `folder`, or of one task of it, and wait until that is seen.
+
+    Raises ConfigError when the run is not under way, or has no such task.
+    """
+    run = recall(read_events(folder / "journal.jsonl"))
+    if task and task not in run.tasks:
+        raise ConfigError(f"run {folder.name} has no task {task!r}", hint=f"it has {', '.join(run.tasks)}")
+    if task and run.tasks[task].ended:
+        return Cancelled(f"{task} has ended already: {run.tasks[task].status}")
+    if not is_held(folder / "journal.jsonl"):
+        how = "has ended" if run.ended else "was interrupted, nobody is at it"
+        raise ConfigError(
+            f"run {folder.name} {how}", hint=f"to go on with it: orchestrator-action resume {folder.name}"
+        )
+    if not orders.place(folder, orders.ONE + task if task else orders.CANCEL) and not task:
+        orders.place(folder, orders.NOW)
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if task and (end := _end_of(folder, task)):
+            return Cancelled(f"{task}: {end}")
+        if not is_held(folder / "journal.jsonl"):
+            return Cancelled(f"run {folder.name} was cancelled")
+        time.sleep(_LOOK_S / 2)
+    return Cancelled(f"not confirmed within {within_s:g} s; give the order again to kill at once", False)
+
+
+def _end_of(folder: Path, task: str) -> str:
+    return recall(read_events(folder / "journal.jsonl")).tasks[task].status

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,6 +64,8 @@ class Parts:
     parallel: bool = True
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
+    writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    """By task: one comment on its issue is written at a time, the last one last."""
 
     def check_not_cancelled(self) -> None:
         """Raise Interrupted once the run is being cancelled: no further outside effect begins."""

@@ -8,6 +8,7 @@ once more with the values we hold. A waiver is shown as a waiver, never as done.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -103,6 +104,9 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "cost_usd": result.cost_usd,
         "peak_rss_mib": round(result.peak_rss_mib, 1),
         "cpu_s": round(result.cpu_s, 3),
+        "read_bytes": result.read_bytes,
+        "write_bytes": result.write_bytes,
+        "failures": list(result.failures),
         "pid": result.pid,
         "phases": [_phase(p) for p in result.phases],
         "log": result.log,
@@ -115,6 +119,11 @@ def task_json(result: TaskResult) -> dict[str, Any]:
 def counts(report: RunReport) -> dict[str, int]:
     """How many tasks ended in each status, the absent ones too; the values add up to the tasks."""
     return {status.value: sum(t.status is status for t in report.tasks) for status in Status}
+
+
+def failures(report: RunReport) -> dict[str, int]:
+    """How many attempts failed in each way over the run, the most frequent first; only what happened."""
+    return dict(Counter(f for t in report.tasks for f in t.failures).most_common())
 
 
 def report_json(report: RunReport) -> dict[str, Any]:
@@ -133,6 +142,7 @@ def report_json(report: RunReport) -> dict[str, Any]:
         "cost_usd": report.cost_usd,
         "requested": report.requested,
         "counts": counts(report),
+        "failures": failures(report),
         "tasks": [task_json(t) for t in report.tasks],
         "conflicts": [
             {"a": c.a, "b": c.b, "paths": list(c.paths), "certain": c.certain} for c in report.conflicts

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator_action.core.failure import Failure
-from orchestrator_action.core.model import AgentReport, Ending, Outcome, TaskResult
+from orchestrator_action.core.model import AgentReport, Ending, Outcome
 from orchestrator_action.core.recall import TaskState
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worked:
-    """A task's result, and when its agent processes were alive (epoch seconds)."""
-
-    result: TaskResult
-    spans: tuple[Span, ...] = ()
 
 
 @dataclass(slots=True)
@@ -40,7 +31,6 @@ class Tally:
     turns: int | None = None
     cost_usd: float | None = None
     failures: list[str] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
     before_s: float = 0.0
     """What earlier processes of ours spent on it."""
 
@@ -70,7 +60,7 @@ class Tally:
                 self.failures.append(one.ended["failure"])
             self._use(one.ended)
 
-    def _use(self, record: dict[str, Any] | Any) -> None:
+    def _use(self, record: Mapping[str, Any]) -> None:
         self.cpu_s += record.get("cpu_s", 0.0)
         self.peak_rss_mib = max(self.peak_rss_mib, record.get("peak_rss_mib", 0.0))
         self.read_bytes += record.get("read_bytes", 0)
@@ -79,9 +69,6 @@ class Tally:
             self.turns = (self.turns or 0) + record["turns"]
         if record.get("cost_usd") is not None:
             self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
-        if record.get("pid"):
-            at = record.get("started_at", 0.0)
-            self.spans.append((at, at + record.get("wall_s", 0.0)))
 
     def figures(self) -> dict[str, Any]:
         """The sums, as fields of a TaskResult."""

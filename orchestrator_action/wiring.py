@@ -26,6 +26,7 @@ from orchestrator_action.runtime.detect import detect_at
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.include import patterns_at
 from orchestrator_action.runtime.journal import Journal, new_run_id
+from orchestrator_action.runtime.leaving import leaving
 from orchestrator_action.runtime.procs import make_undumpable
 from orchestrator_action.runtime.remotes import folder_remote, make_bare, open_remote, seed_bare
 from orchestrator_action.runtime.transport import Remote
@@ -47,6 +48,8 @@ class Asked:
     label: str = ""
     forge: str = ""
     base: str = ""
+    config: str = ""
+    """Path of the configuration in the base commit, where it is not the usual one."""
     flags: Mapping[str, Any] = field(default_factory=dict)
     """Fields of Config laid over the repository's configuration."""
 
@@ -67,6 +70,8 @@ class Planned:
     """Where the test command comes from."""
     notes: tuple[str, ...] = ()
     token: str = ""
+    forge_name: str = ""
+    """As `--forge` takes it, with an absolute folder: another process finds the same forge by it."""
 
 
 def token_of(env: Mapping[str, str]) -> str:
@@ -141,6 +146,14 @@ def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) 
     return own
 
 
+def full_forge_name(name: str, git: Git) -> str:
+    """The name of a forge that means the same from any directory."""
+    kind, _, folder = name.partition(":")
+    if kind != "local":
+        return name
+    return f"local:{Path(folder).expanduser().absolute() if folder else state_dir(git) / 'forge'}"
+
+
 def make_forge(name: str, *, git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> Forge:
     """The forge of this name. Raises ConfigError for one nobody knows, or a token that is missing."""
     kind, _, folder = name.partition(":")
@@ -181,16 +194,17 @@ def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator
     remote = make_remote(git, token=token, private=private, env=env)
     base_branch = asked.base or remote.default_branch()
     base_sha = remote.fetch(base_branch)
-    config = with_flags(config_at(git, base_sha), asked.flags)
+    config = with_flags(config_at(git, base_sha, asked.config or CONFIG_PATH), asked.flags)
     if config.base_branch and not asked.base and config.base_branch != base_branch:
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
-    forge = make_forge(forge_name(asked.forge, env, remote), git=git, remote=remote, token=token, env=env)
+    name = full_forge_name(forge_name(asked.forge, env, remote), git)
+    forge = make_forge(name, git=git, remote=remote, token=token, env=env)
     try:
         commands, found = test_commands(git, base_sha, config)
         yield Planned(
             git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
-            tasks=(), test_commands=commands, test_found=found, token=token,
+            tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name,
         )  # fmt: skip
     finally:
         forge.close()
@@ -225,12 +239,12 @@ def planned(
         yield replace(found, tasks=tasks, notes=_notes(tasks))
 
 
-def config_at(git: Git, commit: str) -> Config:
+def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:
     """The configuration of a commit, never of the checkout: what an agent writes does not count."""
-    body = git.file(commit, CONFIG_PATH)
+    body = git.file(commit, path)
     if body is None:
         return Config()
-    return load_text(body.decode("utf-8", "replace"), source=CONFIG_PATH)
+    return load_text(body.decode("utf-8", "replace"), source=path)
 
 
 def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...], str]:
@@ -288,10 +302,12 @@ def opened(
     """
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
-        planned(asked, env, private=Path(private), say=say, admit=admit) as found,
-        _in_run(found, env, cancel) as parts,
+        contextlib.ExitStack() as stack,
     ):
-        yield found, parts
+        with cancel.interrupting():
+            way = planned(asked, env, private=Path(private), say=say, admit=admit)
+            found = stack.enter_context(way)
+        yield found, stack.enter_context(in_run(found, env, cancel))
 
 
 @contextlib.contextmanager
@@ -300,19 +316,23 @@ def opened_without_tasks(asked: Asked, env: Mapping[str, str], cancel: Cancel) -
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
         surveyed(asked, env, private=Path(private)) as found,
-        _in_run(found, env, cancel) as parts,
+        in_run(found, env, cancel) as parts,
     ):
         yield parts
 
 
 @contextlib.contextmanager
-def _in_run(found: Planned, env: Mapping[str, str], cancel: Cancel) -> Iterator[Parts]:
+def in_run(
+    found: Planned, env: Mapping[str, str], cancel: Cancel, *, journal: Journal | None = None
+) -> Iterator[Parts]:
+    """The parts of a new run, or of the one whose open `journal` is given. Nothing survives the block."""
     if found.token:
         make_undumpable()
-    run_id = new_run_id(now())
-    journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
-    with contextlib.closing(journal), Broker() as broker:
-        yield parts_of(found, run_id=run_id, journal=journal, broker=broker, cancel=cancel, env=env)
+    if journal is None:
+        run_id = new_run_id(now())
+        journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
+    with contextlib.closing(journal), leaving(cancel), Broker() as broker:
+        yield parts_of(found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env)
 
 
 def parts_of(
@@ -348,6 +368,7 @@ def parts_of(
         include=patterns_at(found.git, found.base_sha),
         run_url=_run_url(env),
         parallel=found.config.max_parallel > 1,
+        forge_name=found.forge_name,
     )
 
 

@@ -92,6 +92,8 @@ class Issue:
     created_at: str = ""
     comments: int = 0
     """How many there were when it was read."""
+    request: str = ""
+    """What tells one wish to have it worked on from the next: the label event's id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +417,11 @@ class TaskResult:
     cost_usd: float | None = None
     peak_rss_mib: float = 0.0
     cpu_s: float = 0.0
+    read_bytes: int = 0
+    """Read from storage by all its attempts."""
+    write_bytes: int = 0
+    failures: tuple[str, ...] = ()
+    """The class of each attempt that failed, in order; see `core.failure`."""
     pid: int = 0
     phases: tuple[PhaseVerdict, ...] = ()
     log: str = ""

@@ -24,6 +24,9 @@ from orchestrator_action.errors import JournalError
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")
 
+LOCK_TRIES, LOCK_PAUSE_S = 5, 0.04
+"""`status` holds the lock for an instant when it asks whether anybody else does."""
+
 
 def new_run_id(now: float) -> str:
     """A run's id: UTC time and six random hex digits, sortable."""
@@ -117,22 +120,29 @@ class Journal:
             good = list(_good_lines(path, raw))
             if problems := broken_links(e for e, _ in good):
                 raise JournalError(f"{path}: {problems[0]}", hint="keep it and start a new run")
-            if good and good[-1][1] < len(raw) or (not good and raw):
+            if (good and good[-1][1] < len(raw)) or (not good and raw):
                 os.ftruncate(self._file, good[-1][1] if good else 0)
         except BaseException:
             os.close(self._file)
             raise
         self.events: list[Event] = [e for e, _ in good]
         self._prev = {e.task: e.hash for e in self.events}
+        self._by_task: dict[str, list[Event]] = {}
+        for event in self.events:
+            self._by_task.setdefault(event.task, []).append(event)
 
     def _take(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise JournalError(
-                f"run {self.run} is being worked on by another orchestrator",
-                hint=f"wait for it, or: orchestrator-action cancel {self.run}",
-            ) from None
+        for _ in range(LOCK_TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                time.sleep(LOCK_PAUSE_S)
+            else:
+                return
+        raise JournalError(
+            f"run {self.run} is being worked on by another orchestrator",
+            hint=f"wait for it, or: orchestrator-action cancel {self.run}",
+        )
 
     def append(self, kind: str, task: str = "", **data: Any) -> Event:
         """Add an event; it is on disk when this returns.
@@ -151,10 +161,13 @@ class Journal:
             )
             self._write(encode(event).encode() + b"\n")
             self.events.append(event)
+            self._by_task.setdefault(task, []).append(event)
             self._prev[task] = event.hash
             return event
 
     def _write(self, line: bytes) -> None:
+        if self._file < 0:
+            raise JournalError(f"the journal {self.path} is closed", hint="the run has ended")
         start = os.fstat(self._file).st_size
         try:
             written = os.write(self._file, line)
@@ -172,7 +185,7 @@ class Journal:
     def of(self, task: str) -> list[Event]:
         """The events of one task so far."""
         with self._lock:
-            return [e for e in self.events if e.task == task]
+            return list(self._by_task.get(task, ()))
 
     def ledger(self, task: str) -> Ledger:
         """The ledger of one task as it stands."""
@@ -185,5 +198,8 @@ class Journal:
         return target
 
     def close(self) -> None:
-        """Let the lock go."""
-        os.close(self._file)
+        """Let the lock go; nothing is taken any more."""
+        with self._lock:
+            if self._file >= 0:
+                os.close(self._file)
+            self._file = -1

@@ -1,0 +1,51 @@
+"""Orders to a run from another process: files in a folder of the run, which its orchestrator watches.
+
+No process is signalled, so no stranger can be hit, and the order also reaches an orchestrator in another
+container that shares the disk. Whoever may write the repository's git directory may give one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDER = "orders"
+CANCEL = "cancel"
+"""End the whole run, as a first signal does."""
+NOW = "cancel-now"
+"""Kill at once, as a second signal does."""
+ONE = "cancel-task-"
+"""Followed by a task's id: end that one only."""
+
+
+def place(run_dir: Path, order: str) -> bool:
+    """Give an order; False when it was given before."""
+    folder = run_dir / FOLDER
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / order).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+class Orders:
+    """The orders of one run, as its orchestrator sees them. What was ordered of an earlier one is void."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir / FOLDER
+        self._seen: set[str] = set()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for old in list(self._folder.iterdir()):
+            old.unlink(missing_ok=True)
+
+    def fresh(self) -> Iterator[str]:
+        """Orders not seen before."""
+        try:
+            names = sorted(p.name for p in self._folder.iterdir())
+        except OSError:
+            return
+        for name in names:
+            if name not in self._seen:
+                self._seen.add(name)
+                yield name

@@ -1,0 +1,165 @@
+"""A task's end: judged, told to the forge, tidied up. Every step within the time a cancelled run has.
+
+The result is in the journal before anything is told, so that whoever comes after a crash tells the same.
+What the forge did not confirm is `pending` there; it is found again by its marker and never told twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator_action.core.judge import judge
+from orchestrator_action.core.model import (
+    GOOD_STATUSES,
+    Conclusion,
+    Limits,
+    Status,
+    Task,
+    TaskContext,
+    TaskResult,
+)
+from orchestrator_action.core.recall import TaskState, result_of, result_record
+from orchestrator_action.errors import GitError, OrchestratorError
+from orchestrator_action.pace import Pace
+from orchestrator_action.parts import IDENTITY, Parts, Subject, command_env
+from orchestrator_action.publish import publish
+from orchestrator_action.runtime.cancel import Cancel
+from orchestrator_action.runtime.workspace import Worktree
+from orchestrator_action.tally import Tally
+from orchestrator_action.task_files import directory_of, limits_of
+
+log = logging.getLogger(__name__)
+
+PUBLICATION = "the publication"
+NOT_CONFIRMED = f"{PUBLICATION} was not confirmed before the run had to end"
+
+
+def settle(subject: Subject, result: TaskResult, pace: Pace, tally: Tally) -> TaskResult:
+    """Write the result down, tell the forge, tidy up; the result says what could not be told or removed."""
+    parts, task = subject.parts, subject.task
+    result = replace(result, **tally.figures())
+    parts.journal.append("judged", task.id, **result_record(result))
+    problems = told(subject, result, pace)
+    kept = pace.bounded("tidying", lambda: _tidy(subject), parts.cancel, "the run had to end")
+    where = str(subject.worktree.path) if kept else ""
+    return replace(with_problems(result, problems), worktree=where, kept_because=kept, **tally.figures())
+
+
+def told(subject: Subject, result: TaskResult, pace: Pace) -> tuple[str, ...]:
+    """Write the result to the forge; returns what could not be written, in words."""
+    parts, task = subject.parts, subject.task
+    unconfirmed: tuple[str, ...] = (NOT_CONFIRMED,)
+    problems = pace.bounded(
+        f"publish-{task.id}",
+        lambda: publish(subject, result, parts.journal.ledger(task.id)),
+        parts.cancel,
+        unconfirmed,
+    )
+    if problems is unconfirmed:
+        parts.journal.append("pending", task.id, what=PUBLICATION, error=NOT_CONFIRMED)
+    elif not problems:
+        parts.journal.append("posted", task.id, what=PUBLICATION)
+    return problems
+
+
+def with_problems(result: TaskResult, problems: tuple[str, ...]) -> TaskResult:
+    """What could not be published stands in the way of success: nobody would see it."""
+    if not problems:
+        return result
+    error = "; ".join(filter(None, (result.error, *problems)))
+    if result.status in GOOD_STATUSES:
+        return replace(result, status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
+    return replace(result, error=error)
+
+
+def ended(parts: Parts, result: TaskResult) -> TaskResult:
+    """Write down that a task has ended; nothing of it is to be done after this."""
+    parts.journal.append("task-ended", result.task_id, **result_record(result))
+    log.info("task ended task=%s status=%s wall_s=%.1f", result.task_id, result.status, result.wall_s)
+    return result
+
+
+def _tidy(subject: Subject) -> str:
+    """Remove what the task borrowed; returns why its worktree was kept, or an empty string."""
+    workspace, task = subject.parts.workspace, subject.task
+    _teardown(subject)
+    measured = workspace.root / f"measure-{task.id}"
+    with contextlib.suppress(GitError):
+        if measured.exists():
+            workspace.remove(measured)
+    try:
+        kept = workspace.remove(subject.worktree)
+        if kept and (saved := workspace.salvage(subject.worktree, task.id)):
+            subject.parts.journal.append("salvaged", task.id, sha=saved)
+    except GitError as exc:
+        kept = exc.message
+    return kept
+
+
+def _teardown(subject: Subject) -> None:
+    """Run the repository's teardown commands. A cancelled run still gives them the time it has left."""
+    if not subject.parts.config.teardown:
+        return
+    if not subject.parts.cancel.is_set():
+        subject.teardown(subject.worktree.path, "teardown")
+        return
+    free = replace(subject, parts=replace(subject.parts, cancel=Cancel()))
+    free.teardown(subject.worktree.path, "teardown")  # given up with us when the time is over
+
+
+# -- tasks whose work is done elsewhere -------------------------------------------------------------
+
+
+def known_result(parts: Parts, task_id: str, state: TaskState) -> TaskResult:
+    """The result of a task that ended before, its phases judged again from the journal."""
+    record = state.ended or state.judged or {}
+    ledger = parts.journal.ledger(task_id)
+    head = str(record.get("head_sha", ""))
+    phases = judge(ledger, policy=parts.config.phases, head=head).phases if head else ()
+    return result_of(record, phases)
+
+
+def told_again(parts: Parts, task: Task, state: TaskState, pace: Pace) -> TaskResult:
+    """Tell what was judged before but never confirmed; the end is as it was judged."""
+    result = known_result(parts, task.id, replace(state, ended=state.judged or state.ended))
+    problems = told(subject_of(parts, task, result), result, pace)
+    for what in state.pending:
+        if not problems:
+            parts.journal.append("posted", task.id, what=what)
+    return with_problems(result, problems)
+
+
+def subject_of(parts: Parts, task: Task, result: TaskResult) -> Subject:
+    """A task of which only the result is left: what publishing needs, and no worktree."""
+    git = parts.workspace.git
+    path = parts.workspace.root / f"task-{task.id}"
+    limits = Limits()
+    with contextlib.suppress(OrchestratorError):
+        limits = limits_of(parts)
+    context = TaskContext(
+        path="", task=task, run_id=parts.run_id, attempt=max(1, result.attempts), worktree_path=str(path),
+        prompt_path="", base_sha=result.base_sha, base_branch=parts.base_branch, limits=limits,
+        test_commands=task.test or parts.test_commands, digest="",
+    )  # fmt: skip
+    return Subject(
+        parts=parts,
+        task=task,
+        agent=parts.agents(task.agent or parts.config.agent),
+        context=context,
+        worktree=Worktree(
+            path=path,
+            admin=Path(git.common_dir),
+            branch=result.branch or task.branch,
+            base_sha=result.base_sha,
+            git=git,
+        ),
+        git=git,
+        directory=directory_of(parts, task.id),
+        limits=limits,
+        env={**parts.env, **IDENTITY},
+        command_env=command_env(parts.env),
+        test_commands=context.test_commands,
+    )

@@ -1,0 +1,82 @@
+"""A stream for people that nobody's slow or vanished reader can hold up.
+
+What is written waits in a bounded queue for a thread of its own; when the reader has stopped reading,
+the oldest words stay, newer ones are dropped and counted, and the work goes on.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import threading
+import time
+
+MOST_WAITING = 10_000
+"""Pieces of text in the queue."""
+
+
+class Voice(io.TextIOBase):
+    """Stands in for a text stream on the descriptor `fd`."""
+
+    encoding = "utf-8"
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._waiting: queue.Queue[str] = queue.Queue(MOST_WAITING)
+        self._dropped = 0
+        self._gone = False
+        threading.Thread(target=self._speak, name=f"voice-{fd}", daemon=True).start()
+
+    def writable(self) -> bool:
+        """It takes everything."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor it speaks on."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Whether that is a terminal."""
+        try:
+            return os.isatty(self._fd)
+        except OSError:
+            return False
+
+    def write(self, text: str) -> int:
+        """Queue a text; never waits, never fails."""
+        if not self._gone:
+            try:
+                self._waiting.put_nowait(text)
+            except queue.Full:
+                self._dropped += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing to do: it is on its way."""
+
+    def drain(self, within_s: float) -> bool:
+        """Wait until everything is out; False when it is not within this time, or nobody reads any more."""
+        deadline = time.monotonic() + within_s
+        while self._waiting.unfinished_tasks and not self._gone and time.monotonic() < deadline:
+            time.sleep(0.002)
+        return not self._waiting.unfinished_tasks
+
+    def _speak(self) -> None:
+        while True:
+            text = self._waiting.get()
+            if dropped := self._dropped:
+                self._dropped = 0
+                text = f"… {dropped} messages were lost: nobody read them\n{text}"
+            self._out(text.encode("utf-8", "replace"))
+            self._waiting.task_done()
+
+    def _out(self, raw: bytes) -> None:
+        try:
+            while raw and not self._gone:
+                raw = raw[os.write(self._fd, raw) :]
+        except BlockingIOError:
+            time.sleep(0.01)
+            self._out(raw)
+        except OSError:
+            self._gone = True
