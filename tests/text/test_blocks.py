@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given, settings
+import re
+
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -71,7 +73,7 @@ def ours(text: str) -> list[tuple[int, int]]:
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(PIECES), max_size=24).map("".join))
 @example("- a\n  ```\n  x\n```\ny\n```")
 @example("> ```\nx\n```\n")
@@ -80,6 +82,8 @@ def ours(text: str) -> list[tuple[int, int]]:
 @example("1.  a\n\n    ```diff\n    -x\n    ```\n")
 def test_fences_are_those_of_commonmark(text):
     """What we keep untouched is what a person sees as code."""
+    # markdown-it-py takes definitions out line by line, cmark (and GitHub) when their paragraph ends.
+    assume(not re.search(r"\]: b.*\n *\d", text))
     expected = reference(text)
     found = ours(text)
     # markdown-it-py leaves out the blank lines that end an unclosed fence in a container.

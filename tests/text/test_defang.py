@@ -97,7 +97,7 @@ REFERENCE = re.compile(r"(?:^|\W)#\d|(?i:(?:^|[^A-Za-z0-9])GH-\d)|[\w.-]+#\d")
 BACKLINK = re.compile(r"(?:https?:)?//(?:www\.)?github\.com/[\w.-]+/[\w.-]+/")
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800, deadline=None, derandomize=True)
 @given(agent_text)
 @example("<div>\n`@a`\n</div> @user fixes #1")
 @example("`a\n@user`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
 from orchestrator_action.core.text import sanitise
@@ -132,11 +132,15 @@ def test_sanitising_twice_changes_nothing_more(text):
     assert (once.text, ()) == (sanitise(once.text).text, sanitise(once.text).removed)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from((*MARKUP, WORD, f" {WORD} ", WORD)), max_size=16).map("".join))
 def test_a_word_the_page_does_not_show_is_gone(text):
     """Judged by an independent renderer and an HTML parser; targets of links are the one exception."""
-    page = shown(text)
+    assume("<!-->" not in text and "<!--->" not in text)  # html.parser of 3.11 reads on, browsers do not
+    try:
+        page = shown(text)
+    except AssertionError:  # html.parser gives up on such as `<![x`
+        reject()
     cleaned = sanitise(text).text
 
     if WORD in cleaned and WORD not in page.targets and WORD not in page.languages:
