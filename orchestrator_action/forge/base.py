@@ -110,6 +110,9 @@ class Queue(Protocol):
     LocalForge answers sensibly: whoever can write the folder owns it.
     """
 
+    def viewer(self) -> str:
+        """The login under which we write."""
+
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
 

@@ -177,6 +177,7 @@ class GitHubForge:
             wanted = issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
             if wanted and issue.number not in seen:
                 seen.add(issue.number)
+                self._note_comments(issue)
                 yield issue
 
     def issue(self, number: int) -> Issue:
@@ -192,8 +193,12 @@ class GitHubForge:
         if understood(lambda: "pull_request" in data, f"issue #{number}"):
             raise ForgeError(f"#{number} is a pull request, not an issue", hint="name an issue", status=404)
         issue = understood(lambda: read.issue(data), f"issue #{number}")
-        (self._uncommented.discard if issue.comments else self._uncommented.add)(number)
+        self._note_comments(issue)
         return issue
+
+    def _note_comments(self, issue: Issue) -> None:
+        """Where nobody has commented, our comment need not be looked for before it is written."""
+        (self._uncommented.discard if issue.comments else self._uncommented.add)(issue.number)
 
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue, or give back ours that carries `marker`, among the newest 500."""

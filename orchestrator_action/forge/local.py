@@ -270,6 +270,10 @@ class LocalForge:
 
     # the queue
 
+    def viewer(self) -> str:
+        """The author of what we write."""
+        return self._author
+
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """What we did to the issue's labels; one set by hand is its author's."""
         issue = self.issue(number)

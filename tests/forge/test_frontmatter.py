@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,33 @@ def test_what_is_rendered_is_read_back(title: str, labels: list[str], body: str)
 
     assert {"title": title, "labels": tuple(labels)} == dict(document.keys)
     assert body.strip() == document.body.strip()
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=30)
+
+
+@given(
+    keys=st.dictionaries(
+        st.from_regex(r"[a-z][a-z-]{0,8}", fullmatch=True), texts | st.lists(texts), max_size=5
+    ),
+    labels=st.lists(texts, max_size=3),
+    flow=st.sampled_from([None, True, False]),
+    body=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=60),
+)
+def test_any_front_matter_keeps_its_other_keys_through_an_edit(
+    keys: dict[str, str | list[str]], labels: list[str], flow: bool | None, body: str
+) -> None:
+    """However another program laid it out."""
+    head = yaml.safe_dump(keys, default_flow_style=flow, allow_unicode=True, sort_keys=False)
+    before = f"---\n{head}---\n{body}"
+    if "\n---" in head or "\n..." in head:
+        return
+
+    after = parse(edit(before, "labels", tuple(labels), name="1.md"), name="1.md")
+
+    wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in parse(before, name="1.md").keys.items()}
+    assert {**wanted, "labels": tuple(labels)} == dict(after.keys)
+    assert parse(before, name="1.md").body == after.body
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
