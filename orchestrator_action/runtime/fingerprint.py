@@ -67,6 +67,8 @@ def compare(before: Fingerprint, after: Fingerprint, *, ignore: Iterable[str] = 
     for name in sorted({*before, *after}):
         if before.get(name) == after.get(name) or name.startswith(skip):
             continue
+        if name not in before and name.startswith("config:remote."):
+            continue  # a further remote is nobody's harm: ours was resolved before
         kind, _, what = name.partition(":")
         did = "added" if name not in before else "removed" if name not in after else "changed"
         thing = {"config": "git setting", "hook": "git hook", "file": "git file"}[kind]

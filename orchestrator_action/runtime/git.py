@@ -223,11 +223,11 @@ class Git:
         out = self.run("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit).out
         return tuple(os.fsdecode(p) for p in out.split(b"\0") if p)
 
-    def submodules(self, commit: str) -> tuple[str, ...]:
-        """Paths of the commit's tree that are other repositories."""
+    def links(self, commit: str) -> dict[str, str]:
+        """Paths of the commit's tree that are other repositories, and the commits recorded of them."""
         out = self.run("ls-tree", "-r", "-z", "--full-tree", commit).out
-        links = (line for line in out.split(b"\0") if line.startswith(b"160000 "))
-        return tuple(os.fsdecode(line.split(b"\t", 1)[1]) for line in links)
+        found = (line.split(b"\t", 1) for line in out.split(b"\0") if line.startswith(b"160000 "))
+        return {os.fsdecode(path): head.split(b" ")[2].decode("ascii") for head, path in found}
 
     def file(self, commit: str, path: str) -> bytes | None:
         """The contents of a file at a commit, or None when it is not there."""
@@ -343,14 +343,14 @@ class Git:
 
 
 def digest_files(files: Iterable[Path]) -> str:
-    """One SHA-256 over the names and contents of small files; a missing one counts as such."""
+    """One SHA-256 over the contents of small files, in order; a missing one counts as such."""
     total = hashlib.sha256()
     for file in files:
         try:
             body = file.read_bytes()
         except OSError:
             body = b"\0missing"
-        total.update(f"{file}\0{len(body)}\0".encode("utf-8", "surrogateescape") + body)
+        total.update(b"%d\0" % len(body) + body)
     return total.hexdigest()
 
 

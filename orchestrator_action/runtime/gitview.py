@@ -49,7 +49,7 @@ def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
     _copy_tree(common / "info", view / "info")
     _copy_tree(common / "hooks", view / "hooks")
     shutil.copyfile(common / "config", view / "config")
-    _scrub(view / "config", env)
+    scrub(view / "config", env)
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -60,15 +60,17 @@ def _copy_tree(source: Path, target: Path) -> None:
         )
 
 
-def _scrub(config: Path, env: Mapping[str, str]) -> None:
-    """Take credentials and what leads to them out of a copied configuration."""
+def scrub(config: Path, env: Mapping[str, str], *, also: str = r"(?!)") -> None:
+    """Take credentials, what leads to them, and keys that match `also`, out of a copied configuration."""
     listed = spawn(["config", "--file", str(config), "--no-includes", "--list", "-z"], env=env)
     if listed.code:
         raise WorktreeError(
             f"{config.name} of the repository cannot be read", hint="git config --list --local"
         )
     pairs = [os.fsdecode(e).partition("\n") for e in listed.out.split(b"\0") if e]
-    for key in dict.fromkeys(k for k, _, _ in pairs if _CREDENTIALS.match(k.lower())):
+    for key in dict.fromkeys(
+        k for k, _, _ in pairs if _CREDENTIALS.match(k.lower()) or re.fullmatch(also, k)
+    ):
         spawn(["config", "--file", str(config), "--unset-all", key], env=env)
     for key, _, value in pairs:
         if key.endswith(("url", ".insteadof")) and _USERINFO.match(value) and "://" in value:

@@ -24,12 +24,11 @@ from pathlib import Path
 
 from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import GitError, WorktreeError
-from orchestrator_action.runtime import fingerprint, gitview, owner, salvage, worktrees
+from orchestrator_action.runtime import fingerprint, gitview, keeping, owner, replica, salvage, worktrees
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.worktrees import (
     Entry,
     add_error,
-    inner_repositories,
     read_line,
     restore_link,
     set_writable,
@@ -38,16 +37,11 @@ from orchestrator_action.runtime.worktrees import (
 FOLDER = ".worktrees"
 OWNER_FILE = "orchestrator-owner"
 LOCK_REASON = "orchestrator-action: in use"
-KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
-"""A commit that one of these contains is not lost with its worktree."""
-
 _ADD_TRIES = 5
+_GONE = ".gone-"
+"""A worktree that was given up and is being deleted."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _BUSY = ("File exists", "cannot lock ref", "could not lock", "Unable to create")
-_UNDER_WAY = {
-    "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge",
-    "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisect",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,23 +81,10 @@ class Workspace:
     def __init__(self, git: Git) -> None:
         """`git` as opened on the main checkout, a linked worktree or a bare repository."""
         self.git = git
-        self.main = self._main_checkout()
+        self.main = worktrees.main_checkout(git)
         self.root = (self.main or git.common_dir) / FOLDER
         self.baseline = fingerprint.take(git.common_dir, git.env)
         self._accepted: dict[Path, fingerprint.Fingerprint] = {}
-
-    def _main_checkout(self) -> Path | None:
-        """The top of the main checkout; None for a bare repository."""
-        git = self.git
-        if git.git_dir == git.common_dir:
-            return git.work_tree
-        bare = git.run_config("--type=bool", "--get", "core.bare").text == "true"
-        if bare:
-            return None
-        configured = git.run_config("--file", str(git.common_dir / "config"), "--get", "core.worktree").text
-        if configured:
-            return (git.common_dir / configured).resolve()
-        return git.common_dir.parent if git.common_dir.name == ".git" else None
 
     def locked(self) -> AbstractContextManager[int]:
         """Hold the lock; gives its descriptor, for children that must keep it while they live."""
@@ -139,7 +120,7 @@ class Workspace:
             if entry is not None:
                 self._refuse_if_owned(entry.path)
                 admin = self._admin(path)
-                if not path.is_dir():
+                if not keeping.is_folder(path):
                     self._forget(path)
                     entry = None
                 elif not (admin / "index").exists():
@@ -151,6 +132,9 @@ class Workspace:
                 self._refuse_elsewhere(branch, path)
                 return self._populate(path, self._add(path, [], branch, fd), branch, base_sha)
         found = self._worktree(path, self._admin(path), branch, base_sha)
+        if (path / ".git").is_dir():
+            raise WorktreeError(f"{path} has become another repository", hint="look at it, then move it away")
+        restore_link(path, found.admin)
         if found.git.branch() != branch:
             on = found.git.branch() or f"no branch (at {found.git.head()[:12]})"
             raise WorktreeError(
@@ -160,11 +144,13 @@ class Workspace:
         return self._hand_out(found)
 
     def measure(self, task_id: str, commit: str) -> Worktree:
-        """A detached worktree at exactly `commit`, holding nothing else; made once per task and re-used."""
+        """A checkout of exactly `commit`, holding nothing else, re-used from one call to the next.
+
+        A replica: what runs in it can change neither the repository nor its configuration."""
         return self._detached("measure", task_id, commit)
 
     def review(self, task_id: str, commit: str) -> Worktree:
-        """A detached worktree at `commit` for a reviewer, its files without write permission."""
+        """A replica at `commit` for a reviewer, its files without write permission."""
         made = self._detached("review", task_id, commit)
         set_writable(made.path, False)
         return made
@@ -174,48 +160,26 @@ class Workspace:
         sha = self.git.rev_parse(commit)
         if not sha:
             raise WorktreeError(f"there is no commit {commit!r} to check out", hint="fetch it first")
-        with self.locked() as fd:
+        with self.locked():
             self._prepare()
-            entry = self._entry(path)
-            if entry is not None and not path.is_dir():
-                self._forget(path)
-                entry = None
-            if entry is None:
-                self._refuse_unknown(path)
-                admin = self._add(path, ["--detach"], sha, fd)
-            else:
-                admin = self._admin(path)
-        set_writable(path, True)
-        restore_link(path, admin)
-        made = self._worktree(path, admin, "", sha)
-        (admin / "index").unlink(missing_ok=True)
-        made.git.run("update-ref", "--no-deref", "HEAD", sha, write=True)
-        made.git.run("reset", "--hard", "--quiet", sha, write=True)
-        made.git.run("clean", "-ffdxq", write=True)
-        return self._hand_out(made)
+        git = replica.make(self.git, path, sha)
+        owner.write_owner(git.git_dir / OWNER_FILE)
+        return Worktree(path=path, admin=git.git_dir, branch="", base_sha=sha, git=git)
 
     def _prepare(self) -> None:
         """Make `.worktrees`, outside of anybody's `git status`."""
         if self.root.is_symlink() or (self.root.exists() and not self.root.is_dir()):
             raise WorktreeError(f"{self.root} is not a directory", hint="move it away")
         self.root.mkdir(parents=True, exist_ok=True)
+        for gone in self.root.glob(f"{_GONE}*"):
+            shutil.rmtree(gone, ignore_errors=True)
         (self.git.common_dir / "orchestrator").mkdir(exist_ok=True)
         if self.main is None:
             return
-        exclude = self.git.common_dir / "info" / "exclude"
-        line = f"/{FOLDER}/"
-        try:
-            text = exclude.read_text(encoding="utf-8", errors="surrogateescape")
-        except FileNotFoundError:
-            text = ""
-        if line in text.splitlines():
+        if not worktrees.exclude(self.git.common_dir, f"/{FOLDER}/"):
             return
-        exclude.parent.mkdir(exist_ok=True)
-        part = exclude.with_name("exclude.orchestrator")
-        text = text if not text or text.endswith("\n") else text + "\n"
-        part.write_text(f"{text}{line}\n", encoding="utf-8", errors="surrogateescape")
-        part.replace(exclude)
-        self.baseline = fingerprint.take(self.git.common_dir, self.git.env)
+        now = fingerprint.take(self.git.common_dir, self.git.env)
+        self.baseline = {**self.baseline, "file:info/exclude": now["file:info/exclude"]}
 
     def _make_way(self, path: Path, task_id: str, branch: str) -> str:
         """Let `path` and `branch` be free for a new worktree; says what was kept, and where."""
@@ -227,14 +191,14 @@ class Workspace:
         self._refuse_if_owned(path)
         self._refuse_elsewhere(branch, path)
         left = self._worktree(path, self._admin(path), entry.branch, entry.head)
-        inner = inner_repositories(path)
+        inner = keeping.foreign_repositories(left.git)
         if inner:
             raise WorktreeError(
                 f"worktree {path} was left over and holds other repositories: {listed(inner)}",
                 hint="move them away, then run again",
             )
         saved = self.salvage(left, task_id)
-        self._forget(path)
+        _delete(self._forget(path))
         return f"uncommitted work of an earlier attempt is kept at {salvage.ref(task_id)}" if saved else ""
 
     def _free_branch(self, task_id: str, branch: str, base_sha: str) -> str:
@@ -243,7 +207,7 @@ class Workspace:
         if not tip:
             return ""
         note = ""
-        if not self.git.is_ancestor(tip, base_sha) and self.git.unreachable(tip, KEPT_REFS):
+        if not self.git.is_ancestor(tip, base_sha) and self.git.unreachable(tip, keeping.KEPT_REFS):
             salvage.keep(self.git, tip, task_id)
             note = f"commits of an earlier attempt are kept at {salvage.ref(task_id)}"
         self.git.delete_ref(f"refs/heads/{branch}", tip)
@@ -258,17 +222,17 @@ class Workspace:
             done = self.git.run(*args, *how, str(path), start, check=False, write=True, keep_fds=[fd])
             if done.code == 0:
                 return self._admin(path)
-            self._undo_add(path, how)
+            self._undo_add(path, how, start)
             if tried + 1 == _ADD_TRIES or not any(sign in done.err for sign in _BUSY):
                 raise add_error(path, done.err)
             time.sleep(random.uniform(0.02, 0.1) * 2**tried)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
 
-    def _undo_add(self, path: Path, how: list[str]) -> None:
+    def _undo_add(self, path: Path, how: list[str], start: str) -> None:
         """Take back what a failed `worktree add` made: never a directory with anything in it."""
         with contextlib.suppress(OSError):
             path.rmdir()
-        if how[:1] == ["-b"] and (tip := self.git.rev_parse(f"refs/heads/{how[1]}")):
+        if how[:1] == ["-b"] and (tip := self.git.rev_parse(f"refs/heads/{how[1]}")) == start and tip:
             with contextlib.suppress(GitError):
                 self.git.delete_ref(f"refs/heads/{how[1]}", tip)
 
@@ -280,6 +244,8 @@ class Workspace:
 
     def _hand_out(self, made: Worktree) -> Worktree:
         """Give the worktree its own view of the git directory, and our name as its owner's."""
+        for stale in ("index.lock", "HEAD.lock"):
+            (made.admin / stale).unlink(missing_ok=True)
         owner.write_owner(made.admin / OWNER_FILE)
         (made.admin / "locked").write_text(f"{LOCK_REASON}\n", encoding="utf-8")
         gitview.make_view(self.git.common_dir, made.view, self.git.env)
@@ -299,7 +265,7 @@ class Workspace:
         found = []
         home = f"gitdir: {worktree.admin}"
         link = worktree.path / ".git"
-        if not worktree.path.is_dir():
+        if not keeping.is_folder(worktree.path):
             found.append("the worktree was deleted")
         elif not link.is_file() or link.is_symlink() or read_line(link) != home:
             found.append("the worktree's .git file was removed or changed")
@@ -318,45 +284,29 @@ class Workspace:
         return tuple(found)
 
     def leftovers(self) -> tuple[Leftover, ...]:
-        """Every worktree of ours that is still there, with the reason why it must stay, if any."""
-        return tuple(
+        """Everything that is still there below our folder, with the reason why it must stay, if any."""
+        ours = [e for e in self._entries() if e.path.parent == self.root]
+        known = {e.path for e in ours}
+        found = [
             Leftover(path=e.path, branch=e.branch, head_sha=e.head, kept_because=self._reason_to_keep(e))
-            for e in self._entries()
-            if e.path.parent == self.root
+            for e in ours
+        ]
+        folders = sorted(self.root.iterdir()) if self.root.is_dir() and not self.root.is_symlink() else []
+        others = [p for p in folders if p not in known and not p.name.startswith(_GONE)]
+        return (
+            *found,
+            *(Leftover(path=p, branch="", head_sha="", kept_because=self._reason_unknown(p)) for p in others),
         )
 
     def _reason_to_keep(self, entry: Entry) -> str:
         path = entry.path
-        if path.parent != self.root or not path.name.startswith(("task-", "measure-", "review-")):
+        if path.parent != self.root or not path.name.startswith("task-"):
             return "it is not one of ours"
         admin = self._admin(path)
         pid = owner.live_owner(admin / OWNER_FILE)
         if pid and pid != os.getpid():
             return f"process {pid} works in it"
-        if not path.is_dir():
-            return ""
-        if path.name.startswith(("measure-", "review-")):
-            return ""
-        return self._reason_in_content(self._worktree(path, admin, entry.branch, entry.head))
-
-    def _reason_in_content(self, worktree: Worktree) -> str:
-        for name, what in _UNDER_WAY.items():
-            if (worktree.admin / name).exists():
-                return f"{what} is under way"
-        if (worktree.admin / "index").exists():
-            changed = worktree.git.dirty()
-            if changed:
-                return f"uncommitted changes: {listed(changed)}"
-        inner = inner_repositories(worktree.path)
-        if inner:
-            return f"it holds other repositories: {listed(inner)}"
-        head = worktree.git.head()
-        if not head:
-            return "its HEAD names no commit"
-        lost = self.git.unreachable(head, KEPT_REFS)
-        if not lost:
-            return ""
-        return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {worktree.branch or head[:12]}"
+        return keeping.reason_to_keep(self.git.at_worktree(path, admin), entry.branch)
 
     # -- ending --------------------------------------------------------------------------------
 
@@ -368,17 +318,37 @@ class Workspace:
         path = worktree if isinstance(worktree, Path) else worktree.path
         with self.locked():
             entry = self._entry(path)
-            if entry is None:
-                return "" if not path.exists() else "it is not registered as a worktree"
-            kept = self._reason_to_keep(entry)
+            kept = self._reason_to_keep(entry) if entry else self._reason_unknown(path)
             if kept:
-                if "process" not in kept:
+                if entry and "process" not in kept:
                     self._release(path)
                 return kept
-            self._forget(path)
-            with contextlib.suppress(OSError):
-                self.root.rmdir()
+            gone = self._forget(path) if entry else path
+            if not entry:
+                replica.remove(self.git, path)
+            if isinstance(worktree, Worktree):
+                self._drop_empty_branch(worktree)
+        _delete(gone)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()
         return ""
+
+    def _reason_unknown(self, path: Path) -> str:
+        """Why something git does not know as a worktree must stay; replicas and empty folders need not."""
+        own = replica.home(self.git, path)
+        if own.is_dir():
+            pid = owner.live_owner(own / OWNER_FILE)
+            return f"process {pid} works in it" if pid and pid != os.getpid() else ""
+        if not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
+            return ""
+        return "it is not registered as a worktree"
+
+    def _drop_empty_branch(self, worktree: Worktree) -> None:
+        """A branch on which nothing was committed goes with its worktree."""
+        ref = f"refs/heads/{worktree.branch}"
+        if worktree.branch and self.git.rev_parse(ref) == worktree.base_sha:
+            with contextlib.suppress(GitError):
+                self.git.delete_ref(ref, worktree.base_sha)
 
     def salvage(self, worktree: Worktree, task_id: str) -> str | None:
         """Save uncommitted and untracked work as a commit on `refs/orchestrator/salvage/<task_id>`.
@@ -391,7 +361,7 @@ class Workspace:
         seen = replace(
             worktree.git,
             git_dir=worktree.admin if registered else self.git.common_dir,
-            work_tree=worktree.path if worktree.path.is_dir() and finished else None,
+            work_tree=worktree.path if keeping.is_folder(worktree.path) and finished else None,
         )
         return salvage.save(seen, worktree.admin / "index", head, task_id)
 
@@ -402,16 +372,19 @@ class Workspace:
         (admin / OWNER_FILE).unlink(missing_ok=True)
         (admin / "locked").unlink(missing_ok=True)
 
-    def _forget(self, path: Path) -> None:
-        """Remove a worktree whose contents were found to be of no value or saved."""
+    def _forget(self, path: Path) -> Path:
+        """Take a worktree whose contents are of no value, or saved, off git's list.
+
+        Its directory is moved aside, which is quick; `_delete` what is returned once the lock is free.
+        """
         self._release(path)
-        if path.is_dir():
-            set_writable(path, True)
-            restore_link(path, self._admin(path))
-        done = self.git.run("worktree", "remove", "--force", str(path), check=False, write=True)
-        if done.code and path.is_dir():
-            shutil.rmtree(path)
-            self.git.run("worktree", "remove", "--force", str(path), write=True)
+        gone = self.root / f"{_GONE}{path.name}-{os.urandom(4).hex()}"
+        if keeping.is_folder(path):
+            path.rename(gone)
+        elif path.is_symlink():
+            path.unlink()
+        self.git.run("worktree", "remove", "--force", str(path), write=True)
+        return gone
 
     # -- the list ------------------------------------------------------------------------------
 
@@ -456,3 +429,10 @@ class Workspace:
     def _refuse_unknown(self, path: Path) -> None:
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise WorktreeError(f"{path} is in the way and is no worktree of ours", hint="move it away")
+
+
+def _delete(gone: Path) -> None:
+    """Delete what was given up; what cannot be deleted now is tried again with the next worktree."""
+    if keeping.is_folder(gone):
+        set_writable(gone, True)
+        shutil.rmtree(gone, ignore_errors=True)

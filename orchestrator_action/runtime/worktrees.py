@@ -53,6 +53,35 @@ def locked(common: Path) -> Iterator[int]:
         inside.release()
 
 
+def main_checkout(git: Git) -> Path | None:
+    """The top of the main checkout; None for a bare repository."""
+    if git.git_dir == git.common_dir:
+        return git.work_tree
+    shared = ("--file", str(git.common_dir / "config"))
+    if git.run_config(*shared, "--type=bool", "--get", "core.bare").text == "true":
+        return None
+    if configured := git.run_config(*shared, "--get", "core.worktree").text:
+        return (git.common_dir / configured).resolve()
+    return git.common_dir.parent if git.common_dir.name == ".git" else None
+
+
+def exclude(common: Path, line: str) -> bool:
+    """Keep what `line` matches out of `git status`; True when that had to be written."""
+    file = common / "info" / "exclude"
+    try:
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        text = ""
+    if line in text.splitlines():
+        return False
+    file.parent.mkdir(exist_ok=True)
+    part = file.with_name("exclude.orchestrator")
+    text = text if not text or text.endswith("\n") else text + "\n"
+    part.write_text(f"{text}{line}\n", encoding="utf-8", errors="surrogateescape")
+    part.replace(file)
+    return True
+
+
 def entries(git: Git) -> list[Entry]:
     """Every worktree git knows of, the main checkout first."""
     out = git.run("worktree", "list", "--porcelain", "-z").out
@@ -122,17 +151,6 @@ def restore_link(path: Path, admin: Path) -> None:
     if link.is_symlink() or read_line(link) != f"gitdir: {admin}":
         link.unlink(missing_ok=True)
         link.write_bytes(os.fsencode(f"gitdir: {admin}\n"))
-
-
-def inner_repositories(path: Path) -> list[str]:
-    """Directories below `path` that are repositories of their own; what is in them we cannot judge."""
-    found = []
-    for folder, names, files in os.walk(path):
-        if folder != str(path) and (".git" in names or ".git" in files):
-            found.append(os.path.relpath(folder, path))
-            names.clear()
-        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv"}]
-    return sorted(found)
 
 
 def set_writable(path: Path, writable: bool) -> None:

@@ -547,6 +547,7 @@ def test_measuring_is_at_exactly_one_commit(space: Workspace, repo: Repo, base: 
     assert (again.path / "README.md").read_text() == "# hello\n"
     assert again.git.head() == base
     assert again.git.branch() == ""
+    assert git(again.path, "status", "--porcelain") == ""
     assert space.remove(again) == ""
 
 
@@ -628,7 +629,7 @@ def test_lfs_pointers_are_files_like_any(make: Callable[..., Repo]):
 
 
 def test_a_submodule_is_a_folder_nobody_enters(make: Callable[..., Repo]):
-    """It is left empty, and once filled it keeps the worktree."""
+    """It is left empty; once filled it keeps the worktree as long as something of it is nowhere else."""
     inner = make({"i": "1"}, name="inner")
     repo = make({"README.md": "r"}, name="outer")
     repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.remote), "sub")
@@ -639,11 +640,19 @@ def test_a_submodule_is_a_folder_nobody_enters(make: Callable[..., Repo]):
     made = space.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
 
     assert made.git.dirty() == ()
-    assert space.git.submodules("HEAD") == ("sub",)
+    assert list(space.git.links("HEAD")) == ["sub"]
     assert space.remove(made) == ""
     again = space.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
     git(again.path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    (again.path / "sub/i").write_text("2")
     assert space.remove(again) == "it holds other repositories: sub"
+    git(again.path / "sub", "commit", "-q", "-a", "-m", "mine")
+    assert space.remove(again).startswith("uncommitted changes: sub")
+    git(again.path / "sub", "branch", "mine")
+    git(again.path / "sub", "reset", "-q", "--hard", "origin/main")
+    assert space.remove(again) == "it holds other repositories: sub"
+    git(again.path / "sub", "branch", "-q", "-D", "mine", "main", check=False)
+    assert space.remove(again) == ""
 
 
 def test_sha256_repositories_work(tmp_path: Path):
@@ -723,3 +732,194 @@ def test_the_lock_is_let_go_when_its_holder_is_killed(space: Workspace, repo: Re
         assert waiting.result(timeout=10).git.head() == base
     holder.wait()
     holder.stdout.close()
+
+
+def test_a_link_in_a_worktree_s_place_leads_nowhere(space: Workspace, repo: Repo, base: str, tmp_path: Path):
+    """What it points at is neither saved, nor made writable, nor deleted."""
+    made = space.create("t", "orchestrator/t", base)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "private").write_text("x")
+    (home / "private").chmod(0o400)
+    subprocess.run(["rm", "-rf", str(made.path)], check=True)
+    made.path.symlink_to(home)
+
+    assert "the worktree was deleted" in space.protect(made)
+    assert space.salvage(made, "t") is None
+    assert space.remove(made) == ""
+    assert (home / "private").stat().st_mode & 0o777 == 0o400
+    assert not made.path.is_symlink()
+
+
+def test_a_commit_on_no_branch_keeps_even_an_empty_place(space: Workspace, base: str):
+    """The directory is gone, git's record of it is all that names the commit; salvage takes it over."""
+    made = space.create("t", "orchestrator/t", base)
+    git(made.path, "checkout", "-q", "--detach")
+    lost = commit(made)
+    subprocess.run(["rm", "-rf", str(made.path)], check=True)
+
+    assert space.remove(made) == f"commit {lost[:12]} is on no branch"
+    assert space.salvage(made, "t") == lost
+    assert space.remove(made) == ""
+
+
+def test_what_git_does_not_know_is_listed(space: Workspace, repo: Repo, base: str):
+    """A worktree whose record an agent removed; an empty folder is not worth a word."""
+    made = space.create("t", "orchestrator/t", base)
+    commit(made)
+    subprocess.run(["rm", "-rf", str(made.admin)], check=True)
+
+    [left] = space.leftovers()
+    assert (left.path, left.kept_because) == (made.path, "it is not registered as a worktree")
+    assert space.remove(made) == "it is not registered as a worktree"
+    assert (made.path / "new.txt").is_file()
+
+
+def test_a_branch_nobody_committed_to_goes_with_its_worktree(space: Workspace, repo: Repo, base: str):
+    """One with commits stays, pushed or not."""
+    empty = space.create("a", "orchestrator/a", base)
+    used = space.create("b", "orchestrator/b", base)
+    commit(used)
+    repo.git("push", "-q", "origin", "orchestrator/b")
+
+    assert space.remove(empty) == space.remove(used) == ""
+    assert repo.git("branch", "--format=%(refname:short)", "--list", "orchestrator/*") == "orchestrator/b"
+
+
+def test_a_stale_index_lock_does_not_stop_the_next_attempt(space: Workspace, base: str):
+    """An agent was killed in the middle of `git add`."""
+    made = space.create("t", "orchestrator/t", base)
+    (made.admin / "index.lock").touch()
+    (made.admin / "HEAD.lock").touch()
+
+    again = space.adopt("t", "orchestrator/t", base)
+
+    assert again is not None
+    commit(again)
+
+
+def test_settings_of_the_repository_s_own_setup_are_accepted(space: Workspace, base: str):
+    """husky, say, sets core.hooksPath; what comes after it is the agent's doing."""
+    made = space.create("t", "orchestrator/t", base)
+    git(made.path, "config", "core.hooksPath", ".husky")
+
+    space.accept(made)
+    assert space.protect(made) == ()
+    git(made.path, "config", "user.email", "a@b")
+
+    assert space.protect(made) == ("git setting user.email was added",)
+
+
+AGENT_GIT = """
+git gc -q --prune=now
+git pack-refs --all
+git repack -adq
+git maintenance run --quiet
+git fsck
+git fetch -q origin
+git stash -u && git stash pop
+git commit -q --allow-empty -m x && git commit -q --amend --allow-empty -m y
+git rebase -q --autostash HEAD~0
+git branch side && git switch -q side && git switch -q -
+git bisect start && git bisect reset
+git tag v1 && git notes add -m n && git describe --tags
+git worktree list && git worktree prune
+git worktree add -q --detach ../../inner-$$ && git worktree remove ../../inner-$$
+git log --all --oneline && git reflog && git blame README.md && git diff origin/main
+git rev-parse --show-toplevel --git-common-dir
+git clone -q --no-local . ../../clone-$$ && rm -rf ../../clone-$$
+git remote add other /nowhere
+git checkout -q -- README.md
+git rm -q --cached README.md && git add README.md
+git submodule status
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("command", AGENT_GIT)
+def test_an_agent_s_git_works_as_ever(space: Workspace, repo: Repo, base: str, command: str):
+    """In its own view of the git directory; the repository stays whole and its configuration as it was."""
+    before = (repo.path / ".git/config").read_bytes()
+    made = space.create("t", "orchestrator/t", base)
+    tip = commit(made)
+    (made.path / "README.md").write_text("# changed\n")
+
+    done = subprocess.run(
+        ["sh", "-ec", command], cwd=made.path, env=clean_env(), capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (repo.path / ".git/config").read_bytes() == before
+    assert space.git.is_ancestor(tip, made.git.head())
+    assert made.git.branch() == "orchestrator/t"
+    repo.git("fsck", "--strict", "--connectivity-only")
+    assert repo.git("status", "--porcelain") == ""
+
+
+def test_what_tests_do_to_git_stays_in_their_replica(space: Workspace, repo: Repo, base: str):
+    """Also when they do it in the wrong directory; and cloning their own checkout works."""
+    repo.git("tag", "v1.0")
+    before = (repo.path / ".git/config").read_bytes(), repo.git("for-each-ref"), repo.git("worktree", "list")
+    made = space.measure("t", base)
+
+    for command in (
+        "git init -q . && git config core.bare true && git config core.bare false",
+        "git config user.name Test", "git describe --tags", "git branch -D main",
+        "git clone -q . ../clone-of-it && rm -rf ../clone-of-it",
+        "echo x > x && git add x && git commit -q -m x && git tag -f v1.0 && git gc -q --prune=now",
+        "git remote get-url origin", "git stash list", "rm -rf .git/hooks",
+    ):  # fmt: skip
+        done = subprocess.run(
+            ["sh", "-ec", command], cwd=made.path, env=clean_env(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, (command, done.stderr)
+
+    after = (repo.path / ".git/config").read_bytes(), repo.git("for-each-ref"), repo.git("worktree", "list")
+    assert before == after
+    assert space.measure("t", base).git.dirty() == ()
+    assert not (made.path / "x").exists()
+
+
+def test_a_replica_nobody_uses_any_more_can_go(space: Workspace, base: str):
+    """Left over by a killed orchestrator; one that is in use stays."""
+    made = space.measure("t", base)
+    other = subprocess.Popen(["sleep", "60"])
+    try:
+        (made.admin / "orchestrator-owner").write_text(json.dumps(identity_of(other.pid)))
+        assert [left.kept_because for left in space.leftovers()] == [f"process {other.pid} works in it"]
+        assert space.remove(made.path) == f"process {other.pid} works in it"
+    finally:
+        other.kill()
+        other.wait()
+
+    assert [left.kept_because for left in space.leftovers()] == [""]
+    assert space.remove(made.path) == ""
+    assert not made.path.exists() and not made.admin.exists()
+
+
+def test_a_submodule_can_be_the_repository(make: Callable[..., Repo]):
+    """Its git directory is somewhere else, and names its checkout."""
+    inner = make({"i": "1"}, name="inner")
+    outer = make({"README.md": "r"}, name="outer")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.remote), "sub")
+    space = Workspace(Git.open(outer.path / "sub"))
+
+    made = space.create("t", "orchestrator/t", space.git.head())
+    tip = commit(made)
+
+    assert made.path == outer.path / "sub/.worktrees/task-t"
+    assert git(made.path, "rev-parse", "--show-toplevel") == str(made.path)
+    assert made.git.head() == tip
+    assert space.protect(made) == ()
+    assert space.measure("t", tip).git.dirty() == ()
+
+
+def test_a_bare_repository_beside_its_worktrees_is_usable(repo: Repo, base: str, tmp_path: Path):
+    """A layout some people like: `.bare`, and a linked worktree per branch."""
+    git(tmp_path, "clone", "-q", "--bare", str(repo.remote), "proj/.bare")
+    git(tmp_path / "proj/.bare", "worktree", "add", "-q", "../main", "main")
+    space = Workspace(Git.open(tmp_path / "proj/main"))
+
+    made = space.create("t", "orchestrator/t", base)
+
+    assert made.path == tmp_path / "proj/.bare/.worktrees/task-t"
+    assert commit(made) == made.git.head()
