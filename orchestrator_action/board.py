@@ -19,6 +19,10 @@ from orchestrator_action.templating import fill, phase_title
 
 SUMMARY_TASKS = 400
 """Rows of the summary's table; GitHub shows no more than 1 MiB and nobody reads more."""
+PAGE_TASKS = 2000
+"""Rows of the page's table; the rest is counted, and is in the JSON."""
+PAGE_DETAILS = 200
+"""Tasks whose ledger the page shows in full, open ones first; each is a few kilobytes."""
 _GANTT_CHARS = 40_000  # Mermaid refuses more than 50,000 characters (maxTextSize)
 _GANTT_WITH_PHASES = 24
 
@@ -181,15 +185,20 @@ def report_html(report: RunReport, *, times: Times | None = None, secrets: Itera
     spans = times or {}
     timed = any(_ordered(s) for s in spans.values())
     whole = max([report.wall_s, *(s[2] for rows in spans.values() for s in rows)], default=0.0)
+    rows = _task_rows(report)[:PAGE_TASKS]
+    ranked = sorted(range(len(rows)), key=lambda i: rows[i]["t"].status in GOOD_STATUSES)
+    detailed = set(ranked[:PAGE_DETAILS])
+    for index, row in enumerate(rows):
+        row["anchor"] = f"task-{index + 1}" if index in detailed else ""
     return fill(
         "report.html.j2",
         secrets,
         **_totals(report),
-        rows=_task_rows(report),
-        bars=_bars(report, spans) if timed else [],
+        rows=rows,
+        left_out=len(report.tasks) - len(rows),
+        bars=_bars(report, spans)[:PAGE_DETAILS] if timed else [],
         ticks=_ticks(whole) if timed else [],
         glyphs={state.value: glyph for state, glyph in GLYPHS.items()},
-        phases=PHASES,
         good_statuses=[s.value for s in GOOD_STATUSES],
     )
 

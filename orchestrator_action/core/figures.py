@@ -30,4 +30,8 @@ def mib(amount: float | None) -> str:
     """`611 MiB`, `1.2 GiB`; nothing measured is a dash."""
     if not amount:
         return UNKNOWN
+    if amount < 0.1:
+        return "< 0.1 MiB"
+    if amount < 9.95:
+        return f"{amount:.1f} MiB"
     return f"{amount:.0f} MiB" if amount < 1024 else f"{amount / 1024:.1f} GiB"

@@ -14,7 +14,7 @@ import pytest
 from orchestrator_action.board import gantt, job_summary, print_status, report_html, status_table
 from orchestrator_action.core.model import Status
 from orchestrator_action.core.phases import IDS
-from tests.render.values import EVIL, HELD, HOSTILE, REFUTED, TOKEN, WAIVED, report, result
+from tests.render.values import ALL_PROVEN, EVIL, HELD, HOSTILE, REFUTED, TOKEN, WAIVED, report, result
 from tests.text.page import shown
 
 TASKS = (
@@ -136,6 +136,19 @@ def test_the_page_is_one_file_without_script_or_network():
     assert HELD not in body
     assert TOKEN not in body
     assert "\u202e" not in body
+
+
+def test_the_page_of_a_huge_run_stays_small():
+    """Every task up to two thousand has its row; the open ones their ledger."""
+    tasks = [result(f"issue-{n}", phases=ALL_PROVEN[:2]) for n in range(2500)]
+    tasks[2400] = result("issue-2400", Status.FAILED)
+    tasks[1999] = result("issue-1999", Status.TIMEOUT)
+    body = report_html(report(*tasks))
+
+    assert len(body) < 10_000_000
+    assert "500 more tasks" in body
+    assert "<h3>issue-1999</h3>" in body
+    assert "<h3>issue-1998</h3>" not in body
 
 
 def test_the_page_says_in_words_what_it_says_in_colours():
