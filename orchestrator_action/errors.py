@@ -40,6 +40,10 @@ class ForgeError(OrchestratorError):
         self.status = status
 
 
+class TakenError(ForgeError):
+    """Another run works on this issue; the task is skipped."""
+
+
 class GitError(OrchestratorError):
     """git refused or the repository is not what it should be."""
 

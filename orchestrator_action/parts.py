@@ -31,6 +31,9 @@ from orchestrator_action.runtime.workspace import Workspace, Worktree
 IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
 """Author and committer of what is committed in a worktree of ours."""
 
+STOP_GRACE_S = 2.0
+"""INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
+
 
 def command_env(env: Mapping[str, str]) -> dict[str, str]:
     """What the repository's own commands get of `env`: tools and an identity, no keys of any kind."""
@@ -64,6 +67,8 @@ class Parts:
     parallel: bool = True
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
+    limits: Limits = Limits(stop_grace_s=STOP_GRACE_S)
+    """What one attempt may use, where the configuration says nothing else."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""
 

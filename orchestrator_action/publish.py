@@ -9,16 +9,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from orchestrator_action import render
-from orchestrator_action.core.config import CHECK_NAME, DEFAULT_LABEL, LABEL_DONE, LABEL_FAILED, LABEL_RUNNING
+from orchestrator_action.core.config import CHECK_NAME, LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, REF_PREFIX
 from orchestrator_action.core.ledger import Ledger
-from orchestrator_action.core.model import GOOD_STATUSES, TaskResult
+from orchestrator_action.core.model import (
+    GOOD_STATUSES,
+    Conclusion,
+    Issue,
+    PhaseVerdict,
+    Status,
+    TaskResult,
+)
+from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
 from orchestrator_action.core.text import marker
-from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.errors import OrchestratorError, TakenError
+from orchestrator_action.forge.base import Queue
 from orchestrator_action.parts import Parts, Subject
 
 log = logging.getLogger(__name__)
+
+ACTIONS_LOGIN = "github-actions[bot]"
+"""Under which the token of a workflow writes."""
+LAST_WORD_S = 3.0
+"""How long a task's last comment waits for one about its progress that is under way."""
 
 
 @dataclass(slots=True)
@@ -41,14 +56,57 @@ class _Acts:
             self.parts.journal.append("posted", self.task, what=what)
 
 
-def claim_issue(parts: Parts, number: int) -> None:
-    """Move an issue from the label that asks to the one that says somebody is at it."""
-    labels = {parts.config.label, DEFAULT_LABEL, LABEL_DONE, LABEL_FAILED}
-    parts.forge.set_labels(number, add=[LABEL_RUNNING], remove=sorted(labels))
+def claim_issue(parts: Parts, issue: Issue) -> None:
+    """Take an issue for this run: its label moves, and a comment says which run is at it.
+
+    Of two runs that want the same issue exactly one gets it; the other's task ends with TakenError.
+    """
+    task = f"issue-{issue.number}"
+    if not any(e.kind == "claimed" for e in parts.journal.of(task)):
+        there = {n.casefold() for n in issue.labels}
+        for label in (parts.config.label, LABEL_RUNNING):
+            if label.casefold() in there and not cast("Queue", parts.forge).take_label(issue.number, label):
+                raise TakenError(
+                    f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
+                )
+        parts.journal.append("claimed", task, number=issue.number, request=issue.request)
+    outdated = [n for n in (LABEL_DONE, LABEL_FAILED) if n in issue.labels]
+    parts.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
+    acts = _Acts(parts, task)
+    acts.do("the claim", lambda: tell_progress(parts, issue, ()))
+
+
+def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> bool:
+    """Bring the comment on a task's issue up to date, unless its end was told already."""
+    task = f"issue-{issue.number}"
+    with parts.writing[task]:
+        events = parts.journal.of(task)
+        if any(e.kind in {"judged", "task-ended"} for e in events):
+            return False
+        known = TaskResult(
+            task_id=task,
+            status=Status.INCOMPLETE,
+            conclusion=Conclusion.NEUTRAL,
+            issue=issue.number,
+            phases=phases,
+            wall_s=wall_s,
+            attempts=sum(e.kind == "attempt-started" for e in events),
+        )
+        run = run_info(parts, parts.config.agent)
+        body = render.issue_comment(known, run=run, running=True, secrets=parts.secrets)
+        _post_claim(parts, issue, task, body, "running")
+    return True
+
+
+def _post_claim(parts: Parts, issue: Issue, task: str, body: str, state: str) -> None:
+    claim = ClaimLine(run=claimant(parts.env, parts.run_id), request=issue.request, state=state)
+    parts.forge.comment(issue.number, marker=marker("task", task), body=with_claim(body, claim))
 
 
 def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
     """Write a task's result to the forge; returns what could not be written, in words."""
+    if result.status is Status.SKIPPED:
+        return ()  # it is another run's
     acts = _Acts(subject.parts, subject.task.id)
     for what, act in _acts(subject, result, ledger):
         acts.do(what, act)
@@ -61,8 +119,11 @@ def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tupl
         yield "the branch", lambda: push(subject, result.head_sha)
     if has_commits:
         yield "the check", lambda: post_check(subject, result, ledger)
+        yield "the checks of earlier commits", lambda: _end_outdated_checks(subject, result)
     if result.pull is not None:
         number = result.pull.number
+        if subject.parts.config.ci_workflow and _starts_nothing(subject.parts):
+            yield "the start of the CI workflow", lambda: _start_ci(subject, result)
         yield "the comment on the pull", lambda: _comment_on_pull(subject, result, ledger, number)
     if result.issue is not None:
         issue = result.issue
@@ -79,6 +140,12 @@ def push(subject: Subject, sha: str) -> None:
             return
         parts.remote.push(sha, f"refs/heads/{subject.branch}", known=known)
         parts.journal.append("pushed", task.id, sha=sha, branch=subject.branch)
+
+
+def push_salvage(parts: Parts, task: str, sha: str) -> None:
+    """Keep salvaged work at the remote too: a runner's disk goes with it. Raises GitError."""
+    ref = f"{REF_PREFIX}salvage/{task}"
+    parts.remote.push(sha, ref, known=parts.remote.sha(ref))
 
 
 def run_info(parts: Parts, agent: str) -> render.RunInfo:
@@ -117,8 +184,35 @@ def post_check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
     )
 
 
+def begin_check(parts: Parts, task: str, sha: str, phases: tuple[PhaseVerdict, ...]) -> None:
+    """Show on a commit that its check is under way; `post_check` completes it."""
+    run = run_info(parts, parts.config.agent)
+    texts = render.check_texts(phases, conclusion=None, head_sha=sha, run=run, secrets=parts.secrets)
+    parts.forge.start_check(
+        head_sha=sha,
+        name=CHECK_NAME,
+        external_id=f"{parts.run_id}.{task}",
+        title=texts.title,
+        summary=texts.summary,
+    )
+    parts.journal.append("check-begun", task, sha=sha)
+
+
+def _end_outdated_checks(subject: Subject, result: TaskResult) -> None:
+    """Complete checks that were begun on a commit which is not the head any more."""
+    parts, task = subject.parts, subject.task.id
+    begun = {str(e.data["sha"]) for e in parts.journal.of(task) if e.kind == "check-begun"}
+    for sha in sorted(begun - {result.head_sha}):
+        title = f"superseded by {result.head_sha[:12]}"
+        check = parts.forge.start_check(
+            head_sha=sha, name=CHECK_NAME, external_id=f"{parts.run_id}.{task}", title=title, summary=title
+        )
+        parts.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
+
+
 def _comment_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, number: int) -> None:
     parts = subject.parts
+    ci = _ci(subject, result)
     answers = {
         a.finding: f"fixed in {a.fixed_in[:12]}" if a.fixed_in else f"declined: {a.declined}"
         for a in ledger.answers.values()
@@ -126,6 +220,7 @@ def _comment_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, numbe
     body = render.pull_comment(
         result,
         run=run_info(parts, subject.agent.name),
+        ci=ci,
         findings=ledger.findings,
         answers=answers,
         secrets=parts.secrets,
@@ -133,13 +228,51 @@ def _comment_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, numbe
     parts.forge.comment(number, marker=marker("pull-report", result.task_id), body=body)
 
 
+def _starts_nothing(parts: Parts) -> bool:
+    """Whether what we push starts no workflow: so it is with the token of the workflow itself.
+
+    Source: docs.github.com, "Triggering a workflow from a workflow".
+    """
+    return parts.forge.name == "github" and cast("Queue", parts.forge).viewer() == ACTIONS_LOGIN
+
+
+def _start_ci(subject: Subject, result: TaskResult) -> None:
+    """Ask for the repository's CI on the proposed branch, once for each head."""
+    parts, task = subject.parts, subject.task.id
+    if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in parts.journal.of(task)):
+        return
+    cast("Queue", parts.forge).dispatch(parts.config.ci_workflow, ref=subject.branch)
+    parts.journal.append("dispatched", task, sha=result.head_sha, workflow=parts.config.ci_workflow)
+
+
+def _ci(subject: Subject, result: TaskResult) -> render.Ci:
+    """What may be said of the repository's own workflows: never that they are green."""
+    events = subject.parts.journal.of(subject.task.id)
+    if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in events):
+        return "dispatched"
+    return "not-started" if _starts_nothing(subject.parts) else "unknown"
+
+
 def _comment_on_issue(subject: Subject, result: TaskResult, number: int) -> None:
-    parts = subject.parts
+    parts, task = subject.parts, subject.task
     body = render.issue_comment(result, run=run_info(parts, subject.agent.name), secrets=parts.secrets)
-    parts.forge.comment(number, marker=marker("task", result.task_id), body=body)
+    if task.issue is None:
+        parts.forge.comment(number, marker=marker("task", result.task_id), body=body)
+        return
+    state = "done" if result.status in GOOD_STATUSES else "failed"
+    lock = parts.writing[task.id]
+    waited = lock.acquire(timeout=LAST_WORD_S)
+    try:
+        _post_claim(parts, task.issue, task.id, body, state)
+    finally:
+        if waited:
+            lock.release()
 
 
 def _label(parts: Parts, result: TaskResult, number: int) -> None:
+    """The label of the end. One that asks again, set meanwhile, stays: it is a new wish."""
     good = result.status in GOOD_STATUSES
     done, other = (LABEL_DONE, LABEL_FAILED) if good else (LABEL_FAILED, LABEL_DONE)
-    parts.forge.set_labels(number, add=[done], remove=[LABEL_RUNNING, parts.config.label, other])
+    claimed = any(e.kind == "claimed" for e in parts.journal.of(result.task_id))
+    asked = [] if claimed else [parts.config.label]
+    parts.forge.set_labels(number, add=[done], remove=[LABEL_RUNNING, *asked, other])

@@ -25,7 +25,7 @@ from orchestrator_action.core.recall import TaskState, result_of, result_record
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import IDENTITY, Parts, Subject, command_env
-from orchestrator_action.publish import publish
+from orchestrator_action.publish import publish, push_salvage
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.workspace import Worktree
 from orchestrator_action.tally import Tally
@@ -94,6 +94,7 @@ def _tidy(subject: Subject) -> str:
         kept = workspace.remove(subject.worktree)
         if kept and (saved := workspace.salvage(subject.worktree, task.id)):
             subject.parts.journal.append("salvaged", task.id, sha=saved)
+            push_salvage(subject.parts, task.id, saved)
     except GitError as exc:
         kept = exc.message
     return kept

@@ -108,4 +108,6 @@ class Config:
     """Names of further environment variables the agent may see."""
     allowed_bots: tuple[str, ...] = ()
     edited_after_label: Literal["refuse", "allow"] = "refuse"
+    ci_workflow: str = ""
+    """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()

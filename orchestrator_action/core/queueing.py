@@ -7,7 +7,7 @@ stood there at that moment: whoever may edit an issue later must not choose what
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -55,6 +55,13 @@ def with_claim(body: str, claim: ClaimLine) -> str:
     """The body with the claim as its second line, below the marker."""
     first, _, rest = body.partition("\n")
     return f"{first}\n{claim}\n{rest}"
+
+
+def claimant(env: Mapping[str, str], otherwise: str = "") -> str:
+    """By what a claim's run is known again: `<workflow run>.<attempt>`, on a laptop the run's own id."""
+    if not env.get("GITHUB_RUN_ID"):
+        return otherwise
+    return f"{env['GITHUB_RUN_ID']}.{env.get('GITHUB_RUN_ATTEMPT') or '1'}"
 
 
 def is_command(body: str) -> bool:
@@ -114,20 +121,24 @@ def edited_since(
 ) -> str:
     """What of the text changed after the request; empty when nothing did.
 
+    `seen` is the issue as the event showed it that tells of the label; then nothing else is needed.
     `edited_at` is when the body was last edited: empty for never, None where the forge did not tell; then
-    any change of the issue that no event or comment explains counts as an edit. `seen` is the issue as the
-    event that started us showed it.
+    any change of the issue that no event or comment explains counts as an edit.
     """
     if not request.at:
         return ""
     after = _after(events, request)
     if any(e.kind == "renamed" for e in after) or (seen and seen.title != issue.title):
         return "the title"
-    if seen and seen.body.replace("\r\n", "\n") != issue.body.replace("\r\n", "\n"):
-        return "the text"
+    if seen:
+        return "" if _lines(seen.body) == _lines(issue.body) else "the text"
     if edited_at is not None:
         return "the text" if not_before(edited_at, request.at) else ""
     return "" if _explained(issue, request, after, comments) else "the issue"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
 
 
 def _after(events: Sequence[IssueEvent], request: Request) -> Sequence[IssueEvent]:

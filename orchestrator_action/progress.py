@@ -1,0 +1,127 @@
+"""Progress on the issue while its task runs: seldom enough for the forge, never after the last word.
+
+`GITHUB_TOKEN` has 1,000 requests an hour for a repository. A task's comment is brought up to date when a
+phase was settled, at most once in 15 seconds, and each further time after twice as long as before.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from orchestrator_action.core.judge import judge
+from orchestrator_action.core.ledger import Event
+from orchestrator_action.core.model import PhaseVerdict, Task
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.parts import Parts
+from orchestrator_action.publish import begin_check, tell_progress
+
+log = logging.getLogger(__name__)
+
+FIRST_S = 15.0
+"""From the claim to the first update; no two are closer than that."""
+LOOK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What is said of a task."""
+
+    next_at: float
+    every_s: float
+    settled: int = 0
+    checked: str = ""
+    """The commit a check was begun on."""
+
+
+class Progress:
+    """Tells of a run's tasks from a thread of its own, while the block runs."""
+
+    def __init__(self, parts: Parts, tasks: Sequence[Task], *, first_s: float = FIRST_S) -> None:
+        self._parts, self._first = parts, first_s
+        self._tasks = [t for t in tasks if t.issue]
+        self._shown: dict[str, _Shown] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+
+    def _watch(self) -> None:
+        while not self._over.wait(min(LOOK_S, self._first)):
+            for task in self._tasks:
+                if self._over.is_set() or self._parts.cancel.is_set():
+                    return
+                try:
+                    self._look(task)
+                except OrchestratorError as exc:
+                    log.warning("no progress told task=%s error=%s", task.id, exc.message)
+
+    def _look(self, task: Task) -> None:
+        events = self._parts.journal.of(task.id)
+        claimed = next((e.at for e in events if e.kind == "claimed"), None)
+        if claimed is None or any(e.kind in {"judged", "task-ended"} for e in events):
+            return
+        now = time.monotonic()
+        shown = self._shown.setdefault(task.id, _Shown(now + self._first, self._first))
+        if now < shown.next_at:
+            return
+        phases = self._phases(task)
+        settled = sum(p.settled for p in phases)
+        if settled == shown.settled:
+            return
+        shown.settled, shown.every_s = settled, shown.every_s * 2
+        shown.next_at = now + shown.every_s
+        assert task.issue is not None
+        tell_progress(self._parts, task.issue, phases, time.time() - claimed)
+        ledger = self._parts.journal.ledger(task.id)
+        if ledger.pull is not None and ledger.pushed_sha and not shown.checked:
+            shown.checked = ledger.pushed_sha
+            begin_check(self._parts, task.id, ledger.pushed_sha, phases)
+
+    def _phases(self, task: Task) -> tuple[PhaseVerdict, ...]:
+        ledger = self._parts.journal.ledger(task.id)
+        head = ledger.pushed_sha or _last_commit(self._parts.journal.of(task.id)) or ledger.base_sha
+        return judge(ledger, policy=self._parts.config.phases, head=head).phases
+
+
+def _last_commit(events: Sequence[Event]) -> str:
+    return next(
+        (str(e.data["commit"]) for e in reversed(events) if e.kind == "fact" and e.data["commit"]), ""
+    )
+
+
+def times(events: Iterable[Event]) -> dict[str, list[tuple[str, float, float]]]:
+    """Per task its phases with start and end, in seconds since the run began, as the journal measured them.
+
+    A phase lasts from the end of the one before it until its last measurement.
+    """
+    began = 0.0
+    at: dict[str, float] = {}
+    spans: dict[str, dict[str, tuple[float, float]]] = {}
+    for event in events:
+        if event.kind == "run-started":
+            began = began or event.at
+        elif event.kind == "task-started":
+            at[event.task] = event.at
+        elif event.kind == "fact" and event.task in at:
+            phase = str(event.data["phase"])
+            known = spans.setdefault(event.task, {})
+            start = (
+                known[phase][0] if phase in known else max([at[event.task], *(e for _, e in known.values())])
+            )
+            known[phase] = (start, event.at)
+    return {
+        task: [(phase, start - began, end - began) for phase, (start, end) in known.items()]
+        for task, known in spans.items()
+    }

@@ -1,0 +1,260 @@
+"""The queue of labels: which of the open issues may run now, and what happens to the others.
+
+A run takes all issues that carry the label, whatever event started it, so that ten labels set at once
+are one parallel run and nothing is lost when GitHub evicts a pending one. Who set a label is read from
+the forge's events, never from the payload: labels in an issue template are applied whoever opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from orchestrator_action.core import queueing
+from orchestrator_action.core.config import LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
+from orchestrator_action.core.model import Comment, Issue, IssueEvent
+from orchestrator_action.core.queueing import ClaimLine, Request
+from orchestrator_action.core.text import code, inline, marker, plain
+from orchestrator_action.errors import ForgeError, NothingToDo
+from orchestrator_action.forge.base import Forge, Queue
+
+MAX_COMMENTS = 30
+"""Of an issue's maintainers that go into its text, the newest."""
+
+
+class GitHub(Forge, Queue, Protocol):
+    """A forge with users."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What started this run, as the runner tells it; all of it to be checked against the forge."""
+
+    event: str = ""
+    number: int = 0
+    """The issue the event is about."""
+    label: str = ""
+    seen: Issue | None = None
+    """That issue as the event shows it: at the time the label was set."""
+    command: Request | None = None
+    """A `/orchestrate` comment."""
+    actor: str = ""
+    """Who started the workflow."""
+
+
+def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
+    """What the event means. Raises NothingToDo for one that is not for us, our own bookkeeping above all."""
+    event = env.get("GITHUB_EVENT_NAME", "")
+    actor = env.get("GITHUB_TRIGGERING_ACTOR") or env.get("GITHUB_ACTOR", "")
+    shown = payload.get("issue") if event in {"issues", "issue_comment"} else None
+    if not isinstance(shown, Mapping):
+        return Trigger(event=event, actor=actor)
+    number = int(shown["number"])
+    if "pull_request" in shown:
+        raise NothingToDo(f"#{number} is a pull request, not an issue", hint="label or comment an issue")
+    if event == "issue_comment":
+        return Trigger(event=event, number=number, actor=actor, command=_command(payload))
+    label = str((payload.get("label") or {}).get("name", ""))
+    if payload.get("action") != "labeled" or label.casefold() in STATE_LABELS:
+        raise NothingToDo(
+            f"the event {payload.get('action')!r} {label} of #{number} asks for nothing", hint=""
+        )
+    seen = Issue(
+        number=number,
+        title=str(shown["title"]),
+        body=shown.get("body") or "",
+        updated_at=str(shown.get("updated_at") or ""),
+    )
+    return Trigger(event=event, number=number, label=label, seen=seen, actor=actor)
+
+
+def _command(payload: Mapping[str, Any]) -> Request:
+    comment = payload.get("comment") or {}
+    if payload.get("action") != "created" or not queueing.is_command(str(comment.get("body") or "")):
+        raise NothingToDo("the comment is not the command /orchestrate", hint="it must begin with it")
+    user = comment.get("user") or {}
+    return Request(
+        actor=str(user.get("login") or "ghost"),
+        actor_type=str(user.get("type") or ""),
+        at=str(comment.get("created_at") or ""),
+        key=f"c{comment.get('id', 0)}",
+    )
+
+
+@dataclass(slots=True)
+class Admission:
+    """Lets issues into a run. `run` is this run's claimant; with `dry`, nothing is written.
+
+    `asked` are issues somebody named by number: for them whoever started the run is asked about, unless
+    an event of theirs started it.
+    """
+
+    trigger: Trigger
+    run: str
+    say: Callable[[str], None]
+    asked: Collection[int] = ()
+    dry: bool = False
+    refused: dict[int, str] = field(default_factory=dict)
+    """Issues that were turned away, and why."""
+    _roles: dict[str, str] = field(default_factory=dict)
+    _accounts: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
+        """Those of `issues`, and those commanded or left behind, that may run."""
+        if forge.name == "local":
+            return list(issues)
+        wrong = self.trigger.label and self.trigger.label.casefold() != config.label.casefold()
+        if wrong and not self.asked:
+            raise NothingToDo(f"the label {self.trigger.label!r} asks for nothing", hint="")
+        found = {i.number: i for i in issues}
+        if not self.asked:
+            for issue in (*self._commanded(forge), *self._left_behind(forge)):
+                found.setdefault(issue.number, issue)
+        return [one for _, issue in sorted(found.items()) for one in self._admitted(forge, config, issue)]
+
+    def _commanded(self, forge: GitHub) -> Iterable[Issue]:
+        if self.trigger.command is not None:
+            issue = forge.issue(self.trigger.number)
+            if issue.state == "open" and LABEL_RUNNING not in issue.labels:
+                yield issue
+
+    def _left_behind(self, forge: GitHub) -> Iterable[Issue]:
+        """Issues that say somebody is at them, though that run is no longer alive."""
+        for issue in list(forge.issues(LABEL_RUNNING)):
+            comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
+            claim = queueing.claim_in(comment.body) if comment else None
+            if claim is None:
+                self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
+            elif claim.state != "running":
+                self._relabel(forge, issue, claim.state)
+            elif self._is_dead(forge, claim):
+                self.say(f"#{issue.number} was left behind by run {claim.run}; taken over")
+                yield issue
+
+    def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
+        """A run that ended could not change the labels any more."""
+        if not self.dry:
+            forge.set_labels(
+                issue.number, add=[LABEL_DONE if state == "done" else LABEL_FAILED], remove=[LABEL_RUNNING]
+            )
+
+    def _is_dead(self, forge: GitHub, claim: ClaimLine) -> bool:
+        run, _, attempt = claim.run.partition(".")
+        mine, _, my_attempt = self.run.partition(".")
+        if not run.isdecimal():
+            return False  # a laptop's; nobody can say from here
+        if run == mine:
+            return int(attempt or 1) < int(my_attempt or 1)
+        return not forge.run_alive(run)
+
+    def _admitted(self, forge: GitHub, config: Config, issue: Issue) -> Iterable[Issue]:
+        try:
+            admitted = self._judged(forge, config, issue)
+        except ForgeError as exc:
+            if exc.status not in {404, 410}:
+                raise
+            self.say(f"#{issue.number} is passed over: {exc.message}")
+            return
+        if admitted is not None:
+            yield admitted
+
+    def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
+        events = forge.events(issue.number)
+        request = self._request(events, config, issue)
+        why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
+        if request is None or why:
+            self._refuse(forge, config, issue, why)
+            return None
+        comments = list(forge.comments(issue.number)) if issue.comments else []
+        if self._handled(forge, config, issue, request):
+            return None
+        what = self._edited(forge, issue, request, events, comments)
+        if what and config.edited_after_label == "refuse":
+            why = f"{what} was edited after {request.actor} asked for it at {request.at}"
+            self._refuse(forge, config, issue, why)
+            return None
+        readable = [c for c in comments if self._may_be_read(forge, c, request)][-MAX_COMMENTS:]
+        body = queueing.with_comments(issue.body, readable) if readable else issue.body
+        return replace(issue, body=body, labeled_by=request.actor, request=request.key)
+
+    def _request(self, events: Sequence[IssueEvent], config: Config, issue: Issue) -> Request | None:
+        if self.trigger.command is not None and issue.number == self.trigger.number:
+            return self.trigger.command
+        if issue.number in self.asked and issue.number != self.trigger.number:
+            return Request(actor=self.trigger.actor) if self.trigger.actor else None
+        return queueing.request_of(events, config.label)
+
+    def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:
+        listed = queueing.named(request.actor, config.allowed_bots)
+        account = self._account(forge, request.actor) if listed or not request.actor_type else ""
+        account = account or request.actor_type
+        permission = "none" if account == "Bot" else self._role(forge, request.actor)
+        return queueing.may_not(request, account=account, permission=permission, bots=config.allowed_bots)
+
+    def _role(self, forge: GitHub, login: str) -> str:
+        if login not in self._roles:
+            self._roles[login] = forge.permission(login)
+        return self._roles[login]
+
+    def _account(self, forge: GitHub, login: str) -> str:
+        if login not in self._accounts:
+            self._accounts[login] = forge.account_type(login)
+        return self._accounts[login]
+
+    def _handled(self, forge: GitHub, config: Config, issue: Issue, request: Request) -> bool:
+        """Whether this very request was worked on to its end; then only the label is left over."""
+        if not issue.comments or not request.key:
+            return False
+        comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
+        claim = queueing.claim_in(comment.body) if comment else None
+        if claim is None or claim.request != request.key or claim.state == "running":
+            return False
+        self.say(f"#{issue.number} was worked on for this label already, by run {claim.run}")
+        if not self.dry:
+            forge.take_label(issue.number, config.label)
+        return True
+
+    def _edited(
+        self,
+        forge: GitHub,
+        issue: Issue,
+        request: Request,
+        events: Sequence[IssueEvent],
+        comments: Sequence[Comment],
+    ) -> str:
+        seen = self._seen(issue, request)
+        edited_at = forge.edited_at(issue.number) if request.at and seen is None else None
+        return queueing.edited_since(
+            issue, request, events, edited_at=edited_at, seen=seen, comments=comments
+        )
+
+    def _seen(self, issue: Issue, request: Request) -> Issue | None:
+        """The issue as the event showed it, unless the label was set again since."""
+        seen = self.trigger.seen
+        if seen is None or seen.number != issue.number:
+            return None
+        shown, asked = queueing.when(seen.updated_at), queueing.when(request.at)
+        return seen if shown and asked and asked <= shown + timedelta(seconds=5) else None
+
+    def _may_be_read(self, forge: GitHub, comment: Comment, request: Request) -> bool:
+        if not queueing.may_be_read(comment, request) or comment.body.startswith("<!-- orchestrator:"):
+            return False
+        return self._role(forge, comment.author) in queueing.WRITERS
+
+    def _refuse(self, forge: GitHub, config: Config, issue: Issue, why: str) -> None:
+        """Say so once, on the issue, and give the label back."""
+        self.refused[issue.number] = why
+        self.say(f"#{issue.number} is not started: {why}")
+        if self.dry:
+            return
+        body = (
+            f"### orchestrator: not started\n\n{inline(plain(why, limit=400))}.\n\n"
+            f"Somebody with write access who has read the issue as it is now can set the label "
+            f"{code(config.label)} again.\n"
+        )
+        forge.comment(issue.number, marker=marker("refused", f"issue-{issue.number}"), body=body)
+        for label in (config.label, LABEL_RUNNING):
+            if label.casefold() in map(str.casefold, issue.labels):
+                forge.take_label(issue.number, label)

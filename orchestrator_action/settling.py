@@ -1,0 +1,100 @@
+"""The last step of the Action: close what a cancelled or killed run left open on this machine.
+
+No agent is started here. A task that had begun ends as cancelled, its work kept; one that had not begun is
+as it was before. What was told stays told: everything is found again by its marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from orchestrator_action.core.judge import judge
+from orchestrator_action.core.model import Conclusion, Status, Task, TaskResult
+from orchestrator_action.errors import GitError, OrchestratorError
+from orchestrator_action.inspect_runs import is_held
+from orchestrator_action.pace import Pace
+from orchestrator_action.parts import Parts
+from orchestrator_action.publish import push_salvage
+from orchestrator_action.resume import Resumable, settle_pending, taken_up
+from orchestrator_action.run import UNSETTLED
+from orchestrator_action.runtime.admission import Slots
+from orchestrator_action.runtime.cancel import Cancel
+from orchestrator_action.runtime.gate import Gate
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.settle import ended, subject_of, told
+from orchestrator_action.wiring import run_dirs
+
+Say = Callable[[str], None]
+
+KILLED = "the run was ended from outside before this task was done"
+
+
+def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) -> int:
+    """Tell what runs of this checkout left untold; returns for how many tasks that was done."""
+    done = settle_pending(git, env, cancel, say=say)
+    for folder in run_dirs(git):
+        journal = folder / "journal.jsonl"
+        if not (folder / UNSETTLED).exists() or is_held(journal):
+            continue
+        try:
+            done += _close(folder, git, env, cancel, say)
+        except OrchestratorError as exc:
+            say(f"run {folder.name}: {exc.message}")
+    return done
+
+
+def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
+    with taken_up(folder, git, env, cancel, say=say) as taken:
+        if taken.state.ended:
+            return 0
+        pace = Pace(slots=Slots(1), gate=Gate(1), user=cancel)
+        closed = [_cancelled(taken, task, pace, say) for task in taken.open]
+        taken.parts.journal.append("run-ended", counts={})
+    still = [r for r in closed if r]
+    if not still:
+        (folder / UNSETTLED).unlink(missing_ok=True)
+    return len(closed) - len(still)
+
+
+def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
+    """End one task as cancelled; True when something could not be told."""
+    parts = taken.parts
+    events = parts.journal.of(task.id)
+    ledger = parts.journal.ledger(task.id)
+    begun = any(e.kind in {"task-started", "claimed"} for e in events)
+    head = _saved(parts, task) if begun else ""
+    phases = judge(ledger, policy=parts.config.phases, head=head or ledger.base_sha).phases if begun else ()
+    result = TaskResult(
+        task_id=task.id,
+        title=task.title,
+        status=Status.CANCELLED,
+        conclusion=Conclusion.CANCELLED,
+        issue=task.issue.number if task.issue else None,
+        branch=ledger.branch or task.branch,
+        base_sha=ledger.base_sha or parts.base_sha,
+        head_sha=head,
+        phases=phases,
+        attempts=sum(e.kind == "attempt-started" for e in events),
+        error=KILLED,
+    )
+    problems = told(subject_of(parts, task, result), result, pace) if begun else ()
+    ended(parts, result)
+    say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
+    return bool(problems)
+
+
+def _saved(parts: Parts, task: Task) -> str:
+    """Keep what a worktree holds that no commit has; returns the head of the task's branch."""
+    ledger = parts.journal.ledger(task.id)
+    try:
+        worktree = parts.workspace.adopt(task.id, ledger.branch or task.branch, ledger.base_sha)
+        if worktree is None:
+            return parts.git.rev_parse(f"refs/heads/{ledger.branch}") if ledger.branch else ""
+        head = worktree.git.head()
+        if saved := parts.workspace.salvage(worktree, task.id):
+            parts.journal.append("salvaged", task.id, sha=saved)
+            push_salvage(parts, task.id, saved)
+        return head
+    except GitError:
+        return ""
