@@ -92,6 +92,7 @@ class GitHubForge:
         self._default = ""
         self._comment_ids: dict[tuple[int, str], int] = {}
         self._uncommented: set[int] = set()
+        self._coloured: set[str] = set()
 
     @property
     def repository(self) -> str:
@@ -267,7 +268,10 @@ class GitHubForge:
         """Give our own labels their colour, once, when GitHub has just made them."""
         for label in labels:
             known = LABELS.get(label["name"])
-            if known and label.get("color") == _MADE_BY_GITHUB and not label.get("description"):
+            with self._lock:
+                first = label["name"] not in self._coloured
+                self._coloured.add(label["name"])
+            if first and known and label.get("color") == _MADE_BY_GITHUB and not label.get("description"):
                 body = {"color": known[0], "description": known[1]}
                 try:
                     self._api.send("PATCH", f"/labels/{quote(label['name'], safe='')}", "a label", body)
@@ -321,7 +325,7 @@ class GitHubForge:
             found = None if untouched and not old else self.ours(number, marker)
             if found is None:
                 found = self._create_comment(number, marker, text, what)
-            elif found.body.replace("\r\n", "\n") != text:
+            elif found.body != text:
                 found = self._update_comment(number, found.id, text, what)
             self._comment_ids[number, marker] = found.id
             return found

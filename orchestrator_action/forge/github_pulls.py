@@ -85,7 +85,7 @@ class Pulls:
         old = self.find(branch)
         if old is None:
             raise exc
-        if (old.title, old.body.replace("\r\n", "\n"), old.base_branch) == tuple(text.values()):
+        if (old.title, old.body, old.base_branch) == tuple(text.values()):
             return old
         data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull #{old.number}", text)
         return understood(lambda: read.pull(data), f"pull #{old.number}")

@@ -25,8 +25,9 @@ _STATUS_OF = {
 
 
 def text(value: Any) -> str:
-    """A text as UTF-8 can hold it: JSON can carry half a character, a file cannot."""
-    return str(value or "").encode("utf-8", "replace").decode()
+    """A text with `\\n` at its line ends (what is typed in a browser comes with CRLF), and as UTF-8 can
+    hold it: JSON can carry half a character, a file cannot."""
+    return str(value or "").replace("\r\n", "\n").encode("utf-8", "replace").decode()
 
 
 def login(user: Any) -> str:

@@ -86,6 +86,15 @@ def test_a_comment_of_ours_is_found_on_the_last_of_many_pages(connect: Connect, 
     assert 206 == len(github.state.comments)
 
 
+def test_texts_typed_in_a_browser_lose_their_carriage_returns(
+    forge: GitHubForge, github: GitHubServer
+) -> None:
+    """GitHub keeps CRLF; a diff in such an issue would not apply."""
+    github.state.add_issue("one", "a\r\n\r\nb\ud800", user="octo", labels=("x",))
+
+    assert ["a\n\nb?"] == [i.body for i in forge.issues("x")]
+
+
 # the budget
 
 

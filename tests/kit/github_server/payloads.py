@@ -137,6 +137,7 @@ class Payloads:
         }
         if not simple:
             given["comments"] = len(self.state.comments_on(issue.number))
+            given["review_comments"] = sum(len(r.comments) for r in issue.pull.reviews)
         return fill("pull-request-simple" if simple else "pull-request", given, api=self.api)
 
     def _end(self, branch: str) -> dict[str, Any]:

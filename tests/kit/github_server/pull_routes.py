@@ -137,6 +137,7 @@ def create_review(call: Call) -> Reply:
     kept = [{**c, "id": next(call.state.ids)} for c in comments]
     review = Review(next(call.state.ids), call.viewer.login, body, event, commit, kept)
     issue.pull.reviews.append(review)
+    issue.updated_at = call.state.now()
     return Reply(200, call.show.review(issue, review))
 
 
