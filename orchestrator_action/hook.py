@@ -32,7 +32,7 @@ def _run(arguments: "list[str]") -> int:
         from orchestrator_action.prepush.push import pre_push
 
         # The stub gives its own path first; another manager's line gives git's two arguments only.
-        return pre_push(rest[0], rest[1:]) if len(rest) == 3 else pre_push("", rest)
+        return pre_push(rest[0], rest[1:]) if len(rest) > 2 else pre_push("", rest)
     from orchestrator_action.prepush.commands import command
 
     return command(verb, rest)
@@ -45,4 +45,7 @@ def _explain(exc: Exception, arguments: "list[str]") -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    os._exit(code)  # taking the interpreter apart would cost every push 2 ms

@@ -213,8 +213,15 @@ def decode(text: bytes) -> Policy | None:
     lines = text.decode("utf-8", "surrogateescape").split("\n")
     if len(lines) < 3 or lines[0] != _HEADER or lines[-1] or lines[-2] != f"end\t{len(lines) - 2}":
         return None
+    try:
+        return _decode(lines[1:-2])
+    except (IndexError, ValueError, AttributeError):
+        return None
+
+
+def _decode(lines: list[str]) -> Policy:
     policy = Policy()
-    for line in lines[1:-2]:
+    for line in lines:
         kind, *values = map(_unescape, line.split("\t"))
         match kind:
             case "protected":

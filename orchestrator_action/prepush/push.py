@@ -89,9 +89,13 @@ def pre_push(stub: str, arguments: "Sequence[str]") -> int:
     """The hook itself: `arguments` as git gives them, the refs on stdin; the exit code for git.
 
     `stub` is the installed hook's path, next to which an earlier hook may be kept; empty when another
-    hook manager started us. Does not return when there is a kept hook to hand over to.
+    hook manager started us. The stub has read the first line already and gives it as a third argument.
+    Does not return when there is a kept hook to hand over to.
     """
-    text = read_stdin() if len(arguments) == 2 else None
+    text = read_stdin() if len(arguments) in (2, 3) else None
+    if text is not None and len(arguments) == 3:
+        text = os.fsencode(arguments[2]) + b"\n" + text
+        arguments = arguments[:2]
     if text is None:
         say(f"{USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
         return 2

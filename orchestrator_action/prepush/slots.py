@@ -193,10 +193,8 @@ class Slot:
 
     def changed(self, commit: str) -> list[str]:
         """Tracked files that are no longer as in `commit`, by our own index; HEAD is put back."""
-        code, out = git(
-            *NEUTRAL, "-C", self.tree, "diff", "--no-ext-diff", "--ignore-submodules=all", "--name-only",
-            "-z", env=self._env,
-        )  # fmt: skip
+        options = ("--no-ext-diff", "--ignore-submodules=all", "--name-only", "-z")
+        code, out = git(*NEUTRAL, "-C", self.tree, "diff", *options, env=self._env)
         admin = self._admin()
         if code or not admin:
             return [".git"]

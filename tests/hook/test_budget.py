@@ -14,7 +14,20 @@ from orchestrator_action.prepush import policy as rules
 from orchestrator_action.prepush import push
 from tests.hook.conftest import Governed, gate, policy
 
-HEAVY = {"typer", "github", "git", "yaml", "tenacity", "requests", "asyncio", "pydantic", "subprocess"}
+HEAVY = {
+    "typer",
+    "github",
+    "git",
+    "yaml",
+    "tenacity",
+    "requests",
+    "asyncio",
+    "pydantic",
+    "subprocess",
+    "signal",
+    "re",
+    "json",
+}
 HOT = HEAVY | {
     "json",
     "re",

@@ -173,3 +173,6 @@ def test_a_torn_policy_is_compiled_again(govern: Callable[..., Governed]):
         kept.write_bytes(whole[:cut])
         assert g.push("origin", "task").code != 0
         assert whole == kept.read_bytes()
+    kept.write_bytes(b"orchestrator pre-push policy 1\nunknown\tfield\nend\t2\n")
+    assert g.push("origin", "task").code != 0
+    assert whole == kept.read_bytes()

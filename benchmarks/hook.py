@@ -1,0 +1,266 @@
+"""What the pre-push hook costs a `git push`, beside the hook managers in use, interleaved in one run.
+
+Figures are CPU milliseconds of git and everything below it (`wait4`), medians over rounds in which each
+contender pushes once, in turn. Every contender has the same repository of 50 files and the same one gate,
+`grep -q GOOD f`; the others run it in the dirty checkout, ours at exactly the pushed commit in a slot.
+A contender that is not installed is one line that says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.kit.repos import Repo, clean_env, git, make_repo
+
+ROUNDS = int(os.environ.get("HOOK_BENCH_ROUNDS", "25"))
+FILES = 50
+CHECK = "grep -q GOOD f"
+PEERS = Path(__file__).parent / "npm/node_modules"
+HERE = Path(sys.executable).parent
+POLICY = f"hook:\n  protected-branches: [main]\n  gates:\n    - {{name: check, command: {CHECK}}}\n"
+PRE_COMMIT = {
+    "repos": [
+        {
+            "repo": "local",
+            "hooks": [
+                {
+                    "id": "check", "name": "check", "entry": CHECK, "language": "system",
+                    "stages": ["pre-push"], "always_run": True, "pass_filenames": False,
+                }
+            ],
+        }
+    ]
+}  # fmt: skip
+
+
+@dataclass
+class Contender:
+    """One repository with one way of hooking into a push, and what its pushes cost."""
+
+    name: str
+    repo: Repo
+    env: dict[str, str]
+    cpu_ms: dict[str, list[float]] = field(default_factory=dict)
+    wall_ms: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def said(self) -> Path:
+        """What the last push printed."""
+        return self.repo.path / ".git/out"
+
+    def push(self, scenario: str, *refspecs: str, refused: bool = False) -> None:
+        """Push once and keep what it cost. Raises when the push did not end as it must."""
+        argv = ["git", "push", "--quiet", "--force", "origin", *refspecs]
+        started = time.perf_counter()
+        pid = os.posix_spawn(
+            shutil.which("git") or "git", argv, self.env,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.said), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+        )  # fmt: skip
+        _, status, used = os.wait4(pid, 0)
+        wall = time.perf_counter() - started
+        if (os.waitstatus_to_exitcode(status) != 0) is not refused:
+            words = self.said.read_text(errors="replace")
+            raise AssertionError(
+                f"{self.name}, {scenario}: exit {os.waitstatus_to_exitcode(status)}\n{words}"
+            )
+        self.cpu_ms.setdefault(scenario, []).append((used.ru_utime + used.ru_stime) * 1000)
+        self.wall_ms.setdefault(scenario, []).append(wall * 1000)
+
+
+def _no_hook(repo: Repo, env: dict[str, str]) -> None:
+    del repo, env
+
+
+def _empty(repo: Repo, env: dict[str, str]) -> None:
+    del env
+    hook = repo.path / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    hook.chmod(0o755)
+
+
+def _ours(repo: Repo, env: dict[str, str]) -> None:
+    _call(repo, env, sys.executable, "-I", "-m", "orchestrator_action.hook", "install")
+
+
+def _pre_commit(program: str) -> Callable[[Repo, dict[str, str]], None]:
+    def install(repo: Repo, env: dict[str, str]) -> None:
+        tool = _need(HERE / program, shutil.which(program))
+        config = repo.path / ".git/hooks.yaml"
+        config.write_text(json.dumps(PRE_COMMIT))
+        _call(repo, env, tool, "install", "--hook-type", "pre-push", "--config", str(config))
+
+    return install
+
+
+def _lefthook(repo: Repo, env: dict[str, str]) -> None:
+    tool = _need(PEERS / ".bin/lefthook", shutil.which("lefthook"))
+    (repo.path / ".git/info/exclude").write_text("lefthook.yml\n")
+    (repo.path / "lefthook.yml").write_text(f"pre-push:\n  commands:\n    check: {{run: {CHECK}}}\n")
+    _call(repo, env, tool, "install")
+
+
+def _husky(repo: Repo, env: dict[str, str]) -> None:
+    node = _need(shutil.which("node"))
+    script = _need(PEERS / "husky/bin.js")
+    (repo.path / ".git/info/exclude").write_text(".husky\n")
+    _call(repo, env, node, script)
+    (repo.path / ".husky/pre-push").write_text(f"{CHECK}\n")
+
+
+CONTENDERS: dict[str, Callable[[Repo, dict[str, str]], None]] = {
+    "no hook": _no_hook,
+    "empty sh hook": _empty,
+    "orchestrator-action": _ours,
+    "husky": _husky,
+    "prek": _pre_commit("prek"),
+    "lefthook": _lefthook,
+    "pre-commit": _pre_commit("pre-commit"),
+}
+OURS, NONE = "orchestrator-action", "no hook"
+
+
+class Missing(Exception):  # noqa: N818 - it is no fault
+    """A contender that is not installed here."""
+
+
+def _need(*places: Path | str | None) -> str:
+    for place in places:
+        if place and Path(place).exists():
+            return str(place)
+    raise Missing(str(places[0]))
+
+
+def _call(repo: Repo, env: dict[str, str], *argv: str) -> None:
+    import subprocess
+
+    done = subprocess.run(argv, cwd=repo.path, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+
+
+def _make(root: Path) -> list[Contender]:
+    made = []
+    for number, (name, install) in enumerate(CONTENDERS.items()):
+        files = {f"d{i % 5}/file{i}": f"{i}\n" for i in range(FILES - 2)}
+        repo = make_repo(root / str(number), {**files, "f": "GOOD\n", ".github/orchestrator.yml": POLICY})
+        home = root / f"home{number}"
+        home.mkdir()
+        env = clean_env(HOME=str(home), XDG_CACHE_HOME=str(home / ".cache"), GIT_DIR="", NO_COLOR="1")
+        del env["GIT_DIR"]
+        env["PATH"] = f"{HERE}{os.pathsep}{env['PATH']}"
+        try:
+            install(repo, env)
+        except Missing as exc:
+            print(f"  {name}: not installed ({exc}), so not measured")
+            continue
+        repo.git("checkout", "-q", "-b", "task")
+        made.append(Contender(name, repo, env))
+    return made
+
+
+def _round(contender: Contender, number: int) -> None:
+    """One push of each kind."""
+    repo = contender.repo
+    os.chdir(repo.path)
+    (repo.path / "f").write_text(f"GOOD {number}\n")
+    repo.git("commit", "-q", "-a", "-m", f"round {number}")
+    contender.push("a gate at a new commit", "task")
+    repo.git("commit", "-q", "--amend", "-m", f"round {number} again")
+    contender.push("remembered", "task")
+    contender.push("up to date", "task")
+    refused = contender.name == OURS
+    contender.push("policy refusal", "task:main", refused=refused)
+    if not refused:  # keep the remotes alike: nothing reaches main
+        git(repo.remote, "update-ref", "refs/heads/main", repo.git("rev-parse", "task~"))
+
+
+SCENARIOS = ("up to date", "remembered", "policy refusal", "a gate at a new commit")
+
+
+def main() -> None:
+    """Measure, print the table, and say of each promise whether it was kept."""
+    before = Path.cwd()
+    print(f"\npre-push hook: CPU ms of a push, median of {ROUNDS} interleaved rounds, {FILES} files")
+    print(f"  the gate is `{CHECK}`; `x ours`: what a contender adds to a push, as a multiple of what we add")
+    with tempfile.TemporaryDirectory(prefix="oa-bench-") as folder:
+        try:
+            contenders = _make(Path(folder))
+            for number in range(ROUNDS + 2):
+                turn = number % len(contenders)
+                for contender in contenders[turn:] + contenders[:turn]:
+                    _round(contender, number)
+                    if number < 2:  # the first rounds warm slots and caches
+                        contender.cpu_ms.clear()
+                        contender.wall_ms.clear()
+        finally:
+            os.chdir(before)
+        _table(contenders)
+        _promises({c.name: c for c in contenders})
+
+
+def _median(contender: Contender, scenario: str) -> float:
+    return statistics.median(contender.cpu_ms[scenario])
+
+
+def _table(contenders: list[Contender]) -> None:
+    by_name = {c.name: c for c in contenders}
+    for scenario in SCENARIOS:
+        print(f"\n  {scenario:<26}{'CPU ms':>9}{'over none':>11}{'x ours':>8}{'wall ms':>9}")
+        base, ours = (
+            _median(by_name[NONE], scenario),
+            _median(by_name[OURS], scenario) - _median(by_name[NONE], scenario),
+        )
+        for contender in contenders:
+            if scenario == "policy refusal" and contender.name not in (NONE, OURS):
+                continue  # no other has a policy to refuse by
+            cpu, wall = _median(contender, scenario), statistics.median(contender.wall_ms[scenario])
+            print(f"  {contender.name:<26}{cpu:9.1f}{cpu - base:11.1f}{(cpu - base) / ours:8.2f}{wall:9.1f}")
+    print(
+        "\n  `policy refusal`: without a hook the push goes through, so its cost over none is an upper bound"
+    )
+    print("  of nothing: both figures stand for themselves.")
+
+
+def _promises(by_name: dict[str, Contender]) -> None:
+    def over(name: str, scenario: str) -> float | None:
+        if name not in by_name:
+            return None
+        return _median(by_name[name], scenario) - _median(by_name[NONE], scenario)
+
+    gate, remembered, up = "a gate at a new commit", "remembered", "up to date"
+    ours = {s: over(OURS, s) or 0.0 for s in SCENARIOS}
+    promises: list[tuple[str, float, float | None]] = [
+        ("up to date <= 25 ms over no hook", ours[up], 25.0),
+        ("remembered <= 25 ms over no hook", ours[remembered], 25.0),
+        ("remembered below prek", ours[remembered], over("prek", remembered)),
+        ("policy refusal <= 30 ms over no hook", ours["policy refusal"], 30.0),
+        ("gate <= 45 ms over no hook", ours[gate], 45.0),
+        ("gate below lefthook", ours[gate], over("lefthook", gate)),
+        ("gate below a third of pre-commit", ours[gate], _third(over("pre-commit", gate))),
+    ]
+    print()
+    for text, measured, limit in promises:
+        word = "not measured" if limit is None else "kept" if measured <= limit else "NOT KEPT"
+        against = "" if limit is None else f" against {limit:.1f}"
+        print(f"  {word:<13} {text}: {measured:.1f}{against}")
+
+
+def _third(value: float | None) -> float | None:
+    return None if value is None else value / 3
+
+
+if __name__ == "__main__":
+    main()
