@@ -514,6 +514,69 @@ def version() -> None:
     print(__version__)
 
 
+hooks = typer.Typer(
+    help="The local pre-push hook: it judges the commits being pushed, not the dirty tree.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(hooks, name="hook")
+
+
+def _hook(repo: Path, *arguments: str) -> NoReturn:
+    """The hook's own door, in that repository."""
+    from orchestrator_action.hook import main as door
+
+    os.chdir(repo)
+    raise typer.Exit(door(list(arguments)))
+
+
+@hooks.command("install")
+def hook_install(repo: Repo = HERE) -> None:
+    """Install the hook; an existing one is kept and run after ours.
+
+    Example: orchestrator-action hook install
+    """
+    _hook(repo, "install")
+
+
+@hooks.command("uninstall")
+def hook_uninstall(repo: Repo = HERE) -> None:
+    """Remove the hook and put back what was there before, byte for byte.
+
+    Example: orchestrator-action hook uninstall
+    """
+    _hook(repo, "uninstall")
+
+
+@hooks.command("status")
+def hook_status(repo: Repo = HERE) -> None:
+    """Say whether the hook is in force: installed, displaced, shadowed, edited.
+
+    Example: orchestrator-action hook status
+    """
+    _hook(repo, "status")
+
+
+@hooks.command("run")
+def hook_run(
+    ref: Annotated[str, typer.Argument(help="What would be pushed.")] = "HEAD", repo: Repo = HERE
+) -> None:
+    """Run the gates of a commit as a push would; what passes is remembered, and the push is instant.
+
+    Example: orchestrator-action hook run HEAD
+    """
+    _hook(repo, "run", ref)
+
+
+@hooks.command("audit")
+def hook_audit(repo: Repo = HERE) -> None:
+    """List pushes that went round the hook, and skips with their reasons.
+
+    Example: orchestrator-action hook audit
+    """
+    _hook(repo, "audit")
+
+
 def _crash(exc: BaseException) -> int:
     """A bug of ours: the whole story goes to a file, its name to the user."""
     fd, name = tempfile.mkstemp(prefix="orchestrator-crash-", suffix=".txt")

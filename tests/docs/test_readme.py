@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from orchestrator_action.cli import app
 from orchestrator_action.core.config import Config
@@ -90,3 +91,24 @@ def test_the_console_blocks_name_commands_that_exist():
 def test_no_document_speaks_of_this_machine():
     for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
         assert not re.search(r"/(home|root|work|Users)/", (ROOT / name).read_text(encoding="utf-8")), name
+
+
+def test_the_tables_of_inputs_and_outputs_are_the_actions():
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    table = README.split("| input | what it says | default |")[1]
+    inputs, outputs = table.split("| output | what it says |")
+
+    assert list(action["inputs"]) == re.findall(r"^\| `([a-z-]+)` \|", inputs, re.MULTILINE)
+    named = re.findall(r"^\| `([a-z-]+)` \|", outputs.split("\n\n")[0], re.MULTILINE)
+    assert list(action["outputs"]) == named
+
+
+def test_every_input_that_configures_is_a_key_of_the_configuration():
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    keys = {f.name.replace("_", "-") for f in dataclasses.fields(Config)}
+    own = {
+        "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
+        "config", "path", "branch", "dry-run",
+    }  # fmt: skip
+
+    assert set(action["inputs"]) - own <= keys
