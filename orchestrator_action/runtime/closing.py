@@ -8,11 +8,12 @@ nothing says so, and that is not a pass. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from orchestrator_action.runtime.closing_forms import Reader, each, labelled, of, plain, stanza, strip_ansi
 from orchestrator_action.runtime.counts import Counts, total
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+__all__ = ["by_runner", "from_output", "strip_ansi"]
 
 
 def from_output(text: str) -> Counts | None:
@@ -26,48 +27,9 @@ def by_runner(text: str) -> list[Counts]:
     The last few formats are so plain that other runners print lines like theirs: they count only when
     nothing else was found.
     """
-    lines = [_plain(line) for line in re.split(r"\r\n|\n|\r", text)]
+    lines = [plain(line) for line in re.split(r"\r\n|\n|\r", text)]
     found = [c for reader in _READERS for c in reader(lines)]
     return found or next((found for reader in _LAST if (found := list(reader(lines)))), [])
-
-
-def strip_ansi(text: str) -> str:
-    """`text` without colours, cursor movements and terminal titles."""
-    return _ANSI.sub("", text)
-
-
-def _plain(line: str) -> str:
-    return strip_ansi(line).strip()
-
-
-Reader = Callable[[list[str]], Iterable[Counts]]
-
-
-def _of(source: str, ran: int, failed: int, skipped: int = 0) -> Counts:
-    """Counts where a runner tells how many there were in all."""
-    return Counts(passed=max(0, ran - failed - skipped), failed=failed, skipped=skipped, source=source)
-
-
-def _int(match: re.Match[str], *names: str) -> int:
-    groups = match.groupdict()
-    return sum(int((groups.get(n) or "0").replace(",", "")) for n in names)
-
-
-def _each(source: str, pattern: str, *, ran: bool = False) -> Reader:
-    """A reader of single lines with groups `passed`, `failed`, `skipped`; with `ran`, also `total`."""
-    compiled = re.compile(pattern, re.IGNORECASE)
-
-    def read(lines: list[str]) -> Iterable[Counts]:
-        for line in lines:
-            if match := compiled.fullmatch(line):
-                failed = _int(match, "failed", "errors", "errors2")
-                skipped = _int(match, "skipped", "skipped2", "skipped3")
-                passed = _int(match, "passed", "passed2")
-                if ran:
-                    passed = max(0, _int(match, "total") - failed - skipped)
-                yield Counts(passed=passed, failed=failed, skipped=skipped, source=source)
-
-    return read
 
 
 _PYTEST_WORD = re.compile(
@@ -108,31 +70,10 @@ def _unittest(lines: list[str]) -> Iterable[Counts]:
             words = {k.strip(): int(v) for k, v in words.items()}
             failed = words.get("failures", 0) + words.get("errors", 0) + words.get("unexpected successes", 0)
             skipped = words.get("skipped", 0) + words.get("skips", 0)
-            yield _of("unittest", ran, failed, skipped)
+            yield of("unittest", ran, failed, skipped)
             ran = None
     if ran is not None:
         yield Counts(passed=ran, source="unittest")
-
-
-def _labelled(source: str, label: str) -> Reader:
-    """jest and vitest: `Tests:  1 failed, 2 skipped, 3 passed, 6 total`, `Tests  3 passed (3)`."""
-    start = re.compile(rf"{label}\s+(.*)")
-
-    def read(lines: list[str]) -> Iterable[Counts]:
-        for line in lines:
-            match = start.fullmatch(line)
-            if not match:
-                continue
-            words = {w: int(n) for n, w in re.findall(r"(\d+) (failed|passed|skipped|todo|total)", match[1])}
-            if words or "no tests" in match[1]:
-                yield Counts(
-                    passed=words.get("passed", 0),
-                    failed=words.get("failed", 0),
-                    skipped=words.get("skipped", 0) + words.get("todo", 0),
-                    source=source,
-                )
-
-    return read
 
 
 _EMPTY = {
@@ -152,7 +93,7 @@ def _nothing_found(lines: list[str]) -> Iterable[Counts]:
 
 def _mocha(lines: list[str]) -> Iterable[Counts]:
     """mocha's spec reporter: `3 passing (12ms)`, `1 failing`, `2 pending`, a line each."""
-    yield from _stanza(
+    yield from stanza(
         "mocha", lines, r"(\d+) passing(?: \([\d.]+ ?\w+\))?", r"(\d+) failing", r"(\d+) pending"
     )
 
@@ -161,19 +102,7 @@ def _ava(lines: list[str]) -> Iterable[Counts]:
     """ava: `3 tests passed`, `1 test failed`, `2 tests skipped`, a line each."""
     passed = r"[✔✓]? ?(\d+) tests? passed"
     failed = r"[✘✖]? ?(\d+) (?:tests? failed|uncaught exceptions?|unhandled rejections?)"
-    yield from _stanza("ava", lines, passed, failed, r"(\d+) tests? (?:skipped|todo)")
-
-
-def _stanza(source: str, lines: list[str], passed: str, failed: str, skipped: str) -> Iterable[Counts]:
-    sums = [0, 0, 0]
-    seen = False
-    for line in lines:
-        for n, pattern in enumerate((passed, failed, skipped)):
-            if match := re.fullmatch(pattern, line):
-                sums[n] += int(match.group(1))
-                seen = True
-    if seen:
-        yield Counts(passed=sums[0], failed=sums[1], skipped=sums[2], source=source)
+    yield from stanza("ava", lines, passed, failed, r"(\d+) tests? (?:skipped|todo)")
 
 
 def _node(lines: list[str]) -> Iterable[Counts]:
@@ -274,7 +203,7 @@ def _phpunit(lines: list[str]) -> Iterable[Counts]:
             failed = words.get("Failures", 0) + words.get("Errors", 0)
             skipped = words.get("Skipped", 0) + words.get("Incomplete", 0)
             ran = int(match.group(1))
-            yield _of("phpunit", ran, failed, skipped)
+            yield of("phpunit", ran, failed, skipped)
 
 
 _MAVEN = re.compile(r"(?:\[\w+\] )?Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)(.*)")
@@ -287,7 +216,7 @@ def _maven(lines: list[str]) -> Iterable[Counts]:
         if match and "Time elapsed" not in match.group(5):
             ran, failures, errors, skipped = (int(n) for n in match.groups()[:4])
             failed = failures + errors
-            yield _of("maven", ran, failed, skipped)
+            yield of("maven", ran, failed, skipped)
 
 
 def _gradle(lines: list[str]) -> Iterable[Counts]:
@@ -296,7 +225,7 @@ def _gradle(lines: list[str]) -> Iterable[Counts]:
     for line in lines:
         if match := pattern.fullmatch(line):
             ran, failed, skipped = (int(n or 0) for n in match.groups())
-            yield _of("gradle", ran, failed, skipped)
+            yield of("gradle", ran, failed, skipped)
 
 
 def _ctest(lines: list[str]) -> Iterable[Counts]:
@@ -375,7 +304,7 @@ def _swift(lines: list[str]) -> Iterable[Counts]:
     for line in lines:
         if match := xctest.fullmatch(line):
             ran, skipped, failed = (int(n or 0) for n in match.groups())
-            outermost = _of("swift test", ran, failed, skipped)
+            outermost = of("swift test", ran, failed, skipped)
         elif match := testing.fullmatch(line):
             failed = (int(match.group(3) or 1)) if match.group(2) == "failed" else 0
             yield Counts(passed=max(0, int(match.group(1)) - failed), failed=failed, source="swift test")
@@ -394,54 +323,52 @@ def _exunit(lines: list[str]) -> Iterable[Counts]:
             ran = sum(int(n) for n in re.findall(r"\d+", match.group(1)))
             failed = int(match.group(2)) + int(match.group(3) or 0)
             skipped = int(match.group(5) or 0) + int(match.group(4) or 0) + int(match.group(6) or 0)
-            yield _of("exunit", ran, failed, skipped)
+            yield of("exunit", ran, failed, skipped)
 
 
-_cargo = _each(
+_cargo = each(
     "cargo test",
     r"test result: (?:ok|FAILED)\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; "
     r"(?P<skipped>\d+) ignored; .*",
 )
-_nextest = _each(
+_nextest = each(
     "nextest",
     r"Summary \[.*?\]\s+\d+(?:/\d+)? tests? run: (?P<passed>\d+) passed(?: \([^)]*\))?"
     r"(?:, (?P<failed>\d+) failed)?(?:, (?P<errors>\d+) (?:exec failed|timed out))?"
     r"(?:, (?P<skipped>\d+) skipped)?",
 )
-_minitest = _each(
+_minitest = each(
     "minitest",
     r"(?P<total>\d+) (?:runs|tests), \d+ assertions, (?P<failed>\d+) failures, (?P<errors>\d+) errors"
     r"(?:, (?P<skipped>\d+) (?:skips|pendings))?(?:, (?P<skipped2>\d+) omissions)?.*",
     ran=True,
 )
-_bats = _each(
+_bats = each(
     "bats", r"(?P<total>\d+) tests?, (?P<failed>\d+) failures?(?:, (?P<skipped>\d+) skipped)?.*", ran=True
 )
-_deno = _each("deno test", r"(?:ok|FAILED) \| (?P<passed>\d+) passed.*? \| (?P<failed>\d+) failed.*")
-_gtest_passed = _each("googletest", r"\[  PASSED  \] (?P<passed>\d+) test(?:s|\(s\))?\.")
-_gtest_failed = _each("googletest", r"\[  FAILED  \] (?P<failed>\d+) test(?:s|\(s\))?, listed below:")
-_gtest_skipped = _each("googletest", r"\[  SKIPPED \] (?P<skipped>\d+) test(?:s|\(s\))?, listed below:")
-_catch2 = _each(
+_deno = each("deno test", r"(?:ok|FAILED) \| (?P<passed>\d+) passed.*? \| (?P<failed>\d+) failed.*")
+_gtest_passed = each("googletest", r"\[  PASSED  \] (?P<passed>\d+) test(?:s|\(s\))?\.")
+_gtest_failed = each("googletest", r"\[  FAILED  \] (?P<failed>\d+) test(?:s|\(s\))?, listed below:")
+_gtest_skipped = each("googletest", r"\[  SKIPPED \] (?P<skipped>\d+) test(?:s|\(s\))?, listed below:")
+_catch2 = each(
     "catch2",
     r"(?:\[doctest\] )?test cases:\s+\d+(?: \|\s+(?P<passed>\d+) passed)?(?: \|\s+(?P<failed>\d+) failed)?"
     r"(?: \|\s+(?P<skipped>\d+) (?:skipped|failed as expected))?.*",
 )
-_catch2_all = _each("catch2", r"All tests passed \(.*?in (?P<passed>\d+) test cases?\)")
-_criterion = _each(
+_catch2_all = each("catch2", r"All tests passed \(.*?in (?P<passed>\d+) test cases?\)")
+_criterion = each(
     "criterion",
     r".*Synthesis: Tested: (?P<total>\d+) \| Passing: \d+ \| Failing: (?P<failed>\d+) \|.*",
     ran=True,
 )
-_check = _each(
+_check = each(
     "check", r"\d+%: Checks: (?P<total>\d+), Failures: (?P<failed>\d+), Errors: (?P<errors>\d+)", ran=True
 )
-_eunit = _each(
-    "eunit", r"Failed: (?P<failed>\d+)\.\s+Skipped: (?P<skipped>\d+)\.\s+Passed: (?P<passed>\d+)\."
-)
-_eunit_all = _each("eunit", r"All (?P<passed>\d+) tests passed\.")
-_cabal = _each("cabal", r"\d+ of \d+ test suites \((?P<passed>\d+) of (?:\d+) test cases\) passed\.")
-_playwright_passed = _each("playwright", r"(?P<passed>\d+) passed \([\d.]+(?:ms|s|m|h)\)")
-_plain_line = _each(
+_eunit = each("eunit", r"Failed: (?P<failed>\d+)\.\s+Skipped: (?P<skipped>\d+)\.\s+Passed: (?P<passed>\d+)\.")
+_eunit_all = each("eunit", r"All (?P<passed>\d+) tests passed\.")
+_cabal = each("cabal", r"\d+ of \d+ test suites \((?P<passed>\d+) of (?:\d+) test cases\) passed\.")
+_playwright_passed = each("playwright", r"(?P<passed>\d+) passed \([\d.]+(?:ms|s|m|h)\)")
+_plain_line = each(
     "plain line",
     r"(?:\w+: )?(?P<passed>\d+) (?:tests? )?passed[,;] (?P<failed>\d+) (?:tests? )?failed"
     r"(?:[,;] (?P<skipped>\d+) (?:tests? )?skipped)?\.?",
@@ -451,18 +378,18 @@ _plain_line = _each(
 def _bun_test(lines: list[str]) -> Iterable[Counts]:
     """bun test: `3 pass`, `0 fail`, `1 skip`, and `Ran 3 tests across 1 file.`"""
     if any(re.match(r"Ran \d+ tests? across \d+ files?", line) for line in lines):
-        yield from _stanza("bun test", lines, r"(\d+) pass", r"(\d+) fail", r"(\d+) (?:skip|todo)")
+        yield from stanza("bun test", lines, r"(\d+) pass", r"(\d+) fail", r"(\d+) (?:skip|todo)")
 
 
 def _playwright(lines: list[str]) -> Iterable[Counts]:
     """Playwright: `1 failed`, `2 skipped`, `3 passed (1.2s)`, a line each; the last always has a time."""
     if (passed := total(_playwright_passed(lines))) is not None:
         yield passed
-        yield from _stanza("playwright", lines, r"(?!)", r"(\d+) failed", r"(\d+) skipped")
+        yield from stanza("playwright", lines, r"(?!)", r"(\d+) failed", r"(\d+) skipped")
 
 
 _READERS: tuple[Reader, ...] = (
-    _pytest, _unittest, _labelled("jest", "Tests:"), _labelled("vitest", "Tests"), _nothing_found, _mocha,
+    _pytest, _unittest, labelled("jest", "Tests:"), labelled("vitest", "Tests"), _nothing_found, _mocha,
     _ava, _node, _bun_test, _deno, _playwright, _go, _cargo, _nextest, _maven, _gradle, _rspec, _minitest,
     _phpunit, _ctest, _prove, _dotnet, _swift, _gtest_passed, _gtest_failed, _gtest_skipped, _catch2,
     _catch2_all, _criterion, _check, _eunit, _eunit_all, _cabal,

@@ -6,8 +6,9 @@ with GIT_DIR, GIT_COMMON_DIR and GIT_WORK_TREE given, so that a deleted or forge
 leads it elsewhere. The repository's filters are those known when it was opened: one that an agent adds
 later is blanked. A fault is a GitError with git's own last line.
 
-Plain git does the work; GitPython reads history and remotes in this process where it can (SHA-1). It is
-imported late, because the pre-push hook shares this module and starts in tens of milliseconds.
+Plain git does the work; GitPython reads remotes, in this process, where no program is needed. Its
+pure-Python object store is deprecated as unsafe, and its other one hands our whole environment to git.
+It is imported late, because the pre-push hook shares this module and starts in tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ from orchestrator_action.runtime.gitcall import (
 )
 from orchestrator_action.runtime.gitparse import Change, Commit, parse_batch, parse_changes
 
-_FILTER_KEYS = ("clean", "smudge", "process", "required")
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -129,13 +129,10 @@ class Git:
         """
         if not self.filters_seen or self._config_digest() == self.filters_seen:
             return ()
-        now = [k for k in self.config() if k.startswith("filter.")]
-        drivers = {k.removeprefix("filter.").rpartition(".")[0] for k in (*now, *self.filters)}
-        wanted = {f"filter.{d}.{key}": "" for d in drivers for key in _FILTER_KEYS}
-        for driver in drivers:
-            wanted[f"filter.{driver}.required"] = "false"
-        wanted |= {k: v for k, v in self.filters.items() if k in wanted}
-        return tuple(f"{k}={v}" for k, v in sorted(wanted.items()))
+        now = (k for k in self.config() if k.startswith("filter."))
+        blank = {k: "false" if k.endswith(".required") else "" for k in now}
+        # An empty `process` also switches `smudge` and `clean` off, so nothing is blanked that is not there.
+        return tuple(f"{k}={v}" for k, v in sorted({**blank, **self.filters}.items()))
 
     def _config_digest(self) -> str:
         """A digest of the files git may take configuration from."""
@@ -190,9 +187,6 @@ class Git:
 
     def commit(self, sha: str) -> Commit:
         """What a commit says of itself."""
-        return _commit_by_gitpython(self, sha) or self._commit_by_git(sha)
-
-    def _commit_by_git(self, sha: str) -> Commit:
         fields = "%H%x00%P%x00%an%x00%ae%x00%s%x00%B"
         shown = ("show", "--no-patch", "--no-notes", "--encoding=UTF-8", f"--format={fields}")
         done = self.run(*shown, f"{sha}^{{commit}}")
@@ -352,23 +346,3 @@ def digest_files(files: Iterable[Path]) -> str:
             body = b"\0missing"
         total.update(b"%d\0" % len(body) + body)
     return total.hexdigest()
-
-
-def _commit_by_gitpython(git: Git, sha: str) -> Commit | None:
-    """The commit read in this process; None where GitPython has no object for it (SHA-256, lazy)."""
-    if git.object_format != "sha1" or git.lazy_fetch or not _SHA.fullmatch(sha):
-        return None
-    from git import GitDB, Repo
-
-    try:
-        with Repo(git.common_dir, odbt=GitDB) as repo:
-            found = repo.commit(sha)
-            raw = found.message
-            message = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
-            return Commit(
-                sha=found.hexsha, parents=tuple(p.hexsha for p in found.parents),
-                author=found.author.name or "", email=found.author.email or "",
-                subject=message.split("\n")[0], message=message.rstrip("\n"),
-            )  # fmt: skip
-    except Exception:  # noqa: BLE001 - gitdb raises many kinds; plain git answers instead, with its own words
-        return None

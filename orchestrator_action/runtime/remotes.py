@@ -58,7 +58,7 @@ def open_remote(
 
 def folder_remote(git: Git, bare: Path, *, private_dir: Path, env: Mapping[str, str] | None = None) -> Remote:
     """A bare repository of ours (`make_bare`) as the remote of a repository that has none."""
-    made = _make(git, "origin", str(bare), str(bare), private_dir=private_dir, token="", env=env)
+    made = _make(git, "orchestrator", str(bare), str(bare), private_dir=private_dir, token="", env=env)
     return replace(made, trusted=False)
 
 
