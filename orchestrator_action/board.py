@@ -177,7 +177,10 @@ def _ticks(whole: float) -> list[tuple[float, str]]:
         return []
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
     step = next((s for s in steps if whole / s <= 8), whole / 6)
-    return [(100 * i * step / whole, figures.duration(i * step)) for i in range(int(whole / step) + 1)]
+    return [
+        (100 * i * step / whole, figures.duration(i * step) if i else "0")
+        for i in range(int(whole / step) + 1)
+    ]
 
 
 def report_html(report: RunReport, *, times: Times | None = None, secrets: Iterable[str] = ()) -> str:

@@ -192,7 +192,7 @@ def test_a_browser_shows_the_page(tmp_path: Path):
             "--no-sandbox",
             "--disable-gpu",
             f"--user-data-dir={tmp_path}/p",
-            "--window-size=600,800",
+            "--window-size=500,800",
             "--dump-dom",
             (tmp_path / "r.html").as_uri(),
         ],
