@@ -32,8 +32,8 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
 from orchestrator_action.forge.github_api import Api, OnRetry, UnclearError, last_edit, understood
 from orchestrator_action.forge.github_checks import Checks
-from orchestrator_action.forge.github_pulls import MAX_BODY, Pulls, _title
-from orchestrator_action.forge.marker import carries, cut, mark
+from orchestrator_action.forge.github_pulls import MAX_BODY, MAX_TITLE, UNTITLED, Pulls
+from orchestrator_action.forge.marker import carries, cut, mark, one_line
 
 ACTIONS_LOGIN = "github-actions[bot]"
 SEARCHED_PAGES = 5
@@ -208,7 +208,7 @@ class GitHubForge:
             if found:
                 return found
             given = {
-                "title": _title(title),
+                "title": one_line(title, MAX_TITLE) or UNTITLED,
                 "body": cut(mark(body, marker), MAX_BODY),
                 "labels": list(labels),
             }

@@ -372,6 +372,8 @@ def _refused(exc: GithubException, what: str) -> ForgeError:
     }.get(status, "")
     if status == 403 and "not permitted to create or approve pull requests" in said:
         hint = "allow it under Settings, Actions, General, Workflow permissions"
+    if status == 403 and "locked" in said:
+        hint = "unlock the conversation, or take the label off"
     return ForgeError(f"GitHub refuses {what}: {status} {said}".strip(), hint=hint, status=status)
 
 

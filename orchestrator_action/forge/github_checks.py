@@ -10,10 +10,11 @@ from orchestrator_action.core.model import Annotation, Check, Conclusion
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
 from orchestrator_action.forge.github_api import Api, understood
-from orchestrator_action.forge.marker import cut
+from orchestrator_action.forge.marker import cut, one_line
 
 MAX_TEXT = 65_535
 """Of summary and text each. Source: docs.github.com, "Create a check run"."""
+MAX_TITLE = 255
 MAX_ANNOTATIONS = 50
 """A request. Source: the same page, `output.annotations`."""
 MAX_STATUS = 140
@@ -145,15 +146,18 @@ class Checks:
         self._set_status(head_sha, context, conclusion, description)
 
     def _set_status(self, head_sha: str, name: str, conclusion: Conclusion | None, title: str) -> Check:
-        short = title if len(title) <= MAX_STATUS else title[: MAX_STATUS - 1] + "…"
-        body = {"state": read.state_of(conclusion), "context": name, "description": short}
+        body = {
+            "state": read.state_of(conclusion),
+            "context": name,
+            "description": one_line(title, MAX_STATUS),
+        }
         what = f"the status {name}"
         data = self._api.send("POST", f"/statuses/{head_sha}", what, body)
         return understood(lambda: read.status(data, head_sha), what)
 
 
 def _output(title: str, summary: str, text: str) -> dict[str, Any]:
-    output = {"title": cut(title, 255) or "…", "summary": cut(summary or title or "…", MAX_TEXT)}
+    output = {"title": one_line(title, MAX_TITLE) or "…", "summary": cut(summary or title or "…", MAX_TEXT)}
     return {**output, "text": cut(text, MAX_TEXT)} if text else output
 
 
@@ -166,7 +170,7 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
         "annotation_level": annotation.level,
         "message": cut(annotation.message, MAX_TEXT) or "…",
     }
-    return {**made, "title": cut(annotation.title, 255)} if annotation.title else made
+    return {**made, "title": one_line(annotation.title, MAX_TITLE)} if annotation.title else made
 
 
 def _batches(annotations: Sequence[Annotation]) -> Iterator[Sequence[Annotation]]:

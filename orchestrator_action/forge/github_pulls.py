@@ -10,11 +10,12 @@ from orchestrator_action.core.model import Pull, ReviewFinding
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
 from orchestrator_action.forge.github_api import Api, understood
-from orchestrator_action.forge.marker import carries, cut, finding_text, mark
+from orchestrator_action.forge.marker import carries, cut, finding_text, mark, one_line
 
 MAX_BODY = 65_535
 """Of any body. GitHub takes 65,536 characters; one less serves checks too."""
 MAX_TITLE = 256
+UNTITLED = "Untitled"
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
@@ -57,7 +58,7 @@ class Pulls:
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""
-        text = {"title": _title(title), "body": cut(body, MAX_BODY), "base": base}
+        text = {"title": one_line(title, MAX_TITLE) or UNTITLED, "body": cut(body, MAX_BODY), "base": base}
         what = f"the pull of {branch}"
         try:
             made = self._create(branch, text, what)
@@ -173,8 +174,3 @@ def lines_of(patch: str) -> set[int]:
 def _on_line(finding: ReviewFinding) -> dict[str, Any]:
     text = cut(f"**{finding.id}** {finding.severity}: {finding.text}", MAX_BODY)
     return {"path": finding.path, "line": finding.line, "side": "RIGHT", "body": text}
-
-
-def _title(title: str) -> str:
-    line = " ".join(title.split()) or "Untitled"
-    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1] + "…"

@@ -13,6 +13,7 @@ from orchestrator_action.errors import ForgeError
 
 _MARKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/=+@#-]*")
 _NOTE = "\n\n… cut here: {shown} of {total} characters shown"
+_FENCE_ROOM = 24
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 
 
@@ -42,13 +43,23 @@ def cut(text: str, limit: int) -> str:
 
     Never ends inside a character, and closes a code fence that the cut left open.
     """
-    if len(text.encode("utf-8", "replace")) <= limit:
-        return text.encode("utf-8", "replace").decode()
-    room = limit - len((_NOTE.format(shown=len(text), total=len(text)) + "\n" + "`" * 20).encode())
-    shown = text.encode("utf-8", "replace")[: max(room, 0)].decode("utf-8", "ignore")
+    whole = text.encode("utf-8", "replace")
+    if len(whole) <= limit:
+        return whole.decode()
+    note = _NOTE.format(shown=len(text), total=len(text))  # as long as it can get
+    room = limit - len(note.encode()) - _FENCE_ROOM
+    if room <= 0:
+        return whole[: max(limit, 0)].decode("utf-8", "ignore")
+    shown = whole[:room].decode("utf-8", "ignore")
     fence = _open_fence(shown)
-    note = _NOTE.format(shown=len(shown), total=len(text))
-    return shown + (f"\n{fence}" if 0 < len(fence) <= 20 else "") + note if room > 0 else note.strip()[:limit]
+    closed = f"\n{fence}" if 0 < len(fence) < _FENCE_ROOM else ""
+    return shown + closed + _NOTE.format(shown=len(shown), total=len(text))
+
+
+def one_line(text: str, limit: int) -> str:
+    """`text` on one line of at most `limit` characters, with `…` at its end when cut."""
+    line = " ".join(text.encode("utf-8", "replace").decode().split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def finding_text(finding: ReviewFinding) -> str:

@@ -209,7 +209,7 @@ def test_texts_are_cut_to_githubs_limits_and_say_so(
 
     forge.comment(number, marker="m", body=long)
     forge.open_pull(branch="topic", base="main", title=long, body=long)
-    check = forge.start_check(head_sha=head, name="o", external_id="r", title=long, summary=long)
+    check = started = forge.start_check(head_sha=head, name="o", external_id="r", title=long, summary=long)
     forge.finish_check(check, conclusion=Conclusion.SUCCESS, title="t", summary=long, text=long)
 
     [comment] = github.state.comments.values()
@@ -218,6 +218,11 @@ def test_texts_are_cut_to_githubs_limits_and_say_so(
         assert 60_000 < len(text.encode()) <= 65_535
         assert "cut here" in text[-80:]
         assert "\ufffd" not in text
+    assert 1 == len(run.output["title"].splitlines())
+    assert ["…", "…"] == [
+        next(i.title for i in github.state.issues.values() if i.pull)[-1],
+        started.title[-1],
+    ]
 
 
 def test_a_cut_closes_the_code_block_it_falls_into(forge: GitHubForge, github: GitHubServer) -> None:

@@ -82,6 +82,12 @@ def start_check(s: Scene) -> None:
     s.check()
 
 
+def start_check_on_new_pull(s: Scene) -> None:
+    """Where no check can be yet, none is looked for; after a failure it is."""
+    s.pull()
+    s.check()
+
+
 def finish_check(s: Scene) -> None:
     done = s.forge.finish_check(
         s.check(), conclusion=Conclusion.FAILURE, title="t", summary="s", annotations=MANY
@@ -103,6 +109,7 @@ WRITES: list[tuple[Callable[[Scene], None], str, str, dict[str, int]]] = [
     (open_pull, "POST", "/pulls$", {"pulls": 1}),
     (review, "POST", "/reviews$", {"pulls": 1, "reviews": 1}),
     (start_check, "POST", "/check-runs$", {"checks": 1}),
+    (start_check_on_new_pull, "POST", "/check-runs$", {"pulls": 1, "checks": 1}),
     (finish_check, "PATCH", "/check-runs/", {"checks": 1, "annotations": 120, "done": 1}),
     (add_label, "POST", "/labels$", {"running": 1}),
     (take_label, "DELETE", "/labels/", {"waiting": 0}),
@@ -207,7 +214,7 @@ def test_what_keeps_failing_is_given_up_in_plain_words(
 
 
 @pytest.mark.parametrize(
-    ("write", "method", "path", "wanted"), WRITES[:5], ids=lambda v: getattr(v, "__name__", "")
+    ("write", "method", "path", "wanted"), WRITES[:6], ids=lambda v: getattr(v, "__name__", "")
 )
 def test_what_was_given_up_and_yet_carried_out_is_found_the_next_time(
     connect: Callable[..., GitHubForge],
