@@ -31,7 +31,7 @@ class Step:
         for variable, name in SECRETS.items():
             if self[name]:
                 self.env[variable] = self[name]
-        self.secrets = tuple(v for n in SECRETS.values() if (v := self[n]))
+        self.secrets = tuple(v for n in SECRETS if (v := self.env.get(n)))
         self.files = RunnerFiles.of(environ, self.secrets)
         self.guard = RunnerGuard.of(environ)
 
