@@ -9,7 +9,6 @@ from orchestrator_action.prepush.gitio import git, place, say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 USAGE = "orchestrator-action hook install | uninstall | status | run [REF] | audit"
 
@@ -37,42 +36,6 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
             return main()
         case _:
             raise ConfigError(f"not a hook command: {' '.join([verb, *arguments]).strip()!r}", hint=USAGE)
-
-
-def install(repo: "Path") -> int:
-    """`hook install` for a caller that is not in the repository: the exit code, with its words said."""
-    return _at(repo, "install")
-
-
-def uninstall(repo: "Path") -> int:
-    """`hook uninstall`, as `install`."""
-    return _at(repo, "uninstall")
-
-
-def status(repo: "Path") -> int:
-    """`hook status`, as `install`."""
-    return _at(repo, "status")
-
-
-def audit(repo: "Path") -> int:
-    """`hook audit`, as `install`."""
-    return _at(repo, "audit")
-
-
-def run(repo: "Path", ref: str = "HEAD") -> int:
-    """`hook run REF`, as `install`."""
-    return _at(repo, "run", ref)
-
-
-def _at(repo: "Path", *arguments: str) -> int:
-    from orchestrator_action.hook import main
-
-    before = os.getcwd()
-    os.chdir(repo)
-    try:
-        return main(list(arguments))
-    finally:
-        os.chdir(before)
 
 
 def run_here(ref: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.prepush import commands
+from orchestrator_action import hook
 from orchestrator_action.prepush.policy import decode
 from tests.kit.repos import Repo, clean_env, git, make_repo
 
@@ -154,7 +155,8 @@ def govern(tmp_path: Path) -> Iterator[Callable[..., Governed]]:
         repo = make_repo(tmp_path / name, content)
         made = Governed(repo, tmp_path / "cache", tmp_path / f"{name}-count")
         if install:
-            assert 0 == commands.install(made.path)
+            with contextlib.chdir(made.path):
+                assert 0 == hook.main(["install"])
         made.warm(text)
         all_made.append(made)
         return made
