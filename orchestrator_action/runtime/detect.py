@@ -105,16 +105,32 @@ def _python(paths: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
         return Detected(("python3 manage.py test",), "Django: manage.py")
     bodies = [texts[p] for p in tests if p in texts]
     if bodies and all("unittest" in b and "import pytest" not in b for b in bodies):
-        where = _unittest_start(tests)
-        return Detected((f"python3 -m unittest discover{where}",), f"unittest: {tests[0]}")
+        return Detected(_unittest(tests, paths), f"unittest: {tests[0]}")
     return Detected((run,), f"pytest: {tests[0]}")
 
 
-def _unittest_start(tests: Sequence[str]) -> str:
-    folders = {t.rpartition("/")[0].split("/")[0] for t in tests}
-    folder = folders.pop() if len(folders) == 1 else ""
+def _unittest(tests: Sequence[str], paths: frozenset[str]) -> tuple[str, ...]:
+    """unittest's discovery walks packages only, and a start folder that is none has no top level."""
     odd = "" if all(t.rpartition("/")[2].startswith("test") for t in tests) else " -p '*test*.py'"
-    return (f" -s {folder} -t ." if re.fullmatch(r"\w+", folder) else "") + odd
+    folders = sorted({t.rpartition("/")[0] for t in tests})
+    first = folders[0].split("/")[0]
+    whole = all(f == first or (f.startswith(f"{first}/") and _is_package(f, paths)) for f in folders)
+    starts = [first] if whole else folders
+    if not all(re.fullmatch(r"[\w./-]*", s) for s in starts):
+        starts = [""]
+
+    def command(start: str) -> str:
+        where = f" -s {start}" if start else ""
+        top = " -t ." if start and _is_package(start, paths) else ""
+        return f"python3 -m unittest discover{where}{top}{odd}"
+
+    return tuple(command(start) for start in starts)
+
+
+def _is_package(folder: str, paths: frozenset[str]) -> bool:
+    """Whether the folder and those above it are packages."""
+    parts = folder.split("/")
+    return all("/".join([*parts[: n + 1], "__init__.py"]) in paths for n in range(len(parts)))
 
 
 def _dependencies(texts: Mapping[str, str]) -> str:

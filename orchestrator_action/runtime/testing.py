@@ -24,6 +24,8 @@ TAIL_CHARS = 4_000
 READ_BYTES = 4 * 1024**2
 """How much of a log's end is searched for closing lines."""
 MAX_REPORT_BYTES = 32 * 1024**2
+_USAGE = 4
+"""pytest's exit code for options it does not know."""
 
 _REPORTS = (
     "surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults", "reports",
@@ -132,15 +134,14 @@ def _run_one(
     run: Runner,
 ) -> CommandRun:
     log, junit = folder / f"command-{number}.log", folder / f"junit-{number}.xml"
-    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
     started, clock = time.time(), time.monotonic()
-    outcome = run(
-        ("/bin/sh", "-c", command),
-        cwd=worktree,
-        env={**env, "PYTEST_ADDOPTS": options, "CI": env.get("CI", "1")},
-        log=log,
-        timeout_s=timeout_s,
-    )
+    own = {**env, "CI": env.get("CI", "1")}
+    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
+    argv = ("/bin/sh", "-c", command)
+    outcome = run(argv, cwd=worktree, env={**own, "PYTEST_ADDOPTS": options}, log=log, timeout_s=timeout_s)
+    if outcome.exit_code == _USAGE and "unrecognized arguments: --junitxml" in read_end(log, TAIL_CHARS):
+        log = folder / f"command-{number}-plain.log"  # this pytest writes no reports: its lines will do
+        outcome = run(argv, cwd=worktree, env=own, log=log, timeout_s=timeout_s)
     duration = time.monotonic() - clock
     text = read_end(log, READ_BYTES)
     return CommandRun(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from orchestrator_action.runtime.closing import from_output
 from orchestrator_action.runtime.detect import detect, detect_at
 from orchestrator_action.runtime.git import Git
 from tests.kit.repos import Repo
@@ -19,7 +22,11 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"tox.ini": "[pytest]\n"}, PYTEST),
     ({"tests/test_a.py": "def test_a(): pass"}, PYTEST),
     ({"test_a.py": "import pytest\nimport unittest\n"}, PYTEST),
-    ({"tests/test_a.py": "import unittest\n"}, "python3 -m unittest discover -s tests -t ."),
+    ({"tests/test_a.py": "import unittest\n"}, "python3 -m unittest discover -s tests"),
+    (
+        {"tests/test_a.py": "import unittest\n", "tests/__init__.py": ""},
+        "python3 -m unittest discover -s tests -t .",
+    ),
     ({"test_a.py": "import unittest\n"}, "python3 -m unittest discover"),
     ({"a_test.py": "import unittest\n"}, "python3 -m unittest discover -p '*test*.py'"),
     ({"manage.py": "", "app/tests.py": "from django.test import TestCase"}, "python3 manage.py test"),
@@ -97,5 +104,29 @@ def test_only_the_commit_is_looked_at(make: Callable[..., Repo]):
     (repo.path / "tox.ini").write_text("[tox]\n")
     seen = Git.open(repo.path)
 
-    assert detect_at(seen, base).commands == ("python3 -m unittest discover -s tests -t .",)
+    assert detect_at(seen, base).commands == ("python3 -m unittest discover -s tests",)
     assert detect_at(seen, "HEAD").commands == (PYTEST,)
+
+
+def test_unittest_folders_that_are_no_packages_are_run_one_by_one(make: Callable[..., Repo], tmp_path: Path):
+    """And what is detected really runs: every test of every folder."""
+    case = "import unittest\n\n\nclass T(unittest.TestCase):\n    def test_a(self):\n        import app\n"
+    layouts = [
+        {"app.py": "", "test_a.py": case},
+        {"app.py": "", "tests/test_a.py": case},
+        {"app.py": "", "tests/__init__.py": "", "tests/test_a.py": case},
+        {"app.py": "", "tests/__init__.py": "", "tests/u/__init__.py": "", "tests/u/test_b.py": case},
+        {"app.py": "", "tests/u/test_a.py": case, "tests/v/test_b.py": case},
+        {"app.py": "", "lib/tests/test_a.py": case, "test_b.py": case},
+    ]
+    for n, files in enumerate(layouts):
+        repo = make(files, name=f"layout{n}")
+        commands = detect_at(Git.open(repo.path), "HEAD").commands
+        ran = 0
+        for command in commands:
+            done = subprocess.run(["sh", "-c", command], cwd=repo.path, capture_output=True, text=True)
+            assert done.returncode == 0, (files, command, done.stderr)
+            counts = from_output(done.stderr)
+            assert counts is not None
+            ran += counts.passed
+        assert ran == sum("test_" in name for name in files), (files, commands)

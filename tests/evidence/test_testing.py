@@ -213,6 +213,14 @@ def test_a_quiet_pytest_is_counted_by_its_report(bench: Callable[..., Bench]):
     assert bench(test_a_py=GOOD).fact(f"{PYTEST} -qq > /dev/null").detail["passed"] == 2
 
 
+def test_a_pytest_that_writes_no_reports_is_counted_by_its_lines(bench: Callable[..., Bench]):
+    """Asked for one it would refuse to start at all."""
+    fact = bench(test_a_py=GOOD).fact(f"{PYTEST} -p no:junitxml")
+
+    assert fact.holds
+    assert fact.detail["commands"][0]["counts"]["source"] == "pytest"
+
+
 def test_options_of_the_environment_are_kept(bench: Callable[..., Bench], tmp_path: Path):
     """PYTEST_ADDOPTS of the repository's own goes on working."""
     b = bench(test_a_py=BAD)
