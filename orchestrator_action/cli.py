@@ -331,41 +331,27 @@ def _plan(asked: Any, *, as_json: bool, matrix: bool) -> None:
 
 
 @app.command()
-def status(repo: Repo = HERE, json_: Json = False) -> None:
+def status(
+    repo: Repo = HERE,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no run is under way.")] = False,
+    json_: Json = False,
+) -> None:
     """Show the runs of this repository, how each task stands, and worktrees that were kept.
 
-    Example: orchestrator-action status
+    Example: orchestrator-action status --watch
     """
-    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action import watching, wiring
     from orchestrator_action.runtime.git import Git
-    from orchestrator_action.runtime.workspace import Workspace
 
     git = Git.open(repo)
-    runs = [inspect_runs.overview(path) for path in wiring.run_dirs(git)]
-    kept = [
-        {
-            "path": str(left.path),
-            "branch": left.branch,
-            "head_sha": left.head_sha,
-            "kept_because": left.kept_because,
-        }
-        for left in Workspace(git).leftovers()
-    ]
+    runs = wiring.run_dirs(git)
     if json_:
-        _print_json({"schema": 1, "runs": runs, "worktrees": kept})
-        return
-    if not runs:
-        say("no run of this repository is known")
-    for one in runs:
-        say(f"run {one['run_id']}: {one['state']}")
-        for task in one["tasks"]:
-            say(
-                f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  {task['error']}".rstrip()
-            )
-    for left in kept:
-        say(
-            f"worktree {left['path']}: {left['kept_because'] or 'can go: orchestrator-action clean --remove'}"
-        )
+        for now in watching.changes(git, runs) if watch else [watching.standing(git, runs)]:
+            _print_json(now)
+    elif watch:
+        watching.show(git, runs)
+    else:
+        say("\n".join(watching.lines(watching.standing(git, runs))))
 
 
 @app.command()
@@ -575,6 +561,21 @@ def hook_audit(repo: Repo = HERE) -> None:
     Example: orchestrator-action hook audit
     """
     _hook(repo, "audit")
+
+
+_AS_GIVEN = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@hooks.command("pre-push", hidden=True, context_settings=_AS_GIVEN)
+def hook_pre_push(context: typer.Context) -> None:
+    """What husky and lefthook start, with git's own arguments and the refs on stdin."""
+    _hook(HERE, "pre-push", *context.args)
+
+
+@hooks.command("pre-commit", hidden=True)
+def hook_pre_commit() -> None:
+    """What pre-commit starts in its pre-push stage."""
+    _hook(HERE, "pre-commit")
 
 
 def _crash(exc: BaseException) -> int:

@@ -50,7 +50,7 @@ class Measure:
         return measure(claim, head, final)
 
     def _initial_setup(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
-        if final:
+        if final or self._set_up_before(claim):
             return ()
         return evidence.setup_facts(
             self.git,
@@ -58,6 +58,13 @@ class Measure:
             digest=self.subject.context.digest,
             claimed_digest=claim.digest,
         )
+
+    def _set_up_before(self, claim: Claim) -> bool:
+        """An earlier attempt began on the clean base; this one goes on with what it committed."""
+        ledger, head = self.ledger(), self.git.head()
+        facts = [ledger.fact("initial-setup", rule) for rule in ("context-read", "clean-base")]
+        began_well = all(f is not None and f.holds for f in facts)
+        return began_well and claim.digest == self.subject.context.digest and head != self.subject.base_sha
 
     def _issue_creation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         if final:

@@ -21,9 +21,6 @@ from orchestrator_action.parts import Parts
 from orchestrator_action.runtime.journal import replace_file
 from orchestrator_action.runtime.workspace import Worktree
 
-STOP_GRACE_S = 2.0
-"""INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
-
 
 def directory_of(parts: Parts, task_id: str) -> Path:
     """Where the files of a task are."""
@@ -43,11 +40,11 @@ def record_path(directory: Path, attempt: int) -> Path:
 def limits_of(parts: Parts) -> Limits:
     """What one attempt may use."""
     config = parts.config
-    return Limits(
+    return replace(
+        parts.limits,
         wall_s=config.timeout,
         max_turns=config.max_turns,
         max_budget_usd=config.max_budget_usd,
-        stop_grace_s=STOP_GRACE_S,
     )
 
 

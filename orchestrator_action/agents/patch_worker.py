@@ -92,6 +92,10 @@ class _Author:
         """Whether the diff still has to be applied. It has not when it can be taken back as it stands."""
         return any(_apply(b, "--reverse", "--check").returncode for b in reversed(self.blocks))
 
+    def committed(self) -> bool:
+        """Whether an earlier attempt at this task has committed something."""
+        return _git("rev-parse", "HEAD").stdout.strip() != self.context["base_sha"]
+
     def commit(self) -> None:
         for number, block in enumerate(self.blocks, 1):
             done = _apply(block, "--index")
@@ -114,10 +118,11 @@ class _Author:
             "research-and-planning",
             note=f"Apply the {len(self.blocks)} diff block(s) of the task to {paths}.",
         )
-        if not self.needed():
+        if self.needed():
+            self.commit()
+        elif not self.committed():
             self.claim("implementation", no_change="the task's diff is in the tree already")
             return
-        self.commit()
         self.claim("implementation")
         self.claim("testing")
         self.document()

@@ -1,0 +1,57 @@
+"""A whole orchestrator as a program, with agents of a test's own making: FORGE AGENT [SLOTS] in a repository.
+
+AGENT is JSON: {"programs": [...], "resumes": false, …}, see `scripted`. `run`, `resume` and signals work as
+in the command line; what it prints for people goes to stderr, the report to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator_action import cli, resume, wiring
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.render import report_json
+from orchestrator_action.run import run_tasks
+from orchestrator_action.runtime.cancel import on_signals
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.voice import Voice
+from tests.kit.scripted import ScriptedAgent
+
+
+def main() -> int:
+    verb, forge, agent, *rest = sys.argv[1:]
+    made = ScriptedAgent(**json.loads(agent))
+    env = wiring.environment()
+    flags = {
+        "agent": "patch",
+        "max_parallel": int(rest[0]) if rest else 4,
+        **json.loads(rest[1] if rest[1:] else "{}"),
+    }
+    try:
+        with on_signals() as cancel:
+            if verb == "resume":
+                git = Git.open(Path())
+                with resume.taken_up(wiring.find_run(git, "last"), git, env, cancel, say=cli.say) as taken:
+                    parts = replace(taken.parts, agents=lambda _: made)
+                    report = resume.resume(replace(taken, parts=parts), say=cli.say, tell=cli._tell)
+            else:
+                asked = wiring.Asked(repo=Path(), forge=forge, flags=flags)
+                with wiring.opened(asked, env, cancel, say=cli.say) as (found, parts):
+                    parts = replace(parts, agents=lambda _: made)
+                    slots = min(found.config.max_parallel, len(found.tasks))
+                    report = run_tasks(found.tasks, parts, slots=slots, tell=cli._tell)
+    except OrchestratorError as exc:
+        cli.say(f"error: {exc.message}\nhint: {exc.hint}")
+        return exc.exit_code
+    cli._print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
+    return (
+        130 if cancel.is_set() else int(any(t.status not in {"success", "no-change"} for t in report.tasks))
+    )
+
+
+if __name__ == "__main__":
+    sys.stderr = Voice(2)
+    cli._leave(main())

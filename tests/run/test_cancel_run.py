@@ -1,0 +1,438 @@
+"""A signal or an order ends a run within its time, whatever hangs, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from orchestrator_action.core.recall import recall
+from orchestrator_action.runtime.journal import read_events
+from tests.kit.ill import Pids, eventually
+from tests.kit.scripted import say
+from tests.kit.whole import GOOD, House
+from tests.run.conftest import ill
+
+HARD_S = 6.5
+"""The contract for a cancelled run; the goal is 4.0."""
+
+
+def tasks(home: House, count: int):
+    for number in range(1, count + 1):
+        home.issue(number, f"Task {number}", GOOD)
+
+
+def statuses(home: House) -> dict[str, str]:
+    return {t: s.status for t, s in recall(read_events(home.run_dir / "journal.jsonl")).tasks.items()}
+
+
+def test_polite_tasks_are_gone_at_once(home: House, conduct, pids: Pids):
+    """FAULTS 12: exit 130, everything cancelled, nothing left."""
+    tasks(home, 8)
+    run = conduct(slots=8, programs=[ill("polite.sh", pids.folder)])
+    pids.expect(8)
+
+    at = run.signal()
+    ran = run.end()
+
+    took = time.monotonic() - at
+    assert 130 == ran.code, ran.err
+    assert took < HARD_S
+    assert {"cancelled"} == {t["status"] for t in ran.report["tasks"]}
+    assert 8 == ran.report["requested"] == ran.report["counts"]["cancelled"]
+    pids.assert_gone(at_least=8)
+    home.assert_tidy()
+    for number in range(1, 9):
+        assert "orchestrate:running" not in (home.forge / "issues" / f"{number}.md").read_text()
+
+
+def test_stubborn_tasks_do_not_keep_a_run(home: House, conduct, pids: Pids):
+    """FAULTS 12: they ignore INT and TERM, half of them in sessions of their own."""
+    tasks(home, 4)
+    run = conduct(slots=4, programs=[ill("stubborn.sh", pids.folder, 4)])
+    pids.expect(16)
+
+    at = run.signal()
+    ran = run.end()
+
+    assert time.monotonic() - at < HARD_S
+    assert 130 == ran.code, ran.err
+    assert {"cancelled"} == {t["status"] for t in ran.report["tasks"]}
+    pids.assert_gone(at_least=16)
+    home.assert_tidy()
+
+
+def test_the_second_signal_kills_at_once(home: House, conduct, pids: Pids):
+    """FAULTS 13: no grace for the stubborn."""
+    tasks(home, 2)
+    run = conduct(slots=2, programs=[ill("stubborn.sh", pids.folder, 2)])
+    pids.expect(4)
+
+    at = run.signal()
+    time.sleep(0.1)
+    run.signal()
+    ran = run.end()
+
+    assert 130 == ran.code
+    assert time.monotonic() - at < 2.0, "the ladder alone would take two seconds"
+    pids.assert_gone(at_least=4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_cancel_too(home: House, conduct, pids: Pids, number):
+    """FAULTS 14: also when the terminal goes away."""
+    tasks(home, 1)
+    run = conduct(programs=[ill("polite.sh", pids.folder)])
+    pids.expect(1)
+
+    at = run.signal(number)
+    ran = run.end()
+
+    assert (130, True) == (ran.code, time.monotonic() - at < HARD_S)
+    home.assert_tidy()
+
+
+def test_waiting_tasks_are_cancelled_and_counted(home: House, conduct, pids: Pids):
+    tasks(home, 6)
+    run = conduct(slots=2, programs=[ill("polite.sh", pids.folder)])
+    pids.expect(2)
+
+    run.signal()
+    ran = run.end()
+
+    assert 6 == ran.report["counts"]["cancelled"]
+    assert 2 == len(pids.all())
+    waiting = (home.forge / "issues" / "6.md").read_text()
+    assert '"orchestrate"' in waiting or "[orchestrate]" in waiting, "what never began is as it was"
+
+
+def test_uncommitted_work_is_saved(home: House, conduct, pids: Pids):
+    tasks(home, 1)
+    mess = f"echo precious > notes.txt; : > {pids.folder}/$$; exec sleep 1000"
+    run = conduct(programs=[["sh", "-c", mess]])
+    pids.expect(1)
+
+    run.signal()
+    ran = run.end()
+
+    assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:notes.txt")
+    [task] = ran.report["tasks"]
+    assert "uncommitted" in task["kept_because"]
+    assert (home.repo.path / ".worktrees" / "task-issue-1" / "notes.txt").exists()
+
+
+def test_committed_work_is_pushed_and_its_check_says_cancelled(home: House, conduct, pids: Pids):
+    tasks(home, 1)
+    work = f"echo x > new.txt; git add new.txt; git commit -qm new; : > {pids.folder}/$$; exec sleep 1000"
+    run = conduct(programs=[["sh", "-c", work]])
+    pids.expect(1)
+
+    run.signal()
+    [task] = run.end().report["tasks"]
+
+    assert task["head_sha"] == home.repo.at_remote(f"refs/heads/{task['branch']}")
+    check = json.loads((home.forge / "checks" / task["head_sha"] / "orchestrator.json").read_text())
+    assert ("completed", "cancelled") == (check["status"], check["conclusion"])
+    home.assert_tidy()
+
+
+def test_before_the_first_task_nothing_has_begun(home: House):
+    """FAULTS 13: while it is still being planned; the remote hangs."""
+    tasks(home, 1)
+    hang = home.repo.path.parent / "hang.sh"
+    hang.write_text(f"#!/bin/sh\n: > {home.repo.path.parent}/hanging\nexec sleep 1000\n")
+    hang.chmod(0o755)
+    home.repo.git("remote", "set-url", "origin", f"ext::{hang}")
+    home.repo.git("config", "protocol.ext.allow", "always")
+    argv = home.command("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+    process = subprocess.Popen(
+        argv, cwd=home.repo.path, env=home.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1.5)
+
+    at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode in {130, 5}, err
+    assert time.monotonic() - at < HARD_S
+    assert "Traceback" not in err
+    assert not (home.repo.path / ".git" / "orchestrator" / "runs").exists()
+
+
+@pytest.mark.parametrize("after_ms", [0, 20, 40, 60, 80, 120, 160, 250, 400])
+def test_at_any_moment_of_a_worktrees_making_nothing_is_half_done(home: House, conduct, after_ms: int):
+    """FAULTS 13: no half worktree, no stale lock."""
+    tasks(home, 4)
+    run = conduct(slots=4, programs=["patch"])
+    run.until("run-started")
+    time.sleep(after_ms / 1000)
+
+    at = run.signal()
+    ran = run.end()
+
+    assert time.monotonic() - at < HARD_S
+    assert (130, 4) == (ran.code, sum(ran.report["counts"].values())), ran.err
+    assert "Traceback" not in ran.err
+    home.assert_tidy()
+
+
+def test_after_the_last_task_all_is_as_it_ended(home: House, conduct):
+    """FAULTS 13: the results stand."""
+    tasks(home, 1)
+    run = conduct(programs=["patch"])
+    run.until("task-ended")
+
+    run.signal()
+    ran = run.end()
+
+    assert ran.code in {0, 130}
+    assert "success" == ran.report["tasks"][0]["status"]
+    home.assert_tidy()
+
+
+class Stuck:
+    """A forge whose folder is locked by somebody who does not let go."""
+
+    def __init__(self, home: House) -> None:
+        home.forge.mkdir(exist_ok=True)
+        [self._path] = [home.forge / name for name in (".lock",)]
+        self._code = "import fcntl,sys,time;f=open(sys.argv[1],'w');fcntl.flock(f,2);print('held',flush=True);time.sleep(1000)"
+
+    def __enter__(self):
+        import sys
+
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self._code, str(self._path)], stdout=subprocess.PIPE, text=True
+        )
+        assert "held\n" == self.process.stdout.readline()
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+
+def test_a_forge_that_hangs_does_not_keep_a_cancelled_run(home: House, conduct, pids: Pids):
+    """FAULTS 12, 14: what was not confirmed is pending in the journal, and told once by the next run."""
+    tasks(home, 3)
+    run = conduct(slots=3, programs=[ill("stubborn.sh", pids.folder, 2)])
+    pids.expect(6)
+
+    with Stuck(home):
+        at = run.signal()
+        ran = run.end()
+        took = time.monotonic() - at
+
+    assert took < HARD_S
+    assert 130 == ran.code, ran.err
+    assert {"cancelled"} == {t["status"] for t in ran.report["tasks"]}
+    pending = {e["task"] for e in home.events() if e["kind"] == "pending"}
+    assert {"issue-1", "issue-2", "issue-3"} == pending
+    assert "pending" in home.cli("status", "--json").out
+    pids.assert_gone(at_least=6)
+
+    again = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+    assert 3 == again.code and "told what was pending" in again.err, again.err
+    for number in (1, 2, 3):
+        assert 1 == len(list((home.forge / "comments" / str(number)).glob("*.md")))
+        assert "orchestrate:running" not in (home.forge / "issues" / f"{number}.md").read_text()
+    third = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+    assert "pending" not in third.err
+
+
+def test_a_reader_that_stops_reading_does_not_keep_a_cancelled_run(home: House, pids: Pids, conduct):
+    """FAULTS 14: stderr is a full pipe, stdout closed."""
+    import sys
+
+    from tests.kit.whole import PACKAGE
+
+    tasks(home, 2)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    agent = json.dumps({"programs": [ill("polite.sh", pids.folder)]})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent],
+        cwd=home.repo.path,
+        env={**home.environment(), "PYTHONPATH": str(PACKAGE)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=writer,
+        preexec_fn=lambda: os.close(1),
+    )
+    os.close(writer)
+    pids.expect(2)
+
+    at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    code = process.wait(30)
+    os.close(reader)
+
+    assert (130, True) == (code, time.monotonic() - at < HARD_S)
+    assert {"issue-1": "cancelled", "issue-2": "cancelled"} == statuses(home)
+    home.assert_tidy()
+
+
+# -- from another terminal ---------------------------------------------------------------------------
+
+
+def test_another_terminal_cancels_a_run(home: House, conduct, pids: Pids):
+    tasks(home, 2)
+    run = conduct(programs=[ill("polite.sh", pids.folder)])
+    pids.expect(2)
+
+    told = home.cli("cancel", "last")
+    ran = run.end()
+
+    assert (0, 130) == (told.code, ran.code), told.err
+    assert "was cancelled" in told.err
+    assert {"cancelled from another terminal"} == {t["error"] for t in ran.report["tasks"]}
+    home.assert_tidy()
+
+
+def test_another_terminal_cancels_one_task_and_the_others_go_on(home: House, conduct, pids: Pids, tmp_path):
+    tasks(home, 2)
+    go = tmp_path / "go"
+    waits = f": > {pids.folder}/$$; while [ ! -e {go} ]; do sleep 0.02; done"
+    run = conduct(programs=[["sh", "-c", waits]])
+    pids.expect(2)
+
+    told = home.cli("cancel", "last", "issue-1")
+    go.touch()
+    ran = run.end()
+
+    assert (0, "issue-1: cancelled") == (told.code, told.err.strip())
+    assert ("cancelled", "incomplete") == tuple(t["status"] for t in ran.report["tasks"])
+    assert 1 == ran.code, "a cancelled task is not a cancelled run"
+
+
+def test_given_twice_the_order_kills_at_once(home: House, conduct, pids: Pids):
+    tasks(home, 1)
+    run = conduct(programs=[ill("stubborn.sh", pids.folder, 2)])
+    pids.expect(2)
+    first = subprocess.Popen(
+        home.command("cancel", "last"), cwd=home.repo.path, env=home.environment(), stderr=subprocess.PIPE
+    )
+    run.until("cancelled")
+
+    home.cli("cancel", "last")
+    ran = run.end()
+    first.communicate()
+
+    assert 130 == ran.code
+    assert ["cancel", "cancel-now"] == [e["data"]["order"] for e in home.events() if e["kind"] == "cancelled"]
+
+
+def test_what_is_not_running_cannot_be_cancelled(home: House):
+    tasks(home, 1)
+    home.run()
+
+    ran = home.cli("cancel", "last")
+    unknown = home.cli("cancel", "last", "issue-9")
+
+    assert (2, True) == (ran.code, "has ended" in ran.err)
+    assert (2, True) == (unknown.code, "no task 'issue-9'" in unknown.err)
+
+
+def test_status_and_logs_follow_a_run_from_another_terminal(home: House, conduct, pids: Pids, tmp_path):
+    tasks(home, 1)
+    go = tmp_path / "go"
+    waits = f"echo first; : > {pids.folder}/$$; while [ ! -e {go} ]; do sleep 0.02; done; echo last"
+    run = conduct(programs=[["sh", "-c", waits]])
+    pids.expect(1)
+    popen = {
+        "cwd": home.repo.path,
+        "env": home.environment(),
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+    }
+    logs = subprocess.Popen(home.command("logs", "issue-1", "-f"), text=True, **popen)
+    watch = subprocess.Popen(home.command("status", "--watch", "--json"), text=True, **popen)
+    assert "first\n" == logs.stdout.readline()
+    seen = json.loads(watch.stdout.readline())
+    assert [("running", "running")] == [(r["state"], r["tasks"][0]["status"]) for r in seen["runs"]]
+    assert seen["runs"][0]["pid"] == run.process.pid
+
+    go.touch()
+    run.end()
+
+    assert "last\n" == logs.communicate(timeout=30)[0]
+    out, _ = watch.communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert [("ended", "incomplete")] == [(r["state"], r["tasks"][0]["status"]) for r in last["runs"]]
+    assert (0, 0) == (logs.returncode, watch.returncode)
+
+
+# -- time and disk -----------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_out_of_time_ends_every_task_in_its_own_status(home: House, conduct, pids: Pids):
+    tasks(home, 3)
+    run = conduct(slots=2, flags={"run_timeout": 1.5}, programs=[ill("polite.sh", pids.folder)])
+
+    ran = run.end()
+
+    assert 1 == ran.code, ran.err
+    assert {"timeout": 3} == {k: v for k, v in ran.report["counts"].items() if v}
+    assert all("the run's limit of 1.5 s had passed" in t["error"] for t in ran.report["tasks"])
+    home.assert_tidy()
+
+
+def test_a_task_that_is_out_of_time_says_so_and_is_not_tried_again(home: House, conduct, pids: Pids):
+    tasks(home, 1)
+    run = conduct(flags={"timeout": 0.7}, programs=[ill("polite.sh", pids.folder)])
+
+    [task] = run.end().report["tasks"]
+
+    assert ("timeout", 1, ["timeout"]) == (task["status"], task["attempts"], task["failures"])
+
+
+def test_a_journal_that_takes_nothing_more_ends_the_run_by_name(home: House, conduct, pids: Pids):
+    """A full or read-only disk, here a file size limit: agents ended, the run can be resumed, nothing is lost."""
+    tasks(home, 2)
+    run = conduct(
+        slots=2,
+        programs=[
+            [
+                *say(
+                    then=f": > {pids.folder}/$$; sleep 1.2; echo x > made; git add made; git commit -qm made; exec sleep 1000"
+                )
+            ]
+        ],
+    )
+    pids.expect(2)
+    limit = (home.run_dir / "journal.jsonl").stat().st_size + 20
+    import resource
+
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    home.cli("cancel", "last", "issue-1")
+    ran = run.end()
+
+    assert 2 == ran.code, ran.err
+    assert "error: cannot write the journal" in ran.err and "hint: free some space" in ran.err
+    assert "Traceback" not in ran.err
+    pids.assert_gone(at_least=2)
+
+    again = conduct("resume", programs=["patch"]).end()
+    assert 0 == again.code, again.err
+    assert {"success"} == {t["status"] for t in again.report["tasks"]}
+    home.assert_tidy()
+
+
+def test_cancel_waits_for_the_end_it_reports(home: House, conduct, pids: Pids):
+    tasks(home, 1)
+    run = conduct(programs=[ill("stubborn.sh", pids.folder, 2)])
+    pids.expect(2)
+
+    home.cli("cancel", "last")
+
+    eventually(lambda: run.process.poll() is not None, within_s=2.0, what="the end of the run")
