@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,30 @@ import pytest
 from orchestrator_action.forge.github import GitHubForge
 from orchestrator_action.forge.local import LocalForge
 from tests.kit.github_server import GitHubServer
-from tests.kit.repos import Repo, git
+from tests.kit.repos import Repo, git, make_repo
 
 TOPIC = {"a.py": "".join(f"line {i}\n" for i in range(1, 21)), "new.txt": "one\ntwo\n"}
 
 
-@pytest.fixture
-def topic(make: Callable[..., Repo]) -> Repo:
-    """`main` holds a file of 20 lines; `topic` changes its line 10 and adds new.txt; both are pushed."""
-    repo = make({"a.py": TOPIC["a.py"].replace("line 10", "old 10")})
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a repository and its remote; to be copied, which is faster than making it again."""
+    root = tmp_path_factory.mktemp("topic")
+    repo = make_repo(root, {"a.py": TOPIC["a.py"].replace("line 10", "old 10")})
     repo.git("checkout", "-q", "-b", "topic")
     repo.commit(TOPIC)
     repo.push()
-    return repo
+    return root
+
+
+@pytest.fixture
+def topic(original: Path, tmp_path: Path) -> Repo:
+    """`main` holds a file of 20 lines; `topic` changes its line 10 and adds new.txt; both are pushed."""
+    root = tmp_path / "r"
+    shutil.copytree(original, root, symlinks=True)
+    config = root / "repo" / ".git" / "config"
+    config.write_text(config.read_text().replace(str(original), str(root)))
+    return Repo(root / "repo", root / "remote.git")
 
 
 @pytest.fixture
