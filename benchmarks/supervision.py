@@ -294,9 +294,7 @@ def memory(root: Path) -> None:
 
     def one(number: int) -> Outcome:
         command = Command(argv=("sh", "-c", POLITE, str(folder)), cwd="/", env=ENV)
-        return supervise(
-            command, log=folder / f"log-{number}", limits=Limits(), cancel=cancel, feed=bytes.strip
-        )
+        return supervise(command, log=folder / f"log-{number}", limits=Limits(), cancel=cancel, feed=heard)
 
     me = psutil.Process()
     before = me.memory_info().rss

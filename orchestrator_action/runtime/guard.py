@@ -72,7 +72,6 @@ class Guard:
         if order is None:
             return
         self._shim_ticks = procs.start_ticks(os.getpid())
-        self._tell(event="up", shim=os.getpid(), shim_ticks=self._shim_ticks)
         self._limits: dict[str, float] = order["limits"]
         self._record_path: str = order["record"]
         try:
@@ -133,7 +132,13 @@ class Guard:
             "escaped": [],
         }
         self._write_record({"state": "running", **self._identity})
-        self._tell(event="start", pid=self._leader, start_ticks=self._ticks)
+        self._tell(
+            event="start",
+            pid=self._leader,
+            start_ticks=self._ticks,
+            shim=os.getpid(),
+            shim_ticks=self._shim_ticks,
+        )
 
     # -- waiting and hearing
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import socket
 import time
 import uuid
@@ -31,7 +32,9 @@ __all__ = ["MARKER", "Cancel", "nursery", "supervise"]
 MARKER = "ORCHESTRATOR_ATTEMPT"
 """Environment variable by which an attempt's processes are found again after a crash."""
 ANSWER_PATIENCE_S = 10.0
-"""For a guard to say that it is there, and beyond every limit for it to report the end."""
+"""Beyond every limit, for a guard to report the end."""
+START_PATIENCE_S = 60.0
+"""For a guard to start the program or to say why it cannot; a slow disk may take its time."""
 QUICKEST_LOOK_S, SLOWEST_LOOK_S = 0.05, 0.25
 """How often a growing, and a resting, log is read."""
 HURRY_LOOK_S = 0.05
@@ -109,6 +112,8 @@ def supervise(
             if attempt.heard:
                 return attempt.outcome()
             NURSERY.drop()
+            if not attempt.ended:
+                break
         return Outcome(ending=Ending.SPAWN_FAILED, error="the process that starts agents does not answer")
 
 
@@ -149,8 +154,9 @@ class _Attempt:
         self._inbox = b""
         self._open = True
         self.heard = False
-        """Whether a guard ever spoke; if not, nothing was started."""
-        self._shim = (0, 0)
+        """Whether a guard ever spoke."""
+        self.ended = False
+        """Whether the last of those who could speak has gone; unheard and ended, nothing was started."""
         self._start: dict[str, Any] = {}
         self._started_at = time.time()
         self._t0 = time.monotonic()
@@ -174,7 +180,7 @@ class _Attempt:
 
     def _hand_over(self, order: bytes) -> None:
         """The guard reads at once; when it cannot, its end of file says so soon enough."""
-        self._control.settimeout(ANSWER_PATIENCE_S)
+        self._control.settimeout(START_PATIENCE_S)
         with suppress(OSError):
             self._control.sendall(order)
         self._control.settimeout(None)
@@ -210,7 +216,7 @@ class _Attempt:
         """When a guard that works would long have reported the end."""
         grace = self._limits.stop_grace_s + ANSWER_PATIENCE_S
         if not self.heard:
-            return self._t0 + ANSWER_PATIENCE_S
+            return self._t0 + START_PATIENCE_S
         if self._asked_at is not None:
             return self._asked_at + grace
         return self._t0 + self._limits.wall_s + grace if self._limits.wall_s else float("inf")
@@ -222,12 +228,9 @@ class _Attempt:
 
     def identity(self, marker: str, record: Path | None) -> dict[str, Any]:
         """Who belonged to this attempt, as a record says it."""
-        shim, ticks = self._shim
         escaped = load_record(record) if record is not None else None
         return {
             "boot": procs.boot_id(),
-            "shim": shim,
-            "shim_ticks": ticks,
             "marker": marker,
             "escaped": (escaped or {}).get("escaped", ()),
             **self._start,
@@ -242,6 +245,7 @@ class _Attempt:
             chunk = b""
         if not chunk:
             self._open = False
+            self.ended = True
             return
         *lines, self._inbox = (self._inbox + chunk).split(b"\n")
         for message in filter(None, map(_parsed, lines)):
@@ -250,16 +254,16 @@ class _Attempt:
     def _take(self, message: dict[str, Any]) -> None:
         self.heard = True
         match message.pop("event"):
-            case "up":
-                self._shim = (message["shim"], message["shim_ticks"])
             case "start":
                 self._start = message
                 if self._on_start is not None:
                     self._on_start(message["pid"], message["start_ticks"])
             case "end":
                 self._end = message
+                self._open = False  # everything it guarded is gone; it goes by itself
             case "fail":
                 self._end = {"ending": Ending.SPAWN_FAILED, **message}
+                self._open = False
             case "bug" | "lost":
                 self._end = {"ending": Ending.LOST, "error": "its guard was killed", **self._end, **message}
 
@@ -273,8 +277,8 @@ class _Attempt:
 
     def _kill_guard(self) -> None:
         """A guard that was stopped or hangs protects nobody; what it guarded is then ended from above."""
-        procs.send(*self._shim, 9)
-        if self.heard:
+        if self._start:
+            procs.send(self._start["shim"], self._start["shim_ticks"], signal.SIGKILL)
             self._end = {"ending": Ending.LOST, "error": "its guard did not answer"}
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # a guard that comes too late must not start anything
@@ -343,6 +347,7 @@ class _Attempt:
             "started_at": self._started_at,
             "wall_s": time.monotonic() - self._t0,
             **self._start,
-            **{k: v for k, v in end.items() if k in known},
+            **end,
         }
-        return Outcome(**{**values, "ending": Ending(values["ending"])})
+        values["ending"] = Ending(values["ending"])
+        return Outcome(**{name: value for name, value in values.items() if name in known})
