@@ -232,13 +232,16 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
         live = task.task_id in running
         proven = sum(p.state is PhaseState.PROVEN for p in task.phases)
         waived = sum(p.state is PhaseState.WAIVED for p in task.phases)
+        idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in task.phases)
         note = task.error or next((f.message for p in task.phases for f in p.findings), "")
         reason = no_change_reason(task.phases) if task.status is Status.NO_CHANGE else ""
         cells.append(
             (
                 texts.plain(task.task_id, limit=60),
                 "running" if live else task.status.value,
-                f"{proven}/{len(PHASES)}" + (f" +{waived} waived" if waived else ""),
+                f"{proven}/{len(PHASES)}"
+                + (f" +{waived} waived" if waived else "")
+                + (f" +{idle} n/a" if idle else ""),
                 f"#{task.pull.number}" if task.pull else figures.UNKNOWN,
                 figures.duration(task.wall_s),
                 figures.usd(task.cost_usd),

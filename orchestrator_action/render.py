@@ -86,6 +86,7 @@ def _phase(verdict: PhaseVerdict) -> dict[str, Any]:
 
 
 def task_json(result: TaskResult) -> dict[str, Any]:
+    """One task of the published report."""
     pull = result.pull
     return {
         "task_id": result.task_id,
@@ -196,6 +197,9 @@ def headline(
     parts.append(f"{proven} of {len(PHASES)} phases proven")
     if waived:
         parts.append(f"{len(waived)} waived ({_named(waived)})")
+    idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in phases)
+    if idle:
+        parts.append(f"{idle} not applicable")
     if open_:
         more = f" and {len(open_) - 4} more" if len(open_) > 5 else ""
         parts.append(f"open: {_named(open_[: 4 if more else 5], with_state=True)}{more}")
@@ -317,6 +321,8 @@ def rows_of(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
     for phase in PHASES:
         verdict = known.get(phase.id) or PhaseVerdict(phase=phase.id, state=PhaseState.MISSING)
         said = "; ".join(f.message for f in verdict.findings) or verdict.reason
+        if verdict.state in {PhaseState.MISSING, PhaseState.NOT_APPLICABLE}:
+            said = ""  # the state says it all; how to claim a phase is for the agent to read
         rows.append({"number": phase.number, "title": phase.title, "v": verdict, "said": said})
     return rows
 

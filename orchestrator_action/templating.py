@@ -97,7 +97,9 @@ def measured(detail: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
 def figures_of(detail: Mapping[str, Any]) -> str:
     """The same in one line of Markdown, with a separator before each; or nothing."""
     return "".join(
-        f" · {text.inline(name, limit=40)} {(text.code if as_code else text.inline)(value, limit=200)}"
+        f" · {link(name, value)}"
+        if text.web_address(value)
+        else f" · {text.inline(name, limit=40)} {(text.code if as_code else text.inline)(value, limit=200)}"
         for name, value, as_code in measured(detail)
     )
 
