@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.github_server import TOKEN, GitHubServer
+from tests.kit.github_server import AFTER, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, Ran
 
@@ -74,3 +74,42 @@ def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubSer
 
     assert [0, 2] == [ran.code, ran.report["counts"]["success"]], ran.err
     assert server.count() <= 1 + 2 * 15, server.by_operation()
+
+
+def test_a_run_on_a_bad_day_posts_nothing_twice(home: House, server: GitHubServer) -> None:
+    """Each kind of write is carried out and then answered with a failure, once."""
+    server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    faults = [
+        server.fail("502", "POST", r"/comments$", when=AFTER),
+        server.fail("reset", "POST", r"/pulls$", when=AFTER),
+        server.fail("truncated", "POST", r"/reviews$", when=AFTER),
+        server.fail("500", "POST", r"/check-runs$", when=AFTER),
+        server.fail("504", "PATCH", r"/check-runs/", when=AFTER),
+        server.fail("html", "POST", r"/labels$", when=AFTER),
+        server.fail("reset", "DELETE", r"/labels/", when=AFTER),
+        server.fail("secondary", "GET", r"/issues", wait_s=1),
+    ]
+
+    ran = drain(home)
+
+    state = server.state
+    [pull] = [i for i in state.issues.values() if i.pull]
+    assert pull.pull
+    assert "success" == ran.task("issue-1")["status"], ran.err
+    assert [1] * len(faults) == [f.struck for f in faults]
+    assert Counter({1: 1, pull.number: 1}) == Counter(c.number for c in state.comments.values())
+    assert (1, 1) == (len(pull.pull.reviews), len(state.checks))
+    assert ["orchestrate:done"] == state.issues[1].labels
+    home.assert_tidy()
+
+
+def test_a_personal_token_ends_in_a_status(home: House, server: GitHubServer) -> None:
+    """It cannot make check runs, and the run says so."""
+    server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    ran = home.cli("run", "--forge", "github", "--agent", "patch", "--json", env={"GITHUB_TOKEN": PAT})
+
+    state = server.state
+    assert "success" == ran.task("issue-1")["status"], ran.err
+    assert ["pending", "success"] == [s.state for s in state.statuses]
+    assert {"octo"} == {c.user for c in state.comments.values()}
