@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.core.paths import listed
+from orchestrator_action.errors import GitError
 from orchestrator_action.runtime import salvage
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.worktrees import read_line
@@ -28,6 +29,13 @@ def is_folder(path: Path) -> bool:
 
 def reason_to_keep(git: Git, branch: str) -> str:
     """Why the worktree that `git` sees must stay; empty when it may go."""
+    try:
+        return _reason(git, branch)
+    except GitError as exc:
+        return exc.message
+
+
+def _reason(git: Git, branch: str) -> str:
     path, admin = git.work_tree, git.git_dir
     if path is None or not is_folder(path):
         return unreachable_head(git)

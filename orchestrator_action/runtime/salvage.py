@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from orchestrator_action.errors import GitError
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import identity_env
 
@@ -76,10 +77,8 @@ def _tree_of_files(git: Git, work_tree: Path, head: str) -> str:
     with tempfile.TemporaryDirectory(prefix="oa-index-") as private:
         copy, own = Path(private, "index"), git.git_dir / "index"
         env = {"GIT_INDEX_FILE": str(copy)}
-        if git.git_dir == git.common_dir or not own.is_file():
+        if git.git_dir == git.common_dir or not own.is_file() or not _copy_index(git, own, copy):
             git.run("read-tree", head, env=env, write=True)
-        elif not git.unmask_index(copy):
-            shutil.copyfile(own, copy)
         done = git.run(
             "add", "--all", "--ignore-errors", "--sparse", "--", ".", env=env, check=False, write=True
         )
@@ -100,6 +99,17 @@ def _tree_of_files(git: Git, work_tree: Path, head: str) -> str:
                 write=True,
             )
         return git.run("write-tree", env=env, write=True).text
+
+
+def _copy_index(git: Git, own: Path, copy: Path) -> bool:
+    """Copy the index, what it hides laid open; False when it is damaged."""
+    try:
+        if not git.unmask_index(copy):
+            shutil.copyfile(own, copy)
+    except GitError:
+        copy.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _tree_of_index(git: Git, index: Path) -> str:

@@ -355,8 +355,9 @@ class Workspace:
 
         Index, branch and files of the worktree stay as they are. None when there was nothing to save.
         """
-        head = worktree.git.head() or self.git.rev_parse(f"refs/heads/{worktree.branch}") or worktree.base_sha
-        registered = (worktree.admin / "HEAD").is_file()
+        head = worktree.git.head()
+        registered = bool(head)
+        head = head or self.git.rev_parse(f"refs/heads/{worktree.branch}") or worktree.base_sha
         finished = (worktree.admin / "index").exists() or not registered
         seen = replace(
             worktree.git,

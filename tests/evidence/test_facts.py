@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -10,9 +11,11 @@ from orchestrator_action.core.config import Config, SizeLimits
 from orchestrator_action.core.judge import NOTHING_CHANGED
 from orchestrator_action.core.model import Fact
 from orchestrator_action.core.phases import BY_ID
+from orchestrator_action.errors import GitError
 from orchestrator_action.runtime import evidence
 from orchestrator_action.runtime.git import Git
-from tests.kit.repos import Repo
+from orchestrator_action.runtime.workspace import Workspace
+from tests.kit.repos import Repo, clean_env
 
 CONFIG = Config()
 
@@ -276,3 +279,62 @@ def test_names_of_any_bytes_are_measured_and_shown(work: Repo):
     changed = [c.path for c in seen.changes(base_of(work), head)]
     assert list(seen.files(head, changed).values()) == [b"x"] * 6
     assert set(changed) <= set(seen.paths(head))
+
+
+HARMS = """
+rm -rf "$PWD"
+rm .git
+rm -rf .git && git init -q . && git commit -q --allow-empty -m mine
+rm -rf "$ADMIN"
+rm "$ADMIN/index"
+echo garbage > "$ADMIN/HEAD"
+echo garbage > "$ADMIN/index"
+echo /nowhere > "$ADMIN/commondir"
+git checkout -q --detach && git branch -q -D orchestrator/t
+git checkout -q --orphan fresh && git commit -q --allow-empty -m fresh
+git worktree remove -f -f .
+git update-ref -d refs/heads/orchestrator/t
+git symbolic-ref HEAD refs/heads/nowhere
+git config core.worktree /etc && git config core.bare true
+chmod 000 README.md
+mkfifo pipe
+ln -s / everything
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_broken_worktree_gives_facts_or_a_git_error(repo: Repo, harm: str):
+    """Never a crash, a hang, or a proof; the main checkout is not what is measured in its place."""
+    space = Workspace(Git.open(repo.path))
+    base = space.git.head()
+    made = space.create("t", "orchestrator/t", base)
+    env = clean_env(ADMIN=str(made.admin))
+    subprocess.run(["sh", "-c", harm], cwd=made.path, env=env, check=False, capture_output=True)
+    repo.commit({"main.txt": "not the task's"})
+    seen = made.git
+
+    def tried(measure: Callable[[], tuple[Fact, ...]]) -> list[Fact]:
+        try:
+            return list(measure())
+        except GitError as exc:
+            assert exc.message
+            return []
+
+    head = seen.head() or base
+    facts = [
+        *tried(lambda: evidence.branch_facts(seen, branch="orchestrator/t", base_sha=base)),
+        *tried(
+            lambda: evidence.implementation_facts(
+                seen, base=base, head=head, protected=CONFIG.protected, size=CONFIG.size
+            )
+        ),
+        *tried(lambda: evidence.docs_facts(seen, base=base, head=head, patterns=CONFIG.docs)),
+    ]
+
+    assert not [f for f in facts if f.rule == "commits" and f.holds and "fresh" not in harm]
+    assert "main.txt" not in str(facts)
+    space.protect(made)
+    space.salvage(made, "t")
+    space.remove(made)
+    assert repo.git("status", "--porcelain") == ""
+    assert (repo.path / "main.txt").is_file()
