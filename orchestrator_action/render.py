@@ -8,7 +8,6 @@ once more with the values we hold. A waiver is shown as a waiver, never as done.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -18,17 +17,19 @@ from orchestrator_action.core.model import (
     Annotation,
     Conclusion,
     Conflict,
-    Fact,
     PhaseState,
     PhaseVerdict,
     Pull,
     ReviewFinding,
-    RunReport,
     Status,
     Task,
     TaskResult,
 )
 from orchestrator_action.core.phases import PHASES
+from orchestrator_action.core.report import counts as counts
+from orchestrator_action.core.report import failures as failures
+from orchestrator_action.core.report import report_json as report_json
+from orchestrator_action.core.report import task_json as task_json
 from orchestrator_action.templating import TEMPLATES, fill, phase_title
 
 REPORT_SCHEMA = "report.schema.json"
@@ -60,95 +61,6 @@ class CheckTexts:
     summary: str
     text: str
     annotations: tuple[Annotation, ...] = ()
-
-
-# --- the published JSON -------------------------------------------------------------------------------
-
-
-def _fact(fact: Fact) -> dict[str, Any]:
-    return {
-        "rule": fact.rule,
-        "commit": fact.commit,
-        "holds": fact.holds,
-        "message": fact.message,
-        "detail": dict(fact.detail),
-    }
-
-
-def _phase(verdict: PhaseVerdict) -> dict[str, Any]:
-    return {
-        "phase": verdict.phase,
-        "state": verdict.state.value,
-        "reason": verdict.reason,
-        "findings": [{"rule": f.rule, "message": f.message} for f in verdict.findings],
-        "facts": [_fact(f) for f in verdict.facts],
-    }
-
-
-def task_json(result: TaskResult) -> dict[str, Any]:
-    """One task of the published report."""
-    pull = result.pull
-    return {
-        "task_id": result.task_id,
-        "title": result.title,
-        "status": result.status.value,
-        "conclusion": result.conclusion.value,
-        "issue": result.issue,
-        "branch": result.branch,
-        "base_sha": result.base_sha,
-        "head_sha": result.head_sha,
-        "pull": {"number": pull.number, "url": pull.url} if pull else None,
-        "exit_code": result.exit_code,
-        "wall_s": round(result.wall_s, 3),
-        "attempts": result.attempts,
-        "turns": result.turns,
-        "cost_usd": result.cost_usd,
-        "peak_rss_mib": round(result.peak_rss_mib, 1),
-        "cpu_s": round(result.cpu_s, 3),
-        "read_bytes": result.read_bytes,
-        "write_bytes": result.write_bytes,
-        "failures": list(result.failures),
-        "pid": result.pid,
-        "phases": [_phase(p) for p in result.phases],
-        "log": result.log,
-        "error": result.error,
-        "worktree": result.worktree,
-        "kept_because": result.kept_because,
-    }
-
-
-def counts(report: RunReport) -> dict[str, int]:
-    """How many tasks ended in each status, the absent ones too; the values add up to the tasks."""
-    return {status.value: sum(t.status is status for t in report.tasks) for status in Status}
-
-
-def failures(report: RunReport) -> dict[str, int]:
-    """How many attempts failed in each way over the run, the most frequent first; only what happened."""
-    return dict(Counter(f for t in report.tasks for f in t.failures).most_common())
-
-
-def report_json(report: RunReport) -> dict[str, Any]:
-    """The run as published: `--json`, `report.json`, the Action's `results`; see `report_schema`."""
-    return {
-        "schema": 1,
-        "run_id": report.run_id,
-        "repo": report.repo,
-        "base_sha": report.base_sha,
-        "agent": report.agent,
-        "started_at": report.started_at,
-        "wall_s": round(report.wall_s, 3),
-        "sum_task_s": round(report.sum_task_s, 3),
-        "speedup": round(report.speedup, 2),
-        "peak_parallel": report.peak_parallel,
-        "cost_usd": report.cost_usd,
-        "requested": report.requested,
-        "counts": counts(report),
-        "failures": failures(report),
-        "tasks": [task_json(t) for t in report.tasks],
-        "conflicts": [
-            {"a": c.a, "b": c.b, "paths": list(c.paths), "certain": c.certain} for c in report.conflicts
-        ],
-    }
 
 
 def report_schema() -> dict[str, Any]:

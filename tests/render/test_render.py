@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -275,6 +276,15 @@ def test_the_published_report_keeps_its_schema(made):
     jsonschema.validate(body, render.report_schema())
     assert body["requested"] == sum(body["counts"].values())
     assert {s.value for s in Status} == set(body["counts"])
+
+
+def test_the_published_report_holds_no_secret():
+    """A test that prints its environment must not publish it."""
+    body = render.report_json(report(HOSTILE), secrets=[HELD])
+
+    assert HELD not in json.dumps(body)
+    assert TOKEN not in json.dumps(body)
+    jsonschema.validate(body, render.report_schema())
 
 
 def test_the_schema_refuses_what_the_contract_does_not_name():
