@@ -130,7 +130,7 @@ def run(
     """
     asked = _asked(repo, prompts, label, issue, forge, base, **_flags(agent, max_parallel, timeout, test))
     if dry_run:
-        _plan(asked, as_json=json_, matrix=False)
+        _plan(asked, as_json=json_)
         return
     from orchestrator_action.runtime.cancel import on_signals
 
@@ -194,7 +194,8 @@ def cancel(
 
 def _preamble(found: Any, run_id: str) -> None:
     say(
-        f"run {run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, base {found.base_branch} {found.base_sha[:12]}"
+        f"run {run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, "
+        f"base {found.base_branch} {found.base_sha[:12]}"
     )
     tests = " && ".join(found.test_commands) or "none"
     say(f"tests: {tests} ({found.test_found})")
@@ -287,10 +288,10 @@ def plan(
     Example: orchestrator-action plan --label orchestrate
     """
     asked = _asked(repo, prompts, label, issue, forge, base, **_flags(agent, "", "", None))
-    _plan(asked, as_json=json_, matrix=False)
+    _plan(asked, as_json=json_)
 
 
-def _plan(asked: Any, *, as_json: bool, matrix: bool) -> None:
+def _plan(asked: Any, *, as_json: bool) -> None:
     from orchestrator_action import wiring
     from orchestrator_action.core.paths import mentioned
     from orchestrator_action.core.plan import conflicts
@@ -321,7 +322,8 @@ def _plan(asked: Any, *, as_json: bool, matrix: bool) -> None:
             )  # fmt: skip
             return
         say(
-            f"base {found.base_branch} {found.base_sha[:12]}; tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})"
+            f"base {found.base_branch} {found.base_sha[:12]}; "
+            f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})"
         )
         for number, row in enumerate(rows, 1):
             after = f" after {', '.join(row['depends_on'])}" if row["depends_on"] else ""

@@ -7,7 +7,6 @@ claims that its tests pass although they do not: it has to be refuted, or the de
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -223,7 +222,7 @@ def _compare(report: dict[str, object], code: int, repo: Path) -> int:
     refuted = [f for f in _findings(tasks.get("issue-3", {})) if f == "refuted"]
     wrong += not refuted
     wrong += code != 1
-    run_dir = Path(os.path.abspath(repo)) / ".git" / "orchestrator" / "runs" / str(report["run_id"])
+    run_dir = repo.absolute() / ".git" / "orchestrator" / "runs" / str(report["run_id"])
     print(f"\nreport {run_dir / 'report.json'}")
     print(
         f"wall {report['wall_s']} s, tasks {report['sum_task_s']} s, speed-up {report['speedup']} (measured), "

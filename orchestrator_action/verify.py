@@ -119,7 +119,7 @@ def _keep(parts: Parts, trail: audit.Audit, task_id: str) -> None:
 class _Again(Measure):
     """The measurements of a run, made on a branch that nobody has checked out."""
 
-    def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+    def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:  # noqa: ARG002
         base = self.subject.base_sha
         kept = self.git.merge_base(base, head) == base
         there = self.parts.remote.sha(f"refs/heads/{self.subject.branch}") == head

@@ -78,7 +78,7 @@ def decode_request(line: bytes) -> Request:
     if not isinstance(body, dict) or body.pop("v", None) != 1:
         raise BrokerError("the request is not of version 1 of this protocol")
     wrong = [k for k, v in body.items() if not isinstance(v, str)]
-    unknown = sorted(set(body) - {f for f in Request.__slots__})
+    unknown = sorted(set(body) - set(Request.__slots__))
     if wrong or unknown:
         raise BrokerError(f"unknown or ill-typed field {(wrong + unknown)[0]!r}")
     if body.get("verb") not in VERBS:
