@@ -15,8 +15,13 @@ Fingerprint = Mapping[str, str]
 """Name → value: `config:<key>` settings, `hook:<name>` and `file:<name>` digests. JSON as it stands."""
 
 _WATCHED_FILES = ("info/exclude", "info/attributes", "info/grafts", "objects/info/alternates", "shallow")
-_HARMLESS = ("config:branch.", "config:gc.", "config:maintenance.", "config:lfs.")
-"""What ordinary work in a checkout (a new branch, a fetch) writes by itself."""
+_HARMLESS = (
+    "config:branch.", "config:gc.", "config:maintenance.", "config:lfs.", "config:submodule.",
+    "config:extensions.worktreeconfig", "config:core.sparsecheckout",
+)  # fmt: skip
+"""What ordinary work in a checkout (a new branch, a fetch, a submodule) writes by itself."""
+_BY_PACKAGE_MANAGERS = (".husky", ".husky/_")
+"""core.hooksPath as `npm install` sets it in a repository that uses husky."""
 
 
 def take(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
@@ -41,10 +46,11 @@ def _settings(config: Path, env: Mapping[str, str]) -> dict[str, str]:
     for key, _, value in pairs:
         found.setdefault(key, []).append(value)
     # Values are kept as digests: a fingerprint is written to disk, and a setting may hold a credential.
-    return {
-        k: hashlib.sha256("\0".join(v).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-        for k, v in found.items()
-    }
+    return {k: _short("\0".join(v)) for k, v in found.items()}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _digest(path: Path) -> str:
@@ -69,6 +75,8 @@ def compare(before: Fingerprint, after: Fingerprint, *, ignore: Iterable[str] = 
             continue
         if name not in before and name.startswith("config:remote."):
             continue  # a further remote is nobody's harm: ours was resolved before
+        if name == "config:core.hookspath" and after.get(name) in {_short(v) for v in _BY_PACKAGE_MANAGERS}:
+            continue
         kind, _, what = name.partition(":")
         did = "added" if name not in before else "removed" if name not in after else "changed"
         thing = {"config": "git setting", "hook": "git hook", "file": "git file"}[kind]

@@ -144,6 +144,8 @@ def _make(
     push_url, push_user, push_password = _without_userinfo(push_url)
     user, password = (push_user, push_password) if push_password or push_user else (user, password)
     is_http = url.startswith(("https://", "http://"))
+    if is_http and token and not push_url.startswith(("https://", "http://")):
+        push_url = url  # a key for ssh is the user's; the token is what we were given
     if not is_http:
         token = ""
     elif not token and (password or user):

@@ -84,7 +84,10 @@ class Remote:
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """The remote's refs that match, as `git ls-remote` matches them, and what each points to."""
-        done = self._retried(["ls-remote", "--quiet", self.url, *patterns], LIST_TIMEOUT_S)
+        return self._refs_at(self.url, *patterns)
+
+    def _refs_at(self, url: str, *patterns: str) -> dict[str, str]:
+        done = self._retried(["ls-remote", "--quiet", url, *patterns], LIST_TIMEOUT_S)
         lines = (line.partition("\t") for line in done.text.splitlines())
         return {ref: sha for sha, _, ref in lines if not ref.endswith("^{}")}
 
@@ -168,7 +171,7 @@ class Remote:
         what += [f"--force-with-lease={ref}:{known.get(ref, '')}" for ref in moves]
         specs = [f"{sha}:{ref}" for ref, sha in moves.items()]
         self._retried([*what, self.push_url, *specs], MOVE_TIMEOUT_S)
-        now = self.refs(*moves)
+        now = self._refs_at(self.push_url, *moves)
         for ref, sha in moves.items():
             if now.get(ref) != sha:
                 there = now.get(ref, "")[:12] or "nothing"

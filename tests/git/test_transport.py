@@ -99,6 +99,30 @@ def test_only_our_own_refs_are_pushed_to(remote: Remote, repo: Repo, ref: str):
         remote.push(repo.git("rev-parse", "HEAD"), ref, known="")
 
 
+def test_a_push_url_of_its_own_is_where_pushes_go(repo: Repo, tmp_path: Path):
+    """And where they are read back from."""
+    mine = make_bare(tmp_path / "mine.git")
+    repo.git("config", "remote.origin.pushurl", str(mine))
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private")
+    assert remote is not None
+    sha = repo.commit({"x": "1"})
+
+    assert remote.push(sha, REF, known="") == sha
+    assert git(mine, "rev-parse", REF) == sha
+    assert repo.at_remote(REF) == ""
+
+
+def test_a_token_goes_to_the_https_url_and_not_to_ssh(repo: Repo, server: GitServer, tmp_path: Path):
+    """On a runner there is no key, and the token was given to be used."""
+    repo.git("config", "remote.origin.pushurl", "git@127.0.0.1:nobody/nothing.git")
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None
+    sha = repo.commit({"x": "1"})
+
+    assert remote.push(sha, REF, known="") == sha
+    assert repo.at_remote(REF) == sha
+
+
 def test_several_refs_move_together_or_not_at_all(remote: Remote, repo: Repo):
     """The branch and the ledger of a task."""
     sha = repo.commit({"x": "1"})

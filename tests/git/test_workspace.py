@@ -810,6 +810,46 @@ def test_settings_of_the_repository_s_own_setup_are_accepted(space: Workspace, b
     assert space.protect(made) == ("git setting user.email was added",)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "git config core.hooksPath .husky/_", "git remote add fork /nowhere", "git branch -q side origin/main",
+        "git config branch.x.description y", "git config submodule.a.url /nowhere", "git fetch -q",
+    ],
+)  # fmt: skip
+def test_what_ordinary_tools_write_is_no_tampering(space: Workspace, base: str, command: str):
+    """`npm install` under husky, a further remote, a tracking branch, a submodule."""
+    made = space.create("t", "orchestrator/t", base)
+
+    subprocess.run(["sh", "-ec", command], cwd=made.path, env=clean_env(), check=True)
+
+    assert space.protect(made) == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("git config core.hooksPath /tmp/evil", "git setting core.hookspath was added"),
+        ("git config user.email a@b.c", "git setting user.email was added"),
+        ("git config alias.x '!sh'", "git setting alias.x was added"),
+        ("git remote set-url origin /elsewhere", "git setting remote.origin.url was changed"),
+        ("git config url./x.insteadOf /y", "git setting url./x.insteadof was added"),
+        (
+            "echo '* filter=x' > $(git rev-parse --git-path info/attributes)",
+            "git file info/attributes was added",
+        ),
+        ("git config include.path /tmp/evil", "git setting include.path was added"),
+    ],
+)
+def test_what_an_agent_changes_of_git_is_named(space: Workspace, base: str, command: str, sentence: str):
+    """Each by its name, without its value."""
+    made = space.create("t", "orchestrator/t", base)
+
+    subprocess.run(["sh", "-ec", command], cwd=made.path, env=clean_env(), check=True)
+
+    assert space.protect(made) == (sentence,)
+
+
 AGENT_GIT = """
 git gc -q --prune=now
 git pack-refs --all
