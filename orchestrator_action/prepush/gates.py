@@ -12,7 +12,9 @@ import time
 from orchestrator_action.prepush import memory, proc
 from orchestrator_action.prepush.environ import MARK, gate_env
 from orchestrator_action.prepush.gitio import SIGKILL, SIGPIPE, Place, read_file, say
+from orchestrator_action.prepush.links import link
 from orchestrator_action.prepush.policy import Gate
+from orchestrator_action.prepush.report import End, changed_files, failure, log_path
 from orchestrator_action.prepush.slots import Slot, Stopped, inside_gate, take
 
 TYPE_CHECKING = False
@@ -24,25 +26,9 @@ if TYPE_CHECKING:
 STOP_GRACE_S = 0.4
 """Between asking a gate's processes to end and killing them; the promise is one second."""
 LOG_LIMIT_BYTES = 256 * 1024**2
-TAIL_LINES = 30
-TAIL_BYTES = 8192
-LOGS_KEPT = 60
 NOTHING = "nothing was pushed"
 SLOW_S = 30.0
 """After this long the remote may have hung up: the connection is open while gates run."""
-
-
-class End:
-    """How one gate ended. `why` is empty when it passed."""
-
-    __slots__ = ("gate", "key", "log", "seconds", "why")
-
-    def __init__(self, gate: Gate, key: str, why: str, seconds: float, log: str) -> None:
-        self.gate = gate
-        self.key = key
-        self.why = why
-        self.seconds = seconds
-        self.log = log
 
 
 class _Running:
@@ -117,6 +103,8 @@ def _run_and_exit(
         proc.become_subreaper()
         _close_behind()
         code = _run(work, where, timeout_s, pushing, proc.Watch(control, watched))
+    except KeyboardInterrupt:
+        code = 130
     except BaseException as exc:  # noqa: BLE001 - said, and turned into a refusal
         from orchestrator_action.prepush.crash import explain
 
@@ -150,7 +138,9 @@ def _run(work: "Sequence[Work]", where: Place, timeout_s: float, pushing: bool, 
             proc.end_all(ended, grace_s=STOP_GRACE_S)
             slot.release()
     except Stopped:
-        say(f"orchestrator: stopped; no gate runs any more and none is remembered\n{NOTHING}")
+        say("orchestrator: stopped; no gate runs any more and none is remembered")
+        if pushing:
+            say(NOTHING)
         return 130
     seconds = time.monotonic() - started
     if pushing and seconds > SLOW_S:
@@ -168,14 +158,14 @@ def _run_commit(item: "Work", slot: Slot, until: float, pushing: bool, watch: pr
     if watch.gone():
         raise Stopped
     slot.refresh(item.commit)
-    missing = slot.link([name for gate, _ in item.wanted for name in gate.link])
-    config = read_file(os.path.join(slot.where.common, "config"))
+    links = [name for gate, _ in item.wanted for name in gate.link]
+    missing = link(links, top=slot.where.top, tree=slot.tree)
+    config = read_file(slot.config)
     names = ", ".join(gate.name for gate, _ in item.wanted)
     say(f"orchestrator: {item.commit[:12]}: {names}")
     ends, withheld = _run_all(item, slot, until, watch)
     changed = slot.changed(item.commit)
-    if read_file(os.path.join(slot.where.common, "config")) != config:
-        changed.append("the repository's .git/config")
+    changed += slot.put_back(config)
     bad = [end for end in ends if end.why]
     for end in ends:
         if not end.why and not changed:
@@ -183,13 +173,9 @@ def _run_commit(item: "Work", slot: Slot, until: float, pushing: bool, watch: pr
             if not pushing:
                 say(f"ok: {end.gate.name}, {end.seconds:.1f} s")
     for end in bad:
-        say(_failure(end, item, withheld=withheld, missing=missing))
+        say(failure(end, item, withheld=withheld, missing=missing))
     if changed:
-        files = ", ".join(changed[:5]) + (f" and {len(changed) - 5} more" if len(changed) > 5 else "")
-        say(
-            f"error: changed files: {files} at {item.commit[:12]}, while these ran: {names}\n"
-            "hint: a gate may only check tracked files: commit what it writes; nothing is remembered"
-        )
+        say(changed_files(changed, item, names))
     return len(bad) + bool(changed)
 
 
@@ -211,6 +197,8 @@ def _run_all(item: "Work", slot: Slot, until: float, watch: proc.Watch) -> tuple
         proc.reap(ended)
         if watch.asked:
             proc.end_all(ended, grace_s=STOP_GRACE_S)
+            if not proc.KNOWS_TREES:
+                proc.end_groups([r.pid for r in running], ended, grace_s=STOP_GRACE_S)
             raise Stopped
         for one in [r for r in running if r.pid in ended or _is_over(r, until)]:
             running.remove(one)
@@ -244,7 +232,7 @@ def _start(
     env, withheld = gate_env(
         os.environ, named=gate.env, slot=slot.tree, roots=list(roots), command=gate.command, mark=mark
     )
-    log = _log_path(where, commit, gate.name)
+    log = log_path(where, commit, gate.name)
     pid = os.posix_spawn(
         "/bin/sh",
         ("/bin/sh", "-c", gate.command),
@@ -259,17 +247,6 @@ def _start(
         setsigdef=(proc.SIGHUP, proc.SIGINT, SIGPIPE, proc.SIGTERM),
     )
     return _Running(gate, key, pid, log, mark, until), withheld
-
-
-def _log_path(where: Place, commit: str, name: str) -> str:
-    folder = os.path.join(where.state, "logs")
-    os.makedirs(folder, exist_ok=True)
-    old = sorted(e.path for e in os.scandir(folder))
-    if len(old) > LOGS_KEPT:
-        for path in sorted(old, key=os.path.getmtime)[: len(old) - LOGS_KEPT]:
-            os.unlink(path)
-    plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    return os.path.join(folder, f"{commit[:12]}-{plain[:60]}-{os.getpid()}.log")
 
 
 def _is_over(one: _Running, until: float) -> bool:
@@ -293,6 +270,9 @@ def _end_gate(one: _Running, ended: dict[int, int], *, others: list[_Running]) -
         return
     mark = f"{MARK}={one.mark}".encode()
     asked_at = time.monotonic()
+    if not proc.KNOWS_TREES:
+        proc.end_groups([one.pid], ended, grace_s=STOP_GRACE_S)
+        return
     number = proc.SIGTERM
     while True:
         left = _members(one, mark, leaders)
@@ -330,33 +310,3 @@ def _why(one: _Running, ended: dict[int, int]) -> str:
     if code < 0:
         return f"killed by signal {-code}"
     return f"exit {code}" if code else ""
-
-
-def _failure(end: End, item: "Work", *, withheld: list[str], missing: list[str]) -> str:
-    """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
-    at = f"{item.commit[:12]} ({', '.join(item.refs)})"
-    lines = [f"error: gate {end.gate.name} failed at {at}: {end.why}, {end.seconds:.1f} s"]
-    lines += [f"  | {line}" for line in _tail(end.log)]
-    lines.append(f"  command: {end.gate.command}")
-    lines.append(f"  full log: {end.log}")
-    if missing:
-        lines.append(f"  not in the checkout, so not linked: {', '.join(missing)}")
-    if withheld:
-        lines.append(f"  kept from gates as secrets (see `env`): {', '.join(withheld)}")
-    lines.append(f"hint: repeat it with: orchestrator-action hook run {item.commit[:12]}")
-    return "\n".join(lines)
-
-
-def _tail(log: str) -> list[str]:
-    """The last lines of a log, without what could move a terminal's cursor."""
-    try:
-        with open(log, "rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - TAIL_BYTES))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError:
-        return []
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
-    cut = size > TAIL_BYTES or len(lines) > TAIL_LINES
-    shown = ["".join(c for c in line if c.isprintable() or c == "\t") for line in lines[-TAIL_LINES:]]
-    return (["[…]"] if cut else []) + [line for line in shown if line]

@@ -153,12 +153,13 @@ def uninstall() -> int:
             f"{where.hook} is not ours; nothing was changed",
             hint="uninstall the tool that wrote it first, or remove our line from it",
         )
+    if text is not None and _is_ours(text) and _is_edited(text):
+        raise ConfigError(
+            f"{where.hook} was edited by hand; nothing was changed",
+            hint=f"save your change, then: rm '{where.hook}'",
+        )
+    slots.remove_all(where.place)
     if text is not None and _is_ours(text):
-        if _is_edited(text):
-            raise ConfigError(
-                f"{where.hook} was edited by hand; nothing was changed",
-                hint=f"save your change, then: rm '{where.hook}'",
-            )
         if os.path.lexists(where.kept):
             os.rename(where.kept, where.hook)
             say(f"orchestrator: the earlier hook is back: {where.hook}")
@@ -167,7 +168,6 @@ def uninstall() -> int:
     if config:
         git("config", "--local", "--remove-section", SECTION)
         slots.remove_tree(where.script)
-    slots.remove_all(where.place)
     for name in ("passes", "policy", "logs"):
         slots.remove_tree(os.path.join(where.place.state, name))
     say("orchestrator: pre-push hook removed")

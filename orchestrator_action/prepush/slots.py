@@ -124,6 +124,30 @@ class Slot:
             raise GitError(f"commit {commit[:12]} cannot be checked out: {last}", hint=f"see {self._log}")
 
     @property
+    def config(self) -> str:
+        """The repository's configuration, which a slot shares with the checkout."""
+        return os.path.join(self.where.common, "config")
+
+    def put_back(self, config: bytes | None) -> list[str]:
+        """Undo what gates did to the repository's configuration; says so when there was something.
+
+        What they made of it is kept, in case somebody else changed it at the same time.
+        """
+        now = read_file(self.config)
+        if config is None or now == config:
+            return []
+        kept = os.path.join(self.where.state, f"config-changed-{time.strftime('%Y%m%d-%H%M%S')}")
+        write_file(kept, now or b"")
+        mode = os.stat(self.config).st_mode
+        write_file(self.config, config)
+        os.chmod(self.config, mode & 0o777)
+        return [f"the repository's .git/config (put back; the other is {kept})"]
+
+    @property
+    def _submodules(self) -> str:
+        return os.path.join(self.home, "submodules")
+
+    @property
     def _log(self) -> str:
         return os.path.join(self.home, "git.log")
 
@@ -140,9 +164,11 @@ class Slot:
             return False
         for stale in (f"{self._index}.lock", f"{admin}/index.lock", f"{admin}/HEAD.lock", self._log):
             _unlink(stale)
+        self._empty_submodules()
         if not self._git("clean", "-ffdxq") or not self._git("checkout", "-q", "-f", "--detach", commit):
             return False
-        self._empty_submodules()
+        if os.path.lexists(os.path.join(self.tree, ".gitmodules")):
+            write_file(self._submodules, b"")
         index = read_file(self._index)
         if index is None:
             return False
@@ -160,8 +186,8 @@ class Slot:
         return admin if ours and back == os.path.join(self.tree, ".git") else ""
 
     def _empty_submodules(self) -> None:
-        """What a gate checked out in a submodule belongs to another commit; git clean leaves it."""
-        if not os.path.exists(os.path.join(self.tree, ".gitmodules")):
+        """What the last gates put into a submodule's directory; git clean leaves it alone."""
+        if not os.path.exists(self._submodules):
             return
         _, out = git(*NEUTRAL, "-C", self.tree, "ls-files", "-s", "-z", env=self._env)
         for row in os.fsdecode(out).split("\0"):
@@ -170,6 +196,7 @@ class Slot:
                 if os.path.isdir(path) and os.listdir(path):
                     remove_tree(path)
                     os.mkdir(path)
+        os.unlink(self._submodules)
 
     def rebuild(self, commit: str) -> None:
         """Throw the worktree away and make it anew, under the lock all worktree changes take."""
@@ -202,52 +229,6 @@ class Slot:
             self._git("update-ref", "--no-deref", "HEAD", commit)
         return [os.fsdecode(path) for path in out.split(b"\0") if path]
 
-    def link(self, names: "list[str]") -> list[str]:
-        """Link untracked paths of the checkout into the slot; those that are not there are returned."""
-        missing = []
-        for name in dict.fromkeys(names):
-            source = os.path.normpath(os.path.join(self.where.top, name))
-            target = os.path.join(self.tree, name.rstrip("/"))
-            if (
-                not self.where.top
-                or not source.startswith(f"{self.where.top}/")
-                or not os.path.exists(source)
-            ):
-                missing.append(name)
-            elif not os.path.lexists(target):
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                self._link_one(source, target)
-        return missing
-
-    def _link_one(self, source: str, target: str) -> None:
-        """One link; a directory whose entries lead back into the checkout (npm workspaces) is made anew,
-        with those entries leading into the slot."""
-        if not self._leads_back(source):
-            os.symlink(source, target)
-            return
-        os.mkdir(target)
-        for entry in os.scandir(source):
-            there = os.path.join(target, entry.name)
-            real = os.path.realpath(entry.path)
-            if entry.is_symlink() and real.startswith(f"{self.where.top}/"):
-                os.symlink(self.tree + real[len(self.where.top) :], there)
-            elif entry.name.startswith("@") and entry.is_dir(follow_symlinks=False):
-                self._link_one(entry.path, there)
-            else:
-                os.symlink(entry.path, there)
-
-    def _leads_back(self, folder: str) -> bool:
-        if not os.path.isdir(folder):
-            return False
-        for entry in os.scandir(folder):
-            if entry.is_symlink():
-                real = os.path.realpath(entry.path)
-                if real.startswith(f"{self.where.top}/") and not real.startswith(f"{folder}/"):
-                    return True
-            elif entry.name.startswith("@") and entry.is_dir() and self._leads_back(entry.path):
-                return True
-        return False
-
 
 def _name_of(where: Place) -> str:
     """The worktree's directory name: the repository's, because some tools take it for the project's."""
@@ -266,15 +247,11 @@ def take(where: Place, watch: Watch, *, until: float) -> Slot:
         for number in range(1, SLOTS + 1):
             home = os.path.join(root, str(number))
             os.makedirs(home, exist_ok=True)
-            lock = os.open(os.path.join(home, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                continue
-            slot = Slot(home, where, lock)
-            slot.claim()
-            return slot
+            lock = _try_lock(home)
+            if lock is not None:
+                slot = Slot(home, where, lock)
+                slot.claim()
+                return slot
         watch.wait(0.1)
         if watch.asked:
             raise Stopped
@@ -282,6 +259,17 @@ def take(where: Place, watch: Watch, *, until: float) -> Slot:
             from orchestrator_action.errors import GitError
 
             raise GitError(f"all {SLOTS} slots in {root} are in use", hint="wait for the other pushes")
+
+
+def _try_lock(home: str) -> int | None:
+    """The lock of a slot, as a descriptor; None when somebody else has it."""
+    lock = os.open(os.path.join(home, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
 
 class worktree_lock:  # noqa: N801 - reads as a function in a with statement
@@ -319,11 +307,22 @@ def drop_strays(where: Place) -> None:
 
 
 def remove_all(where: Place) -> None:
-    """Remove every slot of this repository, for uninstall."""
+    """Remove every slot of this repository, for uninstall. Raises GitError when a push is using one."""
+    root = slots_root(where)
+    locks = []
+    for number in range(1, SLOTS + 1):
+        lock = _try_lock(os.path.join(root, str(number))) if os.path.isdir(f"{root}/{number}") else 0
+        if lock is None:
+            from orchestrator_action.errors import GitError
+
+            raise GitError(f"a push is running gates in {root}/{number}", hint="wait for it, or end it")
+        locks.append(lock)
     with worktree_lock(where):
         for admin, _ in list(_registered(where)):
             remove_tree(admin)
-        remove_tree(slots_root(where))
+        remove_tree(root)
+    for lock in filter(None, locks):
+        os.close(lock)
 
 
 def remove_tree(path: str) -> None:

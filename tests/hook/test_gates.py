@@ -322,6 +322,41 @@ def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..
     assert 0 == second.code, second.err
 
 
+def test_a_submodule_that_is_gone_takes_its_leftovers_along(govern: Callable[..., Governed], tmp_path: Path):
+    """Case 17: the next commit has no submodule, so its directory is not there."""
+    from tests.kit.repos import make_repo
+
+    sub = make_repo(tmp_path / "sub", {"s": "1\n"})
+    g = govern(policy(gate("check", "test ! -e gone && { test ! -d sub || touch sub/left; }")))
+    g.git("checkout", "-q", "-b", "task")
+    g.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(sub.remote), "sub")
+    g.commit({"x": "1"})
+    first = g.push("origin", "task")
+    g.git("rm", "-q", "-f", "sub", ".gitmodules")
+    g.commit({"x": "2"})
+    second = g.push("origin", "task")
+
+    assert 0 == first.code, first.err
+    assert 0 == second.code, second.err
+    assert not (g.slot / "sub").exists()
+
+
+def test_the_slot_is_a_clean_whole_checkout_to_git_too(govern: Callable[..., Governed]):
+    """A gate may ask git; a sparse checkout of the user's does not make the slot sparse."""
+    command = 'test -z "$(git status --porcelain)" && git describe --always && test -e other/y'
+    g = govern(policy(gate("check", command)), {"kept/x": "1", "other/y": "1"})
+    g.branch("task", {"x": "1"})
+    g.git("sparse-checkout", "set", "kept")
+    assert not (g.path / "other").exists()
+
+    for name in ("one", "two"):
+        g.git("checkout", "-q", "-b", name)
+        g.commit({f"kept/{name}": "1"})
+        done = g.push("origin", name)
+        assert 0 == done.code, done.err
+    assert not (g.path / "other").exists()
+
+
 def test_a_bug_of_ours_refuses_and_names_the_crash_file(g: Governed):
     """Never a silent pass, never a bare traceback."""
     g.branch("task", {"f": "GOOD 2\n"})

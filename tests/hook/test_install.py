@@ -312,6 +312,24 @@ def test_uninstall_leaves_no_slot_behind(g: Governed):
     assert not (g.path / ".git/hooks/pre-push").exists()
 
 
+def test_uninstall_waits_for_nobody_and_disturbs_nobody(govern: Callable[..., Governed]):
+    """While a push runs gates, its slot stays."""
+    g = govern(policy(gate("hold", 'echo run >> "$COUNT"; until test -e "$COUNT.go"; do sleep 0.02; done')))
+    g.branch("task", {"x": "1"})
+    push = subprocess.Popen(["git", "push", "-q", "origin", "task"], cwd=g.path, env=g.env())
+    deadline = time.monotonic() + 20
+    while not g.runs and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    done = g.hook("uninstall")
+    Path(f"{g.count}.go").touch()
+
+    assert 5 == done.code
+    assert "a push is running" in done.err
+    assert 0 == push.wait(20)
+    assert 0 == g.hook("status").code
+
+
 @pytest.mark.parametrize("kind", ["linked worktree", "bare", "submodule"])
 def test_the_hook_goes_where_git_looks_for_it(g: Governed, tmp_path: Path, kind: str):
     """Case 33: linked worktrees share it, a bare repository and a submodule have their own."""

@@ -68,14 +68,16 @@ def test_a_gate_that_plays_with_git_leaves_the_repository_byte_identical(
 
 
 def test_a_gate_that_writes_the_repositorys_configuration_fails(govern: Callable[..., Governed]):
-    """Case 21: a slot shares the configuration with the checkout; a pass with such a side effect is none."""
+    """Case 21: a slot shares the configuration with the checkout: refused, and put back as it was."""
     g = govern(policy(gate("git", "git config user.name other")))
     g.branch("task", {"x": "1"})
+    before = state_of(g)
 
     done = g.push("origin", "task")
 
     assert done.code != 0
     assert ".git/config" in done.err
+    assert before == state_of(g)
 
 
 def test_forge_tokens_reach_no_gate_unless_it_names_them(govern: Callable[..., Governed]):
