@@ -226,6 +226,8 @@ def _comment_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, numbe
         secrets=parts.secrets,
     )
     parts.forge.comment(number, marker=marker("pull-report", result.task_id), body=body)
+    if answers:
+        parts.forge.answer(number, {f: render.answer(said, parts.secrets) for f, said in answers.items()})
 
 
 def _starts_nothing(parts: Parts) -> bool:

@@ -201,6 +201,11 @@ def review_body(findings: Sequence[ReviewFinding], head: str, secrets: Iterable[
     return fill("review_body.md.j2", secrets, findings=findings, head=head)
 
 
+def answer(said: str, secrets: Iterable[str] = ()) -> str:
+    """The author's answer to a finding, as it may appear under our name."""
+    return texts.cut(texts.defang(said, tuple(secrets)).strip(), 4000) or "(no answer)"
+
+
 def issue_comment(
     result: TaskResult, *, run: RunInfo, running: bool = False, note: str = "", secrets: Iterable[str] = ()
 ) -> str:

@@ -82,6 +82,12 @@ class Forge(Protocol):
 
         Findings on lines of the diff become line comments, others go into the body."""
 
+    def answer(self, pull: int, answers: Mapping[str, str]) -> int:
+        """Put answers, by finding id, into the threads of our review's line comments; how many were new.
+
+        A finding that has no thread of its own (it is not on a line of the diff) is passed over.
+        """
+
     def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
         """Begin a check run (`in_progress`), or return the one with this `external_id` on this commit."""
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from orchestrator_action.core import config
 from orchestrator_action.core.model import (
     Annotation,
     Check,
@@ -30,8 +29,10 @@ from orchestrator_action.core.model import (
 )
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
-from orchestrator_action.forge.github_api import Api, OnRetry, UnclearError, last_edit, understood
+from orchestrator_action.forge.github_api import Api, UnclearError, last_edit, understood
 from orchestrator_action.forge.github_checks import Checks
+from orchestrator_action.forge.github_labels import Labels
+from orchestrator_action.forge.github_patience import OnRetry
 from orchestrator_action.forge.github_pulls import MAX_BODY, MAX_TITLE, UNTITLED, Pulls
 from orchestrator_action.forge.marker import carries, cut, mark, one_line
 
@@ -40,14 +41,6 @@ SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
 ROLES = ("admin", "maintain", "write", "triage", "read", "none")
 ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
-LABELS = {
-    config.DEFAULT_LABEL: ("1f6feb", "An agent is to work on this issue"),
-    config.LABEL_RUNNING: ("fbca04", "An agent works on this issue"),
-    config.LABEL_DONE: ("0e8a16", "The agent's work is verified"),
-    config.LABEL_FAILED: ("d73a4a", "The agent did not succeed"),
-}
-_MADE_BY_GITHUB = "ededed"
-"""The colour of a label that GitHub made because it was set on an issue."""
 
 
 class GitHubForge:
@@ -85,6 +78,7 @@ class GitHubForge:
         )
         self._warnings: dict[str, None] = {}
         self._pulls = Pulls(self._api, self._warn, self._mine)
+        self._labels = Labels(self._api, self._warn, self._was_ours)
         self._checks = Checks(self._api, self._warn, self._pulls.new_heads)
         self._lock = threading.Lock()
         self._writing: dict[tuple[int, str], threading.Lock] = {}
@@ -92,7 +86,6 @@ class GitHubForge:
         self._default = ""
         self._comment_ids: dict[tuple[int, str], int] = {}
         self._uncommented: set[int] = set()
-        self._coloured: set[str] = set()
 
     @property
     def repository(self) -> str:
@@ -154,6 +147,11 @@ class GitHubForge:
 
     def _mine(self, user: Any) -> bool:
         return read.login(user) == self.viewer()
+
+    def _was_ours(self, number: int, label: str) -> bool:
+        """Whether the last thing that happened to this label of the issue is that we removed it."""
+        told = [e for e in self.events(number) if e.label.casefold() == label.casefold()]
+        return bool(told) and told[-1].kind == "unlabeled" and told[-1].actor == self.viewer()
 
     def _learn(self, data: Any) -> None:
         """Remember who wrote what we just wrote."""
@@ -232,80 +230,11 @@ class GitHubForge:
 
     def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """One request to add all, one for each that is there and goes. Others' labels are never touched."""
-        new = list(dict.fromkeys(add))
-        there: set[str] | None = None
-        if new:
-            data = self._add_labels(number, new)
-            there = {n["name"].casefold() for n in data}
-            self._colour(n for n in data if n["name"] in new)
-        for label in dict.fromkeys(remove):
-            if there is None or label.casefold() in there:
-                self.take_label(number, label)
-
-    def _add_labels(self, number: int, labels: Sequence[str]) -> list[Any]:
-        what = f"labels of #{number}"
-        path, body = f"/issues/{number}/labels", {"labels": list(labels)}
-        try:
-            data = self._api.send("POST", path, what, body)
-        except ForgeError as exc:
-            if exc.status != 422:
-                raise
-            for label in labels:
-                self._create_label(label)
-            data = self._api.send("POST", path, what, body)
-        return understood(lambda: [{**n, "name": str(n["name"])} for n in data], what)
-
-    def _create_label(self, label: str) -> None:
-        colour, description = LABELS.get(label, (_MADE_BY_GITHUB, ""))
-        body = {"name": label, "color": colour, "description": description}
-        try:
-            self._api.send("POST", "/labels", f"the label {label}", body)
-        except ForgeError as exc:
-            if "already_exists" not in exc.message:
-                raise
-
-    def _colour(self, labels: Iterable[Any]) -> None:
-        """Give our own labels their colour, once, when GitHub has just made them."""
-        for label in labels:
-            known = LABELS.get(label["name"])
-            with self._lock:
-                first = label["name"] not in self._coloured
-                self._coloured.add(label["name"])
-            if first and known and label.get("color") == _MADE_BY_GITHUB and not label.get("description"):
-                body = {"color": known[0], "description": known[1]}
-                try:
-                    self._api.send("PATCH", f"/labels/{quote(label['name'], safe='')}", "a label", body)
-                except ForgeError as exc:
-                    self._warn(f"the label {label['name']} keeps GitHub's colour: {exc.message}")
+        self._labels.change(number, add, remove)
 
     def take_label(self, number: int, label: str) -> bool:
         """Remove a label; GitHub answers 404 to all but the one who removed it."""
-        path = f"/issues/{number}/labels/{quote(label, safe='')}"
-        what = f"the label {label} of #{number}"
-        try:
-            self._api.send("DELETE", path, what, again=False)
-        except UnclearError:
-            return self._take_again(number, label, path, what)
-        except ForgeError as exc:
-            if exc.status != 404:
-                raise
-            if "label" not in exc.message.partition("404")[2].lower():
-                self._api.get(
-                    f"/issues/{number}", f"issue #{number}"
-                )  # raises when the issue is what is missing
-            return False
-        return True
-
-    def _take_again(self, number: int, label: str, path: str, what: str) -> bool:
-        """After an unclear removal: gone now means that it was ours, when its last event says so."""
-        try:
-            self._api.send("DELETE", path, what)
-        except ForgeError as exc:
-            if exc.status != 404:
-                raise
-            mine = [e for e in self.events(number) if e.label.casefold() == label.casefold()]
-            return bool(mine) and mine[-1].kind == "unlabeled" and mine[-1].actor == self.viewer()
-        return True
+        return self._labels.take(number, label)
 
     # comments
 
@@ -384,6 +313,10 @@ class GitHubForge:
     ) -> str:
         """Post a review (COMMENT); its URL."""
         return self._pulls.review(pull, head_sha=head_sha, body=body, findings=findings, marker=marker)
+
+    def answer(self, pull: int, answers: Mapping[str, str]) -> int:
+        """Reply in the threads of our line comments; how many replies were new."""
+        return self._pulls.answer(pull, answers)
 
     def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
         """Begin a check run, or a status where check runs are refused."""

@@ -28,17 +28,14 @@ from github.GithubException import (
     RateLimitExceededExceedsMaxWait,
     RateLimitExceededException,
 )
-from github.GithubRetry import GithubRetry
 from github.Requester import Requester
 from requests.utils import parse_header_links
-from urllib3 import Retry
 
 from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.github_patience import MAX_WAITS, OnRetry, Patience
 
 PER_PAGE = 100
 """Source: docs.github.com, "Using pagination in the REST API": at most 100 a page."""
-MAX_WAITS = 4
-"""How often one request may be put off by a rate limit."""
 REMEMBERED = 500
 """Answers kept for the sake of their ETag."""
 NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
@@ -46,75 +43,10 @@ NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, Attribu
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 Made = TypeVar("Made")
-OnRetry = Callable[[str, str, float], None]
-"""Told of every repeated request: `PATCH /repos/…`, the reason, the seconds waited."""
 
 
 class UnclearError(ForgeError):
     """It is not known whether GitHub carried the request out."""
-
-
-class _Patience(GithubRetry):
-    """Waits out rate limits, and only those; `max_wait_s` bounds what one request waits in sum."""
-
-    def __init__(
-        self,
-        *,
-        max_wait_s: float = 0.0,
-        waited_s: float = 0.0,
-        sleep: Callable[[float], None] = time.sleep,
-        told: OnRetry | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.max_wait_s, self.waited_s, self._sleeper, self._told = max_wait_s, waited_s, sleep, told
-        super().__init__(**kwargs)
-
-    def new(self, **kw: Any) -> _Patience:
-        """The next state, with what is ours carried over."""
-        ours = {"waited_s": self.waited_s, "sleep": self._sleeper, "told": self._told}
-        return super().new(max_wait_s=self.max_wait_s, **ours, **kw)
-
-    def increment(  # type: ignore[override]
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: Any = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> Retry:
-        """The state for one more try of a refused request, its wait known and within bounds."""
-        if response is None or response.status not in {403, 429}:
-            return super().increment(method, url, response, error, _pool, _stacktrace)
-        if "Retry-After" in response.headers or response.status == 429:
-            retry: Retry = Retry.increment(self, method, url, response, error, _pool, _stacktrace)
-            wait = self._asked_for(response.headers)
-        else:
-            retry = super().increment(method, url, response, error, _pool, _stacktrace)
-            wait = retry.get_backoff_time()
-        if self.waited_s + wait > self.max_wait_s:
-            data = {"message": f"the rate limit asks for {wait:.0f} s"}
-            raise RateLimitExceededExceedsMaxWait(response.status, data, dict(response.headers), wait=wait)
-        assert isinstance(retry, _Patience)
-        retry.waited_s = self.waited_s + wait
-        retry.get_backoff_time = lambda: wait  # type: ignore[method-assign]
-        if self._told:
-            self._told(f"{method} {_path(url or '')}", f"rate limit ({response.status})", wait)
-        return retry
-
-    def _asked_for(self, headers: Mapping[str, str]) -> float:
-        if "Retry-After" in headers:
-            return self.parse_retry_after(headers["Retry-After"])
-        reset = headers.get("X-RateLimit-Reset", "")
-        if headers.get("X-RateLimit-Remaining") == "0" and reset.isdecimal():
-            return max(int(reset) - time.time(), 0.0) + 1.0
-        return float(self.secondary_rate_wait)
-
-    def sleep(self, response: Any = None) -> None:  # noqa: ARG002
-        """Wait as `increment` found; the header was read there."""
-        wait = self.get_backoff_time()
-        if wait > 0:
-            self._sleeper(wait)
 
 
 class Api:
@@ -148,7 +80,7 @@ class Api:
         self._tries = tries
         self._on_retry = on_retry
         self._host = base_url
-        patience = _Patience(
+        patience = Patience(
             total=MAX_WAITS,
             connect=0,
             read=False,
@@ -410,10 +342,6 @@ def _next(headers: Mapping[str, Any], host: str) -> str:
     if {there.hostname, here.hostname} <= _LOOPBACK and there.port == here.port:
         return there._replace(netloc=here.netloc).geturl()
     return found
-
-
-def _path(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _enterprise(base_url: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestrator_action.core.model import Pull, ReviewFinding
@@ -16,6 +16,8 @@ MAX_BODY = 65_535
 """Of any body. GitHub takes 65,536 characters; one less serves checks too."""
 MAX_TITLE = 256
 UNTITLED = "Untitled"
+_FINDING = re.compile(r"\*\*(f\d+)\*\* ")
+"""How a line comment of ours begins, see `_on_line`."""
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
@@ -145,6 +147,26 @@ class Pulls:
             if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
                 return understood(lambda: str(data["html_url"]), what)  # noqa: B023
         return None
+
+    def answer(self, pull: int, answers: Mapping[str, str]) -> int:
+        """Reply once in each thread that one of our findings began; how many replies were new."""
+        what = f"the review comments of pull #{pull}"
+        threads: dict[str, int] = {}
+        answered: set[int] = set()
+        for data in self._api.pages(f"/pulls/{pull}/comments", what):
+            if not understood(lambda: self._mine(data["user"]), what):  # noqa: B023
+                continue
+            if top := data.get("in_reply_to_id"):
+                answered.add(int(top))
+            elif found := _FINDING.match(data["body"]):
+                threads.setdefault(found[1], int(data["id"]))
+        new = [
+            (threads[f], text) for f, text in answers.items() if f in threads and threads[f] not in answered
+        ]
+        for thread, text in new:
+            path = f"/pulls/{pull}/comments/{thread}/replies"
+            self._api.send("POST", path, f"the answer in pull #{pull}", {"body": cut(text, MAX_BODY)})
+        return len(new)
 
     def _in_diff(self, pull: int, findings: Sequence[ReviewFinding]) -> list[ReviewFinding]:
         wanted = {f.path for f in findings}

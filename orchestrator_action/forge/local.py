@@ -195,6 +195,20 @@ class LocalForge:
             self._folder.write(path, frontmatter.render(keys, text))
         return path.as_uri()
 
+    def answer(self, pull: int, answers: Mapping[str, str]) -> int:
+        """One file of answers beside the reviews, a line a finding; how many were new."""
+        self.pull(pull)
+        path = self._pull_path(pull).parent / "reviews" / "answers.md"
+        with self._folder.writing():
+            document = self._document(path)
+            told = document.body.strip().splitlines() if document else []
+            known = {line.partition(":")[0].removeprefix("- ") for line in told}
+            new = [f"- {f}: {' '.join(text.split())}" for f, text in answers.items() if f not in known]
+            if new:
+                keys = {"author": self._author, "updated": self._now()}
+                self._folder.write(path, frontmatter.render(keys, "\n".join([*told, *new]) + "\n"))
+        return len(new)
+
     # comments
 
     def comment(self, number: int, *, marker: str, body: str) -> Comment:

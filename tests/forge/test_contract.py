@@ -399,6 +399,24 @@ def test_a_review_is_posted_once_with_its_findings(world: World) -> None:
     assert [("a.py", 10), ("new.txt", 2)] == world.lines(pull.number)
 
 
+def test_an_answer_goes_into_the_thread_of_its_finding_once(world: World) -> None:
+    """Here f2 is answered later than f1, and asking again adds nothing."""
+    pull = world.forge.open_pull(branch="topic", base="main", title="T", body="b")
+    findings = [
+        ReviewFinding(id="f1", path="a.py", line=10, severity="error", text="wrong"),
+        ReviewFinding(id="f2", path="new.txt", line=2, severity="note", text="odd"),
+    ]
+    world.forge.review(pull.number, head_sha=world.head, body="seen", findings=findings, marker="rev 1")
+
+    counts = [
+        world.forge.answer(pull.number, {"f1": "fixed in abc"}),
+        world.again().answer(pull.number, {"f1": "fixed in abc", "f2": "declined: it is right"}),
+        world.again().answer(pull.number, {"f1": "fixed in abc", "f2": "declined: it is right"}),
+    ]
+
+    assert [1, 1, 0] == counts
+
+
 # checks
 
 

@@ -45,6 +45,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/pulls": ("get", "post"),
     f"{R}/pulls/{{pull_number}}": ("get", "patch"),
     f"{R}/pulls/{{pull_number}}/comments": ("get",),
+    f"{R}/pulls/{{pull_number}}/comments/{{comment_id}}/replies": ("post",),
     f"{R}/pulls/{{pull_number}}/files": ("get",),
     f"{R}/pulls/{{pull_number}}/reviews": ("get", "post"),
     f"{R}/statuses/{{sha}}": ("post",),

@@ -117,6 +117,8 @@ def test_every_phase_is_refuted_when_claimed_falsely_and_proven_when_it_is_true(
         assert "exit 1" in false, f"{phase} was believed: {false}"
         assert "exit 0" in honest, f"{phase} was not believed: {honest}"
     assert "success" == ran.task("issue-1")["status"], ran.err
+    pull = home.forge / "pulls" / str(ran.task("issue-1")["pull"]["number"])
+    assert "f1: declined: x is a fine name" in (pull / "reviews" / "answers.md").read_text()
     assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in ran.task("issue-1")["phases"]}
     home.assert_tidy()
 

@@ -275,4 +275,6 @@ class Payloads:
             "position": 1,
             "original_position": 1,
         }
+        if "in_reply_to_id" in comment:
+            given |= {"in_reply_to_id": comment["in_reply_to_id"], "user": self.user(comment["login"])}
         return fill("pull-request-review-comment", given, api=self.api)

@@ -162,6 +162,22 @@ def list_review_comments(call: Call) -> Reply:
     return Reply(items=list(rows), show=lambda row: call.show.review_comment(issue, *row))
 
 
+@route("POST", f"{R}/pulls/{{pull_number}}/comments/{{comment_id}}/replies", "pull_requests:write")
+def reply_to_review_comment(call: Call) -> Reply:
+    issue = _pull(call)
+    assert issue.pull
+    body, top = call.text("body"), int(call.params["comment_id"])
+    _check_text("PullRequestReviewComment", "body", body, MAX_BODY)
+    for review in issue.pull.reviews:
+        for comment in review.comments:
+            if comment["id"] == top and not comment.get("in_reply_to_id"):
+                kept = {**comment, "id": next(call.state.ids), "body": body, "in_reply_to_id": top}
+                kept["login"] = call.viewer.login
+                review.comments.append(kept)
+                return Reply(201, call.show.review_comment(issue, review, kept))
+    raise Refused(404, "Not Found")
+
+
 # checks and statuses
 
 

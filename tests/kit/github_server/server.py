@@ -141,7 +141,8 @@ class GitHubServer:
                 old, issue.title = issue.title, title
                 self.state.happened(issue, "renamed", user, rename=(old, title))
             if body is not None:
-                issue.body, issue.updated_at = body, self.state.now()
+                issue.body = body
+                issue.updated_at = issue.edited_at = self.state.now()
 
     def count(self, method: str = "", path: str = "") -> int:
         """How many API requests of that kind came in, as GitHub counts: those answered 304 are free."""
