@@ -350,6 +350,19 @@ def test_who_set_a_label_is_read_from_the_events(forge: GitHubForge, github: Git
     assert all(e.id and e.at.endswith("Z") and e.actor_type == "User" for e in events)
 
 
+def test_when_a_text_was_edited_is_told_where_graphql_is(forge: GitHubForge, github: GitHubServer) -> None:
+    number = github.state.add_issue("one", "b", user="octo").number
+    before = forge.edited_at(number)
+    github.state.clock = lambda: 1_900_000_000.0
+    github.edit(number, user="stranger", title="two")
+    renamed = forge.edited_at(number)
+    github.edit(number, user="stranger", body="other")
+    edited = forge.edited_at(number)
+    github.graphql = False
+
+    assert ("", "", "2030-03-17T17:46:40Z", None) == (before, renamed, edited, forge.edited_at(number))
+
+
 def test_many_events_are_read_to_the_last(forge: GitHubForge, github: GitHubServer) -> None:
     issue = github.state.add_issue("one", "b", user="octo")
     for _ in range(130):
