@@ -102,26 +102,27 @@ def _last_commit(events: Sequence[Event]) -> str:
 
 
 def times(events: Iterable[Event]) -> dict[str, list[tuple[str, float, float]]]:
-    """Per task its phases with start and end, in seconds since the run began, as the journal measured them.
+    """Per task its phases with start and end, in seconds since the run began, as the journal has them.
 
-    A phase lasts from the end of the one before it until its last measurement.
+    A phase lasts from the end of what came before until the last measurement of its claim; what is measured
+    again at the end of the task belongs to no phase.
     """
     began = 0.0
-    at: dict[str, float] = {}
-    spans: dict[str, dict[str, tuple[float, float]]] = {}
+    claimed: dict[str, str] = {}
+    spans: dict[str, list[tuple[str, float, float]]] = {}
+    since: dict[str, float] = {}
     for event in events:
+        at, task = event.at - began, event.task
         if event.kind == "run-started":
             began = began or event.at
         elif event.kind == "task-started":
-            at[event.task] = event.at
-        elif event.kind == "fact" and event.task in at:
-            phase = str(event.data["phase"])
-            known = spans.setdefault(event.task, {})
-            start = (
-                known[phase][0] if phase in known else max([at[event.task], *(e for _, e in known.values())])
-            )
-            known[phase] = (start, event.at)
-    return {
-        task: [(phase, start - began, end - began) for phase, (start, end) in known.items()]
-        for task, known in spans.items()
-    }
+            since[task] = at
+        elif event.kind == "claim":
+            claimed[task] = str(event.data["phase"])
+            since[task] = max([since.get(task, at), *(end for _, _, end in spans.get(task, ()))])
+        elif event.kind == "fact" and claimed.get(task) == event.data["phase"]:
+            known = spans.setdefault(task, [])
+            if known and known[-1][0] == claimed[task] and known[-1][1] == since[task]:
+                known.pop()
+            known.append((claimed[task], since[task], at))
+    return spans

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.kit.runner import Runner
-from tests.kit.whole import GOOD, LIES, alive, new_file
+from tests.kit.whole import GOOD, alive
 
 
 def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
@@ -26,6 +27,5 @@ def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
     assert "state=done" in comment.body.splitlines()[1]
     assert "```mermaid\ngantt" in done.summary
     assert done.report["run_id"] == done.outputs["run-id"]
-    assert json.loads(open(done.outputs["report-path"]).read())["run_id"] == done.outputs["run-id"]
+    assert json.loads(Path(done.outputs["report-path"]).read_text())["run_id"] == done.outputs["run-id"]
     assert [] == alive(runner.repo.path)
-    print(github.by_operation(), github.count())

@@ -1,4 +1,4 @@
-"""A runner's step without a runner: the Action's own program with the variables and files a runner gives it."""
+"""A runner's step without a runner: the Action's program with the variables and files a runner gives it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,15 @@ def outputs_of(text: str) -> dict[str, str]:
             name, _, one = line.partition("=")
             found[name] = one
     return found
+
+
+def wait_for(there: Callable[[], Any], what: str, *, within_s: float = 60.0) -> None:
+    """Wait until something is there. Raises AssertionError when it does not come."""
+    deadline = time.monotonic() + within_s
+    while not there():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come within {within_s:g} s")
+        time.sleep(0.02)
 
 
 def checked_out(github: GitHubServer, repo: Repo, to: Path) -> Repo:

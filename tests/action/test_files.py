@@ -1,0 +1,128 @@
+"""action.yml, our workflows and the examples, held to GitHub's schemas and to zizmor's strictest persona."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator_action.core.config import Config
+from tests.conftest import need
+from tests.kit.act import PROJECT
+
+ACTION = PROJECT / "action.yml"
+WORKFLOWS = sorted([*(PROJECT / ".github/workflows").glob("*.yml"), *(PROJECT / "examples").glob("*.yml")])
+INPUTS = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["inputs"]
+OUTPUTS = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["outputs"]
+
+
+def tool(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+    program = need(Path(sys.executable).with_name(name), name)
+    return subprocess.run(
+        [program, *map(str, args)], capture_output=True, text=True, check=False, timeout=100, cwd=PROJECT
+    )
+
+
+def test_zizmor_finds_nothing_at_its_strictest():
+    done = tool("zizmor", "--offline", "--persona=pedantic", "--no-progress", ACTION, *WORKFLOWS)
+
+    assert (0, True) == (done.returncode, "No findings to report" in done.stdout + done.stderr), done.stdout
+
+
+def test_each_ignored_finding_says_why():
+    """In words beside the mark, or in a comment just above it."""
+    for file in (ACTION, *WORKFLOWS):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            if "zizmor: ignore" in line:
+                said = re.sub(r".*zizmor: ignore\[[a-z-]+\]", "", line).strip()
+                above = "\n".join(lines[max(0, number - 3) : number])
+                assert said or "#" in above, f"{file.name}:{number + 1}"
+
+
+def test_the_action_is_as_github_wants_it():
+    done = tool("check-jsonschema", "--builtin-schema", "vendor.github-actions", ACTION)
+    assert 0 == done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
+def test_each_workflow_is_as_github_wants_it(file: Path):
+    for done in (
+        tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", file),
+        tool("actionlint", file),
+    ):
+        assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_everything_used_is_pinned_by_commit_with_its_version_beside_it():
+    for file in (ACTION, *WORKFLOWS):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            used = re.search(r"uses: (\S+)(.*)", line)
+            if used and not used[1].startswith(("./", "orchestrator-action/", "<owner>")):
+                assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", used[1]), line
+                assert re.search(r"# v\d+\.\d+\.\d+", used[2]), line
+
+
+def test_no_script_line_holds_an_input():
+    """They reach the program by environment only: a line of a script would run them."""
+    steps = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
+    scripts = [s["run"] for s in steps if "run" in s]
+
+    assert len(scripts) >= 4
+    assert [] == [s for s in scripts if "${{" in s]
+
+
+def test_the_step_that_runs_becomes_our_program():
+    """With a shell in between a SIGINT never reaches Python, and the shell keeps the token readable."""
+    steps = yaml.safe_load(ACTION.read_text(encoding="utf-8"))["runs"]["steps"]
+    holding = [s for s in steps if "INPUT_GITHUB_TOKEN" in s.get("env", {})]
+
+    assert ["Run", "Settle"] == [s["name"] for s in holding]
+    assert {'exec "$PYTHON" -I -m orchestrator_action.action'} == {s["run"] for s in holding}
+    assert "always()" in holding[1]["if"]
+
+
+def test_every_input_reaches_the_program():
+    text = ACTION.read_text(encoding="utf-8")
+    for name in INPUTS:
+        assert f"inputs.{name} }}}}" in text or f"inputs.{name} ==" in text, name
+        if name not in {"mode", "claude-version", "agent"}:
+            assert f"INPUT_{name.upper().replace('-', '_')}: ${{{{ inputs.{name} }}}}" in text, name
+
+
+def test_inputs_are_kebab_case_described_and_have_a_default():
+    for name, given in INPUTS.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
+        assert given["description"] and "default" in given, name
+
+
+def test_inputs_that_are_configuration_bear_its_names():
+    ours = {f.replace("_", "-") for f in Config.__dataclass_fields__}
+    of_the_step = {
+        "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
+        "config", "path", "branch", "dry-run",
+    }  # fmt: skip
+    assert set() == set(INPUTS) - of_the_step - ours
+
+
+def test_the_outputs_are_those_promised():
+    assert {
+        "conclusion", "results", "succeeded", "failed", "pull-requests", "run-id", "report-path", "cost-usd",
+    } == set(OUTPUTS)  # fmt: skip
+
+
+def test_the_pinned_claude_is_the_one_that_is_tested():
+    import json
+
+    tested = json.loads((PROJECT / "tests/npm/package.json").read_text(encoding="utf-8"))
+    assert tested["dependencies"]["@anthropic-ai/claude-code"] == INPUTS["claude-version"]["default"]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
+def test_no_checkout_leaves_a_token_behind(file: Path):
+    text = file.read_text(encoding="utf-8")
+    assert text.count("uses: actions/checkout@") == text.count("persist-credentials: false")

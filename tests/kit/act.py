@@ -1,0 +1,100 @@
+"""The Action under a real runner: `act` in host mode, on the example workflows as they stand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.kit.github_server import GitHubServer
+from tests.kit.repos import Repo
+
+PROJECT = Path(__file__).resolve().parents[2]
+ACT = Path(sys.executable).with_name("act")
+ACTION = "orchestrator-action/orchestrator-action@v0"
+"""As the examples name it."""
+PINNED = re.compile(r"uses: (actions/setup-[a-z]+@[0-9a-f]{40})")
+
+MUST_NOT_RUN = """name: not needed here
+description: Python and Node are on this machine, so that this step is left out.
+inputs: {python-version: {description: v}, node-version: {description: v}}
+outputs: {python-path: {description: p, value: ""}}
+runs:
+  using: composite
+  steps: [{run: exit 1, shell: bash}]
+"""
+
+
+@dataclass
+class Act:
+    """One checkout on one host runner."""
+
+    github: GitHubServer
+    repo: Repo
+    temp: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self) -> list[str]:
+        """Put the Action and what it names where act finds them; the flags that say so."""
+        action = self.temp / "action"
+        action.mkdir()
+        for name in ("action.yml", "requirements.lock"):
+            shutil.copy(PROJECT / name, action)
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / "orchestrator_action", action / "orchestrator_action", ignore=ignore)
+        unused = self.temp / "unused"
+        unused.mkdir()
+        (unused / "action.yml").write_text(MUST_NOT_RUN, encoding="utf-8")
+        flags = ["--local-repository", f"{ACTION}={action}"]
+        for name in PINNED.findall((PROJECT / "action.yml").read_text(encoding="utf-8")):
+            flags += ["--local-repository", f"{name}={unused}"]
+        return flags
+
+    def start(self, event: str, payload: Mapping[str, Any], *more: str) -> subprocess.Popen[str]:
+        """Start the workflows of the checkout with a real event."""
+        home = self.temp / "home"
+        (home / ".config" / "act").mkdir(parents=True)
+        (home / ".config" / "act" / "actrc").touch()
+        (self.temp / "event.json").write_text(json.dumps(payload), encoding="utf-8")
+        (self.temp / "secrets").write_text(f"GITHUB_TOKEN={self.github.token}\n", encoding="utf-8")
+        variables = {
+            "GITHUB_API_URL": self.github.url,
+            "GITHUB_SERVER_URL": self.github.url,
+            "GITHUB_REPOSITORY": self.github.repository,
+            **self.env,
+        }
+        args = [
+            str(ACT), event, "-P", "ubuntu-latest=-self-hosted", "--no-cache-server",
+            "--artifact-server-addr", "127.0.0.1", "-e", str(self.temp / "event.json"),
+            "--secret-file", str(self.temp / "secrets"), "--actor", "octo", *self.prepare(), *more,
+        ]  # fmt: skip
+        for name, value in variables.items():
+            args += ["--env", f"{name}={value}"]
+        kept = {k: os.environ[k] for k in ("LANG", "TMPDIR", "PIP_CACHE_DIR") if k in os.environ}
+        path = self.env.get("PATH", os.environ["PATH"])
+        return subprocess.Popen(
+            args, cwd=self.repo.path, env={**kept, "PATH": path, "HOME": str(home)}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def run(
+        self, event: str, payload: Mapping[str, Any], *more: str, timeout: float = 200
+    ) -> tuple[int, str]:
+        """Run to the end; exit code and log."""
+        process = self.start(event, payload, *more)
+        try:
+            log, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            log, _ = process.communicate()
+            raise AssertionError(f"act did not end:\n{log[-8000:]}") from None
+        return process.returncode, log
