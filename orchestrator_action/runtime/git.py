@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,9 +33,8 @@ from orchestrator_action.runtime.gitcall import (
     settings,
     spawn,
 )
+from orchestrator_action.runtime.gitmemo import SHA, branch_of, head_of, remembered
 from orchestrator_action.runtime.gitparse import Change, Commit, parse_batch, parse_changes
-
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Git:
         config = made.config()
         lazy = any(k.endswith(".promisor") for k in config) or "extensions.partialclone" in config
         filters = {k: v for k, v in config.items() if k.startswith("filter.")}
-        return replace(made, lazy_fetch=lazy, filters=filters, filters_seen=made._config_digest())
+        return replace(made, lazy_fetch=lazy, filters=filters, filters_seen=made.config_digest())
 
     def at_worktree(self, path: Path, admin: Path) -> Git:
         """The same repository seen from its linked worktree at `path`, whose directory is `admin`."""
@@ -127,14 +125,14 @@ class Git:
 
         Costs a read of small files while the configuration is unchanged, one more git when it is not.
         """
-        if not self.filters_seen or self._config_digest() == self.filters_seen:
+        if not self.filters_seen or self.config_digest() == self.filters_seen:
             return ()
         now = (k for k in self.config() if k.startswith("filter."))
         blank = {k: "false" if k.endswith(".required") else "" for k in now}
         # An empty `process` also switches `smudge` and `clean` off, so nothing is blanked that is not there.
         return tuple(f"{k}={v}" for k, v in sorted({**blank, **self.filters}.items()))
 
-    def _config_digest(self) -> str:
+    def config_digest(self) -> str:
         """A digest of the files git may take configuration from."""
         home = self.env.get("HOME", "")
         shared = self.common_dir
@@ -151,15 +149,26 @@ class Git:
         """The SHA `rev` names, peeled to `kind`, or an empty string."""
         if not rev or rev.startswith("-"):
             return ""
-        done = self.run("rev-parse", "--verify", "--quiet", f"{rev}^{{{kind}}}", check=False)
-        return done.text if done.code == 0 and _SHA.fullmatch(done.text) else ""
+
+        def ask() -> str:
+            done = self.run("rev-parse", "--verify", "--quiet", f"{rev}^{{{kind}}}", check=False)
+            return done.text if done.code == 0 and SHA.fullmatch(done.text) else ""
+
+        return remembered(self.common_dir, kind, (rev,), ask)
 
     def head(self) -> str:
         """The commit HEAD is at; an empty string on an unborn branch."""
-        return self.rev_parse("HEAD")
+        known = head_of(self.git_dir, self.common_dir)
+        if known:
+            return known
+        sha = self.rev_parse("HEAD")
+        return sha and self.rev_parse(sha)
 
     def branch(self) -> str:
         """The branch that is checked out, without `refs/heads/`; empty when HEAD is detached."""
+        known = branch_of(self.git_dir)
+        if known is not None:
+            return known
         done = self.run("symbolic-ref", "--quiet", "HEAD", check=False)
         return done.text.removeprefix("refs/heads/") if done.code == 0 else ""
 
@@ -172,18 +181,30 @@ class Git:
 
     def merge_base(self, a: str, b: str) -> str:
         """The best common ancestor, or an empty string when there is none."""
-        done = self.run("merge-base", a, b, check=False)
-        if done.code not in {0, 1}:
-            checked(done, ["merge-base", a, b])
-        return done.text.split("\n")[0] if done.code == 0 else ""
+
+        def ask() -> str:
+            done = self.run("merge-base", a, b, check=False)
+            if done.code not in {0, 1}:
+                checked(done, ["merge-base", a, b])
+            return done.text.split("\n")[0] if done.code == 0 else ""
+
+        return remembered(self.common_dir, "merge-base", (a, b), ask)
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether `new` contains `old`. False, too, when either is unknown here."""
-        return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
+
+        def ask() -> bool:
+            return self.run("merge-base", "--is-ancestor", old, new, check=False).code == 0
+
+        return remembered(self.common_dir, "is-ancestor", (old, new), ask)
 
     def commits(self, base: str, head: str) -> tuple[str, ...]:
         """The commits of `head` that `base` has not, oldest first."""
-        return tuple(self.text("rev-list", "--reverse", "--topo-order", head, f"^{base}", "--").split())
+
+        def ask() -> tuple[str, ...]:
+            return tuple(self.text("rev-list", "--reverse", "--topo-order", head, f"^{base}", "--").split())
+
+        return remembered(self.common_dir, "commits", (base, head), ask, large=True)
 
     def commit(self, sha: str) -> Commit:
         """What a commit says of itself."""
@@ -198,11 +219,15 @@ class Git:
 
     def changes(self, base: str, head: str) -> tuple[Change, ...]:
         """Every path that differs between two commits (or trees), renames found, in git's order."""
-        out = self.run(
-            "diff-tree", "-r", "-z", "-M", "--raw", "--numstat", "--no-abbrev", "--no-ext-diff",
-            "--no-textconv", "--ignore-submodules=none", base, head, "--",
-        ).out  # fmt: skip
-        return parse_changes(out)
+
+        def ask() -> tuple[Change, ...]:
+            out = self.run(
+                "diff-tree", "-r", "-z", "-M", "--raw", "--numstat", "--no-abbrev", "--no-ext-diff",
+                "--no-textconv", "--ignore-submodules=none", base, head, "--",
+            ).out  # fmt: skip
+            return parse_changes(out)
+
+        return remembered(self.common_dir, "changes", (base, head), ask, large=True)
 
     def diff_text(self, base: str, head: str, paths: Sequence[str] = ()) -> str:
         """The diff as text. Bytes that are not UTF-8 are replaced: for reading, not for applying."""
@@ -214,8 +239,12 @@ class Git:
 
     def paths(self, commit: str) -> tuple[str, ...]:
         """Every path of the commit's tree, submodules included."""
-        out = self.run("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit).out
-        return tuple(os.fsdecode(p) for p in out.split(b"\0") if p)
+
+        def ask() -> tuple[str, ...]:
+            out = self.run("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit).out
+            return tuple(os.fsdecode(p) for p in out.split(b"\0") if p)
+
+        return remembered(self.common_dir, "paths", (commit,), ask, large=True)
 
     def links(self, commit: str) -> dict[str, str]:
         """Paths of the commit's tree that are other repositories, and the commits recorded of them."""

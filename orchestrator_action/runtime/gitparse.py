@@ -1,10 +1,11 @@
-"""What git prints with -z, as values. Paths may be any bytes: they come as `os.fsdecode` gives them. Pure."""
+"""What git prints with -z, as values. Paths may be any bytes: they come as `os.fsdecode` gives them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +87,11 @@ def parse_batch(out: bytes, asked: Sequence[bytes], *, bodies: bool) -> list[tup
         records.append((kind, int(size), out[at : at + int(size)] if bodies else b""))
         at += int(size) + 1 if bodies else 0
     return records
+
+
+def read_line(file: Path) -> str:
+    """The contents of a small file without its last newline; empty when it cannot be read."""
+    try:
+        return os.fsdecode(file.read_bytes()).rstrip("\n")
+    except OSError:
+        return ""

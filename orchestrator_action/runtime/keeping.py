@@ -10,7 +10,7 @@ from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import GitError
 from orchestrator_action.runtime import salvage
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.worktrees import read_line
+from orchestrator_action.runtime.gitparse import read_line
 
 KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
 """A commit that one of these contains is not lost with its worktree."""

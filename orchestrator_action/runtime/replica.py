@@ -46,7 +46,9 @@ def make(git: Git, path: Path, commit: str) -> Git:
         shutil.rmtree(link)
     link.unlink(missing_ok=True)
     link.write_bytes(os.fsencode(f"gitdir: {own}\n"))
-    made = replace(git, git_dir=own, common_dir=own, work_tree=path, filters_seen="ours only")
+    made = replace(git, git_dir=own, common_dir=own, work_tree=path, filters_seen="not to be trusted")
+    if git.config_digest() == git.filters_seen:
+        made = replace(made, filters_seen=made.config_digest())
     made.run("reset", "--hard", "--quiet", commit, write=True)
     made.run("clean", "-ffdxq", write=True)
     return made

@@ -17,7 +17,7 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,10 +26,10 @@ from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.runtime import fingerprint, gitview, keeping, owner, replica, salvage, worktrees
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.gitparse import read_line
 from orchestrator_action.runtime.worktrees import (
     Entry,
     add_error,
-    read_line,
     restore_link,
     set_writable,
 )
@@ -129,7 +129,7 @@ class Workspace:
                 if not self.git.rev_parse(f"refs/heads/{branch}") or path.exists():
                     return None
                 self._prepare()
-                self._refuse_elsewhere(branch, path)
+                self._refuse_elsewhere(branch, path, self._entries())
                 return self._populate(path, self._add(path, [], branch, fd), branch, base_sha)
         found = self._worktree(path, self._admin(path), branch, base_sha)
         if (path / ".git").is_dir():
@@ -183,13 +183,13 @@ class Workspace:
 
     def _make_way(self, path: Path, task_id: str, branch: str) -> str:
         """Let `path` and `branch` be free for a new worktree; says what was kept, and where."""
-        entry = self._entry(path)
+        entries = self._entries()
+        self._refuse_elsewhere(branch, path, entries)
+        entry = next((e for e in entries if e.path == path), None)
         if entry is None:
             self._refuse_unknown(path)
-            self._refuse_elsewhere(branch, path)
             return ""
         self._refuse_if_owned(path)
-        self._refuse_elsewhere(branch, path)
         left = self._worktree(path, self._admin(path), entry.branch, entry.head)
         inner = keeping.foreign_repositories(left.git)
         if inner:
@@ -416,8 +416,8 @@ class Workspace:
                 f"worktree {path} is in use by process {pid}", hint="wait for that run, or cancel it"
             )
 
-    def _refuse_elsewhere(self, branch: str, path: Path) -> None:
-        for entry in self._entries():
+    def _refuse_elsewhere(self, branch: str, path: Path, entries: Sequence[Entry]) -> None:
+        for entry in entries:
             if entry.branch != branch or entry.path == path:
                 continue
             if entry.path.is_dir():

@@ -16,6 +16,7 @@ from pathlib import Path
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import hint_for, last_line
+from orchestrator_action.runtime.gitparse import read_line
 
 LOCK_TIMEOUT_S = 300.0
 _threads: dict[str, threading.Lock] = {}
@@ -109,14 +110,6 @@ def _parse_entry(record: str) -> Entry:
         head=values.get("HEAD", ""),
         locked=values.get("locked"),
     )
-
-
-def read_line(file: Path) -> str:
-    """The contents of a small file without its last newline; empty when it cannot be read."""
-    try:
-        return os.fsdecode(file.read_bytes()).rstrip("\n")
-    except OSError:
-        return ""
 
 
 def _flock(fd: int, common: Path, deadline: float) -> None:
