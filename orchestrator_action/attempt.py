@@ -31,6 +31,8 @@ from orchestrator_action.measure import Measure
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import IDENTITY, Parts, Subject, command_env
 from orchestrator_action.publish import claim_issue
+from orchestrator_action.runtime.workspace import Worktree
+from orchestrator_action.runtime.worktrees import admin_of
 from orchestrator_action.settle import (
     ended,
     known_result,
@@ -41,7 +43,7 @@ from orchestrator_action.settle import (
     with_problems,
 )
 from orchestrator_action.tally import Tally
-from orchestrator_action.task_files import directory_of, write_context
+from orchestrator_action.task_files import directory_of, drop_stale_locks, write_context
 from orchestrator_action.trail import Trail
 from orchestrator_action.trying import Trying, last_log
 
@@ -146,7 +148,7 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     """The task's worktree, files, environment and place at the broker; set up once."""
     agent = parts.agents(task.agent or parts.config.agent)
     parts.check_not_cancelled()
-    worktree = parts.workspace.adopt(task.id, task.branch, parts.base_sha) if state.begun else None
+    worktree = _adopted(task, parts) if state.begun else None
     if worktree is None:
         worktree = parts.workspace.create(task.id, task.branch, parts.base_sha)
     directory = directory_of(parts, task.id)
@@ -171,6 +173,14 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
         **({"issue": task.issue.number} if task.issue else {}),
     )  # fmt: skip
     return subject
+
+
+def _adopted(task: Task, parts: Parts) -> Worktree | None:
+    """The worktree that an earlier process of ours left, with what a killed git left in it cleared away."""
+    common = parts.git.common_dir
+    with contextlib.suppress(GitError):
+        drop_stale_locks(common, admin_of(common, _path(task, parts)), task.branch)
+    return parts.workspace.adopt(task.id, task.branch, parts.base_sha)
 
 
 def _work(

@@ -592,12 +592,22 @@ def _crash(exc: BaseException) -> int:
 
 def main() -> None:
     """The console script."""
-    sys.stderr = Voice(2)
+    _prepare_streams()
     level = os.environ.get("ORCHESTRATOR_LOG", "WARNING").upper()
     logging.basicConfig(
         stream=sys.stderr, level=level if level.isalpha() else "WARNING", format="%(levelname)s %(message)s"
     )
     _leave(_called())
+
+
+def _prepare_streams() -> None:
+    """Three open descriptors whatever we were given, and a stderr that nobody can hold up."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(fd)
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
+    sys.stderr = Voice(2)
 
 
 def _called() -> int:

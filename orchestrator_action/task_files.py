@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import secrets
 import shlex
 import sys
@@ -19,7 +21,8 @@ from orchestrator_action.core.text import clean, sanitise
 from orchestrator_action.core.wire import context_digest
 from orchestrator_action.parts import Parts
 from orchestrator_action.runtime.journal import replace_file
-from orchestrator_action.runtime.workspace import Worktree
+from orchestrator_action.runtime.owner import live_owner
+from orchestrator_action.runtime.workspace import OWNER_FILE, Worktree
 
 
 def directory_of(parts: Parts, task_id: str) -> Path:
@@ -126,6 +129,19 @@ def _issue_context(task: Task) -> dict[str, Any] | None:
         "labeled_by": issue.labeled_by,
         "body_sha256": hashlib.sha256(issue.body.encode("utf-8", "replace")).hexdigest(),
     }
+
+
+def drop_stale_locks(common: Path, admin: Path, branch: str) -> None:
+    """Remove what a killed git left in a worktree's own part of the git directory.
+
+    Only when nothing that could hold these locks is alive: after an attempt, or before taking one up again.
+    """
+    if (owner := live_owner(admin / OWNER_FILE)) and owner != os.getpid():
+        return
+    branch_lock = common / "refs" / "heads" / f"{branch}.lock"
+    for lock in (admin / "index.lock", admin / "HEAD.lock", branch_lock):
+        with contextlib.suppress(OSError):
+            lock.unlink()
 
 
 def phase_client(directory: Path) -> Path:

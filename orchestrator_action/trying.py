@@ -29,7 +29,7 @@ from orchestrator_action.runtime.leftovers import read_record
 from orchestrator_action.runtime.supervisor import Cancel, supervise
 from orchestrator_action.runtime.tail import Tail
 from orchestrator_action.tally import Tally, attempt_record
-from orchestrator_action.task_files import log_path, phase_client, record_path
+from orchestrator_action.task_files import drop_stale_locks, log_path, phase_client, record_path
 
 log = logging.getLogger(__name__)
 
@@ -160,10 +160,7 @@ class Trying:
         Nothing of the attempt before lives any more, so a lock file of its git is nobody's.
         """
         worktree, git = self._subject.worktree, self._subject.git
-        branch_lock = self._parts.git.common_dir / "refs" / "heads" / f"{worktree.branch}.lock"
-        for lock in (worktree.admin / "index.lock", worktree.admin / "HEAD.lock", branch_lock):
-            with contextlib.suppress(OSError):
-                lock.unlink()
+        drop_stale_locks(self._parts.git.common_dir, worktree.admin, worktree.branch)
         if saved := self._parts.workspace.salvage(worktree, self._task.id):
             self._parts.journal.append("salvaged", self._task.id, sha=saved)
         git.run("reset", "--hard", "--quiet", write=True)

@@ -94,7 +94,7 @@ class _Author:
 
     def committed(self) -> bool:
         """Whether an earlier attempt at this task has committed something."""
-        return _git("rev-parse", "HEAD").stdout.strip() != self.context["base_sha"]
+        return _git("rev-parse", "HEAD").stdout.strip() != str(self.context["base_sha"])
 
     def commit(self) -> None:
         for number, block in enumerate(self.blocks, 1):

@@ -17,7 +17,6 @@ from orchestrator_action.render import report_json
 from orchestrator_action.run import run_tasks
 from orchestrator_action.runtime.cancel import on_signals
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.voice import Voice
 from tests.kit.scripted import ScriptedAgent
 
 
@@ -53,5 +52,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.stderr = Voice(2)
+    cli._prepare_streams()
     cli._leave(main())

@@ -80,7 +80,15 @@ def conduct(home: House) -> Iterator[Callable[..., Conducted]]:
     def start(
         verb: str = "run", *, slots: int = 4, flags: dict[str, Any] | None = None, **agent: Any
     ) -> Conducted:
-        argv = [sys.executable, "-m", "tests.kit.conduct", verb, f"local:{home.forge}", json.dumps(agent)]
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "tests.kit.conduct",
+            verb,
+            f"local:{home.forge}",
+            json.dumps(agent),
+        ]
         process = subprocess.Popen(
             [*argv, str(slots), json.dumps(flags or {})],
             cwd=home.repo.path,

@@ -261,7 +261,7 @@ def test_a_reader_that_stops_reading_does_not_keep_a_cancelled_run(home: House, 
         os.set_blocking(writer, True)
     agent = json.dumps({"programs": [ill("polite.sh", pids.folder)]})
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent],
+        [sys.executable, "-P", "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent],
         cwd=home.repo.path,
         env={**home.environment(), "PYTHONPATH": str(PACKAGE)},
         stdin=subprocess.DEVNULL,

@@ -113,7 +113,10 @@ def test_a_session_is_taken_up_again_after_a_crash(home: House, conduct, pids: P
 
     started = [e["data"] for e in home.events() if e["kind"] == "attempt-started"]
     assert "s-7" == started[1]["session_id"]
-    assert [] == [e for e in home.events() if e["kind"] == "salvaged"], "it goes on in its own mess"
+    kinds = [e["kind"] for e in home.events()]
+    assert "salvaged" not in kinds[: len(kinds) - kinds[::-1].index("attempt-started")], (
+        "it goes on in its own mess"
+    )
 
 
 def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: House, conduct, pids: Pids):
