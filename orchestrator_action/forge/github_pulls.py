@@ -150,23 +150,35 @@ class Pulls:
 
     def answer(self, pull: int, answers: Mapping[str, str]) -> int:
         """Reply once in each thread that one of our findings began; how many replies were new."""
+        threads, answered = self._threads(pull)
+        new = {threads[f]: text for f, text in answers.items() if f in threads and threads[f] not in answered}
+        for thread, text in new.items():
+            self._api.send(
+                "POST",
+                f"/pulls/{pull}/comments/{thread}/replies",
+                f"the answer in pull #{pull}",
+                {"body": cut(text, MAX_BODY)},
+                found=lambda: thread in self._threads(pull)[1] or None,  # noqa: B023
+            )
+        return len(new)
+
+    def _threads(self, pull: int) -> tuple[dict[str, int], set[int]]:
+        """The threads our findings began, by finding, and those we have replied in."""
         what = f"the review comments of pull #{pull}"
         threads: dict[str, int] = {}
         answered: set[int] = set()
         for data in self._api.pages(f"/pulls/{pull}/comments", what):
-            if not understood(lambda: self._mine(data["user"]), what):  # noqa: B023
-                continue
-            if top := data.get("in_reply_to_id"):
-                answered.add(int(top))
-            elif found := _FINDING.match(data["body"]):
-                threads.setdefault(found[1], int(data["id"]))
-        new = [
-            (threads[f], text) for f, text in answers.items() if f in threads and threads[f] not in answered
-        ]
-        for thread, text in new:
-            path = f"/pulls/{pull}/comments/{thread}/replies"
-            self._api.send("POST", path, f"the answer in pull #{pull}", {"body": cut(text, MAX_BODY)})
-        return len(new)
+            understood(lambda: self._sort(data, threads, answered), what)  # noqa: B023
+        return threads, answered
+
+    def _sort(self, data: Any, threads: dict[str, int], answered: set[int]) -> None:
+        found = _FINDING.match(data["body"])
+        if not self._mine(data["user"]):
+            return
+        if top := data.get("in_reply_to_id"):
+            answered.add(int(top))
+        elif found:
+            threads.setdefault(found[1], int(data["id"]))
 
     def _in_diff(self, pull: int, findings: Sequence[ReviewFinding]) -> list[ReviewFinding]:
         wanted = {f.path for f in findings}

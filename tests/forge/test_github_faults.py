@@ -53,6 +53,9 @@ class Scene:
             "pulls": len(pulls),
             "issues": len(state.issues) - len(pulls) - 1,
             "reviews": sum(len(i.pull.reviews) for i in pulls if i.pull),
+            "replies": sum(
+                "in_reply_to_id" in c for i in pulls if i.pull for r in i.pull.reviews for c in r.comments
+            ),
             "checks": len(state.checks),
             "annotations": sum(len(c.annotations) for c in state.checks.values()),
             "done": sum(c.conclusion == "failure" for c in state.checks.values()),
@@ -76,6 +79,11 @@ def open_pull(s: Scene) -> None:
 def review(s: Scene) -> None:
     finding = ReviewFinding(id="f1", path="a.py", line=10, severity="high", text="wrong")
     s.forge.review(s.pull().number, head_sha=s.head, body="r", findings=[finding], marker="m")
+
+
+def answer(s: Scene) -> None:
+    review(s)
+    s.forge.answer(s.pull().number, {"f1": "fixed in abc", "f9": "no such finding"})
 
 
 def start_check(s: Scene) -> None:
@@ -108,6 +116,7 @@ WRITES: list[tuple[Callable[[Scene], None], str, str, dict[str, int]]] = [
     (create_issue, "POST", "/issues$", {"issues": 1}),
     (open_pull, "POST", "/pulls$", {"pulls": 1}),
     (review, "POST", "/reviews$", {"pulls": 1, "reviews": 1}),
+    (answer, "POST", "/replies$", {"pulls": 1, "reviews": 1, "replies": 1}),
     (start_check, "POST", "/check-runs$", {"checks": 1}),
     (start_check_on_new_pull, "POST", "/check-runs$", {"pulls": 1, "checks": 1}),
     (finish_check, "PATCH", "/check-runs/", {"checks": 1, "annotations": 120, "done": 1}),
@@ -214,7 +223,7 @@ def test_what_keeps_failing_is_given_up_in_plain_words(
 
 
 @pytest.mark.parametrize(
-    ("write", "method", "path", "wanted"), WRITES[:6], ids=lambda v: getattr(v, "__name__", "")
+    ("write", "method", "path", "wanted"), WRITES[:7], ids=lambda v: getattr(v, "__name__", "")
 )
 def test_what_was_given_up_and_yet_carried_out_is_found_the_next_time(
     connect: Callable[..., GitHubForge],
