@@ -402,9 +402,11 @@ def report(
         _print_json(body)
         return
     from orchestrator_action.board import report_html
-    from orchestrator_action.runtime.journal import replace_file
+    from orchestrator_action.progress import times
+    from orchestrator_action.runtime.journal import read_events, replace_file
 
-    replace_file(html, report_html(inspect_runs.report_from(body)))
+    spans = times(read_events(folder / "journal.jsonl"))
+    replace_file(html, report_html(inspect_runs.report_from(body), times=spans))
     say(f"written: {html}")
 
 

@@ -73,7 +73,7 @@ class Measure:
         number = self.ledger().issue
         if number is None:
             made = forge.create_issue(
-                task.title, render.issue_body(task), marker=marker("task", f"{self.parts.run_id}.{task.id}")
+                task.title, render.issue_body(task, self.parts.secrets), marker=marker("task", f"{self.parts.run_id}.{task.id}")
             )
             journal.append("issue", task.id, number=made.number, url=made.url)
             number = made.number
@@ -165,9 +165,13 @@ class Measure:
         pull = self.parts.forge.open_pull(
             branch=self.subject.branch,
             base=self.parts.base_branch,
-            title=render.pull_title(claim.note or task.title),
+            title=render.pull_title(claim.note or task.title, self.parts.secrets),
             body=render.pull_body(
-                task, issue=ledger.issue, text=claim.text or claim.note, run_id=self.parts.run_id
+                task,
+                issue=ledger.issue,
+                text=claim.text or claim.note,
+                run_id=self.parts.run_id,
+                secrets=self.parts.secrets,
             ),
         )
         self.parts.journal.append("pull", task.id, number=pull.number, url=pull.url)
@@ -305,8 +309,8 @@ class Measure:
         return self.parts.forge.review(
             pull,
             head_sha=head,
-            body=render.review_body(findings, head),
-            findings=render.defanged(findings),
+            body=render.review_body(findings, head, self.parts.secrets),
+            findings=render.defanged(findings, self.parts.secrets),
             marker=marker("review", f"{self.parts.run_id}.{head[:12]}"),
         )
 

@@ -233,7 +233,7 @@ class _Run:
     def _end(self) -> RunReport:
         state = recall(self._journal.events)
         report = _report(self._tasks, self._board, self._parts, state, time.monotonic() - self._began)
-        self._journal.write_report(render.report_json(report))
+        self._journal.write_report(render.report_json(report, self._parts.secrets))
         self._journal.append("run-ended", counts=render.counts(report))
         if not state.pending:
             (self._parts.run_dir / UNSETTLED).unlink(missing_ok=True)

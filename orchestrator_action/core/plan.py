@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator_action.core.config import BRANCH_PREFIX
 from orchestrator_action.core.model import Conflict, Issue, Task
+from orchestrator_action.core.text import clean, mask_shapes
 from orchestrator_action.errors import ConfigError
 
 SLUG_CHARS = 40
@@ -28,8 +29,8 @@ def slug(text: str, limit: int = SLUG_CHARS) -> str:
 
 
 def clean_title(text: str) -> str:
-    """One printable line of at most 200 characters; empty when nothing printable is there."""
-    visible = "".join(c if c.isprintable() else " " for c in text)
+    """One printable line of at most 200 characters, nothing unseen in it; empty when nothing is left."""
+    visible = "".join(c if c.isprintable() else " " for c in mask_shapes(clean(text)[0]))
     return " ".join(visible.split())[:TITLE_CHARS].strip()
 
 
