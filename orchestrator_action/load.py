@@ -99,7 +99,7 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return model_of(nested)
     item: Any = hint.__args__[0] if isinstance(hint, types.GenericAlias) else None
     if dataclasses.is_dataclass(item):
-        inner: Any = model_of(typing.cast(Any, item))
+        inner: Any = model_of(typing.cast("Any", item))
         return Annotated[tuple[inner, ...], Field(strict=False)]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0

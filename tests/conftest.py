@@ -100,5 +100,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "npm ci" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(
-            f"{len(skipped)} tests were skipped that need real components: npm ci --prefix tests/npm", yellow=True
+            f"{len(skipped)} tests were skipped that need real components: npm ci --prefix tests/npm",
+            yellow=True,
         )

@@ -57,7 +57,7 @@ class PatchAgent:
         """It has no version of its own."""
         return "built in"
 
-    def command(self, context: TaskContext, *, env: Mapping[str, str], private: Path) -> Command:  # noqa: ARG002
+    def command(self, context: TaskContext, *, env: Mapping[str, str], private: Path) -> Command:
         """The worker in the task's worktree. `-I` keeps the checkout off `sys.path`."""
         argv = (sys.executable, "-I", "-m", WORKER, "work", context.path)
         return Command(argv=argv, cwd=context.worktree_path, env=agent_environment(env))
@@ -66,7 +66,7 @@ class PatchAgent:
         """A fresh reader."""
         return PatchReader()
 
-    def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:  # noqa: ARG002
+    def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """A process of its own that compares the commit with the task's diff."""
         argv = (
             sys.executable, "-I", "-m", WORKER, "review",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hmac
 import logging
-import os
 import secrets
 import shutil
 import socket
@@ -52,11 +51,11 @@ class Broker:
 
     def __enter__(self) -> Broker:
         # /tmp and not TMPDIR: macOS and CI runners have temp paths longer than a socket path may be.
-        self.directory = Path(tempfile.mkdtemp(prefix="oa-", dir="/tmp"))  # noqa: S108 - 0700, random name
+        self.directory = Path(tempfile.mkdtemp(prefix="oa-", dir="/tmp"))
         self.path = self.directory / "s"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
-        os.chmod(self.path, 0o600)
+        self.path.chmod(0o600)
         self._socket.listen(128)
         self._thread = threading.Thread(target=self._accept, name="broker", daemon=True)
         self._thread.start()
