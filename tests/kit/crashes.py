@@ -1,0 +1,132 @@
+"""Runs that are killed at a random point, again and again, until one comes to its end; and what that left."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kit.ill import eventually
+from tests.kit.repos import make_repo
+from tests.kit.whole import LIBRARY, House, alive, house, new_file
+
+EVENTS = 90
+"""About as many as a run of two tasks writes."""
+KILLS = 2
+"""At most so many times the same run is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survived:
+    """What a run came to after it was killed; everything but `killed_at` and `ends` should be nothing."""
+
+    killed_at: tuple[str, ...]
+    """The last event before each kill."""
+    ends: dict[str, str]
+    lost_commits: int
+    duplicates: tuple[str, ...]
+    survivors: tuple[str, ...]
+    left: tuple[str, ...]
+    """Worktrees, locks and labels that should not be there."""
+
+    @property
+    def faultless(self) -> bool:
+        """Nothing lost, nothing twice, nobody alive, every task a success."""
+        wrong = (self.lost_commits, self.duplicates, self.survivors, self.left)
+        return not any(wrong) and set(self.ends.values()) == {"success"}
+
+
+def crash(root: Path, seed: int, tasks: int = 2) -> Survived:
+    """One run of `tasks` with the patch agent, killed at points that `seed` chooses, resumed to its end."""
+    dice = random.Random(seed)
+    home = house(root, make_repo(root / "r", LIBRARY))
+    for number in range(1, tasks + 1):
+        home.issue(number, f"Task {number}", "x\n\n" + new_file(f"more{number}.py"))
+    killed: list[str] = []
+    for _ in range(dice.randint(1, KILLS)):
+        _killed(home, dice, killed)
+    eventually(lambda: not alive(home.repo.path), what="the end of what the guards had to end")
+    verb = (
+        ["resume", "last"]
+        if _started(home)
+        else ["run", "--forge", f"local:{home.forge}", "--agent", "patch"]
+    )
+    ran = home.cli(*verb, "--json")
+    assert ran.out, f"seed {seed}: {ran.code} {ran.err}"
+    return _seen(home, ran.report, tasks, tuple(killed))
+
+
+def _killed(home: House, dice: random.Random, killed: list[str]) -> None:
+    """Start or resume, and kill after a random number of further events, or a little later."""
+    before = len(_events(home))
+    until, later_s = before + dice.randint(0, EVENTS), dice.choice([0.0, 0.0, 0.01, 0.1])
+    argv = (
+        ["resume", "last"]
+        if _started(home)
+        else ["run", "--forge", f"local:{home.forge}", "--agent", "patch"]
+    )
+    process = subprocess.Popen(
+        home.command(*argv), cwd=home.repo.path, env=home.environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and len(_events(home)) < until:
+        time.sleep(0.002)
+    time.sleep(later_s)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    events = _events(home)
+    killed.append(json.loads(events[-1])["kind"] if events else "nothing")
+
+
+def _events(home: House) -> list[bytes]:
+    """The complete lines of the latest run's journal."""
+    try:
+        raw = (home.run_dir / "journal.jsonl").read_bytes()
+    except (OSError, IndexError):
+        return []
+    return raw.split(b"\n")[:-1]
+
+
+def _started(home: House) -> bool:
+    return any(b'"kind":"run-started"' in line for line in _events(home))
+
+
+def _seen(home: House, report: dict, tasks: int, killed: tuple[str, ...]) -> Survived:  # type: ignore[type-arg]
+    twice, left, lost = [], [], 0
+    heads = Counter(
+        line.split(":", 1)[1].strip()
+        for pull in (home.forge / "pulls").glob("*/pull.md")
+        for line in pull.read_text().splitlines()
+        if line.startswith("head:")
+    )
+    twice += [f"{n} pulls of {branch}" for branch, n in heads.items() if n > 1]
+    for number in range(1, tasks + 1):
+        comments = len(list((home.forge / "comments" / str(number)).glob("*.md")))
+        twice += [f"{comments} comments on issue {number}"] if comments > 1 else []
+        left += [f"no comment on issue {number}"] if not comments else []
+        if "orchestrate:running" in (home.forge / "issues" / f"{number}.md").read_text().split("---")[1]:
+            left.append(f"issue {number} still says running")
+    for task in report["tasks"]:
+        lost += (
+            task["head_sha"] != home.repo.at_remote(f"refs/heads/{task['branch']}") or not task["head_sha"]
+        )
+        reviews = len(
+            list((home.forge / "pulls" / str((task["pull"] or {}).get("number", 0)) / "reviews").glob("*"))
+        )
+        twice += [f"{reviews} reviews of {task['task_id']}"] if reviews > 1 else []
+    listed = home.repo.git("worktree", "list", "--porcelain").count("worktree ")
+    left += [f"{listed - 1} worktrees"] if listed != 1 else []
+    left += [str(lock) for lock in (home.repo.path / ".git").glob("**/*.lock")]
+    return Survived(
+        killed_at=killed,
+        ends={t["task_id"]: t["status"] for t in report["tasks"]},
+        lost_commits=lost,
+        duplicates=tuple(twice),
+        survivors=tuple(alive(home.repo.path)),
+        left=tuple(left),
+    )

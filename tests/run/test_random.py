@@ -1,0 +1,39 @@
+"""Killed at random points, resumed; many tasks with agents that fail at random. Seeds are in the names."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.soak import soak
+from orchestrator_action.runtime import procs
+from tests.kit.crashes import crash
+
+
+@pytest.mark.parametrize("seed", range(1001, 1013))
+def test_killed_at_a_random_point_a_run_comes_to_the_same_end(tmp_path: Path, seed: int):
+    """FAULTS 25: nothing lost, nothing twice, nobody alive."""
+    seen = crash(tmp_path, seed)
+
+    assert seen.faultless, seen
+
+
+@pytest.mark.slow
+def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
+    """FAULTS 9: 60 tasks at 8 with random faults; every task one end, no zombie, constant open files."""
+    before = {p.pid for p in procs.descendants(os.getpid(), exact=True)}
+
+    report, watched, home, pids = soak(tmp_path, 60, 8, seed=11)
+
+    assert 60 == report.requested == len({t.task_id for t in report.tasks})
+    assert {"lost", "overloaded", "authentication"} <= {f for t in report.tasks for f in t.failures}
+    assert Counter(t.status for t in report.tasks).keys() <= {"failed", "incomplete"}
+    assert [] == pids.alive()
+    assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.pid not in before]
+    memory, later, files, files_later = watched.quarters()
+    assert later - memory < 16 and files_later - files <= 8
+    kept = home.repo.git("worktree", "list", "--porcelain").count("worktree ") - 1
+    assert kept == sum(bool(t.kept_because) for t in report.tasks)
