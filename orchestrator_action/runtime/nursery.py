@@ -57,8 +57,8 @@ class _Nursery:
                 if self._holders == 0:
                     self._close()
 
-    def guard(self) -> socket.socket:
-        """Our end of a control socket whose other end a fresh guard reads."""
+    def guard(self) -> tuple[socket.socket, int]:
+        """Our end of a control socket whose other end a fresh guard reads, and the PID of its nursery."""
         with self._lock:
             for again in (True, False):
                 try:
@@ -68,7 +68,7 @@ class _Nursery:
                 with theirs:
                     try:
                         socket.send_fds(self._connected(), [b"+"], [theirs.fileno()])
-                        return ours
+                        return ours, self.pid
                     except OSError as exc:
                         ours.close()
                         self._close()
@@ -76,12 +76,15 @@ class _Nursery:
                             raise NurseryLost(f"the process that starts agents does not run: {exc}") from exc
         raise AssertionError
 
-    def drop(self) -> None:
-        """Give up a nursery that does not answer; the next guard comes from a new one."""
+    def drop(self, pid: int) -> None:
+        """Give up a nursery that does not answer; the next guard comes from a new one.
+
+        Many may come to that conclusion at once: only the nursery they mean, `pid`, is given up.
+        """
         with self._lock:
-            if self._process is not None:
+            if self._process is not None and self._process.pid == pid:
                 self._process.kill()
-            self._close()
+                self._close()
 
     @property
     def pid(self) -> int:

@@ -42,8 +42,8 @@ HURRY_LOOK_S = 0.05
 FEED_AFTER_CANCEL_S = 0.2
 """How long a cancelled attempt's remaining output is still read."""
 
-STARTS = 2
-"""A nursery that was killed under our hands is started anew, once."""
+STARTS = 5
+"""How often a nursery that was killed under our hands is started anew."""
 
 Feed = Callable[[bytes], Mark | None]
 
@@ -103,15 +103,16 @@ def supervise(
             offset = log.stat().st_size if append and log.is_file() else 0
             attempt = _Attempt(limits, cancel, feed, on_start, Tail(log, offset=offset))
             try:
-                with NURSERY.guard() as control:
-                    attempt.run(control, order)
+                control, nursery_pid = NURSERY.guard()
+                with control:
+                    attempt.run(control, order, nursery_pid)
             except NurseryLost as exc:
                 return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
-            if attempt.unreported:
+            if attempt.ended and not attempt.reported:
                 end_attempt(attempt.identity(marker, record))
             if attempt.heard:
                 return attempt.outcome()
-            NURSERY.drop()
+            NURSERY.drop(nursery_pid)
             if not attempt.ended:
                 break
         return Outcome(ending=Ending.SPAWN_FAILED, error="the process that starts agents does not answer")
@@ -166,9 +167,10 @@ class _Attempt:
         self._look_s = QUICKEST_LOOK_S
         self._reported: set[Mark] = set()
 
-    def run(self, control: socket.socket, order: bytes) -> None:
+    def run(self, control: socket.socket, order: bytes, nursery_pid: int) -> None:
         """Hand over the order and stay until the guard is gone."""
         self._control = control
+        self._nursery_pid = nursery_pid
         try:
             self._hand_over(order)
             while self._open:
@@ -222,15 +224,19 @@ class _Attempt:
         return self._t0 + self._limits.wall_s + grace if self._limits.wall_s else float("inf")
 
     @property
-    def unreported(self) -> bool:
-        """True when guard and nursery both went without a word about a program that had started."""
-        return bool(self._start) and not self._end
+    def reported(self) -> bool:
+        """False when guard and nursery both went without a word about how it ended."""
+        return bool(self._end)
 
     def identity(self, marker: str, record: Path | None) -> dict[str, Any]:
         """Who belonged to this attempt, as a record says it."""
         escaped = load_record(record) if record is not None else None
         return {
             "boot": procs.boot_id(),
+            "pid": 0,
+            "start_ticks": 0,
+            "shim": 0,
+            "shim_ticks": 0,
             "marker": marker,
             "escaped": (escaped or {}).get("escaped", ()),
             **self._start,
@@ -283,7 +289,7 @@ class _Attempt:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # a guard that comes too late must not start anything
         if not wait_readable((self._control.fileno(),), ANSWER_PATIENCE_S):
-            NURSERY.drop()
+            NURSERY.drop(self._nursery_pid)
             self._open = False
 
     def _abandon(self) -> None:
