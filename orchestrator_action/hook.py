@@ -23,7 +23,14 @@ def main(argv: "list[str] | None" = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as exc:  # noqa: BLE001 - the last word to a user who only wanted to push
-        return _explain(exc, arguments)
+        try:
+            return _explain(exc, arguments)
+        except Exception:  # noqa: BLE001 - not even our own package is whole
+            os.write(2, f"error: orchestrator-action is damaged: {exc}\n".encode())
+            os.write(
+                2, b"hint: install it again, then: orchestrator-action hook install\nnothing was pushed\n"
+            )
+            return 70
 
 
 def _run(arguments: "list[str]") -> int:

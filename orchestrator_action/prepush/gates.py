@@ -232,7 +232,7 @@ def _start(
     env, withheld = gate_env(
         os.environ, named=gate.env, slot=slot.tree, roots=list(roots), command=gate.command, mark=mark
     )
-    log = log_path(where, commit, gate.name)
+    log = log_path(where, commit, gate.name, mark)
     pid = os.posix_spawn(
         "/bin/sh",
         ("/bin/sh", "-c", gate.command),

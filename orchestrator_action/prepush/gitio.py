@@ -140,9 +140,13 @@ def read_file(path: str) -> bytes | None:
 
 def write_file(path: str, text: bytes) -> None:
     """Replace a file as a whole: a reader sees the old or the new one."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     fresh = f"{path}.{os.getpid()}"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        fd = os.open(fresh, flags, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(fresh, flags, 0o644)
     try:
         os.write(fd, text)
     finally:

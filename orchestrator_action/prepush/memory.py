@@ -171,7 +171,7 @@ def _seal(body: bytes) -> bytes:
 
 
 def _forget_oldest(folder: str) -> None:
-    entries = [e for e in os.scandir(folder) if e.is_file()]
+    entries = list(os.scandir(folder))
     if len(entries) <= _LIMIT:
         return
     for entry in sorted(entries, key=lambda e: e.stat().st_mtime)[: len(entries) - _LIMIT // 2]:

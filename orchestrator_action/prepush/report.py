@@ -29,16 +29,22 @@ class End:
         self.log = log
 
 
-def log_path(where: Place, commit: str, name: str) -> str:
+def log_path(where: Place, commit: str, name: str, mark: str) -> str:
     """Where the output of a gate goes; the oldest logs make way."""
     folder = os.path.join(where.state, "logs")
-    os.makedirs(folder, exist_ok=True)
-    old = sorted(e.path for e in os.scandir(folder))
+    try:
+        old = [os.path.join(folder, kept) for kept in os.listdir(folder)]
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        old = []
     if len(old) > LOGS_KEPT:
-        for path in sorted(old, key=os.path.getmtime)[: len(old) - LOGS_KEPT]:
-            os.unlink(path)
+        try:
+            for path in sorted(old, key=os.path.getmtime)[: LOGS_KEPT // 2]:
+                os.unlink(path)
+        except OSError:
+            pass  # another push is tidying up as well
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
-    return os.path.join(folder, f"{commit[:12]}-{plain[:60]}-{os.getpid()}.log")
+    return os.path.join(folder, f"{commit[:12]}-{plain[:60]}-{mark}.log")
 
 
 def failure(end: End, item: "Work", *, withheld: list[str], missing: list[str]) -> str:

@@ -246,7 +246,6 @@ def take(where: Place, watch: Watch, *, until: float) -> Slot:
     while True:
         for number in range(1, SLOTS + 1):
             home = os.path.join(root, str(number))
-            os.makedirs(home, exist_ok=True)
             lock = _try_lock(home)
             if lock is not None:
                 slot = Slot(home, where, lock)
@@ -263,7 +262,12 @@ def take(where: Place, watch: Watch, *, until: float) -> Slot:
 
 def _try_lock(home: str) -> int | None:
     """The lock of a slot, as a descriptor; None when somebody else has it."""
-    lock = os.open(os.path.join(home, "lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    path = os.path.join(home, "lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except FileNotFoundError:
+        os.makedirs(home, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -179,6 +179,9 @@ def test_a_foreign_hooks_path_is_never_written_to(
         assert 0 == done.code
         g.commit({"f": "GOOD 2\n"})
         assert g.push("origin", "main", env=home).code != 0
+        assert 0 == g.hook("status", env=home).code
+        assert 0 == g.hook("uninstall", env=home).code
+        assert 0 == g.push("origin", "main", env=home).code
 
 
 def test_the_line_for_other_managers_judges_all_refs(govern: Callable[..., Governed]):
@@ -260,6 +263,23 @@ def test_without_the_tools_environment_a_push_ends_at_once_with_the_cure(g: Gove
     assert "orchestrator-action hook install" in done.err
     assert "nothing was pushed" in done.err
     assert done.seconds < 5
+
+
+def test_half_an_installation_refuses_with_the_cure(g: Governed, tmp_path: Path):
+    """Case 34: the door is there and the rest is not."""
+    broken = tmp_path / "broken/orchestrator_action"
+    broken.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "orchestrator_action/hook.py", broken)
+    hook = g.path / ".git/hooks/pre-push"
+    old = str(Path(__file__).parents[2] / "orchestrator_action/hook.py")
+    hook.write_text(hook.read_text().replace(old, str(broken / "hook.py")))
+    g.branch("task", {"f": "GOOD 2\n"})
+
+    done = g.push("origin", "task")
+
+    assert done.code != 0
+    assert "orchestrator-action hook install" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_plain_copy_of_the_file_finds_the_tool_on_path(govern: Callable[..., Governed], tmp_path: Path):
