@@ -89,6 +89,12 @@ class Git:
         """The same repository seen from its linked worktree at `path`, whose directory is `admin`."""
         return replace(self, git_dir=admin, work_tree=path)
 
+    @property
+    def shared(self) -> Git:
+        """The same repository without a checkout. git finds refs by the `commondir` file of a linked
+        worktree, whatever GIT_COMMON_DIR says, and that file is an agent's to change."""
+        return replace(self, git_dir=self.common_dir, work_tree=None)
+
     # -- running -------------------------------------------------------------------------------
 
     def run(

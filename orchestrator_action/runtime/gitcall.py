@@ -56,6 +56,8 @@ HARDENED = (
     "advice.detachedHead=false",
     "protocol.ext.allow=never",
     "worktree.useRelativePaths=false",
+    "core.filesRefLockTimeout=10000",
+    "core.packedRefsTimeout=30000",
 )
 """Given with -c to every git; each undoes something a repository's configuration could start or forge."""
 

@@ -25,6 +25,9 @@ from orchestrator_action.runtime.gitcall import spawn
 COPIED = ("config", "hooks", "info", "HEAD")
 """A symbolic link as HEAD would not be taken for a repository's."""
 
+_PATIENCE = b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
+"""Milliseconds. Many agents move refs of one repository; git's own 100 ms and 1 s are for people."""
+
 _PASSING = re.compile(
     r"\.lock$|^(FETCH|ORIG|MERGE|CHERRY_PICK|REVERT|BISECT)_HEAD$|^index|^COMMIT_EDITMSG$|^gc\."
 )
@@ -50,6 +53,8 @@ def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
     _copy_tree(common / "hooks", view / "hooks")
     shutil.copyfile(common / "config", view / "config")
     scrub(view / "config", env)
+    with (view / "config").open("ab") as file:
+        file.write(_PATIENCE)
 
 
 def _copy_tree(source: Path, target: Path) -> None:

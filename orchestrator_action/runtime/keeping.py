@@ -49,7 +49,7 @@ def _reason(git: Git, branch: str) -> str:
     head = git.head()
     if not head:
         return "its HEAD names no commit"
-    lost = git.unreachable(head, KEPT_REFS)
+    lost = git.shared.unreachable(head, KEPT_REFS)
     if not lost:
         return ""
     return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {branch or head[:12]}"
@@ -58,7 +58,7 @@ def _reason(git: Git, branch: str) -> str:
 def unreachable_head(git: Git) -> str:
     """Why the directory of a worktree that is gone must stay: its HEAD is all that names a commit."""
     head = git.head()
-    if head and git.unreachable(head, _ALL_REFS):
+    if head and git.shared.unreachable(head, _ALL_REFS):
         return f"commit {head[:12]} is on no branch"
     return ""
 

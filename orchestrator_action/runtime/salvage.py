@@ -35,6 +35,7 @@ def save(git: Git, index: Path, head: str, task_id: str) -> str | None:
     base = git.tree(head)
     tree = _tree_of_files(git, git.work_tree, head) if git.work_tree else base
     staged = _tree_of_index(git, index)
+    git = git.shared
     parents = [head]
     if staged not in {"", base, tree}:
         parents.append(_commit(git, staged, [head], f"index of {task_id}"))

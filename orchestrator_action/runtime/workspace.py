@@ -274,6 +274,8 @@ class Workspace:
         elif worktree.branch and worktree.git.branch() != worktree.branch:
             on = worktree.git.branch() or "no branch"
             found.append(f"HEAD is on {on}, not on the task branch {worktree.branch}")
+        if worktree.view.is_dir() and read_line(worktree.admin / "commondir") != str(worktree.view):
+            found.append("the worktree's git directory was changed")
         if worktree.branch and not self.git.rev_parse(f"refs/heads/{worktree.branch}"):
             found.append(f"the task branch {worktree.branch} was deleted")
         if worktree.view.is_dir():

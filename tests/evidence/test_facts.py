@@ -289,7 +289,7 @@ rm -rf "$ADMIN"
 rm "$ADMIN/index"
 echo garbage > "$ADMIN/HEAD"
 echo garbage > "$ADMIN/index"
-echo /nowhere > "$ADMIN/commondir"
+echo "$PWD/../elsewhere" > "$ADMIN/commondir"
 git checkout -q --detach && git branch -q -D orchestrator/t
 git checkout -q --orphan fresh && git commit -q --allow-empty -m fresh
 git worktree remove -f -f .
@@ -338,3 +338,4 @@ def test_a_broken_worktree_gives_facts_or_a_git_error(repo: Repo, harm: str):
     space.remove(made)
     assert repo.git("status", "--porcelain") == ""
     assert (repo.path / "main.txt").is_file()
+    assert not (repo.path / ".worktrees/elsewhere").exists()

@@ -220,6 +220,10 @@ def test_planted_settings_run_nothing_of_ours(space: Workspace, repo: Repo, base
         ("rm .git && git init -q .", "the worktree's .git file was removed or changed"),
         ("git checkout -q -b elsewhere", "HEAD is on elsewhere, not on the task branch orchestrator/t"),
         ("git checkout -q --detach", "HEAD is on no branch, not on the task branch orchestrator/t"),
+        (
+            "echo ../../elsewhere > $(git rev-parse --git-dir)/commondir",
+            "the worktree's git directory was changed",
+        ),
         ("git worktree remove -f -f . ", "the worktree was removed from git's list of worktrees"),
     ],
 )
