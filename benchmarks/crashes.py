@@ -29,16 +29,18 @@ def main() -> None:
             shutil.rmtree(root, ignore_errors=True)
         if not seen[-1].faultless:
             print(f"seed {seed}: {seen[-1]}", flush=True)
+    duplicates = sum(len(s.duplicates) for s in seen)
+    unlike = sum(end != "success" for s in seen for end in s.ends.values())
     where = Counter(event for one in seen for event in one.killed_at)
     print(f"seeds {first}-{first + count - 1}, {time.monotonic() - began:.0f} s, killed after: {dict(where)}")
     show(
         f"{count} short runs, killed at random points and resumed",
         [
             Figure(what="lost commits", value=sum(s.lost_commits for s in seen), unit="", goal=0),
-            Figure(what="duplicated pulls, comments, reviews", value=sum(len(s.duplicates) for s in seen), unit="", goal=0),
+            Figure(what="duplicated pulls, comments, reviews", value=duplicates, unit="", goal=0),
             Figure(what="survivors", value=sum(len(s.survivors) for s in seen), unit="", goal=0),
             Figure(what="worktrees, locks, labels left", value=sum(len(s.left) for s in seen), unit="", goal=0),
-            Figure(what="tasks not a success", value=sum(e != "success" for s in seen for e in s.ends.values()), unit="", goal=0),
+            Figure(what="tasks not a success", value=unlike, unit="", goal=0),
         ],
     )  # fmt: skip
 

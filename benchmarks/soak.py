@@ -30,7 +30,7 @@ from orchestrator_action.runtime.cancel import Cancel
 from tests.kit.ill import Pids
 from tests.kit.repos import make_repo
 from tests.kit.scripted import ScriptedAgent, overloaded, say
-from tests.kit.whole import LIBRARY, PACKAGE, House, house
+from tests.kit.whole import LIBRARY, PACKAGE, House, alive, house
 
 FAULTS = {
     "fine": ["sh", "-c", ': > "$FOLDER/$$"'],
@@ -99,8 +99,8 @@ class Dice(ScriptedAgent):
         return super().command(context, env=env, private=private)
 
 
-def soak(root: Path, tasks: int, slots: int, seed: int) -> tuple[RunReport, Watched, House, Pids]:
-    """Run it in `root`."""
+def soak(root: Path, tasks: int, slots: int, seed: int) -> tuple[RunReport, Watched, House]:
+    """Run it in `root`, which every process of it names in its environment."""
     folder = root / "pids"
     folder.mkdir(parents=True)
     home = house(root, make_repo(root / "r", LIBRARY))
@@ -115,7 +115,7 @@ def soak(root: Path, tasks: int, slots: int, seed: int) -> tuple[RunReport, Watc
     ):
         parts = replace(parts, agents=lambda _: Dice(seed, folder))
         report = run_tasks(found.tasks, parts, slots=slots, tell=lambda _: None, first_wait_s=0.05)
-    return report, watched, home, Pids(folder)
+    return report, watched, home
 
 
 def at_64(root: Path) -> None:
@@ -160,20 +160,20 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="oa-soak-"))
     try:
         began = time.monotonic()
-        report, watched, _, pids = soak(root, count, 16, seed)
+        report, watched, _ = soak(root, count, 16, seed)
         took = time.monotonic() - began
         before, after, files_before, files_after = watched.quarters()
         zombies = [p for p in procs.descendants(os.getpid(), exact=True) if p.ended]
         print(
             f"seed {seed}: {count} tasks in {took:.0f} s, {dict(Counter(str(t.status) for t in report.tasks))}"
         )
-        print(f"failures: {dict(Counter(f for t in report.tasks for f in t.failures))}")
+        print(f"failures: {dict(Counter(str(f) for t in report.tasks for f in t.failures))}")
         show(
             f"Soak: {count} tasks at 16, faults at random (seed {seed})",
             [
                 Figure(what="tasks without exactly one end", value=count - len({t.task_id for t in report.tasks}),
                        unit="", goal=0),
-                Figure(what="survivors", value=len(pids.alive()), unit="", goal=0),
+                Figure(what="survivors", value=len(alive(root)), unit="", goal=0),
                 Figure(what="zombies", value=len(zombies), unit="", goal=0),
                 Figure(what="memory grown, second to third quarter", value=after - before, unit="MiB", goal=8),
                 Figure(what="open files grown, second to third quarter", value=files_after - files_before,

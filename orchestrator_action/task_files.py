@@ -106,7 +106,9 @@ def _write(
         "base_sha": worktree.base_sha,
         "base_branch": parts.base_branch,
         "branch": worktree.branch,
-        "phases": [{"number": p.number, "id": p.id, "title": p.title, "does": p.does, "claim": p.claim} for p in PHASES],
+        "phases": [
+            {"number": p.number, "id": p.id, "title": p.title, "does": p.does, "claim": p.claim} for p in PHASES
+        ],
         "limits": {"wall_s": limits.wall_s, "max_turns": limits.max_turns, "max_budget_usd": limits.max_budget_usd},
         "commands": {"test": " && ".join(context.test_commands)},
         "prompt_path": context.prompt_path,

@@ -24,6 +24,7 @@ from orchestrator_action.core.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOK
 from orchestrator_action.errors import GitError
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import Subject
+from orchestrator_action.runtime import salvage
 from orchestrator_action.runtime.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.runtime.leftovers import read_record
 from orchestrator_action.runtime.supervisor import Cancel, supervise
@@ -163,8 +164,21 @@ class Trying:
         drop_stale_locks(self._parts.git.common_dir, worktree.admin, worktree.branch)
         if saved := self._parts.workspace.salvage(worktree, self._task.id):
             self._parts.journal.append("salvaged", self._task.id, sha=saved)
-        git.run("reset", "--hard", "--quiet", write=True)
+        git.run("reset", "--hard", "--quiet", self._start(), write=True)
         git.run("clean", "-ffdq", write=True)
+
+    def _start(self) -> str:
+        """Where a fresh attempt begins: at the last commit; at the base when no clean beginning was shown.
+
+        Commits from before Initial Setup could never be proven; they are kept, out of the way.
+        """
+        worktree, head = self._subject.worktree, self._subject.git.head()
+        clean = self._claims.ledger().fact("initial-setup", "clean-base")
+        if not head or head == worktree.base_sha or (clean is not None and clean.holds):
+            return "HEAD"
+        saved = salvage.keep(self._parts.git, head, self._task.id)
+        self._parts.journal.append("salvaged", self._task.id, sha=saved)
+        return worktree.base_sha
 
     def _taken_up(self, state: TaskState) -> bool:
         """Take over from the process before us; true when its last attempt ended well and need not be repeated.

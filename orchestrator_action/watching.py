@@ -62,7 +62,7 @@ def show(git: Git, runs: Sequence[Path]) -> None:
     """Watch on the terminal, in place; line by line where there is none."""
     if not sys.stderr.isatty():
         for now in changes(git, runs):
-            print("\n".join(lines(now)), file=sys.stderr, flush=True)
+            sys.stderr.write("\n".join(lines(now)) + "\n")
         return
     from rich.console import Console  # 30 ms, and only on a terminal
     from rich.live import Live

@@ -13,7 +13,6 @@ import pytest
 from orchestrator_action.core.recall import recall
 from orchestrator_action.runtime.journal import read_events
 from tests.kit.ill import Pids, eventually
-from tests.kit.scripted import say
 from tests.kit.whole import GOOD, House
 from tests.run.conftest import ill
 
@@ -201,8 +200,11 @@ class Stuck:
 
     def __init__(self, home: House) -> None:
         home.forge.mkdir(exist_ok=True)
-        [self._path] = [home.forge / name for name in (".lock",)]
-        self._code = "import fcntl,sys,time;f=open(sys.argv[1],'w');fcntl.flock(f,2);print('held',flush=True);time.sleep(1000)"
+        self._path = home.forge / ".lock"
+        self._code = (
+            "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); "
+            "print('held', flush=True); time.sleep(1000)"
+        )
 
     def __enter__(self):
         import sys
@@ -397,18 +399,10 @@ def test_a_task_that_is_out_of_time_says_so_and_is_not_tried_again(home: House, 
 
 
 def test_a_journal_that_takes_nothing_more_ends_the_run_by_name(home: House, conduct, pids: Pids):
-    """A full or read-only disk, here a file size limit: agents ended, the run can be resumed, nothing is lost."""
+    """A full or read-only disk, here a limit on file size: agents ended, nothing lost, resumed later."""
     tasks(home, 2)
-    run = conduct(
-        slots=2,
-        programs=[
-            [
-                *say(
-                    then=f": > {pids.folder}/$$; sleep 1.2; echo x > made; git add made; git commit -qm made; exec sleep 1000"
-                )
-            ]
-        ],
-    )
+    work = f": > {pids.folder}/$$; echo x > made; git add made; git commit -qm made; exec sleep 1000"
+    run = conduct(slots=2, programs=[["sh", "-c", work]])
     pids.expect(2)
     limit = (home.run_dir / "journal.jsonl").stat().st_size + 20
     import resource

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.soak import soak
 from orchestrator_action.runtime import procs
 from tests.kit.crashes import crash
+from tests.kit.whole import alive
 
 
 @pytest.mark.parametrize("seed", range(1001, 1013))
@@ -26,12 +27,12 @@ def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
     """FAULTS 9: 60 tasks at 8 with random faults; every task one end, no zombie, constant open files."""
     before = {p.pid for p in procs.descendants(os.getpid(), exact=True)}
 
-    report, watched, home, pids = soak(tmp_path, 60, 8, seed=11)
+    report, watched, home = soak(tmp_path, 60, 8, seed=11)
 
     assert 60 == report.requested == len({t.task_id for t in report.tasks})
     assert {"lost", "overloaded", "authentication"} <= {f for t in report.tasks for f in t.failures}
     assert Counter(t.status for t in report.tasks).keys() <= {"failed", "incomplete"}
-    assert [] == pids.alive()
+    assert [] == alive(tmp_path)
     assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.pid not in before]
     memory, later, files, files_later = watched.quarters()
     assert later - memory < 16 and files_later - files <= 8

@@ -71,9 +71,10 @@ def test_what_had_ended_is_not_done_again(home: House, conduct):
 
 
 def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
-    """The agent had committed; the resumed attempt finds it and claims from there."""
+    """The agent had begun cleanly and committed; the resumed attempt finds that and claims from there."""
     tasks(home, 1)
-    work = "printf 'x = 1\\n' > more1.py; git add -A; git commit -qm early"
+    work = "orchestrator-phase done initial-setup && printf 'x = 1\\n' > more1.py"
+    work += " && git add -A && git commit -qm early"
     run = conduct(programs=[["sh", "-c", f"{work}; : > {pids.folder}/$$; exec sleep 1000"], "patch"])
     pids.expect(1)
     run.signal(signal.SIGKILL)
@@ -83,7 +84,22 @@ def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
 
     [task] = again.report["tasks"]
     log = home.repo.git("log", "--format=%s", f"{task['base_sha']}..{task['head_sha']}")
-    assert "early" == log
+    assert ("success", "early") == (task["status"], log), again.err
+
+
+def test_commits_that_could_never_be_proven_are_kept_out_of_the_way(home: House, conduct, pids: Pids):
+    """The agent committed before it showed a clean beginning, and was killed; a fresh one starts at the base."""
+    tasks(home, 1)
+    work = "echo precious > early; git add -A; git commit -qm early"
+    run = conduct(programs=[["sh", "-c", f"{work}; : > {pids.folder}/$$; exec sleep 1000"], "patch"])
+    pids.expect(1)
+    run.signal(signal.SIGKILL)
+    run.end()
+
+    again = conduct("resume", programs=["patch", "patch"]).end()
+
+    assert (0, "success") == (again.code, again.report["tasks"][0]["status"]), again.err
+    assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:early")
 
 
 def test_uncommitted_work_is_saved_before_the_next_attempt(home: House, conduct, pids: Pids):

@@ -160,10 +160,9 @@ def test_a_retry_never_meets_processes_of_the_attempt_before(home: House, inside
     """FAULTS 21: the daemon of the first attempt is gone before the second begins."""
     task(home)
     seen = tmp_path / "seen"
-    first = say(
-        {"transient": True},
-        then=f"setsid sh -c 'trap \"\" TERM INT; echo $$ > {seen}; sleep 1000' & while [ ! -s {seen} ]; do sleep 0.01; done; exit 1",
-    )
+    daemon = f"setsid sh -c 'trap \"\" TERM INT; echo $$ > {seen}; sleep 1000' &"
+    wait = f"while [ ! -s {seen} ]; do sleep 0.01; done"
+    first = say({"transient": True}, then=f"{daemon} {wait}; exit 1")
     second = ["sh", "-c", f"kill -0 $(cat {seen}) && echo alive > {seen}.met; exit 0"]
 
     inside.run(ScriptedAgent(programs=[first, second]))
