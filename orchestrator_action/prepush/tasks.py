@@ -1,17 +1,18 @@
 """Task branches (`orchestrator/…`): the ledger of the task, judged at the pushed commit.
 
 The same fold and the same judge as everywhere, up to Documentation: what comes after needs the push. The
-policy is the base's. A task branch of which no journal here knows anything has every phase open.
+policy is the base's. Journals of runs here come first, then the audit trails this clone has as
+`refs/orchestrator/tasks/*`. A task branch of which neither knows anything has every phase open.
 """
 
 import os
 
 from orchestrator_action.core.config import Demand
 from orchestrator_action.core.judge import judge
-from orchestrator_action.core.ledger import Event, Ledger, fold
+from orchestrator_action.core.ledger import Event, Ledger, broken_links, decode, fold
 from orchestrator_action.core.phases import BY_ID
 from orchestrator_action.errors import JournalError
-from orchestrator_action.prepush.gitio import Place
+from orchestrator_action.prepush.gitio import Place, git
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from orchestrator_action.prepush.push import Ref
 
 LAST = "documentation"
+TRAILS = "refs/orchestrator/tasks"
+"""As core.config.REF_PREFIX and runtime.audit, which needs GitPython; a test keeps them together."""
 
 
 def open_phases(
@@ -31,6 +34,7 @@ def open_phases(
     """
     policy = {phase: Demand(demand) for phase, demand in phases.items()}
     streams, damaged = _streams(where)
+    streams = [*_trails(damaged), *streams]
     lines: list[str] = []
     for ref in refs:
         commit = known.get(f"{ref.oid}^{{commit}}")
@@ -53,7 +57,7 @@ def _judge(ledger: Ledger, branch: str, commit: str, policy: "Mapping[str, Deman
         lines += [f"  {phase.phase} ({finding.rule}): {finding.message}" for finding in phase.findings]
         lines.append(f"    close it: {BY_ID[phase.phase].claim}")
     if not ledger.run:
-        lines.append("  no journal in .git/orchestrator/runs knows of this branch")
+        lines.append(f"  neither a journal in .git/orchestrator/runs nor a ref under {TRAILS} knows of it")
     task = ledger.task or branch.removeprefix("orchestrator/")
     lines.append(
         f"hint: let the agent close them: orchestrator-action resume {ledger.run or 'RUN'} (task {task})"
@@ -67,10 +71,38 @@ def _ledger(streams: "Iterable[tuple[str, list[Event]]]", branch: str) -> Ledger
     newest = -1.0
     for task, events in streams:
         starts = [e.at for e in events if e.kind == "task-started" and e.data.get("branch") == branch]
-        if starts and max(starts) > newest:
+        if starts and max(starts) >= newest:
             newest = max(starts)
             found = fold(events, task)
     return found
+
+
+def _trails(damaged: list[str]) -> list[tuple[str, list[Event]]]:
+    """The same, from audit trails. One that is not whole does not count, and is added to `damaged`."""
+    _, out = git("for-each-ref", "--format=%(refname)", TRAILS)
+    streams: list[tuple[str, list[Event]]] = []
+    for ref in os.fsdecode(out).splitlines():
+        _, rows = git("ls-tree", "-z", "--full-tree", ref)
+        blobs = [row.partition("\t")[0].split(" ")[2] for row in os.fsdecode(rows).split("\0") if row]
+        try:
+            text = b"".join(git("cat-file", "blob", blob)[1] for blob in blobs).decode("utf-8")
+            events = [decode(line) for line in text.splitlines()]
+            problems = broken_links(events)
+        except ValueError as exc:
+            events, problems = [], (str(exc),)
+        if problems:
+            damaged.append(f"hint: {ref} does not count: {problems[0]}")
+            continue
+        streams += _by_task(events)
+    return streams
+
+
+def _by_task(events: "Iterable[Event]") -> list[tuple[str, list[Event]]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        if event.task:
+            found.setdefault(event.task, []).append(event)
+    return list(found.items())
 
 
 def _streams(where: Place) -> tuple[list[tuple[str, list[Event]]], list[str]]:
@@ -87,8 +119,5 @@ def _streams(where: Place) -> tuple[list[tuple[str, list[Event]]], list[str]]:
         except (JournalError, OSError) as exc:
             damaged.append(f"hint: {os.fspath(path)} does not count: {exc}")
             continue
-        by_task: dict[str, list[Event]] = {}
-        for event in events:
-            by_task.setdefault(event.task, []).append(event)
-        streams += [(task, stream) for task, stream in by_task.items() if task]
+        streams += _by_task(events)
     return streams, damaged

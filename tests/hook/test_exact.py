@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import venv
@@ -377,6 +378,32 @@ def test_a_task_branch_nobody_knows_has_every_phase_open(g: Governed):
     assert done.code != 0
     assert "initial-setup" in done.err
     assert 0 == g.push("origin", ":orchestrator/issue-9").code
+
+
+def test_an_audit_trail_serves_a_clone_that_has_no_journal(g: Governed):
+    """Case 20: what `refs/orchestrator/tasks/<id>` says; one that was changed does not count."""
+    from orchestrator_action.core.ledger import decode
+    from orchestrator_action.runtime import audit
+    from orchestrator_action.runtime.git import Git
+
+    head = g.branch("orchestrator/issue-1-x", {"f": "GOOD 2\n"})
+    _journal(g, "orchestrator/issue-1-x", head)
+    runs = g.path / ".git/orchestrator/runs"
+    [journal] = runs.glob("*/journal.jsonl")
+    events = [decode(line) for line in journal.read_text().splitlines()]
+    commit = audit.record(Git.open(g.path), "", events[0].run, events, "the trail")
+    shutil.rmtree(runs)
+    without = g.push("origin", "orchestrator/issue-1-x")
+    g.git("update-ref", audit.ref_of("issue-1"), commit)
+    allowed = g.push("origin", "orchestrator/issue-1-x")
+    cut = audit.record(Git.open(g.path), "", events[0].run, [*events[:3], *events[4:]], "a line is missing")
+    g.git("update-ref", audit.ref_of("issue-1"), cut)
+    damaged = g.push("origin", "orchestrator/issue-1-x:orchestrator/issue-1-y")
+
+    assert without.code != 0
+    assert 0 == allowed.code, allowed.err
+    assert damaged.code != 0
+    assert "does not count" in damaged.err
 
 
 def test_a_phase_switched_off_in_the_base_is_not_asked_for(govern: Callable[..., Governed]):
