@@ -85,7 +85,8 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
 
 def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
     hint = getattr(exc, "hint", "")
-    bug = "" if isinstance(exc, OrchestratorError) else f"a bug of ours: {type(exc).__name__}: "
+    foreseen = isinstance(exc, (OrchestratorError, OSError))  # a full disk is no bug of ours
+    bug = "" if foreseen else f"a bug of ours: {type(exc).__name__}: "
     error = f"{bug}{exc}" + (f" ({hint})" if hint else "")
     end = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
     if isinstance(exc, TakenError):

@@ -8,6 +8,7 @@ was alive at one instant.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -151,9 +152,10 @@ class _Run:
             self._tasks, config=parts.config, forge=parts.forge_name or parts.forge.name, base_sha=parts.base_sha,
             base_branch=parts.base_branch, test_commands=parts.test_commands, repository=parts.forge.repository,
         )  # fmt: skip
-        (parts.run_dir / UNSETTLED).touch()
         more = plan if kind == "run-started" else {"open": [t.id for t in self._board.waiting]}
         self._journal.append(kind, owner=owner, slots=self._pace.slots.limit, **more)
+        with contextlib.suppress(OSError):
+            (parts.run_dir / UNSETTLED).touch()
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         """Give free places to tasks that may start; settle those that never will."""

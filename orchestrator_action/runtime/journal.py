@@ -112,8 +112,13 @@ class Journal:
         """
         self.path, self.run = path, run
         self._clock, self._lock = clock, threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as exc:
+            raise JournalError(
+                f"cannot open the journal {path}: {exc.strerror}", hint="make its folder writable"
+            ) from exc
         try:
             self._take()
             raw = path.read_bytes()
@@ -194,7 +199,12 @@ class Journal:
     def write_report(self, report: Mapping[str, Any]) -> Path:
         """Replace `report.json` beside the journal."""
         target = self.path.with_name("report.json")
-        replace_file(target, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        try:
+            replace_file(target, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        except OSError as exc:
+            raise JournalError(
+                f"cannot write the report {target}: {exc.strerror}", hint="free some space, then resume the run"
+            ) from exc
         return target
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ container that shares the disk. Whoever may write the repository's git directory
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,9 +36,10 @@ class Orders:
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir / FOLDER
         self._seen: set[str] = set()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for old in list(self._folder.iterdir()):
-            old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for old in list(self._folder.iterdir()):
+                old.unlink(missing_ok=True)
 
     def fresh(self) -> Iterator[str]:
         """Orders not seen before."""

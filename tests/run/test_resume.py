@@ -382,6 +382,20 @@ def test_a_torn_worktree_is_finished_not_lost(home: House, conduct, pids: Pids):
     home.assert_tidy()
 
 
+def test_a_state_that_cannot_be_written_is_named(home: House):
+    """A read-only disk, here a file in the way."""
+    tasks(home, 1)
+    runs = home.repo.path / ".git" / "orchestrator" / "runs"
+    runs.parent.mkdir()
+    runs.write_text("in the way")
+
+    ran = home.run()
+
+    assert 2 == ran.code
+    assert "error: cannot open the journal" in ran.err and "hint: " in ran.err
+    home.assert_tidy()
+
+
 def test_an_interrupted_run_is_named_by_status_and_by_the_next_run(home: House, conduct, pids: Pids):
     tasks(home, 1)
     run = conduct(programs=[ill("polite.sh", pids.folder)])
