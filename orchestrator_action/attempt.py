@@ -65,6 +65,7 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
             result = _told_and_tidied(task, parts, state, pace)
         else:
             ready = bool(state.attempts) and _path(task, parts).is_dir()
+            _claim(task, parts, pace)
             subject = _prepared(task, parts, state)
             trail = Trail(subject)
             result = _work(subject, tally, trail, state, pace, ready=ready)
@@ -145,6 +146,14 @@ def _path(task: Task, parts: Parts) -> Path:
 # -- the way of a task ------------------------------------------------------------------------------
 
 
+def _claim(task: Task, parts: Parts, pace: Pace) -> None:
+    """Before anything else: of an issue that another run has, nothing is to be told."""
+    if task.issue:
+        issue = task.issue
+        parts.check_not_cancelled()
+        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, issue), parts.cancel, None)
+
+
 def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     """The task's worktree, files, environment and place at the broker; set up once."""
     agent = parts.agents(task.agent or parts.config.agent)
@@ -189,9 +198,6 @@ def _work(
 ) -> TaskResult:
     """`ready` says that an earlier process of ours has set the worktree up."""
     parts, task = subject.parts, subject.task
-    if task.issue:
-        issue = task.issue
-        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, issue), parts.cancel, None)
     if not ready:
         subject.setup(subject.worktree.path, "setup")
         parts.workspace.accept(subject.worktree)

@@ -495,6 +495,28 @@ def demo(
     raise typer.Exit(show.demo(where, wiring.environment()))
 
 
+@app.command("init")
+def init_(
+    kind: Annotated[str, typer.Argument(help="label, comment, schedule or verify.")] = "label",
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+    repo: Repo = HERE,
+) -> None:
+    """Write a ready workflow and a configuration into this repository; shows the diff, overwrites nothing.
+
+    Example: orchestrator-action init label
+    """
+    from orchestrator_action import init as begin
+
+    def agree() -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise ConfigError("nobody is there to agree", hint="add --yes to write these files")
+        return typer.confirm("Write these files?", err=True)
+
+    raise typer.Exit(begin.init(repo, kind, agree=agree, say=say))
+
+
 @app.command()
 def version() -> None:
     """Print the version.

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from orchestrator_action.core import queueing
 from orchestrator_action.core.config import LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
+from orchestrator_action.core.lookalikes import PREFIX
 from orchestrator_action.core.model import Comment, Issue, IssueEvent
 from orchestrator_action.core.queueing import ClaimLine, Request
 from orchestrator_action.core.text import code, inline, marker, plain
@@ -239,7 +240,7 @@ class Admission:
         return seen if shown and asked and asked <= shown + timedelta(seconds=5) else None
 
     def _may_be_read(self, forge: GitHub, comment: Comment, request: Request) -> bool:
-        if not queueing.may_be_read(comment, request) or comment.body.startswith("<!-- orchestrator:"):
+        if not queueing.may_be_read(comment, request) or comment.body.startswith(f"<!-- {PREFIX}:"):
             return False
         return self._role(forge, comment.author) in queueing.WRITERS
 

@@ -18,7 +18,7 @@ WRITERS = frozenset({"write", "maintain", "admin"})
 COMMAND = re.compile(r"/orchestrate(?:\s|\Z)")
 TIED = frozenset({"OWNER", "MEMBER", "COLLABORATOR", ""})
 """Ties without which nobody has write access; asking for the others' role would only cost requests."""
-_CLAIM = re.compile(r"<!-- orchestrator:claim run=(\S+) request=(\S+) state=(\S+) -->")
+_CLAIM = re.compile(r"<!-- orchestrator-action:claim run=(\S+) request=(\S+) state=(\S+) -->")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class ClaimLine:
     state: str
 
     def __str__(self) -> str:
-        return f"<!-- orchestrator:claim run={self.run} request={self.request or '-'} state={self.state} -->"
+        return f"<!-- orchestrator-action:claim run={self.run} request={self.request or '-'} state={self.state} -->"
 
 
 def claim_in(body: str) -> ClaimLine | None:

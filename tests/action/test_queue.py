@@ -1,0 +1,355 @@
+"""Which labelled issues run: who asked, on which text, and what other runs do."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator_action.core.queueing import ClaimLine, with_claim
+from orchestrator_action.core.text import marker
+from tests.kit.github_server.state import Issue
+from tests.kit.repos import git
+from tests.kit.runner import RUN_ID, Runner
+from tests.kit.whole import GOOD, new_file
+
+
+def issue(runner: Runner, text: str = GOOD, *, by: str = "octo", title: str = "Add more") -> Issue:
+    """An issue of `by`'s whose label `octo` set, unless it was `by` through an issue template."""
+    made = runner.github.state.add_issue(title, text, user=by)
+    runner.github.label(made.number, "orchestrate", actor="octo")
+    return made
+
+
+def started(runner: Runner) -> list[str]:
+    """Branches that agents made."""
+    return git(
+        runner.repo.remote, "for-each-ref", "--format=%(refname)", "refs/heads/orchestrator/"
+    ).splitlines()
+
+
+def refusals(runner: Runner, number: int) -> list[str]:
+    return [c.body for c in runner.github.state.comments_on(number) if ":refused:" in c.body[:60]]
+
+
+def edit(runner: Runner, one: Issue, **fields: str) -> None:
+    """Somebody edits an issue, a second after all that happened before."""
+    state = runner.github.state
+    now = state.clock()
+    state.clock = lambda: now + 2
+    if "title" in fields:
+        state.happened(one, "renamed", one.user, rename=(one.title, fields["title"]))
+        one.title = fields["title"]
+    if "body" in fields:
+        one.body, one.updated_at, one.edited_at = fields["body"], state.now(), state.now()
+
+
+# the queue
+
+
+def test_one_event_drains_all_labelled_issues_in_one_parallel_run(runner: Runner):
+    made = [issue(runner, new_file(f"more{n}.py")) for n in range(3)]
+
+    done = runner.step(event="issues", payload=runner.labeled(made[0].number))
+
+    assert (0, 3) == (done.code, done.report["requested"]), done.log
+    assert [["orchestrate:done"]] * 3 == [i.labels for i in made]
+
+
+def test_a_rerun_of_a_finished_job_does_nothing_twice(runner: Runner):
+    one = issue(runner)
+    payload = runner.labeled(one.number)
+    runner.step(event="issues", payload=payload)
+    before = (started(runner), len(runner.github.state.comments))
+
+    again = runner.step(event="issues", payload=payload)
+
+    assert (0, "neutral") == (again.code, again.outputs["conclusion"]), again.log
+    assert before == (started(runner), len(runner.github.state.comments))
+
+
+def test_a_label_that_could_not_be_taken_off_is_no_second_wish(runner: Runner):
+    """The key is the label event: only a new one starts an agent again."""
+    one = issue(runner)
+    runner.step()
+    one.labels.append("orchestrate")  # as if its removal had never arrived
+
+    again = runner.step()
+
+    assert "neutral" == again.outputs["conclusion"], again.log
+    assert 1 == len(started(runner)) and "orchestrate" not in one.labels
+
+
+def test_a_label_set_again_is_a_new_wish(runner: Runner):
+    one = issue(runner)
+    runner.step()
+    now = runner.github.state.clock()
+    runner.github.state.clock = lambda: now + 5
+    runner.github.label(one.number, "orchestrate", actor="octo")
+
+    again = runner.step()
+
+    assert ("success", 2) == (again.outputs["conclusion"], len(started(runner))), again.log
+
+
+@pytest.mark.parametrize("label", ["orchestrate:running", "orchestrate:done", "orchestrate:failed", "bug"])
+def test_other_labels_and_our_own_bookkeeping_start_nothing(runner: Runner, label: str):
+    one = issue(runner)
+
+    done = runner.step(event="issues", payload=runner.labeled(one.number, label))
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
+    assert ["orchestrate"] == one.labels
+
+
+def test_of_two_runs_at_once_one_works_on_the_issue(runner: Runner):
+    one = issue(runner)
+    payload = runner.labeled(one.number)
+
+    first, files = runner.start(event="issues", payload=payload)
+    second = runner.step(event="issues", payload=payload)
+    log, _ = first.communicate(timeout=100)
+
+    assert ["orchestrate:done"] == one.labels, second.log + log
+    assert 1 == len([i for i in runner.github.state.issues.values() if i.pull])
+    assert 1 == len(runner.github.state.comments_on(one.number))
+    assert {0} == {first.returncode, second.code}, log + second.log
+    del files
+
+
+def abandoned(runner: Runner, run: str) -> Issue:
+    """An issue that a run claimed before it died."""
+    one = issue(runner)
+    state = runner.github.state
+    state.drop_label(one, "orchestrate", actor="github-actions[bot]")
+    state.set_label(one, "orchestrate:running", actor="github-actions[bot]")
+    claim = ClaimLine(run=run, request="1", state="running")
+    body = with_claim(f"{marker('task', f'issue-{one.number}')}\nworking", claim)
+    state.add_comment(one, body, user="github-actions[bot]")
+    return one
+
+
+def test_a_claim_of_a_dead_run_is_taken_over(runner: Runner):
+    one = abandoned(runner, "99.1")
+    runner.github.state.runs[99] = {"id": 99, "status": "completed", "conclusion": "cancelled"}
+
+    done = runner.step()
+
+    assert ["orchestrate:done"] == one.labels, done.log
+    assert 1 == len(runner.github.state.comments_on(one.number))
+
+
+def test_a_claim_of_an_earlier_attempt_of_this_run_is_taken_over(runner: Runner):
+    one = abandoned(runner, f"{RUN_ID}.1")
+    runner.env["GITHUB_RUN_ATTEMPT"] = "2"
+
+    assert "success" == runner.step().outputs["conclusion"] and ["orchestrate:done"] == one.labels
+
+
+@pytest.mark.parametrize("run", ["98.1", "20261122-120000-abcdef"])
+def test_a_living_claim_and_a_laptops_are_left_alone(runner: Runner, run: str):
+    one = abandoned(runner, run)
+    runner.github.state.runs[98] = {"id": 98, "status": "in_progress", "conclusion": None}
+
+    done = runner.step()
+
+    assert ("neutral", ["orchestrate:running"]) == (done.outputs["conclusion"], one.labels), done.log
+
+
+# who may
+
+
+@pytest.mark.parametrize(
+    ("actor", "may"), [("octo", True), ("maintainer", True), ("stranger", False), ("nobody", False)]
+)
+def test_only_who_could_push_may_ask(runner: Runner, actor: str, may: bool):
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.github.label(one.number, "orchestrate", actor=actor)
+
+    done = runner.step(event="issues", payload=runner.labeled(one.number))
+
+    assert may == bool(started(runner)), done.log
+    assert (0, "success" if may else "neutral") == (done.code, done.outputs["conclusion"])
+    told = [f"{actor} has no write access" in body for body in refusals(runner, one.number)]
+    assert ([] if may else [True]) == told
+
+
+def test_a_label_of_an_issue_template_is_its_authors(runner: Runner):
+    """Labels in a template are applied whoever opens the issue; the payload's sender is not asked."""
+    one = runner.github.state.add_issue("Add more", GOOD, user="stranger", labels=("orchestrate",))
+
+    runner.step(event="issues", payload=runner.labeled(one.number))
+
+    assert [] == started(runner) and 1 == len(refusals(runner, one.number))
+
+
+def test_a_refusal_is_said_once(runner: Runner):
+    one = runner.github.state.add_issue("Add more", GOOD, user="stranger", labels=("orchestrate",))
+    runner.step()
+    runner.step()
+    runner.github.label(one.number, "orchestrate", actor="stranger")
+    runner.step()
+
+    assert 1 == len(runner.github.state.comments_on(one.number)) and "orchestrate" not in one.labels
+
+
+@pytest.mark.parametrize(
+    ("allowed", "kind", "may"),
+    [
+        ("helper", "Bot", True),
+        ("helper[bot]", "Bot", True),
+        ("", "Bot", False),
+        ("other", "Bot", False),
+        ("helper", "User", False),
+    ],
+)
+def test_bots_only_by_name_and_only_when_they_are_bots(runner: Runner, allowed: str, kind: str, may: bool):
+    """A person who took a bot's name is asked for their role."""
+    runner.github.state.user("helper[bot]", type_=kind)
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.github.label(one.number, "orchestrate", actor="helper[bot]")
+
+    done = runner.step(allowed_bots=allowed)
+
+    assert may == bool(started(runner)), done.log
+
+
+def test_a_pull_request_is_never_taken_for_an_issue(runner: Runner):
+    one = issue(runner)
+    payload = runner.labeled(one.number)
+    payload["issue"]["pull_request"] = {"url": "x"}
+
+    done = runner.step(event="issues", payload=payload)
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]) and [] == started(runner)
+
+
+# comments as commands
+
+
+@pytest.mark.parametrize(
+    ("body", "user", "may"),
+    [
+        ("/orchestrate", "octo", True), ("/orchestrate please", "maintainer", True),
+        ("/orchestrate", "stranger", False), ("I would not /orchestrate this", "octo", False),
+        ("> /orchestrate", "octo", False), ("/orchestrated", "octo", False),
+    ],
+)  # fmt: skip
+def test_a_comment_is_a_command_of_people_with_write_access(runner: Runner, body: str, user: str, may: bool):
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.github.state.add_comment(one, body, user=user)
+
+    done = runner.step(event="issue_comment", payload=runner.commented(one.number, body, user=user))
+
+    assert (0, may) == (done.code, bool(started(runner))), done.log
+
+
+def test_a_number_given_by_hand_asks_for_the_hands_role(runner: Runner):
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.env["GITHUB_ACTOR"] = "stranger"
+    assert "neutral" == runner.step(event="workflow_dispatch", issue=str(one.number)).outputs["conclusion"]
+    assert [] == started(runner)
+
+    runner.env["GITHUB_ACTOR"] = "maintainer"
+    assert "success" == runner.step(event="workflow_dispatch", issue=str(one.number)).outputs["conclusion"]
+
+
+# what may reach an agent
+
+
+@pytest.mark.parametrize(
+    "fields", [{"title": "Add evil"}, {"body": new_file("evil.py")}], ids=["title", "body"]
+)
+@pytest.mark.parametrize("event", ["issues", "schedule"])
+def test_what_was_edited_after_the_label_is_refused(runner: Runner, event: str, fields: dict[str, str]):
+    one = issue(runner, by="stranger")
+    payload = runner.labeled(one.number) if event == "issues" else None
+    edit(runner, one, **fields)
+
+    done = runner.step(event=event, payload=payload)
+
+    assert ("neutral", []) == (done.outputs["conclusion"], started(runner)), done.log
+    [said] = refusals(runner, one.number)
+    assert "was edited after octo asked" in said
+
+
+def test_an_edit_is_found_where_only_the_time_tells(runner: Runner):
+    """Without GraphQL, a change that no event explains is an edit; a comment after it hides nothing then."""
+    runner.github.graphql = False
+    one = issue(runner, by="stranger")
+    edit(runner, one, body=new_file("evil.py"))
+
+    runner.step()
+
+    assert [] == started(runner)
+
+
+def test_an_edit_that_a_comment_covers_is_found(runner: Runner):
+    one = issue(runner, by="stranger")
+    edit(runner, one, body=new_file("evil.py"))
+    runner.github.state.add_comment(one, "please hurry", user="stranger")
+
+    done = runner.step()
+
+    assert [] == started(runner), done.log
+
+
+def test_edits_are_allowed_where_the_policy_says_so(runner: Runner):
+    one = issue(runner)
+    edit(runner, one, body=new_file("later.py"))
+
+    done = runner.step(edited_after_label="allow")
+
+    assert "success" == done.outputs["conclusion"], done.log
+
+
+def test_what_happened_before_the_label_and_other_labels_after_it_are_no_edits(runner: Runner):
+    state = runner.github.state
+    one = state.add_issue("Draft", "first", user="octo")
+    edit(runner, one, title="Add more", body=GOOD)
+    now = state.clock()
+    state.clock = lambda: now + 5
+    runner.github.label(one.number, "orchestrate", actor="octo")
+    state.clock = lambda: now + 10
+    runner.github.label(one.number, "bug", actor="stranger")
+    state.add_comment(one, "nice", user="stranger")
+
+    done = runner.step()
+
+    assert "success" == done.outputs["conclusion"], done.log
+
+
+def test_comments_count_only_of_people_with_write_access_and_from_before_the_label(runner: Runner):
+    state = runner.github.state
+    one = state.add_issue("Add more", "See the comments.", user="octo")
+    state.add_comment(one, new_file("good.py"), user="maintainer")
+    state.add_comment(one, new_file("stranger.py"), user="stranger")
+    now = state.clock()
+    state.clock = lambda: now + 5
+    runner.github.label(one.number, "orchestrate", actor="octo")
+    state.clock = lambda: now + 10
+    state.add_comment(one, new_file("late.py"), user="maintainer")
+
+    done = runner.step()
+
+    [branch] = started(runner)
+    files = git(runner.repo.remote, "ls-tree", "--name-only", branch).split()
+    assert "good.py" in files and not {"stranger.py", "late.py"} & set(files), done.log
+
+
+def test_an_issue_that_was_deleted_meanwhile_is_passed_over(runner: Runner):
+    one, gone = issue(runner), issue(runner)
+    runner.github.fail("410", "GET", f"/issues/{gone.number}/events")
+
+    done = runner.step()
+
+    assert ("success", ["orchestrate:done"]) == (done.outputs["conclusion"], one.labels), done.log
+
+
+def test_a_dry_run_writes_nothing(runner: Runner):
+    issue(runner)
+    runner.github.state.add_issue("No", GOOD, user="stranger", labels=("orchestrate",))
+
+    done = runner.step(dry_run="true")
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
+    assert "would run issue-1" in done.log
+    assert [] == [r for r in runner.github.requests if r.method != "GET" and r.path != "/graphql"]
