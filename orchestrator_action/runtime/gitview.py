@@ -22,7 +22,7 @@ from pathlib import Path
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.runtime.gitcall import spawn
 
-COPIED = ("config", "hooks", "info", "HEAD")
+COPIED = ("config", "hooks", "info", "HEAD", "worktrees")
 """A symbolic link as HEAD would not be taken for a repository's."""
 
 _PATIENCE = b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
@@ -46,6 +46,10 @@ def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
     for entry in common.iterdir():
         if entry.name not in COPIED and not _PASSING.search(entry.name):
             (view / entry.name).symlink_to(entry)
+    # Only its own worktree: git dies on reading one that another git is just making, and a prune by an
+    # agent is nobody else's business.
+    (view / "worktrees").mkdir()
+    (view / "worktrees" / view.parent.name).symlink_to(view.parent)
     if not (common / "packed-refs").exists():
         (view / "packed-refs").symlink_to(common / "packed-refs")
     shutil.copyfile(common / "HEAD", view / "HEAD")
