@@ -152,11 +152,14 @@ def test_before_the_first_task_nothing_has_begun(home: House):
         argv, cwd=home.repo.path, env=home.environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(1.5)
-
-    at = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    try:
+        time.sleep(1.5)
+        at = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
 
     assert process.returncode in {130, 5}, err
     assert time.monotonic() - at < HARD_S
@@ -272,12 +275,15 @@ def test_a_reader_that_stops_reading_does_not_keep_a_cancelled_run(home: House, 
         preexec_fn=lambda: os.close(1),
     )
     os.close(writer)
-    pids.expect(2)
-
-    at = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    code = process.wait(30)
-    os.close(reader)
+    try:
+        pids.expect(2)
+        at = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
 
     assert (130, True) == (code, time.monotonic() - at < HARD_S)
     assert {"issue-1": "cancelled", "issue-2": "cancelled"} == statuses(home)
