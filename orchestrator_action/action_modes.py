@@ -65,6 +65,15 @@ def run(step: Step) -> int:
     return 0 if conclusion in {"success", "neutral"} else 1
 
 
+def refuse_left_token(git: Git) -> None:
+    """Raise ConfigError when a checkout left its token where git, and so every agent, can read it."""
+    if left := [k for k in git.config() if k.startswith("http.") and k.endswith(".extraheader")]:
+        raise ConfigError(
+            f"actions/checkout left a token in git's configuration ({left[0]}), where every agent could read it",
+            hint="give actions/checkout `persist-credentials: false`",
+        )
+
+
 def asked_of(step: Step) -> wiring.Asked:
     """What the inputs ask for. Raises ConfigError naming the input."""
     issue = step["ISSUE"].removeprefix("#")

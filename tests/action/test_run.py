@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.kit.github_server import PAT
+from tests.kit.repos import git
 from tests.kit.runner import Runner
-from tests.kit.whole import GOOD, alive
+from tests.kit.whole import GOOD, LIES, alive, new_file
+
+REQUESTS_A_TASK = 14
+"""With listing, labels, claim, pull, check, review and both comments."""
 
 
 def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
@@ -29,3 +36,120 @@ def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
     assert done.report["run_id"] == done.outputs["run-id"]
     assert json.loads(Path(done.outputs["report-path"]).read_text())["run_id"] == done.outputs["run-id"]
     assert [] == alive(runner.repo.path)
+
+
+def test_a_token_that_a_checkout_left_behind_is_refused(runner: Runner):
+    """In the configuration itself, or in a file that it includes, as newer versions of it do."""
+    issue = runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    key = f"http.{runner.github.url}/.extraheader"
+    left = runner.temp / "git-credentials.config"
+    git(runner.repo.path, "config", "--file", str(left), key, "AUTHORIZATION: basic eDp5")
+    git(runner.repo.path, "config", f"includeIf.gitdir:{runner.repo.path}/.git.path", str(left))
+
+    done = runner.step()
+
+    assert (2, "failure", ["orchestrate"]) == (done.code, done.outputs["conclusion"], issue.labels), done.log
+    assert "persist-credentials: false" in done.log
+
+
+def test_an_agents_failure_is_the_steps_with_a_summary(runner: Runner):
+    issue = runner.github.state.add_issue("Treble", LIES, user="octo", labels=("orchestrate",))
+
+    done = runner.step()
+
+    assert (1, "failure", "0", "1") == (
+        done.code, done.outputs["conclusion"], done.outputs["succeeded"], done.outputs["failed"],
+    ), done.log  # fmt: skip
+    assert ["orchestrate:failed"] == issue.labels
+    assert "::warning" in done.log and "What is open" in done.summary
+
+
+def test_nothing_to_do_is_no_failure(runner: Runner):
+    done = runner.step()
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"issue": "x7"}, "issue"), ({"max_parallel": "many"}, "max-parallel"), ({"timeout": "soon"}, "timeout"),
+        ({"edited_after_label": "maybe"}, "edited-after-label"), ({"agent": "nobody"}, "no agent 'nobody'"),
+        ({"github_token": ""}, "no token"), ({"path": "not-there"}, "not-there"),
+    ],
+)  # fmt: skip
+def test_a_wrong_input_is_named(runner: Runner, inputs: dict[str, str], words: str):
+    runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    done = runner.step(**inputs)
+
+    assert done.code in {2, 5} and "failure" == done.outputs["conclusion"], done.log
+    assert "::error" in done.log and words in done.log and "Traceback" not in done.log
+
+
+def test_inputs_are_only_ever_data(runner: Runner, tmp_path: Path):
+    """What looks like shell, an option or a workflow command does nothing."""
+    for hostile in (
+        f"$(touch {tmp_path}/pwned)",
+        f"; touch {tmp_path}/pwned",
+        "--help",
+        "::error::x",
+        "a\nb=c",
+    ):
+        runner.step(label=hostile, base_branch=hostile)
+
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_what_an_agent_prints_is_no_command_and_no_secret(runner: Runner):
+    """The test command prints commands of every form, the broker's words and a key."""
+    lines = "::error::gotcha\\n##[error]gotcha\\n  ::set-output name=x::y\\n" + runner.github.token
+    config = f"agent: patch\ntest: \"printf '{lines}'; false\"\n"
+    (runner.repo.path / ".github/orchestrator.yml").write_text(config)
+    git(runner.repo.path, "commit", "-qam", "loud")
+    git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
+    runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    done = runner.step()
+
+    foreign = [line for line in done.log.splitlines() if "gotcha" in line]
+    assert not [
+        line for line in foreign if line.lstrip().startswith("::") and "title=orchestrator" not in line
+    ]
+    assert not [line for line in foreign if "##[" in line]
+    assert runner.github.token not in done.log + done.summary + done.outputs["results"]
+
+
+def test_ci_that_did_not_start_is_never_called_green(runner: Runner):
+    """What GITHUB_TOKEN pushes starts no workflow; a named one is started instead."""
+    github = runner.github
+    github.state.workflows.add("ci.yml")
+    for number, more in enumerate(({}, {"ci_workflow": "ci.yml"}, {"github_token": PAT}), 1):
+        text = new_file(f"m{number}.py")
+        github.state.add_issue("Add", text, user="octo", labels=("orchestrate",))
+        runner.step(**more)
+    pulls = [i.number for i in github.state.issues.values() if i.pull]
+    said = [github.state.comments_on(n)[-1].body for n in pulls]
+
+    assert [True, False, False] == ["CI has not run on this pull" in body for body in said]
+    assert "Two ways out" in said[0] and "was asked to run" in said[1]
+    [dispatched] = github.state.dispatched
+    assert ("ci.yml", True) == (dispatched["workflow"], dispatched["ref"].startswith("orchestrator/"))
+
+
+def test_the_requests_of_a_task_are_within_what_is_told(runner: Runner):
+    """Counted by GitHub's own rule, in which answers 304 are free. What the whole run shares is taken off."""
+    github = runner.github
+    tasks = 4
+    for number in range(tasks):
+        github.state.add_issue("Add", new_file(f"m{number}.py"), user="octo", labels=("orchestrate",))
+    warm = github.state.add_issue("Warm up", new_file("w.py"), user="octo", labels=("orchestrate",))
+    runner.step(issue=str(warm.number))  # labels are made and coloured once in a repository's life
+    before = github.count()
+
+    done = runner.step()
+
+    made = github.count() - before
+    assert "success" == done.outputs["conclusion"], done.log
+    assert made <= REQUESTS_A_TASK * tasks + 4, (made, github.by_operation())
+    print(f"{made} requests for {tasks} tasks: {made / tasks:.1f} a task")

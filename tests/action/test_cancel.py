@@ -1,0 +1,134 @@
+"""A cancelled step: everything ended and told in time, and what could not be told is settled once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kit.github_server.state import Issue
+from tests.kit.repos import git
+from tests.kit.runner import Runner, ended, wait_for
+from tests.kit.whole import alive, new_file
+
+SOFT_S, HARD_S = 4.0, 6.5
+"""GitHub sends SIGTERM 7.5 s after SIGINT; by then all is over. Other tests on this machine cost time, too."""
+STUBBORN = "trap '' INT TERM; touch {mark}-$$; sleep 600; sleep 600"
+
+
+def slow(runner: Runner, tmp_path: Path, tasks: int, *, setup: str = "") -> tuple[list[Issue], Path]:
+    """Issues whose tests ignore signals and never end."""
+    mark = tmp_path / "begun"
+    test = STUBBORN.format(mark=mark)
+    config = f'agent: patch\nmax-parallel: 4\ntest: "{test}"\n'
+    if setup:
+        config = f'agent: patch\nsetup: "{setup}; {test}"\ntest: "true"\n'
+    (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
+    git(runner.repo.path, "commit", "-qam", "slow")
+    git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
+    state = runner.github.state
+    issues = [state.add_issue(f"Task {n}", new_file(f"m{n}.py"), user="octo") for n in range(tasks)]
+    for one in issues:
+        runner.github.label(one.number, "orchestrate", actor="octo")
+    return issues, mark
+
+
+def begun(mark: Path) -> int:
+    return len(list(mark.parent.glob(f"{mark.name}-*")))
+
+
+def test_a_cancel_ends_and_tells_everything_in_time(runner: Runner, tmp_path: Path):
+    issues, mark = slow(runner, tmp_path, 4)
+    process, files = runner.start()
+    wait_for(lambda: begun(mark) == 4, "four tests")
+
+    at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    log, _ = process.communicate(timeout=30)
+    took = time.monotonic() - at
+
+    done = ended(process.returncode, log, files)
+    assert (130, "cancelled") == (done.code, done.outputs["conclusion"]), log
+    assert took <= HARD_S, f"{took:.1f} s\n{log}"
+    assert [["orchestrate:failed"]] * 4 == [i.labels for i in issues], log
+    assert {"cancelled"} == {c.conclusion for c in runner.github.state.checks.values()}
+    for one in issues:
+        [comment] = runner.github.state.comments_on(one.number)
+        assert "cancelled" in comment.body
+    assert [] == alive(runner.repo.path)
+    print(f"4 stubborn tasks: cancelled and told in {took:.2f} s (goal {SOFT_S})")
+
+
+def test_uncommitted_work_is_kept_at_the_remote(runner: Runner, tmp_path: Path):
+    [one], mark = slow(runner, tmp_path, 1, setup="echo precious > wip.txt")
+    process, _ = runner.start()
+    wait_for(lambda: begun(mark) == 1, "the set-up")
+
+    process.send_signal(signal.SIGINT)
+    log, _ = process.communicate(timeout=30)
+
+    kept = git(
+        runner.repo.remote, "show", f"refs/orchestrator/salvage/issue-{one.number}:wip.txt", check=False
+    )
+    assert "precious" == kept, log
+
+
+def test_github_that_hangs_keeps_no_cancel_and_is_told_later_once(runner: Runner, tmp_path: Path):
+    [one], mark = slow(runner, tmp_path, 1)
+    process, _ = runner.start()
+    wait_for(lambda: begun(mark) == 1, "the test")
+    hang = runner.github.fail("hang", times=1000)
+
+    at = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    log, _ = process.communicate(timeout=30)
+    took = time.monotonic() - at
+    assert (130, True) == (process.returncode, took <= HARD_S), f"{took:.1f} s\n{log}"
+    assert ["orchestrate:running"] == one.labels
+
+    hang.times = 0
+    first = runner.step("settle")
+    before = (len(runner.github.state.comments), len(runner.github.state.checks))
+    second = runner.step("settle")
+
+    assert (0, 0) == (first.code, second.code), first.log
+    assert ["orchestrate:failed"] == one.labels, first.log
+    assert before == (len(runner.github.state.comments), len(runner.github.state.checks))
+    [comment] = runner.github.state.comments_on(one.number)
+    assert "cancelled" in comment.body
+    [check] = runner.github.state.checks.values()
+    assert ("completed", "cancelled") == (check.status, check.conclusion)
+
+
+def test_a_killed_step_is_settled_by_the_next(runner: Runner, tmp_path: Path):
+    [one], mark = slow(runner, tmp_path, 1)
+    process, _ = runner.start()
+    wait_for(lambda: begun(mark) == 1, "the test")
+
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: not alive(runner.repo.path), "the end of all processes", within_s=15)
+    done = runner.step("settle")
+
+    assert (0, ["orchestrate:failed"]) == (done.code, one.labels), done.log
+    [comment] = runner.github.state.comments_on(one.number)
+    assert "cancelled" in comment.body and "state=failed" in comment.body
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancel_before_the_first_task_leaves_the_label(
+    runner: Runner, tmp_path: Path, number: signal.Signals
+):
+    """Nothing began, so nothing ended: the next run takes the issue."""
+    [one], _ = slow(runner, tmp_path, 1)
+    runner.github.fail("hang", "GET", "/issues$", times=1000)
+    process, _ = runner.start()
+    wait_for(lambda: any(r.fault or r.path for r in runner.github.git_requests), "the fetch")
+
+    process.send_signal(number)
+    log, _ = process.communicate(timeout=30)
+
+    assert 130 == process.returncode, log
+    assert ["orchestrate"] == one.labels
