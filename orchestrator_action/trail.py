@@ -85,5 +85,5 @@ class Trail:
         if self._tip is None or self._tip == self._at_remote:
             return
         moves, known = {self._ref: self._tip}, {self._ref: self._at_remote}
-        self._parts.remote.push_many(moves, known=known)
+        self._parts.remote.push_many(moves, known=known, confirm=False)
         self._at_remote = self._tip

@@ -28,7 +28,13 @@ from orchestrator_action.runtime.include import patterns_at
 from orchestrator_action.runtime.journal import Journal, new_run_id
 from orchestrator_action.runtime.leaving import leaving
 from orchestrator_action.runtime.procs import make_undumpable
-from orchestrator_action.runtime.remotes import folder_remote, make_bare, open_remote, seed_bare
+from orchestrator_action.runtime.remotes import (
+    folder_remote,
+    make_bare,
+    open_remote,
+    persisted_credentials,
+    seed_bare,
+)
 from orchestrator_action.runtime.transport import Remote
 from orchestrator_action.runtime.workspace import Workspace
 
@@ -230,6 +236,10 @@ def planned(
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
+        for where in persisted_credentials(found.git):
+            say(
+                f"warning: a credential is kept in {where}; agents get a copy of the configuration without it"
+            )
         if not tasks:
             label = found.config.label
             raise NothingToDo(
