@@ -73,7 +73,9 @@ class Measure:
         number = self.ledger().issue
         if number is None:
             made = forge.create_issue(
-                task.title, render.issue_body(task, self.parts.secrets), marker=marker("task", f"{self.parts.run_id}.{task.id}")
+                task.title,
+                render.issue_body(task, self.parts.secrets),
+                marker=marker("task", f"{self.parts.run_id}.{task.id}"),
             )
             journal.append("issue", task.id, number=made.number, url=made.url)
             number = made.number

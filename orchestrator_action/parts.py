@@ -67,7 +67,7 @@ class Parts:
     parallel: bool = True
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
-    limits: Limits = Limits(stop_grace_s=STOP_GRACE_S)
+    limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))
     """What one attempt may use, where the configuration says nothing else."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""

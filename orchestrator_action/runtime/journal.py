@@ -203,7 +203,8 @@ class Journal:
             replace_file(target, json.dumps(report, indent=2, ensure_ascii=False) + "\n")
         except OSError as exc:
             raise JournalError(
-                f"cannot write the report {target}: {exc.strerror}", hint="free some space, then resume the run"
+                f"cannot write the report {target}: {exc.strerror}",
+                hint="free some space, then resume the run",
             ) from exc
         return target
 
