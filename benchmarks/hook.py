@@ -105,15 +105,19 @@ def _pre_commit(program: str) -> Callable[[Repo, dict[str, str]], None]:
     return install
 
 
-def _lefthook_on_path(repo: Repo, env: dict[str, str]) -> None:
-    """As from an npm script: node_modules/.bin is on PATH, and its hook finds the node wrapper there."""
-    _lefthook(repo, env)
-    env["PATH"] = f"{PEERS / '.bin'}{os.pathsep}{env['PATH']}"
+def _lefthook_pypi(repo: Repo, env: dict[str, str]) -> None:
+    """From PyPI, on PATH: its hook asks `lefthook -h`, then runs it, both through a Python script."""
+    tool = _need(HERE / "lefthook")
+    env["PATH"] = f"{HERE}{os.pathsep}{env['PATH']}"
+    _lefthook(repo, env, tool)
 
 
-def _lefthook(repo: Repo, env: dict[str, str]) -> None:
-    """As from a shell: its hook finds the binary in node_modules, asks `-h`, then runs it."""
-    tool = _need(PEERS / ".bin/lefthook", shutil.which("lefthook"))
+def _lefthook_npm(repo: Repo, env: dict[str, str]) -> None:
+    """From npm, not on PATH: its hook finds the binary in node_modules, asks `-h`, then runs it."""
+    _lefthook(repo, env, _need(PEERS / ".bin/lefthook"))
+
+
+def _lefthook(repo: Repo, env: dict[str, str], tool: str) -> None:
     (repo.path / ".git/info/exclude").write_text("lefthook.yml\n")
     (repo.path / "lefthook.yml").write_text(f"pre-push:\n  commands:\n    check: {{run: {CHECK}}}\n")
     _call(repo, env, tool, "install")
@@ -133,8 +137,8 @@ CONTENDERS: dict[str, Callable[[Repo, dict[str, str]], None]] = {
     "orchestrator-action": _ours,
     "husky": _husky,
     "prek": _pre_commit("prek"),
-    "lefthook": _lefthook,
-    "lefthook in npm's PATH": _lefthook_on_path,
+    "lefthook (npm)": _lefthook_npm,
+    "lefthook (PyPI)": _lefthook_pypi,
     "pre-commit": _pre_commit("pre-commit"),
 }
 OURS, NONE = "orchestrator-action", "no hook"
@@ -168,7 +172,7 @@ def _make(root: Path) -> list[Contender]:
         home.mkdir()
         env = clean_env(HOME=str(home), XDG_CACHE_HOME=str(home / ".cache"), GIT_DIR="", NO_COLOR="1")
         del env["GIT_DIR"]
-        env["PATH"] = f"{HERE}{os.pathsep}{env['PATH']}"
+        env["PATH"] = os.pathsep.join(p for p in env["PATH"].split(os.pathsep) if p != str(HERE))
         try:
             install(repo, env)
         except Missing as exc:
@@ -254,8 +258,8 @@ def _promises(by_name: dict[str, Contender]) -> None:
         ("remembered below prek", ours[remembered], over("prek", remembered)),
         ("policy refusal <= 30 ms over no hook", ours["policy refusal"], 30.0),
         ("gate <= 45 ms over no hook", ours[gate], 45.0),
-        ("gate below lefthook", ours[gate], over("lefthook", gate)),
-        ("gate below lefthook in npm's PATH", ours[gate], over("lefthook in npm's PATH", gate)),
+        ("gate below lefthook (PyPI)", ours[gate], over("lefthook (PyPI)", gate)),
+        ("gate below lefthook (npm)", ours[gate], over("lefthook (npm)", gate)),
         ("gate below a third of pre-commit", ours[gate], _third(over("pre-commit", gate))),
     ]
     print()

@@ -11,7 +11,7 @@ from orchestrator_action.prepush.memory import command_words, tool_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 GIT_KEPT = (
     "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSL_", "GIT_SSH", "GIT_HTTP_", "GIT_PROXY_", "GIT_ALLOW_PROTOCOL",
@@ -117,21 +117,36 @@ def _prefixes(command: str, roots: "list[str]") -> "Iterator[str]":
         elif "/" in word:
             candidates += [os.path.dirname(os.path.dirname(f"{root}/{word}")) for root in roots]
     candidates += [os.path.dirname(folder) for folder in tool_path() if os.path.exists(f"{folder}/python3")]
-    for prefix in candidates:
-        if prefix and prefix not in seen and os.path.isdir(f"{prefix}/lib"):
+    home = os.environ.get("PYTHONUSERBASE") or os.path.join(os.environ.get("HOME", ""), ".local")
+    for prefix in (*candidates, "/usr/local", home):
+        if prefix and prefix not in seen:
             seen.add(prefix)
             yield prefix
 
 
 def _editable(prefix: str, roots: "list[str]") -> "Iterator[str]":
     """Directories of `roots` that an environment imports from: .pth files and editable finders."""
-    for version in os.listdir(f"{prefix}/lib"):
-        site = f"{prefix}/lib/{version}/site-packages"
-        if not version.startswith("python") or not os.path.isdir(site):
-            continue
-        for name in os.listdir(site):
-            if name.endswith(".pth") or (name.endswith(".py") and "editable" in name):
-                yield from _paths_in(f"{site}/{name}", roots)
+    for version in _versions(prefix):
+        for kind in ("site-packages", "dist-packages"):
+            site = f"{prefix}/lib/{version}/{kind}"
+            try:
+                names = os.listdir(site)
+            except OSError:
+                continue
+            for name in names:
+                if name.endswith(".pth") or (name.endswith(".py") and "editable" in name):
+                    yield from _paths_in(f"{site}/{name}", roots)
+
+
+def _versions(prefix: str) -> "Iterable[str]":
+    """The `pythonX.Y` below a prefix. The system's own lib directory is too long to be listed."""
+    if prefix in ("/usr", "/usr/local"):
+        programs = (f"{folder}/python3" for folder in ("/usr/bin", "/usr/local/bin"))
+        return {os.path.basename(os.path.realpath(program)) for program in programs}
+    try:
+        return [name for name in os.listdir(f"{prefix}/lib") if name.startswith("python")]
+    except OSError:
+        return ()
 
 
 def _paths_in(path: str, roots: "list[str]") -> "Iterator[str]":

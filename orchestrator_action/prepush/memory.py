@@ -161,7 +161,8 @@ def remember(state: str, key: str, *, commit: str, at: float) -> None:
     body = f"pass {key} {commit} {int(at)}".encode()
     try:
         write_file(os.path.join(state, "passes", key), body + b" " + _seal(body))
-        _forget_oldest(os.path.join(state, "passes"))
+        if key.startswith("0"):  # now and then is often enough
+            _forget_oldest(os.path.join(state, "passes"))
     except OSError:
         pass
 

@@ -47,6 +47,8 @@ def judged_alike(g: Governed) -> None:
 def test_pre_commit_judges_all_refs(managed: Governed):
     """pre-commit hands on the first ref only; the rest is asked of git. The entry is the published one."""
     tool = need(shutil.which("pre-commit", path=str(Path(sys.executable).parent)), "pre-commit")
+    valid = managed.call(str(tool), "validate-manifest", str(ROOT / ".pre-commit-hooks.yaml"))
+    assert 0 == valid.code, valid.out
     [published] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     assert published["entry"].startswith("python -I -m orchestrator_action.hook ")
     entry = published["entry"].replace("python", sys.executable, 1)
