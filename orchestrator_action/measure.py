@@ -230,7 +230,9 @@ class Measure:
         if (known := ledger.fact("review", "reviewed", head)) and known.holds:
             return ()
         if ledger.review_rounds >= self.parts.config.review_rounds:
-            return [self._unreviewed(head, f"the review's {ledger.review_rounds} rounds are used up")]
+            return [
+                self._unreviewed(head, f"the review's {ledger.review_rounds} rounds are used up", person=True)
+            ]
         try:
             fresh = self._ask_reviewers(head, ledger)
         except (AgentError, ValueError) as exc:
@@ -251,10 +253,11 @@ class Measure:
             )
         ]  # fmt: skip
 
-    def _unreviewed(self, head: str, why: str) -> Fact:
+    def _unreviewed(self, head: str, why: str, *, person: bool = False) -> Fact:
         return Fact(
-            phase="review", rule="reviewed", commit=head, holds=False, message=why, detail={"unproven": True}
-        )
+            phase="review", rule="reviewed", commit=head, holds=False, message=why,
+            detail={"unproven": True, "person": True} if person else {"unproven": True},
+        )  # fmt: skip
 
     def _ask_reviewers(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
         """What every reviewer finds, each in a session of its own; the author's kind where none is named."""

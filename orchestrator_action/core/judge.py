@@ -162,6 +162,9 @@ def conclude(
     if verdict is None:
         return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="nothing could be measured")
     if not verdict.settled:
+        if _waits_for_a_person(verdict):
+            error = verdict.findings[0].message
+            return End(status=Status.INCOMPLETE, conclusion=Conclusion.ACTION_REQUIRED, error=error)
         refuted = any(f.rule == "refuted" for f in verdict.findings)
         first = verdict.findings[0].message
         more = f" (and {len(verdict.findings) - 1} more)" if len(verdict.findings) > 1 else ""
@@ -172,18 +175,7 @@ def conclude(
     return End(status=Status.SUCCESS, conclusion=Conclusion.SUCCESS)
 
 
-def headline(verdict: Verdict | None, end: End) -> str:
-    """The title of the check: what was proven, with every waiver named."""
-    if verdict is None:
-        return f"{end.status}: {end.error}" if end.error else str(end.status)
-    proven = sum(p.state is PhaseState.PROVEN for p in verdict.phases)
-    title = f"{proven} of {len(verdict.phases)} phases proven"
-    waived = [p.phase for p in verdict.phases if p.state in {PhaseState.WAIVED, PhaseState.OFF}]
-    if waived:
-        title += f", waived: {', '.join(waived)}"
-    if end.status is Status.NO_CHANGE:
-        return f"no change needed: {verdict.no_change}"
-    if end.status is Status.SUCCESS:
-        return title
-    still = [p.phase for p in verdict.phases if not p.settled]
-    return f"{end.status}: {title}" + (f", open: {', '.join(still)}" if still else "")
+def _waits_for_a_person(verdict: Verdict) -> bool:
+    """Whether the first open phase is open for a reason no agent can mend (`detail["person"]`)."""
+    first = next(p for p in verdict.phases if not p.settled)
+    return any(not f.holds and f.detail.get("person") for f in first.facts)

@@ -230,6 +230,8 @@ def test_facts(done: TestRun) -> tuple[Fact, ...]:
     }
     if unproven:
         detail["unproven"] = True
+    if not done.commands:
+        detail["person"] = True  # only the repository can say how it is tested
     if done.reused_from:
         detail["reused_from"] = done.reused_from
     return (

@@ -314,3 +314,14 @@ def test_reviewers_can_be_named_and_a_wrong_name_is_said_before_anything_starts(
     ran = home.run()
 
     assert (2, True) == (ran.code, "no agent 'hal'" in ran.err)
+
+
+def test_a_repository_without_tests_waits_for_a_person(home_of):
+    """Nothing says how it is tested, so nothing can be proven, and no agent can change that."""
+    home = home_of({"README.md": "# bare\n"})
+    home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
+
+    task = home.run().task("issue-1")
+
+    assert ("incomplete", "action_required") == (task["status"], task["conclusion"])
+    assert "no test command is known" in task["error"]
