@@ -38,6 +38,7 @@ def run(step: Step) -> int:
     asked = asked_of(step)
     trigger = trigger_of(step.env, step.payload())
     dry = step["DRY_RUN"].lower() == "true"
+    refuse_left_token(Git.open(step.repo, step.env))
     admission = Admission(trigger=trigger, run=claimant(step.env), say=step.say, asked=asked.issues, dry=dry)
     _preload()
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step

@@ -45,7 +45,10 @@ class Step:
 
     def remark(self, level: str, message: str) -> None:
         """An annotation of the run: notice, warning or error."""
-        print(annotation_command(level, mask(message, self.secrets), title="orchestrator"), flush=True)
+        said = "\n".join(
+            harmless_log_line(one, self.secrets) for one in mask(message, self.secrets).splitlines()
+        )
+        print(annotation_command(level, said, title="orchestrator"), flush=True)
 
     def lines(self, name: str) -> tuple[str, ...]:
         """An input of one value a line."""

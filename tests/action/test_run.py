@@ -12,8 +12,8 @@ from tests.kit.repos import git
 from tests.kit.runner import Runner
 from tests.kit.whole import GOOD, LIES, alive, new_file
 
-REQUESTS_A_TASK = 14
-"""With listing, labels, claim, pull, check, review and both comments."""
+REQUESTS_A_TASK = 15
+"""Of the REST API, from the claim to the last comment. DESIGN's goal is 10; labels alone cost four."""
 
 
 def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
@@ -145,11 +145,11 @@ def test_the_requests_of_a_task_are_within_what_is_told(runner: Runner):
         github.state.add_issue("Add", new_file(f"m{number}.py"), user="octo", labels=("orchestrate",))
     warm = github.state.add_issue("Warm up", new_file("w.py"), user="octo", labels=("orchestrate",))
     runner.step(issue=str(warm.number))  # labels are made and coloured once in a repository's life
-    before = github.count()
+    before = github.count(path="/repos/")
 
     done = runner.step()
 
-    made = github.count() - before
+    made = github.count(path="/repos/") - before
     assert "success" == done.outputs["conclusion"], done.log
     assert made <= REQUESTS_A_TASK * tasks + 4, (made, github.by_operation())
     print(f"{made} requests for {tasks} tasks: {made / tasks:.1f} a task")

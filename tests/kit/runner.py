@@ -131,11 +131,11 @@ class Runner:
         )  # fmt: skip
         return process, files
 
-    def step(self, mode: str = "run", *, timeout: float = 110, **more: Any) -> Stepped:
+    def step(self, mode: str = "run", *, within_s: float = 110, **more: Any) -> Stepped:
         """Run a step to its end."""
         process, files = self.start(mode, **more)
         try:
-            log, _ = process.communicate(timeout=timeout)
+            log, _ = process.communicate(timeout=within_s)
         except subprocess.TimeoutExpired:
             process.kill()
             log, _ = process.communicate()
