@@ -14,7 +14,8 @@ import sys
 
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.prepush import journal, slots
-from orchestrator_action.prepush.gitio import Place, git, place, read_file, run, say, write_file
+from orchestrator_action.prepush.gitio import Place, git, place, read_file, say, write_file
+from orchestrator_action.prepush.memory import short_digest
 
 HOOK = "pre-push"
 KEPT = f"{HOOK}.orchestrator-kept"
@@ -26,16 +27,29 @@ LINE = 'orchestrator-action hook pre-push "$@"'
 """What other hook managers run; the refs come on stdin."""
 
 
-def stub() -> bytes:
-    """The file that gets installed, with this interpreter and this package's door filled in."""
+def _template() -> bytes:
     folder = os.path.dirname(os.path.abspath(__file__))
-    template = read_file(os.path.join(folder, HOOK))
-    if template is None:
+    text = read_file(os.path.join(folder, HOOK))
+    if text is None:
         raise ConfigError(f"{folder}/{HOOK} is missing", hint="install orchestrator-action again")
-    door = os.path.join(os.path.dirname(folder), "hook.py")
-    return template.replace(b"python=''", b"python=" + _quoted(sys.executable), 1).replace(
-        b"door=''", b"door=" + _quoted(door), 1
+    return text
+
+
+def stub() -> bytes:
+    """The file that gets installed: with this interpreter, this package's door, and its own digest."""
+    door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
+    filled = (
+        _template()
+        .replace(b"python=''", b"python=" + _quoted(sys.executable), 1)
+        .replace(b"door=''", b"door=" + _quoted(door), 1)
     )
+    return filled.replace(b"# digest: -", b"# digest: " + _digest(filled), 1)
+
+
+def _digest(text: bytes) -> bytes:
+    """Of everything but the paths and the digest itself."""
+    plain = re.sub(rb"(?m)^(python=|door=|# digest: ).*$", rb"\1", text)
+    return short_digest(plain, 8).encode()
 
 
 def _quoted(path: str) -> bytes:
@@ -47,12 +61,9 @@ def _is_ours(text: bytes | None) -> bool:
 
 
 def _is_edited(text: bytes) -> bool:
-    """Whether a hook of ours differs from any we would install, apart from the two paths."""
-
-    def plain(body: bytes) -> bytes:
-        return re.sub(rb"(?m)^(python|door)='.*$", rb"\1=", body)
-
-    return plain(text) != plain(stub())
+    """Whether a hook of ours, of this version or an older one, is not as it was installed."""
+    stated = re.search(rb"(?m)^# digest: (\w+)$", text)
+    return text != _template() and (stated is None or stated[1] != _digest(text))
 
 
 class Where:
@@ -209,7 +220,7 @@ def _file_findings(path: str, text: bytes) -> list[str]:
             found.append(f"broken: {target} is gone; run orchestrator-action hook install")
     if text != stub() and not found:
         found.append(
-            "other installation: the hook runs another orchestrator-action; install again to use this one"
+            "outdated: written by another version or installation; run orchestrator-action hook install"
         )
     return found
 
@@ -252,8 +263,3 @@ def status() -> int:
     if not os.path.exists(os.path.join(where.place.common, "orchestrator", "hook", "journal")):
         print("no push has been judged yet")
     return 0
-
-
-def try_stub() -> bool:
-    """Whether the installed file can start at all: by hand it must refuse with our own words."""
-    return b"pre-push is started by" in run(("/bin/sh", "-c", '"$0" 2>&1', Where(place()).hook))[1]

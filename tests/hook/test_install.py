@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -244,6 +245,25 @@ def test_status_sees_what_keeps_the_hook_from_its_work(g: Governed, harm: str, w
 
     assert 1 == done.code
     assert done.out.startswith(word)
+
+
+def test_an_older_version_of_ours_is_replaced_not_taken_for_an_edit(g: Governed):
+    """Case 32: after an upgrade `status` says so and `install` does it; a kept hook stays kept."""
+    from orchestrator_action.prepush import install
+
+    hook = g.path / ".git/hooks/pre-push"
+    now = hook.read_bytes()
+    older = now.replace(b"version 1.", b"version 0.").replace(b"exit 1\n", b"exit 3\n")
+    stated = re.search(rb"# digest: (\w+)", older)
+    assert stated
+    hook.write_bytes(older.replace(stated[1], install._digest(older)))
+
+    status, again = g.hook("status"), g.hook("install")
+
+    assert status.out.startswith("outdated")
+    assert 0 == again.code, again.err
+    assert now == hook.read_bytes()
+    assert not hook.with_name("pre-push.orchestrator-kept").exists()
 
 
 @pytest.mark.parametrize("gone", ["python", "door"])
