@@ -33,7 +33,7 @@ def prepare(step: Step) -> int:
     version = step["CLAUDE_VERSION"]
     if version and not version.replace(".", "").replace("-", "").isalnum():
         raise ConfigError(f"{version!r} is no version", hint="claude-version is such as 2.1.330")
-    wanted = version if mode == "run" and agent == "claude" and ClaudeAgent().version() != version else ""
+    wanted = version if mode != "settle" and agent == "claude" and ClaudeAgent().version() != version else ""
     step.files.set_output("agent", agent)
     step.files.set_output("claude-version", wanted)
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")

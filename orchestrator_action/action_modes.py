@@ -254,7 +254,10 @@ def verify(step: Step) -> int:
             "the event names no branch to verify", hint="give branch, or run it on pull_request"
         )
     asked = asked_of(step)
-    with on_signals() as cancel, wiring.opened_without_tasks(asked, step.env, cancel) as parts:
+    refuse_left_token(Git.open(step.repo, step.env))
+    env = agent_env(step.env, asked.flags.get("agent") or "")
+    _preload()
+    with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
         verified = judge_again(parts, branch)
     step.guard.restore()
     result = verified.result

@@ -9,7 +9,7 @@ import pytest
 
 from tests.kit.github_server import PAT
 from tests.kit.repos import git
-from tests.kit.runner import Runner
+from tests.kit.runner import Runner, example
 from tests.kit.whole import GOOD, LIES, alive, new_file
 
 REQUESTS_A_TASK = 15
@@ -153,3 +153,37 @@ def test_the_requests_of_a_task_are_within_what_is_told(runner: Runner):
     assert "success" == done.outputs["conclusion"], done.log
     assert made <= REQUESTS_A_TASK * tasks + 4, (made, github.by_operation())
     print(f"{made} requests for {tasks} tasks: {made / tasks:.1f} a task")
+
+
+@pytest.mark.parametrize(("breaks", "conclusion"), [(False, "success"), (True, "failure")])
+def test_a_persons_push_is_judged_again_at_its_head(
+    runner: Runner, tmp_path: Path, breaks: bool, conclusion: str
+):
+    github = runner.github
+    github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    runner.step()
+    [pull] = [i for i in github.state.issues.values() if i.pull]
+    mine = tmp_path / "mine"
+    git(tmp_path, "clone", "-q", "-b", pull.pull.head, str(runner.repo.remote), str(mine))
+    if breaks:
+        (mine / "numbers_.py").write_text("def double(n):\n    return n * 7\n")
+    git(mine, "commit", "-qam", "By hand", "--allow-empty")
+    git(mine, "push", "-q", "origin", "HEAD")
+    payload = example("pull_request", "synchronize")
+    payload["pull_request"]["head"] |= {"ref": pull.pull.head, "repo": {"full_name": github.repository}}
+    payload["repository"]["full_name"] = github.repository
+
+    done = runner.step("verify", event="pull_request", payload=payload)
+
+    head = github.state.sha_of(pull.pull.head)
+    checks = [c.conclusion for c in github.state.checks.values() if c.head_sha == head]
+    assert (conclusion, [conclusion]) == (done.outputs["conclusion"], checks), done.log
+
+
+def test_a_pull_of_a_fork_or_of_somebody_else_is_not_verified(runner: Runner):
+    payload = example("pull_request", "synchronize")
+    payload["pull_request"]["head"] |= {"ref": "orchestrator/issue-1", "repo": {"full_name": "evil/fork"}}
+
+    done = runner.step("verify", event="pull_request", payload=payload)
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
