@@ -44,7 +44,9 @@ class Voice(io.TextIOBase):
             return False
 
     def write(self, text: str) -> int:
-        """Queue a text; never waits, never fails."""
+        """Queue a text; never waits, and fails only for what is no text."""
+        if not isinstance(text, str):
+            raise TypeError("a voice takes text")  # so streams are told apart, also by typer
         if not self._gone:
             try:
                 self._waiting.put_nowait(text)

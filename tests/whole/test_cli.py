@@ -44,8 +44,11 @@ def test_wrong_use_is_one_error_and_one_hint(home: House, args, code, words):
     home.assert_tidy()
 
 
-def test_an_unknown_option_is_usage(home: House):
-    assert 2 == home.cli("run", "--nonsense").code
+@pytest.mark.parametrize("args", [["run", "--nonsense"], ["nosuch"], ["hook", "nosuch"]])
+def test_an_unknown_word_is_usage_and_said(home: House, args: list[str]):
+    ran = home.cli(*args)
+
+    assert (2, True) == (ran.code, args[-1] in ran.err), ran.err
 
 
 def test_a_broken_configuration_names_its_place(home: House):
