@@ -146,7 +146,10 @@ def _run(asked: Any, cancel: Any, *, places: Any) -> Any:
     from orchestrator_action.runtime.git import Git
 
     settle_pending(Git.open(asked.repo), wiring.environment(), cancel, say=say)
-    with wiring.opened(asked, wiring.environment(), cancel, say=say) as (found, parts):
+    with wiring.opened(asked, wiring.environment(), cancel, say=say, admit=_admission(asked)) as (
+        found,
+        parts,
+    ):
         _preamble(found, parts.run_id)
         slots = places or min(found.config.max_parallel, len(found.tasks))
         report = run_tasks(found.tasks, parts, slots=slots, tell=_tell)
@@ -190,6 +193,13 @@ def cancel(
     outcome = inspect_runs.cancel(wiring.find_run(Git.open(repo), run_), task)
     say(outcome.words)
     raise typer.Exit(0 if outcome.confirmed else 1)
+
+
+def _admission(asked: Any, *, dry: bool = False) -> Any:
+    """Labels count here as on a runner: only of people who could push, on the text they saw."""
+    from orchestrator_action.queue import Admission, Trigger
+
+    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry)
 
 
 def _preamble(found: Any, run_id: str) -> None:
@@ -298,7 +308,9 @@ def _plan(asked: Any, *, as_json: bool) -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
-        wiring.planned(asked, wiring.environment(), private=Path(private), say=say) as found,
+        wiring.planned(
+            asked, wiring.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
+        ) as found,
     ):
         known = set(found.git.paths(found.base_sha))
         touched = {t.id: t.files or tuple(p for p in mentioned(t.text) if p in known) for t in found.tasks}

@@ -163,7 +163,7 @@ class Admission:
 
     def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
         events = forge.events(issue.number)
-        request = self._request(events, config, issue)
+        request = self._request(forge, events, config, issue)
         why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
         if request is None or why:
             self._refuse(forge, config, issue, why)
@@ -180,11 +180,13 @@ class Admission:
         body = queueing.with_comments(issue.body, readable) if readable else issue.body
         return replace(issue, body=body, labeled_by=request.actor, request=request.key)
 
-    def _request(self, events: Sequence[IssueEvent], config: Config, issue: Issue) -> Request | None:
+    def _request(
+        self, forge: GitHub, events: Sequence[IssueEvent], config: Config, issue: Issue
+    ) -> Request | None:
         if self.trigger.command is not None and issue.number == self.trigger.number:
             return self.trigger.command
         if issue.number in self.asked and issue.number != self.trigger.number:
-            return Request(actor=self.trigger.actor) if self.trigger.actor else None
+            return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
         return queueing.request_of(events, config.label)
 
     def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:

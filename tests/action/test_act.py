@@ -18,7 +18,7 @@ from tests.kit.repos import Repo, git
 from tests.kit.runner import Runner, checked_out, wait_for
 from tests.kit.whole import GOOD, LIBRARY, alive
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 AGENT = f"agent: patch\ntest: {sys.executable} -m unittest discover\n"
 
 
@@ -115,7 +115,7 @@ def test_a_cancelled_workflow_leaves_nothing_open(act: Act, runner: Runner, libr
     github = act.github
     issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
     process = act.start("issues", runner.labeled(issue.number))
-    wait_for(begun.exists, "the agent's test", within_s=150)
+    wait_for(begun.exists, "the agent's test", within_s=250)
 
     process.send_signal(signal.SIGINT)
     log, _ = process.communicate(timeout=60)

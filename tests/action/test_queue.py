@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from orchestrator_action.core.queueing import ClaimLine, with_claim
 from orchestrator_action.core.text import marker
+from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
 from tests.kit.repos import git
 from tests.kit.runner import RUN_ID, Runner
@@ -240,6 +244,34 @@ def test_a_comment_is_a_command_of_people_with_write_access(runner: Runner, body
     done = runner.step(event="issue_comment", payload=runner.commented(one.number, body, user=user))
 
     assert (0, may) == (done.code, bool(started(runner))), done.log
+
+
+def test_a_rerun_of_a_command_does_nothing_twice(runner: Runner):
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.github.state.add_comment(one, "/orchestrate", user="octo")
+    payload = runner.commented(one.number, "/orchestrate", user="octo")
+
+    first = runner.step(event="issue_comment", payload=payload)
+    second = runner.step(event="issue_comment", payload=payload)
+
+    assert ("success", "neutral") == (first.outputs["conclusion"], second.outputs["conclusion"]), second.log
+    assert 1 == len(started(runner))
+
+
+@pytest.mark.parametrize(("actor", "runs"), [("octo", True), ("stranger", False)])
+def test_on_a_laptop_labels_count_by_the_same_rules(runner: Runner, actor: str, runs: bool):
+    one = runner.github.state.add_issue("Add more", GOOD, user="octo")
+    runner.github.label(one.number, "orchestrate", actor=actor)
+    env, _ = runner.environment("run", "", None, {})
+    mine = {k: v for k, v in env.items() if k in {"PATH", "HOME", "GITHUB_API_URL", "GITHUB_SERVER_URL"}}
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "orchestrator_action.cli", "run", "--agent", "patch", "--forge", "github"],
+        cwd=runner.repo.path, env={**mine, "GITHUB_TOKEN": PAT}, capture_output=True, text=True, timeout=100,
+        check=False,
+    )  # fmt: skip
+
+    assert (0 if runs else 3, runs) == (done.returncode, bool(started(runner))), done.stderr
 
 
 def test_a_number_given_by_hand_asks_for_the_hands_role(runner: Runner):
