@@ -227,19 +227,23 @@ class Admission:
         events: Sequence[IssueEvent],
         comments: Sequence[Comment],
     ) -> str:
-        seen = self._seen(issue, request)
+        seen = self._seen(issue, request, events)
         edited_at = forge.edited_at(issue.number) if request.at and seen is None else None
         return queueing.edited_since(
             issue, request, events, edited_at=edited_at, seen=seen, comments=comments
         )
 
-    def _seen(self, issue: Issue, request: Request) -> Issue | None:
+    def _seen(self, issue: Issue, request: Request, events: Sequence[IssueEvent]) -> Issue | None:
         """The issue as the event showed it, unless the label was set again since."""
         seen = self.trigger.seen
         if seen is None or seen.number != issue.number:
             return None
+        wishes = [
+            e for e in events if e.kind == "labeled" and e.label.casefold() == self.trigger.label.casefold()
+        ]
         shown, asked = queueing.when(seen.updated_at), queueing.when(request.at)
-        return seen if shown and asked and asked <= shown + timedelta(seconds=5) else None
+        same = len(wishes) == 1 or bool(shown and asked and asked <= shown + timedelta(seconds=5))
+        return seen if same else None
 
     def _may_be_read(self, forge: GitHub, comment: Comment, request: Request) -> bool:
         if not queueing.may_be_read(comment, request) or comment.body.startswith(f"<!-- {PREFIX}:"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestrator_action.core.model import Comment, Issue, IssueEvent
 
@@ -18,6 +18,8 @@ WRITERS = frozenset({"write", "maintain", "admin"})
 COMMAND = re.compile(r"/orchestrate(?:\s|\Z)")
 TIED = frozenset({"OWNER", "MEMBER", "COLLABORATOR", ""})
 """Ties without which nobody has write access; asking for the others' role would only cost requests."""
+SLACK = timedelta(seconds=1)
+"""Between an event and the time of change it leaves on its issue."""
 _CLAIM = re.compile(r"<!-- orchestrator-action:claim run=(\S+) request=(\S+) state=(\S+) -->")
 
 
@@ -153,7 +155,7 @@ def _explained(
 ) -> bool:
     known = [when(request.at), *(when(e.at) for e in after), *(when(c.updated_at) for c in comments)]
     changed = when(issue.updated_at)
-    return changed is None or any(t is not None and t >= changed for t in known)
+    return changed is None or any(t is not None and t + SLACK >= changed for t in known)
 
 
 def may_be_read(comment: Comment, request: Request) -> bool:
