@@ -169,7 +169,7 @@ class Admission:
             self._refuse(forge, config, issue, why)
             return None
         comments = list(forge.comments(issue.number)) if issue.comments else []
-        if self._handled(forge, config, issue, request):
+        if self._handled(forge, config, issue, request, comments):
             return None
         what = self._edited(forge, issue, request, events, comments)
         if what and config.edited_after_label == "refuse":
@@ -206,13 +206,14 @@ class Admission:
             self._accounts[login] = forge.account_type(login)
         return self._accounts[login]
 
-    def _handled(self, forge: GitHub, config: Config, issue: Issue, request: Request) -> bool:
+    def _handled(
+        self, forge: GitHub, config: Config, issue: Issue, request: Request, comments: Sequence[Comment]
+    ) -> bool:
         """Whether this very request was worked on to its end; then only the label is left over."""
-        if not issue.comments or not request.key:
-            return False
-        comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
-        claim = queueing.claim_in(comment.body) if comment else None
-        if claim is None or claim.request != request.key or claim.state == "running":
+        first = marker("task", f"issue-{issue.number}")
+        told = [c for c in comments if c.body.partition("\n")[0].strip() == first]
+        claim = next((queueing.claim_in(c.body) for c in told if c.author == forge.viewer()), None)
+        if claim is None or not request.key or claim.request != request.key or claim.state == "running":
             return False
         self.say(f"#{issue.number} was worked on for this label already, by run {claim.run}")
         if not self.dry:
