@@ -58,8 +58,19 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
     state = task_state(parts.journal.of(task.id))
     tally = Tally()
     tally.recall(state)
+    trails: list[Trail] = []
+    try:
+        return ended(parts, _whole_way(task, parts, pace, state, tally, trails))
+    finally:
+        for trail in trails:  # after the end is recorded, so that the trail tells it
+            pace.bounded(f"trail-{task.id}", trail.close, parts.cancel, None)
+
+
+def _whole_way(
+    task: Task, parts: Parts, pace: Pace, state: TaskState, tally: Tally, trails: list[Trail]
+) -> TaskResult:
+    """The result of one task, whatever happened; its trail is put into `trails` as soon as it is begun."""
     subject: Subject | None = None
-    trail: Trail | None = None
     try:
         if state.judged is not None and state.judged["status"] != Status.CANCELLED:
             result = _told_and_tidied(task, parts, state, pace)
@@ -67,8 +78,8 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
             ready = bool(state.attempts) and _path(task, parts).is_dir()
             _claim(task, parts, pace)
             subject = _prepared(task, parts, state)
-            trail = Trail(subject)
-            result = _work(subject, tally, trail, state, pace, ready=ready)
+            trails.append(Trail(subject))
+            result = _work(subject, tally, trails[0], state, pace, ready=ready)
     except JournalError:
         raise
     except Exception as exc:
@@ -78,10 +89,7 @@ def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
             log.exception("task failed by a bug of ours task=%s", task.id)
         result = _failed(task, parts, exc, pace)
         result = _failure_told(task, parts, subject, result, pace, tally)
-    finally:
-        if trail is not None:
-            pace.bounded(f"trail-{task.id}", trail.close, parts.cancel, None)
-    return ended(parts, result)
+    return result
 
 
 def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:

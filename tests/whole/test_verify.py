@@ -88,7 +88,7 @@ def test_the_trail_is_read_on_a_machine_that_never_ran_it(elsewhere: House):
     assert (0, [], "success") == (ran.code, body["problems"], body["status"])
     assert {"proven"} == set(body["phases"].values())
     kinds = [e["kind"] for e in body["events"]]
-    assert "task-started" == kinds[0] and "task-ended" == kinds[-1] and 11 == kinds.count("claim")
+    assert "task-started" in kinds and "task-ended" == kinds[-1] and 11 == kinds.count("claim")
 
 
 def tamper(at: House, change) -> None:
