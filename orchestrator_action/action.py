@@ -8,7 +8,10 @@ What runs here writes the runner's files anew at its end: an agent that found th
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
 from orchestrator_action.runtime.procs import make_undumpable
@@ -27,6 +30,7 @@ def prepare(step: Step) -> int:
     mode = step["FOR_MODE"] or "run"
     if mode not in MODES:
         raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
+    trust_checkout(step.repo, step.env)
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_text(file.read_text(encoding="utf-8"), source=step["CONFIG"]) if file.is_file() else None
     agent = step["AGENT"] or (config.agent if config else "") or "claude"
@@ -38,6 +42,18 @@ def prepare(step: Step) -> int:
     step.files.set_output("claude-version", wanted)
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
     return 0
+
+
+def trust_checkout(repo: Path, env: Mapping[str, str]) -> None:
+    """Let root's git work in the job's own checkout: in a container its folder is the runner's user's."""
+    path = repo.resolve()
+    if os.geteuid() != 0 or not path.is_dir() or path.stat().st_uid == 0:
+        return
+    given = {**env, "GIT_CONFIG_NOSYSTEM": "1"}
+    known = ["git", "config", "--global", "--get-all", "safe.directory"]
+    there = subprocess.run(known, env=given, capture_output=True, text=True, check=False).stdout.splitlines()
+    if str(path) not in there:
+        subprocess.run([*known[:3], "--add", "safe.directory", str(path)], env=given, check=False)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,22 @@ def test_a_pull_of_a_fork_or_of_somebody_else_is_not_verified(runner: Runner):
     done = runner.step("verify", event="pull_request", payload=payload)
 
     assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
+
+
+def test_root_in_a_container_works_in_a_checkout_of_the_runners_user(runner: Runner, tmp_path: Path):
+    """git refuses other people's folders; the job's own checkout is no stranger's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a folder away")
+    home = tmp_path / "home"
+    home.mkdir()
+    runner.env["HOME"] = str(home)
+    for path in (runner.repo.path, runner.repo.path / ".git"):
+        os.chown(path, 1001, 1001)
+    issue = runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    assert 0 == runner.step("prepare").code
+    done = runner.step()
+
+    assert ("success", ["orchestrate:done"]) == (done.outputs["conclusion"], issue.labels), done.log
+    assert [str(runner.repo.path)] == git(tmp_path, "config", "--file", str(home / ".gitconfig"),
+                                          "--get-all", "safe.directory").splitlines()  # fmt: skip
