@@ -361,7 +361,9 @@ class Git:
             with Repo(self.common_dir) as repo, repo.config_reader() as config:
                 names = [s[8:-1] for s in config.sections() if s.startswith('remote "')]
                 urls = {n: config.get_values(f'remote "{n}"', "url", "")[0] for n in names}
-        except AttributeError:  # GitPython 3.1 stumbles over `includeIf "gitdir:…"` in a repository's own file
+        except (
+            AttributeError
+        ):  # GitPython 3.1 stumbles over `includeIf "gitdir:…"` in a repository's own file
             held = {k: v for k, v in self.config().items() if k.startswith("remote.") and k.endswith(".url")}
             urls = {k.removeprefix("remote.").removesuffix(".url"): v for k, v in held.items()}
         except (GitPythonError, OSError, ValueError) as exc:
