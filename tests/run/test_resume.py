@@ -153,7 +153,7 @@ def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: 
 
     assert 0 == again.code, again.err
     assert "ended" in again.err and "left behind" in again.err
-    pids.assert_gone(at_least=2)
+    pids.assert_dead(at_least=2)
     home.assert_tidy()
 
 
