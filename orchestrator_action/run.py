@@ -128,17 +128,18 @@ class _Run:
     def whole(self) -> RunReport:
         board = self._board
         self._begin()
-        try:
-            with nursery(), ThreadPoolExecutor(self._pace.slots.limit, thread_name_prefix="task") as pool:
+        with nursery(), ThreadPoolExecutor(self._pace.slots.limit, thread_name_prefix="task") as pool:
+            try:
                 while board.running or (board.waiting and not board.fault):
                     self._start(pool)
                     ended, _ = wait(board.running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
                     for future in ended:
                         self._take(future)
                     self._look()
-        except BaseException as exc:
-            self._cancel.set(f"the run failed: {exc}")
-            raise
+            except BaseException as exc:
+                # before the pool is left: it waits for its tasks, and they for this word
+                self._cancel.set(f"the run failed: {exc}")
+                raise
         if board.fault is not None:
             raise board.fault
         return self._end()

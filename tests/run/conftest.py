@@ -36,7 +36,7 @@ def pids(tmp_path: Path) -> Iterator[Pids]:
     folder.mkdir()
     made = Pids(folder)
     yield made
-    eventually(lambda: not made.alive(), what="the end of every ill-behaved program")
+    eventually(lambda: not made.running(), what="the end of every ill-behaved program")
 
 
 def ill(script: str, *args: object) -> list[str]:

@@ -48,10 +48,14 @@ class Pids:
         eventually(lambda: len(self.all()) >= count, what=f"{count} processes (have {len(self.all())})")
         return self.all()
 
+    def running(self) -> list[int]:
+        """Those that still run; a zombie waits for whoever adopted it."""
+        return [pid for pid in self.all() if _state(pid) not in {"", "Z", "X"}]
+
     def assert_dead(self, *, at_least: int = 1) -> None:
         """Everybody came and nobody runs any more. Whoever adopted them may not have reaped them yet."""
         assert len(self.all()) >= at_least
-        assert [] == [pid for pid in self.all() if _state(pid) not in {"", "Z", "X"}]
+        assert [] == self.running()
 
     def assert_gone(self, *, at_least: int = 1) -> None:
         """Everybody came, and nobody is left, not even a zombie."""
