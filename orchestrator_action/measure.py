@@ -6,6 +6,7 @@ reads back what is really there. Every fact is tied to the commit it was measure
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -192,7 +193,7 @@ class Measure:
         )
         pull: Pull = again(self.parts.forge.pull, number)
         self.pull = pull
-        linked = ledger.issue is None or f"#{ledger.issue}" in pull.body
+        linked = ledger.issue is None or bool(re.search(rf"#{ledger.issue}\b", pull.body))
         problems = [
             *([] if pull.state == "open" else [f"it is {pull.state}"]),
             *(

@@ -6,7 +6,7 @@ A phase is proven when it was claimed and every rule of it has a fact that holds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.core.config import Demand
@@ -60,7 +60,13 @@ def judge(ledger: Ledger, *, policy: Mapping[str, Demand], head: str, upto: str 
         verdicts.append(_judge_phase(phase, ledger, demand_of(phase, policy), head, verdicts))
         if phase.id == upto:
             break
-    return Verdict(head_sha=head, phases=tuple(verdicts), no_change=ledger.no_change)
+    no_change = ledger.no_change if _nothing_changed(verdicts) else ""
+    return Verdict(head_sha=head, phases=tuple(verdicts), no_change=no_change)
+
+
+def _nothing_changed(verdicts: Sequence[PhaseVerdict]) -> bool:
+    """Whether Implementation was measured: one that is off or waived says nothing about the change."""
+    return any(v.phase == "implementation" and v.state is PhaseState.PROVEN for v in verdicts)
 
 
 def _judge_phase(
@@ -68,7 +74,7 @@ def _judge_phase(
 ) -> PhaseVerdict:
     if demand is Demand.OFF:
         return PhaseVerdict(phase=phase.id, state=PhaseState.OFF, reason="switched off by the repository")
-    if ledger.no_change and phase.number > 5 and earlier[4].settled:
+    if ledger.no_change and _nothing_changed(earlier):
         return PhaseVerdict(
             phase=phase.id, state=PhaseState.NOT_APPLICABLE, reason=f"no change needed: {ledger.no_change}"
         )

@@ -150,6 +150,21 @@ def test_no_change_leaves_the_later_phases_out_and_is_neutral():
     assert {PhaseState.NOT_APPLICABLE} == {p.state for p in story.verdict().phases[5:]}
 
 
+@pytest.mark.parametrize(("demand", "waive"), [(Demand.OFF, ""), (Demand.WAIVABLE, "not today")])
+def test_an_implementation_nobody_measured_takes_no_later_phase_with_it(demand, waive):
+    story = Story()
+    for phase in PHASES[:4]:
+        story.claim(phase.id)
+        for rule in phase.rules:
+            story.fact(phase.id, rule.id)
+    story.claim("implementation", no_change="believe me", waive=waive)
+    verdict = judge(fold(story.events, "t"), policy={"implementation": demand}, head=A)
+
+    assert not verdict.settled
+    assert {PhaseState.MISSING} == {p.state for p in verdict.phases[5:]}
+    assert not verdict.no_change
+
+
 def test_no_change_with_a_change_is_refuted():
     story = Story().proven(but="implementation").claim("implementation", no_change="nothing to do")
     story.fact("implementation", NOTHING_CHANGED.id, A, holds=False)

@@ -75,6 +75,17 @@ def test_a_commit_that_is_not_the_task_is_found_by_the_review(elsewhere: House):
     assert ("proven", "refuted") == (states["review"], states["review-response"])
 
 
+def test_a_pull_that_links_another_issue_is_refuted(elsewhere: House):
+    [pull] = (elsewhere.forge / "pulls" / "2").glob("*.md")
+    pull.write_text(pull.read_text().replace("Closes #1\n", "Closes #11\n"))
+
+    ran = verify(elsewhere, "--branch", BRANCH)
+
+    [found] = [p for p in json.loads(ran.out)["task"]["phases"] if p["phase"] == "pull-request"]
+    assert (1, "refuted") == (ran.code, found["state"]), ran.err
+    assert "does not link issue #1" in found["findings"][0]["message"]
+
+
 def test_a_branch_nobody_ran_is_named(elsewhere: House):
     ran = verify(elsewhere, "--branch", "main")
 
