@@ -125,8 +125,7 @@ def _run(step: Step, asked: wiring.Asked, admission: Admission, cancel: Cancel) 
             f"base {found.base_branch} {found.base_sha[:12]}"
         )
         step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
-        slots: Any = "auto" if step["MAX_PARALLEL"] == "auto" else 0
-        slots = slots or min(found.config.max_parallel, len(found.tasks))
+        slots = wiring.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
         with Progress(parts, found.tasks):
             report = run_tasks(found.tasks, parts, slots=slots, tell=lambda r: _told(step, r))
         chart = times(parts.journal.events)

@@ -10,12 +10,13 @@ import json
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.core.model import Status
-from orchestrator_action.errors import GitError
+from orchestrator_action.errors import ConfigError, GitError
 
 FILES = {
     "README.md": "# Greetings\n\nA very small library.\n\n- `greet(name)` says hello.\n- `part(name)` says goodbye.\n",
@@ -160,6 +161,15 @@ def _git(cwd: Path, *args: str, env: Mapping[str, str]) -> None:
     done = subprocess.run(["git", *args], cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)
     if done.returncode:
         raise GitError(f"git {args[0]}: {done.stderr.strip()}", hint="the demo needs git 2.38 or newer")
+
+
+def place(folder: Path | None) -> Path:
+    """Where the demo is made: this folder, which must be new or empty, otherwise a fresh temporary one."""
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="orchestrator-demo-"))
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty", hint="name a new directory")
+    return folder.absolute()
 
 
 def make(folder: Path, env: Mapping[str, str]) -> tuple[Path, Path]:

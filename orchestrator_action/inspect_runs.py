@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from orchestrator_action.runtime import audit, orders
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.journal import read_events
 from orchestrator_action.runtime.transport import Remote
+from orchestrator_action.runtime.workspace import Workspace
 
 _LOOK_S = 0.2
 
@@ -263,6 +264,23 @@ def cancel(folder: Path, task: str, *, within_s: float = CANCEL_WITHIN_S) -> Can
             return Cancelled(f"run {folder.name} was cancelled")
         time.sleep(_LOOK_S / 2)
     return Cancelled(f"not confirmed within {within_s:g} s; give the order again to kill at once", False)
+
+
+def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
+    """Remove the worktrees that may go, of these tasks or of all; a line for each, also for those that stay.
+
+    Without `remove` it only says what would go.
+    """
+    workspace = Workspace(git)
+    wanted = {f"{kind}-{task}" for task in tasks for kind in ("task", "measure", "review")}
+    for left in workspace.leftovers():
+        if wanted and left.path.name not in wanted:
+            continue
+        kept = left.kept_because or (workspace.remove(left.path) if remove else "")
+        if kept:
+            yield f"kept {left.path}: {kept}"
+        else:
+            yield f"{'removed' if remove else 'would remove'} {left.path}"
 
 
 def _end_of(folder: Path, task: str) -> str:

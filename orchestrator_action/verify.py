@@ -72,6 +72,17 @@ def trail_of(parts: Parts, task_id: str) -> audit.Audit:
     return audit.read(parts.git, commit)
 
 
+def branch_meant(parts: Parts, branch: str, *, pull: int) -> str:
+    """The branch to judge: that of the pull request, the one named, or the one checked out.
+
+    Raises ConfigError when it is none of them.
+    """
+    meant = parts.forge.pull(pull).head_branch if pull else branch or parts.git.branch()
+    if not meant:
+        raise ConfigError("no branch is checked out here", hint="give --branch or --pr")
+    return meant
+
+
 def verify(parts: Parts, branch: str) -> Verified:
     """Judge `branch` at its current head and post the check there.
 

@@ -6,11 +6,15 @@ the oldest words stay, newer ones are dropped and counted, and the work goes on.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import queue
+import sys
 import threading
 import time
+from typing import Any
 
 MOST_WAITING = 10_000
 """Pieces of text in the queue."""
@@ -82,3 +86,21 @@ class Voice(io.TextIOBase):
             self._out(raw)
         except OSError:
             self._gone = True
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr. A reader that went away is no reason to fail."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def print_json(value: Any, *, within_s: float = 0.0) -> None:
+    """One object on stdout. With `within_s`, a reader that does not read is left after that time."""
+    text = json.dumps(value, ensure_ascii=False)
+    if not within_s:
+        print(text, flush=True)
+        return
+    out = Voice(1)
+    out.write(f"{text}\n")
+    out.drain(within_s)

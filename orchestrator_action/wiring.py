@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from orchestrator_action.agents.base import Agent
@@ -387,6 +387,11 @@ def _run_url(env: Mapping[str, str]) -> str:
     if not all(env.get(n) for n in needed):
         return ""
     return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+def slots_of(found: Planned, *, auto: bool) -> int | Literal["auto"]:
+    """How many tasks run at once: as configured, never more than there are; or as the machine allows."""
+    return "auto" if auto else min(found.config.max_parallel, len(found.tasks))
 
 
 def run_dirs(git: Git) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator_action.core.masking import mask
-from orchestrator_action.core.model import Fact, PhaseVerdict, RunReport, Status, TaskResult
+from orchestrator_action.core.model import GOOD_STATUSES, Fact, PhaseVerdict, RunReport, Status, TaskResult
 
 
 def _fact(fact: Fact) -> dict[str, Any]:
@@ -65,6 +65,13 @@ def task_json(result: TaskResult) -> dict[str, Any]:
 def counts(report: RunReport) -> dict[str, int]:
     """How many tasks ended in each status, the absent ones too; the values add up to the tasks."""
     return {status.value: sum(t.status is status for t in report.tasks) for status in Status}
+
+
+def exit_code(tasks: Iterable[TaskResult], *, interrupted: bool = False) -> int:
+    """Of the command: 0 when every task succeeded or needed no change, 1 otherwise, 130 when interrupted."""
+    if interrupted:
+        return 130
+    return 0 if all(t.status in GOOD_STATUSES for t in tasks) else 1
 
 
 def failures(report: RunReport) -> dict[str, int]:

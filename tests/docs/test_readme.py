@@ -11,7 +11,7 @@ import pytest
 import typer.main
 import yaml
 
-from orchestrator_action.cli import app
+from orchestrator_action.commands.app import app
 from orchestrator_action.core.config import Config
 from orchestrator_action.core.model import PhaseState, Status
 from orchestrator_action.core.phases import PHASES

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -60,11 +61,16 @@ exec(code, {"__name__": "__main__", "__file__": sys.argv[0]})
 
 def modules_of(g: Governed, refs: str) -> set[str]:
     """Everything the hook has imported when it ends, its gate runner included."""
-    reader, writer = os.pipe()
     hook = (g.path / ".git/hooks/pre-push").read_text().splitlines()
     door = next(line for line in hook if line.startswith("door=")).removeprefix("door='").rstrip("'")
+    return modules_seen(g, refs, ["-S", "-E"], [door])
+
+
+def modules_seen(g: Governed, refs: str, options: list[str], program: list[str]) -> set[str]:
+    """Everything a program has imported when it ends, told to judge a push."""
+    reader, writer = os.pipe()
     subprocess.run(
-        [sys.executable, "-I", "-S", "-E", "-c", SPY, door, "pre-push", "origin", str(g.repo.remote)],
+        [sys.executable, "-I", *options, "-c", SPY, *program, "pre-push", "origin", str(g.repo.remote)],
         cwd=g.path, env=g.env(SPY_FD=str(writer)), pass_fds=[writer], input=refs.encode(), check=False,
         capture_output=True, timeout=30,
     )  # fmt: skip
@@ -146,3 +152,14 @@ def test_every_key_of_the_configuration_reaches_the_hook(govern: Callable[..., G
         one.env,
         read.timeout_s,
     )
+
+
+def test_the_line_of_other_hook_managers_waits_for_no_command_line(g: Governed):
+    """`orchestrator-action hook pre-push` judges without what its other commands are made of."""
+    assert 0 == g.push("origin", "main:warm").code
+    script = Path(sys.executable).with_name("orchestrator-action")
+
+    seen = modules_seen(g, line(g, "main", "refs/heads/other"), [], [str(script), "hook"])
+
+    assert "orchestrator_action" in seen
+    assert set() == seen & {"typer", "github", "git", "pydantic", "yaml", "rich", "jinja2", "asyncio"}

@@ -11,12 +11,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator_action import cli, resume, wiring
+from orchestrator_action import resume, wiring
+from orchestrator_action.commands.entry import leave, prepare_streams
+from orchestrator_action.commands.running import tell
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.render import report_json
 from orchestrator_action.run import run_tasks
 from orchestrator_action.runtime.cancel import on_signals
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.voice import print_json, say
 from tests.kit.scripted import ScriptedAgent
 
 
@@ -33,24 +36,24 @@ def main() -> int:
         with on_signals() as cancel:
             if verb == "resume":
                 git = Git.open(Path())
-                with resume.taken_up(wiring.find_run(git, "last"), git, env, cancel, say=cli.say) as taken:
+                with resume.taken_up(wiring.find_run(git, "last"), git, env, cancel, say=say) as taken:
                     parts = replace(taken.parts, agents=lambda _: made)
-                    report = resume.resume(replace(taken, parts=parts), say=cli.say, tell=cli._tell)
+                    report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
             else:
                 asked = wiring.Asked(repo=Path(), forge=forge, flags=flags)
-                with wiring.opened(asked, env, cancel, say=cli.say) as (found, parts):
+                with wiring.opened(asked, env, cancel, say=say) as (found, parts):
                     parts = replace(parts, agents=lambda _: made)
                     slots = min(found.config.max_parallel, len(found.tasks))
-                    report = run_tasks(found.tasks, parts, slots=slots, tell=cli._tell)
+                    report = run_tasks(found.tasks, parts, slots=slots, tell=tell)
     except OrchestratorError as exc:
-        cli.say(f"error: {exc.message}\nhint: {exc.hint}")
+        say(f"error: {exc.message}\nhint: {exc.hint}")
         return exc.exit_code
-    cli._print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
+    print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
     return (
         130 if cancel.is_set() else int(any(t.status not in {"success", "no-change"} for t in report.tasks))
     )
 
 
 if __name__ == "__main__":
-    cli._prepare_streams()
-    cli._leave(main())
+    prepare_streams()
+    leave(main())

@@ -1,0 +1,117 @@
+"""`status`, `logs`, `report`, `clean`: what is there of runs, under way or past, and what may go."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator_action.commands.options import HERE, Json, Repo, RunName
+from orchestrator_action.voice import print_json, say
+
+
+def status(
+    repo: Repo = HERE,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no run is under way.")] = False,
+    json_: Json = False,
+) -> None:
+    """Show the runs of this repository, how each task stands, and worktrees that were kept.
+
+    Example: orchestrator-action status --watch
+    """
+    from orchestrator_action import watching, wiring
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    runs = wiring.run_dirs(git)
+    if json_:
+        for now in watching.changes(git, runs) if watch else [watching.standing(git, runs)]:
+            print_json(now)
+    elif watch:
+        watching.show(git, runs)
+    else:
+        say("\n".join(watching.lines(watching.standing(git, runs))))
+
+
+def logs(
+    task: Annotated[str, typer.Argument(help="The task's id, such as issue-7.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
+    run_: Annotated[
+        str, typer.Option("--run", help="The run, by its id or a beginning of it (default: the latest).")
+    ] = "",
+    repo: Repo = HERE,
+) -> None:
+    """Print an agent's raw output, with nothing in it that a terminal or a runner would obey.
+
+    Example: orchestrator-action logs issue-7 -f
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    runs = [wiring.find_run(git, run_)] if run_ else wiring.run_dirs(git)[::-1]
+    for line in inspect_runs.log_lines(runs, task, follow=follow):
+        print(line, flush=follow)
+
+
+def report(
+    run_: RunName = "last",
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
+    task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
+    repo: Repo = HERE,
+) -> None:
+    """Print a run's report as JSON, or write it as a page; or a task's audit trail, on any machine.
+
+    Example: orchestrator-action report last --html report.html
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    if task:
+        raise typer.Exit(_audit(repo, task))
+    folder = wiring.find_run(Git.open(repo), run_)
+    body = inspect_runs.report_of(folder)
+    if html is None:
+        print_json(body)
+        return
+    from orchestrator_action.board import report_html
+    from orchestrator_action.progress import times
+    from orchestrator_action.runtime.journal import read_events, replace_file
+
+    spans = times(read_events(folder / "journal.jsonl"))
+    replace_file(html, report_html(inspect_runs.report_from(body), times=spans))
+    say(f"written: {html}")
+
+
+def _audit(repo: Path, task: str) -> int:
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    git, env = Git.open(repo), wiring.environment()
+    with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
+        remote = wiring.make_remote(git, token=wiring.token_of(env), private=Path(private), env=env)
+        body = inspect_runs.audit_of(git, remote, task)
+    print_json(body)
+    for problem in body["problems"]:
+        say(f"error: {problem}")
+    return 1 if body["problems"] else 0
+
+
+def clean(
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these tasks.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--remove", help="Only say what would go, or remove it.")
+    ] = True,
+    repo: Repo = HERE,
+) -> None:
+    """Remove worktrees that are clean, unowned and whose commits are elsewhere; list the others.
+
+    Example: orchestrator-action clean --remove
+    """
+    from orchestrator_action import inspect_runs
+    from orchestrator_action.runtime.git import Git
+
+    for line in inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run):
+        say(line)

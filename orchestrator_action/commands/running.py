@@ -1,0 +1,201 @@
+"""`run`, `plan`, `resume`, `cancel`: what starts agents, says what would start, and ends them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from orchestrator_action.commands.options import (
+    HERE,
+    AgentName,
+    Base,
+    ForgeName,
+    Issues,
+    Json,
+    Label,
+    Parallel,
+    Prompts,
+    Repo,
+    RunName,
+    Test,
+    Timeout,
+    asked_of,
+)
+from orchestrator_action.voice import print_json, say
+
+if TYPE_CHECKING:
+    from orchestrator_action.core.model import RunReport, TaskResult
+    from orchestrator_action.queue import Admission
+    from orchestrator_action.runtime.cancel import Cancel
+    from orchestrator_action.wiring import Asked, Planned
+
+
+def run(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    max_parallel: Parallel = "",
+    timeout: Timeout = "",
+    base: Base = "",
+    test: Test = None,
+    repo: Repo = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Run an agent on every labelled issue, or on prompt files, and verify what it claims.
+
+    Example: orchestrator-action run --label orchestrate --max-parallel 4
+    """
+    asked = asked_of(
+        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
+        max_parallel=max_parallel, timeout=timeout, test=test,
+    )  # fmt: skip
+    if dry_run:
+        _foretell(asked, as_json=json_)
+        return
+    from orchestrator_action.runtime.cancel import on_signals
+
+    with on_signals() as cancel:
+        report = _run(asked, cancel, auto=max_parallel == "auto")
+    _end(report, cancel, as_json=json_)
+
+
+def _run(asked: Asked, cancel: Cancel, *, auto: bool) -> RunReport:
+    from orchestrator_action import wiring
+    from orchestrator_action.resume import settle_pending
+    from orchestrator_action.run import run_tasks
+    from orchestrator_action.runtime.git import Git
+
+    env = wiring.environment()
+    settle_pending(Git.open(asked.repo), env, cancel, say=say)
+    with wiring.opened(asked, env, cancel, say=say, admit=_admission(asked)) as (found, parts):
+        _preamble(found, parts.run_id)
+        report = run_tasks(found.tasks, parts, slots=wiring.slots_of(found, auto=auto), tell=tell)
+    _summary(report, parts.run_dir / "report.json")
+    return report
+
+
+def resume(run_: RunName = "last", repo: Repo = HERE, json_: Json = False) -> None:
+    """Take up a run that was cut short; what is proven stays proven, what was posted is not posted again.
+
+    Example: orchestrator-action resume last
+    """
+    from orchestrator_action import resume as again
+    from orchestrator_action import wiring
+    from orchestrator_action.runtime.cancel import on_signals
+    from orchestrator_action.runtime.git import Git
+
+    git = Git.open(repo)
+    folder = wiring.find_run(git, run_)
+    with on_signals() as cancel:
+        with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
+            report = again.resume(taken, say=say, tell=tell)
+        _summary(report, folder / "report.json")
+    _end(report, cancel, as_json=json_)
+
+
+def plan(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    base: Base = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Say what would run, in which order, and which tasks may touch the same files.
+
+    Example: orchestrator-action plan --label orchestrate
+    """
+    asked = asked_of(repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent)
+    _foretell(asked, as_json=json_)
+
+
+def _foretell(asked: Asked, *, as_json: bool) -> None:
+    from orchestrator_action import forecast, wiring
+
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
+        wiring.planned(
+            asked, wiring.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
+        ) as found,
+    ):
+        body = forecast.forecast(found)
+        for note in found.notes:
+            say(f"note: {note}")
+    if as_json:
+        print_json(body)
+    else:
+        say("\n".join(forecast.lines(body)))
+
+
+def cancel(
+    run_: RunName,
+    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Only this task; the others go on.")] = "",
+    repo: Repo = HERE,
+) -> None:
+    """End a run of this repository, or one task of it, from another terminal; given twice, at once.
+
+    Example: orchestrator-action cancel last
+    """
+    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action.runtime.git import Git
+
+    outcome = inspect_runs.cancel(wiring.find_run(Git.open(repo), run_), task)
+    say(outcome.words)
+    raise typer.Exit(0 if outcome.confirmed else 1)
+
+
+def _admission(asked: Asked, *, dry: bool = False) -> Admission:
+    """Labels count here as on a runner: only of people who could push, on the text they saw."""
+    from orchestrator_action.queue import Admission, Trigger
+
+    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry)
+
+
+# -- words ------------------------------------------------------------------------------------------
+
+
+def _preamble(found: Planned, run_id: str) -> None:
+    say(
+        f"run {run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, "
+        f"base {found.base_branch} {found.base_sha[:12]}"
+    )
+    say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def tell(result: TaskResult) -> None:
+    """Say how a task ended, the moment it has."""
+    say(
+        f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
+        + (f": {result.error}" if result.error else "")
+    )
+    if result.kept_because:
+        say(f"{result.task_id}: worktree kept at {result.worktree}: {result.kept_because}")
+
+
+def _summary(report: RunReport, path: Path) -> None:
+    from orchestrator_action.board import status_table
+
+    say(status_table(report.tasks))
+    say(
+        f"wall {report.wall_s:.1f} s, tasks {report.sum_task_s:.1f} s, speed-up {report.speedup:.1f}, "
+        f"at most {report.peak_parallel} at once; report: {path}"
+    )
+
+
+def _end(report: RunReport, cancel: Cancel, *, as_json: bool) -> NoReturn:
+    """Print the report; a caller that interrupted us and does not read it is not waited for."""
+    from orchestrator_action.core.report import exit_code, report_json
+
+    if as_json:
+        print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
+    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))
