@@ -25,14 +25,14 @@ def prepare(step: Step) -> int:
     import shutil
 
     from orchestrator_action.agents.claude import ClaudeAgent
-    from orchestrator_action.load import load_text
+    from orchestrator_action.load import load_bytes
 
     mode = step["FOR_MODE"] or "run"
     if mode not in MODES:
         raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
     trust_checkout(step.repo, step.env)
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
-    config = load_text(file.read_text(encoding="utf-8"), source=step["CONFIG"]) if file.is_file() else None
+    config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else None
     agent = step["AGENT"] or (config.agent if config else "") or "claude"
     version = step["CLAUDE_VERSION"]
     if version and not version.replace(".", "").replace("-", "").isalnum():

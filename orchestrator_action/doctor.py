@@ -11,12 +11,14 @@ from pathlib import Path
 from orchestrator_action import wiring
 from orchestrator_action.core.config import CONFIG_PATH, Config
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.load import load_text
+from orchestrator_action.load import load_bytes
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import base_env, spawn
 from orchestrator_action.runtime.remotes import persisted_credentials
 
 OLDEST_GIT = (2, 38)
+LONGEST_CONFIG = 1024 * 1024
+"""Bytes that are read of a configuration; one that is longer is refused anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +34,24 @@ class Row:
 
 
 def check_file(path: Path) -> list[Row]:
-    """A configuration file by itself."""
+    """A configuration file by itself: a row for each finding, or one that says it is valid."""
+    return _read_config(path, str(path))[1]
+
+
+def _read_config(path: Path, source: str) -> tuple[Config, list[Row]]:
     try:
-        load_text(path.read_text(encoding="utf-8"), source=str(path))
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a file")  # a pipe would never end
+        with path.open("rb") as file:
+            config = load_bytes(file.read(LONGEST_CONFIG), source=source)
     except OSError as exc:
-        return [
-            Row(what="configuration", found=f"{path}: {exc.strerror}", ok=False, hint="name a readable file")
-        ]
+        found = f"{source}: {exc.strerror}"
+        return Config(), [Row(what="configuration", found=found, ok=False, hint="name a readable file")]
     except OrchestratorError as exc:
-        return [Row(what="configuration", found=exc.message, ok=False, hint=exc.hint)]
-    return [Row(what="configuration", found=f"{path} is valid")]
+        *rest, last = exc.message.splitlines()
+        rows = [Row(what="configuration", found=found, ok=False) for found in rest]
+        return Config(), [*rows, Row(what="configuration", found=last, ok=False, hint=exc.hint)]
+    return config, [Row(what="configuration", found=f"{source} is valid")]
 
 
 def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
@@ -52,10 +62,10 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
     except OrchestratorError as exc:
         return [*rows, Row(what="repository", found=exc.message, ok=False, hint=exc.hint)]
     rows.append(Row(what="repository", found=str(git.work_tree or git.common_dir)))
-    config, row = _config(git)
+    config, found = _config(git)
     return [
         *rows,
-        row,
+        *found,
         _tests(git, config),
         _agent(agent or config.agent, config),
         *_credentials(git),
@@ -70,17 +80,14 @@ def _git(env: Mapping[str, str]) -> Row:
     return Row(what="git", found=done.text, ok=ok, hint="" if ok else "git 2.38 or newer is needed")
 
 
-def _config(git: Git) -> tuple[Config, Row]:
-    head = git.head()
-    if not head:
-        return Config(), Row(
-            what="configuration", found="no commit yet", ok=False, hint="commit something first"
-        )
+def _config(git: Git) -> tuple[Config, list[Row]]:
+    if not git.head():
+        hint = "commit something first"
+        return Config(), [Row(what="configuration", found="no commit yet", ok=False, hint=hint)]
     path = git.work_tree / CONFIG_PATH if git.work_tree else None
-    if path and path.is_file():
-        [row] = check_file(path)
-        return (load_text(path.read_text(encoding="utf-8"), source=CONFIG_PATH) if row.ok else Config()), row
-    return Config(), Row(what="configuration", found=f"no {CONFIG_PATH}; the defaults apply")
+    if path and path.exists():
+        return _read_config(path, CONFIG_PATH)
+    return Config(), [Row(what="configuration", found=f"no {CONFIG_PATH}; the defaults apply")]
 
 
 def _tests(git: Git, config: Config) -> Row:

@@ -14,25 +14,38 @@ import json
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from orchestrator_action.core.config import Config, Demand
+from orchestrator_action.core.config import Config, Demand, TestCommand
 from orchestrator_action.core.phases import IDS
 from orchestrator_action.core.plan import Prompt
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.marked_yaml import MAX_BYTES, Place, at_offset, compose, config_error, place, short
 
 SCHEMA_FILE = Path(__file__).with_name("templates") / "orchestrator.schema.json"
 """The JSON schema of the configuration, as published with the package."""
-Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-Position = tuple[int, int]
-Path_ = tuple[str | int, ...]
-
+_SAYS = {
+    "string_type": "must be text; put it in quotes if it is meant as text",
+    "string_pattern_mismatch": "must not be empty",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must hold keys and values",
+    "model_type": "must hold keys and values",
+    "model_attributes_type": "must hold keys and values",
+}
+"""pydantic's kinds of errors in words for whoever wrote the file; the others speak for themselves."""
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*\Z")
+_LONGEST_S = 366 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
 
@@ -43,11 +56,22 @@ def duration(value: object) -> float:
     match = _DURATION.match(str(value))
     if not match:
         raise ValueError(f"{value!r} is no duration; write 90s, 45m or 2h")
-    return float(match[1]) * _UNITS[match[2]]
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{str(value)[:40]!r} is longer than a year")
+    return seconds
 
 
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
+
+
+def _test_commands(value: object) -> object:
+    """Test commands as they are written: one or a list, each as text or with its own timeout."""
+    if not isinstance(value, str | dict | list | tuple):
+        return value
+    several = value if isinstance(value, list | tuple) else [value]
+    return [{"command": one} if isinstance(one, str) else one for one in several]
 
 
 def _phase_id(value: str) -> str:
@@ -76,6 +100,16 @@ _Texts = Annotated[
 _Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
 
 
+def _tests() -> Any:
+    """Of `test`: a command, one with a timeout of its own, or a list of both."""
+    one: Any = model_of(TestCommand)
+    return Annotated[
+        tuple[one, ...],
+        BeforeValidator(_test_commands, json_schema_input_type=str | one | list[str | one]),
+        Field(strict=False),
+    ]
+
+
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
 
@@ -89,7 +123,9 @@ _DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout"}
 
 def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if field.name in _DURATIONS:
-        return _Duration
+        return _Duration if hint is float else _Duration | None
+    if hint == tuple[TestCommand, ...]:
+        return _tests()
     if field.name == "phases":
         return _Phases
     if hint == tuple[str, ...]:
@@ -101,9 +137,13 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if dataclasses.is_dataclass(item):
         inner: Any = model_of(typing.cast("Any", item))
         return Annotated[tuple[inner, ...], Field(strict=False)]
+    if hint is str and field.name in {"command", "name"}:
+        return Annotated[str, Field(pattern=r"\S")]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0
-        return Annotated[hint, Field(ge=least, strict=hint is int)]
+        return Annotated[
+            hint, Field(ge=least, strict=hint is int, allow_inf_nan=None if hint is int else False)
+        ]
     return hint
 
 
@@ -133,14 +173,26 @@ def load_text(text: str, *, source: str) -> Config:
 
     Raises ConfigError listing every finding as `file:line:column: what`.
     """
-    tree, marks, problems = _compose(text, source)
+    if len(text) > MAX_BYTES:
+        raise config_error([f"{source}:1:1: the file is larger than {MAX_BYTES // 1024} KiB"])
+    tree, marks, problems = compose(text, source)
     if not isinstance(tree, dict):
-        raise _config_error([f"{source}:1:1: the file must hold keys and values"])
+        raise config_error([f"{source}:1:1: the file must hold keys and values"])
     config, findings = _validate(tree)
-    problems += [f"{_place(source, marks, at)}: {what}" for at, what in findings]
+    problems += [f"{place(source, marks, at)}: {what}" for at, what in findings]
     if problems or config is None:
-        raise _config_error(sorted(problems, key=_by_place))
+        raise config_error(sorted(problems, key=_by_place))
     return config
+
+
+def load_bytes(body: bytes, *, source: str) -> Config:
+    """As `load_text`, for a file as it is stored. One that is not UTF-8 is a finding as well."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        place = at_offset(body[: exc.start].decode("utf-8", "replace"))
+        raise config_error([f"{source}:{place}: the file is not text in UTF-8"]) from None
+    return load_text(text, source=source)
 
 
 def _by_place(problem: str) -> tuple[int, int]:
@@ -156,13 +208,13 @@ def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
     given = {_kebab(k): v for k, v in flags.items() if v is not None and v != ()}
     checked, findings = _validate(given)
     if findings or checked is None:
-        raise _config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
+        raise config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
     return dataclasses.replace(
         config, **{k.replace("-", "_"): getattr(checked, k.replace("-", "_")) for k in given}
     )
 
 
-def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[Path_, str]]]:
+def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[Place, str]]]:
     try:
         model = model_of(Config).model_validate(tree)
     except ValidationError as exc:
@@ -194,15 +246,19 @@ def _words(error: Mapping[str, Any]) -> str:
         return f"unknown key {key!r}" + (
             f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
         )
-    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"the key {str(error['loc'][-1])!r} is missing"
     got = error.get("input")
-    shown = (
-        f" (got {got!r})" if isinstance(got, str | int | float | bool) and repr(got) not in message else ""
-    )
+    if got is None:
+        return "has no value; give it one, or take the key out"
+    message = _SAYS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be")
+    plain = isinstance(got, str | int | float | bool) and repr(got) not in message
+    shown = f" (got {short(got)})" if plain else ""
     return message[:1].lower() + message[1:] + shown
 
 
-def _known_keys(at: Path_) -> list[str]:
+def _known_keys(at: Place) -> list[str]:
     kind: Any = Config
     for part in at:
         if isinstance(part, int):
@@ -210,70 +266,6 @@ def _known_keys(at: Path_) -> list[str]:
         hint = typing.get_type_hints(kind).get(part.replace("-", "_"), Config)
         kind = hint.__args__[0] if isinstance(hint, types.GenericAlias) else hint
     return [_kebab(f.name) for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-
-
-def _place(source: str, marks: Mapping[Path_, Position], at: Path_) -> str:
-    while at and at not in marks:
-        at = at[:-1]
-    line, column = marks.get(at, (0, 0))
-    return f"{source}:{line + 1}:{column + 1}"
-
-
-def _config_error(problems: Sequence[str]) -> ConfigError:
-    return ConfigError(
-        "\n".join(problems), hint="mend the places named; orchestrator-action doctor checks a file"
-    )
-
-
-def _compose(text: str, source: str) -> tuple[Any, dict[Path_, Position], list[str]]:
-    """The values of a YAML text, the position of each, and duplicate keys as findings."""
-    marks: dict[Path_, Position] = {}
-    problems: list[str] = []
-    loader = Loader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return {}, marks, problems
-        value = _build(loader, node, (), marks, problems, source)
-    except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark
-        place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
-        raise _config_error([f"{place}: {exc.problem or exc.context or 'not YAML'}"]) from None
-    except (yaml.YAMLError, ValueError) as exc:
-        raise _config_error([f"{source}: {str(exc).splitlines()[0]}"]) from None
-    finally:
-        loader.dispose()
-    return value, marks, problems
-
-
-def _build(
-    loader: Any, node: Any, at: Path_, marks: dict[Path_, Position], problems: list[str], source: str
-) -> Any:
-    marks.setdefault(at, (node.start_mark.line, node.start_mark.column))
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(loader, n, (*at, i), marks, problems, source) for i, n in enumerate(node.value)]
-    if not isinstance(node, yaml.MappingNode):
-        return node.value if _only_in_yaml_1_1(node) else loader.construct_object(node, deep=True)
-    loader.flatten_mapping(node)
-    built: dict[Any, Any] = {}
-    for key_node, value_node in node.value:
-        # keys are names here: `on:` stays "on", whatever YAML 1.1 says
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else repr(key_node.value)
-        here = (key_node.start_mark.line, key_node.start_mark.column)
-        if key in built:
-            problems.append(
-                f"{source}:{here[0] + 1}:{here[1] + 1}: the key {key!r} stands here a second time"
-            )
-        marks[(*at, key)] = here
-        built[key] = _build(loader, value_node, (*at, key), marks, problems, source)
-    return built
-
-
-def _only_in_yaml_1_1(node: Any) -> bool:
-    """Whether a plain scalar is a truth value or a number by YAML 1.1 only: `on`, `No`, `12:30`."""
-    if node.tag == "tag:yaml.org,2002:bool":
-        return node.value.lower() not in {"true", "false"}
-    return node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"} and ":" in node.value
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,20 +294,20 @@ def prompt_file(path: Path) -> Prompt:
     front, body = split_front_matter(text)
     if not body.strip():
         raise ConfigError(f"{path} has no text", hint="say in it what is to be done")
-    tree, marks, problems = _compose(front, str(path)) if front is not None else ({}, {}, [])
+    tree, marks, problems = compose(front, str(path)) if front is not None else ({}, {}, [])
     if not isinstance(tree, dict):
-        raise _config_error([f"{path}:2:1: front matter must hold keys and values"])
+        raise config_error([f"{path}:2:1: front matter must hold keys and values"])
     if isinstance(tree.get("title"), int | float | bool):
         tree["title"] = _plain_title(front or "")
     try:
         fields = model_of(_Front).model_validate(tree)
     except ValidationError as exc:
         problems += [
-            f"{_place(str(path), {k: (v[0] + 1, v[1]) for k, v in marks.items()}, tuple(e['loc']))}: {e['msg']}"
+            f"{place(str(path), {k: (v[0] + 1, v[1]) for k, v in marks.items()}, tuple(e['loc']))}: {e['msg']}"
             for e in exc.errors()
         ]
     if problems:
-        raise _config_error(problems)
+        raise config_error(problems)
     return Prompt(path=str(path), stem=path.stem, text=body, **fields.model_dump())
 
 

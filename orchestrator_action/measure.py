@@ -141,7 +141,7 @@ class Measure:
             worktree=worktree,
             env=self.subject.command_env,
             evidence_dir=self.subject.directory / "evidence",
-            timeout_s=self.parts.config.test_timeout,
+            timeout_of=self.parts.config.test_timeout_of,
             run=self.subject.run_command,
             known=self._known,
         )

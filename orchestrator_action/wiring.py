@@ -18,7 +18,7 @@ from orchestrator_action.core.model import Issue, Task
 from orchestrator_action.core.plan import plan
 from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Forge
-from orchestrator_action.load import load_text, prompt_file, with_flags
+from orchestrator_action.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.parts import Parts
 from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.cancel import Cancel
@@ -254,13 +254,13 @@ def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:
     body = git.file(commit, path)
     if body is None:
         return Config()
-    return load_text(body.decode("utf-8", "replace"), source=path)
+    return load_bytes(body, source=path)
 
 
 def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...], str]:
     """The test commands in force at `commit`, and how they were found."""
     if config.test:
-        return config.test, "configured"
+        return tuple(t.command for t in config.test), "configured"
     found = detect_at(git, commit)
     return found.commands, found.how
 

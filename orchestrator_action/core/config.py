@@ -39,6 +39,17 @@ class SizeLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestCommand:
+    """One command that tests the repository."""
+
+    __test__ = False
+
+    command: str
+    timeout: float | None = None
+    """Seconds, 0 for no limit; in YAML also `5m`. Left out: `test-timeout`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """One check of the pre-push hook, run at exactly the pushed commit."""
 
@@ -78,9 +89,10 @@ class Config:
     max_budget_usd: float = 0.0
     base_branch: str = ""
     """Empty: the remote's default branch."""
-    test: tuple[str, ...] = ()
+    test: tuple[TestCommand, ...] = ()
     """Test commands; empty means detected."""
     test_timeout: float = 1800.0
+    """Of each test command that names none of its own; 0 means none."""
     docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
     protected: tuple[str, ...] = (
         ".github/workflows/**",
@@ -111,3 +123,8 @@ class Config:
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()
+
+    def test_timeout_of(self, command: str) -> float:
+        """How long this test command may take, in seconds; 0 is without limit."""
+        own = [t.timeout for t in self.test if t.command == command and t.timeout is not None]
+        return own[0] if own else self.test_timeout

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from orchestrator_action.core.config import Config, Demand, Gate, HookConfig, SizeLimits
+from orchestrator_action.core.config import Config, Demand, Gate, HookConfig, SizeLimits, TestCommand
 from orchestrator_action.core.ledger import Event
 from orchestrator_action.core.model import Conclusion, Issue, PhaseVerdict, Pull, Status, Task, TaskResult
 
@@ -185,6 +185,11 @@ def config_of(plan: Mapping[str, Any]) -> Config:
         known["hook"] = HookConfig(**hook)
     if "size" in known:
         known["size"] = SizeLimits(**_known(SizeLimits, known["size"]))
+    if "test" in known:
+        known["test"] = tuple(
+            TestCommand(command=t) if isinstance(t, str) else TestCommand(**_known(TestCommand, t))
+            for t in known["test"]
+        )
     if "phases" in known:
         known["phases"] = {k: Demand(v) for k, v in known["phases"].items()}
     return Config(**known)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,24 +87,22 @@ def run_tests(
     worktree: Path,
     env: Mapping[str, str],
     evidence_dir: Path,
-    timeout_s: float,
+    timeout_of: Callable[[str], float],
     run: Runner,
     known: Known | None = None,
 ) -> TestRun:
     """Run the test commands in a clean checkout of `commit`, one after the other, until one fails.
 
-    `timeout_s` is for all of them together. Each is run by `/bin/sh -c`; pytest is asked, through
-    PYTEST_ADDOPTS, to write JUnit XML into `evidence_dir`, where the logs go too.
+    `timeout_of` gives the seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; pytest
+    is asked, through PYTEST_ADDOPTS, to write JUnit XML into `evidence_dir`, where the logs go too.
     """
     key = (tree, tuple(commands))
     if known is not None and (before := known.get(key)):
         return replace(before, commit=commit, reused_from=before.reused_from or before.commit)
     folder = _fresh(evidence_dir, f"tests-{commit[:12]}")
-    deadline = time.monotonic() + timeout_s
     runs: list[CommandRun] = []
     for number, command in enumerate(commands, 1):
-        left = max(1.0, deadline - time.monotonic())
-        runs.append(_run_one(command, number, worktree, env, folder, left, run))
+        runs.append(_run_one(command, number, worktree, env, folder, timeout_of(command), run))
         if not runs[-1].passed:
             break
     done = TestRun(commit=commit, tree=tree, commands=tuple(commands), runs=tuple(runs))
@@ -257,6 +255,7 @@ def _run_detail(run: CommandRun) -> dict[str, Any]:
         "exit_code": run.outcome.exit_code,
         "signal": run.outcome.signal,
         "duration_s": run.duration_s,
+        "timeout_s": run.timeout_s or None,
         "counts": None
         if counts is None
         else {
@@ -317,7 +316,10 @@ def _failure(run: CommandRun) -> str:
     if run.counts and run.counts.failed:
         of = f": {run.counts.failed} of {run.counts.ran} tests failed"
     if outcome.ending is Ending.TIMEOUT:
-        return f"`{run.command}` did not end within {run.timeout_s:.0f} s and was stopped"
+        return (
+            f"`{run.command}` did not end within {run.timeout_s:g} s and was stopped after "
+            f"{run.duration_s:.1f} s{of}"
+        )
     if outcome.ending is not Ending.EXITED:
         return f"`{run.command}` was ended: {outcome.error or outcome.ending}"
     if outcome.signal is not None:

@@ -34,7 +34,7 @@ def test_the_workflow_is_the_example_and_the_configuration_names_the_tests(fresh
     assert 0 == done.returncode, done.stderr
     assert (PROJECT / "examples" / example).read_bytes() == (fresh.path / target).read_bytes()
     config = load_text((fresh.path / ".github/orchestrator.yml").read_text(), source="config")
-    assert config.test and "unittest" in config.test[0]
+    assert config.test and "unittest" in config.test[0].command
     assert f"+++ b/{target}" in done.stderr and "--- /dev/null" in done.stderr
 
 

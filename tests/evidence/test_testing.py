@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,16 +52,23 @@ class Bench:
         self.space = Workspace(self.git)
         self.known: Known = {}
 
-    def run(self, *commands: str, timeout_s: float = 60.0, commit: str = "HEAD") -> TestRun:
+    def run(
+        self,
+        *commands: str,
+        timeout_s: float = 60.0,
+        commit: str = "HEAD",
+        limits: Mapping[str, float] | None = None,
+    ) -> TestRun:
         sha = self.git.rev_parse(commit)
         tree = self.space.measure("t", sha)
         return run_tests(
             commands, commit=sha, tree=self.git.tree(sha), worktree=tree.path, env=clean_env(),
-            evidence_dir=self.evidence, timeout_s=timeout_s, run=start, known=self.known,
+            evidence_dir=self.evidence, run=start, known=self.known,
+            timeout_of=lambda command: (limits or {}).get(command, timeout_s),
         )  # fmt: skip
 
-    def fact(self, *commands: str, timeout_s: float = 60.0, commit: str = "HEAD") -> Fact:
-        [fact] = test_facts(self.run(*commands, timeout_s=timeout_s, commit=commit))
+    def fact(self, *commands: str, **how: Any) -> Fact:
+        [fact] = test_facts(self.run(*commands, **how))
         assert (fact.phase, fact.rule) == ("testing", "tests-pass")
         assert "\n" not in fact.message
         return fact
@@ -182,11 +190,24 @@ def test_a_killed_command_is_named(bench: Callable[..., Bench]):
 
 
 def test_a_command_out_of_time_is_named(bench: Callable[..., Bench]):
-    """With the limit; the limit is for all commands together."""
-    fact = bench().fact("echo '1 passed, 0 failed'; exec sleep 60", timeout_s=1.0)
+    """With its own limit, and how long it did take; the ones before it had theirs."""
+    quick, slow = "sleep 0.6; echo '1 passed, 0 failed'", "echo '2 passed, 0 failed'; exec sleep 60"
+    fact = bench().fact(quick, slow, timeout_s=60, limits={slow: 0.5})
 
     assert state(fact) == "refuted"
-    assert "did not end within 1 s" in fact.message
+    assert f"`{slow}` did not end within 0.5 s and was stopped after 0." in fact.message
+    assert [(60, "exited"), (0.5, "timeout")] == [
+        (c["timeout_s"], c["ending"]) for c in fact.detail["commands"]
+    ]
+    assert 0.5 <= fact.detail["commands"][1]["duration_s"] < 30
+
+
+def test_each_command_has_the_whole_of_its_time(bench: Callable[..., Bench]):
+    """Two commands of 0.6 s each under a limit of 1 s: none of them is out of time."""
+    b = bench()
+    both = [f"sleep 0.6; echo '{n} passed, 0 failed'" for n in (1, 2)]
+
+    assert b.fact(*both, timeout_s=1.0).holds
 
 
 def test_several_commands_are_summed_and_the_first_failure_ends_it(bench: Callable[..., Bench]):
@@ -228,7 +249,7 @@ def test_options_of_the_environment_are_kept(bench: Callable[..., Bench], tmp_pa
     env = {**clean_env(), "PYTEST_ADDOPTS": "-k test_a"}
 
     done = run_tests([PYTEST], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",
-                     timeout_s=60, run=start)  # fmt: skip
+                     timeout_of=lambda _: 60, run=start)  # fmt: skip
 
     assert test_facts(done)[0].detail["passed"] == 1
 
@@ -344,7 +365,7 @@ def test_the_environment_is_exactly_what_was_given(bench: Callable[..., Bench], 
     env = {"PATH": os.environ["PATH"], "GIVEN": "yes"}
 
     done = run_tests(["env"], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",
-                     timeout_s=60, run=start)  # fmt: skip
+                     timeout_of=lambda _: 60, run=start)  # fmt: skip
 
     names = {line.split("=")[0] for line in done.runs[0].tail.splitlines()}
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "GIVEN", "CI", "PYTEST_ADDOPTS"}

@@ -325,3 +325,26 @@ def test_a_repository_without_tests_waits_for_a_person(home_of):
 
     assert ("incomplete", "action_required") == (task["status"], task["conclusion"])
     assert "no test command is known" in task["error"]
+
+
+def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
+    """It is the tests' limit and not the task's: a failure, with the command and how long it took."""
+    config = "test:\n  - python3 -m unittest\n  - {command: sleep 600, timeout: 1s}\n"
+    home.repo.commit({".github/orchestrator.yml": config})
+    home.repo.push()
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    task = ran.task("issue-1")
+    assert ("failed", "failure", "refuted") == (
+        task["status"],
+        task["conclusion"],
+        ran.state("issue-1", "testing"),
+    )
+    assert "`sleep 600` did not end within 1 s and was stopped after 1" in task["error"]
+    [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "tests-pass"]
+    assert [("exited", 1800), ("timeout", 1)] == [
+        (c["ending"], c["timeout_s"]) for c in fact["detail"]["commands"]
+    ]
+    home.assert_tidy()
