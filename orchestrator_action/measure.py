@@ -231,12 +231,13 @@ class Measure:
         if (known := ledger.fact("review", "reviewed", head)) and known.holds:
             return ()
         if ledger.review_rounds >= self.parts.config.review_rounds:
-            return [
-                self._unreviewed(head, f"the review's {ledger.review_rounds} rounds are used up", person=True)
-            ]
+            why = f"the review's {ledger.review_rounds} rounds are used up: a person has to look at it"
+            return [self._unreviewed(head, why, person=True)]
         try:
             fresh = self._ask_reviewers(head, ledger)
-        except (AgentError, ValueError) as exc:
+        except AgentError as exc:  # the author can do nothing about a reviewer that is not there
+            return [self._unreviewed(head, f"no review took place: {exc.message}", person=True)]
+        except ValueError as exc:
             return [self._unreviewed(head, f"no review took place: {exc}")]
         self.parts.journal.append(
             "review",

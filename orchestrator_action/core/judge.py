@@ -119,6 +119,7 @@ def _judge_rule(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Finding 
     return Finding(
         rule="unproven" if fact.detail.get("unproven") else "refuted",
         message=f"{phase.title}: {fact.message}",
+        person=bool(fact.detail.get("person")),
     )
 
 
@@ -182,6 +183,10 @@ def conclude(
 
 
 def _waits_for_a_person(verdict: Verdict) -> bool:
-    """Whether the first open phase is open for a reason no agent can mend (`detail["person"]`)."""
+    """Whether the first open phase is open only for reasons no agent can mend, and nothing is refuted.
+
+    The phases after it could not be claimed, so that they are open too says nothing.
+    """
     first = next(p for p in verdict.phases if not p.settled)
-    return any(not f.holds and f.detail.get("person") for f in first.facts)
+    refuted = any(f.rule == "refuted" for f in verdict.findings)
+    return not refuted and bool(first.findings) and all(f.person for f in first.findings)

@@ -349,6 +349,8 @@ class Finding:
 
     rule: str
     message: str
+    person: bool = False
+    """No agent can mend it: somebody has to decide or to set something up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ measured once per set of commands; what is known is kept in memory, because an a
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -32,6 +33,10 @@ _REPORTS = (
 )  # fmt: skip
 _SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha", "ava")}
 """Exit codes by which these runners say that they collected nothing."""
+_TOOLS = frozenset(
+    {"pytest", "tox", "nox", "nose2", "coverage", "poetry", "pdm", "hatch", "twisted", "green"}
+)
+"""Modules that are installed and not a repository's own."""
 
 
 class Runner(Protocol):
@@ -217,6 +222,7 @@ def _reports_in(worktree: Path, started: float) -> list[Counts]:
 def test_facts(done: TestRun) -> tuple[Fact, ...]:
     """The fact `tests-pass` of a test run."""
     holds, message, unproven = _judge(done)
+    lacking = bool(done.runs) and bool(_lacking(done.runs[-1]))
     counts = total(r.counts for r in done.runs if r.counts)
     detail: dict[str, Any] = {
         "commands": [_run_detail(r) for r in done.runs],
@@ -228,8 +234,8 @@ def test_facts(done: TestRun) -> tuple[Fact, ...]:
     }
     if unproven:
         detail["unproven"] = True
-    if not done.commands:
-        detail["person"] = True  # only the repository can say how it is tested
+    if not done.commands or lacking:
+        detail["person"] = True  # how it is tested, and with what, is not the agent's to say
     if done.reused_from:
         detail["reused_from"] = done.reused_from
     return (
@@ -278,6 +284,12 @@ def _judge(done: TestRun) -> tuple[bool, str, bool]:
     if not last.passed:
         if _ran_nothing(last):
             return False, f"`{last.command}` collected no test: nothing was tested", True
+        if lacking := _lacking(last):
+            return (
+                False,
+                f"`{last.command}` cannot run here: {lacking} is not installed (a `setup` command may do that)",
+                True,
+            )
         return False, _failure(last), False
     if counts is None:
         return False, _no_count(last.command), True
@@ -309,6 +321,21 @@ def _ran_nothing(run: CommandRun) -> bool:
         return False
     sayers = _SAYS_NOTHING_RAN.get(run.outcome.exit_code, ())
     return any(source in sayers for source in counts.source.split(" + "))
+
+
+def _lacking(run: CommandRun) -> str:
+    """What the command itself names and this machine does not have; empty when it is something else.
+
+    The command is the repository's own, from the base: what it names, no change on the branch took away.
+    """
+    last = _last(run.tail)
+    if run.outcome.exit_code == 127 and (match := re.search(r"([\w.+-]+): (?:command )?not found$", last)):
+        named = re.search(rf"(?:^|[\s;&|(]){re.escape(match[1])}(?:$|[\s;&|)])", run.command)
+        return match[1] if named else ""
+    match = re.search(r"python[\d.]*: No module named (\w+)$", last)
+    if match and match[1] in _TOOLS and re.search(rf"\s-m\s*{match[1]}(?:$|\s)", run.command):
+        return match[1]
+    return ""
 
 
 def _failure(run: CommandRun) -> str:

@@ -23,7 +23,7 @@ from orchestrator_action.core.model import (
 )
 from orchestrator_action.core.phases import IDS, PHASES, Scope
 
-A, B = "a" * 40, "b" * 40
+A, B, C = "a" * 40, "b" * 40, "c" * 40
 FINE = Outcome(ending=Ending.EXITED, exit_code=0)
 
 
@@ -216,12 +216,111 @@ def test_a_limit_of_turns_is_timed_out_and_incomplete():
     assert (Status.INCOMPLETE, Conclusion.TIMED_OUT) == (end.status, end.conclusion)
 
 
-def test_what_no_agent_can_mend_waits_for_a_person():
-    """No test command is known: not the agent's fault, and nothing it could do."""
-    story = Story().proven().fact("testing", "tests-pass", A, holds=False, unproven=True, person=True)
-    end = conclude(FINE, AgentReport(), story.verdict())
+def no_change() -> Story:
+    story = Story()
+    for phase in PHASES[:4]:
+        story.claim(phase.id)
+        for rule in phase.rules:
+            story.fact(phase.id, rule.id)
+    return story.claim("implementation", no_change="there already").fact("implementation", NOTHING_CHANGED.id)
 
-    assert (Status.INCOMPLETE, Conclusion.ACTION_REQUIRED) == (end.status, end.conclusion)
+
+def ended(ending: Ending, **more: object) -> Outcome:
+    return Outcome(ending=ending, exit_code=None, **more)  # type: ignore[arg-type]
+
+
+def upto(phase: str) -> Story:
+    """Everything before this phase is proven, nothing after it was claimed."""
+    story = Story()
+    for one in PHASES[: IDS.index(phase)]:
+        story.claim(one.id)
+        for rule in one.rules:
+            story.fact(one.id, rule.id)
+    return story
+
+
+MAP = {
+    "all proven": (Story().proven(), "success", "success"),
+    "waived": (Story().proven(but="documentation").claim("documentation", waive="none"), "success", "success"),
+    "no change": (no_change(), "no-change", "neutral"),
+    "nothing claimed": (Story(), "incomplete", "failure"),
+    "one missing": (Story().proven(but="settings-update"), "incomplete", "failure"),
+    "not measured": (Story().proven(but="review").claim("review"), "incomplete", "failure"),
+    "unproven": (Story().proven().fact("testing", "tests-pass", A, False, unproven=True), "incomplete", "failure"),
+    "stale": (Story().proven(B), "incomplete", "failure"),
+    "refuted": (Story().proven().fact("testing", "tests-pass", A, False), "failed", "failure"),
+    "protected path": (
+        Story().proven().fact("implementation", "protected-untouched", A, False), "failed", "failure"
+    ),
+    "not waivable": (Story().proven(but="testing").claim("testing", waive="hm"), "incomplete", "failure"),
+    "person: no test command, later phases unclaimed": (
+        upto("testing").claim("testing").fact("testing", "tests-pass", A, False, unproven=True, person=True)
+        .fact("testing", "tests-kept"), "incomplete", "action_required",
+    ),
+    "person: no test command, all claimed": (
+        Story().proven().fact("testing", "tests-pass", A, False, unproven=True, person=True),
+        "incomplete", "action_required",
+    ),
+    "person: reviews used up": (
+        Story().proven().fact("review", "reviewed", A, False, unproven=True, person=True),
+        "incomplete", "action_required",
+    ),
+    "person, but the same phase is refuted too": (
+        Story().proven().fact("testing", "tests-pass", A, False, unproven=True, person=True)
+        .fact("testing", "tests-kept", A, False), "failed", "failure",
+    ),
+    "person, but another phase is refuted": (
+        Story().proven().fact("review", "reviewed", A, False, unproven=True, person=True)
+        .fact("settings-update", "no-local-settings", A, False), "failed", "failure",
+    ),
+    "person, but an earlier phase is open": (
+        Story().proven(but="documentation").fact("review", "reviewed", A, False, unproven=True, person=True),
+        "incomplete", "failure",
+    ),
+    "person, but at another commit": (
+        Story().proven().fact("review", "reviewed", B, False, unproven=True, person=True).proven(B)
+        .fact("testing", "tests-pass", A, False, unproven=True, person=True), "incomplete", "failure",
+    ),
+}  # fmt: skip
+"""What is claimed and measured, and how that ends: the map of the issue, row by row."""
+
+
+@pytest.mark.parametrize("case", MAP)
+def test_the_conclusion_is_by_the_map(case: str):
+    story, status, conclusion = MAP[case]
+    head = B if case.endswith("another commit") else A
+    end = conclude(FINE, AgentReport(), story.verdict(C if case == "stale" else head))
+
+    if case == "person, but at another commit":  # what a person had to do at A says nothing of B
+        assert (Status.SUCCESS, Conclusion.SUCCESS) == (end.status, end.conclusion)
+        end = conclude(FINE, AgentReport(), story.verdict(C))
+    assert (status, conclusion) == (end.status, end.conclusion)
+    assert bool(end.error) is (status not in {"success", "no-change"})
+
+
+@pytest.mark.parametrize("case", MAP)
+@pytest.mark.parametrize(
+    ("outcome", "report", "conclusion"),
+    [
+        (ended(Ending.CANCELLED), AgentReport(), "cancelled"),
+        *((ended(e), AgentReport(), "timed_out") for e in (
+            Ending.TIMEOUT, Ending.STALLED, Ending.LOG_LIMIT, Ending.DISK_LIMIT, Ending.MEMORY_LIMIT
+        )),
+        (FINE, AgentReport(limit="max-turns", problems=("error_max_turns",)), "timed_out"),
+        (FINE, AgentReport(limit="max-budget"), "timed_out"),
+        (ended(Ending.LOST), AgentReport(), "failure"),
+        (ended(Ending.ABORTED), AgentReport(), "failure"),
+        (FINE, AgentReport(problems=("it said that it failed",)), "failure"),
+    ],
+)  # fmt: skip
+def test_a_cancel_a_limit_and_a_fault_of_the_process_come_before_everything(
+    case, outcome, report, conclusion
+):
+    """Whatever is proven, waived or waits for somebody."""
+    end = conclude(outcome, report, MAP[case][0].verdict())
+
+    assert conclusion == end.conclusion
+    assert end.status not in {Status.SUCCESS, Status.NO_CHANGE}
 
 
 STEPS = st.lists(

@@ -176,10 +176,26 @@ def test_a_failing_exit_with_passing_counts_is_a_failure(bench: Callable[..., Be
 
 def test_a_program_that_is_missing_is_named(bench: Callable[..., Bench]):
     """So that nobody looks for a mistake in the tests."""
-    fact = bench().fact("no-such-runner --all")
+    b = bench()
+    fact = b.fact("no-such-runner --all")
 
-    assert state(fact) == "refuted"
-    assert "not there (exit code 127)" in fact.message and "no-such-runner" in fact.message
+    assert (state(fact), fact.detail["person"]) == ("unproven", True), "a person has to install it"
+    assert "cannot run here: no-such-runner is not installed" in fact.message
+    assert "person" in b.fact("true && FOO=1 no-such-runner").detail
+    assert "person" in b.fact(f"{sys.executable} -S -m nox").detail
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["./missing.sh", "sh missing.sh", f"{sys.executable} -m tools.check", "sh -c 'a-tool'; exit 127"],
+)
+def test_what_the_repository_itself_should_have_is_not_missing_from_the_machine(
+    bench: Callable[..., Bench], command: str
+):
+    """A script or a module of its own may have been taken away by the branch: that is refuted."""
+    fact = bench().fact(command)
+
+    assert (state(fact), "person" in fact.detail) == ("refuted", False), fact.message
 
 
 def test_a_killed_command_is_named(bench: Callable[..., Bench]):
