@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 
 from orchestrator_action.core.config import Demand
-from orchestrator_action.core.judge import judge
+from orchestrator_action.core.judge import demand_of, judge
 from orchestrator_action.core.ledger import Event, Ledger, claim_data, fact_data, fold
 from orchestrator_action.core.model import Claim, Fact, PhaseState, PhaseVerdict, Verdict
 from orchestrator_action.core.phases import BY_ID, IDS, Phase, before
@@ -109,6 +109,9 @@ class Claims:
                 return refusal
             head = self._head()
             claim = _claim_of(request, head)
+            if claim.waive and (refusal := self._not_waivable(phase, claim.waive)):
+                self._journal.append("refused", self._task, phase=phase.id, why=refusal.message)
+                return refusal
             known = self.verdict(head).phases[phase.number - 1]
             if known.state is PhaseState.NOT_APPLICABLE or (known.settled and self._same(claim)):
                 return self._verdict_answer(phase, known)
@@ -121,6 +124,19 @@ class Claims:
     def _same(self, claim: Claim) -> bool:
         before_it = self.ledger().claims.get(claim.phase)
         return before_it is not None and claim_data(before_it) == claim_data(claim)
+
+    def _not_waivable(self, phase: Phase, reason: str) -> Answer | None:
+        """A waiver that cannot count takes the place of no claim that was made before it."""
+        if demand_of(phase, self._policy) is Demand.REQUIRED:
+            why = f"{phase.title} may not be waived in this repository"
+        elif not any(c.isalnum() for c in reason):
+            why = "a waiver needs a reason in words"
+        else:
+            return None
+        cure = "\n".join(
+            f"  to do: {rule.cure.partition(', or claim with --waive')[0]}" for rule in phase.rules
+        )
+        return Answer(ok=False, message=f"{why}\n{cure}")
 
     def _out_of_order(self, phase: Phase) -> Answer | None:
         verdict = self.verdict()

@@ -8,17 +8,23 @@ in `detail`, as JSON values. Nothing here believes anything an agent said. The t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from orchestrator_action.core.config import SizeLimits
 from orchestrator_action.core.model import Fact
-from orchestrator_action.core.paths import is_safe, listed, matches, matching, mentioned, shown
+from orchestrator_action.core.paths import is_safe, listed, matches, mentioned, shown
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitparse import Change
 
 MAX_PLAN_CHARS = 65_536
 _SUBMODULE = "160000"
+_FILES = ("100644", "100755")
+_UNSEEN = re.compile(
+    rb"\s+|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf|\xc2\xa0|\xe2\x81\xa0|&nbsp;|<!--.*?-->", re.DOTALL
+)
+"""White space, zero-width characters and comments of Markdown and HTML, in UTF-8."""
 
 
 def fact(phase: str, rule: str, commit: str, holds: bool, message: str, **detail: Any) -> Fact:
@@ -180,17 +186,32 @@ def _protected_fact(head: str, changes: Sequence[Change], protected: Sequence[st
 
 
 def docs_facts(git: Git, *, base: str, head: str, patterns: Sequence[str]) -> tuple[Fact, ...]:
-    """Documentation: a documentation path is in the diff, and not only as deleted."""
-    changes = git.changes(base, head)
-    docs = matching([c.path for c in changes if c.status != "D"], patterns)
+    """Documentation: something that can be read changed in a documentation file that is still there.
+
+    A file without text, moved as it is, or changed in its white space only tells nobody anything.
+    """
+    changes = [c for c in git.changes(base, head) if c.status != "D" and matches(c.path, patterns)]
+    before, after = (git.blobs([getattr(c, side) for c in changes]) for side in ("old_blob", "new_blob"))
+    told = [
+        c.path
+        for c, old, new in zip(changes, before, after, strict=True)
+        if c.new_mode in _FILES and _text(new) and _text(new) != _text(old)
+    ]
     wanted = ", ".join(patterns) or "none are configured"
-    message = (
-        f"documentation is in the diff: {listed(docs, at_most=3)}"
-        if docs
-        else f"no documentation path is in the diff (documentation is {wanted})"
-    )
-    paths = [shown(p) for p in docs[:50]]
-    return (fact("documentation", "docs-changed", head, bool(docs), message, paths=paths),)
+    if told:
+        message = f"documentation is in the diff: {listed(told, at_most=3)}"
+    elif changes:
+        empty = listed([c.path for c in changes], at_most=3)
+        message = f"the diff adds no word of documentation: {empty} has the same text as before, or none"
+    else:
+        message = f"no documentation path is in the diff (documentation is {wanted})"
+    paths = [shown(p) for p in told[:50]]
+    return (fact("documentation", "docs-changed", head, bool(told), message, paths=paths),)
+
+
+def _text(body: bytes | None) -> bytes:
+    """What of a file can be read: all but white space and marks nobody sees."""
+    return _UNSEEN.sub(b"", body or b"")
 
 
 def _count(n: int, noun: str) -> str:

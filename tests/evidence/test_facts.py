@@ -243,6 +243,44 @@ def test_documentation_is_in_the_diff(work: Repo, files: dict[str, str], holds: 
     assert found.holds is holds
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo >> README.md",
+        "sed -i 's/ /   /g; s/$/  /' README.md",
+        "mkdir docs && touch docs/new.md",
+        "mkdir docs && printf '  \\n\\n' > docs/new.md",
+        "printf '\\357\\273\\277\\342\\200\\213' > new.md",
+        "echo '<!-- documented -->' >> README.md",
+        "mkdir docs && git mv README.md docs/README.md",
+        "chmod +x README.md",
+        "mkdir docs && ln -s ../a.py docs/a.md",
+        "git update-index --add --cacheinfo 160000,1111111111111111111111111111111111111111,docs/sub",
+    ],
+)
+def test_a_documentation_file_that_says_nothing_new_is_no_documentation(work: Repo, line: str):
+    """Blank lines, an empty file, a comment, a move, a mode, a link, a submodule."""
+    subprocess.run(["sh", "-ec", line], cwd=work.path, env=clean_env(), check=True)
+    work.commit({"a.py": "1"})
+    seen = Git.open(work.path)
+
+    [found] = evidence.docs_facts(seen, base=base_of(work), head=seen.head(), patterns=CONFIG.docs)
+
+    assert (False, True) == (found.holds, "documentation" in found.message)
+
+
+def test_taking_a_sentence_out_is_documenting(make: Callable[..., Repo]):
+    """What is gone from the code goes from its documentation."""
+    work = make({"README.md": "# a\n\nIt can fly.\n"})
+    work.git("checkout", "-q", "-b", "orchestrator/t")
+    work.commit({"README.md": "# a\n"})
+    seen = Git.open(work.path)
+
+    [found] = evidence.docs_facts(seen, base=base_of(work), head=seen.head(), patterns=CONFIG.docs)
+
+    assert found.holds
+
+
 def test_deleting_documentation_is_not_documenting(work: Repo):
     """Although the path is in the diff."""
     work.git("rm", "-q", "README.md")

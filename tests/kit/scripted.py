@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class ScriptedAgent(PatchAgent):
     resumes: bool = False
     announces_start: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    reviewer: Sequence[str] = ()
+    """The program of a review instead of the patch agent's; `{out}` becomes the file for its findings."""
     given: list[TaskContext] = field(default_factory=list)
     """The contexts of all attempts, in order."""
 
@@ -80,7 +82,9 @@ class ScriptedAgent(PatchAgent):
         return ScriptedReader()
 
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
-        return super().review_command(request, env=env, private=private)
+        made = super().review_command(request, env=env, private=private)
+        argv = tuple(a.replace("{out}", request.output_path) for a in self.reviewer)
+        return replace(made, argv=argv or made.argv)
 
 
 def say(*events: Mapping[str, Any], then: str = "") -> list[str]:

@@ -89,6 +89,22 @@ def test_documentation_that_is_waived_is_shown_as_waived(home: House):
     assert "waived" in json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())["title"]
 
 
+def test_a_waiver_that_the_repository_does_not_allow_changes_nothing(home: House):
+    """The agent claimed documentation, which was refuted; its waiver is refused and does not hide that."""
+    home.repo.commit(
+        {
+            ".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}phases: {{documentation: required}}\n"
+        }
+    )
+    home.repo.push()
+    home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
+
+    ran = home.run()
+
+    assert ("failed", "refuted") == (ran.task("issue-1")["status"], ran.state("issue-1", "documentation"))
+    assert "may not be waived" in (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
+
+
 def test_every_task_ends_in_exactly_one_status_and_the_counts_add_up(home: House):
     for number, text in enumerate((GOOD, LIES, THERE, EMPTY), 1):
         home.issue(number, f"Task {number}", text)

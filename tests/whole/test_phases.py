@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.phases import IDS
+from orchestrator_action.core.phases import IDS, PHASES
 from tests.kit.messages_api import Say, bash, by_session, claude_env, messages_api, steps, structured
-from tests.kit.whole import GOOD, LIBRARY, House, change, new_file
+from tests.kit.whole import GOOD, LIBRARY, PACKAGE, House, Ran, change, new_file
 
+LIAR = Path(__file__).parents[1] / "kit" / "liar.py"
 FINDING = {"path": "more.py", "line": 1, "severity": "warning", "text": "a name would be nice"}
 
 
@@ -136,6 +140,106 @@ def _results(log: str) -> list[str]:
     return found
 
 
+RULES = {
+    "initial-setup": ("context-read", "refuted"),
+    "issue-creation": ("issue-exists", "refuted"),
+    "branch-management": ("on-branch", "refuted"),
+    "research-and-planning": ("plan-recorded", "refuted"),
+    "implementation": ("nothing-changed", "refuted"),
+    "testing": ("tests-pass", "refuted"),
+    "documentation": ("docs-changed", "refuted"),
+    "pull-request": ("pull-open", "refuted"),
+    "review": ("reviewed", "unproven"),
+    "review-response": ("findings-answered", "refuted"),
+    "settings-update": ("no-local-settings", "refuted"),
+}
+"""What is untrue of each phase in `liar`, and how that is judged; a review that is none proves nothing."""
+REVIEWER = """case {out} in
+*/issue-9/*) echo 'Looks good to me!' > {out};;
+*/issue-10/*) echo '{"findings": [{"path": "more.py", "line": 1, "severity": "error", "text": "no"}]}' > {out};;
+*) echo '{"findings": []}' > {out};;
+esac"""
+
+
+@pytest.fixture
+def played(home: House) -> Callable[..., Ran]:
+    """One run of an issue per phase, with the built-in agent made to lie or forget in it."""
+
+    def play(mode: str, reviewer: str = REVIEWER) -> Ran:
+        for number, phase in enumerate(IDS, 1):
+            home.issue(number, f"About {phase}", GOOD)
+        agent = {
+            "programs": [[sys.executable, "-I", str(LIAR), str(home.forge), mode]],
+            "reviewer": ["sh", "-c", reviewer],
+        }
+        argv = [
+            sys.executable,
+            "-P",
+            "-m",
+            "tests.kit.conduct",
+            "run",
+            f"local:{home.forge}",
+            json.dumps(agent),
+        ]
+        done = subprocess.run(
+            argv,
+            cwd=home.repo.path,
+            env={**home.environment(), "PYTHONPATH": str(PACKAGE)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return play
+
+
+def test_the_built_in_agents_lie_in_each_phase_is_refuted_by_the_fact_it_is_about(home: House, played):
+    ran = played("false")
+
+    assert 1 == ran.code, ran.err
+    for number, phase in enumerate(IDS, 1):
+        task = ran.task(f"issue-{number}")
+        [found] = [p for p in task["phases"] if p["phase"] == phase]
+        rule, judged = RULES[phase]
+        assert judged == found["state"], (phase, found, task["error"])
+        assert rule in [f["rule"] for f in found["facts"] if not f["holds"]], (phase, found)
+        assert "failed" == task["status"] or (judged, task["status"]) == ("unproven", "incomplete"), task[
+            "error"
+        ]
+        assert "failure" == task["conclusion"]
+        assert {"proven"} >= {p["state"] for p in task["phases"][: number - 1]}, (phase, task["phases"])
+    home.assert_tidy()
+
+
+def test_a_phase_that_the_built_in_agent_never_claims_is_missing(home: House, played):
+    """Whatever was done: the phases after it are refused, and none of them counts."""
+    ran = played("missing", "echo '{\"findings\": []}' > {out}")
+
+    assert 1 == ran.code, ran.err
+    for number, phase in enumerate(IDS, 1):
+        task = ran.task(f"issue-{number}")
+        states = [p["state"] for p in task["phases"]]
+        assert ["proven"] * (number - 1) + ["missing"] * (12 - number) == states, (phase, task["phases"])
+        assert ("incomplete", "failure") == (task["status"], task["conclusion"])
+        assert {"missing"} == {f["rule"] for p in task["phases"] for f in p["findings"]}
+    refused = [e["data"] for e in home.events() if e["kind"] == "refused"]
+    assert {f"not yet: {p.title} comes first" for p in PHASES[:10]} == {
+        r["why"].split(" and is open")[0] for r in refused
+    }
+    home.assert_tidy()
+
+
+def test_a_reviewer_that_does_not_answer_is_a_persons_matter(home: House, played):
+    """The author can do nothing about it; everything before the review is proven."""
+    ran = played("honest", "exit 3")
+
+    ends = {(t["status"], t["conclusion"], t["phases"][8]["state"]) for t in ran.report["tasks"]}
+    assert {("incomplete", "action_required", "unproven")} == ends, ran.err
+
+
 @pytest.mark.parametrize(
     ("phase", "text"),
     [
@@ -158,8 +262,7 @@ def test_what_the_built_in_agent_claims_is_refuted_just_the_same(home: House, ph
 
 
 @pytest.mark.parametrize("phase", IDS)
-def test_a_phase_that_is_never_claimed_is_missing(home: House, phase: str):
-    """The agent is a person's own program here: it claims everything but one phase, or gets no further."""
+def test_a_phase_that_the_repository_switches_off_is_shown_as_off_never_as_proven(home: House, phase: str):
     home.issue(1, "Add more", GOOD)
     home.repo.commit(
         {".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}phases: {{{phase}: 'off'}}\n"}
@@ -168,7 +271,4 @@ def test_a_phase_that_is_never_claimed_is_missing(home: House, phase: str):
 
     ran = home.run()
 
-    assert "off" == ran.state("issue-1", phase), (
-        "switched off by the repository is shown as off, never as proven"
-    )
-    assert "success" == ran.task("issue-1")["status"], ran.err
+    assert ("success", "off") == (ran.task("issue-1")["status"], ran.state("issue-1", phase)), ran.err
