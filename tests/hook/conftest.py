@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -170,6 +171,30 @@ def govern(tmp_path: Path) -> Iterator[Callable[..., Governed]]:
 def g(govern: Callable[..., Governed]) -> Governed:
     """The governed repository most cases start from."""
     return govern()
+
+
+ECHO = '#!/bin/sh\n{{ echo "$# $1 $2"; cat; }} >> "{}"\n'
+
+
+def tree_of(folder: Path) -> dict[str, tuple[str, int]]:
+    """Every file below a directory, with contents or target, and mode."""
+    return {
+        str(p.relative_to(folder)): (
+            os.readlink(p) if p.is_symlink() else p.read_bytes().hex(), stat.S_IMODE(p.lstat().st_mode),
+        )
+        for p in sorted(folder.rglob("*"))
+        if p.is_symlink() or p.is_file()
+    }  # fmt: skip
+
+
+def earlier_hook(govern: Callable[..., Governed], text: str, mode: int = 0o755) -> tuple[Governed, Path]:
+    """A repository in which ours was installed over somebody's hook; and that hook's place."""
+    g = govern(install=False)
+    old = g.path / ".git/hooks/pre-push"
+    old.write_text(text)
+    old.chmod(mode)
+    assert 0 == g.hook("install").code
+    return g, old
 
 
 def processes_in(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in
+from tests.kit.repos import make_repo
 
 HOLD = 'echo run >> "$COUNT"; exec sleep 60'
 
@@ -305,14 +306,18 @@ def test_links_bring_untracked_directories_into_the_slot(govern: Callable[..., G
     assert "DEP\n" == (modules / "dep/x").read_text()
 
 
-def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..., Governed], tmp_path: Path):
-    """Case 17: `git clean` leaves the inside of submodules alone, so we do not."""
-    from tests.kit.repos import make_repo
-
+def with_submodule(govern: Callable[..., Governed], tmp_path: Path, command: str) -> Governed:
+    """A repository with this gate, on a branch to which a submodule `sub` was added."""
     sub = make_repo(tmp_path / "sub", {"s": "1\n"})
-    g = govern(policy(gate("check", "test ! -e sub/left && touch sub/left")))
+    g = govern(policy(gate("check", command)))
     g.git("checkout", "-q", "-b", "task")
     g.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(sub.remote), "sub")
+    return g
+
+
+def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..., Governed], tmp_path: Path):
+    """Case 17: `git clean` leaves the inside of submodules alone, so we do not."""
+    g = with_submodule(govern, tmp_path, "test ! -e sub/left && touch sub/left")
     g.commit({"x": "1"})
     first = g.push("origin", "task")
     g.commit({"x": "2"})
@@ -324,12 +329,7 @@ def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..
 
 def test_a_submodule_that_is_gone_takes_its_leftovers_along(govern: Callable[..., Governed], tmp_path: Path):
     """Case 17: the next commit has no submodule, so its directory is not there."""
-    from tests.kit.repos import make_repo
-
-    sub = make_repo(tmp_path / "sub", {"s": "1\n"})
-    g = govern(policy(gate("check", "test ! -e gone && { test ! -d sub || touch sub/left; }")))
-    g.git("checkout", "-q", "-b", "task")
-    g.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(sub.remote), "sub")
+    g = with_submodule(govern, tmp_path, "test ! -e gone && { test ! -d sub || touch sub/left; }")
     g.commit({"x": "1"})
     first = g.push("origin", "task")
     g.git("rm", "-q", "-f", "sub", ".gitmodules")

@@ -1,0 +1,70 @@
+"""A repository with its workspace and its remotes, and what an agent does in a worktree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.runtime import procs
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.remotes import open_remote
+from orchestrator_action.runtime.transport import Remote
+from orchestrator_action.runtime.workspace import Workspace, Worktree
+from tests.git.server import GitServer, serve
+from tests.kit.repos import Repo, git
+
+REF = "refs/heads/orchestrator/issue-1"
+
+
+@pytest.fixture
+def remote(repo: Repo, tmp_path: Path) -> Remote:
+    found = open_remote(Git.open(repo.path), private_dir=tmp_path / "private")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def server(repo: Repo) -> Iterator[GitServer]:
+    git(repo.remote, "config", "http.receivepack", "true")
+    with serve(repo.remote.parent) as running:
+        repo.git("remote", "set-url", "origin", f"{running.url}/remote.git")
+        yield running
+
+
+@pytest.fixture
+def space(repo: Repo) -> Workspace:
+    return Workspace(Git.open(repo.path))
+
+
+@pytest.fixture
+def base(repo: Repo) -> str:
+    return repo.git("rev-parse", "HEAD")
+
+
+def identity_of(pid: int) -> dict[str, object]:
+    who = procs.identity(pid)
+    assert who is not None
+    return who._asdict()
+
+
+def commit(worktree: Worktree, name: str = "new.txt", text: str = "new\n") -> str:
+    """Commit a file as an agent would: in the worktree, with its own git."""
+    (worktree.path / name).write_text(text)
+    git(worktree.path, "add", name)
+    git(worktree.path, "commit", "-q", "-m", f"add {name}")
+    return git(worktree.path, "rev-parse", "HEAD")
+
+
+def elsewhere(repo: Repo, tmp_path: Path, files: dict[str, str]) -> str:
+    """Somebody else pushes to main."""
+    other = tmp_path / "somebody"
+    if not other.exists():
+        git(tmp_path, "clone", "-q", str(repo.remote), str(other))
+    for name, text in files.items():
+        (other / name).write_text(text)
+    git(other, "add", "-A")
+    git(other, "commit", "-q", "-m", "from elsewhere")
+    git(other, "push", "-q")
+    return git(other, "rev-parse", "HEAD")

@@ -1,0 +1,234 @@
+"""The token is where it must be, and nowhere else; whatever an agent or a checkout left behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.errors import GitError
+from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.remotes import (
+    open_remote,
+    persisted_credentials,
+)
+from orchestrator_action.runtime.workspace import Workspace
+from tests.git.conftest import REF, elsewhere
+from tests.git.server import TOKEN, GitServer, serve
+from tests.kit.repos import Repo, git
+
+
+def test_a_token_goes_to_the_https_url_and_not_to_ssh(repo: Repo, server: GitServer, tmp_path: Path):
+    """On a runner there is no key, and the token was given to be used."""
+    repo.git("config", "remote.origin.pushurl", "git@127.0.0.1:nobody/nothing.git")
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None
+    sha = repo.commit({"x": "1"})
+
+    assert remote.push(sha, REF, known="") == sha
+    assert repo.at_remote(REF) == sha
+
+
+def test_the_token_reaches_the_server_and_nothing_else(
+    repo: Repo, server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not an argument, a URL, a file, or the environment of a git in the repository."""
+    spy = tmp_path / "bin"
+    spy.mkdir()
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None
+    theirs = elsewhere(repo, tmp_path, {"b": "2"})
+    sha = repo.commit({"x": "1"})
+
+    assert remote.fetch("main") == theirs
+    assert remote.push(sha, REF, known="") == sha
+
+    assert server.authorized and not server.refused
+    assert TOKEN not in repr(remote) and TOKEN not in remote.url
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert [p for p in files if TOKEN.encode() in p.read_bytes()] == []
+    assert repo.at_remote(REF) == sha
+
+
+def test_no_git_with_the_token_runs_where_an_agent_wrote(repo: Repo, server: GitServer, tmp_path: Path):
+    """Seen by tracing every git our pushing and fetching starts: their directories and their environments."""
+    tool = tmp_path / "git"
+    real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+    tool.write_text(
+        f"#!/bin/sh\nif env | grep -q extraheader; then\n"
+        f'echo "$PWD|$GIT_DIR|$*" >> {tmp_path}/with-token; fi\n'
+        f'exec {real} "$@"\n'
+    )
+    tool.chmod(0o755)
+    from orchestrator_action.runtime import gitcall
+
+    gitcall.git_program.cache_clear()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    assert gitcall.git_program(path) == str(tool)
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from orchestrator_action.runtime.git import Git\n"
+        "from orchestrator_action.runtime.remotes import open_remote\n"
+        "r = open_remote(Git.open(Path(sys.argv[1])), private_dir=Path(sys.argv[2]), token=sys.argv[3])\n"
+        "r.fetch('main'); r.push(sys.argv[4], 'refs/heads/orchestrator/issue-1', known='')\n"
+    )
+    theirs = elsewhere(repo, tmp_path, {"b": "2"})
+    sha = repo.commit({"x": "1"})
+    import sys
+
+    private = tmp_path / "private"
+    argv = [sys.executable, "-c", code, str(repo.path), str(private), TOKEN, sha]
+    subprocess.run(argv, check=True, env={**os.environ, "PATH": path})
+    gitcall.git_program.cache_clear()
+
+    lines = (tmp_path / "with-token").read_text().splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith(f"{private}/") for line in lines)
+    assert theirs == repo.git("rev-parse", "origin/main")
+
+
+def test_the_private_repository_is_private_and_borrows(repo: Repo, server: GitServer, tmp_path: Path):
+    """Mode 0700, no objects copied for a push."""
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None
+    sha = repo.commit({"big.bin": "x" * 100_000})
+
+    remote.push(sha, REF, known="")
+
+    assert stat.S_IMODE(remote.store.stat().st_mode) == 0o700
+    objects = [p for p in (remote.store / "objects").rglob("*") if p.is_file()]
+    assert [p.name for p in objects] == ["alternates"]
+
+
+def test_what_an_agent_planted_does_not_run_with_the_token(repo: Repo, server: GitServer, tmp_path: Path):
+    """Hooks, helpers, URL rewrites, proxies and commands in the repository's or the user's configuration."""
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None
+    trap = tmp_path / "trap"
+    trap.write_text(f"#!/bin/sh\nenv >> {tmp_path}/stolen\n")
+    trap.chmod(0o755)
+    sha = repo.commit({"x": "1", ".gitattributes": "* filter=x diff=x\n"})
+    home = Path(os.environ["HOME"])
+    planted = {
+        "core.fsmonitor": str(trap), "core.sshCommand": str(trap), "credential.helper": f"!{trap}",
+        "core.askPass": str(trap), "filter.x.clean": str(trap), "core.gitProxy": str(trap),
+        "core.alternateRefsCommand": str(trap), "uploadpack.packObjectsHook": str(trap),
+        "core.pager": str(trap),
+        "http.proxy": "http://127.0.0.1:9", f"url.ext::{trap} .insteadOf": server.url,
+        "remote.origin.receivepack": str(trap), "remote.origin.uploadpack": str(trap),
+        "protocol.ext.allow": "always",
+    }  # fmt: skip
+    for key, value in planted.items():
+        repo.git("config", key, value)
+        git(tmp_path, "config", "--file", str(home / ".gitconfig"), key, value)
+    for hook in ("pre-push", "reference-transaction", "post-commit"):
+        (repo.path / ".git/hooks").mkdir(exist_ok=True)
+        (repo.path / ".git/hooks" / hook).write_bytes(trap.read_bytes())
+        (repo.path / ".git/hooks" / hook).chmod(0o755)
+    (home / ".netrc").write_text("machine 127.0.0.1 login evil password evil\n")
+    try:
+        assert remote.push(sha, REF, known="") == sha
+        remote.fetch("main")
+    finally:
+        (home / ".gitconfig").unlink()
+        (home / ".netrc").unlink()
+
+    assert not (tmp_path / "stolen").exists()
+
+
+def test_a_redirect_does_not_take_the_token_along(repo: Repo, server: GitServer, tmp_path: Path):
+    """Another host would get to see it."""
+    with serve(repo.remote.parent) as other:
+        remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "private", token=TOKEN)
+        assert remote is not None
+        server.redirect_to = other.url
+        with pytest.raises(GitError) as caught:
+            remote.default_branch()
+        assert other.authorized == [] and other.refused == 0
+    assert TOKEN not in caught.value.message
+
+
+def test_a_wrong_token_is_named_and_nobody_is_asked(repo: Repo, server: GitServer, tmp_path: Path):
+    """No prompt, no credential helper, no retry."""
+    remote = open_remote(
+        Git.open(repo.path), private_dir=tmp_path / "private", token="wrong-token-0123456789"
+    )
+    assert remote is not None
+
+    with pytest.raises(GitError) as caught:
+        remote.default_branch()
+
+    assert "token" in caught.value.hint
+    assert "wrong-token" not in caught.value.message + caught.value.hint
+    assert server.refused <= 2
+
+
+def test_a_password_in_the_url_is_used_and_not_shown(repo: Repo, server: GitServer, tmp_path: Path):
+    """It goes the way of a token; neither agents nor messages get to see it."""
+    host = server.url.removeprefix("http://")
+    repo.git("remote", "set-url", "origin", f"http://x-access-token:{TOKEN}@{host}/remote.git")
+    seen = Git.open(repo.path)
+    remote = open_remote(seen, private_dir=tmp_path / "private")
+    assert remote is not None
+
+    assert remote.default_branch() == "main"
+    assert remote.url == f"{server.url}/remote.git"
+    made = Workspace(seen).create("t", "orchestrator/t", seen.head())
+    assert git(made.path, "remote", "get-url", "origin") == f"{server.url}/remote.git"
+
+
+def test_the_header_that_checkout_left_works_for_its_owner(repo: Repo, server: GitServer, tmp_path: Path):
+    """Without a token of ours the repository's own settings are used, and named as readable by agents."""
+    import base64
+
+    basic = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+    repo.git(
+        "config", f"http.{server.url}/.extraheader", f"AUTHORIZATION: basic {basic}".replace("basic", "Basic")
+    )
+    seen = Git.open(repo.path)
+
+    remote = open_remote(seen, private_dir=tmp_path / "private")
+    assert remote is not None
+    with_token = open_remote(seen, private_dir=tmp_path / "private", token=TOKEN)
+    assert with_token is not None
+
+    assert remote.default_branch() == with_token.default_branch() == "main"
+    [named] = persisted_credentials(seen)
+    assert named.startswith(f"http.{server.url}/.extraheader in ")
+    assert basic not in named
+
+
+def test_credentials_in_an_included_file_are_found(repo: Repo, tmp_path: Path):
+    """As newer versions of actions/checkout leave them."""
+    included = tmp_path / "git-credentials-1.config"
+    git(
+        tmp_path,
+        "config",
+        "--file",
+        str(included),
+        "http.https://github.com/.extraheader",
+        "AUTHORIZATION: basic x",
+    )
+    repo.git("config", f"includeIf.gitdir:{repo.path}/.git.path", str(included))
+    repo.git("config", "remote.origin.pushurl", "https://user:hunter2hunter2@example.org/x")
+    repo.git("config", "core.sshCommand", "ssh -i /home/runner/key")
+
+    found = persisted_credentials(Git.open(repo.path))
+
+    assert {f.split(" in ")[0] for f in found} == {
+        "http.https://github.com/.extraheader", "remote.origin.pushurl", "core.sshcommand",
+    }  # fmt: skip
+    assert str(included) in str(found)
+    assert "hunter2" not in str(found)
+
+
+def test_an_ordinary_repository_holds_no_credentials(repo: Repo):
+    """Remotes by ssh, https and path; the user's own global helper is not the repository's."""
+    repo.git("remote", "add", "a", "git@github.com:o/r.git")
+    repo.git("remote", "add", "b", "https://github.com/o/r.git")
+    repo.git("remote", "add", "c", "ssh://git@example.org:2222/o/r.git")
+
+    assert persisted_credentials(Git.open(repo.path)) == ()
