@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +24,8 @@ from benchmarks import Figure, show
 from orchestrator_action.core.model import Command, Limits, Outcome
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.supervisor import Cancel, nursery, supervise
+from tests.kit.repos import make_repo
+from tests.kit.whole import GOOD, LIBRARY, PACKAGE, Ran, house
 
 ENV = {"PATH": os.environ["PATH"]}
 MIB, GIB = 1024**2, 1024**3
@@ -48,6 +53,7 @@ def main() -> None:
         survivors(root)
         output(root)
         cancelling(root)
+        cancelling_runs(root)
         sampling(root)
         memory(root)
 
@@ -256,6 +262,47 @@ def _cancel(folder: Path, script: str, size: int, grace: float, *, trees: int = 
         wait(running)
         took = time.perf_counter() - began
     return took, sum(f.result().survivors for f in running)
+
+
+def cancelling_runs(root: Path) -> None:
+    """From SIGINT to the end of the process: 16 tasks of a whole run, with worktrees, journal and forge."""
+    figures = []
+    for name, hangs, programs, goal in (
+        ("polite", False, ["sh", "-c", POLITE], 0.5),
+        ("stubborn, 12 processes each, the forge hangs", True, ["sh", "-c", STUBBORN], 4.0),
+    ):
+        took, ran = _cancelled_run(root / f"run-{name[:3]}", programs, hangs=hangs)
+        wrong = 16 - sum(t["status"] == "cancelled" for t in ran.report["tasks"]) + (ran.code != 130)
+        figures += [
+            Figure(what=name, value=took, unit="s", goal=goal),
+            Figure(what="  tasks not cancelled, or exit not 130", value=float(wrong), unit="", goal=0.0),
+        ]
+    show("cancel of a whole run of 16 tasks, SIGINT to exit", figures)
+
+
+def _cancelled_run(root: Path, program: list[str], *, hangs: bool) -> tuple[float, Ran]:
+    root.mkdir()
+    home, pids = house(root, make_repo(root / "r", LIBRARY)), root / "pids"
+    pids.mkdir()
+    for number in range(1, 17):
+        home.issue(number, f"Task {number}", GOOD)
+    agent = json.dumps({"programs": [[*program, str(pids)]]})
+    run = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent, "16"],
+        cwd=home.repo.path, env={**home.environment(), "PYTHONPATH": str(PACKAGE)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(list(pids.iterdir())) < (16 * 12 if hangs else 16):
+        time.sleep(0.01)
+    time.sleep(1.0)  # the starts have settled; what is measured is the end
+    with (home.forge / ".lock").open("w") as lock:
+        if hangs:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        began = time.perf_counter()
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate()
+        took = time.perf_counter() - began
+    return took, Ran(run.returncode, out, err)
 
 
 def sampling(root: Path) -> None:

@@ -281,6 +281,8 @@ def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
             yield f"kept {left.path}: {kept}"
         else:
             yield f"{'removed' if remove else 'would remove'} {left.path}"
+    if remove:
+        workspace.discard()
 
 
 def _end_of(folder: Path, task: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -49,6 +50,8 @@ LOOK_S = 0.1
 """How soon an order from another process is seen."""
 RELIEVE_S = 1.0
 """How often memory is looked at."""
+POLITE_S, DISCARD_S = 0.4, 0.1
+"""Until a cancelled run whose tasks ended at once is done deleting files; and what it takes for that at least."""
 
 Span = tuple[float, float]
 Tell = Callable[[TaskResult], None]
@@ -213,7 +216,7 @@ class _Run:
         now = time.monotonic()
         if now >= self._pace.ends_at and not self._cancel.is_set():
             self._cancel.set(f"the run's limit of {self._pace.run_limit_s:g} s had passed")
-        if now >= self._relieve_at:
+        if now >= self._relieve_at and not self._cancel.is_set():
             self._relieve_at = now + RELIEVE_S
             self._pace.slots.relieve()
 
@@ -234,13 +237,22 @@ class _Run:
     # -- the end
 
     def _end(self) -> RunReport:
+        self._parts.workspace.drop_branches()
         state = recall(self._journal.events)
         report = _report(self._tasks, self._board, self._parts, state, time.monotonic() - self._began)
         self._journal.write_report(render.report_json(report, self._parts.secrets))
         self._journal.append("run-ended", counts=render.counts(report))
         if not state.pending:
             (self._parts.run_dir / UNSETTLED).unlink(missing_ok=True)
+        if self._user.is_set():
+            self._discard()
         return report
+
+    def _discard(self) -> None:
+        """Delete what the cancelled tasks left, as far as time allows; the next run, or `clean`, does the rest."""
+        last = threading.Thread(target=self._parts.workspace.discard, name="discard", daemon=True)
+        last.start()
+        last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
 
 
 def _end(status: Status, error: str) -> End:

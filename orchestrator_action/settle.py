@@ -43,7 +43,7 @@ def settle(subject: Subject, result: TaskResult, pace: Pace, tally: Tally) -> Ta
     result = replace(result, **tally.figures())
     parts.journal.append("judged", task.id, **result_record(result))
     problems = told(subject, result, pace)
-    kept = pace.bounded("tidying", lambda: _tidy(subject), parts.cancel, "the run had to end")
+    kept = pace.bounded("tidying", lambda: _tidy(subject, pace), parts.cancel, "the run had to end")
     where = str(subject.worktree.path) if kept else ""
     return replace(with_problems(result, problems), worktree=where, kept_because=kept, **tally.figures())
 
@@ -82,8 +82,11 @@ def ended(parts: Parts, result: TaskResult) -> TaskResult:
     return result
 
 
-def _tidy(subject: Subject) -> str:
-    """Remove what the task borrowed; returns why its worktree was kept, or an empty string."""
+def _tidy(subject: Subject, pace: Pace) -> str:
+    """Remove what the task borrowed; returns why its worktree was kept, or an empty string.
+
+    A run that is being cancelled only moves the files aside: to tell comes first, to delete last.
+    """
     workspace, task = subject.parts.workspace, subject.task
     _teardown(subject)
     measured = workspace.root / f"measure-{task.id}"
@@ -91,7 +94,7 @@ def _tidy(subject: Subject) -> str:
         if measured.exists():
             workspace.remove(measured)
     try:
-        kept = workspace.remove(subject.worktree)
+        kept = workspace.remove(subject.worktree, delete=not pace.user.is_set())
         if kept and (saved := workspace.salvage(subject.worktree, task.id)):
             subject.parts.journal.append("salvaged", task.id, sha=saved)
             push_salvage(subject.parts, task.id, saved)

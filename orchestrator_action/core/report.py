@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator_action.core.masking import mask
@@ -82,15 +83,25 @@ def failures(report: RunReport) -> dict[str, int]:
 _SHORTEST_TOKEN = 16
 
 
-def _masked(value: Any, secrets: frozenset[str]) -> Any:
-    """JSON values without secrets in any of their strings."""
+def _masked(value: Any, clean: Callable[[str], str]) -> Any:
+    """JSON values with each of their strings made clean."""
     if isinstance(value, str):
-        return mask(value, secrets) if secrets or len(value) >= _SHORTEST_TOKEN else value
+        return clean(value)
     if isinstance(value, Mapping):
-        return {key: _masked(v, secrets) for key, v in value.items()}
+        return {key: _masked(v, clean) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_masked(v, secrets) for v in value]
+        return [_masked(v, clean) for v in value]
     return value
+
+
+def _cleaner(secrets: frozenset[str]) -> Callable[[str], str]:
+    """Masks each string once: a report says the same of many tasks."""
+
+    @functools.cache
+    def clean(text: str) -> str:
+        return mask(text, secrets) if secrets or len(text) >= _SHORTEST_TOKEN else text
+
+    return clean
 
 
 def report_json(report: RunReport, secrets: Iterable[str] = ()) -> dict[str, Any]:
@@ -98,7 +109,7 @@ def report_json(report: RunReport, secrets: Iterable[str] = ()) -> dict[str, Any
 
     Tails of output and messages are an agent's or a test's words: they are masked.
     """
-    body: dict[str, Any] = _masked(_report(report), frozenset(secrets))
+    body: dict[str, Any] = _masked(_report(report), _cleaner(frozenset(secrets)))
     return body
 
 

@@ -76,15 +76,15 @@ class Folder:
             whole.unlink(missing_ok=True)
         return True
 
-    def next(self, counter: str, *, above: int = 0) -> int:
-        """The next number of `counter`, never given out before and greater than `above`."""
+    def next(self, counter: str, *, above: int = 0, count: int = 1) -> int:
+        """The next number of `counter`, never given out before and greater than `above`; the first of `count`."""
         path = self.root / f".{counter}"
         try:
             last = path.read_text(encoding="ascii", errors="replace").strip()
         except FileNotFoundError:
             last = ""
         number = max(int(last) if NUMBER.fullmatch(last) else 0, above) + 1
-        self.write(path, f"{number}\n")
+        self.write(path, f"{number + count - 1}\n")
         return number
 
     def _whole(self, text: str) -> Path:

@@ -112,8 +112,7 @@ class LocalForge:
                 number = self._next_number()
                 if self._folder.create(self._issue_path(number), text):
                     break
-            for label in labels:
-                self._log(number, "labeled", label)
+            self._log(number, [("labeled", label) for label in labels])
         return self.issue(number)
 
     def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
@@ -138,10 +137,8 @@ class LocalForge:
         path = self._issue_path(number)
         raw = files.read_exactly(path)
         self._folder.write(path, frontmatter.edit(raw, "labels", tuple(new), name=self._shown(path)))
-        for label in sorted(set(old) - set(new)):
-            self._log(number, "unlabeled", label)
-        for label in sorted(set(new) - set(old)):
-            self._log(number, "labeled", label)
+        changes = [("unlabeled", label) for label in sorted(set(old) - set(new))]
+        self._log(number, [*changes, *(("labeled", label) for label in sorted(set(new) - set(old)))])
         return True
 
     # pulls
@@ -416,12 +413,17 @@ class LocalForge:
             association="OWNER",
         )  # fmt: skip
 
-    def _log(self, number: int, kind: str, label: str) -> None:
+    def _log(self, number: int, changes: Sequence[tuple[str, str]]) -> None:
+        if not changes:
+            return
         path = self._root / "events" / f"{number}.jsonl"
-        event = IssueEvent(
-            id=self._folder.next("last-id"), kind=kind, actor=self._author, at=self._now(), label=label
+        first = self._folder.next("last-id", count=len(changes))
+        at = self._now()
+        lines = (
+            records.render_event(IssueEvent(id=first + i, kind=kind, actor=self._author, at=at, label=label))
+            for i, (kind, label) in enumerate(changes)
         )
-        self._folder.write(path, (files.read(path) or "") + records.render_event(event))
+        self._folder.write(path, "".join((files.read(path) or "", *lines)))
 
     def _shown(self, path: Path) -> str:
         """A path as messages name it: from the folder on."""

@@ -34,7 +34,7 @@ from orchestrator_action.runtime.gitcall import (
     spawn,
 )
 from orchestrator_action.runtime.gitmemo import SHA, branch_of, head_of, remembered
-from orchestrator_action.runtime.gitparse import Change, Commit, parse_batch, parse_changes
+from orchestrator_action.runtime.gitparse import Change, Commit, hides_nothing, parse_batch, parse_changes
 
 
 @dataclass(frozen=True)
@@ -300,6 +300,8 @@ class Git:
 
         What a sparse checkout leaves out stays left out, unless it is there after all.
         """
+        if hides_nothing(self.git_dir / "index", 32 if self.object_format == "sha256" else 20):
+            return False
         flags = self.run("ls-files", "-v", "-z").out.split(b"\0")
         flagged = [e[2:] for e in flags if e[:1].islower() or e[:1] == b"S"]
         if not flagged or self.work_tree is None:

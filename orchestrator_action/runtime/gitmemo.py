@@ -6,6 +6,8 @@ about full object names are kept, a bounded number of them, per repository.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -73,3 +75,12 @@ def head_of(git_dir: Path, common: Path) -> str:
         return ""
     sha = read_line(common / "refs" / "heads" / branch) if branch else read_line(git_dir / "HEAD")
     return sha if SHA.fullmatch(sha) and is_known_commit(common, sha) else ""
+
+
+def is_remote_tip(common: Path, sha: str) -> bool:
+    """Whether a remote-tracking branch is at `sha` by its file; when not, git must be asked."""
+    with contextlib.suppress(OSError):
+        if b"\n%s refs/remotes/" % sha.encode("ascii") in (common / "packed-refs").read_bytes():
+            return True
+    loose = common / "refs" / "remotes"
+    return any(read_line(Path(folder, name)) == sha for folder, _, names in os.walk(loose) for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,3 +96,46 @@ def read_line(file: Path) -> str:
         return os.fsdecode(file.read_bytes()).rstrip("\n")
     except OSError:
         return ""
+
+
+_SMALL_INDEX = 1 << 20
+_PLAIN_EXTENSIONS = frozenset({b"TREE", b"REUC", b"EOIE", b"IEOT", b"UNTR", b"FSMN"})
+_VALID, _EXTENDED, _SKIP = 0x8000, 0x4000, 0x4000
+
+
+def hides_nothing(index: Path, sha_bytes: int) -> bool:
+    """Whether no entry of this index is to be taken for unchanged; False, too, when git must be asked.
+
+    Source: git's Documentation/gitformat-index.txt; versions 2 and 3, neither split nor sparse.
+    """
+    try:
+        if index.stat().st_size > _SMALL_INDEX:
+            return False
+        raw = index.read_bytes()
+        sign, version, count = struct.unpack_from(">4sII", raw)
+        if sign != b"DIRC" or version not in {2, 3}:
+            return False
+        return _plain(raw, sha_bytes, count)
+    except (OSError, struct.error, ValueError):
+        return False
+
+
+def _plain(raw: bytes, sha_bytes: int, count: int) -> bool:
+    at, head = 12, 40 + sha_bytes
+    for _ in range(count):
+        (flags,) = struct.unpack_from(">H", raw, at + head)
+        begins = at + head + 2
+        if flags & _EXTENDED:
+            (more,) = struct.unpack_from(">H", raw, begins)
+            if more & _SKIP:
+                return False
+            begins += 2
+        if flags & _VALID:
+            return False
+        at += (raw.index(b"\0", begins) - at + 8) // 8 * 8
+    while at < len(raw) - sha_bytes:
+        name, size = struct.unpack_from(">4sI", raw, at)
+        if name not in _PLAIN_EXTENSIONS:
+            return False
+        at += 8 + size
+    return True

@@ -10,7 +10,9 @@ from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import GitError
 from orchestrator_action.runtime import salvage
 from orchestrator_action.runtime.git import Git
+from orchestrator_action.runtime.gitmemo import is_remote_tip
 from orchestrator_action.runtime.gitparse import read_line
+from orchestrator_action.runtime.worktrees import is_folder
 
 KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
 """A commit that one of these contains is not lost with its worktree."""
@@ -20,11 +22,6 @@ _UNDER_WAY = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisect",
 }  # fmt: skip
-
-
-def is_folder(path: Path) -> bool:
-    """A real directory. A link in a worktree's place would lead us into somebody else's files."""
-    return path.is_dir() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 def reason_to_keep(git: Git, branch: str) -> str:
@@ -49,7 +46,7 @@ def _reason(git: Git, branch: str) -> str:
     head = git.head()
     if not head:
         return "its HEAD names no commit"
-    lost = git.shared.unreachable(head, KEPT_REFS)
+    lost = 0 if is_remote_tip(git.common_dir, head) else git.shared.unreachable(head, KEPT_REFS)
     if not lost:
         return ""
     return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {branch or head[:12]}"

@@ -54,12 +54,13 @@ def make(git: Git, path: Path, commit: str) -> Git:
     return made
 
 
-def remove(git: Git, path: Path) -> None:
-    """Delete a replica; nothing in it is of any value."""
+def remove(git: Git, path: Path) -> Path:
+    """Delete a replica, of which nothing is of any value; returns where it was."""
     if path.is_dir() and not path.is_symlink():
         set_writable(path, True)
         shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(home(git, path), ignore_errors=True)
+    return path
 
 
 def _make_git_dir(git: Git, own: Path, path: Path, commit: str) -> None:

@@ -15,21 +15,23 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.core.paths import listed
-from orchestrator_action.errors import GitError, WorktreeError
+from orchestrator_action.errors import WorktreeError
 from orchestrator_action.runtime import fingerprint, gitview, keeping, owner, replica, salvage, worktrees
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitparse import read_line
 from orchestrator_action.runtime.worktrees import (
     Entry,
     add_error,
+    delete,
+    drop_empty,
+    is_folder,
     restore_link,
     set_writable,
 )
@@ -85,6 +87,8 @@ class Workspace:
         self.root = (self.main or git.common_dir) / FOLDER
         self.baseline = fingerprint.take(git.common_dir, git.env)
         self._accepted: dict[Path, fingerprint.Fingerprint] = {}
+        self._empty: dict[str, str] = {}
+        """Branches of removed worktrees, and the commits at which nothing was committed on them."""
 
     def locked(self) -> AbstractContextManager[int]:
         """Hold the lock; gives its descriptor, for children that must keep it while they live."""
@@ -116,16 +120,16 @@ class Workspace:
         """
         path = self._path("task", task_id)
         with self.locked() as fd:
-            entry = self._entry(path)
-            if entry is not None:
-                self._refuse_if_owned(entry.path)
+            registered = worktrees.branch_at(self.git, path) is not None
+            if registered:
+                self._refuse_if_owned(path)
                 admin = self._admin(path)
-                if not keeping.is_folder(path):
+                if not is_folder(path):
                     self._forget(path)
-                    entry = None
+                    registered = False
                 elif not (admin / "index").exists():
                     return self._populate(path, admin, branch, base_sha)
-            if entry is None:
+            if not registered:
                 if not self.git.rev_parse(f"refs/heads/{branch}") or path.exists():
                     return None
                 self._prepare()
@@ -172,7 +176,7 @@ class Workspace:
             raise WorktreeError(f"{self.root} is not a directory", hint="move it away")
         self.root.mkdir(parents=True, exist_ok=True)
         for gone in self.root.glob(f"{_GONE}*"):
-            shutil.rmtree(gone, ignore_errors=True)
+            delete(gone)
         (self.git.common_dir / "orchestrator").mkdir(exist_ok=True)
         if self.main is None:
             return
@@ -198,7 +202,7 @@ class Workspace:
                 hint="move them away, then run again",
             )
         saved = self.salvage(left, task_id)
-        _delete(self._forget(path))
+        delete(self._forget(path))
         return f"uncommitted work of an earlier attempt is kept at {salvage.ref(task_id)}" if saved else ""
 
     def _free_branch(self, task_id: str, branch: str, base_sha: str) -> str:
@@ -222,19 +226,11 @@ class Workspace:
             done = self.git.run(*args, *how, str(path), start, check=False, write=True, keep_fds=[fd])
             if done.code == 0:
                 return self._admin(path)
-            self._undo_add(path, how, start)
+            worktrees.undo_add(self.git, path, how, start)
             if tried + 1 == _ADD_TRIES or not any(sign in done.err for sign in _BUSY):
                 raise add_error(path, done.err)
             time.sleep(random.uniform(0.02, 0.1) * 2**tried)  # noqa: S311 - jitter
         raise AssertionError("unreachable")
-
-    def _undo_add(self, path: Path, how: list[str], start: str) -> None:
-        """Take back what a failed `worktree add` made: never a directory with anything in it."""
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        if how[:1] == ["-b"] and (tip := self.git.rev_parse(f"refs/heads/{how[1]}")) == start and tip:
-            with contextlib.suppress(GitError):
-                self.git.delete_ref(f"refs/heads/{how[1]}", tip)
 
     def _populate(self, path: Path, admin: Path, branch: str, base_sha: str) -> Worktree:
         """Check the files out. Git writes the index last, so an index says that this was finished."""
@@ -265,7 +261,7 @@ class Workspace:
         found = []
         home = f"gitdir: {worktree.admin}"
         link = worktree.path / ".git"
-        if not keeping.is_folder(worktree.path):
+        if not is_folder(worktree.path):
             found.append("the worktree was deleted")
         elif not link.is_file() or link.is_symlink() or read_line(link) != home:
             found.append("the worktree's .git file was removed or changed")
@@ -290,7 +286,12 @@ class Workspace:
         ours = [e for e in self._entries() if e.path.parent == self.root]
         known = {e.path for e in ours}
         found = [
-            Leftover(path=e.path, branch=e.branch, head_sha=e.head, kept_because=self._reason_to_keep(e))
+            Leftover(
+                path=e.path,
+                branch=e.branch,
+                head_sha=e.head,
+                kept_because=self._reason_to_keep(e.path, e.branch),
+            )
             for e in ours
         ]
         folders = sorted(self.root.iterdir()) if self.root.is_dir() and not self.root.is_symlink() else []
@@ -300,40 +301,66 @@ class Workspace:
             *(Leftover(path=p, branch="", head_sha="", kept_because=self._reason_unknown(p)) for p in others),
         )
 
-    def _reason_to_keep(self, entry: Entry) -> str:
-        path = entry.path
+    def _reason_to_keep(self, path: Path, branch: str) -> str:
         if path.parent != self.root or not path.name.startswith("task-"):
             return "it is not one of ours"
         admin = self._admin(path)
         pid = owner.live_owner(admin / OWNER_FILE)
         if pid and pid != os.getpid():
             return f"process {pid} works in it"
-        return keeping.reason_to_keep(self.git.at_worktree(path, admin), entry.branch)
+        return keeping.reason_to_keep(self.git.at_worktree(path, admin), branch)
 
     # -- ending --------------------------------------------------------------------------------
 
-    def remove(self, worktree: Worktree | Path) -> str:
+    def remove(self, worktree: Worktree | Path, *, delete: bool = True) -> str:
         """Remove a worktree when nothing is lost with it; otherwise the reason why it was kept.
 
         A kept worktree becomes an ordinary one again, which people can use and remove by themselves.
+        Without `delete` its files are only moved aside for `discard`, its branch left to `drop_branches`.
         """
         path = worktree if isinstance(worktree, Path) else worktree.path
+        known = self._found(path) if self._is_mine(path) else None
         with self.locked():
-            entry = self._entry(path)
-            kept = self._reason_to_keep(entry) if entry else self._reason_unknown(path)
+            registered, kept = known or self._found(path)
             if kept:
-                if entry and "process" not in kept:
+                if registered and "process" not in kept:
                     self._release(path)
                 return kept
-            gone = self._forget(path) if entry else path
-            if not entry:
-                replica.remove(self.git, path)
-            if isinstance(worktree, Worktree):
-                self._drop_empty_branch(worktree)
-        _delete(gone)
+            gone = self._forget(path) if registered else replica.remove(self.git, path)
+            if isinstance(worktree, Worktree) and worktree.branch:
+                self._empty[f"refs/heads/{worktree.branch}"] = worktree.base_sha
+        if delete:
+            self.drop_branches()
+            self._discard([gone])
+        return ""
+
+    def drop_branches(self) -> None:
+        """Remove the branches of removed worktrees on which nothing was committed, all by one git."""
+        given, self._empty = self._empty, {}
+        drop_empty(self.git, given)
+
+    def discard(self) -> None:
+        """Delete the files of worktrees that were given up and could not be deleted then."""
+        self._discard(self.root.glob(f"{_GONE}*"))
+
+    def _discard(self, folders: Iterable[Path]) -> None:
+        for gone in folders:
+            delete(gone)
         with contextlib.suppress(OSError):
             self.root.rmdir()
-        return ""
+
+    def _is_mine(self, path: Path) -> bool:
+        """Whether this process owns the worktree at `path`: then nobody else touches it, lock or not."""
+        with contextlib.suppress(WorktreeError):
+            return owner.live_owner(self._admin(path) / OWNER_FILE) == os.getpid()
+        return False
+
+    def _found(self, path: Path) -> tuple[bool, str]:
+        """Whether git knows a worktree at `path`, and why what is there must stay, if it must."""
+        branch = worktrees.branch_at(self.git, path)
+        if branch is None:
+            return False, self._reason_unknown(path)
+        return True, self._reason_to_keep(path, branch)
 
     def _reason_unknown(self, path: Path) -> str:
         """Why something git does not know as a worktree must stay; replicas and empty folders need not."""
@@ -344,13 +371,6 @@ class Workspace:
         if not path.is_symlink() and (not path.exists() or (path.is_dir() and not any(path.iterdir()))):
             return ""
         return "it is not registered as a worktree"
-
-    def _drop_empty_branch(self, worktree: Worktree) -> None:
-        """A branch on which nothing was committed goes with its worktree."""
-        ref = f"refs/heads/{worktree.branch}"
-        if worktree.branch and self.git.rev_parse(ref) == worktree.base_sha:
-            with contextlib.suppress(GitError):
-                self.git.delete_ref(ref, worktree.base_sha)
 
     def salvage(self, worktree: Worktree, task_id: str) -> str | None:
         """Save uncommitted and untracked work as a commit on `refs/orchestrator/salvage/<task_id>`.
@@ -364,7 +384,7 @@ class Workspace:
         seen = replace(
             worktree.git,
             git_dir=worktree.admin if registered else self.git.common_dir,
-            work_tree=worktree.path if keeping.is_folder(worktree.path) and finished else None,
+            work_tree=worktree.path if is_folder(worktree.path) and finished else None,
         )
         return salvage.save(seen, worktree.admin / "index", head, task_id)
 
@@ -378,15 +398,15 @@ class Workspace:
     def _forget(self, path: Path) -> Path:
         """Take a worktree whose contents are of no value, or saved, off git's list.
 
-        Its directory is moved aside, which is quick; `_delete` what is returned once the lock is free.
+        Its directory is moved aside, which is quick; `delete` what is returned once the lock is free.
         """
-        self._release(path)
+        admin = self._admin(path)
         gone = self.root / f"{_GONE}{path.name}-{os.urandom(4).hex()}"
-        if keeping.is_folder(path):
+        if is_folder(path):
             path.rename(gone)
         elif path.is_symlink():
             path.unlink()
-        self.git.run("worktree", "remove", "--force", str(path), write=True)
+        worktrees.forget(self.git.common_dir, admin)
         return gone
 
     # -- the list ------------------------------------------------------------------------------
@@ -400,9 +420,6 @@ class Workspace:
 
     def _entries(self) -> list[Entry]:
         return worktrees.entries(self.git)
-
-    def _entry(self, path: Path) -> Entry | None:
-        return next((e for e in self._entries() if e.path == path), None)
 
     def _admin(self, path: Path) -> Path:
         return worktrees.admin_of(self.git.common_dir, path)
@@ -432,10 +449,3 @@ class Workspace:
     def _refuse_unknown(self, path: Path) -> None:
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
             raise WorktreeError(f"{path} is in the way and is no worktree of ours", hint="move it away")
-
-
-def _delete(gone: Path) -> None:
-    """Delete what was given up; what cannot be deleted now is tried again with the next worktree."""
-    if keeping.is_folder(gone):
-        set_writable(gone, True)
-        shutil.rmtree(gone, ignore_errors=True)

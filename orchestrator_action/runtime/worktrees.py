@@ -9,13 +9,14 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.errors import WorktreeError
+from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import hint_for, last_line
+from orchestrator_action.runtime.gitmemo import branch_of
 from orchestrator_action.runtime.gitparse import read_line
 
 LOCK_TIMEOUT_S = 300.0
@@ -30,6 +31,11 @@ class Entry:
     branch: str
     head: str
     locked: str | None
+
+
+def is_folder(path: Path) -> bool:
+    """A real directory. A link in a worktree's place would lead us into somebody else's files."""
+    return path.is_dir() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 @contextlib.contextmanager
@@ -87,6 +93,32 @@ def entries(git: Git) -> list[Entry]:
     """Every worktree git knows of, the main checkout first."""
     out = git.run("worktree", "list", "--porcelain", "-z").out
     return [_parse_entry(os.fsdecode(r)) for r in out.split(b"\0\0") if r.strip(b"\0")]
+
+
+def branch_at(git: Git, path: Path) -> str | None:
+    """The branch of the worktree at `path`, empty when it is detached; None when git knows no such worktree.
+
+    Read from git's files, and asked of git only when they do not say.
+    """
+    with contextlib.suppress(WorktreeError):
+        branch = branch_of(admin_of(git.common_dir, path))
+        if branch is not None:
+            return branch
+    return next((e.branch for e in entries(git) if e.path == path), None)
+
+
+def forget(common: Path, admin: Path) -> None:
+    """Take the worktree of `admin` off git's list, as `git worktree remove` does when its files are gone.
+
+    What names the worktree goes first: git passes over the rest, should we be killed on the way.
+    """
+    if admin.is_symlink():
+        admin.unlink()
+    with contextlib.suppress(OSError):
+        (admin / "gitdir").unlink()
+    shutil.rmtree(admin, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        (common / "worktrees").rmdir()
 
 
 def admin_of(common: Path, path: Path) -> Path:
@@ -158,3 +190,33 @@ def set_writable(path: Path, writable: bool) -> None:
                 item.chmod(
                     mode | 0o700 if writable and not name else mode | 0o200 if writable else mode & ~0o222
                 )
+
+
+def delete(gone: Path) -> None:
+    """Delete what was given up; what cannot be deleted now is tried again with the next worktree."""
+    if is_folder(gone):
+        set_writable(gone, True)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def drop_empty(git: Git, branches: Mapping[str, str]) -> None:
+    """Remove those of `branches` (full name → commit) that are still at their commit, all by one git."""
+    held = {ref: read_line(git.common_dir / ref) for ref in branches}
+    empty = {ref: base for ref, base in branches.items() if held[ref] in {base, ""}}
+    if not empty:
+        return
+    orders = os.fsencode("".join(f"delete {ref} {base}\n" for ref, base in empty.items()))
+    if git.run("update-ref", "--stdin", stdin=orders, check=False, write=True).code == 0:
+        return
+    for ref, base in empty.items():
+        with contextlib.suppress(GitError):
+            git.delete_ref(ref, base)
+
+
+def undo_add(git: Git, path: Path, how: Sequence[str], start: str) -> None:
+    """Take back what a failed `worktree add` made: never a directory with anything in it."""
+    with contextlib.suppress(OSError):
+        path.rmdir()
+    if how[:1] == ["-b"] and (tip := git.rev_parse(f"refs/heads/{how[1]}")) == start and tip:
+        with contextlib.suppress(GitError):
+            git.delete_ref(f"refs/heads/{how[1]}", tip)

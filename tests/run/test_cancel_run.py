@@ -82,6 +82,28 @@ def test_the_second_signal_kills_at_once(home: House, conduct, pids: Pids):
     pids.assert_gone(at_least=4)
 
 
+def test_large_worktrees_are_deleted_by_whoever_comes_next(home: House, conduct, pids: Pids):
+    """FAULTS 12: a cancelled run tells first; what it cannot delete in time is off git's list and goes later."""
+    home.repo.write({f"many/{n % 50}/{n}.txt": "x\n" for n in range(12_000)})
+    home.repo.git("add", "-A")
+    home.repo.git("commit", "-qm", "many")
+    home.repo.push()
+    tasks(home, 4)
+    run = conduct(slots=4, programs=[ill("polite.sh", pids.folder)])
+    pids.expect(4)
+
+    at = run.signal()
+    ran = run.end()
+
+    assert (130, True) == (ran.code, time.monotonic() - at < HARD_S), ran.err
+    assert 1 == home.repo.git("worktree", "list", "--porcelain").count("worktree ")
+    assert [""] * 4 == [t["kept_because"] for t in ran.report["tasks"]]
+    assert "" == home.repo.git("branch", "--list", "orchestrator/*")
+    cleaned = home.cli("clean", "--remove")
+    assert (0, "") == (cleaned.code, cleaned.err)
+    home.assert_tidy()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_cancel_too(home: House, conduct, pids: Pids, number):
     """FAULTS 14: also when the terminal goes away."""
