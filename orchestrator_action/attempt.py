@@ -42,6 +42,7 @@ from orchestrator_action.settle import (
     told_again,
     with_problems,
 )
+from orchestrator_action.takeover import base_of, carry, text_digest
 from orchestrator_action.tally import Tally
 from orchestrator_action.task_files import directory_of, drop_stale_locks, write_context
 from orchestrator_action.trail import Trail
@@ -159,16 +160,17 @@ def _claim(task: Task, parts: Parts, pace: Pace) -> None:
     if task.issue:
         issue = task.issue
         parts.check_not_cancelled()
-        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, issue), parts.cancel, None)
+        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, task, issue), parts.cancel, None)
 
 
 def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     """The task's worktree, files, environment and place at the broker; set up once."""
     agent = parts.agents(task.agent or parts.config.agent)
     parts.check_not_cancelled()
-    worktree = _adopted(task, parts) if state.begun else None
+    base = base_of(parts, task)
+    worktree = _adopted(task, parts, base) if state.begun else None
     if worktree is None:
-        worktree = parts.workspace.create(task.id, task.branch, parts.base_sha)
+        worktree = parts.workspace.create(task.id, task.branch, base, at=task.goes_on_at)
     directory = directory_of(parts, task.id)
     directory.mkdir(parents=True, exist_ok=True)
     context = write_context(task, parts, worktree, directory)
@@ -187,18 +189,20 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     )
     parts.journal.append(
         "task-started", task.id, base_sha=worktree.base_sha, base_branch=parts.base_branch, branch=worktree.branch,
-        digest=context.digest, worktree=str(worktree.path), note=worktree.note,
+        digest=context.digest, worktree=str(worktree.path), note=worktree.note, text_sha256=text_digest(task),
         **({"issue": task.issue.number} if task.issue else {}),
     )  # fmt: skip
+    if task.goes_on_at:
+        carry(parts, task)
     return subject
 
 
-def _adopted(task: Task, parts: Parts) -> Worktree | None:
+def _adopted(task: Task, parts: Parts, base_sha: str) -> Worktree | None:
     """The worktree that an earlier process of ours left, with what a killed git left in it cleared away."""
     common = parts.git.common_dir
     with contextlib.suppress(GitError):
         drop_stale_locks(common, admin_of(common, _path(task, parts)), task.branch)
-    return parts.workspace.adopt(task.id, task.branch, parts.base_sha)
+    return parts.workspace.adopt(task.id, task.branch, base_sha)
 
 
 def _work(

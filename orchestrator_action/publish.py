@@ -7,19 +7,20 @@ Everything is found again by its marker, so publishing a second time writes noth
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
 from orchestrator_action import render
 from orchestrator_action.core.config import CHECK_NAME, LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, REF_PREFIX
-from orchestrator_action.core.ledger import Ledger
+from orchestrator_action.core.ledger import Event, Ledger
 from orchestrator_action.core.model import (
     GOOD_STATUSES,
     Conclusion,
     Issue,
     PhaseVerdict,
     Status,
+    Task,
     TaskResult,
 )
 from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
@@ -27,6 +28,7 @@ from orchestrator_action.core.text import marker
 from orchestrator_action.errors import OrchestratorError, TakenError
 from orchestrator_action.forge.base import Queue
 from orchestrator_action.parts import Parts, Subject
+from orchestrator_action.takeover import win
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +58,35 @@ class _Acts:
             self.parts.journal.append("posted", self.task, what=what)
 
 
-def claim_issue(parts: Parts, issue: Issue) -> None:
+def claim_issue(parts: Parts, task: Task, issue: Issue) -> None:
     """Take an issue for this run: its label moves, and a comment says which run is at it.
 
     Of two runs that want the same issue exactly one gets it; the other's task ends with TakenError.
     """
-    task = f"issue-{issue.number}"
-    if not any(e.kind == "claimed" for e in parts.journal.of(task)):
-        there = {n.casefold() for n in issue.labels}
-        for label in (parts.config.label, LABEL_RUNNING):
-            if label.casefold() in there and not cast("Queue", parts.forge).take_label(issue.number, label):
-                raise TakenError(
-                    f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
-                )
-        parts.journal.append("claimed", task, number=issue.number, request=issue.request)
-    outdated = [n for n in (LABEL_DONE, LABEL_FAILED) if n in issue.labels]
+    before: tuple[Event, ...] = ()
+    if not any(e.kind == "claimed" for e in parts.journal.of(task.id)):
+        if issue.left_by:
+            before = win(parts, task, issue.left_by)
+        else:
+            _take_labels(parts, issue)
+        me = claimant(parts.env, parts.run_id)
+        parts.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
+    wish = [parts.config.label] if issue.left_by else []  # taken with the claim, not by its label
+    outdated = [n for n in (*wish, LABEL_DONE, LABEL_FAILED) if n in issue.labels]
     parts.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
-    acts = _Acts(parts, task)
+    acts = _Acts(parts, task.id)
     acts.do("the claim", lambda: tell_progress(parts, issue, ()))
+    if before:
+        acts.do("the checks of the run before", lambda: _end_checks(parts, task.id, before))
+
+
+def _take_labels(parts: Parts, issue: Issue) -> None:
+    there = {n.casefold() for n in issue.labels}
+    for label in (parts.config.label, LABEL_RUNNING):
+        if label.casefold() in there and not cast("Queue", parts.forge).take_label(issue.number, label):
+            raise TakenError(
+                f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
+            )
 
 
 def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> bool:
@@ -93,9 +106,15 @@ def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], 
             attempts=sum(e.kind == "attempt-started" for e in events),
         )
         run = run_info(parts, parts.config.agent)
-        body = render.issue_comment(known, run=run, running=True, secrets=parts.secrets)
+        note = _note(parts, task)
+        body = render.issue_comment(known, run=run, running=True, note=note, secrets=parts.secrets)
         _post_claim(parts, issue, task, body, "running")
     return True
+
+
+def _note(parts: Parts, task: str) -> str:
+    """What is said of the run before this one, which died."""
+    return "".join(str(e.data.get("text", "")) for e in parts.journal.of(task) if e.kind == "note")
 
 
 def _post_claim(parts: Parts, issue: Issue, task: str, body: str, state: str) -> None:
@@ -201,12 +220,23 @@ def begin_check(parts: Parts, task: str, sha: str, phases: tuple[PhaseVerdict, .
 def _end_outdated_checks(subject: Subject, result: TaskResult) -> None:
     """Complete checks that were begun on a commit which is not the head any more."""
     parts, task = subject.parts, subject.task.id
-    begun = {str(e.data["sha"]) for e in parts.journal.of(task) if e.kind == "check-begun"}
-    for sha in sorted(begun - {result.head_sha}):
-        title = f"superseded by {result.head_sha[:12]}"
-        check = parts.forge.start_check(
-            head_sha=sha, name=CHECK_NAME, external_id=f"{parts.run_id}.{task}", title=title, summary=title
-        )
+    begun = {(e.run, str(e.data["sha"])) for e in parts.journal.of(task) if e.kind == "check-begun"}
+    for run, sha in sorted(begun - {(parts.run_id, result.head_sha)}):
+        _supersede(parts, f"{run}.{task}", sha, f"superseded by {result.head_sha[:12]}")
+
+
+def _end_checks(parts: Parts, task: str, events: Iterable[Event]) -> None:
+    """Complete the checks that a run began and did not live to complete."""
+    begun = {(e.run, str(e.data["sha"])) for e in events if e.kind == "check-begun" and e.task == task}
+    for run, sha in sorted(begun):
+        _supersede(parts, f"{run}.{task}", sha, "its run died; another one took the task over")
+
+
+def _supersede(parts: Parts, external_id: str, sha: str, title: str) -> None:
+    check = parts.forge.start_check(
+        head_sha=sha, name=CHECK_NAME, external_id=external_id, title=title, summary=title
+    )
+    if check.conclusion is None:
         parts.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
 
 
@@ -257,7 +287,8 @@ def _ci(subject: Subject, result: TaskResult) -> render.Ci:
 
 def _comment_on_issue(subject: Subject, result: TaskResult, number: int) -> None:
     parts, task = subject.parts, subject.task
-    body = render.issue_comment(result, run=run_info(parts, subject.agent.name), secrets=parts.secrets)
+    run = run_info(parts, subject.agent.name)
+    body = render.issue_comment(result, run=run, note=_note(parts, task.id), secrets=parts.secrets)
     if task.issue is None:
         parts.forge.comment(number, marker=marker("task", result.task_id), body=body)
         return

@@ -16,7 +16,7 @@ from orchestrator_action.core import queueing
 from orchestrator_action.core.config import LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
 from orchestrator_action.core.lookalikes import PREFIX
 from orchestrator_action.core.model import Comment, Issue, IssueEvent
-from orchestrator_action.core.queueing import ClaimLine, Request
+from orchestrator_action.core.queueing import Request
 from orchestrator_action.core.text import code, inline, marker, plain
 from orchestrator_action.errors import ForgeError, NothingToDo
 from orchestrator_action.forge.base import Forge, Queue
@@ -109,30 +109,41 @@ class Admission:
         wrong = self.trigger.label and self.trigger.label.casefold() != config.label.casefold()
         if wrong and not self.asked:
             raise NothingToDo(f"the label {self.trigger.label!r} asks for nothing", hint="")
-        found = {i.number: i for i in issues}
-        if not self.asked:
-            for issue in (*self._commanded(forge), *self._left_behind(forge)):
-                found.setdefault(issue.number, issue)
-        return [one for _, issue in sorted(found.items()) for one in self._admitted(forge, config, issue)]
+        wanted = {i.number: i for i in (*issues, *self._commanded(forge))}
+        others = () if self.asked else tuple(forge.issues(LABEL_RUNNING))
+        found = {**{i.number: i for i in others}, **wanted}
+        free = [
+            one for n, issue in sorted(found.items()) for one in self._free(forge, issue, wanted=n in wanted)
+        ]
+        return [one for issue in free for one in self._admitted(forge, config, issue)]
 
     def _commanded(self, forge: GitHub) -> Iterable[Issue]:
-        if self.trigger.command is not None:
+        if self.trigger.command is not None and not self.asked:
             issue = forge.issue(self.trigger.number)
-            if issue.state == "open" and LABEL_RUNNING not in issue.labels:
+            if issue.state == "open":
                 yield issue
 
-    def _left_behind(self, forge: GitHub) -> Iterable[Issue]:
-        """Issues that say somebody is at them, though that run is no longer alive."""
-        for issue in list(forge.issues(LABEL_RUNNING)):
-            comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
-            claim = queueing.claim_in(comment.body) if comment else None
-            if claim is None:
-                self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
-            elif claim.state != "running":
-                self._relabel(forge, issue, claim.state)
-            elif self._is_dead(forge, claim):
-                self.say(f"#{issue.number} was left behind by run {claim.run}; taken over")
-                yield issue
+    def _free(self, forge: GitHub, issue: Issue, *, wanted: bool) -> Iterable[Issue]:
+        """The issue unless a living run is at it; `wanted` when more than a claim says it is to be done."""
+        if LABEL_RUNNING not in issue.labels:
+            yield issue
+            return
+        comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
+        claim = queueing.claim_in(comment.body) if comment else None
+        if claim is None and not wanted:
+            self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
+        elif claim is not None and claim.state == "running":
+            if queueing.is_dead(claim.run, self.run, forge.run_alive):
+                yield replace(issue, left_by=claim.run, request=claim.request)
+            else:
+                self.say(
+                    f"#{issue.number} is being worked on by run {claim.run}; "
+                    f"if that is not so, take the label {LABEL_RUNNING!r} off"
+                )
+        elif wanted:
+            yield issue
+        elif claim is not None:
+            self._relabel(forge, issue, claim.state)
 
     def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
         """A run that ended could not change the labels any more."""
@@ -140,15 +151,6 @@ class Admission:
             forge.set_labels(
                 issue.number, add=[LABEL_DONE if state == "done" else LABEL_FAILED], remove=[LABEL_RUNNING]
             )
-
-    def _is_dead(self, forge: GitHub, claim: ClaimLine) -> bool:
-        run, _, attempt = claim.run.partition(".")
-        mine, _, my_attempt = self.run.partition(".")
-        if not run.isdecimal():
-            return False  # a laptop's; nobody can say from here
-        if run == mine:
-            return int(attempt or 1) < int(my_attempt or 1)
-        return not forge.run_alive(run)
 
     def _admitted(self, forge: GitHub, config: Config, issue: Issue) -> Iterable[Issue]:
         try:
@@ -163,12 +165,12 @@ class Admission:
 
     def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
         events = forge.events(issue.number)
-        request = self._request(forge, events, config, issue)
+        comments = list(forge.comments(issue.number)) if issue.comments else []
+        request = self._request(forge, events, config, issue, comments)
         why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
         if request is None or why:
             self._refuse(forge, config, issue, why)
             return None
-        comments = list(forge.comments(issue.number)) if issue.comments else []
         if self._handled(forge, config, issue, request, comments):
             return None
         what = self._edited(forge, issue, request, events, comments)
@@ -181,12 +183,20 @@ class Admission:
         return replace(issue, body=body, labeled_by=request.actor, request=request.key)
 
     def _request(
-        self, forge: GitHub, events: Sequence[IssueEvent], config: Config, issue: Issue
+        self,
+        forge: GitHub,
+        events: Sequence[IssueEvent],
+        config: Config,
+        issue: Issue,
+        comments: Sequence[Comment],
     ) -> Request | None:
         if self.trigger.command is not None and issue.number == self.trigger.number:
             return self.trigger.command
         if issue.number in self.asked and issue.number != self.trigger.number:
             return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
+        if issue.left_by and config.label not in issue.labels:
+            again = queueing.request_again(issue.request, events, comments)
+            return again or queueing.request_of(events, config.label)
         return queueing.request_of(events, config.label)
 
     def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:

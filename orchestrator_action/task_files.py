@@ -24,6 +24,10 @@ from orchestrator_action.runtime.journal import replace_file
 from orchestrator_action.runtime.owner import live_owner
 from orchestrator_action.runtime.workspace import OWNER_FILE, Worktree
 
+GOES_ON = """An earlier run of this task died. Its commits are on your branch, and what it proved still counts:
+look at them, then run `orchestrator-phase show`. Claim initial-setup again, as your task context is a new one;
+after that go on with the first phase that is open."""
+
 
 def directory_of(parts: Parts, task_id: str) -> Path:
     """Where the files of a task are."""
@@ -89,6 +93,7 @@ def _write(
     prompt = render.task_prompt(
         task, boundary=secrets.token_hex(8), branch=worktree.branch, base_branch=parts.base_branch,
         base_sha=worktree.base_sha, test_commands=context.test_commands,
+        message=GOES_ON if task.goes_on_at else "",
     )  # fmt: skip
     replace_file(Path(context.prompt_path), prompt)
     body: dict[str, Any] = {

@@ -37,6 +37,7 @@ from orchestrator_action.runtime.remotes import (
 )
 from orchestrator_action.runtime.transport import Remote
 from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.takeover import look
 
 STATE_DIR = "orchestrator"
 """In the git common directory: seen by every worktree, never committed."""
@@ -234,6 +235,7 @@ def planned(
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
+        tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
         for where in persisted_credentials(found.git):
@@ -247,6 +249,16 @@ def planned(
                 hint=f"label an issue {label!r}, or name prompt files or --issue N",
             )
         yield replace(found, tasks=tasks, notes=_notes(tasks))
+
+
+def _taken_over(task: Task, found: Planned, say: Callable[[str], None]) -> Task:
+    """The task as a run that died left it, or anew, with the reason."""
+    left = look(found.git, found.remote, found.forge, task, found.base_branch)
+    run = task.issue.left_by if task.issue else ""
+    note = f"taken over from run {run}, which is no longer alive; "
+    note += f"it starts anew: {left.why}" if left.why else f"it goes on at {left.head[:12]}"
+    say(f"{task.id}: {note}")
+    return replace(task, branch=left.branch or task.branch, goes_on_at=left.head, note=note)
 
 
 def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:

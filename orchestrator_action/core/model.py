@@ -94,6 +94,8 @@ class Issue:
     """How many there were when it was read."""
     request: str = ""
     """What tells one wish to have it worked on from the next: the label event's id."""
+    left_by: str = ""
+    """The run that claimed it and died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,10 @@ class ReviewFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One unit of work: an issue, or a prompt file. `text` is data, never a command line."""
+    """One unit of work: an issue, or a prompt file. `text` is data, never a command line.
+
+    `goes_on_at` is the commit at which a run that died left it, `note` what people are told of that.
+    """
 
     id: str
     title: str
@@ -198,6 +203,8 @@ class Task:
     files: tuple[str, ...] = ()
     agent: str = ""
     test: tuple[str, ...] = ()
+    goes_on_at: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

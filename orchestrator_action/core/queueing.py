@@ -7,7 +7,7 @@ stood there at that moment: whoever may edit an issue later must not choose what
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -66,6 +66,20 @@ def claimant(env: Mapping[str, str], otherwise: str = "") -> str:
     return f"{env['GITHUB_RUN_ID']}.{env.get('GITHUB_RUN_ATTEMPT') or '1'}"
 
 
+def is_dead(run: str, me: str, alive: Callable[[str], bool | None]) -> bool:
+    """Whether a claim's run can do nothing any more, seen from the claimant `me`.
+
+    A laptop's run is never called dead: nobody can say from elsewhere.
+    """
+    number, _, attempt = run.partition(".")
+    mine, _, my_attempt = me.partition(".")
+    if not number.isdecimal():
+        return False
+    if number == mine:
+        return int(attempt or 1) < int(my_attempt or 1)
+    return not alive(number)
+
+
 def is_command(body: str) -> bool:
     """Whether a comment is the command: at its very start, so that a quotation is none."""
     return COMMAND.match(body) is not None
@@ -77,6 +91,15 @@ def request_of(events: Sequence[IssueEvent], label: str) -> Request | None:
         if event.label.casefold() == label.casefold() and event.kind == "labeled":
             return Request(actor=event.actor, at=event.at, key=str(event.id), actor_type=event.actor_type)
     return None
+
+
+def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> Request | None:
+    """The request that a claim names, as the forge tells of it now: a label event, or a command."""
+    for comment in comments:
+        if key == f"c{comment.id}" and is_command(comment.body):
+            return Request(actor=comment.author, at=comment.created_at, key=key)
+    asked = [e for e in events if str(e.id) == key and e.kind == "labeled"]
+    return request_of(asked, asked[0].label) if asked else None
 
 
 def named(login: str, allowed: Iterable[str]) -> bool:

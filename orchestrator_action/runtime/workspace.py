@@ -96,8 +96,8 @@ class Workspace:
 
     # -- making --------------------------------------------------------------------------------
 
-    def create(self, task_id: str, branch: str, base_sha: str) -> Worktree:
-        """A fresh worktree for a task, on a new `branch` at `base_sha`.
+    def create(self, task_id: str, branch: str, base_sha: str, *, at: str = "") -> Worktree:
+        """A fresh worktree for a task, on a new `branch` at `base_sha`, or at a commit that grew from it.
 
         What an earlier attempt left under this id or branch is saved and made way; the result's `note`
         says where it is. Raises WorktreeError when something foreign or alive is in the way.
@@ -107,7 +107,7 @@ class Workspace:
             self._prepare()
             note = self._make_way(path, task_id, branch)
             note = "; ".join(n for n in (note, self._free_branch(task_id, branch, base_sha)) if n)
-            admin = self._add(path, ["-b", branch], base_sha, fd)
+            admin = self._add(path, ["-b", branch], at or base_sha, fd)
         made = self._populate(path, admin, branch, base_sha)
         return replace(made, note=note)
 
