@@ -174,9 +174,10 @@ class Admission:
         if self._handled(forge, config, issue, request, comments):
             return None
         what = self._edited(forge, issue, request, events, comments)
-        if what and config.edited_after_label == "refuse":
+        if what and config.edited_after_label != "allow":
             why = f"{what} was edited after {request.actor} asked for it at {request.at}"
-            self._refuse(forge, config, issue, why)
+            person = request.actor if config.edited_after_label == "ask" else ""
+            self._refuse(forge, config, issue, why, asked=person)
             return None
         readable = [c for c in comments if self._may_be_read(forge, c, request)][-MAX_COMMENTS:]
         body = queueing.with_comments(issue.body, readable) if readable else issue.body
@@ -261,18 +262,21 @@ class Admission:
             return False
         return self._role(forge, comment.author) in queueing.WRITERS
 
-    def _refuse(self, forge: GitHub, config: Config, issue: Issue, why: str) -> None:
-        """Say so once, on the issue, and give the label back."""
+    def _refuse(self, forge: GitHub, config: Config, issue: Issue, why: str, *, asked: str = "") -> None:
+        """Say so once, on the issue, and give the label back; with `asked` that person is asked, and it stays."""
         self.refused[issue.number] = why
         self.say(f"#{issue.number} is not started: {why}")
         if self.dry:
             return
-        body = (
-            f"### orchestrator: not started\n\n{inline(plain(why, limit=400))}.\n\n"
-            f"Somebody with write access who has read the issue as it is now can set the label "
+        ways = (
+            f"@{asked}, shall it be worked on as it is now? Answer `/orchestrate`, or take the label "
+            f"{code(config.label)} off and set it again; until then it waits.\n"
+            if asked
+            else f"Somebody with write access who has read the issue as it is now can set the label "
             f"{code(config.label)} again.\n"
         )
+        body = f"### orchestrator: not started\n\n{inline(plain(why, limit=400))}.\n\n{ways}"
         forge.comment(issue.number, marker=marker("refused", f"issue-{issue.number}"), body=body)
-        for label in (config.label, LABEL_RUNNING):
+        for label in (LABEL_RUNNING,) if asked else (config.label, LABEL_RUNNING):
             if label.casefold() in map(str.casefold, issue.labels):
                 forge.take_label(issue.number, label)

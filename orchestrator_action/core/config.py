@@ -119,7 +119,7 @@ class Config:
     agent_env: tuple[str, ...] = ()
     """Names of further environment variables the agent may see."""
     allowed_bots: tuple[str, ...] = ()
-    edited_after_label: Literal["refuse", "allow"] = "refuse"
+    edited_after_label: Literal["refuse", "ask", "allow"] = "refuse"
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()

@@ -303,6 +303,28 @@ def test_what_was_edited_after_the_label_is_refused(runner: Runner, event: str, 
     assert "was edited after octo asked" in said
 
 
+def test_whoever_set_the_label_is_asked_where_the_policy_says_so(runner: Runner):
+    """The label stays, nothing is said twice, and the command that answers starts what was read."""
+    one = issue(runner, by="stranger")
+    edit(runner, one, body=new_file("read.py"))
+    for _ in range(2):
+        done = runner.step(edited_after_label="ask")
+        assert ("neutral", []) == (done.outputs["conclusion"], started(runner)), done.log
+
+    [said] = refusals(runner, one.number)
+    assert "was edited after octo asked" in said and "@octo, shall it" in said and "`/orchestrate`" in said
+    assert "orchestrate" in one.labels
+
+    now = runner.github.state.clock()
+    runner.github.state.clock = lambda: now + 5
+    done = runner.step(
+        event="issue_comment",
+        payload=runner.commented(one.number, "/orchestrate", user="octo"),
+        edited_after_label="ask",
+    )
+    assert "success" == done.outputs["conclusion"], done.log
+
+
 def test_an_edit_is_found_where_only_the_time_tells(runner: Runner):
     """Without GraphQL, a change that no event explains is an edit; a comment after it hides nothing then."""
     runner.github.graphql = False
