@@ -227,7 +227,7 @@ class Admission:
         if claim is None or not request.key or claim.request != request.key or claim.state == "running":
             return False
         self.say(f"#{issue.number} was worked on for this label already, by run {claim.run}")
-        if not self.dry:
+        if not self.dry and config.label.casefold() in map(str.casefold, issue.labels):
             forge.take_label(issue.number, config.label)
         return True
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from tests.kit.act import ACT, PROJECT, Act
 from tests.kit.github_server import GitHubServer
 from tests.kit.messages_api import KEY, Say, bash, by_session, messages_api, steps, structured
 from tests.kit.repos import Repo, git
-from tests.kit.runner import Runner, checked_out, wait_for
+from tests.kit.runner import Runner, checked_out, example, wait_for
 from tests.kit.whole import GOOD, LIBRARY, alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -63,6 +65,54 @@ def test_the_example_workflow_turns_a_label_into_a_pull(act: Act, runner: Runner
     assert [] == alive(act.temp)
 
 
+def use(act: Act, library: Repo, workflow: str, config: str = AGENT) -> None:
+    """Have another example workflow in place of the first."""
+    text = (PROJECT / "examples" / f"{workflow}.yml").read_text(encoding="utf-8")
+    library.commit({".github/workflows/orchestrate.yml": text, ".github/orchestrator.yml": config})
+    library.push()
+    act.repo.git("pull", "-q", str(library.remote), "main")
+
+
+CALLER = """name: orchestrate
+on:
+  issues: {types: [labeled]}
+jobs:
+  orchestrate:
+    if: github.event.label.name == 'orchestrate'
+    uses: orchestrator-action/orchestrator-action/.github/workflows/orchestrate.yml@v0
+    permissions: {contents: write, issues: write, pull-requests: write, checks: write, actions: read}
+    with: {agent: patch}
+  after:
+    needs: orchestrate
+    runs-on: ubuntu-latest
+    steps:
+      - env: {WORD: "${{ needs.orchestrate.outputs.conclusion }} ${{ needs.orchestrate.outputs.pull-requests }}"}
+        run: echo "it said $WORD"
+"""
+
+
+def call(act: Act, library: Repo, config: str = AGENT) -> None:
+    """Have the reusable workflow called in place of the example."""
+    library.commit({".github/workflows/orchestrate.yml": CALLER, ".github/orchestrator.yml": config})
+    library.push()
+    act.repo.git("pull", "-q", str(library.remote), "main")
+
+
+def test_the_reusable_workflow_turns_a_label_into_a_pull(act: Act, runner: Runner, library: Repo):
+    call(act, library)
+    github = act.github
+    issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    code, log = act.run("issues", runner.labeled(issue.number))
+
+    assert 0 == code, log
+    [pull] = [i for i in github.state.issues.values() if i.pull]
+    assert ["orchestrate:done"] == issue.labels, log
+    assert f"it said success [{pull.number}]" in log, log
+    assert github.token not in log
+    assert [] == alive(act.temp)
+
+
 def claim(phase: str, more: str = "") -> Say:
     return bash(f"orchestrator-phase done {phase} {more}".strip())
 
@@ -105,13 +155,17 @@ def test_the_real_claude_cli_does_the_same(act: Act, runner: Runner, claude_cli:
     assert [] == alive(act.temp)
 
 
-def test_a_cancelled_workflow_leaves_nothing_open(act: Act, runner: Runner, library: Repo, tmp_path: Path):
+@pytest.mark.parametrize("way", ["example", "reusable"])
+def test_a_cancelled_workflow_leaves_nothing_open(
+    act: Act, runner: Runner, library: Repo, tmp_path: Path, way: str
+):
     """act kills the step at once on SIGINT and then runs the step that settles."""
     begun = tmp_path / "begun"
     slow = f"agent: patch\ntest: touch {begun} && sleep 600\n"
-    library.commit({".github/orchestrator.yml": slow})
-    library.push()
-    act.repo.git("pull", "-q", str(library.remote), "main")
+    if way == "reusable":
+        call(act, library, slow)
+    else:
+        use(act, library, "on-label", slow)
     github = act.github
     issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
     process = act.start("issues", runner.labeled(issue.number))
@@ -128,3 +182,76 @@ def test_a_cancelled_workflow_leaves_nothing_open(act: Act, runner: Runner, libr
     [check] = github.state.checks.values()
     assert ("cancelled", library.at_remote(branch)) == (check.conclusion, check.head_sha)
     assert [] == alive(act.temp)
+
+
+# the other examples
+
+
+def commanded(act: Act, runner: Runner, number: int) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    comment = act.github.state.add_comment(act.github.state.issues[number], "/orchestrate now", user="octo")
+    payload = runner.commented(number, "/orchestrate now", user="octo")
+    payload["comment"]["id"] = comment.id
+    return "issue_comment", payload, ()
+
+
+def by_hand(act: Act, runner: Runner, number: int) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    del act, runner
+    payload = example("workflow_dispatch", having="inputs")
+    return "workflow_dispatch", {**payload, "inputs": {"issue": str(number)}}, ("--input", f"issue={number}")
+
+
+def by_clock(act: Act, runner: Runner, number: int) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    del runner
+    act.github.label(number, "orchestrate", actor="octo")
+    return "schedule", {"schedule": "17 2 * * *"}, ()
+
+
+@pytest.mark.parametrize(
+    ("workflow", "event"),
+    [("on-comment", commanded), ("scheduled", by_hand), ("scheduled", by_clock)],
+    ids=["comment", "dispatch", "schedule"],
+)
+def test_each_example_works_with_its_own_event_and_a_rerun_does_nothing_twice(
+    act: Act, runner: Runner, library: Repo, workflow: str, event: Callable[..., Any]
+):
+    use(act, library, workflow)
+    github = act.github
+    issue = github.state.add_issue("Add more", GOOD, user="octo")
+    name, payload, more = event(act, runner, issue.number)
+
+    code, log = act.run(name, payload, *more)
+
+    assert 0 == code, log
+    assert ["orchestrate:done"] == issue.labels, log
+    assert 1 == len([i for i in github.state.issues.values() if i.pull])
+    if event is by_hand:
+        return  # whoever starts it by hand again asks again
+    writes = [r for r in github.requests if r.method != "GET" and r.path != "/graphql"]
+    again, log = act.run(name, payload, *more)
+    assert (0, len(writes)) == (
+        again,
+        len([r for r in github.requests if r.method != "GET" and r.path != "/graphql"]),
+    ), log
+
+
+def test_the_verify_example_judges_a_persons_push(act: Act, runner: Runner, library: Repo):
+    github = act.github
+    issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    assert 0 == runner.step(event="issues", payload=runner.labeled(issue.number)).code
+    [pull] = [i for i in github.state.issues.values() if i.pull]
+    git(act.repo.path, "fetch", "-q", str(library.remote), f"{pull.pull.head}:mine")
+    git(act.repo.path, "checkout", "-q", "mine")
+    head = act.repo.commit({"numbers_.py": "def double(n):\n    return n * 3\n"})
+    git(act.repo.path, "push", "-q", str(library.remote), f"HEAD:refs/heads/{pull.pull.head}")
+    verify = act.repo.path / ".github" / "workflows" / "orchestrate.yml"
+    shutil.copy(PROJECT / "examples" / "verify.yml", verify)
+    payload = example("pull_request", "synchronize")
+    payload["repository"]["full_name"] = github.repository
+    payload["pull_request"]["head"] |= {"ref": pull.pull.head, "sha": head}
+    payload["pull_request"]["head"]["repo"]["full_name"] = github.repository
+
+    code, log = act.run("pull_request", payload)
+
+    assert 0 != code, log
+    [check] = [c for c in github.state.checks.values() if c.head_sha == head]
+    assert ("completed", "failure") == (check.status, check.conclusion), log

@@ -21,6 +21,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 ACT = Path(sys.executable).with_name("act")
 ACTION = "orchestrator-action/orchestrator-action@v0"
 """As the examples name it."""
+REUSABLE = ".github/workflows/orchestrate.yml"
+PINNED_CHECKOUT = re.compile(r"uses: (actions/checkout@[0-9a-f]{40})")
 PINNED = re.compile(r"uses: (actions/setup-[a-z]+@[0-9a-f]{40})")
 
 MUST_NOT_RUN = """name: not needed here
@@ -33,6 +35,19 @@ runs:
 """
 
 
+CHECKOUT = """name: not GitHub's checkout
+description: What is asked for lies on this machine; act itself brings the repository of the event.
+inputs: {repository: {description: r}, ref: {description: r}, path: {description: p},
+  fetch-depth: {description: f}, persist-credentials: {description: p}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {WANTED: "${{ inputs.repository }}@${{ inputs.ref }}", TO: "${{ inputs.path }}"}
+      run: test "$WANTED" = 'orchestrator-action/orchestrator-action@v0' && cp -R '@FROM@' "$TO"
+"""
+
+
 @dataclass
 class Act:
     """One checkout on one host runner."""
@@ -41,19 +56,31 @@ class Act:
     repo: Repo
     temp: Path
     env: dict[str, str] = field(default_factory=dict)
+    flags: list[str] = field(default_factory=list)
 
     def prepare(self) -> list[str]:
-        """Put the Action and what it names where act finds them; the flags that say so."""
+        """Put the Action and what it names where act finds them, once; the flags that say so."""
+        if not self.flags:
+            self.flags = self._prepared()
+        return self.flags
+
+    def _prepared(self) -> list[str]:
         action = self.temp / "action"
         action.mkdir()
         for name in ("action.yml", "requirements.lock"):
             shutil.copy(PROJECT / name, action)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / "orchestrator_action", action / "orchestrator_action", ignore=ignore)
+        shutil.copytree(PROJECT / ".github", action / ".github")
         unused = self.temp / "unused"
         unused.mkdir()
         (unused / "action.yml").write_text(MUST_NOT_RUN, encoding="utf-8")
         flags = ["--local-repository", f"{ACTION}={action}"]
+        checkout = self.temp / "checkout-action"
+        checkout.mkdir()
+        (checkout / "action.yml").write_text(CHECKOUT.replace("@FROM@", str(action)), encoding="utf-8")
+        for name in set(PINNED_CHECKOUT.findall((action / REUSABLE).read_text(encoding="utf-8"))):
+            flags += ["--local-repository", f"{name}={checkout}"]
         for name in PINNED.findall((PROJECT / "action.yml").read_text(encoding="utf-8")):
             flags += ["--local-repository", f"{name}={unused}"]
         return flags
@@ -61,7 +88,7 @@ class Act:
     def start(self, event: str, payload: Mapping[str, Any], *more: str) -> subprocess.Popen[str]:
         """Start the workflows of the checkout with a real event."""
         home = self.temp / "home"
-        (home / ".config" / "act").mkdir(parents=True)
+        (home / ".config" / "act").mkdir(parents=True, exist_ok=True)
         (home / ".config" / "act" / "actrc").touch()
         (self.temp / "event.json").write_text(json.dumps(payload), encoding="utf-8")
         (self.temp / "secrets").write_text(f"GITHUB_TOKEN={self.github.token}\n", encoding="utf-8")
