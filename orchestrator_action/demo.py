@@ -235,11 +235,10 @@ def _compare(report: dict[str, object], code: int, repo: Path) -> int:
     run_dir = repo.absolute() / ".git" / "orchestrator" / "runs" / str(report["run_id"])
     print(f"\nreport {run_dir / 'report.json'}")
     print(
-        f"wall {report['wall_s']} s, tasks {report['sum_task_s']} s, speed-up {report['speedup']} (measured), "
+        f"measured: wall {report['wall_s']} s, tasks {report['sum_task_s']} s, speed-up {report['speedup']}, "
+        f"at most {report['peak_parallel']} agents at once"
     )
-    print(
-        f"at most {report['peak_parallel']} agents alive at once; the run's exit code was {code} (1: not all succeeded)"
-    )
+    print(f"the run's exit code was {code} (1: not all succeeded)")
     print("\nEverything ended as foretold." if not wrong else "\nNot as foretold: this is a bug of ours.")
     return 1 if wrong else 0
 

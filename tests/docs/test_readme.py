@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -75,16 +77,96 @@ def test_the_published_schema_is_the_one_the_code_checks_against():
     assert config_schema() == json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
-def test_the_console_blocks_name_commands_that_exist():
-    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    used = {
-        m for b in blocks("console") for m in re.findall(r"^\$ orchestrator-action ([a-z]+)", b, re.MULTILINE)
-    }
+def command_lines() -> list[str]:
+    """Every command line of ours that the README shows, in a block or in a sentence."""
+    shown = [line for b in blocks("(?:console|sh|yaml)") for line in b.splitlines()]
+    spans = [s for s in re.findall(r"`([^`\n]+)`", README) if s.startswith("orchestrator-action ")]
+    found = [m[1] for line in shown if (m := re.search(r'(?:^|\$ |run: ")(orchestrator-action .+)', line))]
+    return [*found, *spans]
+
+
+def parsed(words: list[str]) -> list[str]:
+    """Have the real command line read these words; what it says against them."""
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        if not words or words[0] not in command.commands:
+            return [f"no command {words[:1]}"]
+        command, *words = command.commands[words[0]], *words[1:]
+    try:
+        command.make_context(command.name, words)
+    except Exception as exc:  # noqa: BLE001 - whatever it has against them is what we are after
+        return [str(exc)]
+    return []
+
+
+def test_every_command_line_shown_is_one_the_program_takes():
+    lines = command_lines()
+
+    assert len(lines) >= 10
+    assert {} == {line: wrong for line in lines if (wrong := parsed(shlex.split(line, comments=True)[1:]))}
+
+
+def test_a_command_line_that_the_program_does_not_take_is_found():
+    """The check above can fail."""
+    assert parsed(["run", "--paralel", "4"]) and parsed(["hook", "instal"]) and parsed(["logs"])
+
+
+def test_every_option_in_the_table_of_commands_exists():
+    table = README.split("| command | does |")[1].split("\n\n")[0]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+    for row in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
+        name = row.split()[0]
+        known = {o for p in commands[name].params for o in (*p.opts, *p.secondary_opts)}
+        assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", row)) <= known, row
+
+
+def test_the_console_blocks_name_targets_of_make():
     targets = {m for b in blocks("console") for m in re.findall(r"^\$ make ([a-z]+)", b, re.MULTILINE)}
 
-    assert used and used <= commands
     assert targets and all(
         re.search(rf"^{t}:", (ROOT / "Makefile").read_text(), re.MULTILINE) for t in targets
+    )
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_leads_somewhere(name: str):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    anchors = {slug(h) for h in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
+
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        path, _, anchor = target.partition("#")
+        if not path:
+            assert anchor in anchors, target
+        elif "://" not in path:
+            assert (ROOT / path).exists(), target
+
+
+def test_every_hyphenated_name_is_one_we_have():
+    """Of configuration, Action, report, statuses, phases: a name that was changed is not left behind."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    keys = set(re.findall(r'"([a-z-]+)": \{', SCHEMA_FILE.read_text(encoding="utf-8")))
+    ours = {*keys, *action["inputs"], *action["outputs"], *Status, *PhaseState, *(p.id for p in PHASES)}
+    prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`", prose))
+
+    assert {"max-turns", "ci-workflow", "depends-on"} <= named
+    assert set() == named - ours - {"depends-on", *(h["id"] for h in hooks)}
+
+
+def test_the_workflow_shown_is_the_example():
+    [block] = [b for b in blocks("yaml") if b.startswith("# .github/workflows/orchestrate.yml")]
+
+    assert yaml.safe_load((ROOT / "examples/on-label.yml").read_text(encoding="utf-8")) == yaml.safe_load(
+        block
     )
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -55,13 +55,15 @@ class Governed:
     repo: Repo
     cache: Path
     count: Path
+    more: dict[str, str] = field(default_factory=dict)
+    """Further variables of every command."""
 
     @property
     def path(self) -> Path:
         return self.repo.path
 
     def env(self, **more: str) -> dict[str, str]:
-        return clean_env(XDG_CACHE_HOME=str(self.cache), COUNT=str(self.count), **more)
+        return clean_env(XDG_CACHE_HOME=str(self.cache), COUNT=str(self.count), **{**self.more, **more})
 
     def call(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
         started = time.monotonic()

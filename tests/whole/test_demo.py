@@ -1,0 +1,70 @@
+"""`demo` does what it foretells, and what the README shows of it is what it does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.demo import STORIES
+from tests.kit.repos import clean_env
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "orchestrator_action.cli", "demo", "--dir", str(folder)],
+        env=clean_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A demo's folder and what it printed."""
+    folder = tmp_path_factory.mktemp("demo") / "here"
+    done = demo(folder)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return folder, done.stdout + done.stderr
+
+
+def plain(text: str) -> list[str]:
+    """Lines without what differs from run to run: times, run ids, and how many a machine had alive at once."""
+    text = re.sub(r"at most \d+", "at most N", text)
+    text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "RUN", text)
+    text = re.sub(r"#\d+", "#N", re.sub(r"\d+\.\d+( s)?", "0.0", text))
+    return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
+
+
+def test_what_the_readme_prints_of_the_demo_is_what_it_prints(shown: tuple[Path, str]):
+    [block] = re.findall(r"^```text\n(Foretold:.*?)^```", README, re.MULTILINE | re.DOTALL)
+    printed = "\n".join(plain(shown[1]))
+
+    for line in filter(None, plain(block)):
+        if line != "…" and not line.startswith("---"):
+            assert line in printed, line
+
+
+def test_the_comment_in_the_readme_is_the_comment_of_the_demo(shown: tuple[Path, str]):
+    quoted = re.search(r"<!-- comment -->\n((?:>.*\n)+)", README)
+    assert quoted is not None
+    lying = 1 + next(n for n, story in enumerate(STORIES) if "all tests pass" in story.text)
+    [written] = (shown[0] / "forge/comments" / str(lying)).iterdir()
+
+    said = plain(written.read_text(encoding="utf-8").split("-->\n")[-1])
+
+    assert [line for line in said if line] == [
+        line for line in plain(re.sub(r"(?m)^> ?", "", quoted[1])) if line
+    ]
+
+
+def test_a_demo_overwrites_nothing(tmp_path: Path):
+    (tmp_path / "mine").write_text("precious")
+
+    done = demo(tmp_path)
+
+    assert (2, True) == (done.returncode, "is not empty" in done.stderr), done.stderr
+    assert ["mine"] == [p.name for p in tmp_path.iterdir()]
