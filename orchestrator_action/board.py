@@ -112,12 +112,7 @@ def _task_rows(report: RunReport) -> list[dict[str, Any]]:
         {
             "t": task,
             "word": STATUS_WORDS[task.status],
-            "headline": headline(
-                task.phases,
-                status=task.status,
-                no_change=no_change_reason(task.phases),
-                error=task.error,
-            ),
+            "headline": headline(task.phases, status=task.status, error=task.error),
             "phases": rows_of(task.phases),
             "strip": [
                 (r["number"], r["title"], r["v"].state, GLYPHS[r["v"].state]) for r in rows_of(task.phases)

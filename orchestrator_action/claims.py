@@ -191,13 +191,6 @@ class Claims:
         still = tuple(f.id for f in ledger.open_findings) if phase.number in {9, 10} else ()
         return Answer(ok=found.settled, message=words(phase, found, ledger), findings=findings, open=still)
 
-    def outlook(self) -> Verdict:
-        """The judge's word when the agent has ended: what is merely stale is measured first."""
-        verdict = self.verdict()
-        if not verdict.settled and all(p.state in _PASSES for p in verdict.phases):
-            return self.settle()
-        return verdict
-
     def settle(self) -> Verdict:
         """Measure everything claimed again at the final head, once, and judge.
 

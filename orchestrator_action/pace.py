@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator_action.runtime.admission import Slots
@@ -41,17 +41,11 @@ class Pace:
     run_limit_s: float = 0.0
     ends_at: float = math.inf
     """When the run's own time is up, monotonic seconds."""
-    _gave_up: list[str] = field(default_factory=list)
 
     @property
     def expired(self) -> bool:
         """Whether the run's time is up, and nobody cancelled it before."""
         return min(self.user.since, time.monotonic()) >= self.ends_at
-
-    @property
-    def gave_up(self) -> bool:
-        """Whether something was left behind that may still be under way in a thread."""
-        return bool(self._gave_up)
 
     def give_up_at(self, cancel: Cancel) -> float:
         """Until when a task with this `cancel` may wait for what others must confirm; infinity for ever."""
@@ -81,5 +75,4 @@ class Pace:
             if error:
                 raise error[0]
             return result[0]
-        self._gave_up.append(what)
         return otherwise

@@ -7,7 +7,6 @@ once more with the values we hold. A waiver is shown as a waiver, never as done.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -30,9 +29,7 @@ from orchestrator_action.core.report import counts as counts
 from orchestrator_action.core.report import failures as failures
 from orchestrator_action.core.report import report_json as report_json
 from orchestrator_action.core.report import task_json as task_json
-from orchestrator_action.templating import TEMPLATES, fill, phase_title
-
-REPORT_SCHEMA = "report.schema.json"
+from orchestrator_action.templating import fill, phase_title
 
 Times = Mapping[str, Sequence[tuple[str, float, float]]]
 """Per task id: phase, start and end, in seconds since the run began."""
@@ -49,8 +46,6 @@ class RunInfo:
     agent: str = ""
     url: str = ""
     """The page of the workflow run, where there is one."""
-    resume_hint: str = ""
-    """A command that takes the task up again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +56,6 @@ class CheckTexts:
     summary: str
     text: str
     annotations: tuple[Annotation, ...] = ()
-
-
-def report_schema() -> dict[str, Any]:
-    """The JSON schema of `report_json`."""
-    schema: dict[str, Any] = json.loads((TEMPLATES / REPORT_SCHEMA).read_text(encoding="utf-8"))
-    return schema
 
 
 # --- words ---------------------------------------------------------------------------------------------
@@ -89,9 +78,7 @@ def _named(phases: Sequence[PhaseVerdict], *, with_state: bool = False) -> str:
     return ", ".join(phase_title(p.phase) + (f" ({p.state.value})" if with_state else "") for p in phases)
 
 
-def headline(
-    phases: Sequence[PhaseVerdict], *, status: Status | None, no_change: str = "", error: str = ""
-) -> str:
+def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: str = "") -> str:
     """One plain line that says how a task stands: counts, waivers by name, what is open by name.
 
     `status` is None while the task runs.
@@ -102,7 +89,7 @@ def headline(
     waived = [p for p in phases if p.state is PhaseState.WAIVED]
     open_ = [p for p in phases if not p.settled]
     parts = [status.value] if status is not Status.SUCCESS else []
-    if status is Status.NO_CHANGE and no_change:
+    if status is Status.NO_CHANGE and (no_change := no_change_reason(phases)):
         parts = [f"no change needed: {texts.plain(no_change, limit=120)}"]
     if error:
         parts.append(texts.plain(error, limit=120))
@@ -217,18 +204,27 @@ def issue_comment(
     body = fill(
         "issue_comment.md.j2",
         secrets,
+        **_standing(result, status, run),
         marker=texts.marker("task", result.task_id),
-        t=result,
-        run=run,
-        rows=rows_of(result.phases),
-        word="⏳ working" if status is None else STATUS_WORDS[status],
-        headline=headline(
-            result.phases, status=status, no_change=no_change_reason(result.phases), error=result.error
-        ),
         note=note,
         running=running,
     )
     return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
+
+
+def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[str, Any]:
+    """What both comments say of how a task stands; `status` None while it runs."""
+    return {
+        "t": result,
+        "run": run,
+        "rows": rows_of(result.phases),
+        "word": _word(status),
+        "headline": headline(result.phases, status=status, error=result.error),
+    }
+
+
+def _word(status: Status | None) -> str:
+    return "⏳ working" if status is None else STATUS_WORDS[status]
 
 
 def rows_of(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
@@ -266,17 +262,8 @@ def pull_comment(
         body = fill(
             "pull_comment.md.j2",
             held,
+            **_standing(result, result.status, run),
             marker=texts.marker("pull-report", result.task_id),
-            t=result,
-            run=run,
-            rows=rows_of(result.phases),
-            word=STATUS_WORDS[result.status],
-            headline=headline(
-                result.phases,
-                status=result.status,
-                no_change=no_change_reason(result.phases),
-                error=result.error,
-            ),
             ci=ci,
             ci_input=ci_input,
             findings=findings,
@@ -310,14 +297,14 @@ def check_texts(
     """
     held = tuple(secrets)
     ended = status or (None if conclusion is None else _status_of(conclusion))
-    title = headline(phases, status=ended, no_change=no_change_reason(phases), error=error)
+    title = headline(phases, status=ended, error=error)
     values = {
         "rows": rows_of(phases),
         "run": run,
         "head": head_sha,
         "pull": pull,
         "error": error,
-        "word": "⏳ working" if ended is None else STATUS_WORDS[ended],
+        "word": _word(ended),
         "headline": title,
     }
     return CheckTexts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -183,9 +184,9 @@ def tell(result: TaskResult) -> None:
 
 
 def _summary(report: RunReport, path: Path) -> None:
-    from orchestrator_action.board import status_table
+    from orchestrator_action.board import print_status
 
-    say(status_table(report.tasks))
+    print_status(report.tasks, sys.stderr)
     say(
         f"wall {report.wall_s:.1f} s, tasks {report.sum_task_s:.1f} s, speed-up {report.speedup:.1f}, "
         f"at most {report.peak_parallel} at once; report: {path}"

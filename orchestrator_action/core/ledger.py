@@ -129,7 +129,6 @@ class Ledger:
     pushed_sha: str = ""
     plan: str = ""
     attempts: int = 0
-    sessions: tuple[str, ...] = ()
     reminders: int = 0
     claims: Mapping[str, Claim] = field(default_factory=dict)
     facts: Mapping[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
@@ -216,9 +215,8 @@ class _Known:
         self.plain |= {k: event.data[k] for k in names if k in event.data}
         self.plain |= {"run": event.run, "ended": ""}
 
-    def attempted(self, event: Event) -> None:
+    def attempted(self, _event: Event) -> None:
         self.plain["attempts"] = self.plain.get("attempts", 0) + 1
-        self.plain["sessions"] = (*self.plain.get("sessions", ()), event.data.get("session_id", ""))
 
     def claimed(self, event: Event) -> None:
         self.claims[event.data["phase"]] = Claim(**event.data, seq=event.seq)

@@ -14,8 +14,6 @@ from orchestrator_action.core.config import Config, Demand, Gate, HookConfig, Si
 from orchestrator_action.core.ledger import Event
 from orchestrator_action.core.model import Conclusion, Issue, PhaseVerdict, Pull, Status, Task, TaskResult
 
-RUN_EVENTS = frozenset({"run-started", "run-resumed", "run-ended"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:

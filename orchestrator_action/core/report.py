@@ -105,7 +105,7 @@ def _cleaner(secrets: frozenset[str]) -> Callable[[str], str]:
 
 
 def report_json(report: RunReport, secrets: Iterable[str] = ()) -> dict[str, Any]:
-    """The run as published: `--json`, `report.json`, the Action's `results`; see `report_schema`.
+    """The run as published: `--json`, `report.json`, the Action's `results`.
 
     Tails of output and messages are an agent's or a test's words: they are masked.
     """

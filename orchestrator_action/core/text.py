@@ -68,8 +68,6 @@ CHECK_TEXT_LIMIT = 65_535
 """Source: docs.github.com, "Create a check run", `output.text`."""
 ANNOTATIONS_PER_REQUEST = 50
 """Source: docs.github.com, "Create a check run", `output.annotations`."""
-ANNOTATION_MESSAGE_LIMIT = 64 * 1024
-"""Source: docs.github.com, "Create a check run", `annotations[].message`."""
 STEP_SUMMARY_LIMIT = 1024**2
 """Source: docs.github.com, "Workflow commands", job summaries: 1 MiB a step."""
 TITLE_LIMIT = 256

@@ -74,11 +74,6 @@ class Gate:
             self._flow.wait_s(self._clock())
             return self._flow.limit
 
-    @property
-    def closed_for_s(self) -> float:
-        """Seconds for which nobody is let in."""
-        return max(0.0, self._flow.opens_at - self._clock())
-
     @contextmanager
     def passed(self, cancel: Cancel) -> Iterator[bool]:
         """Be inside for the length of the block; False, and not inside, when cancelled while waiting."""

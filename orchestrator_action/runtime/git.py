@@ -372,11 +372,6 @@ class Git:
             raise GitError(f"the configuration of {self.common_dir} cannot be read: {exc}") from exc
         return {n: str(u) for n, u in urls.items() if u}
 
-    @property
-    def is_shallow(self) -> bool:
-        """Whether history was cut when this repository was cloned."""
-        return (self.common_dir / "shallow").exists()
-
 
 def digest_files(files: Iterable[Path]) -> str:
     """One SHA-256 over the contents of small files, in order; a missing one counts as such."""

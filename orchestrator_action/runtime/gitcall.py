@@ -73,15 +73,6 @@ def git_program(path: str | None = None) -> str:
     return str(Path(found).absolute())
 
 
-def without_git(env: Mapping[str, str]) -> dict[str, str]:
-    """`env` without any variable of git's own, for processes that are none of our gits.
-
-    In a hook run from a linked worktree git exports GIT_DIR and others; a `git init` in a test would
-    then change the real repository.
-    """
-    return {k: v for k, v in env.items() if not k.startswith("GIT_")}
-
-
 def identity_env(name: str, email: str) -> dict[str, str]:
     """Author and committer for commits, given by environment so that no configuration is written."""
     return {

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import secrets
 import threading
 import time
@@ -21,8 +20,6 @@ from typing import Any
 
 from orchestrator_action.core.ledger import Event, Ledger, broken_links, decode, encode, fold, seal
 from orchestrator_action.errors import JournalError
-
-RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z")
 
 LOCK_TRIES, LOCK_PAUSE_S = 5, 0.04
 """`status` holds the lock for an instant when it asks whether anybody else does."""
@@ -95,11 +92,6 @@ def _later_event(lines: list[bytes]) -> bool:
             decode(line.decode("utf-8"))
             return True
     return False
-
-
-def peek(path: Path, task: str) -> Ledger:
-    """The ledger of a task as the journal stands now."""
-    return fold(read_events(path), task)
 
 
 class Journal:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.errors import GitError
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import (
@@ -21,7 +22,6 @@ from orchestrator_action.runtime.gitcall import (
     identity_env,
     last_line,
     spawn,
-    without_git,
 )
 from orchestrator_action.runtime.gitparse import Change, parse_batch, parse_changes
 from tests.kit.repos import Repo, clean_env, git
@@ -81,7 +81,7 @@ def test_variables_of_a_hook_lead_nowhere(
 
     seen = Git.open(repo.path, os.environ)
     head, dirty = seen.head(), seen.dirty()
-    cleaned = without_git(os.environ)
+    cleaned = command_environment(os.environ)
     for name in hostile:
         monkeypatch.delenv(name)
 

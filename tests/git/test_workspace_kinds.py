@@ -83,7 +83,7 @@ def test_a_shallow_clone_is_usable(repo: Repo, tmp_path: Path):
     made = space.create("t", "orchestrator/t", head)
     tip = commit(made)
 
-    assert space.git.is_shallow
+    assert git(made.path, "rev-parse", "--is-shallow-repository") == "true"
     assert space.git.commits(head, tip) == (tip,)
     assert space.git.merge_base(head, tip) == head
     assert made.git.dirty() == ()

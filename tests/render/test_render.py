@@ -13,6 +13,7 @@ from orchestrator_action import render
 from orchestrator_action.core.model import Conclusion, PhaseState, PhaseVerdict, Status
 from orchestrator_action.core.phases import PHASES
 from orchestrator_action.core.text import CHECK_SUMMARY_LIMIT, COMMENT_LIMIT, marker
+from orchestrator_action.templating import TEMPLATES
 from tests.render.values import (
     ALL_PROVEN,
     CONFLICTS,
@@ -30,6 +31,8 @@ from tests.render.values import (
     result,
 )
 from tests.text.page import shown
+
+SCHEMA = json.loads((TEMPLATES / "report.schema.json").read_text(encoding="utf-8"))
 
 
 def texts_of(hostile: bool) -> dict[str, str]:
@@ -126,9 +129,9 @@ def test_no_change_says_why():
     """The agent's reason, as its claim."""
     phases = (PhaseVerdict(phase="implementation", state=PhaseState.PROVEN, reason="already fixed in main"),)
 
-    assert render.headline(
-        phases, status=Status.NO_CHANGE, no_change=render.no_change_reason(phases)
-    ).startswith("no change needed: already fixed in main; ")
+    assert render.headline(phases, status=Status.NO_CHANGE).startswith(
+        "no change needed: already fixed in main; "
+    )
 
 
 def test_the_check_names_what_is_open():
@@ -272,8 +275,8 @@ def test_the_published_report_keeps_its_schema(made):
     """And its counts add up to what was asked for."""
     body = render.report_json(made)
 
-    jsonschema.Draft202012Validator.check_schema(render.report_schema())
-    jsonschema.validate(body, render.report_schema())
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(body, SCHEMA)
     assert body["requested"] == sum(body["counts"].values())
     assert {s.value for s in Status} == set(body["counts"])
 
@@ -284,7 +287,7 @@ def test_the_published_report_holds_no_secret():
 
     assert HELD not in json.dumps(body)
     assert TOKEN not in json.dumps(body)
-    jsonschema.validate(body, render.report_schema())
+    jsonschema.validate(body, SCHEMA)
 
 
 def test_the_schema_refuses_what_the_contract_does_not_name():
@@ -298,7 +301,7 @@ def test_the_schema_refuses_what_the_contract_does_not_name():
         {**body, "tasks": [{**body["tasks"][0], "pull": {"number": "9"}}]},
     ):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, render.report_schema())
+            jsonschema.validate(wrong, SCHEMA)
 
 
 def test_a_fact_is_published_with_its_commit_and_figures():

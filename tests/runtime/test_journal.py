@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import threading
 
 import pytest
 
 from orchestrator_action.errors import JournalError
-from orchestrator_action.runtime.journal import RUN_ID, Journal, new_run_id, read_events, replace_file
+from orchestrator_action.runtime.journal import Journal, new_run_id, read_events, replace_file
 
 
 @pytest.fixture
@@ -139,4 +140,4 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
 
 def test_a_run_id_is_sortable_and_recognised():
     assert new_run_id(0).startswith("19700101-000000-")
-    assert RUN_ID.match(new_run_id(1e9))
+    assert re.fullmatch(r"20010909-014640-[0-9a-f]{6}", new_run_id(1e9))
