@@ -114,8 +114,19 @@ class Measure:
     def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return [
             *self._tests_pass(head),
-            *kept_facts(self.git, base=self.subject.base_sha, head=head, note=claim.note),
+            *kept_facts(
+                self.git,
+                base=self.subject.base_sha,
+                head=head,
+                note=self._said_of_tests(claim),
+                commands=self.subject.test_commands,
+            ),
         ]
+
+    def _said_of_tests(self, claim: Claim) -> str:
+        """What was said of tests that went away; an answer to the review does not take it back."""
+        testing = self.ledger().claims.get("testing")
+        return f"{claim.note}\n{claim.text}\n{testing.note}\n{testing.text}" if testing else claim.note
 
     def _tests_pass(self, head: str) -> Iterable[Fact]:
         commands, tree = self.subject.test_commands, self.git.tree(head)

@@ -146,8 +146,8 @@ PHASES: tuple[Phase, ...] = (
             ),
             _head(
                 "tests-kept",
-                "no test was deleted without a word",
-                "restore the test files, or name each one and why in --note",
+                "no test was deleted, skipped, emptied or left out without a word",
+                "restore what is named above, or name each file and why in --note",
             ),
         ),
     ),

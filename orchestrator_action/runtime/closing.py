@@ -48,9 +48,9 @@ def _pytest(lines: list[str]) -> Iterable[Counts]:
         if match := _PYTEST_LINE.fullmatch(line):
             words = {w: int(n) for n, w in _PYTEST_WORD.findall(match.group(1))}
             yield Counts(
-                passed=words.get("passed", 0) + words.get("xpassed", 0) + words.get("xfailed", 0),
+                passed=words.get("passed", 0) + words.get("xpassed", 0),
                 failed=words.get("failed", 0) + words.get("error", 0) + words.get("errors", 0),
-                skipped=words.get("skipped", 0),
+                skipped=words.get("skipped", 0) + words.get("xfailed", 0),  # as in its JUnit XML
                 source="pytest",
             )
 

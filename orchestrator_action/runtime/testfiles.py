@@ -1,4 +1,4 @@
-"""Tests that went away: files deleted, renamed out of sight, emptied, thinned out, newly skipped.
+"""Tests that went away: files deleted, renamed out of sight, emptied, thinned out, newly skipped, not run.
 
 A suite that passes proves little when the test that failed was removed. What the branch takes from the
 tests must be named in the claim's note, file by file; then it is a decision, not a trick.
@@ -14,6 +14,14 @@ from orchestrator_action.core.model import Fact
 from orchestrator_action.core.paths import listed, matches, shown
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitparse import Change
+from orchestrator_action.runtime.testnames import hollow_tests, singled_out, skip_marks, test_names
+from orchestrator_action.runtime.testways import changed_ways, ways_text
+
+_SUBMODULE = "160000"
+_NAMES_OTHERS = frozenset(
+    {"Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "package.json", "tox.ini"}
+)
+"""Files whose way of testing may name further files, such as `./script/test`."""
 
 TEST_FILES = (
     "test_*.py", "*_test.py", "*_tests.py", "tests.py",
@@ -31,80 +39,35 @@ TEST_FILES = (
 )  # fmt: skip
 """Names that test runners find tests by. A data file in a tests folder is no test."""
 
-_JS_SKIPS = (
-    r"(?<![\w.])(?:(?:it|test|describe|context|suite)\.(?:skip|todo|only|failing|fixme)\b"
-    r"|(?:xit|xtest|xdescribe|fit|fdescribe)\s*\()|\bskip\s*:\s*true"
-)
-_FAMILIES: dict[str, tuple[str, str]] = {
-    "py": (
-        r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)",
-        r"mark\.(?:skip|xfail)|pytest\.(?:skip|xfail)\(|unittest\.skip|\.skipTest\(|expectedFailure|importorskip",
-    ),
-    "js": (
-        r"(?<![\w.])(?:it|test|specify)(?:\.each[^(]*\([^)]*\))?\s*\(\s*['\"`]([^'\"`]+)",
-        _JS_SKIPS,
-    ),
-    "go": (r"^func\s+((?:Test|Fuzz|Example)\w*)\s*\(", r"\.Skip(?:f|Now)?\("),
-    "rs": (r"#\[(?:\w+::)*test(?:\([^)]*\))?\][^{;]*?fn\s+(\w+)", r"#\[ignore\b"),
-    "jvm": (r"@(?:\w*Test)\b[^{;]*?(\w+|`[^`]+`)\s*\(", r"@(?:Disabled|Ignore)\b|\bassumeTrue\(|@EnabledIf"),
-    "rb": (
-        r"^\s*(?:def\s+(test_\w+)|(?:it|specify|test|example)\s+['\"]([^'\"]+))",
-        r"^\s*(?:xit|xdescribe|xcontext|pending|skip)\b|skip:\s*(?:true|['\"])",
-    ),
-    "php": (r"function\s+(test\w*)\s*\(", r"markTest(?:Skipped|Incomplete)"),
-    "ex": (r"^\s*(?:test|property)\s+\"([^\"]+)", r"@(?:module)?tag\s+:?skip|@tag\s+skip:"),
-    "cs": (r"\[(?:Fact|Theory|Test|TestMethod|TestCase)\b[^{;]*?(\w+)\s*\(", r"\[Ignore\b|\bSkip\s*="),
-    "swift": (r"func\s+(test\w*)\s*\(|@Test\b[^{;]*?func\s+(\w+)", r"XCTSkip|\.disabled\("),
-    "c": (r"\b(?:TEST|TEST_F|TEST_P|TEST_CASE)\s*\(([^)]*)\)", r"DISABLED_|GTEST_SKIP"),
-    "sh": (r"^\s*(?:@test\s+['\"]([^'\"]+)|(test_\w+)\s*\(\))", r"^\s*skip\b"),
-}
-_ENDINGS = {
-    "py": "py", "go": "go", "rs": "rs", "rb": "rb", "php": "php", "exs": "ex", "swift": "swift",
-    **dict.fromkeys(("js", "cjs", "mjs", "jsx", "ts", "tsx", "cts", "mts"), "js"),
-    **dict.fromkeys(("java", "kt", "scala", "groovy"), "jvm"),
-    **dict.fromkeys(("cs", "fs"), "cs"), **dict.fromkeys(("c", "cc", "cpp"), "c"),
-    **dict.fromkeys(("bats", "sh"), "sh"),
-}  # fmt: skip
-
 
 def is_test_file(path: str) -> bool:
     """Whether test runners would look for tests in this file."""
     return bool(matches(path, TEST_FILES))
 
 
-def test_names(path: str, text: str) -> list[str]:
-    """The names of the tests a file defines, as far as its language is known."""
-    family = _FAMILIES.get(_ENDINGS.get(path.rpartition(".")[2], ""))
-    if family is None:
-        return []
-    found = re.findall(family[0], text, re.MULTILINE)
-    return ["".join(f) if isinstance(f, tuple) else f for f in found]
-
-
-def skip_marks(path: str, text: str) -> int:
-    """How many marks that skip or single out tests a file has."""
-    family = _FAMILIES.get(_ENDINGS.get(path.rpartition(".")[2], ""))
-    return len(re.findall(family[1], text, re.MULTILINE)) if family else 0
-
-
-test_names.__test__ = False  # type: ignore[attr-defined]
-
-
-def kept_facts(git: Git, *, base: str, head: str, note: str = "") -> tuple[Fact, ...]:
-    """The fact `tests-kept`: nothing was taken from the tests but what `note` names."""
-    changes = [c for c in git.changes(base, head) if is_test_file(c.old_path or c.path)]
-    added = [c for c in git.changes(base, head) if c.status in "AC" and is_test_file(c.path)]
-    losses = [loss for change in _with_texts(git, changes) for loss in _losses(*change)]
-    losses = _without_moved(git, losses, added)
+def kept_facts(
+    git: Git, *, base: str, head: str, note: str = "", commands: Sequence[str] = ()
+) -> tuple[Fact, ...]:
+    """The fact `tests-kept`: nothing was taken from the tests, or from how `commands` run them, but what
+    `note` names."""
+    texts = _with_texts(git, git.changes(base, head))
+    tests = [t for t in texts if is_test_file(t[0].old_path or t[0].path)]
+    losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change)]
+    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_file(c.path)]
+    losses = [*_without_moved(losses, added), *_singled_out(added), *_ways(git, base, texts, commands)]
     silent = [(path, what) for path, what, _ in losses if not _named(path, note)]
     told = sorted({path for path, _, _ in losses} - {path for path, _ in silent})
     message = "; ".join(f"{shown(path)}: {what}" for path, what in silent[:5])
     if len(silent) > 5:
         message += f"; and {len(silent) - 5} more"
     if not silent:
-        message = f"tests were taken away and named: {listed(told)}" if told else "no test was taken away"
+        message = (
+            f"tests were taken away or run otherwise, and named: {listed(told)}"
+            if told
+            else "no test was taken away"
+        )
     else:
-        message = f"tests were taken away without a word: {message}"
+        message = f"tests, or how they run, were changed without a word in the claim's note: {message}"
     detail: dict[str, Any] = {
         "lost": [{"path": shown(p), "what": w} for p, w, _ in losses[:50]],
         "named": [shown(p) for p in told[:50]],
@@ -120,12 +83,43 @@ Loss = tuple[str, str, tuple[str, ...]]
 """The path, what happened, and the names of the tests that are gone."""
 
 
-def _with_texts(git: Git, changes: Sequence[Change]) -> Iterable[tuple[Change, str, str]]:
-    changed = [c for c in changes if c.status not in "AC"]
-    before = git.blobs([c.old_blob for c in changed])
-    after = git.blobs([c.new_blob for c in changed])
-    for change, old, new in zip(changed, before, after, strict=True):
-        yield change, (old or b"").decode("utf-8", "replace"), (new or b"").decode("utf-8", "replace")
+_MAX_READ_BYTES = 2 * 1024**2
+
+
+def _with_texts(git: Git, changes: Sequence[Change]) -> list[tuple[Change, str, str]]:
+    """Every changed file that may say something of tests, with its contents before and after."""
+    small = [c for c in changes if _SUBMODULE not in {c.old_mode, c.new_mode}]
+    sizes = zip(git.sizes([c.old_blob for c in small]), git.sizes([c.new_blob for c in small]), strict=True)
+    small = [c for c, both in zip(small, sizes, strict=True) if max(n or 0 for n in both) <= _MAX_READ_BYTES]
+    before, after = git.blobs([c.old_blob for c in small]), git.blobs([c.new_blob for c in small])
+    return [
+        (change, (old or b"").decode("utf-8", "replace"), (new or b"").decode("utf-8", "replace"))
+        for change, old, new in zip(small, before, after, strict=True)
+    ]
+
+
+def _singled_out(added: Sequence[tuple[str, str]]) -> Iterable[Loss]:
+    """A new file in which one test is singled out may leave out those of all others."""
+    return [
+        (path, "singles out tests, so that others are left out", ())
+        for path, t in added
+        if singled_out(path, t)
+    ]
+
+
+def _ways(
+    git: Git, base: str, texts: Sequence[tuple[Change, str, str]], commands: Sequence[str]
+) -> Iterable[Loss]:
+    known = [p for p in git.paths(base) if p in _NAMES_OTHERS]
+    bodies = git.files(base, known).items()
+    others = [ways_text(p, (body or b"").decode("utf-8", "replace"), commands) for p, body in bodies]
+    rows = [
+        row
+        for c, old, new in texts
+        for row in ([(c.old_path, old, ""), (c.path, "", new)] if c.old_path else [(c.path, old, new)])
+        if not is_test_file(row[0])
+    ]
+    return [(path, what, ()) for path, what in changed_ways(rows, commands, others)]
 
 
 def _losses(change: Change, old: str, new: str) -> Iterable[Loss]:
@@ -143,6 +137,10 @@ def _losses(change: Change, old: str, new: str) -> Iterable[Loss]:
         yield path, "emptied", tuple(names)
         return
     left = test_names(change.path, new)
+    hollow = _missing(hollow_tests(change.path, new), hollow_tests(path, old))
+    hollow = tuple(name for name in hollow if name in names)
+    if hollow:
+        yield path, f"{len(hollow)} of {len(names)} tests emptied ({listed(hollow, at_most=3)})", ()
     if len(left) < len(names):
         gone = _missing(names, left)
         yield (
@@ -166,12 +164,11 @@ def _missing(names: Sequence[str], left: Sequence[str]) -> tuple[str, ...]:
     return tuple(gone)
 
 
-def _without_moved(git: Git, losses: Sequence[Loss], added: Sequence[Change]) -> list[Loss]:
+def _without_moved(losses: Sequence[Loss], added: Sequence[tuple[str, str]]) -> list[Loss]:
     """Leave out files whose every test is found again in a new test file."""
     if not any(names for _, _, names in losses) or not added:
         return list(losses)
-    bodies = zip(added, git.blobs([c.new_blob for c in added]), strict=True)
-    new = {n for c, body in bodies for n in test_names(c.path, (body or b"").decode("utf-8", "replace"))}
+    new = {n for path, text in added for n in test_names(path, text)}
     return [loss for loss in losses if not loss[2] or not set(loss[2]) <= new]
 
 

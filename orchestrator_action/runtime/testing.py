@@ -7,11 +7,12 @@ measured once per set of commands; what is known is kept in memory, because an a
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,7 +138,7 @@ def _run_one(
     run: Runner,
 ) -> CommandRun:
     log, junit = folder / f"command-{number}.log", folder / f"junit-{number}.xml"
-    started, clock = time.time(), time.monotonic()
+    there, clock = _digests(worktree), time.monotonic()
     own = {**env, "CI": env.get("CI", "1")}
     options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
     argv = ("/bin/sh", "-c", command)
@@ -154,7 +155,7 @@ def _run_one(
         timeout_s=timeout_s,
         log=str(log),
         tail=tail_of(text),
-        counts=_counts(text, junit, worktree, started),
+        counts=_counts(text, junit, worktree, there, command),
     )
 
 
@@ -174,10 +175,10 @@ def tail_of(text: str) -> str:
     return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
 
 
-def _counts(text: str, junit: Path, worktree: Path, started: float) -> Counts | None:
+def _counts(text: str, junit: Path, worktree: Path, there: Mapping[Path, str], command: str) -> Counts | None:
     """JUnit XML where it was written, closing lines for the rest, reports in the tree as a last resort."""
     report = _report(junit)
-    lines = by_runner(text)
+    lines = _own_words(by_runner(text), command, reported=report is not None)
     pytest_lines = [c for c in lines if c.source == "pytest"]
     others = [c for c in lines if c.source != "pytest"]
     if report is not None:
@@ -185,7 +186,7 @@ def _counts(text: str, junit: Path, worktree: Path, started: float) -> Counts | 
         summed = total(pytest_lines)
         best = summed if summed is not None and len(pytest_lines) > 1 and summed.ran > report.ran else report
         return total([best, *others])
-    return total([*pytest_lines, *others]) or total(_reports_in(worktree, started))
+    return total([*pytest_lines, *others]) or total(_reports_in(worktree, there))
 
 
 def _report(path: Path) -> Counts | None:
@@ -197,26 +198,57 @@ def _report(path: Path) -> Counts | None:
         return None
 
 
-def _reports_in(worktree: Path, started: float) -> list[Counts]:
-    """JUnit reports that runners such as Gradle left in their build folders during this run."""
-    found = []
+_RUNNERS = {
+    r"\s-m\s*unittest\b|manage\.py\s+test\b": {"unittest"},
+    r"\b(?:pytest|py\.test)\b": {"pytest"},
+    r"^cargo\s+(?:test|nextest)\b": {"cargo test", "nextest"},
+    r"^go\s+test\b": {"go test", "go test (packages)"},
+    r"^node\s+(?:.*\s)?--test\b": {"node --test"},
+}
+"""Commands that are one runner and nothing else, and under which names its words are known."""
+
+
+def _own_words(lines: list[Counts], command: str, *, reported: bool) -> list[Counts]:
+    """What the command's own runner said, where it is known: a test may print another's closing line."""
+    if re.search(r"[;&|`\n]|\$\(", command):
+        return lines
+    for pattern, sources in _RUNNERS.items():
+        if re.search(pattern, command):
+            own = [c for c in lines if c.source in sources]
+            return own if own or reported else lines
+    return lines
+
+
+def _report_files(worktree: Path) -> Iterator[Path]:
+    """Files that may be JUnit reports, as runners such as Gradle leave them in their build folders."""
     for folder, names, files in os.walk(worktree):
         names[:] = [n for n in names if n not in {".git", "node_modules", ".venv", "__pycache__"}]
         inside = any(part in _REPORTS for part in Path(folder).relative_to(worktree).parts)
         for name in sorted(files):
             path = Path(folder, name)
-            if not name.endswith(".xml") or not (
-                inside or "junit" in name.lower() or name.startswith("TEST-")
-            ):
+            if not name.endswith(".xml") or path.is_symlink():
                 continue
-            try:
-                if path.is_symlink() or path.stat().st_mtime < started - 1:
-                    continue
-            except OSError:
-                continue
-            if (counts := _report(path)) is not None:
-                found.append(counts)
-    return found
+            if inside or "junit" in name.lower() or name.startswith("TEST-"):
+                yield path
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _digests(worktree: Path) -> dict[Path, str]:
+    """The reports that are there before anything ran: what a commit or an earlier run brought."""
+    return {path: _digest(path) for path in _report_files(worktree)}
+
+
+def _reports_in(worktree: Path, there: Mapping[Path, str]) -> list[Counts]:
+    """The reports that this run wrote: new ones, or old ones that say something else now."""
+    fresh = (path for path in _report_files(worktree) if there.get(path) != _digest(path))
+    return [counts for path in fresh if (counts := _report(path)) is not None]
 
 
 def test_facts(done: TestRun) -> tuple[Fact, ...]:

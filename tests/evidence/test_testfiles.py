@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator_action.core.model import Fact
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.testfiles import is_test_file, kept_facts, skip_marks, test_names
+from orchestrator_action.runtime.testfiles import is_test_file, kept_facts
+from orchestrator_action.runtime.testnames import skip_marks, test_names
 from tests.kit.repos import Repo
 
 TWO = "def test_a():\n    assert f(1) == 1\n\n\ndef test_b():\n    assert f(2) == 2\n"

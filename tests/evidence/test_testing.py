@@ -283,13 +283,37 @@ def test_reports_left_in_the_build_folder_are_read(bench: Callable[..., Bench]):
     assert fact.detail["passed"] == 2
 
 
-def test_reports_of_another_time_are_not(bench: Callable[..., Bench]):
-    """A report that is committed says nothing about this run."""
-    old = bench(**{"build__test-results__TEST-A.xml": "<testsuite><testcase name='a'/></testsuite>"})
+def test_reports_that_were_there_before_are_not(bench: Callable[..., Bench]):
+    """A report that is committed says nothing about this run, not even freshly checked out or touched."""
+    report = "<testsuite><testcase name='a'/></testsuite>"
+    b = bench(**{"build__test-results__TEST-A.xml": report, "junit.xml": report})
 
-    fact = old.fact("find . -name 'TEST-*' -exec touch -d '2 hours ago' {} +")
+    assert state(b.fact("true")) == "unproven"
+    assert state(b.fact("touch junit.xml build/test-results/TEST-A.xml; true")) == "unproven"
+    assert b.fact("sed -i s/case/case\\ x=\\'1\\'/ junit.xml").detail["passed"] == 1
 
-    assert state(fact) == "unproven"
+
+def test_a_report_left_by_the_run_before_is_not_one_of_this_run(bench: Callable[..., Bench]):
+    """Two commands one after the other: the second wrote nothing."""
+    write = "echo '<testsuite><testcase name=\"a\"/></testsuite>' > junit.xml"
+    done = bench().run(write, "true")
+
+    assert [1, None] == [r.counts and r.counts.passed for r in done.runs]
+
+
+def test_only_the_runners_own_closing_line_counts(bench: Callable[..., Bench]):
+    """A module that prints what another runner would, while nothing is tested at all."""
+    b = bench(test_a_py="print('12 passed, 0 failed')\nprint('===== 5 passed in 0.1s =====')\n")
+
+    assert state(b.fact(f"{UNITTEST} test_a")) == "unproven"
+    assert state(b.fact(PYTEST)) == "unproven"
+
+
+def test_tests_that_are_all_expected_to_fail_have_shown_nothing(bench: Callable[..., Bench]):
+    """Counted alike by report and by closing lines."""
+    b = bench(test_a_py="import pytest\n\n\n@pytest.mark.xfail\ndef test_a():\n    assert 0\n")
+
+    assert state(b.fact(PYTEST)) == state(b.fact(f"{PYTEST} -p no:junitxml")) == "unproven"
 
 
 def test_the_same_tree_is_measured_once(bench: Callable[..., Bench], tmp_path: Path):
