@@ -350,7 +350,7 @@ class Measure:
 
     def _record_answers(self, claim: Claim, head: str) -> list[str]:
         ledger = self.ledger()
-        known = {f.id for f in ledger.findings}
+        known = {f.id: f for f in ledger.findings}
         try:
             answers = parse_answers(f"{claim.note}\n{claim.text}")
         except ValueError as exc:
@@ -359,26 +359,34 @@ class Measure:
         for answer in answers:
             if answer.finding not in known:
                 problems.append(f"there is no finding {answer.finding}")
-            elif answer.fixed_in and not (sha := self._fix(answer.fixed_in, head, answer.finding)):
-                problems.append(f"{answer.finding}: {answer.fixed_in} is no commit made after the review")
-            else:
-                fixed = sha if answer.fixed_in else ""
-                self.parts.journal.append(
-                    "answer",
-                    self.subject.task.id,
-                    finding=answer.finding,
-                    fixed_in=fixed,
-                    declined=answer.declined,
-                )
+                continue
+            sha = head if answer.fixed_in.upper() == "HEAD" else self.git.rev_parse(answer.fixed_in)
+            if answer.fixed_in and (why := self._no_fix(answer.fixed_in, sha, head, known[answer.finding])):
+                problems.append(f"{answer.finding}: {why}")
+                continue
+            self.parts.journal.append(
+                "answer",
+                self.subject.task.id,
+                finding=answer.finding,
+                fixed_in=sha if answer.fixed_in else "",
+                declined=answer.declined,
+            )
         return problems
 
-    def _fix(self, rev: str, head: str, finding: str) -> str:
-        """The commit named as a fix, when it is of this branch and younger than the review that found it."""
-        sha = head if rev.upper() == "HEAD" else self.git.rev_parse(rev)
-        reviewed = self._reviewed_at(finding)
+    def _no_fix(self, rev: str, sha: str, head: str, finding: ReviewFinding) -> str:
+        """Why a commit cannot be what fixes a finding; empty when it may be.
+
+        It has to be of this branch and younger than the review, and by it the file must have changed.
+        """
+        reviewed = self._reviewed_at(finding.id)
         if not sha or not self.git.is_ancestor(sha, head) or self.git.is_ancestor(sha, reviewed):
-            return ""
-        return sha
+            return f"{rev} is no commit made after the review"
+        touched = {p for c in self.git.changes(reviewed, sha) for p in (c.path, c.old_path)}
+        if finding.path in self.git.paths(reviewed) and finding.path not in touched:
+            return (
+                f"nothing up to {sha[:12]} changes {finding.path} since the review; name the commit that does"
+            )
+        return ""
 
     def _reviewed_at(self, finding: str) -> str:
         for event in self.parts.journal.of(self.subject.task.id):

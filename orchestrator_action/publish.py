@@ -25,15 +25,17 @@ from orchestrator_action.core.model import (
 )
 from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
 from orchestrator_action.core.text import marker
-from orchestrator_action.errors import OrchestratorError, TakenError
+from orchestrator_action.errors import GitError, OrchestratorError, TakenError
 from orchestrator_action.forge.base import Queue
 from orchestrator_action.parts import Parts, Subject
+from orchestrator_action.runtime.secrets import secrets_in
 from orchestrator_action.takeover import win
 
 log = logging.getLogger(__name__)
 
 ACTIONS_LOGIN = "github-actions[bot]"
 """Under which the token of a workflow writes."""
+TAKE_IT_OUT = "take it out of every commit of the branch, and revoke it if it was real"
 LAST_WORD_S = 3.0
 """How long a task's last comment waits for one about its progress that is under way."""
 
@@ -151,12 +153,14 @@ def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tupl
 
 
 def push(subject: Subject, sha: str) -> None:
-    """The task branch at the remote becomes exactly `sha`."""
+    """The task branch at the remote becomes exactly `sha`. Raises GitError when it carries a credential."""
     parts, task = subject.parts, subject.task
     with subject.push_lock:
         known = parts.journal.ledger(task.id).pushed_sha
         if known == sha:
             return
+        if found := secrets_in(parts.git, subject.base_sha, sha):
+            raise GitError(f"{subject.branch} is not pushed: {'; '.join(found[:3])}", hint=TAKE_IT_OUT)
         parts.remote.push(sha, f"refs/heads/{subject.branch}", known=known)
         parts.journal.append("pushed", task.id, sha=sha, branch=subject.branch)
 

@@ -220,7 +220,7 @@ PHASES: tuple[Phase, ...] = (
             _head(
                 "no-local-settings",
                 "no local-only settings or secrets are committed",
-                "take the file out of the branch",
+                "take it out of the branch, a secret out of every commit (`git reset --soft` to the base, commit anew)",
             ),
         ),
     ),

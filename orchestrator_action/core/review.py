@@ -98,7 +98,7 @@ def parse_answers(text: str) -> tuple[Answer, ...]:
     answers: dict[str, Answer] = {}
     for line in _statements(text):
         match = _ANSWER.match(line)
-        if not match:
+        if not match or not (match["sha"] or any(c.isalnum() for c in match["why"])):
             raise ValueError(
                 f"{line.strip()[:80]!r} is neither `fN: fixed in <sha>` nor `fN: declined: reason`"
             )

@@ -64,7 +64,11 @@ def branch_facts(git: Git, *, branch: str, base_sha: str) -> tuple[Fact, ...]:
     head, on = git.head(), git.branch()
     there = on == branch
     base = git.merge_base(base_sha, head) if head else ""
-    kept = base == base_sha
+    wrong = [] if base == base_sha else [
+        f"the branch grows from {base[:12] or 'no common commit'}, not from its base {base_sha[:12]}"
+    ]  # fmt: skip
+    if not wrong and (foreign := foreign_commits(git, branch=branch, base=base_sha, head=head)):
+        wrong.append(f"{_count(foreign, 'commit')} above the base came from elsewhere, not from this task")
     return (
         fact(
             "branch-management", "on-branch", head, there,
@@ -72,12 +76,31 @@ def branch_facts(git: Git, *, branch: str, base_sha: str) -> tuple[Fact, ...]:
             branch=on,
         ),
         fact(
-            "branch-management", "base-kept", head, kept,
-            f"the branch grows from its base {base_sha[:12]}" if kept else
-            f"the branch grows from {base[:12] or 'no common commit'}, not from its base {base_sha[:12]}",
-            merge_base=base,
+            "branch-management", "base-kept", head, not wrong,
+            "; ".join(wrong) or f"the branch grows from its base {base_sha[:12]}", merge_base=base,
         ),
     )  # fmt: skip
+
+
+def foreign_commits(git: Git, *, branch: str, base: str, head: str) -> int:
+    """How many commits above the base another branch had first, or begin a history of their own.
+
+    Other branches are those of the remotes and of other tasks. What they hold is not this task's work.
+    """
+    own = f"refs/heads/{branch}"
+    prefix = f"refs/heads/{branch.partition('/')[0]}/"
+    others = [
+        ref
+        for ref in (*git.refs("refs/remotes/"), *git.refs(prefix))
+        if ref != own and not ref.endswith((f"/{branch}", "/HEAD"))
+    ]
+    above = set(git.commits(base, head))
+    roots = git.text("rev-list", "--max-parents=0", head, f"^{base}").split()
+    if not others:
+        return len(roots)
+    stdin = "".join(f"{line}\n" for line in (head, f"^{base}", *(f"^{ref}" for ref in others))).encode()
+    mine = set(git.run("rev-list", "--stdin", stdin=stdin).text.split())
+    return len((above - mine) | set(roots))
 
 
 def plan_facts(text: str, paths: Sequence[str], *, commit: str) -> tuple[Fact, ...]:
@@ -179,10 +202,24 @@ def clean_fact(git: Git, head: str) -> Fact:
 
 
 def _protected_fact(head: str, changes: Sequence[Change], protected: Sequence[str]) -> Fact:
-    touched = sorted({p for c in changes for p in (c.path, c.old_path) if p and matches(p, protected)})
+    touched = sorted({p for c in changes for p in (c.path, c.old_path) if p and _protects(protected, p, c)})
     message = f"protected paths are touched: {listed(touched)}" if touched else "no protected path is touched"
     paths = [shown(p) for p in touched[:50]]
     return fact("implementation", "protected-untouched", head, not touched, message, paths=paths)
+
+
+def _protects(protected: Sequence[str], path: str, change: Change) -> bool:
+    """Whether a path is meant, in any case of its letters, or stands in the place of a folder that is.
+
+    Some file systems do not tell `.GitHub` from `.github`; a link or a submodule brings what it likes.
+    """
+    folded = [p.casefold() for p in protected]
+    if matches(path, protected) or matches(path.casefold(), folded):
+        return True
+    if change.new_mode in _FILES or change.new_mode.strip("0") == "":
+        return False
+    below = [p.removeprefix("./").lstrip("/") for p in folded if not p.startswith("!")]
+    return any(p.startswith(f"{path.casefold()}/") for p in below)
 
 
 def docs_facts(git: Git, *, base: str, head: str, patterns: Sequence[str]) -> tuple[Fact, ...]:

@@ -55,7 +55,7 @@ def settings_facts(git: Git, *, base: str, head: str) -> tuple[Fact, ...]:
     A settings file that was broken before and is as it was is not held against the task.
     """
     changes = [c for c in git.changes(base, head) if c.status != "D" and c.new_mode != "160000"]
-    return _parse_fact(git, head, changes), _local_fact(git, head, changes)
+    return _parse_fact(git, head, changes), _local_fact(git, base, head, changes)
 
 
 def _parse_fact(git: Git, head: str, changes: Sequence[Change]) -> Fact:
@@ -94,11 +94,10 @@ def _parse_fault(path: str, body: bytes | None) -> str:
     return "" if isinstance(value, dict) else "it is not an object"
 
 
-def _local_fact(git: Git, head: str, changes: Sequence[Change]) -> Fact:
+def _local_fact(git: Git, base: str, head: str, changes: Sequence[Change]) -> Fact:
     touched = [c.path for c in changes if matches(c.path, LOCAL_ONLY)]
     local = [f"{shown(path)} is local to one person or machine" for path in touched]
-    secret = _new_secrets(git, changes)
-    found = [*local, *(f"{shown(path)} holds {what}" for path, what in secret)]
+    found = [*local, *secrets_in(git, base, head)]
     return Fact(
         phase="settings-update",
         rule="no-local-settings",
@@ -110,19 +109,29 @@ def _local_fact(git: Git, head: str, changes: Sequence[Change]) -> Fact:
     )
 
 
-def _new_secrets(git: Git, changes: Sequence[Change]) -> list[tuple[str, str]]:
-    """What the branch adds that looks like a credential: path and kind. Never the value."""
-    sizes = git.sizes([c.new_blob for c in changes])
-    small = [c for c, size in zip(changes, sizes, strict=True) if (size or 0) <= _MAX_SCANNED_BYTES]
-    after = git.blobs([c.new_blob for c in small])
-    suspects = [(c, body) for c, body in zip(small, after, strict=True) if body and _matches(body)]
-    before = git.blobs([c.old_blob for c, _ in suspects])
-    found = []
-    for (change, body), old in zip(suspects, before, strict=True):
-        known = _matches(old or b"")
-        added = {what for what, values in _matches(body).items() if values - known.get(what, set())}
-        found += [(change.path, what) for what in sorted(added)]
-    return found
+def secrets_in(git: Git, base: str, head: str) -> list[str]:
+    """What the commits above `base` add that looks like a credential, each in words; never the value.
+
+    Of every commit: what a later one takes out again is pushed with the branch all the same.
+    """
+    listed = git.text("rev-list", "--objects", head, f"^{base}").splitlines()
+    named = dict(line.partition(" ")[::2] for line in listed if " " in line)
+    sizes = git.sizes(list(named))
+    small = [sha for sha, size in zip(named, sizes, strict=True) if size and size <= _MAX_SCANNED_BYTES]
+    suspects = [(s, _matches(body)) for s, body in zip(small, git.blobs(small), strict=True) if body]
+    suspects = [(sha, found) for sha, found in suspects if found]
+    before = git.files(base, sorted({named[sha] for sha, _ in suspects}))
+    last = {c.new_blob for c in git.changes(base, head)}
+    said = []
+    for sha, found in suspects:
+        path = named[sha]
+        known = _matches(before[path] or b"")
+        for what in sorted(w for w, values in found.items() if values - known.get(w, set())):
+            earlier = (
+                "" if sha in last else " in an earlier commit: make the branch's commits anew without it"
+            )
+            said.append(f"{shown(path)} holds {what}{earlier}")
+    return sorted(dict.fromkeys(said))
 
 
 def _matches(body: bytes) -> dict[str, set[bytes]]:

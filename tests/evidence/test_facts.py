@@ -109,6 +109,40 @@ def test_another_branch_and_a_rewritten_base_are_named(work: Repo):
     assert not found["base-kept"].holds
 
 
+def test_commits_of_another_branch_are_not_this_tasks_work(work: Repo):
+    """Taken over whole, or merged: of a remote's branch, of another task, of a history of its own."""
+    base = base_of(work)
+
+    def kept() -> Fact:
+        found = evidence.branch_facts(Git.open(work.path), branch="orchestrator/t", base_sha=base)
+        return facts_of(found)["base-kept"]
+
+    work.commit({"mine": "1"})
+    assert kept().holds
+    work.git("push", "-q", "origin", "HEAD:refs/heads/orchestrator/t")
+    work.git("fetch", "-q", "origin")
+    assert kept().holds, "the task's own branch at the remote is no other branch"
+    mine = work.git("rev-parse", "HEAD")
+
+    work.git("checkout", "-q", "main")
+    work.commit({"theirs": "1"})
+    work.git("push", "-q", "origin", "main")
+    work.git("checkout", "-q", "-b", "orchestrator/other", base)
+    work.commit({"another": "1"})
+    work.git("checkout", "-q", "--orphan", "alone")
+    work.commit({"alone": "1"})
+    work.git("checkout", "-q", "orchestrator/t")
+    for line in ("reset -q --hard origin/main", "merge -q origin/main", "merge -q orchestrator/other",
+                 "merge -q --allow-unrelated-histories -X ours alone"):  # fmt: skip
+        work.git("reset", "-q", "--hard", mine)
+        work.git(*line.split())
+        assert not kept().holds, line
+        assert "1 commit above the base came from elsewhere" in kept().message
+    work.git("reset", "-q", "--hard", mine)
+    work.git("cherry-pick", "origin/main")
+    assert kept().holds
+
+
 @pytest.mark.parametrize(
     ("plan", "holds"),
     [
@@ -194,6 +228,37 @@ def test_a_protected_path_is_not_moved_or_deleted_either(make: Callable[..., Rep
     found = implementation(repo)["protected-untouched"]
 
     assert found.detail["paths"] == [".github/workflows/ci.yml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("mkdir -p .GitHub/Workflows && echo x > .GitHub/Workflows/a.yml", ".GitHub/Workflows/a.yml"),
+        ("echo '* @me' > CodeOwners", "CodeOwners"),
+        ("mkdir gh && ln -s gh .github", ".github"),
+        ("mkdir .github && ln -s ../gh .github/workflows", ".github/workflows"),
+        (
+            f"git update-index --add --cacheinfo 160000,{'1' * 40},.github && mkdir .github",
+            ".github",
+        ),
+        ("ln -s elsewhere .claude", ".claude"),
+    ],
+)
+def test_a_protected_path_is_not_reached_by_a_detour(work: Repo, line: str, path: str):
+    """In other letters, which some file systems do not tell apart; through a link or a submodule in its place."""
+    subprocess.run(["sh", "-ec", line], cwd=work.path, env=clean_env(), check=True)
+    work.commit({"a.py": "1"})
+
+    found = implementation(work)["protected-untouched"]
+
+    assert (False, [path]) == (found.holds, found.detail["paths"])
+
+
+def test_a_link_elsewhere_is_nobodys_business(work: Repo):
+    subprocess.run(["ln", "-s", "README.md", "link"], cwd=work.path, check=True)
+    work.commit({".githubber/a": "1"})
+
+    assert implementation(work)["protected-untouched"].holds
 
 
 def test_a_change_that_is_too_large_is_named(work: Repo):

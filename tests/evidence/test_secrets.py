@@ -167,3 +167,19 @@ def test_taking_a_secret_out_is_welcome(make: Callable[..., Repo]):
     repo.commit({})
 
     assert measured(repo)["no-local-settings"].holds
+
+
+def test_a_secret_that_a_later_commit_takes_out_is_in_the_branch_all_the_same(repo: Repo):
+    """It would be pushed with it. Made anew without that commit, the branch is clean."""
+    repo.commit({"a.py": f"KEY = 'ghp_{LETTERS}'\n"})
+    base = repo.git("rev-parse", "HEAD~1")
+    repo.commit({"a.py": "KEY = load()\n"})
+    seen = Git.open(repo.path)
+
+    [_, found] = settings_facts(seen, base=base, head=seen.head())
+    repo.git("reset", "-q", "--soft", base)
+    repo.commit({}, "anew")
+    [_, anew] = settings_facts(seen, base=base, head=seen.head())
+
+    assert "a.py holds a GitHub token in an earlier commit" in found.message
+    assert (False, True) == (found.holds, anew.holds)

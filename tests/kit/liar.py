@@ -1,7 +1,8 @@
 """The built-in agent, made to lie or to forget in one phase: SHARE MODE, the phase by the issue's number.
 
-Issue N is about the N-th phase. `false` claims it while it does not hold, `missing` leaves it out and goes
-on. The claims go through the very worker and client of `--agent patch`; SHARE is the folder of the forge.
+Issue N is about the N-th phase (12 about the first again, and so on). `false` claims it while it does not
+hold, `missing` leaves it out and goes on. The claims go through the very worker and client of `--agent
+patch`; SHARE is the folder of the forge.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from orchestrator_action.agents.patch_worker import _Author, _Open
 from orchestrator_action.core.phases import IDS
 from orchestrator_action.core.wire import CONTEXT_VARIABLE, Answer
 
+ANSWERS = ("f1: fixed in HEAD", "f1: fixed in deadbeef", "f1: declined: ...", "f1: fixed in head")
+"""No commit since the review; none at all; no reason; a commit that leaves the file as it was."""
+
 
 def sh(line: str) -> None:
     subprocess.run(["sh", "-ec", line], check=True, stdout=subprocess.DEVNULL)
@@ -25,7 +29,7 @@ class Liar(_Author):
         super().__init__(context)
         self.share, self.mode = Path(share), mode
         self.number = self.context["issue"]["number"]
-        self.about = IDS[self.number - 1] if mode != "honest" else ""
+        self.about = IDS[(self.number - 1) % 11] if mode != "honest" else ""
 
     def claim(self, phase: str, **fields: str) -> Answer:
         if phase != self.about:
@@ -60,7 +64,10 @@ class Liar(_Author):
             case "documentation":
                 sh("git checkout -q HEAD~1 README.md && echo ' ' >> README.md && git commit -qam 'Docs'")
             case "review-response":
-                return {"note": "f1: fixed in HEAD"}
+                answer = ANSWERS[(self.number - 1) // 11]
+                if answer == "f1: fixed in head":
+                    sh("echo more > other.txt && git add -A && git commit -qm 'Fix what was found'")
+                return {"note": answer}
             case "settings-update":
                 sh("echo API_KEY=1 > .env && git add -f .env && git commit -qm settings")
         return fields

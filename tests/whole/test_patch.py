@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,23 @@ def test_a_waiver_that_the_repository_does_not_allow_changes_nothing(home: House
 
     assert ("failed", "refuted") == (ran.task("issue-1")["status"], ran.state("issue-1", "documentation"))
     assert "may not be waived" in (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
+
+
+def test_a_secret_never_reaches_the_remote(home: House):
+    """Not at a phase boundary, not for the pull, and not with the commits of a task that failed."""
+    secret = "ghp_" + "0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R"
+    prompt = home.repo.path.parent / "key.md"
+    prompt.write_text(GOOD + new_file("key.py", f"KEY = '{secret}'\n"))
+
+    ran = home.run(str(prompt))
+
+    task = ran.task("prompt-key")
+    assert (1, "failure") == (ran.code, task["conclusion"])
+    assert "key.py holds a GitHub token" in task["error"] and secret not in ran.out + ran.err
+    assert "" == home.repo.at_remote(f"refs/heads/{task['branch']}")
+    found = git(home.repo.remote, "log", "--all", "--format=%h", "-S", secret, "--", "key.py")
+    assert "" == found
+    assert task["kept_because"] and (Path(task["worktree"]) / "key.py").exists(), "no commit is lost"
 
 
 def test_every_task_ends_in_exactly_one_status_and_the_counts_add_up(home: House):

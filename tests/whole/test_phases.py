@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,8 @@ RULES = {
 """What is untrue of each phase in `liar`, and how that is judged; a review that is none proves nothing."""
 REVIEWER = """case {out} in
 */issue-9/*) echo 'Looks good to me!' > {out};;
-*/issue-10/*) echo '{"findings": [{"path": "more.py", "line": 1, "severity": "error", "text": "no"}]}' > {out};;
+*/issue-10/*|*/issue-21/*|*/issue-32/*|*/issue-43/*)
+    echo '{"findings": [{"path": "more.py", "line": 1, "severity": "error", "text": "no"}]}' > {out};;
 *) echo '{"findings": []}' > {out};;
 esac"""
 
@@ -165,9 +166,9 @@ esac"""
 def played(home: House) -> Callable[..., Ran]:
     """One run of an issue per phase, with the built-in agent made to lie or forget in it."""
 
-    def play(mode: str, reviewer: str = REVIEWER) -> Ran:
-        for number, phase in enumerate(IDS, 1):
-            home.issue(number, f"About {phase}", GOOD)
+    def play(mode: str, reviewer: str = REVIEWER, more: Sequence[int] = ()) -> Ran:
+        for number in (*range(1, 12), *more):
+            home.issue(number, f"About {IDS[(number - 1) % 11]}", GOOD)
         agent = {
             "programs": [[sys.executable, "-I", str(LIAR), str(home.forge), mode]],
             "reviewer": ["sh", "-c", reviewer],
@@ -197,10 +198,10 @@ def played(home: House) -> Callable[..., Ran]:
 
 
 def test_the_built_in_agents_lie_in_each_phase_is_refuted_by_the_fact_it_is_about(home: House, played):
-    ran = played("false")
+    ran = played("false", more=(21, 32, 43))
 
     assert 1 == ran.code, ran.err
-    for number, phase in enumerate(IDS, 1):
+    for number, phase in [*enumerate(IDS, 1), *((n, "review-response") for n in (21, 32, 43))]:
         task = ran.task(f"issue-{number}")
         [found] = [p for p in task["phases"] if p["phase"] == phase]
         rule, judged = RULES[phase]
@@ -210,7 +211,16 @@ def test_the_built_in_agents_lie_in_each_phase_is_refuted_by_the_fact_it_is_abou
             "error"
         ]
         assert "failure" == task["conclusion"]
-        assert {"proven"} >= {p["state"] for p in task["phases"][: number - 1]}, (phase, task["phases"])
+        before = task["phases"][: IDS.index(phase)]
+        assert {"proven"} >= {p["state"] for p in before}, (phase, task["phases"])
+    told = {
+        10: "f1: HEAD is no commit made after the review",
+        21: "f1: deadbeef is no commit made after the review",
+        32: "is neither `fN: fixed in <sha>` nor `fN: declined: reason`",
+        43: "changes more.py since the review; name the commit that does",
+    }
+    for number, words in told.items():
+        assert words in (home.run_dir / "tasks" / f"issue-{number}" / "agent.log").read_text()
     home.assert_tidy()
 
 
