@@ -78,7 +78,7 @@ class TestRun:
     commands: tuple[str, ...]
     runs: tuple[CommandRun, ...]
     reused_from: str = ""
-    """The commit this was measured at, when the same tree was measured before."""
+    """The other commit this was measured at, when its tree is the same."""
 
 
 Known = MutableMapping[tuple[str, tuple[str, ...]], TestRun]
@@ -104,7 +104,8 @@ def run_tests(
     """
     key = (tree, tuple(commands))
     if known is not None and (before := known.get(key)):
-        return replace(before, commit=commit, reused_from=before.reused_from or before.commit)
+        first = before.reused_from or before.commit
+        return replace(before, commit=commit, reused_from="" if first == commit else first)
     folder = _fresh(evidence_dir, f"tests-{commit[:12]}")
     runs: list[CommandRun] = []
     for number, command in enumerate(commands, 1):
