@@ -11,9 +11,9 @@ import io
 import json
 import os
 import queue
+import select
 import sys
 import threading
-import time
 from typing import Any
 
 MOST_WAITING = 10_000
@@ -63,10 +63,10 @@ class Voice(io.TextIOBase):
 
     def drain(self, within_s: float) -> bool:
         """Wait until everything is out; False when it is not within this time, or nobody reads any more."""
-        deadline = time.monotonic() + within_s
-        while self._waiting.unfinished_tasks and not self._gone and time.monotonic() < deadline:
-            time.sleep(0.002)
-        return not self._waiting.unfinished_tasks
+        everything = self._waiting.all_tasks_done
+        with everything:
+            said = everything.wait_for(lambda: not self._waiting.unfinished_tasks, within_s)
+        return said and not self._gone
 
     def _speak(self) -> None:
         while True:
@@ -78,14 +78,13 @@ class Voice(io.TextIOBase):
             self._waiting.task_done()
 
     def _out(self, raw: bytes) -> None:
-        try:
-            while raw and not self._gone:
+        while raw and not self._gone:
+            try:
                 raw = raw[os.write(self._fd, raw) :]
-        except BlockingIOError:
-            time.sleep(0.01)
-            self._out(raw)
-        except OSError:
-            self._gone = True
+            except BlockingIOError:  # somebody who shares it made it so
+                select.select((), (self._fd,), ())
+            except OSError:
+                self._gone = True
 
 
 def say(line: str) -> None:

@@ -84,7 +84,9 @@ def findings(request: ReviewRequest, log: Path, outcome: Outcome) -> str:
             for line in lines:
                 reader.feed(line.rstrip(b"\r\n"))
     except OSError as exc:
-        raise AgentError(f"the review of {request.head_sha[:12]} left no log: {exc}") from exc
+        raise AgentError(
+            f"the review of {request.head_sha[:12]} left no log: {exc}", hint="is the disk full?"
+        ) from exc
     report = reader.report(outcome)
     if report.problems:
         raise AgentError(

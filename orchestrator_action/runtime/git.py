@@ -369,7 +369,10 @@ class Git:
             held = {k: v for k, v in self.config().items() if k.startswith("remote.") and k.endswith(".url")}
             urls = {k.removeprefix("remote.").removesuffix(".url"): v for k, v in held.items()}
         except (GitPythonError, OSError, ValueError) as exc:
-            raise GitError(f"the configuration of {self.common_dir} cannot be read: {exc}") from exc
+            raise GitError(
+                f"the configuration of {self.common_dir} cannot be read: {exc}",
+                hint="`git config --list` names the line",
+            ) from exc
         return {n: str(u) for n, u in urls.items() if u}
 
 

@@ -156,7 +156,10 @@ def spawn(
             stderr=subprocess.PIPE, start_new_session=True, pass_fds=tuple(keep_fds),
         )  # fmt: skip
     except (OSError, ValueError) as exc:
-        raise GitError(f"git {shown_command(args)} could not be started: {exc}") from exc
+        raise GitError(
+            f"git {shown_command(args)} could not be started: {exc}",
+            hint=f"is git installed, and {cwd or 'this directory'} there?",
+        ) from exc
     with process:
         try:
             out, err = process.communicate(stdin, timeout=timeout_s)
@@ -165,7 +168,9 @@ def spawn(
             if not isinstance(exc, subprocess.TimeoutExpired):
                 raise
             took = f"took longer than {timeout_s:.0f} s and was stopped"
-            raise GitError(f"git {shown_command(args)} {took}") from exc
+            raise GitError(
+                f"git {shown_command(args)} {took}", hint="does the remote answer, and the disk?"
+            ) from exc
     return Done(process.returncode, out, err.decode("utf-8", "replace"))
 
 
