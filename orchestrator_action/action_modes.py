@@ -15,7 +15,7 @@ from typing import Any
 import orchestrator_action
 from orchestrator_action import wiring
 from orchestrator_action.board import job_summary
-from orchestrator_action.core.model import GOOD_STATUSES, RunReport, TaskResult
+from orchestrator_action.core.model import GOOD_STATUSES, RunReport, Status, TaskResult
 from orchestrator_action.core.queueing import claimant
 from orchestrator_action.errors import ConfigError, NothingToDo
 from orchestrator_action.progress import Progress, times
@@ -172,10 +172,10 @@ def conclude(report: RunReport, *, cancelled: bool) -> str:
     """The run in one word of GitHub's: success, failure, cancelled or neutral."""
     if cancelled:
         return "cancelled"
-    statuses = {t.status for t in report.tasks}
-    if statuses <= GOOD_STATUSES:
-        return "success"
-    return "neutral" if statuses == {"skipped"} else "failure"
+    statuses = {t.status for t in report.tasks} - {Status.SKIPPED}  # another run's, or not wanted any more
+    if not statuses:
+        return "neutral"
+    return "success" if statuses <= GOOD_STATUSES else "failure"
 
 
 def _outputs(step: Step, report: RunReport, path: Path, conclusion: str) -> None:
@@ -185,7 +185,7 @@ def _outputs(step: Step, report: RunReport, path: Path, conclusion: str) -> None
         "conclusion": conclusion,
         "results": results(report),
         "succeeded": str(good),
-        "failed": str(len(report.tasks) - good),
+        "failed": str(sum(t.status not in {*GOOD_STATUSES, Status.SKIPPED} for t in report.tasks)),
         "pull-requests": json.dumps(pulls),
         "run-id": report.run_id,
         "report-path": str(path),

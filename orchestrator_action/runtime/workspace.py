@@ -86,6 +86,7 @@ class Workspace:
         self.main = worktrees.main_checkout(git)
         self.root = (self.main or git.common_dir) / FOLDER
         self.baseline = fingerprint.take(git.common_dir, git.env)
+        self._prepared = False
         self._accepted: dict[Path, fingerprint.Fingerprint] = {}
         self._empty: dict[str, str] = {}
         """Branches of removed worktrees, and the commits at which nothing was committed on them."""
@@ -180,8 +181,9 @@ class Workspace:
         (self.git.common_dir / "orchestrator").mkdir(exist_ok=True)
         if self.main is None:
             return
-        if not worktrees.exclude(self.git.common_dir, f"/{FOLDER}/"):
+        if not worktrees.exclude(self.git.common_dir, f"/{FOLDER}/") and self._prepared:
             return
+        self._prepared = True  # another run may have written it since we looked
         now = fingerprint.take(self.git.common_dir, self.git.env)
         self.baseline = {**self.baseline, "file:info/exclude": now["file:info/exclude"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,41 @@ def test_of_two_runs_at_once_one_works_on_the_issue(runner: Runner):
     assert 1 == len(runner.github.state.comments_on(one.number))
     assert {0} == {first.returncode, second.code}, log + second.log
     del files
+
+
+def test_of_many_runs_at_once_each_issue_has_one(runner: Runner):
+    """Every label is raced for by all of them; nothing is done twice and nothing is left out."""
+    made = [issue(runner, new_file(f"more{n}.py")) for n in range(6)]
+
+    begun = [runner.start(event="schedule", max_parallel="2")[0] for _ in range(3)]
+    logs = [p.communicate(timeout=200)[0] for p in begun]
+
+    assert [["orchestrate:done"]] * 6 == [i.labels for i in made], "\n".join(logs)
+    assert 6 == len([i for i in runner.github.state.issues.values() if i.pull]) == len(started(runner))
+    assert [1] * 6 == [len(runner.github.state.comments_on(i.number)) for i in made]
+    assert {0} == {p.returncode for p in begun}, "\n".join(logs)
+
+
+@pytest.mark.parametrize("event", ["label", "command", "number"])
+def test_what_a_living_run_works_on_is_not_begun_by_another(runner: Runner, event: str):
+    """Also when somebody asks for it again meanwhile: the label stays for the run after it."""
+    one = abandoned(runner, "98.1")
+    runner.github.state.runs[98] = {"id": 98, "status": "in_progress", "conclusion": None}
+    more: dict[str, Any] = {"event": "schedule"}
+    if event == "label":
+        runner.github.label(one.number, "orchestrate", actor="octo")
+    if event == "command":
+        runner.github.state.add_comment(one, "/orchestrate", user="octo")
+        payload = runner.commented(one.number, "/orchestrate", user="octo")
+        more = {"event": "issue_comment", "payload": payload}
+    if event == "number":
+        more = {"event": "workflow_dispatch", "issue": str(one.number)}
+    before = list(one.labels)
+
+    done = runner.step(**more)
+
+    assert ("neutral", []) == (done.outputs["conclusion"], started(runner)), done.log
+    assert before == one.labels and "is being worked on by run 98.1" in done.log
 
 
 def abandoned(runner: Runner, run: str) -> Issue:

@@ -230,3 +230,11 @@ def test_an_agent_s_git_works_as_ever(space: Workspace, repo: Repo, base: str, c
     assert made.git.branch() == "orchestrator/t"
     repo.git("fsck", "--strict", "--connectivity-only")
     assert repo.git("status", "--porcelain") == ""
+
+
+def test_the_first_worktree_of_another_run_is_no_tampering(repo: Repo, base: str):
+    """Two runs begin in one fresh repository: whoever is second finds `.worktrees` excluded already."""
+    first, second = Workspace(Git.open(repo.path)), Workspace(Git.open(repo.path))
+    made = [first.create("a", "orchestrator/a", base), second.create("b", "orchestrator/b", base)]
+
+    assert [(), ()] == [first.protect(made[0]), second.protect(made[1])]
