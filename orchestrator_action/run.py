@@ -238,6 +238,7 @@ class _Run:
 
     def _end(self) -> RunReport:
         self._parts.workspace.drop_branches()
+        self._parts.workspace.put_back()
         state = recall(self._journal.events)
         report = _report(self._tasks, self._board, self._parts, state, time.monotonic() - self._began)
         self._journal.write_report(render.report_json(report, self._parts.secrets))

@@ -15,15 +15,20 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator_action.core.paths import shown
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.runtime.gitcall import spawn
 
 COPIED = ("config", "hooks", "info", "HEAD", "worktrees")
 """A symbolic link as HEAD would not be taken for a repository's."""
+
+MADE, REFUSED = "orchestrator-made", "orchestrator-refused"
+"""Files in a view: refs that its own git made, and refs it was kept from moving."""
 
 _PATIENCE = b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
 """Milliseconds. Many agents move refs of one repository; git's own 100 ms and 1 s are for people."""
@@ -38,8 +43,34 @@ _CREDENTIALS = re.compile(
 _USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
 
 
-def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
-    """Make (or make again) the view of `common` at `view`."""
+_GUARD = """#!/bin/sh
+# All tasks and the user share the refs. This worktree moves its own branch, and what it made itself.
+[ "$1" = prepared ] || exit 0
+while read -r old new ref; do
+  case $ref in
+    {own}) continue ;;
+    refs/heads/* | refs/tags/* | refs/orchestrator/*) ;;
+    *) continue ;;
+  esac
+  grep -qxF -e "$ref" {made} 2>/dev/null && continue
+  grep -qxF -e "$old $ref" {packed} 2>/dev/null && [ -z "$(echo "$new" | tr -d 0)" ] && continue
+  if now=$(git rev-parse --verify --quiet "$ref"); then
+    [ "$now" = "$new" ] && continue
+    echo "$ref" >>{refused}
+    echo "$ref is not this task's own: it stays where it is" >&2
+    exit 1
+  fi
+  echo "$ref" >>{made}
+done
+"""
+"""A `reference-transaction` hook. Source: git-scm.com, githooks(5).
+
+Packing refs moves none: it writes each as it is, and deletes the file of one that stands in `packed-refs`.
+A real deletion of such a ref comes without its old value first."""
+
+
+def make_view(common: Path, view: Path, env: Mapping[str, str], *, branch: str) -> None:
+    """Make (or make again) the view of `common` at `view`, for work on `branch`."""
     if view.is_symlink() or view.exists():
         shutil.rmtree(view)
     view.mkdir(parents=True)
@@ -55,10 +86,35 @@ def make_view(common: Path, view: Path, env: Mapping[str, str]) -> None:
     shutil.copyfile(common / "HEAD", view / "HEAD")
     _copy_tree(common / "info", view / "info")
     _copy_tree(common / "hooks", view / "hooks")
+    _guard_refs(view, branch)
     shutil.copyfile(common / "config", view / "config")
     scrub(view / "config", env)
     with (view / "config").open("ab") as file:
         file.write(_PATIENCE)
+
+
+def _guard_refs(view: Path, branch: str) -> None:
+    """Refuse, in the agent's own git, to move what others rely on. A hook of the user's own goes first."""
+    hook = view / "hooks" / "reference-transaction"
+    if hook.exists() or hook.is_symlink():
+        return
+    files = {"made": MADE, "refused": REFUSED, "packed": "packed-refs"}
+    words = {"own": f"refs/heads/{branch}", **{k: str(view / name) for k, name in files.items()}}
+    hook.write_text(
+        _GUARD.format(**{k: shlex.quote(v) for k, v in words.items()}),
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    hook.chmod(0o755)
+
+
+def refused(view: Path) -> tuple[str, ...]:
+    """Refs that the agent's git was kept from moving."""
+    try:
+        lines = (view / REFUSED).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ()
+    return tuple(dict.fromkeys(shown(line) for line in lines))
 
 
 def _copy_tree(source: Path, target: Path) -> None:

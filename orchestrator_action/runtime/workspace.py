@@ -12,6 +12,7 @@ remote-tracking branch or a ref of ours; what is uncommitted can be saved as a c
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import re
@@ -25,7 +26,7 @@ from orchestrator_action.core.paths import listed
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.runtime import fingerprint, gitview, keeping, owner, replica, salvage, worktrees
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.gitparse import read_line
+from orchestrator_action.runtime.shared import Shared
 from orchestrator_action.runtime.worktrees import (
     Entry,
     add_error,
@@ -85,8 +86,9 @@ class Workspace:
         self.git = git
         self.main = worktrees.main_checkout(git)
         self.root = (self.main or git.common_dir) / FOLDER
-        self.baseline = fingerprint.take(git.common_dir, git.env)
+        self._shared = Shared(git)
         self._prepared = False
+        self._handed_out: dict[Path, float] = {}
         self._accepted: dict[Path, fingerprint.Fingerprint] = {}
         self._empty: dict[str, str] = {}
         """Branches of removed worktrees, and the commits at which nothing was committed on them."""
@@ -181,11 +183,9 @@ class Workspace:
         (self.git.common_dir / "orchestrator").mkdir(exist_ok=True)
         if self.main is None:
             return
-        if not worktrees.exclude(self.git.common_dir, f"/{FOLDER}/") and self._prepared:
-            return
-        self._prepared = True  # another run may have written it since we looked
-        now = fingerprint.take(self.git.common_dir, self.git.env)
-        self.baseline = {**self.baseline, "file:info/exclude": now["file:info/exclude"]}
+        if worktrees.exclude(self.git.common_dir, f"/{FOLDER}/") or not self._prepared:
+            self._prepared = True  # another run may have written it since we looked
+            self._shared.accept("file:info/exclude")
 
     def _make_way(self, path: Path, task_id: str, branch: str) -> str:
         """Let `path` and `branch` be free for a new worktree; says what was kept, and where."""
@@ -246,9 +246,10 @@ class Workspace:
             (made.admin / stale).unlink(missing_ok=True)
         owner.write_owner(made.admin / OWNER_FILE)
         (made.admin / "locked").write_text(f"{LOCK_REASON}\n", encoding="utf-8")
-        gitview.make_view(self.git.common_dir, made.view, self.git.env)
+        gitview.make_view(self.git.common_dir, made.view, self.git.env, branch=made.branch)
         gitview.use_view(made.admin, made.view, self.git.common_dir)
         self._accepted.pop(made.path, None)
+        self._handed_out[made.path] = time.time()
         return replace(made, baseline=fingerprint.take(made.view, self.git.env))
 
     # -- looking -------------------------------------------------------------------------------
@@ -260,28 +261,21 @@ class Workspace:
 
     def protect(self, worktree: Worktree) -> tuple[str, ...]:
         """What an agent did to its worktree that it must not do, one plain sentence each."""
-        found = []
-        home = f"gitdir: {worktree.admin}"
-        link = worktree.path / ".git"
-        if not is_folder(worktree.path):
-            found.append("the worktree was deleted")
-        elif not link.is_file() or link.is_symlink() or read_line(link) != home:
-            found.append("the worktree's .git file was removed or changed")
-        if not (worktree.admin / "HEAD").is_file() or read_line(worktree.admin / "gitdir") != str(link):
-            found.append("the worktree was removed from git's list of worktrees")
-        elif worktree.branch and worktree.git.branch() != worktree.branch:
-            on = worktree.git.branch() or "no branch"
-            found.append(f"HEAD is on {on}, not on the task branch {worktree.branch}")
-        if worktree.view.is_dir() and read_line(worktree.admin / "commondir") != str(worktree.view):
-            found.append("the worktree's git directory was changed")
+        found = worktrees.broken(worktree.path, worktree.admin, worktree.view, worktree.branch, worktree.git)
         if worktree.branch and not self.git.rev_parse(f"refs/heads/{worktree.branch}"):
             found.append(f"the task branch {worktree.branch} was deleted")
         if worktree.view.is_dir():
             given = self._accepted.get(worktree.path, worktree.baseline)
             found += fingerprint.compare(given, fingerprint.take(worktree.view, self.git.env))
-        now = fingerprint.take(self.git.common_dir, self.git.env)
-        found += [f"{s} in the shared git directory" for s in fingerprint.compare(self.baseline, now)]
-        return tuple(found)
+            found += [
+                f"{ref} was to be moved, which is not the task's own"
+                for ref in gitview.refused(worktree.view)
+            ]
+        return (*found, *self._shared.changed(self._handed_out.get(worktree.path, 0.0)))
+
+    def put_back(self) -> None:
+        """Undo what was changed of the user's configuration and hooks, now that no agent is at work."""
+        self._shared.changed(math.inf)
 
     def leftovers(self) -> tuple[Leftover, ...]:
         """Everything that is still there below our folder, with the reason why it must stay, if any."""

@@ -220,3 +220,20 @@ def undo_add(git: Git, path: Path, how: Sequence[str], start: str) -> None:
     if how[:1] == ["-b"] and (tip := git.rev_parse(f"refs/heads/{how[1]}")) == start and tip:
         with contextlib.suppress(GitError):
             git.delete_ref(f"refs/heads/{how[1]}", tip)
+
+
+def broken(path: Path, admin: Path, view: Path, branch: str, git: Git) -> list[str]:
+    """What ties a worktree to its place and is not as we made it, one plain sentence each."""
+    found = []
+    link = path / ".git"
+    if not is_folder(path):
+        found.append("the worktree was deleted")
+    elif not link.is_file() or link.is_symlink() or read_line(link) != f"gitdir: {admin}":
+        found.append("the worktree's .git file was removed or changed")
+    if not (admin / "HEAD").is_file() or read_line(admin / "gitdir") != str(link):
+        found.append("the worktree was removed from git's list of worktrees")
+    elif branch and git.branch() != branch:
+        found.append(f"HEAD is on {git.branch() or 'no branch'}, not on the task branch {branch}")
+    if view.is_dir() and read_line(admin / "commondir") != str(view):
+        found.append("the worktree's git directory was changed")
+    return found

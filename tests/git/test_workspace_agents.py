@@ -39,8 +39,8 @@ def test_changes_of_the_shared_configuration_are_named(space: Workspace, repo: R
     (repo.path / ".git/hooks/pre-push").write_text("#!/bin/sh\n")
 
     assert space.protect(made) == (
-        "git setting core.fsmonitor was added in the shared git directory",
-        "git hook pre-push was added in the shared git directory",
+        "git setting core.fsmonitor was added in the shared git directory, and was put back",
+        "git hook pre-push was added in the shared git directory, and was put back",
     )
 
 

@@ -66,6 +66,8 @@ class ScriptedAgent(PatchAgent):
     env: Mapping[str, str] = field(default_factory=dict)
     reviewer: Sequence[str] = ()
     """The program of a review instead of the patch agent's; `{out}` becomes the file for its findings."""
+    shell: Mapping[str, str] = field(default_factory=dict)
+    """By task: a piece of shell in place of its program; `"$@"` in it is the patch agent's own worker."""
     given: list[TaskContext] = field(default_factory=list)
     """The contexts of all attempts, in order."""
 
@@ -73,6 +75,10 @@ class ScriptedAgent(PatchAgent):
         self.given.append(context)
         program = self.programs[min(context.attempt, len(self.programs)) - 1]
         made = super().command(context, env=env, private=private)
+        if piece := self.shell.get(context.task.id):
+            return Command(
+                argv=("sh", "-c", piece, "sh", *made.argv), cwd=made.cwd, env={**made.env, **self.env}
+            )
         if program == "patch":
             return made
         argv = tuple(a.replace("{n}", str(context.attempt)) for a in program)
