@@ -19,7 +19,6 @@ from orchestrator_action.core.model import (
     GOOD_STATUSES,
     Conclusion,
     Ending,
-    Pull,
     Status,
     Task,
     TaskResult,
@@ -30,7 +29,7 @@ from orchestrator_action.errors import GitError, JournalError, OrchestratorError
 from orchestrator_action.measure import Measure
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import IDENTITY, Parts, Subject, command_env
-from orchestrator_action.publish import claim_issue
+from orchestrator_action.publish import claim_issue, known_pull
 from orchestrator_action.runtime.workspace import Worktree
 from orchestrator_action.runtime.worktrees import admin_of
 from orchestrator_action.settle import (
@@ -240,7 +239,7 @@ def _work(
         end = stopped(parts, pace) or end
     ledger = claims.ledger()
     result = _result(subject, ledger, tally, verdict, end)
-    result = replace(result, pull=measure.pull or _known_pull(ledger, parts, result.head_sha))
+    result = replace(result, pull=measure.pull or known_pull(parts, ledger, result.head_sha))
     return settle(subject, result, pace, tally)
 
 
@@ -275,16 +274,6 @@ def _as_claimed(claims: Claims) -> Verdict | None:
     with contextlib.suppress(GitError):
         return claims.verdict()
     return None
-
-
-def _known_pull(ledger: Ledger, parts: Parts, head: str) -> Pull | None:
-    """The pull that was opened, as far as the journal knows it."""
-    if ledger.pull is None:
-        return None
-    return Pull(
-        number=ledger.pull, url=ledger.pull_url, title="", body="", head_branch=ledger.branch, head_sha=head,
-        base_branch=parts.base_branch,
-    )  # fmt: skip
 
 
 def _result(subject: Subject, ledger: Ledger, tally: Tally, verdict: Verdict | None, end: End) -> TaskResult:

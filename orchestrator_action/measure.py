@@ -31,6 +31,8 @@ from orchestrator_action.runtime.testing import TestRun, run_tests, test_facts
 
 REVIEW_TRIES = 2
 """A malformed review is asked for once more, then the phase is unproven."""
+FRESH_S = 60.0
+"""What the forge said of an issue so recently, in a list of many for example, is not asked again."""
 
 
 class Measure:
@@ -41,7 +43,9 @@ class Measure:
         self.git = subject.git
         self._known: dict[tuple[str, tuple[str, ...]], TestRun] = {}
         self.pull: Pull | None = None
-        """The pull as it was last re-read."""
+        """The pull as the forge last showed it."""
+        self._pull_at_end: Pull | None = None
+        """The same, as the last measurement at the end re-read it."""
 
     def __call__(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         """The facts of the claim's phase at `head`; with `final`, only those that can go stale."""
@@ -80,7 +84,7 @@ class Measure:
             )
             journal.append("issue", task.id, number=made.number, url=made.url)
             number = made.number
-        issue = forge.issue(number)
+        issue = forge.issue(number, max_age_s=FRESH_S)
         return [
             Fact(
                 phase="issue-creation",
@@ -163,10 +167,13 @@ class Measure:
         )
 
     def _pull_request(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        """What the forge answers to the opening of the pull is a reading of it; at the end it is read anew."""
+        self._pull_at_end = None
         self._push(head)
-        if self.ledger().pull is None or not final:
-            self._open_pull(claim)
-        return self._pull_facts(head)
+        opened = self._open_pull(claim) if self.ledger().pull is None or not final else None
+        facts = self._pull_facts(head, None if final else opened)
+        self._pull_at_end = self.pull if final else None
+        return facts
 
     def _push(self, head: str) -> None:
         """The branch at the remote becomes exactly `head`."""
@@ -174,7 +181,7 @@ class Measure:
         if self.ledger().pushed_sha != head:
             push(self.subject, head)
 
-    def _open_pull(self, claim: Claim) -> None:
+    def _open_pull(self, claim: Claim) -> Pull:
         task, ledger = self.subject.task, self.ledger()
         pull = self.parts.forge.open_pull(
             branch=self.subject.branch,
@@ -189,9 +196,13 @@ class Measure:
             ),
         )
         self.parts.journal.append("pull", task.id, number=pull.number, url=pull.url)
+        return pull
 
-    def _pull_facts(self, head: str) -> list[Fact]:
-        """Read the pull back. The forge may take a moment to see a push, so a late head is asked for again."""
+    def _pull_facts(self, head: str, known: Pull | None = None) -> list[Fact]:
+        """What holds of the pull, as `known` shows it at `head`, or as it is read back now.
+
+        The forge may take a moment to see a push, so a late head is asked for again.
+        """
         ledger = self.ledger()
         if ledger.pull is None:
             return []
@@ -202,7 +213,8 @@ class Measure:
             wait=wait_exponential(multiplier=0.5, max=3),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        pull: Pull = again(self.parts.forge.pull, number)
+        there = known is not None and (known.number, known.head_sha) == (number, head)
+        pull: Pull = known if known and there else again(self.parts.forge.pull, number)
         self.pull = pull
         linked = ledger.issue is None or bool(re.search(rf"#{ledger.issue}\b", pull.body))
         problems = [
@@ -321,8 +333,9 @@ class Measure:
         )
 
     def _post_review(self, head: str, findings: Sequence[ReviewFinding]) -> str:
+        """Where the findings stand. Without any, the comment on the pull says so and nothing else is posted."""
         pull = self.ledger().pull
-        if pull is None:
+        if pull is None or not findings:
             return ""
         return self.parts.forge.review(
             pull,
@@ -346,7 +359,7 @@ class Measure:
             message="; ".join(problems) or "every finding is fixed or declined",
             detail={"open": still},
         )  # fmt: skip
-        return [*facts, answered, *self._pull_facts(head)]
+        return [*facts, answered, *self._pull_facts(head, self._pull_at_end if final else self.pull)]
 
     def _record_answers(self, claim: Claim, head: str) -> list[str]:
         ledger = self.ledger()

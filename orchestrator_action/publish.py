@@ -6,6 +6,7 @@ Everything is found again by its marker, so publishing a second time writes noth
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from orchestrator_action.core.model import (
     Conclusion,
     Issue,
     PhaseVerdict,
+    Pull,
     Status,
     Task,
     TaskResult,
@@ -26,7 +28,7 @@ from orchestrator_action.core.model import (
 from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
 from orchestrator_action.core.text import marker
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
-from orchestrator_action.forge.base import Queue
+from orchestrator_action.forge.base import Queue, Word
 from orchestrator_action.parts import Parts, Subject
 from orchestrator_action.runtime.secrets import secrets_in
 from orchestrator_action.takeover import win
@@ -75,9 +77,13 @@ def claim_issue(parts: Parts, task: Task, issue: Issue) -> None:
         parts.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
     wish = [parts.config.label] if issue.left_by else []  # taken with the claim, not by its label
     outdated = [n for n in (*wish, LABEL_DONE, LABEL_FAILED) if n in issue.labels]
-    parts.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
     acts = _Acts(parts, task.id)
-    acts.do("the claim", lambda: tell_progress(parts, issue, ()))
+    word = _claim_word(parts, issue, task.id, _progress_body(parts, issue, ()), "running")
+    if parts.forge.write_together([word], number=issue.number, add=[LABEL_RUNNING], remove=outdated):
+        parts.journal.append("posted", task.id, what="the claim")
+    else:
+        parts.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
+        acts.do("the claim", lambda: tell_progress(parts, issue, ()))
     if before:
         acts.do("the checks of the run before", lambda: _end_checks(parts, task.id, before))
 
@@ -95,23 +101,29 @@ def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], 
     """Bring the comment on a task's issue up to date, unless its end was told already."""
     task = f"issue-{issue.number}"
     with parts.writing[task]:
-        events = parts.journal.of(task)
-        if any(e.kind in {"judged", "task-ended"} for e in events):
+        if any(e.kind in {"judged", "task-ended"} for e in parts.journal.of(task)):
             return False
-        known = TaskResult(
-            task_id=task,
-            status=Status.INCOMPLETE,
-            conclusion=Conclusion.NEUTRAL,
-            issue=issue.number,
-            phases=phases,
-            wall_s=wall_s,
-            attempts=sum(e.kind == "attempt-started" for e in events),
-        )
-        run = run_info(parts, parts.config.agent)
-        note = _note(parts, task)
-        body = render.issue_comment(known, run=run, running=True, note=note, secrets=parts.secrets)
-        _post_claim(parts, issue, task, body, "running")
+        body = _progress_body(parts, issue, phases, wall_s)
+        _write(parts, _claim_word(parts, issue, task, body, "running"))
     return True
+
+
+def _progress_body(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> str:
+    task = f"issue-{issue.number}"
+    ledger = parts.journal.ledger(task)
+    known = TaskResult(
+        task_id=task,
+        status=Status.INCOMPLETE,
+        conclusion=Conclusion.NEUTRAL,
+        issue=issue.number,
+        pull=known_pull(parts, ledger, ledger.pushed_sha),
+        phases=phases,
+        wall_s=wall_s,
+        attempts=sum(e.kind == "attempt-started" for e in parts.journal.of(task)),
+    )
+    run = run_info(parts, parts.config.agent)
+    note = _note(parts, task)
+    return render.issue_comment(known, run=run, running=True, note=note, secrets=parts.secrets)
 
 
 def _note(parts: Parts, task: str) -> str:
@@ -119,9 +131,23 @@ def _note(parts: Parts, task: str) -> str:
     return "".join(str(e.data.get("text", "")) for e in parts.journal.of(task) if e.kind == "note")
 
 
-def _post_claim(parts: Parts, issue: Issue, task: str, body: str, state: str) -> None:
+def known_pull(parts: Parts, ledger: Ledger, head: str) -> Pull | None:
+    """The pull that was opened, as far as the journal knows it."""
+    if ledger.pull is None:
+        return None
+    return Pull(
+        number=ledger.pull, url=ledger.pull_url, title="", body="", head_branch=ledger.branch, head_sha=head,
+        base_branch=parts.base_branch,
+    )  # fmt: skip
+
+
+def _claim_word(parts: Parts, issue: Issue, task: str, body: str, state: str) -> Word:
     claim = ClaimLine(run=claimant(parts.env, parts.run_id), request=issue.request, state=state)
-    parts.forge.comment(issue.number, marker=marker("task", task), body=with_claim(body, claim))
+    return Word(issue.number, marker("task", task), with_claim(body, claim))
+
+
+def _write(parts: Parts, word: Word) -> None:
+    parts.forge.comment(word.number, marker=word.marker, body=word.body)
 
 
 def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
@@ -131,6 +157,14 @@ def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, 
     acts = _Acts(subject.parts, subject.task.id)
     for what, act in _acts(subject, result, ledger):
         acts.do(what, act)
+    with _last_word(subject):
+        if not _said_together(subject, result, ledger):
+            for what, act in _sayings(subject, result, ledger):
+                acts.do(what, act)
+    if result.pull is not None and ledger.answers:
+        number = result.pull.number
+        answers = {f: render.answer(said, subject.parts.secrets) for f, said in _answers(ledger).items()}
+        acts.do("the answers to the review", lambda: subject.parts.forge.answer(number, answers))
     return tuple(acts.problems)
 
 
@@ -141,15 +175,57 @@ def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tupl
     if has_commits:
         yield "the check", lambda: post_check(subject, result, ledger)
         yield "the checks of earlier commits", lambda: _end_outdated_checks(subject, result)
+    if result.pull is not None and subject.parts.config.ci_workflow and _starts_nothing(subject.parts):
+        yield "the start of the CI workflow", lambda: _start_ci(subject, result)
+
+
+@contextlib.contextmanager
+def _last_word(subject: Subject) -> Iterator[None]:
+    """Alone with the task's comment; what is said of its progress is not waited for long."""
+    lock = subject.parts.writing[subject.task.id]
+    waited = lock.acquire(timeout=LAST_WORD_S)
+    try:
+        yield
+    finally:
+        if waited:
+            lock.release()
+
+
+def _said_together(subject: Subject, result: TaskResult, ledger: Ledger) -> bool:
+    """Comments and labels in one request; False when each is to be written by itself."""
+    parts = subject.parts
+    if result.issue is None:
+        return False
+    try:
+        words = [_word_on_issue(subject, result, result.issue)]
+        if result.pull is not None:
+            words.insert(0, _word_on_pull(subject, result, ledger, result.pull.number))
+    except OrchestratorError:  # named where it is done by itself
+        return False
+    add, remove = _labels(parts, result)
+    if not parts.forge.write_together(words, number=result.issue, add=add, remove=remove):
+        return False
+    for what in (
+        *(["the comment on the pull"] if result.pull else []),
+        "the comment on the issue",
+        "the labels",
+    ):
+        parts.journal.append("posted", subject.task.id, what=what)
+    return True
+
+
+def _sayings(
+    subject: Subject, result: TaskResult, ledger: Ledger
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    parts = subject.parts
     if result.pull is not None:
         number = result.pull.number
-        if subject.parts.config.ci_workflow and _starts_nothing(subject.parts):
-            yield "the start of the CI workflow", lambda: _start_ci(subject, result)
-        yield "the comment on the pull", lambda: _comment_on_pull(subject, result, ledger, number)
+        yield "the comment on the pull", lambda: _write(parts, _word_on_pull(subject, result, ledger, number))
     if result.issue is not None:
         issue = result.issue
-        yield "the comment on the issue", lambda: _comment_on_issue(subject, result, issue)
-        yield "the labels", lambda: _label(subject.parts, result, issue)
+        yield "the comment on the issue", lambda: _write(parts, _word_on_issue(subject, result, issue))
+        add, remove = _labels(parts, result)
+        yield "the labels", lambda: parts.forge.set_labels(issue, add=add, remove=remove)
 
 
 def push(subject: Subject, sha: str) -> None:
@@ -190,15 +266,10 @@ def post_check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
         findings=ledger.findings,
         secrets=parts.secrets,
     )
-    check = parts.forge.start_check(
+    parts.forge.post_check(
         head_sha=result.head_sha,
         name=CHECK_NAME,
         external_id=f"{parts.run_id}.{subject.task.id}",
-        title=texts.title,
-        summary=texts.summary,
-    )
-    parts.forge.finish_check(
-        check,
         conclusion=result.conclusion,
         title=texts.title,
         summary=texts.summary,
@@ -211,6 +282,7 @@ def begin_check(parts: Parts, task: str, sha: str, phases: tuple[PhaseVerdict, .
     """Show on a commit that its check is under way; `post_check` completes it."""
     run = run_info(parts, parts.config.agent)
     texts = render.check_texts(phases, conclusion=None, head_sha=sha, run=run, secrets=parts.secrets)
+    parts.journal.append("check-begun", task, sha=sha)
     parts.forge.start_check(
         head_sha=sha,
         name=CHECK_NAME,
@@ -218,7 +290,6 @@ def begin_check(parts: Parts, task: str, sha: str, phases: tuple[PhaseVerdict, .
         title=texts.title,
         summary=texts.summary,
     )
-    parts.journal.append("check-begun", task, sha=sha)
 
 
 def _end_outdated_checks(subject: Subject, result: TaskResult) -> None:
@@ -244,24 +315,25 @@ def _supersede(parts: Parts, external_id: str, sha: str, title: str) -> None:
         parts.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
 
 
-def _comment_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, number: int) -> None:
-    parts = subject.parts
-    ci = _ci(subject, result)
-    answers = {
+def _answers(ledger: Ledger) -> dict[str, str]:
+    """How each finding of the review ended, by its id."""
+    return {
         a.finding: f"fixed in {a.fixed_in[:12]}" if a.fixed_in else f"declined: {a.declined}"
         for a in ledger.answers.values()
     }
+
+
+def _word_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, number: int) -> Word:
+    parts = subject.parts
     body = render.pull_comment(
         result,
         run=run_info(parts, subject.agent.name),
-        ci=ci,
+        ci=_ci(subject, result),
         findings=ledger.findings,
-        answers=answers,
+        answers=_answers(ledger),
         secrets=parts.secrets,
     )
-    parts.forge.comment(number, marker=marker("pull-report", result.task_id), body=body)
-    if answers:
-        parts.forge.answer(number, {f: render.answer(said, parts.secrets) for f, said in answers.items()})
+    return Word(number, marker("pull-report", result.task_id), body)
 
 
 def _starts_nothing(parts: Parts) -> bool:
@@ -289,27 +361,20 @@ def _ci(subject: Subject, result: TaskResult) -> render.Ci:
     return "not-started" if _starts_nothing(subject.parts) else "unknown"
 
 
-def _comment_on_issue(subject: Subject, result: TaskResult, number: int) -> None:
+def _word_on_issue(subject: Subject, result: TaskResult, number: int) -> Word:
     parts, task = subject.parts, subject.task
     run = run_info(parts, subject.agent.name)
     body = render.issue_comment(result, run=run, note=_note(parts, task.id), secrets=parts.secrets)
     if task.issue is None:
-        parts.forge.comment(number, marker=marker("task", result.task_id), body=body)
-        return
+        return Word(number, marker("task", result.task_id), body)
     state = "done" if result.status in GOOD_STATUSES else "failed"
-    lock = parts.writing[task.id]
-    waited = lock.acquire(timeout=LAST_WORD_S)
-    try:
-        _post_claim(parts, task.issue, task.id, body, state)
-    finally:
-        if waited:
-            lock.release()
+    return _claim_word(parts, task.issue, task.id, body, state)
 
 
-def _label(parts: Parts, result: TaskResult, number: int) -> None:
-    """The label of the end. One that asks again, set meanwhile, stays: it is a new wish."""
+def _labels(parts: Parts, result: TaskResult) -> tuple[list[str], list[str]]:
+    """The labels of the end to be set and taken off. One that asks again, set meanwhile, stays: a new wish."""
     good = result.status in GOOD_STATUSES
     done, other = (LABEL_DONE, LABEL_FAILED) if good else (LABEL_FAILED, LABEL_DONE)
     claimed = any(e.kind == "claimed" for e in parts.journal.of(result.task_id))
     asked = [] if claimed else [parts.config.label]
-    parts.forge.set_labels(number, add=[done], remove=[LABEL_RUNNING, *asked, other])
+    return [done], [LABEL_RUNNING, *asked, other]

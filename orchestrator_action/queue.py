@@ -100,6 +100,8 @@ class Admission:
     refused: dict[int, str] = field(default_factory=dict)
     """Issues that were turned away, and why."""
     _roles: dict[str, str] = field(default_factory=dict)
+    _recent: Mapping[int, tuple[IssueEvent, ...]] = field(default_factory=dict)
+    _edits: Mapping[int, str | None] = field(default_factory=dict)
     _accounts: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
@@ -115,7 +117,17 @@ class Admission:
         free = [
             one for n, issue in sorted(found.items()) for one in self._free(forge, issue, wanted=n in wanted)
         ]
+        self._foresee(forge, config, free)
         return [one for issue in free for one in self._admitted(forge, config, issue)]
+
+    def _foresee(self, forge: GitHub, config: Config, issues: Collection[Issue]) -> None:
+        """Ask in few requests what each issue will be asked about. Of the event's own, whose text is known as
+        it was, and of one left behind all that ever happened counts: these are asked about by themselves."""
+        own = self.trigger.number if self.trigger.seen is not None else 0
+        others = [i.number for i in issues if i.number != own]
+        known = [i.number for i in issues if i.number != own and not i.left_by]
+        self._recent = forge.recent_events(config.label, known)
+        self._edits = forge.edits(others) if config.edited_after_label != "allow" else {}
 
     def _commanded(self, forge: GitHub) -> Iterable[Issue]:
         if self.trigger.command is not None and not self.asked:
@@ -164,7 +176,7 @@ class Admission:
             yield admitted
 
     def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
-        events = forge.events(issue.number)
+        events = self._recent.get(issue.number) or forge.events(issue.number)
         comments = list(forge.comments(issue.number)) if issue.comments else []
         request = self._request(forge, events, config, issue, comments)
         why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
@@ -173,8 +185,8 @@ class Admission:
             return None
         if self._handled(forge, config, issue, request, comments):
             return None
-        what = self._edited(forge, issue, request, events, comments)
-        if what and config.edited_after_label != "allow":
+        strict = config.edited_after_label != "allow"
+        if strict and (what := self._edited(forge, issue, request, events, comments)):
             why = f"{what} was edited after {request.actor} asked for it at {request.at}"
             person = request.actor if config.edited_after_label == "ask" else ""
             self._refuse(forge, config, issue, why, asked=person)
@@ -240,7 +252,8 @@ class Admission:
         comments: Sequence[Comment],
     ) -> str:
         seen = self._seen(issue, request, events)
-        edited_at = forge.edited_at(issue.number) if request.at and seen is None else None
+        known = issue.number in self._edits or seen is not None or not request.at
+        edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
         return queueing.edited_since(
             issue, request, events, edited_at=edited_at, seen=seen, comments=comments
         )

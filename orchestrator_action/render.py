@@ -258,6 +258,10 @@ def pull_comment(
     """
     held = tuple(secrets)
     mine = [c for c in conflicts if result.task_id in (c.a, c.b)]
+    review = next((p for p in result.phases if p.phase == "review"), None)
+    reviewed = (
+        next((f.message for f in review.facts if f.rule == "reviewed" and f.holds), "") if review else ""
+    )
     for detailed in (True, False):
         body = fill(
             "pull_comment.md.j2",
@@ -267,6 +271,7 @@ def pull_comment(
             ci=ci,
             ci_input=ci_input,
             findings=findings,
+            reviewed=reviewed,
             answers=answers or {},
             conflicts=mine,
             detailed=detailed,

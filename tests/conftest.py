@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -28,6 +29,13 @@ def need(path: Path | str | None, what: str) -> Path:
     if REQUIRE_ALL:
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture
+def graphql() -> None:
+    """GraphQL on the loopback GitHub: an environment made before graphql-core was needed has none."""
+    if importlib.util.find_spec("graphql") is None:
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("graphql-core is not installed (make)")
 
 
 @pytest.fixture(scope="session")

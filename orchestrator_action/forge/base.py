@@ -8,7 +8,8 @@ HTML comment on the first line. Every method may be called from several threads 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator_action.core.model import (
@@ -21,6 +22,16 @@ from orchestrator_action.core.model import (
     Pull,
     ReviewFinding,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One comment of ours, found by its marker."""
+
+    number: int
+    """The issue or pull it stands on."""
+    marker: str
+    body: str
 
 
 class Forge(Protocol):
@@ -51,8 +62,10 @@ class Forge(Protocol):
         Take what you need before you change labels: a label removed while listing shifts the pages.
         `labeled_by` is known here of a folder only; of GitHub, ask `Queue.events`."""
 
-    def issue(self, number: int) -> Issue:
-        """One issue, re-read. ForgeError (status 404) when there is none or it is a pull request."""
+    def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:
+        """One issue, re-read; without its text when the forge showed it less than `max_age_s` ago.
+
+        ForgeError (status 404) when there is none or it is a pull request."""
 
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue, or return the one that already carries `marker` and is ours."""
@@ -72,6 +85,14 @@ class Forge(Protocol):
     def comment(self, number: int, *, marker: str, body: str) -> Comment:
         """Write or update our one comment with this hidden marker on an issue or pull."""
 
+    def write_together(
+        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> bool:
+        """Write our comments and change the labels of an issue in one request, where that can be done.
+
+        False when it cannot, or when not all of it was confirmed: then `comment` and `set_labels` are to
+        be called for each, which make sure of it and do nothing twice. Raises nothing."""
+
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments of an issue or pull, oldest first."""
 
@@ -90,6 +111,20 @@ class Forge(Protocol):
 
     def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
         """Begin a check run (`in_progress`), or return the one with this `external_id` on this commit."""
+
+    def post_check(
+        self,
+        *,
+        head_sha: str,
+        name: str,
+        external_id: str,
+        conclusion: Conclusion,
+        title: str,
+        summary: str,
+        text: str = "",
+        annotations: Sequence[Annotation] = (),
+    ) -> Check:
+        """The completed check with this `external_id` on this commit, whether it had begun before or not."""
 
     def finish_check(
         self,
@@ -122,8 +157,12 @@ class Queue(Protocol):
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
 
-    def edited_at(self, number: int) -> str | None:
-        """When the issue's text was last edited (ISO 8601); empty for never, None when nobody can tell."""
+    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
+        """Of those issues that can be told of in few requests: the last time that `label` was set, and all
+        that happened to the issue after it, oldest first."""
+
+    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
+        """When each issue's text was last edited (ISO 8601); empty for never, None when nobody can tell."""
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our comment with this marker, by marker and author, over all pages."""

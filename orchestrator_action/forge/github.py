@@ -3,17 +3,16 @@
 Requests are a budget (`GITHUB_TOKEN` has 1,000 an hour for a repository): what cannot change is asked
 once, our own comment's id is remembered, a write's answer is used instead of a second question.
 
-Whose is a comment with our marker? Anybody can copy a marker, so its author must be us. A person's or
-app's token does not always say who it is (`GET /user` is 403 for apps, the Actions token among them):
-what we wrote ourselves tells; before that, `GET /user`, GraphQL's `viewer`, and last the name under
-which the Actions token writes.
+What is found by a marker must be ours, and a person's or app's token does not always say who it is
+(`GET /user` is 403 for apps, the Actions token among them): what we wrote ourselves tells; before that,
+`GET /user`, GraphQL's `viewer`, and last the name under which the Actions token writes.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -28,17 +27,23 @@ from orchestrator_action.core.model import (
     ReviewFinding,
 )
 from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge import github_bulk as bulk
 from orchestrator_action.forge import github_read as read
-from orchestrator_action.forge.github_api import Api, UnclearError, last_edit, understood
+from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.github_api import Api, UnclearError, understood
 from orchestrator_action.forge.github_checks import Checks
+from orchestrator_action.forge.github_comments import Comments
 from orchestrator_action.forge.github_labels import Labels
 from orchestrator_action.forge.github_patience import OnRetry
 from orchestrator_action.forge.github_pulls import MAX_BODY, MAX_TITLE, UNTITLED, Pulls
+from orchestrator_action.forge.github_together import Together
 from orchestrator_action.forge.marker import carries, cut, mark, one_line
 
 ACTIONS_LOGIN = "github-actions[bot]"
 SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
+REMEMBERED = 1000
+"""Issues of which we know when they were last shown to us."""
 ROLES = ("admin", "maintain", "write", "triage", "read", "none")
 ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
@@ -77,15 +82,14 @@ class GitHubForge:
             sleep=sleep,
         )
         self._warnings: dict[str, None] = {}
-        self._pulls = Pulls(self._api, self._warn, self._mine)
+        self._pulls = Pulls(self._api, self._warn, self._mine, self._opened)
         self._labels = Labels(self._api, self._warn, self._was_ours)
         self._checks = Checks(self._api, self._warn, self._pulls.new_heads)
-        self._lock = threading.Lock()
-        self._writing: dict[tuple[int, str], threading.Lock] = {}
+        self._comments = Comments(self._api, self.viewer, self._learn)
+        self._together = Together(self._api, self._comments, self._labels, self._learn)
         self._login = login
         self._default = ""
-        self._comment_ids: dict[tuple[int, str], int] = {}
-        self._uncommented: set[int] = set()
+        self._seen: dict[int, tuple[float, Issue]] = {}
 
     @property
     def repository(self) -> str:
@@ -104,11 +108,6 @@ class GitHubForge:
 
     def _warn(self, line: str) -> None:
         self._warnings[line] = None
-
-    def _alone(self, number: int, marker: str) -> threading.Lock:
-        """The lock of one marker: looking and writing are one step, others need not wait for it."""
-        with self._lock:
-            return self._writing.setdefault((number, marker), threading.Lock())
 
     def close(self) -> None:
         """Let connections go."""
@@ -176,11 +175,14 @@ class GitHubForge:
             wanted = issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
             if wanted and issue.number not in seen:
                 seen.add(issue.number)
-                self._note_comments(issue)
+                self._note(issue, data)
                 yield issue
 
-    def issue(self, number: int) -> Issue:
-        """One issue, re-read."""
+    def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:
+        """One issue, re-read; one that was shown to us so recently is given back without its text."""
+        at, known = self._seen.get(number, (0.0, None))
+        if known is not None and time.monotonic() - at < max_age_s:
+            return known
         try:
             data = self._api.get(f"/issues/{number}", f"issue #{number}")
         except ForgeError as exc:
@@ -192,16 +194,21 @@ class GitHubForge:
         if understood(lambda: "pull_request" in data, f"issue #{number}"):
             raise ForgeError(f"#{number} is a pull request, not an issue", hint="name an issue", status=404)
         issue = understood(lambda: read.issue(data), f"issue #{number}")
-        self._note_comments(issue)
+        self._note(issue, data)
         return issue
 
-    def _note_comments(self, issue: Issue) -> None:
-        """Where nobody has commented, our comment need not be looked for before it is written."""
-        (self._uncommented.discard if issue.comments else self._uncommented.add)(issue.number)
+    def _note(self, issue: Issue, data: Any) -> None:
+        """What an issue shows of itself and need not be asked for soon again; its text is not kept."""
+        self._comments.noted(issue.number, issue.comments)
+        self._together.noted(issue.number, data)
+        self._labels.shown(issue.number, issue.labels)
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[issue.number] = time.monotonic(), replace(issue, body="")
 
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue, or give back ours that carries `marker`, among the newest 500."""
-        with self._alone(0, marker):
+        with self._comments.alone(0, marker):
             found = self._find_issue(marker)
             if found:
                 return found
@@ -216,7 +223,9 @@ class GitHubForge:
             if isinstance(made, Issue):
                 return made
             understood(lambda: self._learn(made), "the new issue")
-            return understood(lambda: read.issue(made), "the new issue")
+            issue = understood(lambda: read.issue(made), "the new issue")
+            self._note(issue, made)
+            return issue
 
     def _find_issue(self, marker: str) -> Issue | None:
         what = "the newest issues"
@@ -240,59 +249,21 @@ class GitHubForge:
 
     def comment(self, number: int, *, marker: str, body: str) -> Comment:
         """Write or update our one comment with this marker."""
-        text = cut(mark(body, marker), MAX_BODY)
-        what = f"the comment on #{number}"
-        with self._alone(number, marker):
-            old = self._comment_ids.get((number, marker))
-            if old:
-                try:
-                    return self._update_comment(number, old, text, what)
-                except ForgeError as exc:
-                    if exc.status not in {404, 410}:
-                        raise
-            untouched = number in self._uncommented or number in self._pulls.uncommented
-            found = None if untouched and not old else self.ours(number, marker)
-            if found is None:
-                found = self._create_comment(number, marker, text, what)
-            elif found.body != text:
-                found = self._update_comment(number, found.id, text, what)
-            self._comment_ids[number, marker] = found.id
-            return found
-
-    def _create_comment(self, number: int, marker: str, text: str, what: str) -> Comment:
-        empty = [known for known in (self._uncommented, self._pulls.uncommented) if number in known]
-        for known in empty:
-            known.discard(number)  # from here on it may carry this one, whatever we are told
-        data = self._api.send(
-            "POST",
-            f"/issues/{number}/comments",
-            what,
-            {"body": text},
-            found=lambda: self.ours(number, marker),
-        )
-        for known in empty:
-            known.add(number)  # this one is remembered, and no other of ours is there
-        if isinstance(data, Comment):
-            return data
-        understood(lambda: self._learn(data), what)
-        return understood(lambda: read.comment(data, number), what)
-
-    def _update_comment(self, number: int, identity: int, text: str, what: str) -> Comment:
-        data = self._api.send("PATCH", f"/issues/comments/{identity}", what, {"body": text})
-        return understood(lambda: read.comment(data, number), what)
+        return self._comments.write(number, marker, body)
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our oldest comment with the marker, over all pages."""
-        for comment in self.comments(number):
-            if carries(comment.body, marker) and comment.author == self.viewer():
-                return comment
-        return None
+        return self._comments.ours(number, marker)
 
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments, oldest first, 100 a request."""
-        what = f"the comments on #{number}"
-        for data in self._api.pages(f"/issues/{number}/comments", what):
-            yield understood(lambda: read.comment(data, number), what)  # noqa: B023
+        return self._comments.all(number)
+
+    def write_together(
+        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> bool:
+        """Write comments and labels in one request, through GraphQL; False when it is not known to be done."""
+        return self._together.write(words, number, add, tuple(remove))
 
     # pulls and checks
 
@@ -307,6 +278,11 @@ class GitHubForge:
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft, or update the open one."""
         return self._pulls.open(branch=branch, base=base, title=title, body=body)
+
+    def _opened(self, number: int, data: Any) -> None:
+        """A pull was opened by us just now: nobody wrote in our name on it before us."""
+        self._comments.noted(number, 0)
+        self._together.noted(number, data)
 
     def review(
         self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
@@ -339,6 +315,16 @@ class GitHubForge:
             check, conclusion=conclusion, title=title, summary=summary, text=text, annotations=annotations
         )
 
+    def post_check(
+        self, *, head_sha: str, name: str, external_id: str, conclusion: Conclusion, title: str, summary: str,
+        text: str = "", annotations: Sequence[Annotation] = (),
+    ) -> Check:  # fmt: skip
+        """Complete a check run, begun before or not; a status where check runs are refused."""
+        return self._checks.post(
+            head_sha=head_sha, name=name, external_id=external_id, conclusion=conclusion, title=title,
+            summary=summary, text=text, annotations=annotations,
+        )  # fmt: skip
+
     def checks(self, head_sha: str) -> tuple[Check, ...]:
         """All check runs on a commit, or its statuses when there are none."""
         return self._checks.all(head_sha)
@@ -351,9 +337,13 @@ class GitHubForge:
         pages = self._api.pages(f"/issues/{number}/events", what)
         return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
 
-    def edited_at(self, number: int) -> str | None:
-        """When the text was last edited, as only GraphQL tells; empty for never."""
-        return last_edit(self._api, number)
+    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
+        """From the newest events of the whole repository, as long as a page tells of two issues or more."""
+        return bulk.recent_events(self._api, label, numbers)
+
+    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
+        """When texts were last edited, as only GraphQL tells, 100 issues a request; empty for never."""
+        return bulk.edits(self._api, numbers)
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""

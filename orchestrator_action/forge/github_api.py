@@ -172,10 +172,13 @@ class Api:
 
         return self._until_clear(once, found) if again else once()
 
-    def graphql(self, query: str, what: str) -> Any:
-        """The `data` of a query."""
-        _, answer = self._once("POST", self._graphql_url, what, body={"query": query})
-        return understood(lambda: answer["data"], what)
+    def graphql(self, query: str, what: str, variables: Mapping[str, Any] | None = None) -> Any:
+        """The `data` of a query, asked once; of what GitHub does not tell or do, null stands in it.
+
+        Raises ForgeError when it refuses all of it, UnclearError when it is not known what was done."""
+        body = {"query": query, **({"variables": dict(variables)} if variables else {})}
+        _, answer = self._once("POST", self._graphql_url, what, body=body)
+        return understood(lambda: {**answer["data"]}, what)
 
     def _until_clear(self, once: Callable[[], Any], found: Callable[[], Any] | None) -> Any:
         tries = tenacity.Retrying(
@@ -259,19 +262,6 @@ class Api:
         ):
             raise ForgeError(f"{self.repository} has moved", hint="use its new name", status=307)
         return told, data
-
-
-def last_edit(api: Api, number: int) -> str | None:
-    """When an issue's text was last edited: empty for never, None when GitHub does not tell this token."""
-    owner, _, name = api.repository.partition("/")
-    query = (
-        f'query{{repository(owner:"{owner}",name:"{name}"){{issue(number:{int(number)}){{lastEditedAt}}}}}}'
-    )
-    try:
-        data = api.graphql(query, f"the edits of #{number}")
-        return understood(lambda: str(data["repository"]["issue"]["lastEditedAt"] or ""), "the edits")
-    except ForgeError:
-        return None
 
 
 def understood(make: Callable[[], Made], what: str) -> Made:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator_action.core.model import Annotation, Check, Conclusion
@@ -32,6 +33,9 @@ class Checks:
         self._api = api
         self._fresh = fresh
         self._begun: set[str] = set()
+        self._known: dict[tuple[str, str, str], Check] = {}
+        self._lock = threading.Lock()
+        self._writing: dict[tuple[str, str, str], threading.Lock] = {}
         self._warn = warn
         self._statuses_only = False
 
@@ -39,18 +43,64 @@ class Checks:
         """Begin a check run, or give back the one with this `external_id`."""
         if self._statuses_only:
             return self._set_status(head_sha, name, None, title)
+        given = {"status": "in_progress", "output": _output(title, summary, "")}
         try:
-            look = head_sha in self._begun or head_sha not in self._fresh
-            self._begun.add(head_sha)
-            found = self._find(head_sha, name, external_id) if look else None
-            return found or self._create(head_sha, name, external_id, title, summary)
+            with self._alone(head_sha, name, external_id):
+                found = self._begun_before(head_sha, name, external_id)
+                return found or self._create(head_sha, name, external_id, given)
         except ForgeError as exc:
-            if exc.status not in _REFUSED:
+            self._only_statuses(exc)
+            return self._set_status(head_sha, name, None, title)
+
+    def _alone(self, *check: str) -> threading.Lock:
+        """The lock of one check: looking and writing are one step, whoever else begins or completes it."""
+        with self._lock:
+            return self._writing.setdefault((check[0], check[1], check[2]), threading.Lock())
+
+    def _only_statuses(self, exc: ForgeError) -> None:
+        """From now on, where check runs were refused; raises any other error again."""
+        if exc.status not in _REFUSED:
+            raise exc
+        self._statuses_only = True
+        self._warn(f"a commit status stands for the check run: {exc.message}")
+
+    def _begun_before(self, head_sha: str, name: str, external_id: str) -> Check | None:
+        """The check of this external id: the one we remember, or one that another process of ours began."""
+        known = self._known.get((head_sha, name, external_id))
+        look = known is None and (head_sha in self._begun or head_sha not in self._fresh)
+        self._begun.add(head_sha)
+        return self._find(head_sha, name, external_id) if look else known
+
+    def post(
+        self, *, head_sha: str, name: str, external_id: str, conclusion: Conclusion, title: str, summary: str,
+        text: str, annotations: Sequence[Annotation],
+    ) -> Check:  # fmt: skip
+        """Complete it: in one request, where it was not begun and needs no second batch of annotations."""
+        texts: dict[str, Any] = {"title": title, "summary": summary, "text": text}
+        if self._statuses_only:
+            return self._completed_status(head_sha, name, conclusion, title)
+        first = annotations[:MAX_ANNOTATIONS]
+        given = _completed(conclusion, texts, first)
+        try:
+            with self._alone(head_sha, name, external_id):
+                check = self._begun_before(head_sha, name, external_id)
+                if check is not None:
+                    return self.finish(check, conclusion=conclusion, annotations=annotations, **texts)
+                made = self._or_without(given, lambda body: self._create(head_sha, name, external_id, body))
+                return self._add_annotations(made, texts, annotations, len(first))
+        except ForgeError as exc:
+            self._only_statuses(exc)
+            return self._completed_status(head_sha, name, conclusion, title)
+
+    def _or_without(self, body: dict[str, Any], send: Callable[[dict[str, Any]], Check]) -> Check:
+        """What `send` makes of the body; without its annotations where GitHub refuses those (422)."""
+        try:
+            return send(body)
+        except ForgeError as exc:
+            if exc.status != 422 or not body["output"].get("annotations"):
                 raise
-            check = self._set_status(head_sha, name, None, title)
-            self._statuses_only = True
-            self._warn(f"a commit status stands for the check run: {exc.message}")
-            return check
+            self._warn(f"annotations of the check are left out: {exc.message}")
+            return send({**body, "output": {**body["output"], "annotations": []}})
 
     def _find(self, head_sha: str, name: str, external_id: str) -> Check | None:
         what = f"the checks of {head_sha[:12]}"
@@ -60,22 +110,15 @@ class Checks:
                 return understood(lambda: read.check(data), what)  # noqa: B023
         return None
 
-    def _create(self, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
-        body = {
-            "name": name,
-            "head_sha": head_sha,
-            "external_id": external_id,
-            "status": "in_progress",
-            "output": _output(title, summary, ""),
-        }
+    def _create(self, head_sha: str, name: str, external_id: str, given: dict[str, Any]) -> Check:
+        body = {"name": name, "head_sha": head_sha, "external_id": external_id, **given}
+        what = f"the check {name}"
         made = self._api.send(
-            "POST",
-            "/check-runs",
-            f"the check {name}",
-            body,
-            found=lambda: self._find(head_sha, name, external_id),
+            "POST", "/check-runs", what, body, found=lambda: self._find(head_sha, name, external_id)
         )
-        return made if isinstance(made, Check) else understood(lambda: read.check(made), f"the check {name}")
+        check = made if isinstance(made, Check) else understood(lambda: read.check(made), what)
+        self._known[head_sha, name, external_id] = check
+        return check
 
     def finish(
         self,
@@ -89,32 +132,53 @@ class Checks:
     ) -> Check:
         """Complete it: the conclusion with the first batch of annotations, the rest after it."""
         if check.kind == "status":
-            done = self._set_status(check.head_sha, check.name, conclusion, title)
-            return dataclasses.replace(done, conclusion=conclusion)
-        sent = 0
-        data: Any = None
-        for batch in _batches(annotations):
-            output = {**_output(title, summary, text), "annotations": [_annotation(a) for a in batch]}
-            body: dict[str, Any] = {"output": output}
-            if not sent:
-                body |= {"status": "completed", "conclusion": str(conclusion)}
-            sent += len(batch)
-            data = self._api.send(
-                "PATCH",
-                f"/check-runs/{check.id}",
-                f"the check {check.name}",
-                body,
-                found=lambda: self._finished(check, sent),  # noqa: B023
-            )
-        done = understood(lambda: read.check(data), f"the check {check.name}")
-        return dataclasses.replace(done, annotations=tuple(annotations))
+            return self._completed_status(check.head_sha, check.name, conclusion, title)
+        texts = {"title": title, "summary": summary, "text": text}
+        sent = self._annotated(check) if check.conclusion and annotations else 0
+        first = annotations[sent : sent + MAX_ANNOTATIONS]
+        given = _completed(conclusion, texts, first)
+        done = self._or_without(given, lambda body: self._patch(check, body, sent + len(first)))
+        return self._add_annotations(done, texts, annotations, sent + len(first))
 
-    def _finished(self, check: Check, annotations: int) -> Any:
-        """The check as GitHub has it when complete with that many annotations; sent again they double."""
+    def _add_annotations(
+        self, check: Check, texts: dict[str, Any], annotations: Sequence[Annotation], sent: int
+    ) -> Check:
+        """The batches after the first; GitHub adds them to those it has."""
+        while sent < len(annotations):
+            batch = annotations[sent : sent + MAX_ANNOTATIONS]
+            sent += len(batch)
+            given = {"output": _with_annotations(texts, batch)}
+            self._or_without(given, lambda body: self._patch(check, body, sent))  # noqa: B023
+        return dataclasses.replace(check, annotations=tuple(annotations))
+
+    def _annotated(self, check: Check) -> int:
+        """How many annotations a check has that was completed before: sent again they would double."""
+        what = f"the check {check.name}"
+        data = self._api.get(f"/check-runs/{check.id}", what)
+        return understood(lambda: int(data["output"]["annotations_count"]), what)
+
+    def _patch(self, check: Check, body: dict[str, Any], annotations: int) -> Check:
+        what = f"the check {check.name}"
+        wanted = body.get("conclusion", "")
+        data = self._api.send(
+            "PATCH",
+            f"/check-runs/{check.id}",
+            what,
+            body,
+            found=lambda: self._finished(check, wanted, annotations),
+        )
+        return understood(lambda: read.check(data), what)
+
+    def _completed_status(self, sha: str, name: str, conclusion: Conclusion, title: str) -> Check:
+        return dataclasses.replace(self._set_status(sha, name, conclusion, title), conclusion=conclusion)
+
+    def _finished(self, check: Check, conclusion: str, annotations: int) -> Any:
+        """The check as GitHub has it when so concluded with that many annotations; sent again they double."""
         what = f"the check {check.name}"
         data = self._api.get(f"/check-runs/{check.id}", what)
         there = understood(lambda: int(data["output"]["annotations_count"]), what)
-        return data if data.get("conclusion") and there >= annotations else None
+        said = str(data.get("conclusion") or "")
+        return data if said and conclusion in {"", said} and there >= annotations else None
 
     def all(self, head_sha: str) -> tuple[Check, ...]:
         """All check runs of a commit; its statuses when there are none."""
@@ -161,6 +225,18 @@ def _output(title: str, summary: str, text: str) -> dict[str, Any]:
     return {**output, "text": cut(text, MAX_TEXT)} if text else output
 
 
+def _with_annotations(texts: dict[str, Any], annotations: Sequence[Annotation]) -> dict[str, Any]:
+    return {**_output(**texts), "annotations": [_annotation(a) for a in annotations]}
+
+
+def _completed(conclusion: Conclusion, texts: dict[str, Any], first: Sequence[Annotation]) -> dict[str, Any]:
+    return {
+        "status": "completed",
+        "conclusion": str(conclusion),
+        "output": _with_annotations(texts, first),
+    }
+
+
 def _annotation(annotation: Annotation) -> dict[str, Any]:
     line = max(annotation.line, 1)
     made = {
@@ -171,9 +247,3 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
         "message": cut(annotation.message, MAX_TEXT) or "…",
     }
     return {**made, "title": one_line(annotation.title, MAX_TITLE)} if annotation.title else made
-
-
-def _batches(annotations: Sequence[Annotation]) -> Iterator[Sequence[Annotation]]:
-    """At least one, if empty."""
-    for start in range(0, max(len(annotations), 1), MAX_ANNOTATIONS):
-        yield annotations[start : start + MAX_ANNOTATIONS]

@@ -34,6 +34,20 @@ class Labels:
         self._was_ours = was_ours
         self._lock = threading.Lock()
         self._coloured: set[str] = set()
+        self._shown: dict[int, set[str]] = {}
+
+    def shown(self, number: int, labels: Iterable[str]) -> None:
+        """Which labels an issue carried when we last saw it."""
+        self._shown[number] = {n.casefold() for n in labels}
+
+    def may_carry(self, number: int, label: str) -> bool:
+        """Whether an issue carried the label when we last saw it, or was never seen."""
+        return label.casefold() in self._shown.get(number, {label.casefold()})
+
+    def make(self, label: str) -> dict[str, str]:
+        """Make one of our labels with its colour; by what GraphQL knows it, where that was told."""
+        made = self._create(label)
+        return {label: str(made["node_id"])} if made else {}
 
     def change(self, number: int, add: Iterable[str], remove: Iterable[str]) -> None:
         """Add all in one request; remove one by one those that the answer shows."""
@@ -42,6 +56,7 @@ class Labels:
         if new:
             data = self._add(number, new)
             there = {n["name"].casefold() for n in data}
+            self.shown(number, there)
             self._colour(n for n in data if n["name"] in new)
         for label in dict.fromkeys(remove):
             if there is None or label.casefold() in there:
@@ -60,14 +75,15 @@ class Labels:
             data = self._api.send("POST", path, what, body)
         return understood(lambda: [{**n, "name": str(n["name"])} for n in data], what)
 
-    def _create(self, label: str) -> None:
+    def _create(self, label: str) -> Any:
         colour, description = LABELS.get(label, (_MADE_BY_GITHUB, ""))
         body = {"name": label, "color": colour, "description": description}
         try:
-            self._api.send("POST", "/labels", f"the label {label}", body)
+            return self._api.send("POST", "/labels", f"the label {label}", body)
         except ForgeError as exc:
             if "already_exists" not in exc.message:
                 raise
+            return None
 
     def _colour(self, labels: Iterable[Any]) -> None:
         """Give our own labels their colour, once, when GitHub has just made them."""
@@ -88,7 +104,8 @@ class Labels:
         path = f"/issues/{number}/labels/{quote(label, safe='')}"
         what = f"the label {label} of #{number}"
         try:
-            self._api.send("DELETE", path, what, again=False)
+            left = self._api.send("DELETE", path, what, again=False)
+            understood(lambda: self.shown(number, [str(n["name"]) for n in left or ()]), what)
         except UnclearError:
             return self._take_again(number, label, path, what)
         except ForgeError as exc:

@@ -22,17 +22,23 @@ _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
 class Pulls:
-    """The pulls of one repository. `warn` is told when a pull could not be a draft."""
+    """The pulls of one repository. `warn` is told when a pull could not be a draft, `opened` is shown the
+    answer to each opening."""
 
-    def __init__(self, api: Api, warn: Callable[[str], None], mine: Callable[[Any], bool]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        warn: Callable[[str], None],
+        mine: Callable[[Any], bool],
+        opened: Callable[[int, Any], None],
+    ) -> None:
         self._api = api
         self._warn = warn
         self._mine = mine
+        self._told_of = opened
         self._drafts = True
         self._opened: set[int] = set()
         self._unreviewed: set[int] = set()
-        self.uncommented: set[int] = set()
-        """Pulls opened by us just now: nobody wrote in our name on them before us."""
         self.new_heads: set[str] = set()
         """Heads of pulls opened by us: nobody began a check of ours on them before us."""
 
@@ -74,15 +80,19 @@ class Pulls:
             self._drafts = False
             self._warn("this repository has no draft pulls; a plain one was opened")
             made = self._create(branch, text, what)
-        for known in (self._opened, self._unreviewed, self.uncommented):
-            known.add(made.number)
-        self.new_heads.add(made.head_sha)
         return made
 
     def _create(self, branch: str, text: dict[str, str], what: str) -> Pull:
         body = {**text, "head": branch, "draft": self._drafts}
         made = self._api.send("POST", "/pulls", what, body, found=lambda: self.find(branch))
-        return made if isinstance(made, Pull) else understood(lambda: read.pull(made), what)
+        if isinstance(made, Pull):
+            return made
+        pull = understood(lambda: read.pull(made), what)
+        for known in (self._opened, self._unreviewed):
+            known.add(pull.number)
+        self.new_heads.add(pull.head_sha)
+        self._told_of(pull.number, made)
+        return pull
 
     def _update(self, branch: str, text: dict[str, str], exc: ForgeError) -> Pull:
         old = self.find(branch)

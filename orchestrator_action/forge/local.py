@@ -29,10 +29,11 @@ from orchestrator_action.forge import folder as files
 from orchestrator_action.forge import frontmatter, records
 from orchestrator_action.forge.folder import NUMBER, Folder
 from orchestrator_action.forge.frontmatter import Document
+from orchestrator_action.forge.local_queue import NoUsers
 from orchestrator_action.forge.marker import carries, finding_text, mark
 
 
-class LocalForge:
+class LocalForge(NoUsers):
     """The forge of `--forge local[:DIR]`. Whoever can write the folder may do everything in it.
 
     `read_ref` gives the remote's SHA of a branch, or None; `clock` seconds since the epoch.
@@ -81,8 +82,8 @@ class LocalForge:
             if issue and issue.state == "open" and label.casefold() in map(str.casefold, issue.labels):
                 yield issue
 
-    def issue(self, number: int) -> Issue:
-        """One issue, read from its file."""
+    def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:  # noqa: ARG002
+        """One issue, read from its file whatever its age."""
         issue = self._issue(number)
         if issue:
             return issue
@@ -269,6 +270,18 @@ class LocalForge:
             self._folder.write(path, records.render_check(record, at=self._now()))
         return records.with_url(done, path.as_uri())
 
+    def post_check(
+        self, *, head_sha: str, name: str, external_id: str, conclusion: Conclusion, title: str, summary: str,
+        text: str = "", annotations: Sequence[Annotation] = (),
+    ) -> Check:  # fmt: skip
+        """Begin and complete a check."""
+        check = self.start_check(
+            head_sha=head_sha, name=name, external_id=external_id, title=title, summary=summary
+        )
+        return self.finish_check(
+            check, conclusion=conclusion, title=title, summary=summary, text=text, annotations=annotations
+        )
+
     def checks(self, head_sha: str) -> tuple[Check, ...]:
         """All checks on a commit, by name."""
         at = self._root / "checks" / records.directory_of(head_sha)
@@ -300,19 +313,6 @@ class LocalForge:
         ]
         return (*by_hand, *found)
 
-    def edited_at(self, number: int) -> str | None:
-        """Files keep no history."""
-        self.issue(number)
-        return None
-
-    def permission(self, user: str) -> str:
-        """Whoever can write the folder owns it."""
-        return "admin" if user else "none"
-
-    def account_type(self, user: str) -> str:
-        """A person."""
-        return "User" if user else ""
-
     def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
         """A commit status is a check here."""
         check = self.start_check(
@@ -320,15 +320,6 @@ class LocalForge:
         )
         if conclusion:
             self.finish_check(check, conclusion=conclusion, title=description, summary=description)
-
-    def run_alive(self, run_id: str) -> bool | None:  # noqa: ARG002
-        """There are no workflow runs here."""
-        return None
-
-    def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
-        """There are no workflows here."""
-        del ref, inputs
-        raise ForgeError(f"a local forge has no workflow {workflow!r}", hint="use --forge github")
 
     # files
 

@@ -13,9 +13,7 @@ WRITES = {
     "the label": ("POST", "/issues/1/labels"),
     "the comment": ("POST", "/issues/1/comments"),
     "the pull": ("POST", "/pulls$"),
-    "the review": ("POST", "/reviews$"),
     "the check": ("POST", "/check-runs$"),
-    "its end": ("PATCH", "/check-runs/"),
     "the last word": ("PATCH", "/issues/comments/"),
 }
 
@@ -25,7 +23,7 @@ def one_of_each(runner: Runner) -> None:
     state = runner.github.state
     [pull] = [i for i in state.issues.values() if i.pull]
     assert 1 == len(state.comments_on(1)), [c.body[:80] for c in state.comments_on(1)]
-    assert 1 == len(state.comments_on(pull.number)) == len(pull.pull.reviews)
+    assert (1, 0) == (len(state.comments_on(pull.number)), len(pull.pull.reviews))
     [check] = state.checks.values()
     assert ("completed", "success") == (check.status, check.conclusion)
     assert ["orchestrate:done"] == state.issues[1].labels
@@ -34,6 +32,8 @@ def one_of_each(runner: Runner) -> None:
 @pytest.mark.parametrize("what", WRITES)
 @pytest.mark.parametrize(("kind", "when"), [("502", BEFORE), ("500", AFTER), ("reset", AFTER)])
 def test_what_is_unclear_is_looked_for_and_done_once(runner: Runner, kind: str, when: str, what: str):
+    """Each thing by itself, as where GraphQL is not to be had; test_sweep has every other request."""
+    runner.github.graphql = False
     runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
     runner.github.fail(kind, *WRITES[what], when=when)
 
@@ -47,6 +47,7 @@ def test_what_is_unclear_is_looked_for_and_done_once(runner: Runner, kind: str, 
 @pytest.mark.parametrize("what", ["the comment", "the pull"])
 def test_a_rate_limit_is_waited_out(runner: Runner, kind: str, what: str):
     runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    runner.github.graphql = False
     runner.github.fail(kind, *WRITES[what], wait_s=1)
 
     done = runner.step()
@@ -67,6 +68,7 @@ def test_a_ban_of_an_hour_is_not_waited_out(runner: Runner):
 
 def test_an_answer_that_never_comes_is_asked_for_again(runner: Runner):
     runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    runner.github.graphql = False
     runner.github.fail("hang", *WRITES["the comment"])
 
     done = runner.step()
@@ -122,7 +124,8 @@ def test_an_issue_deleted_while_an_agent_works_is_that_tasks_end_only(runner: Ru
     state = runner.github.state
     state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
     state.add_issue("Other", GOOD.replace("more", "other"), user="octo", labels=("orchestrate",))
-    runner.github.fail("410", "", "/issues/1(/|$)", after=4, times=100)
+    runner.github.graphql = False
+    runner.github.fail("410", "", "/issues/1(/|$)", after=3, times=100)
 
     done = runner.step()
 

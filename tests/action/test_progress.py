@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from orchestrator_action.core.ledger import Event, seal
 from orchestrator_action.progress import times
+from tests.action.test_run import REQUESTS_A_TASK
 from tests.kit.repos import git
 from tests.kit.runner import Runner, wait_for
 from tests.kit.whole import new_file
@@ -32,30 +36,44 @@ def test_a_run_without_measurements_has_no_chart():
     assert {} == times([event(1, 1.0, "run-started", ""), event(2, 2.0, "task-started")])
 
 
+@pytest.mark.usefixtures("graphql")
 def test_progress_is_told_while_the_agent_works_at_most_once_in_fifteen_seconds(
     runner: Runner, tmp_path: Path
 ):
+    """Twice, the second time with the pull, whose check has begun: ten requests in all, with an answer
+    that GitHub keeps to itself for once."""
     mark = tmp_path / "begun"
-    config = f'agent: patch\ntest: "touch {mark}; while ! test -e {mark}-end; do sleep 0.1; done"\n'
+    test = f"{sys.executable} -m unittest discover"
+    config = f'agent: patch\ntest: "touch {mark}; while ! test -e {mark}-end; do sleep 0.1; done; {test}"\n'
     (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "slow")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
-    issue = runner.github.state.add_issue("Add", new_file("m.py"), user="octo", labels=("orchestrate",))
-    process, _ = runner.start()
+    github = runner.github
+    for name in ("running", "done", "failed"):
+        github.state.label(f"orchestrate:{name}")
+    issue = github.state.add_issue("Add", new_file("m.py"), user="octo", labels=("orchestrate",))
+    hang = github.fail("hang", "GET", r"/pulls/\d+$")
+    process, _ = runner.start(event="issues", payload=runner.labeled(issue.number))
     log: list[str] = []
     reader = threading.Thread(target=lambda: log.extend(process.communicate()[:1]))
     reader.start()
     wait_for(mark.exists, "the test")
 
     def updates() -> int:
-        return runner.github.count("PATCH", "/issues/comments/")
+        return github.count("PATCH", "/issues/comments/")
 
     wait_for(lambda: updates() == 1, "the first update", within_s=40)
-    [comment] = runner.github.state.comments_on(issue.number)
+    [comment] = github.state.comments_on(issue.number)
     assert "working" in comment.body and "✅ proven" in comment.body and "state=running" in comment.body
     assert 1 == updates()
     Path(f"{mark}-end").touch()
+    wait_for(lambda: updates() == 2, "the second update", within_s=40)
+    [check] = github.state.checks.values()
+    assert "| [#2](" in comment.body and "working" in comment.body, "the pull is named as soon as it is open"
+    assert ("in_progress", None) == (check.status, check.conclusion)
     reader.join(60)
 
-    assert "state=failed" in comment.body or "state=done" in comment.body, log
+    assert "state=done" in comment.body, log
     assert "working" not in comment.body.splitlines()[2], "the last word stays the last"
+    assert ("completed", 1, 1) == (check.status, len(github.state.checks), hang.struck)
+    assert github.split()[1] - hang.struck <= REQUESTS_A_TASK, github.by_operation()

@@ -372,6 +372,7 @@ def test_an_edit_is_found_where_only_the_time_tells(runner: Runner):
     assert [] == started(runner)
 
 
+@pytest.mark.usefixtures("graphql")
 def test_an_edit_that_a_comment_covers_is_found(runner: Runner):
     one = issue(runner, by="stranger")
     edit(runner, one, body=new_file("evil.py"))

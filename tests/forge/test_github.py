@@ -99,11 +99,12 @@ def test_texts_typed_in_a_browser_lose_their_carriage_returns(
 
 
 def test_what_a_task_costs(connect: Connect, github: GitHubServer, head: str) -> None:
-    """From the label to the verified pull, each thing once; the listing is shared by all tasks."""
+    """Each thing by itself, as it is done where GraphQL is not to be had; each is one request."""
     number = github.state.add_issue("one", "b", user="octo", labels=("orchestrate",)).number
     github.state.label("orchestrate:running", description="known")
     github.state.label("orchestrate:done", description="known")
     forge = connect()
+    github.graphql = False
     spent: dict[str, int] = {}
 
     def cost(what: str, act: Callable[[], Any]) -> Any:
@@ -348,19 +349,6 @@ def test_who_set_a_label_is_read_from_the_events(forge: GitHubForge, github: Git
     ] == [(e.kind, e.actor, e.label) for e in events]
     assert ("one", "two") == (events[2].before, events[2].after)
     assert all(e.id and e.at.endswith("Z") and e.actor_type == "User" for e in events)
-
-
-def test_when_a_text_was_edited_is_told_where_graphql_is(forge: GitHubForge, github: GitHubServer) -> None:
-    number = github.state.add_issue("one", "b", user="octo").number
-    before = forge.edited_at(number)
-    github.state.clock = lambda: 1_900_000_000.0
-    github.edit(number, user="stranger", title="two")
-    renamed = forge.edited_at(number)
-    github.edit(number, user="stranger", body="other")
-    edited = forge.edited_at(number)
-    github.graphql = False
-
-    assert ("", "", "2030-03-17T17:46:40Z", None) == (before, renamed, edited, forge.edited_at(number))
 
 
 def test_many_events_are_read_to_the_last(forge: GitHubForge, github: GitHubServer) -> None:

@@ -61,6 +61,17 @@ def test_the_trimmed_description_is_what_trimming_gives() -> None:
     assert trim_openapi.TRIMMED.read_text(encoding="utf-8") == trim_openapi.render(trim_openapi.trim(whole))
 
 
+@pytest.mark.usefixtures("graphql")
+def test_the_trimmed_graphql_schema_is_what_trimming_gives() -> None:
+    from tests.npm import trim_graphql
+
+    need(trim_graphql.SOURCE, "@octokit/graphql-schema")
+
+    made = trim_graphql.trim(trim_graphql.SOURCE.read_text(encoding="utf-8"))
+
+    assert trim_graphql.TRIMMED.read_text(encoding="utf-8") == made
+
+
 def test_the_trimmed_description_is_small_and_whole() -> None:
     text = trim_openapi.TRIMMED.read_text(encoding="utf-8")
     spec = json.loads(text)

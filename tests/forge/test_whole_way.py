@@ -63,28 +63,36 @@ def test_labelled_issues_become_verified_pulls(home: House, server: GitHubServer
     home.assert_tidy()
 
 
-def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubServer) -> None:
-    """Measured, so that a change that costs more is seen; the listing is shared by all tasks."""
-    for name in ("running", "done"):
-        server.state.label(f"orchestrate:{name}", description="known")
-    for i in (1, 2):
+REQUESTS_A_TASK = 10
+"""DESIGN's goal, GraphQL's and answers 304 counted too; what is asked for all tasks at once is the run's."""
+
+
+@pytest.mark.usefixtures("graphql")
+@pytest.mark.parametrize("tasks", [1, 5])
+def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubServer, tasks: int) -> None:
+    """Everything that came in from the listing on, by number of tasks."""
+    for name in ("running", "done"):  # made once in a repository's life
+        server.state.label(f"orchestrate:{name}")
+    for i in range(tasks):
         server.state.add_issue(f"Add more {i}", GOOD, user="octo", labels=("orchestrate",))
 
-    ran = drain(home)
+    ran = home.cli("run", "--forge", "github", "--label", "orchestrate", "--agent", "patch", "--json")
 
-    assert [0, 2] == [ran.code, ran.report["counts"]["success"]], ran.err
-    assert server.count() <= 1 + 2 * 17, server.by_operation()
+    assert [0, tasks] == [ran.code, ran.report["counts"]["success"]], ran.err
+    shared, made = server.split()
+    assert made <= REQUESTS_A_TASK * tasks and shared <= 6, (made, shared, server.by_operation())
+    print(f"{made} requests for {tasks} task(s), {made / tasks:.1f} each, and {shared} for all")
 
 
 def test_a_run_on_a_bad_day_posts_nothing_twice(home: House, server: GitHubServer) -> None:
     """Each kind of write is carried out and then answered with a failure, once."""
     server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    server.graphql = False
     faults = [
         server.fail("502", "POST", r"/comments$", when=AFTER),
         server.fail("reset", "POST", r"/pulls$", when=AFTER),
-        server.fail("truncated", "POST", r"/reviews$", when=AFTER),
         server.fail("500", "POST", r"/check-runs$", when=AFTER),
-        server.fail("504", "PATCH", r"/check-runs/", when=AFTER),
+        server.fail("504", "PATCH", r"/issues/comments/", when=AFTER),
         server.fail("html", "POST", r"/labels$", when=AFTER),
         server.fail("reset", "DELETE", r"/labels/", when=AFTER),
         server.fail("secondary", "GET", r"/issues", wait_s=1),
@@ -98,7 +106,7 @@ def test_a_run_on_a_bad_day_posts_nothing_twice(home: House, server: GitHubServe
     assert "success" == ran.task("issue-1")["status"], ran.err
     assert [1] * len(faults) == [f.struck for f in faults]
     assert Counter({1: 1, pull.number: 1}) == Counter(c.number for c in state.comments.values())
-    assert (1, 1) == (len(pull.pull.reviews), len(state.checks))
+    assert 1 == len(state.checks)
     assert ["orchestrate:done"] == state.issues[1].labels
     home.assert_tidy()
 
@@ -111,5 +119,5 @@ def test_a_personal_token_ends_in_a_status(home: House, server: GitHubServer) ->
 
     state = server.state
     assert "success" == ran.task("issue-1")["status"], ran.err
-    assert ["pending", "success"] == [s.state for s in state.statuses]
+    assert ["success"] == [s.state for s in state.statuses]
     assert {"octo"} == {c.user for c in state.comments.values()}

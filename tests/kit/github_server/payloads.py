@@ -85,6 +85,7 @@ class Payloads:
         kind = "pull" if issue.pull else "issues"
         given: dict[str, Any] = {
             "id": issue.id,
+            "node_id": f"I_{issue.id}",
             "number": issue.number,
             "title": issue.title,
             "body": issue.body,
@@ -119,6 +120,7 @@ class Payloads:
         url = f"{self.repo_url}/pulls/{issue.number}"
         given = {
             "id": issue.id,
+            "node_id": f"I_{issue.id}",
             "number": issue.number,
             "title": issue.title,
             "body": issue.body,
@@ -154,6 +156,7 @@ class Payloads:
         kind = "pull" if issue.pull else "issues"
         given = {
             "id": comment.id,
+            "node_id": f"IC_{comment.id}",
             "body": comment.body,
             "user": self.user(comment.user),
             "url": f"{self.repo_url}/issues/comments/{comment.id}",

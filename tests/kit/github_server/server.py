@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import re
 import socket
@@ -71,7 +72,7 @@ class GitHubServer:
         self.invalid: list[str] = []
         self.faults: list[Fault] = []
         self.limit, self.remaining = 5000, 5000
-        self.graphql = True
+        self.graphql = importlib.util.find_spec("graphql") is not None
         self.closing = threading.Event()
         self.connections: set[socket.socket] = set()
         self._tmp = tempfile.TemporaryDirectory(prefix="oa-github-")
@@ -150,6 +151,20 @@ class GitHubServer:
             method in {"", r.method} and bool(re.search(path, r.path)) and r.status != 304
             for r in self.requests
         )
+
+    def split(self) -> tuple[int, int]:
+        """All requests that came in, answers 304 and GraphQL's too: the run's own, and those of its tasks.
+
+        A run's own are the lists of issues, the roles of people, and what is asked about all issues or
+        about the repository's labels in one request.
+        """
+        own = [
+            r
+            for r in self.requests
+            if (r.method == "GET" and re.search(r"/issues(/events)?$|/permission$", r.path))
+            or (r.path == "/graphql" and str(r.body.get("query")).startswith("query"))
+        ]
+        return len(own), len(self.requests) - len(own)
 
     def by_operation(self) -> Counter[str]:
         """Requests by method and path, numbers and SHAs replaced."""
@@ -316,16 +331,12 @@ class _Handler(BaseHTTPRequestHandler):
         return reply, headers
 
     def _graphql(self, viewer: Viewer, body: Any) -> tuple[int, dict[str, str], Any, str]:
-        """Who the viewer is, and when an issue was edited; GitHub's description has no GraphQL."""
-        query = str(body.get("query"))
-        asked = re.search(r"issue\(number:(\d+)\)\{lastEditedAt\}", query)
-        issue = self.server_of.state.issues.get(int(asked[1])) if asked else None
-        if self.server_of.graphql and issue is not None:
-            data = {"repository": {"issue": {"lastEditedAt": issue.edited_at or None}}}
-            return 200, {}, {"data": data}, viewer.login
-        if not self.server_of.graphql or "viewer" not in query:
+        github = self.server_of
+        if not github.graphql:
             return 404, {}, {"message": "Not Found"}, viewer.login
-        return 200, {}, {"data": {"viewer": {"login": viewer.login}}}, viewer.login
+        from tests.kit.github_server import graphql_routes
+
+        return 200, {}, graphql_routes.answer(github.state, viewer, body, github.invalid), viewer.login
 
     def _strike(self, fault: Fault, status: int, headers: dict[str, str], data: Any) -> None:
         """Do what an answer cannot. Returns when the fault is an ordinary answer."""

@@ -1,0 +1,152 @@
+"""GraphQL, executed on GitHub's own published schema (trimmed to what we use).
+
+A document the schema does not allow is noted as invalid, and an answer that it does not allow cannot be
+given. Node ids are a letter and the number that the state keeps.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
+
+from tests.kit.github_server.routes import MAX_BODY
+from tests.kit.github_server.state import Comment, Issue, State, Viewer
+
+FILE = Path(__file__).parents[2] / "npm" / "github.graphql"
+
+
+@functools.cache
+def schema() -> GraphQLSchema:
+    """GitHub's schema."""
+    return build_schema(FILE.read_text(encoding="utf-8"))
+
+
+def answer(state: State, viewer: Viewer, body: Any, invalid: list[str]) -> dict[str, Any]:
+    """What GitHub answers to a document; always with status 200."""
+    try:
+        document = parse(str(body.get("query")))
+    except GraphQLError as exc:
+        invalid.append(f"graphql: {exc.message}")
+        return {"errors": [{"message": exc.message}]}
+    if errors := validate(schema(), document):
+        invalid.extend(f"graphql: {e.message}" for e in errors)
+        return {"errors": [e.formatted for e in errors]}
+    root = _Root(state, viewer).fields()
+    done = execute_sync(schema(), document, root, variable_values=body.get("variables") or {})
+    shown: dict[str, Any] = {"data": done.data} if done.data is not None else {}
+    return {**shown, "errors": [_error(e) for e in done.errors]} if done.errors else shown
+
+
+def _error(error: GraphQLError) -> dict[str, Any]:
+    kind = error.extensions.get("type") if error.extensions else None
+    return {**error.formatted, **({"type": kind} if kind else {})}
+
+
+def _refuse(kind: str, message: str) -> GraphQLError:
+    return GraphQLError(message, extensions={"type": kind})
+
+
+class _Root:
+    """What stands at the root of queries and mutations."""
+
+    def __init__(self, state: State, viewer: Viewer) -> None:
+        self.state, self.viewer = state, viewer
+
+    def fields(self) -> dict[str, Any]:
+        writes: dict[str, Callable[..., Any]] = {
+            "addComment": self.add_comment,
+            "updateIssueComment": self.update_comment,
+            "addLabelsToLabelable": self.add_labels,
+            "removeLabelsFromLabelable": self.remove_labels,
+        }
+        given = {name: lambda _, input, act=act: act(**input) for name, act in writes.items()}  # noqa: A006
+        return {"viewer": {"login": self.viewer.login}, "repository": self.repository, **given}
+
+    # queries
+
+    def repository(self, _: Any, owner: str, name: str) -> Any:
+        if f"{owner}/{name}" != self.state.full_name:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a Repository with the name '{owner}/{name}'.")
+        return {"issue": self.issue, "label": self.label}
+
+    def issue(self, _: Any, number: int) -> Any:
+        issue = self.state.issues.get(number)
+        if issue is None or issue.deleted or issue.pull:
+            raise _refuse("NOT_FOUND", f"Could not resolve to an Issue with the number of {number}.")
+        return self._labelable(issue)
+
+    def label(self, _: Any, name: str) -> Any:
+        known = self.state.labels.get(name.casefold())
+        return known and {"id": f"L_{known.id}", "name": known.name}
+
+    def _labelable(self, issue: Issue) -> Any:
+        labels = [self.label(None, n) for n in issue.labels]
+        return {
+            "__typename": "PullRequest" if issue.pull else "Issue",
+            "id": f"I_{issue.id}",
+            "lastEditedAt": issue.edited_at or None,
+            "labels": {"nodes": labels},
+        }
+
+    # mutations
+
+    def _subject(self, node: str) -> Issue:
+        found = next((i for i in self.state.issues.values() if f"I_{i.id}" == node and not i.deleted), None)
+        if found is None:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{node}'")
+        need = "pull_requests:write" if found.pull else "issues:write"
+        if not self.viewer.may(need):
+            raise _refuse("FORBIDDEN", "Resource not accessible by integration")
+        return found
+
+    def _comment(self, comment: Comment) -> Any:
+        login = comment.user
+        bot = login.endswith("[bot]")
+        author = {"__typename": "Bot" if bot else "User", "login": login.removesuffix("[bot]")}
+        return {"id": f"IC_{comment.id}", "fullDatabaseId": str(comment.id), "author": author}
+
+    def _text(self, body: str) -> str:
+        if not body.strip() or len(body) > MAX_BODY:
+            raise _refuse(
+                "UNPROCESSABLE", "Body cannot be blank or is too long (maximum is 65536 characters)"
+            )
+        return body
+
+    def add_comment(self, *, subjectId: str, body: str, **_: Any) -> Any:  # noqa: N803
+        issue = self._subject(subjectId)
+        if issue.locked:
+            raise _refuse("FORBIDDEN", "Unable to create comment because issue is locked.")
+        app = self.viewer.login.removesuffix("[bot]") if self.viewer.kind != "user" else None
+        made = self.state.add_comment(issue, self._text(body), user=self.viewer.login, app=app)
+        return {"commentEdge": {"node": self._comment(made)}}
+
+    def update_comment(self, *, id: str, body: str, **_: Any) -> Any:  # noqa: A002
+        found = next((c for c in self.state.comments.values() if f"IC_{c.id}" == id), None)
+        if found is None:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{id}'")
+        if found.user != self.viewer.login:
+            raise _refuse("FORBIDDEN", f"{self.viewer.login} does not have the correct permissions")
+        found.body, found.updated_at = self._text(body), self.state.now()
+        return {"issueComment": self._comment(found)}
+
+    def _labels(self, nodes: list[str]) -> list[str]:
+        known = {f"L_{n.id}": n.name for n in self.state.labels.values()}
+        if missing := [n for n in nodes if n not in known]:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{missing[0]}'")
+        return [known[n] for n in nodes]
+
+    def add_labels(self, *, labelableId: str, labelIds: list[str], **_: Any) -> Any:  # noqa: N803
+        issue = self._subject(labelableId)
+        for name in self._labels(labelIds):
+            self.state.set_label(issue, name, actor=self.viewer.login)
+        return {"labelable": self._labelable(issue)}
+
+    def remove_labels(self, *, labelableId: str, labelIds: list[str], **_: Any) -> Any:  # noqa: N803
+        issue = self._subject(labelableId)
+        for name in self._labels(labelIds):
+            self.state.drop_label(issue, name, actor=self.viewer.login)
+        return {"labelable": self._labelable(issue)}
