@@ -167,7 +167,12 @@ def place(folder: Path | None) -> Path:
     """Where the demo is made: this folder, which must be new or empty, otherwise a fresh temporary one."""
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="orchestrator-demo-"))
-    if folder.exists() and any(folder.iterdir()):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        there = any(folder.iterdir())
+    except OSError as exc:
+        raise ConfigError(f"cannot make {folder}: {exc.strerror}", hint="name a new directory") from None
+    if there:
         raise ConfigError(f"{folder} is not empty", hint="name a new directory")
     return folder.absolute()
 

@@ -22,6 +22,7 @@ from orchestrator_action.inspect_runs import is_held, report_from, report_of
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import Parts
 from orchestrator_action.run import UNSETTLED, run_tasks
+from orchestrator_action.run_folders import run_dirs
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.admission import Slots
 from orchestrator_action.runtime.cancel import Cancel
@@ -30,7 +31,7 @@ from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.journal import Journal, read_events
 from orchestrator_action.runtime.leftovers import end_leftovers
 from orchestrator_action.settle import ended, known_result, told_again
-from orchestrator_action.wiring import Planned, in_run, make_forge, make_remote, run_dirs, token_of
+from orchestrator_action.wiring import Planned, in_run, make_forge, make_remote, token_of
 
 Say = Callable[[str], None]
 

@@ -18,12 +18,12 @@ from orchestrator_action.parts import Parts
 from orchestrator_action.publish import push_salvage
 from orchestrator_action.resume import Resumable, settle_pending, taken_up
 from orchestrator_action.run import UNSETTLED
+from orchestrator_action.run_folders import run_dirs
 from orchestrator_action.runtime.admission import Slots
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.gate import Gate
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.settle import ended, subject_of, told
-from orchestrator_action.wiring import run_dirs
 
 Say = Callable[[str], None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.parts import Parts
+from orchestrator_action.run_folders import journal_of, state_dir
 from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.detect import detect_at
@@ -39,8 +41,6 @@ from orchestrator_action.runtime.transport import Remote
 from orchestrator_action.runtime.workspace import Workspace
 from orchestrator_action.takeover import look
 
-STATE_DIR = "orchestrator"
-"""In the git common directory: seen by every worktree, never committed."""
 AGENTS = ("claude", "patch")
 TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 
@@ -84,11 +84,6 @@ class Planned:
 def token_of(env: Mapping[str, str]) -> str:
     """The forge token of the environment, or an empty string."""
     return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
-
-
-def state_dir(git: Git) -> Path:
-    """Where runs, their journals and logs are kept."""
-    return git.common_dir / STATE_DIR
 
 
 def make_agent(name: str, config: Config) -> Agent:
@@ -340,7 +335,11 @@ def opened_without_tasks(asked: Asked, env: Mapping[str, str], cancel: Cancel) -
         surveyed(asked, env, private=Path(private)) as found,
         in_run(found, env, cancel) as parts,
     ):
-        yield parts
+        try:
+            yield parts
+        finally:
+            if not parts.journal.events:  # nothing was judged: nothing is left of it either
+                shutil.rmtree(parts.run_dir, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -352,7 +351,7 @@ def in_run(
         make_undumpable()
     if journal is None:
         run_id = new_run_id(now())
-        journal = Journal(state_dir(found.git) / "runs" / run_id / "journal.jsonl", run_id)
+        journal = Journal(journal_of(found.git, run_id), run_id)
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
         yield parts_of(found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env)
 
@@ -404,28 +403,6 @@ def _run_url(env: Mapping[str, str]) -> str:
 def slots_of(found: Planned, *, auto: bool) -> int | Literal["auto"]:
     """How many tasks run at once: as configured, never more than there are; or as the machine allows."""
     return "auto" if auto else min(found.config.max_parallel, len(found.tasks))
-
-
-def run_dirs(git: Git) -> list[Path]:
-    """Directories of all runs of this repository, oldest first."""
-    runs = state_dir(git) / "runs"
-    return sorted(p for p in runs.iterdir() if (p / "journal.jsonl").is_file()) if runs.is_dir() else []
-
-
-def find_run(git: Git, name: str) -> Path:
-    """The directory of a run by its id, an unambiguous beginning of it, or `last`."""
-    runs = run_dirs(git)
-    if not runs:
-        raise GitError("no run of this repository is known", hint="orchestrator-action run")
-    if name == "last":
-        return runs[-1]
-    matching = [r for r in runs if r.name.startswith(name)]
-    if len(matching) != 1:
-        what = "no run" if not matching else f"{len(matching)} runs"
-        raise ConfigError(
-            f"{what} of this repository begin(s) with {name!r}", hint=f"the last one is {runs[-1].name}"
-        )
-    return matching[0]
 
 
 def now() -> float:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator_action.commands.options import HERE, Json, Repo, RunName
+from orchestrator_action.errors import ConfigError
 from orchestrator_action.voice import print_json, say
 
 
@@ -21,11 +22,11 @@ def status(
 
     Example: orchestrator-action status --watch
     """
-    from orchestrator_action import watching, wiring
+    from orchestrator_action import run_folders, watching
     from orchestrator_action.runtime.git import Git
 
     git = Git.open(repo)
-    runs = wiring.run_dirs(git)
+    runs = run_folders.run_dirs(git)
     if json_:
         for now in watching.changes(git, runs) if watch else [watching.standing(git, runs)]:
             print_json(now)
@@ -47,11 +48,11 @@ def logs(
 
     Example: orchestrator-action logs issue-7 -f
     """
-    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action import inspect_runs, run_folders
     from orchestrator_action.runtime.git import Git
 
     git = Git.open(repo)
-    runs = [wiring.find_run(git, run_)] if run_ else wiring.run_dirs(git)[::-1]
+    runs = [run_folders.find_run(git, run_)] if run_ else run_folders.run_dirs(git)[::-1]
     for line in inspect_runs.log_lines(runs, task, follow=follow):
         print(line, flush=follow)
 
@@ -66,12 +67,12 @@ def report(
 
     Example: orchestrator-action report last --html report.html
     """
-    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action import inspect_runs, run_folders
     from orchestrator_action.runtime.git import Git
 
     if task:
         raise typer.Exit(_audit(repo, task))
-    folder = wiring.find_run(Git.open(repo), run_)
+    folder = run_folders.find_run(Git.open(repo), run_)
     body = inspect_runs.report_of(folder)
     if html is None:
         print_json(body)
@@ -81,7 +82,13 @@ def report(
     from orchestrator_action.runtime.journal import read_events, replace_file
 
     spans = times(read_events(folder / "journal.jsonl"))
-    replace_file(html, report_html(inspect_runs.report_from(body), times=spans))
+    page = report_html(inspect_runs.report_from(body), times=spans)
+    try:
+        replace_file(html, page)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write {html}: {exc.strerror}", hint="name a file that can be made"
+        ) from None
     say(f"written: {html}")
 
 

@@ -87,12 +87,12 @@ def resume(run_: RunName = "last", repo: Repo = HERE, json_: Json = False) -> No
     Example: orchestrator-action resume last
     """
     from orchestrator_action import resume as again
-    from orchestrator_action import wiring
+    from orchestrator_action import run_folders, wiring
     from orchestrator_action.runtime.cancel import on_signals
     from orchestrator_action.runtime.git import Git
 
     git = Git.open(repo)
-    folder = wiring.find_run(git, run_)
+    folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
         with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
             report = again.resume(taken, say=say, tell=tell)
@@ -145,10 +145,10 @@ def cancel(
 
     Example: orchestrator-action cancel last
     """
-    from orchestrator_action import inspect_runs, wiring
+    from orchestrator_action import inspect_runs, run_folders
     from orchestrator_action.runtime.git import Git
 
-    outcome = inspect_runs.cancel(wiring.find_run(Git.open(repo), run_), task)
+    outcome = inspect_runs.cancel(run_folders.find_run(Git.open(repo), run_), task)
     say(outcome.words)
     raise typer.Exit(0 if outcome.confirmed else 1)
 

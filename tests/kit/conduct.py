@@ -17,6 +17,7 @@ from orchestrator_action.commands.running import tell
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.render import report_json
 from orchestrator_action.run import run_tasks
+from orchestrator_action.run_folders import find_run
 from orchestrator_action.runtime.cancel import on_signals
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.voice import print_json, say
@@ -36,7 +37,7 @@ def main() -> int:
         with on_signals() as cancel:
             if verb == "resume":
                 git = Git.open(Path())
-                with resume.taken_up(wiring.find_run(git, "last"), git, env, cancel, say=say) as taken:
+                with resume.taken_up(find_run(git, "last"), git, env, cancel, say=say) as taken:
                     parts = replace(taken.parts, agents=lambda _: made)
                     report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
             else:

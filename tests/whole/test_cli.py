@@ -26,6 +26,8 @@ from tests.kit.whole import GOOD, House
         (["run", "--repo", "/"], 5, "not a git repository"),
         (["report", "20200101"], 5, "no run"),
         (["logs", "issue-9"], 2, "issue-9"),
+        (["demo", "--dir", "/dev/null/x"], 2, "cannot make /dev/null/x"),
+        (["demo", "--dir", "/dev/null"], 2, "cannot make /dev/null"),
     ],
 )
 def test_wrong_use_is_one_error_and_one_hint(home: House, args, code, words):
@@ -113,6 +115,8 @@ def test_a_report_can_be_a_page(home: House, tmp_path):
     ran = home.cli("report", "last", "--html", str(page))
 
     assert 0 == ran.code, ran.err
+    nowhere = home.cli("report", "last", "--html", "/dev/null/page.html")
+    assert (2, True) == (nowhere.code, "error: cannot write /dev/null/page.html" in nowhere.err), nowhere.err
     assert "<b>more</b>" not in page.read_text() and "issue-1" in page.read_text()
 
 

@@ -172,3 +172,17 @@ def test_the_trail_of_a_second_run_follows_the_first(home: House):
 
     assert 2 == len({e["run"] for e in body["events"]})
     assert [] == body["problems"]
+
+
+def test_a_verification_is_no_run(home: House):
+    """What people look at afterwards is still the run."""
+    home.issue(1, "Add more", GOOD)
+    report = home.run().report
+
+    assert 0 == verify(home, "--branch", BRANCH).code
+    assert 2 == verify(home, "--branch", "main").code
+
+    assert report == json.loads(home.cli("report", "last").out)
+    assert "every phase was claimed" in home.cli("logs", "issue-1").out
+    status = json.loads(home.cli("status", "--json").out)
+    assert [(report["run_id"], "ended")] == [(r["run_id"], r["state"]) for r in status["runs"]]

@@ -1,0 +1,60 @@
+"""Where a repository keeps its runs, and which is meant: `.git/orchestrator/runs/<run-id>`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from orchestrator_action.core.ledger import decode
+from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.runtime.git import Git
+
+STATE_DIR = "orchestrator"
+"""In the git common directory: seen by every worktree, never committed."""
+
+
+def state_dir(git: Git) -> Path:
+    """Where runs, their journals and logs are kept."""
+    return git.common_dir / STATE_DIR
+
+
+def journal_of(git: Git, run_id: str) -> Path:
+    """The journal of a run, there or not."""
+    return state_dir(git) / "runs" / run_id / "journal.jsonl"
+
+
+def run_dirs(git: Git) -> list[Path]:
+    """Directories of all runs of this repository, oldest first.
+
+    A verification keeps a journal there too, but is no run: it has no tasks, log or report of its own.
+    """
+    runs = state_dir(git) / "runs"
+    folders = sorted(runs.iterdir()) if runs.is_dir() else []
+    return [f for f in folders if (f / "journal.jsonl").is_file() and not _is_verification(f)]
+
+
+def _is_verification(folder: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError), (folder / "journal.jsonl").open("rb") as journal:
+        return bool(decode(journal.readline().decode("utf-8").rstrip("\n")).data.get("verify"))
+    return False
+
+
+def find_run(git: Git, name: str) -> Path:
+    """The directory of a run by its id, an unambiguous beginning of it, or `last`.
+
+    Raises GitError when there is no run at all, ConfigError when the name fits none or several.
+    """
+    runs = run_dirs(git)
+    if not runs:
+        raise GitError("no run of this repository is known", hint="orchestrator-action run")
+    if name == "last":
+        return runs[-1]
+    matching = [r for r in runs if r.name.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    what = (
+        "no run of this repository begins"
+        if not matching
+        else f"{len(matching)} runs of this repository begin"
+    )
+    raise ConfigError(f"{what} with {name!r}", hint=f"the last one is {runs[-1].name}")
