@@ -18,6 +18,7 @@ from orchestrator_action.core.ledger import Event, Ledger
 from orchestrator_action.core.model import (
     GOOD_STATUSES,
     Conclusion,
+    Conflict,
     Issue,
     PhaseVerdict,
     Pull,
@@ -25,6 +26,7 @@ from orchestrator_action.core.model import (
     Task,
     TaskResult,
 )
+from orchestrator_action.core.plan import conflicts
 from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
 from orchestrator_action.core.text import marker
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 ACTIONS_LOGIN = "github-actions[bot]"
 """Under which the token of a workflow writes."""
 TAKE_IT_OUT = "take it out of every commit of the branch, and revoke it if it was real"
+COMPARED = 60
+"""Other tasks of the run, the latest pushed, whose changes are compared with those of a pull."""
 LAST_WORD_S = 3.0
 """How long a task's last comment waits for one about its progress that is under way."""
 
@@ -331,9 +335,24 @@ def _word_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, number: 
         ci=_ci(subject, result),
         findings=ledger.findings,
         answers=_answers(ledger),
+        conflicts=_conflicts(parts, result),
         secrets=parts.secrets,
     )
     return Word(number, marker("pull-report", result.task_id), body)
+
+
+def _conflicts(parts: Parts, result: TaskResult) -> tuple[Conflict, ...]:
+    """Which branches that this run has pushed so far touch the same paths as this one, by their diffs."""
+    pushed = {e.task: str(e.data["sha"]) for e in parts.journal.events if e.kind == "pushed"}
+    others = [t for t in pushed if t != result.task_id][-COMPARED:]
+    found: list[Conflict] = []
+    with contextlib.suppress(GitError):
+        mine = {c.path for c in parts.git.changes(result.base_sha, result.head_sha)}
+        for other in others:
+            base = parts.journal.ledger(other).base_sha
+            theirs = {c.path for c in parts.git.changes(base, pushed[other])}
+            found += conflicts({result.task_id: mine, other: theirs})
+    return tuple(found)
 
 
 def _starts_nothing(parts: Parts) -> bool:

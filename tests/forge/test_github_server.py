@@ -101,6 +101,26 @@ def test_a_query_github_does_not_know_fails_the_test(topic: Repo) -> None:
         fetch(f"{github.url}/repos/octo/demo/issues?state=sometimes")
 
 
+def test_an_operation_github_does_not_have_fails_the_test(topic: Repo) -> None:
+    with pytest.raises(AssertionError, match="no such operation"), GitHubServer(topic.remote) as github:
+        assert 404 == fetch(f"{github.url}/repos/octo/demo/issues/1/labelz", "POST", {"labels": []})[0]
+
+
+@pytest.mark.usefixtures("graphql")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query{viewer{login}",
+        "query{viewer{secret}}",
+        'mutation{addComment(input:{subjectId:"I_1"}){clientMutationId}}',
+        "mutation($a:String!){addLabelsToLabelable(input:{labelableId:$a,labelIds:$a}){clientMutationId}}",
+    ],
+)
+def test_a_graphql_document_the_schema_does_not_allow_fails_the_test(topic: Repo, query: str) -> None:
+    with pytest.raises(AssertionError, match="graphql: "), GitHubServer(topic.remote) as github:
+        assert "data" not in fetch(f"{github.url}/graphql", "POST", {"query": query})[1]
+
+
 def test_an_answer_github_would_not_give_fails_the_test(topic: Repo) -> None:
     with pytest.raises(AssertionError, match="answer 200"), GitHubServer(topic.remote) as github:
         github.state.add_issue("t", "b", user="octo").title = 7  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.github_server import AFTER, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo
-from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, Ran
+from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, Ran, new_file
 
 
 @pytest.fixture
@@ -61,6 +61,19 @@ def test_labelled_issues_become_verified_pulls(home: House, server: GitHubServer
     assert "success" in [c.conclusion for c in state.checks.values()]
     assert None not in [c.conclusion for c in state.checks.values()]
     home.assert_tidy()
+
+
+def test_a_pull_names_the_pulls_it_will_conflict_with(home: House, server: GitHubServer) -> None:
+    """As far as the run has pushed: the third touches what the second does, and nothing of the first."""
+    for text in (new_file("one.py"), GOOD, GOOD.replace("more.py", "other.py")):
+        server.state.add_issue("Add", text, user="octo", labels=("orchestrate",))
+
+    ran = home.cli("run", "--forge", "github", "--agent", "patch", "--max-parallel", "1", "--json")
+
+    last = [p for p in server.state.issues.values() if p.pull][-1]
+    [said] = [c.body for c in server.state.comments_on(last.number)]
+    assert "with `issue-2` (both touch the same paths): `README.md`" in said, ran.err
+    assert "issue-1" not in said
 
 
 REQUESTS_A_TASK = 10

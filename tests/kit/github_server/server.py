@@ -282,6 +282,8 @@ class _Handler(BaseHTTPRequestHandler):
         github.remaining -= 1
         limits["X-RateLimit-Remaining"] = str(github.remaining)
         known = routes.find(self.command, path, github.state)
+        if known is None:
+            github.invalid.append(f"no such operation: {self.command} {path}")
         if known is None or known[1].get("owner", github.state.owner) != github.state.owner:
             return 404, limits, {"message": "Not Found"}, viewer.login
         if known[1].get("repo", github.state.name) != github.state.name:

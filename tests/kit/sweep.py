@@ -1,0 +1,112 @@
+"""One fault at one request of the whole flow, and what stands on GitHub afterwards.
+
+A case is a run of the Action on one labelled issue with the n-th request failing in some way; the step
+that settles follows, and the next run, as on a runner. What is wrong then is told in words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.kit.github_server import AFTER, BEFORE, GitHubServer
+from tests.kit.repos import make_repo
+from tests.kit.runner import RUN_ID, Runner, Stepped, checked_out
+from tests.kit.whole import GOOD, LIBRARY
+
+UNCLEAR = ("500", "502", "504", "html", "reset", "truncated", "cut-json", "hang")
+"""What passes, and may have been carried out before it failed."""
+WAITED = ("secondary", "429", "primary")
+"""A refusal that names a time."""
+REFUSED = ("401", "403", "404", "410", "422", "301", "307")
+KINDS = (
+    *((k, when) for k in UNCLEAR for when in (BEFORE, AFTER)),
+    *((k, BEFORE) for k in (*WAITED, *REFUSED)),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`kind` strikes the request number `position`, counted from 0; without `graphql`, as on a server
+    that has none."""
+
+    position: int
+    kind: str
+    when: str = BEFORE
+    graphql: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.position}-{self.kind}-{self.when}-{'graphql' if self.graphql else 'rest'}"
+
+    @property
+    def passes(self) -> bool:
+        """Whether the run is to get over it without anybody noticing."""
+        return self.kind in {*UNCLEAR, *WAITED}
+
+
+def play(case: Case, root: Path) -> tuple[bool, list[str]]:
+    """Whether there was such a request, and what is wrong afterwards."""
+    library = make_repo(root / "lib", LIBRARY)
+    with GitHubServer(library.remote) as github:
+        github.graphql = case.graphql
+        github.state.runs[RUN_ID] = {"id": RUN_ID, "status": "in_progress", "conclusion": None}
+        temp = root / "runner-temp"
+        temp.mkdir()
+        runner = Runner(github, checked_out(github, library, root / "work"), temp)
+        issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate", "bug"))
+        payload = runner.labeled(issue.number)
+        fault = github.fail(case.kind, when=case.when, after=case.position, wait_s=1)
+        steps = [runner.step(event="issues", payload=payload)]
+        first = steps[0]
+        if not case.passes:
+            steps.append(runner.step("settle"))
+            github.state.runs[RUN_ID] |= {"status": "completed", "conclusion": "failure"}
+            runner.env["GITHUB_RUN_ID"] = str(RUN_ID + 1)
+            github.state.runs[RUN_ID + 1] = {"id": RUN_ID + 1, "status": "in_progress", "conclusion": None}
+            steps.append(runner.step())
+        wrong = [w for step in steps for w in _ill(step, github)]
+        wrong += _twice(github) + _labels(github, first) + _exit(case, first)
+    return bool(fault.struck), [*wrong, *(["\n".join(s.log for s in steps)] if wrong else [])]
+
+
+def _ill(step: Stepped, github: GitHubServer) -> list[str]:
+    told = step.log + step.summary + "".join(step.outputs.values())
+    return [
+        *(["a traceback"] if "Traceback" in told else []),
+        *(["the token was printed"] if github.token in told else []),
+        *([f"exit code {step.code}"] if step.code not in {0, 1, 4} else []),
+    ]
+
+
+def _twice(github: GitHubServer) -> list[str]:
+    state = github.state
+    counts = Counter((c.number, c.body.partition("\n")[0]) for c in state.comments.values())
+    pulls = Counter((i.pull.head, i.state) for i in state.issues.values() if i.pull)
+    checks = Counter((c.head_sha, c.external_id) for c in state.checks.values())
+    issues = [i for i in state.issues.values() if not i.pull]
+    wrong = [f"twice: {what}" for what, n in {**counts, **pulls, **checks}.items() if n > 1]
+    wrong += [f"{len(issues)} issues"] if len(issues) != 1 else []
+    wrong += [f"a check is left {c.status}" for c in state.checks.values() if c.status != "completed"]
+    return wrong
+
+
+def _labels(github: GitHubServer, first: Stepped) -> list[str]:
+    labels = sorted(github.state.issues[1].labels)
+    ends = [["bug", "orchestrate:done"], ["bug", "orchestrate:failed"]]
+    refused = any(
+        c.body.startswith("<!-- orchestrator-action:refused") for c in github.state.comments.values()
+    )
+    if labels not in ends and not (refused and labels == ["bug"]):
+        return [f"the issue is left with {labels}"]
+    said = first.outputs.get("conclusion")
+    return [f"success was told, and {labels}"] if said == "success" and labels != ends[0] else []
+
+
+def _exit(case: Case, first: Stepped) -> list[str]:
+    """0 with success, else 1 or 4 with failure; what passes by itself is no failure."""
+    said = first.outputs.get("conclusion")
+    if case.passes:
+        return [] if (first.code, said) == (0, "success") else [f"exit {first.code}, {said}"]
+    good = {(0, "success"), (0, "neutral"), (1, "failure"), (4, "failure")}
+    return [] if (first.code, said) in good else [f"exit {first.code}, {said}"]
