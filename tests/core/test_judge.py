@@ -107,6 +107,16 @@ def test_evidence_does_not_outlive_an_edit():
     assert stale == {p.id for p in PHASES if any(r.scope is Scope.HEAD for r in p.rules)}
 
 
+def test_only_what_happened_once_stays_true():
+    assert STAYS == {r.id for p in PHASES for r in p.rules if r.scope is Scope.ONCE}
+
+
+def test_a_head_that_goes_back_is_judged_by_what_was_measured_there():
+    story = Story().proven(A).proven(B).fact("testing", "tests-pass", B, holds=False)
+
+    assert (True, False) == (story.verdict(A).settled, story.verdict(B).settled)
+
+
 def test_the_second_measurement_at_the_new_head_decides():
     story = Story().proven(A).proven(B).fact("testing", "tests-pass", B, holds=False)
 
