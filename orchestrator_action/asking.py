@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Mapping
 
 from orchestrator_action.core.wire import (
@@ -20,6 +21,9 @@ from orchestrator_action.core.wire import (
 )
 from orchestrator_action.errors import BrokerError
 
+CONNECT_WITHIN_S = 15.0
+"""Longer than the broker lets an idle connection keep its place."""
+
 
 def ask(request: Request, env: Mapping[str, str]) -> Answer:
     """The broker's answer. Raises BrokerError when there is no broker, OSError when it cannot be reached."""
@@ -28,7 +32,7 @@ def ask(request: Request, env: Mapping[str, str]) -> Answer:
         raise BrokerError(f"{SOCKET_VARIABLE} is not set", hint="this command works inside a task only")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER_WITHIN_S + 20)
-        connection.connect(path)
+        _connect(connection, path)
         with contextlib.suppress(BrokenPipeError):  # it may have answered already: too large
             connection.sendall(encode_request(request))
         received = bytearray()
@@ -38,3 +42,17 @@ def ask(request: Request, env: Mapping[str, str]) -> Answer:
                 break
             received += piece
     return decode_answer(bytes(received))
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect, and wait for a place where many ask at once."""
+    deadline = time.monotonic() + CONNECT_WITHIN_S
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:  # the listen queue is full
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestrator_action.asking import ask
 from orchestrator_action.core.phases import IDS
 from orchestrator_action.core.wire import (
     CONTEXT_VARIABLE,
+    MAX_REQUEST_BYTES,
     TOKEN_VARIABLE,
     Request,
     context_digest,
@@ -29,8 +31,27 @@ from orchestrator_action.errors import BrokerError
 HELD, OPEN, USAGE, PENDING, NO_BROKER = 0, 1, 2, 3, 4
 
 
+VERBS = ("show", "status", "start", "done", "wait")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and what to do in another, as every command of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.match(r"argument (PHASE|VERB): invalid choice: '(.*?)'", message)
+        hint = f"{self.prog} --help"
+        if wrong:
+            import difflib  # for mistakes only: a claim need not wait for it
+
+            names = IDS if wrong[1] == "PHASE" else VERBS
+            near = difflib.get_close_matches(wrong[2], names, 1, 0.4)
+            message = f"no {wrong[1].lower()} {wrong[2]!r}"
+            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
+        self.exit(USAGE, f"error: {message}\nhint: {hint}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="orchestrator-phase",
         description="Claim the phases of your task. A claim is measured at once; the answer says what is open.",
         epilog="example: orchestrator-phase done research-and-planning --file /tmp/plan.md",
@@ -53,10 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--file", metavar="F", help="a text to hand in: the plan, the pull's body; - is stdin"
         )
-        sub.add_argument(
-            "--no-change-needed", default="", metavar="WHY", help="nothing is to be changed, and why"
-        )
-        sub.add_argument("--waive", default="", metavar="WHY", help="leave a waivable phase out, and why")
+        sub.add_argument("--no-change-needed", metavar="WHY", help="nothing is to be changed, and why")
+        sub.add_argument("--waive", metavar="WHY", help="leave a waivable phase out, and why")
     for hidden in ("hook-stop", "hook-pre-tool"):
         verbs.add_parser(hidden)
     verbs.add_parser("opening").add_argument("part", type=int)
@@ -64,11 +83,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _read(path: str | None) -> str:
+    """The text to hand in, as much of it as shows that it is too large."""
     if path is None:
         return ""
     if path == "-":
-        return sys.stdin.read()
-    return Path(path).read_text(encoding="utf-8", errors="replace")
+        return sys.stdin.read(MAX_REQUEST_BYTES)
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        return file.read(MAX_REQUEST_BYTES)
 
 
 def _digest(env: Mapping[str, str]) -> str:
@@ -135,7 +156,11 @@ def _pre_tool_hook(env: Mapping[str, str]) -> int:
 
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run the command line; returns the exit code."""
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)
+    for option in ("waive", "no_change_needed"):
+        if (why := getattr(given, option, None)) is not None and not why.strip():
+            parser.error(f"--{option.replace('_', '-')} needs a reason")
     if given.verb == "hook-pre-tool":
         return _pre_tool_hook(env)
     if given.verb == "hook-stop":
@@ -157,8 +182,8 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         note=getattr(given, "note", ""),
         file=text,
         digest=_digest(env) if getattr(given, "phase", "") == "initial-setup" else "",
-        no_change=getattr(given, "no_change_needed", ""),
-        waive=getattr(given, "waive", ""),
+        no_change=getattr(given, "no_change_needed", None) or "",
+        waive=getattr(given, "waive", None) or "",
     )
     answer = ask(request, env)
     if given.verb == "show":

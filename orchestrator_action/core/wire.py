@@ -69,7 +69,8 @@ def encode_request(request: Request) -> bytes:
 def decode_request(line: bytes) -> Request:
     """The request of one line.
 
-    Raises BrokerError, in words for the agent, for anything that is not a well-formed request.
+    Half a character, as a shell hands on bytes that are no UTF-8, becomes a question mark: what is said goes
+    into files and texts. Raises BrokerError, in words for the agent, for anything that is not well-formed.
     """
     try:
         body = json.loads(line.decode("utf-8"))
@@ -88,7 +89,8 @@ def decode_request(line: bytes) -> Request:
     for name, limit in _LIMITS.items():
         if len(body.get(name, "").encode("utf-8", "replace")) > limit:
             raise BrokerError(f"{name} is larger than {limit} bytes", hint="shorten it")
-    return Request(**{"token": "", **body})
+    whole = {name: value.encode("utf-8", "replace").decode() for name, value in body.items()}
+    return Request(**{"token": "", **whole})
 
 
 def encode_answer(answer: Answer) -> bytes:

@@ -56,7 +56,7 @@ class Broker:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
         self.path.chmod(0o600)
-        self._socket.listen(128)
+        self._socket.listen(1024)
         self._thread = threading.Thread(target=self._accept, name="broker", daemon=True)
         self._thread.start()
         return self

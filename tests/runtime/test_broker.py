@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import stat
@@ -133,6 +134,44 @@ def test_forty_requests_at_once_are_all_answered(broker):
         thread.join()
 
     assert sorted(f"one: {n}" for n in range(40)) == sorted(answers)
+
+
+def test_a_flood_of_idle_connections_makes_others_wait_and_not_fail(broker):
+    """More than there is room for, here and in the system's own queue."""
+    token, idle = broker.register(echo("one")), []
+
+    def hold() -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        idle.append(connection)
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            connection.connect(str(broker.path))
+
+    for _ in range(1500):
+        hold()
+    try:
+        assert (
+            "one: testing"
+            == ask(
+                Request(token=token, verb="done", phase="testing"), {SOCKET_VARIABLE: str(broker.path)}
+            ).message
+        )
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_bytes_that_are_no_text_reach_the_handler_as_text(broker):
+    """An argument such as $'\\xff' comes as half a character, which no file would take."""
+    said: list[str] = []
+    token = broker.register(lambda request: said.append(request.note) or Answer(ok=True, message="ok"))
+
+    ask(
+        Request(token=token, verb="done", phase="testing", note="a\udcffb"),
+        {SOCKET_VARIABLE: str(broker.path)},
+    )
+
+    assert ["a?b"] == said
 
 
 def test_the_socket_is_short_private_and_gone_afterwards():
