@@ -101,16 +101,7 @@ def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
     if isinstance(exc, TakenError):
         end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
     end = stopped(parts, pace) or end
-    return TaskResult(
-        task_id=task.id,
-        title=task.title,
-        status=end.status,
-        conclusion=end.conclusion,
-        issue=task.issue.number if task.issue else None,
-        branch=task.branch,
-        base_sha=parts.base_sha,
-        error=end.error or error,
-    )
+    return end.result(task, parts.base_sha)
 
 
 def _failure_told(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_action.core.judge import End
 from orchestrator_action.core.model import Conclusion, RunReport, Status, Task, TaskResult
 from orchestrator_action.core.recall import RunState, TaskState, config_of, recall, tasks_of
 from orchestrator_action.errors import ForgeError, JournalError, OrchestratorError
@@ -187,11 +188,8 @@ def _changed_file(task: Task) -> str:
 
 def _skip(parts: Parts, task_id: str, tasks: Sequence[Task], why: str) -> None:
     [task] = [t for t in tasks if t.id == task_id]
-    result = TaskResult(
-        task_id=task.id, title=task.title, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED,
-        issue=task.issue.number if task.issue else None, branch=task.branch, base_sha=parts.base_sha, error=why,
-    )  # fmt: skip
-    ended(parts, result)
+    end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=why)
+    ended(parts, end.result(task, parts.base_sha))
 
 
 # -- what an ended run left untold ------------------------------------------------------------------

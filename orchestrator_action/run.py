@@ -193,16 +193,7 @@ class _Run:
     def _settle(self, task: Task, end: End) -> None:
         """End a task that never started."""
         self._board.waiting.remove(task)
-        result = TaskResult(
-            task_id=task.id,
-            title=task.title,
-            status=end.status,
-            conclusion=end.conclusion,
-            issue=task.issue.number if task.issue else None,
-            branch=task.branch,
-            base_sha=self._parts.base_sha,
-            error=end.error,
-        )
+        result = end.result(task, self._parts.base_sha)
         self._journal.append("task-ended", task.id, **result_record(result))
         self._board.done[task.id] = result
         self._tell(result)

@@ -7,10 +7,11 @@ as it was before. What was told stays told: everything is found again by its mar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from orchestrator_action.core.judge import judge
-from orchestrator_action.core.model import Conclusion, Status, Task, TaskResult
+from orchestrator_action.core.judge import End, judge
+from orchestrator_action.core.model import Conclusion, Status, Task
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.inspect_runs import is_held
 from orchestrator_action.pace import Pace
@@ -65,18 +66,13 @@ def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
     begun = any(e.kind in {"task-started", "claimed"} for e in events)
     head = _saved(parts, task) if begun else ""
     phases = judge(ledger, policy=parts.config.phases, head=head or ledger.base_sha).phases if begun else ()
-    result = TaskResult(
-        task_id=task.id,
-        title=task.title,
-        status=Status.CANCELLED,
-        conclusion=Conclusion.CANCELLED,
-        issue=task.issue.number if task.issue else None,
+    end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
+    result = replace(
+        end.result(task, ledger.base_sha or parts.base_sha),
         branch=ledger.branch or task.branch,
-        base_sha=ledger.base_sha or parts.base_sha,
         head_sha=head,
         phases=phases,
         attempts=sum(e.kind == "attempt-started" for e in events),
-        error=KILLED,
     )
     problems = told(subject_of(parts, task, result), result, pace) if begun else ()
     ended(parts, result)

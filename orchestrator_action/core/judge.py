@@ -21,6 +21,8 @@ from orchestrator_action.core.model import (
     PhaseState,
     PhaseVerdict,
     Status,
+    Task,
+    TaskResult,
     Verdict,
 )
 from orchestrator_action.core.phases import PHASES, Phase, Rule, Scope
@@ -130,6 +132,19 @@ class End:
     status: Status
     conclusion: Conclusion
     error: str = ""
+
+    def result(self, task: Task, base_sha: str) -> TaskResult:
+        """What is known of a task by this end alone."""
+        return TaskResult(
+            task_id=task.id,
+            title=task.title,
+            status=self.status,
+            conclusion=self.conclusion,
+            issue=task.issue.number if task.issue else None,
+            branch=task.branch,
+            base_sha=base_sha,
+            error=self.error,
+        )
 
 
 _ENDINGS = {
