@@ -35,6 +35,7 @@ from orchestrator_action.runtime.worktrees import admin_of
 from orchestrator_action.settle import (
     ended,
     known_result,
+    phases_known,
     settle,
     subject_of,
     told,
@@ -101,7 +102,7 @@ def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
     if isinstance(exc, TakenError):
         end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
     end = stopped(parts, pace) or end
-    return end.result(task, parts.base_sha)
+    return replace(end.result(task, parts.base_sha), phases=phases_known(parts, task.id))
 
 
 def _failure_told(
@@ -280,7 +281,7 @@ def _result(subject: Subject, ledger: Ledger, tally: Tally, verdict: Verdict | N
         head_sha=_head_or(subject, ""),
         exit_code=tally.outcome.exit_code,
         pid=tally.outcome.pid,
-        phases=verdict.phases if verdict else (),
+        phases=verdict.phases if verdict else phases_known(subject.parts, task.id),
         log=last_log(subject.directory, tally),
         error=end.error,
         **tally.figures(),

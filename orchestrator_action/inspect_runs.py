@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.core.judge import judge
-from orchestrator_action.core.ledger import Event, encode, fold
+from orchestrator_action.core.ledger import Event, encode, fold, last_measured
 from orchestrator_action.core.model import (
     Conclusion,
     Conflict,
@@ -73,7 +73,7 @@ def overview(folder: Path) -> dict[str, Any]:
 def _task(events: Sequence[Event], task: str, known: TaskState, state: str) -> dict[str, Any]:
     ledger = fold(events, task)
     end = known.ended or {}
-    head = str(end.get("head_sha") or _last_head(events, task) or ledger.base_sha)
+    head = str(end.get("head_sha") or last_measured(events, task) or ledger.base_sha)
     phases = judge(ledger, policy={}, head=head).phases
     return {
         "task_id": task,
@@ -86,10 +86,6 @@ def _task(events: Sequence[Event], task: str, known: TaskState, state: str) -> d
         "salvaged": known.salvaged,
         "error": end.get("error", ""),
     }
-
-
-def _last_head(events: Sequence[Event], task: str) -> str:
-    return next((str(e.data["commit"]) for e in reversed(events) if e.task == task and e.kind == "fact"), "")
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -112,7 +108,7 @@ def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
         raise ConfigError(f"the remote has no audit trail of task {task!r}", hint="check the task's id")
     found = audit.read(git, commit)
     ledger = fold(found.events, task)
-    head = _last_head(found.events, task) or ledger.base_sha
+    head = last_measured(found.events, task) or ledger.base_sha
     return {
         "schema": 1,
         "task_id": task,

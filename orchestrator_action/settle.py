@@ -12,10 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.core.judge import judge
+from orchestrator_action.core.ledger import fold, last_measured
 from orchestrator_action.core.model import (
     GOOD_STATUSES,
     Conclusion,
     Limits,
+    PhaseVerdict,
     Status,
     Task,
     TaskContext,
@@ -117,13 +119,20 @@ def _teardown(subject: Subject) -> None:
 # -- tasks whose work is done elsewhere -------------------------------------------------------------
 
 
+def phases_known(parts: Parts, task_id: str, head: str = "") -> tuple[PhaseVerdict, ...]:
+    """How the phases of a task stand by the journal, at `head` or where they were last measured."""
+    events = parts.journal.of(task_id)
+    if not any(e.kind == "task-started" for e in events):
+        return ()
+    ledger = fold(events, task_id)
+    at = head or last_measured(events, task_id) or ledger.base_sha
+    return judge(ledger, policy=parts.config.phases, head=at).phases
+
+
 def known_result(parts: Parts, task_id: str, state: TaskState) -> TaskResult:
     """The result of a task that ended before, its phases judged again from the journal."""
     record = state.ended or state.judged or {}
-    ledger = parts.journal.ledger(task_id)
-    head = str(record.get("head_sha", ""))
-    phases = judge(ledger, policy=parts.config.phases, head=head).phases if head else ()
-    return result_of(record, phases)
+    return result_of(record, phases_known(parts, task_id, str(record.get("head_sha", ""))))
 
 
 def told_again(parts: Parts, task: Task, state: TaskState, pace: Pace) -> TaskResult:

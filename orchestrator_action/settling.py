@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator_action.core.judge import End, judge
+from orchestrator_action.core.judge import End
 from orchestrator_action.core.model import Conclusion, Status, Task
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.inspect_runs import is_held
@@ -24,7 +24,7 @@ from orchestrator_action.runtime.admission import Slots
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.gate import Gate
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.settle import ended, subject_of, told
+from orchestrator_action.settle import ended, phases_known, subject_of, told
 
 Say = Callable[[str], None]
 
@@ -65,13 +65,12 @@ def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
     ledger = parts.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claimed"} for e in events)
     head = _saved(parts, task) if begun else ""
-    phases = judge(ledger, policy=parts.config.phases, head=head or ledger.base_sha).phases if begun else ()
     end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
     result = replace(
         end.result(task, ledger.base_sha or parts.base_sha),
         branch=ledger.branch or task.branch,
         head_sha=head,
-        phases=phases,
+        phases=phases_known(parts, task.id, head),
         attempts=sum(e.kind == "attempt-started" for e in events),
     )
     problems = told(subject_of(parts, task, result), result, pace) if begun else ()

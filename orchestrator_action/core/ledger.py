@@ -263,3 +263,9 @@ _TAKES: dict[str, Callable[[_Known, Event], None]] = {
     "reminded": _Known.reminded,
     "task-ended": _plain("ended", "status"),
 }
+
+
+def last_measured(events: Iterable[Event], task: str) -> str:
+    """The commit at which a task was measured last, or an empty string."""
+    facts = (str(e.data["commit"]) for e in events if e.task == task and e.kind == "fact")
+    return next(reversed([commit for commit in facts if commit]), "")

@@ -144,6 +144,10 @@ def assert_alone(home: House, ran, named: str, trap: Path) -> None:
     assert "success" == second["status"], told(second)
     assert second["head_sha"] == home.repo.at_remote(f"refs/heads/{second['branch']}")
     assert "success" != first["status"], "it did what it must not do"
+    assert "missing" not in {p["state"] for p in first["phases"][:8]}, (
+        "what was proven before stands in the report"
+    )
+    assert 11 == len(first["phases"])
     assert any(named in words for words in told(first)), told(first)
     assert not trap.exists(), "something of its making ran"
 
