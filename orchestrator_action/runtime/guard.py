@@ -84,7 +84,9 @@ class Guard:
         try:
             self._start(order)
         except LaunchError as exc:
-            self._tell(event="fail", error=str(exc))
+            error = str(exc)
+            self._write_record({"state": "ended", **self._identity, "ending": "spawn-failed", "error": error})
+            self._tell(event="fail", error=error)
             return
         while not self._over():
             self._wait()
@@ -110,6 +112,22 @@ class Guard:
         self._started_at = time.time()
         self._t0 = time.monotonic()
         self._usage = Usage(self._family, self._limits)
+        self._identity: dict[str, Any] = {
+            "boot": procs.boot_id(),
+            "pid": 0,
+            "start_ticks": 0,
+            "shim": os.getpid(),
+            "shim_ticks": self._shim_ticks,
+            "marker": order["marker"],
+            "owner": order["owner"],
+            "owner_ticks": order["owner_ticks"],
+            "started_at": self._started_at,
+            "escaped": [],
+        }
+        # Whoever takes the run up finds us by this, or finds nothing, and then we see that we are alone.
+        self._write_record({"state": "starting", **self._identity}, sync=False)
+        if self._is_alone():
+            raise LaunchError(ORPHANED)
         self._program = launch(
             [raw(a) for a in order["argv"]],
             cwd=raw(order["cwd"]),
@@ -119,18 +137,7 @@ class Guard:
         self._leader = self._program.pid
         self._ticks = procs.start_ticks(self._leader)
         self._expects_start: bool = order["expects_start"]
-        self._identity: dict[str, Any] = {
-            "boot": procs.boot_id(),
-            "pid": self._leader,
-            "start_ticks": self._ticks,
-            "shim": os.getpid(),
-            "shim_ticks": self._shim_ticks,
-            "marker": order["marker"],
-            "owner": order["owner"],
-            "owner_ticks": order["owner_ticks"],
-            "started_at": self._started_at,
-            "escaped": [],
-        }
+        self._identity |= {"pid": self._leader, "start_ticks": self._ticks}
         self._write_record({"state": "running", **self._identity})
         self._tell(
             event="start",
@@ -139,6 +146,10 @@ class Guard:
             shim=os.getpid(),
             shim_ticks=self._shim_ticks,
         )
+
+    def _is_alone(self) -> bool:
+        """Whether the orchestrator has gone already."""
+        return any(event & select.POLLHUP for fd, event in self._poll.poll(0) if fd == self._control.fileno())
 
     # -- waiting and hearing
 

@@ -53,6 +53,29 @@ def test_a_killed_run_goes_on_where_it_stood(home: House, conduct, pids: Pids):
     assert ["issue-1", "issue-2", "issue-3"] == resumed["data"]["open"]
 
 
+@pytest.mark.parametrize("guards_too", [False, True])
+def test_a_second_agent_never_meets_the_first(home: House, conduct, pids: Pids, tmp_path, guards_too: bool):
+    """FAULTS 7, 21: taken up within the grace of agents that ignore INT and TERM, their guards alive or not."""
+    tasks(home, 2)
+    run = conduct(slots=2, programs=[ill("stubborn.sh", pids.folder, 3)])
+    pids.expect(6)
+    family = [p.pid for p in procs.descendants(run.process.pid, exact=True)] if guards_too else []
+    guards = [pid for pid in family if b"shim.py" in procs.slurp(f"/proc/{pid}/cmdline")]
+    met = tmp_path / "met"
+    looks = f'for p in {pids.folder}/[0-9]*; do [ -e "/proc/${{p##*/}}/cwd" ] && : > {met}; done; "$@"'
+
+    for pid in [run.process.pid, *guards]:
+        os.kill(pid, signal.SIGKILL)
+    again = conduct("resume", shell={"issue-1": looks, "issue-2": looks}).end()
+    run.end()
+
+    assert 0 == again.code, again.err
+    assert not met.exists(), "an agent of the killed run was still in the worktree"
+    assert "ended" in again.err and "left behind" in again.err
+    pids.assert_dead(at_least=6)
+    assert_once(home, 2)
+
+
 def test_what_had_ended_is_not_done_again(home: House, conduct):
     tasks(home, 2)
     run = conduct(slots=1, programs=["patch"])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.model import Ending
+from orchestrator_action.core.model import Ending, Limits
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.leftovers import end_leftovers, read_record
 from orchestrator_action.runtime.nursery import NURSERY
@@ -117,6 +119,9 @@ def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchest
     for pid in family:
         os.kill(pid, signal.SIGKILL)
     running.process.wait()
+    eventually(
+        lambda: all(p is None or p.ended for p in map(procs.read, family)), what="the end of the family"
+    )
     assert 6 <= len(running.pids.alive())
     assert [None, None] == [read_record(path) for path in running.records]
 
@@ -223,3 +228,29 @@ def test_a_record_that_cannot_be_written_does_not_cost_the_attempt(stage: Stage)
     outcome = stage.sh("exit 4", record=stage.root / "no" / "record.json")
 
     assert (Ending.EXITED, 4) == (outcome.ending, outcome.exit_code)
+
+
+LATE = """
+import json, os, socket, sys
+from orchestrator_action.runtime import procs
+from orchestrator_action.runtime.guard import Guard, wakeup
+ours, theirs = socket.socketpair()
+ours.sendall(sys.argv[1].encode() + b"\\n")
+ours.close()
+Guard(theirs, wakeup(), adopts=procs.become_subreaper()).run()
+"""
+
+
+def test_a_guard_that_comes_too_late_starts_nothing(tmp_path: Path) -> None:
+    """The orchestrator was killed between its order and the start: a later run may be at work there already."""
+    order = {
+        "argv": ["/bin/sh", "-c", ": > ran"], "env": {}, "cwd": str(tmp_path), "log": str(tmp_path / "log"),
+        "append": False, "limits": dataclasses.asdict(Limits()), "expects_start": False,
+        "record": str(tmp_path / "record.json"), "marker": "", "owner": 1, "owner_ticks": 1,
+    }  # fmt: skip
+
+    subprocess.run([sys.executable, "-c", LATE, json.dumps(order)], check=True, timeout=30)
+
+    assert not (tmp_path / "ran").exists()
+    ended = read_record(tmp_path / "record.json")
+    assert ended is not None and ended.ending is Ending.SPAWN_FAILED
