@@ -15,6 +15,7 @@ from orchestrator_action.forge.local import LocalForge
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, git, make_repo
 
+Connect = Callable[..., GitHubForge]
 TOPIC = {"a.py": "".join(f"line {i}\n" for i in range(1, 21)), "new.txt": "one\ntwo\n"}
 
 
@@ -92,3 +93,8 @@ def open_local(repo: Repo, folder: Path) -> LocalForge:
         read_ref=lambda branch: repo.at_remote(f"refs/heads/{branch}") or None,
         default_branch=lambda: git(repo.remote, "symbolic-ref", "--short", "HEAD"),
     )
+
+
+@pytest.fixture
+def head(topic: Repo) -> str:
+    return topic.at_remote("refs/heads/topic")

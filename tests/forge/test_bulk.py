@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from orchestrator_action.forge.github import GitHubForge
 from orchestrator_action.forge.github_read import event as event_of
+from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
-
-Connect = Callable[..., GitHubForge]
 
 
 def labelled(github: GitHubServer, count: int) -> list[int]:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from orchestrator_action.core.model import Annotation, Conclusion, ReviewFinding
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import GitHubForge
 from tests.forge.conftest import Waits
-from tests.kit.github_server import AFTER, APP, BEFORE, PAT, GitHubServer
+from tests.forge.scene import (
+    Scene,
+    add_label,
+    answer,
+    comment,
+    create_issue,
+    finish_check,
+    open_pull,
+    review,
+    start_check,
+    start_check_on_new_pull,
+    take_label,
+)
+from tests.kit.github_server import AFTER, BEFORE, GitHubServer
 from tests.kit.repos import Repo
 
 UNCLEAR = [
@@ -27,88 +38,6 @@ UNCLEAR = [
     ("cut-json", AFTER),
 ]
 REFUSED = [("secondary", BEFORE), ("429", BEFORE)]
-MANY = [Annotation(path="a.py", line=i, message=f"m{i}") for i in range(1, 121)]
-
-
-class Scene:
-    """A forge with an issue, a pull and a check, and how often each kind of thing is there."""
-
-    def __init__(self, forge: GitHubForge, github: GitHubServer, repo: Repo) -> None:
-        self.forge, self.github, self.head = forge, github, repo.at_remote("refs/heads/topic")
-        self.number = github.state.add_issue("one", "b", user="octo", labels=("orchestrate",)).number
-
-    def check(self) -> Any:
-        return self.forge.start_check(
-            head_sha=self.head, name="orchestrator", external_id="r", title="t", summary="s"
-        )
-
-    def pull(self) -> Any:
-        return self.forge.open_pull(branch="topic", base="main", title="T", body="b")
-
-    def effects(self) -> dict[str, int]:
-        state = self.github.state
-        pulls = [i for i in state.issues.values() if i.pull]
-        return {
-            "comments": len(state.comments),
-            "pulls": len(pulls),
-            "issues": len(state.issues) - len(pulls) - 1,
-            "reviews": sum(len(i.pull.reviews) for i in pulls if i.pull),
-            "replies": sum(
-                "in_reply_to_id" in c for i in pulls if i.pull for r in i.pull.reviews for c in r.comments
-            ),
-            "checks": len(state.checks),
-            "annotations": sum(len(c.annotations) for c in state.checks.values()),
-            "done": sum(c.conclusion == "failure" for c in state.checks.values()),
-            "running": sum("orchestrate:running" in i.labels for i in state.issues.values()),
-            "waiting": sum("orchestrate" in i.labels for i in state.issues.values()),
-        }
-
-
-def comment(s: Scene) -> None:
-    s.forge.comment(s.number, marker="m", body="hello")
-
-
-def create_issue(s: Scene) -> None:
-    s.forge.create_issue("T", "b", marker="m")
-
-
-def open_pull(s: Scene) -> None:
-    assert s.pull().head_sha == s.head
-
-
-def review(s: Scene) -> None:
-    finding = ReviewFinding(id="f1", path="a.py", line=10, severity="high", text="wrong")
-    s.forge.review(s.pull().number, head_sha=s.head, body="r", findings=[finding], marker="m")
-
-
-def answer(s: Scene) -> None:
-    review(s)
-    s.forge.answer(s.pull().number, {"f1": "fixed in abc", "f9": "no such finding"})
-
-
-def start_check(s: Scene) -> None:
-    s.check()
-
-
-def start_check_on_new_pull(s: Scene) -> None:
-    """Where no check can be yet, none is looked for; after a failure it is."""
-    s.pull()
-    s.check()
-
-
-def finish_check(s: Scene) -> None:
-    done = s.forge.finish_check(
-        s.check(), conclusion=Conclusion.FAILURE, title="t", summary="s", annotations=MANY
-    )
-    assert done.conclusion is Conclusion.FAILURE
-
-
-def add_label(s: Scene) -> None:
-    s.forge.set_labels(s.number, add=["orchestrate:running"])
-
-
-def take_label(s: Scene) -> None:
-    assert s.forge.take_label(s.number, "orchestrate") is True
 
 
 WRITES: list[tuple[Callable[[Scene], None], str, str, dict[str, int]]] = [
@@ -335,164 +264,3 @@ def test_repetitions_are_told_and_counted(
     assert 2 == len(told)
     assert 3.0 == told[0][2]
     assert github.count() == scene.forge.requests_made
-
-
-# refusals
-
-
-def test_an_expired_token_is_named_and_not_tried_again(
-    forge: GitHubForge, github: GitHubServer, topic: Repo
-) -> None:
-    scene = Scene(forge, github, topic)
-    fault = github.fail("401", times=99)
-
-    with pytest.raises(ForgeError) as caught:
-        comment(scene)
-
-    assert (401, 1) == (caught.value.status, fault.struck)
-    assert "token" in caught.value.hint
-
-
-def test_a_wrong_token_appears_in_no_message(github: GitHubServer) -> None:
-    forge = GitHubForge(github.repository, "ghp_wrongSecretValue", base_url=github.url)
-
-    with pytest.raises(ForgeError) as caught:
-        forge.issue(1)
-
-    assert 401 == caught.value.status
-    assert "wrongSecret" not in f"{caught.value.message}{caught.value.hint}{caught.value.__cause__!r}"
-    forge.close()
-
-
-@pytest.mark.parametrize("kind", ["404", "410"])
-def test_an_issue_deleted_meanwhile_is_a_404(
-    forge: GitHubForge, github: GitHubServer, topic: Repo, kind: str
-) -> None:
-    scene = Scene(forge, github, topic)
-    github.fail(kind, "GET", r"/issues/\d+$")
-
-    with pytest.raises(ForgeError, match=f"#{scene.number} ") as caught:
-        forge.issue(scene.number)
-
-    assert 404 == caught.value.status
-
-
-def test_a_refusal_for_lack_of_rights_is_not_retried(
-    connect: Callable[..., GitHubForge], github: GitHubServer, topic: Repo
-) -> None:
-    github.state.tokens[APP].permissions = {"issues": "read"}
-    scene = Scene(connect(APP), github, topic)
-
-    with pytest.raises(ForgeError, match="Resource not accessible") as caught:
-        comment(scene)
-
-    assert 403 == caught.value.status
-    assert "permission" in caught.value.hint
-    assert 1 == github.count("POST")
-
-
-def test_a_link_to_another_host_is_not_followed(
-    forge: GitHubForge, github: GitHubServer, topic: Repo
-) -> None:
-    Scene(forge, github, topic)
-    github.fail("other-host", "GET", "/issues$")
-
-    with pytest.raises(ForgeError, match="another host"):
-        list(forge.issues("orchestrate"))
-
-
-def test_a_renamed_repository_is_said_to_have_moved(
-    forge: GitHubForge, github: GitHubServer, topic: Repo
-) -> None:
-    scene = Scene(forge, github, topic)
-    github.fail("307", times=2)
-
-    for call in (lambda: forge.issue(scene.number), lambda: comment(scene)):
-        with pytest.raises(ForgeError, match="moved"):
-            call()
-
-
-def test_an_answer_without_the_asked_for_label_is_not_believed(
-    forge: GitHubForge, github: GitHubServer, topic: Repo
-) -> None:
-    """PyGithub drops the query when it follows a redirect; what GitHub then lists is everything."""
-    scene = Scene(forge, github, topic)
-    github.state.add_issue("not labelled", "b", user="octo")
-    github.state.add_issue("closed", "b", user="octo", labels=("orchestrate",)).state = "closed"
-    github.fail("301", "GET", "/issues$")
-
-    assert [scene.number] == [i.number for i in forge.issues("Orchestrate")]
-
-
-def test_somebody_in_a_hurry_gives_up_at_once(
-    connect: Callable[..., GitHubForge], github: GitHubServer, topic: Repo, waits: Waits
-) -> None:
-    scene = Scene(connect(timeout_s=1, tries=1, max_wait_s=0.0), github, topic)
-    faults = [github.fail("secondary", wait_s=1), github.fail("502"), github.fail("hang")]
-
-    for _ in faults:
-        with pytest.raises(ForgeError):
-            comment(scene)
-
-    assert [1, 1, 1] == [f.struck for f in faults]
-    assert [] == waits.seconds
-
-
-def test_a_pull_that_appears_meanwhile_is_taken(
-    connect: Callable[..., GitHubForge], github: GitHubServer, topic: Repo
-) -> None:
-    """422 "already exists" on the first try is no error."""
-    other = Scene(connect(), github, topic)
-    number = other.pull().number
-
-    mine = connect().open_pull(branch="topic", base="main", title="Mine", body="c")
-
-    assert (number, "Mine") == (mine.number, mine.title)
-    assert 1 == other.effects()["pulls"]
-
-
-def test_other_422s_are_told_in_githubs_words(forge: GitHubForge, github: GitHubServer) -> None:
-    with pytest.raises(ForgeError, match=r"No commits between|head") as caught:
-        forge.open_pull(branch="main", base="main", title="T", body="b")
-
-    assert 422 == caught.value.status
-
-
-def test_without_drafts_a_plain_pull_is_opened_and_said(
-    forge: GitHubForge, github: GitHubServer, topic: Repo
-) -> None:
-    github.state.drafts = False
-
-    pull = forge.open_pull(branch="topic", base="main", title="T", body="b")
-
-    assert not pull.draft
-    assert any("draft" in w for w in forge.warnings)
-
-
-def test_a_status_takes_the_place_of_a_check_run_where_those_are_refused(
-    connect: Callable[..., GitHubForge], github: GitHubServer, topic: Repo
-) -> None:
-    """A personal token cannot make check runs."""
-    scene = Scene(connect(PAT), github, topic)
-
-    check = scene.check()
-    done = scene.forge.finish_check(check, conclusion=Conclusion.FAILURE, title="3 of 11" * 40, summary="s")
-    again = scene.forge.start_check(
-        head_sha=scene.head, name="orchestrator", external_id="r2", title="t", summary="s"
-    )
-
-    assert ("status", "status", Conclusion.FAILURE) == (check.kind, done.kind, done.conclusion)
-    assert ["pending", "failure", "pending"] == [s.state for s in github.state.statuses]
-    assert again.kind == "status"
-    assert 1 == len(scene.forge.warnings)
-    assert ["orchestrator"] == [c.name for c in connect(PAT).checks(scene.head)]
-
-
-def test_a_dispatch_is_never_sent_twice(forge: GitHubForge, github: GitHubServer) -> None:
-    github.state.workflows.add("ci.yml")
-    github.fail("502", "POST", "dispatches", when=AFTER)
-
-    with pytest.raises(ForgeError, match="502"):
-        forge.dispatch("ci.yml", ref="main", inputs={"a": "b"})
-
-    assert [{"workflow": "ci.yml", "ref": "main", "inputs": {"a": "b"}}] == github.state.dispatched
