@@ -25,6 +25,8 @@ PAGE_DETAILS = 200
 """Tasks whose ledger the page shows in full, open ones first; each is a few kilobytes."""
 _GANTT_CHARS = 40_000  # Mermaid refuses more than 50,000 characters (maxTextSize)
 _GANTT_WITH_PHASES = 24
+WHOLE_TASK = "whole task"
+"""What the one bar of a task is called: a name of its own could begin with a word or a date of Mermaid's."""
 
 GLYPHS = {
     PhaseState.PROVEN: "✓",
@@ -92,7 +94,7 @@ def _gantt_section(
             bad = task.status not in GOOD_STATUSES
         tag = "crit, " if bad else ("done, " if states.get(phase) is PhaseState.PROVEN else "")
         begin, finish = round(start * 1000), max(round(end * 1000), round(start * 1000) + 1)
-        name = _mermaid_name(phase_title(phase) if detailed else phase)
+        name = _mermaid_name(phase_title(phase)) if detailed else WHOLE_TASK
         lines.append(f"  {name} :{tag}{begin}, {finish}")
     return lines
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.github_server import AFTER, BEFORE
+from tests.kit.github_server import AFTER
 from tests.kit.runner import Runner
 from tests.kit.whole import GOOD
 
 WRITES = {
-    "the claim": ("DELETE", "/labels/orchestrate$"),
-    "the label": ("POST", "/issues/1/labels"),
     "the comment": ("POST", "/issues/1/comments"),
     "the pull": ("POST", "/pulls$"),
-    "the check": ("POST", "/check-runs$"),
-    "the last word": ("PATCH", "/issues/comments/"),
 }
 
 
 def one_of_each(runner: Runner) -> None:
-    """One comment on the issue, one pull with one comment and one review, one check, the right label."""
+    """One comment on the issue, one pull with one comment and no review, one check, the right label."""
     state = runner.github.state
     [pull] = [i for i in state.issues.values() if i.pull]
     assert 1 == len(state.comments_on(1)), [c.body[:80] for c in state.comments_on(1)]
@@ -27,20 +23,6 @@ def one_of_each(runner: Runner) -> None:
     [check] = state.checks.values()
     assert ("completed", "success") == (check.status, check.conclusion)
     assert ["orchestrate:done"] == state.issues[1].labels
-
-
-@pytest.mark.parametrize("what", WRITES)
-@pytest.mark.parametrize(("kind", "when"), [("502", BEFORE), ("500", AFTER), ("reset", AFTER)])
-def test_what_is_unclear_is_looked_for_and_done_once(runner: Runner, kind: str, when: str, what: str):
-    """Each thing by itself, as where GraphQL is not to be had; test_sweep has every other request."""
-    runner.github.graphql = False
-    runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
-    runner.github.fail(kind, *WRITES[what], when=when)
-
-    done = runner.step()
-
-    assert (0, "success") == (done.code, done.outputs["conclusion"]), done.log
-    one_of_each(runner)
 
 
 @pytest.mark.parametrize("kind", ["secondary", "429"])

@@ -20,6 +20,7 @@ UNCLEAR = ("500", "502", "504", "html", "reset", "truncated", "cut-json", "hang"
 WAITED = ("secondary", "429", "primary")
 """A refusal that names a time."""
 REFUSED = ("401", "403", "404", "410", "422", "301", "307")
+LASTING = ("401", "404", "410", "500", "reset")
 KINDS = (
     *((k, when) for k in UNCLEAR for when in (BEFORE, AFTER)),
     *((k, BEFORE) for k in (*WAITED, *REFUSED)),
@@ -35,14 +36,41 @@ class Case:
     kind: str
     when: str = BEFORE
     graphql: bool = True
+    lasting: bool = False
+    """Every request from that one on, until the run has ended."""
 
     def __str__(self) -> str:
-        return f"{self.position}-{self.kind}-{self.when}-{'graphql' if self.graphql else 'rest'}"
+        way = "graphql" if self.graphql else "rest"
+        return f"{self.position}-{self.kind}-{self.when}-{way}{'-lasting' if self.lasting else ''}"
 
     @property
     def passes(self) -> bool:
         """Whether the run is to get over it without anybody noticing."""
-        return self.kind in {*UNCLEAR, *WAITED}
+        return self.kind in {*UNCLEAR, *WAITED} and not self.lasting
+
+
+REQUESTS = {True: 13, False: 17}
+"""Of such a run, with GraphQL and without; a test counts them."""
+ALIKE = 5
+"""The first of them are the same in both."""
+
+
+def sample() -> list[Case]:
+    """Every request with one fault, another at each, and a few that last: what the suite has time for."""
+    quick = [(k, w) for k, w in KINDS if k != "hang"]
+    cases = []
+    for graphql, count in REQUESTS.items():
+        for position in range(0 if graphql else ALIKE, count):
+            kind, when = quick[(7 * position + 3 * graphql) % len(quick)]
+            cases.append(Case(position, kind, when, graphql))
+    return cases + [Case(p, k, lasting=True) for p, k in ((4, "401"), (8, "reset"), (10, "404"))]
+
+
+def whole() -> list[Case]:
+    """Every fault at every request; what lasts too."""
+    every = [(p, graphql) for graphql, count in REQUESTS.items() for p in range(count)]
+    once = [Case(p, k, w, graphql) for p, graphql in every for k, w in KINDS]
+    return once + [Case(p, k, BEFORE, graphql, lasting=True) for p, graphql in every for k in LASTING]
 
 
 def play(case: Case, root: Path) -> tuple[bool, list[str]]:
@@ -56,9 +84,11 @@ def play(case: Case, root: Path) -> tuple[bool, list[str]]:
         runner = Runner(github, checked_out(github, library, root / "work"), temp)
         issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate", "bug"))
         payload = runner.labeled(issue.number)
-        fault = github.fail(case.kind, when=case.when, after=case.position, wait_s=1)
+        times = 10_000 if case.lasting else 1
+        fault = github.fail(case.kind, when=case.when, after=case.position, wait_s=1, times=times)
         steps = [runner.step(event="issues", payload=payload)]
         first = steps[0]
+        fault.times = 0
         if not case.passes:
             steps.append(runner.step("settle"))
             github.state.runs[RUN_ID] |= {"status": "completed", "conclusion": "failure"}

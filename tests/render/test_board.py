@@ -75,6 +75,16 @@ def test_a_name_cannot_break_the_chart(name):
     assert 1 == len(bars(gantt(report(task), {name: [("testing", 1, 2)]})))
 
 
+@pytest.mark.parametrize("name", ["click x", "2026-01-01-fix", "call f()", "gantt", "title", "%% x", EVIL])
+def test_no_bar_begins_with_a_word_of_mermaids(name):
+    """Of many tasks each is one bar; Mermaid 11 refuses a chart in which one begins with such a word."""
+    tasks = [result(name), *(result(f"issue-{n}") for n in range(40))]
+
+    drawn = bars(gantt(report(*tasks), {t.task_id: [("testing", 1.0, 2.0)] for t in tasks}))
+
+    assert {"whole task"} == {bar for bar, _, _ in drawn}
+
+
 def test_the_summary_has_a_row_for_every_task_and_says_what_is_open():
     """Totals as measured."""
     body = job_summary(

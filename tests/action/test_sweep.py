@@ -1,0 +1,37 @@
+"""One request of the whole flow fails: the run ends as it should, and nothing is there twice.
+
+`python -m benchmarks faults` has every fault at every request; here each request meets one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import NPM, need
+from tests.kit.github_server import GitHubServer
+from tests.kit.runner import Runner
+from tests.kit.sweep import REQUESTS, Case, play, sample
+from tests.kit.whole import GOOD
+
+pytestmark = pytest.mark.usefixtures("graphql")
+
+
+@pytest.mark.parametrize("case", sample(), ids=str)
+def test_a_fault_anywhere_posts_nothing_twice_and_ends_as_told(case: Case, tmp_path: Path):
+    need(NPM / "@octokit" / "webhooks-examples", "@octokit/webhooks-examples")
+
+    struck, wrong = play(case, tmp_path)
+
+    assert (True, []) == (struck, wrong), "\n".join(wrong)
+
+
+@pytest.mark.parametrize("graphql", REQUESTS)
+def test_the_sweep_leaves_no_request_out(runner: Runner, github: GitHubServer, graphql: bool):
+    github.graphql = graphql
+    issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate", "bug"))
+
+    runner.step(event="issues", payload=runner.labeled(issue.number))
+
+    assert len(github.requests) == REQUESTS[graphql], github.by_operation()
