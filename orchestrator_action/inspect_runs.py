@@ -103,10 +103,12 @@ def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
 
     Raises ConfigError when the remote has none.
     """
+    known = git.rev_parse(audit.ref_of(task))
     commit = remote.fetch_ref(audit.ref_of(task))
     if not commit:
         raise ConfigError(f"the remote has no audit trail of task {task!r}", hint="check the task's id")
-    found = audit.read(git, commit)
+    found = audit.read(git, commit, task)
+    gone = audit.taken_back(git, known, commit)
     ledger = fold(found.events, task)
     head = last_measured(found.events, task) or ledger.base_sha
     return {
@@ -118,7 +120,7 @@ def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
         "head_sha": head,
         "status": ledger.ended,
         "phases": {p.phase: str(p.state) for p in judge(ledger, policy={}, head=head).phases},
-        "problems": list(found.problems),
+        "problems": [*found.problems, *([gone] if gone else [])],
         "events": [json.loads(encode(e)) for e in found.events],
     }
 

@@ -54,7 +54,7 @@ def look(git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str) -
     tip = remote.fetch_ref(audit.ref_of(task.id))
     if not tip:
         return Left(why="that run left no audit trail")
-    trail = _read(git, tip)
+    trail = _read(git, tip, task.id)
     if trail.problems:
         return Left(why=f"its audit trail is not whole: {trail.problems[0]}")
     try:
@@ -69,9 +69,9 @@ def look(git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str) -
     return Left(why=why) if why else Left(head=head, ledger=ledger, events=events)
 
 
-def _read(git: Git, tip: str) -> audit.Audit:
+def _read(git: Git, tip: str, task: str) -> audit.Audit:
     try:
-        return audit.read(git, tip)
+        return audit.read(git, tip, task)
     except (GitError, LookupError, TypeError, ValueError) as exc:
         return audit.Audit(commit=tip, events=(), problems=(f"it cannot be read: {exc}",))
 
@@ -165,7 +165,7 @@ def win(parts: Parts, task: Task, left_by: str) -> tuple[Event, ...]:
     """
     ref, me = audit.ref_of(task.id), claimant(parts.env, parts.run_id)
     tip = parts.remote.fetch_ref(ref)
-    trail = _read(parts.git, tip) if tip else audit.Audit(commit="", events=())
+    trail = _read(parts.git, tip, task.id) if tip else audit.Audit(commit="", events=())
     _refuse_if_taken(parts, task, trail.events, (left_by, me))
     events = parts.journal.of(task.id)
     if not any(e.kind == "note" for e in events):

@@ -69,14 +69,16 @@ def trail_of(parts: Parts, task_id: str) -> audit.Audit:
     commit = parts.remote.fetch_ref(audit.ref_of(task_id))
     if not commit:
         raise ConfigError(f"the remote has no audit trail of task {task_id!r}", hint="check the task's id")
-    return audit.read(parts.git, commit)
+    return audit.read(parts.git, commit, task_id)
 
 
 def branch_meant(parts: Parts, branch: str, *, pull: int) -> str:
     """The branch to judge: that of the pull request, the one named, or the one checked out.
 
-    Raises ConfigError when it is none of them.
+    Raises ConfigError when it is none of them, or two.
     """
+    if pull and branch:
+        raise ConfigError("--branch and --pr name two things to judge", hint="give one of them")
     meant = parts.forge.pull(pull).head_branch if pull else branch or parts.git.branch()
     if not meant:
         raise ConfigError("no branch is checked out here", hint="give --branch or --pr")

@@ -101,6 +101,10 @@ def _audit(repo: Path, task: str) -> int:
         remote = wiring.make_remote(git, token=wiring.token_of(env), private=Path(private), env=env)
         body = inspect_runs.audit_of(git, remote, task)
     print_json(body)
+    if not body["status"]:
+        say(
+            "note: the trail tells no end of the task: it is at work still, was cut off, or its end is missing"
+        )
     for problem in body["problems"]:
         say(f"error: {problem}")
     return 1 if body["problems"] else 0

@@ -72,7 +72,7 @@ def decode(line: str) -> Event:
     """
     try:
         body = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"not JSON: {exc}") from None
     if not isinstance(body, dict):
         raise ValueError("not an event")
@@ -80,6 +80,8 @@ def decode(line: str) -> Event:
     if set(body) != {"seq", "at", "run", "task", "kind", "data", "prev"} or not isinstance(
         body["data"], dict
     ):
+        raise ValueError("not an event")
+    if not all(isinstance(body[name], str) for name in ("run", "task", "kind", "prev")):
         raise ValueError("not an event")
     actual = hashlib.sha256(_canonical(body).encode()).hexdigest()
     if stated != actual:

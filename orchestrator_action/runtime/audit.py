@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.core.config import REF_PREFIX
-from orchestrator_action.core.ledger import Event, broken_links, decode, encode
+from orchestrator_action.core.ledger import Event, broken_links, decode, encode, fold
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.gitcall import identity_env
 
@@ -53,14 +53,14 @@ def _files(git: Git, commit: str) -> dict[str, str]:
     return {name: meta.split(" ")[2] for meta, _, name in rows if name.endswith(SUFFIX)}
 
 
-def read(git: Git, commit: str) -> Audit:
-    """All events of a task's ref at `commit`, with every kind of tampering named."""
+def read(git: Git, commit: str, task: str) -> Audit:
+    """All events of `task`'s ref at `commit`, with every kind of tampering named."""
     problems: list[str] = []
     names = sorted(_files(git, commit))
     texts = _texts(git, commit, names)
     events: list[Event] = []
     for name in names:
-        events += _events(name, texts[name], problems)
+        events += _events(name, texts[name], task, problems)
     problems += broken_links(events)
     problems += _taken_back(git, commit)
     return Audit(commit=commit, events=tuple(events), problems=tuple(problems))
@@ -71,16 +71,31 @@ def _texts(git: Git, commit: str, names: Iterable[str]) -> Mapping[str, str]:
     return {name: (body or b"").decode("utf-8", "replace") for name, body in files.items()}
 
 
-def _events(name: str, text: str, problems: list[str]) -> list[Event]:
+def taken_back(git: Git, known: str, commit: str) -> str:
+    """Whether a trail once known here is not what the remote's grew from; in words, or an empty string."""
+    if not known or git.is_ancestor(known, commit):
+        return ""
+    return (
+        f"the remote's trail was taken back or replaced: it does not go on from {known[:12]}, as known here"
+    )
+
+
+def _events(name: str, text: str, task: str, problems: list[str]) -> list[Event]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
             event = decode(line)
+            fold([event], event.task)  # a well-made hash may stand over anything
+        except (LookupError, TypeError, AttributeError):
+            problems.append(f"{name}:{number}: an event that is not ours")
+            continue
         except ValueError as exc:
             problems.append(f"{name}:{number}: {exc}")
             continue
         if f"{event.run}{SUFFIX}" != name:
             problems.append(f"{name}:{number}: the event belongs to run {event.run}")
+        if event.task != task:
+            problems.append(f"{name}:{number}: the event belongs to {event.task or 'no task'}, not to {task}")
         found.append(event)
     return found
 

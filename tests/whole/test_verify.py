@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.core.ledger import claim_data, decode, encode, seal
+from orchestrator_action.core.model import Claim
 from tests.kit.repos import Repo, clean_env, git
-from tests.kit.whole import GOOD, LIES, THERE, House, copy, house
+from tests.kit.whole import GOOD, LIES, THERE, House, copy, house, new_file
 
 
 @pytest.fixture
@@ -145,6 +147,83 @@ def test_each_kind_of_tampering_is_detected_and_named(elsewhere: House, change, 
 
     assert 1 == report.code and any(words in p for p in json.loads(report.out)["problems"])
     assert 1 == verdict.code and words in json.loads(verdict.out)["task"]["error"]
+
+
+def forged(lines: list[str], **data: object) -> list[str]:
+    """One more event, well-made to the last hash, that says what no event of ours says."""
+    last = decode(lines[-1])
+    made = seal(
+        seq=last.seq + 1, at=1.0, run=last.run, task=last.task, kind="claim", data=data, prev=last.hash
+    )
+    return [*lines, encode(made)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: forged(lines, phase="testing"), "an event that is not ours"),
+        (lambda lines: forged(lines, **claim_data(Claim(phase="x", head_sha="")), admin=True), "not ours"),
+        (lambda lines: [*lines, "[" * 100_000], "not JSON"),
+        (lambda lines: [*lines, '"\\ud800"', "\x00\x01"], "not an event"),
+    ],
+    ids=["half", "more", "deep", "binary"],
+)
+def test_a_trail_that_no_version_of_ours_wrote_is_named_and_never_a_crash(elsewhere: House, change, words):
+    tamper(elsewhere, change)
+
+    report, verdict = elsewhere.cli("report", "--task", "issue-1"), verify(elsewhere, "--branch", BRANCH)
+
+    assert 1 == report.code and any(words in p for p in json.loads(report.out)["problems"]), report.err
+    assert (1, "failure") == (verdict.code, json.loads(verdict.out)["task"]["conclusion"])
+
+
+def test_the_trail_of_another_task_in_this_ones_place_is_named(home: House, tmp_path: Path):
+    """Every hash of it is good, and it is still not this task's."""
+    home.issue(1, "Add more", GOOD)
+    home.issue(2, "Only code", "x\n\n" + new_file("two.py"))
+    assert 0 == home.run().code
+    mine, other = (git(home.repo.remote, "rev-parse", f"refs/orchestrator/tasks/issue-{n}") for n in (1, 2))
+    git(home.repo.remote, "update-ref", "refs/orchestrator/tasks/issue-1", other)
+    other_house = house(tmp_path, Repo(copy(home.repo, tmp_path / "clone"), home.repo.remote))
+    other_house.forge = home.forge
+
+    there, here = other_house.cli("report", "--task", "issue-1"), home.cli("report", "--task", "issue-1")
+
+    assert (1, 1) == (there.code, here.code)
+    assert any("belongs to issue-2, not to issue-1" in p for p in json.loads(there.out)["problems"])
+    assert any(f"does not go on from {mine[:12]}" in p for p in json.loads(here.out)["problems"])
+    assert 2 == verify(other_house, "--branch", BRANCH).code
+
+
+def test_a_trail_that_was_taken_back_is_named_where_it_was_known_and_shows_no_end_elsewhere(
+    elsewhere, home: House
+):
+    """A shorter trail is whole in itself; it just does not tell how the task ended."""
+    ref = "refs/orchestrator/tasks/issue-1"
+    git(home.repo.remote, "update-ref", ref, git(home.repo.remote, "rev-parse", f"{ref}~1"))
+
+    here, there = home.cli("report", "--task", "issue-1"), elsewhere.cli("report", "--task", "issue-1")
+
+    assert 1 == here.code and "taken back or replaced" in here.err
+    assert ("", True) == (
+        json.loads(there.out)["status"],
+        "note: the trail tells no end of the task" in there.err,
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["--branch", "nosuch"], 2, "no audit trail at the remote speaks of branch 'nosuch'"),
+        (["--pr", "99"], 4, "99"),
+        (["--branch", BRANCH, "--pr", "2"], 2, "name two things to judge"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_error_and_one_hint(elsewhere: House, args, code, words):
+    ran = verify(elsewhere, *args)
+
+    assert (code, "", True) == (ran.code, ran.out, words in ran.err), ran.err
+    assert ["error", "hint"] == [line.split(":")[0] for line in ran.err.splitlines() if line]
 
 
 def test_an_unknown_task_has_no_trail(elsewhere: House):
