@@ -53,7 +53,15 @@ ANSI = (
 )
 _ANSI = re.compile(ANSI)
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_NO_CHARACTERS = "".join(
+    f"{chr(plane + 0xFFFE)}{chr(plane + 0xFFFF)}" for plane in range(0, 0x110000, 0x10000)
+)
+_CONTROL = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef{_NO_CHARACTERS}]")
+_MOST_MARKS = 8
+"""On one letter; more are no writing of anybody's. Unicode's stream-safe text has 30."""
+_MARKS = re.compile(
+    r"(?:[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]){9,}"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONE_CR = re.compile("\r(?!\n)")
 
@@ -76,7 +84,7 @@ def strip_invisible(text: str) -> str:
     def gone(match: re.Match[str]) -> str:
         return match[0] if _is_presentation(text, match.start()) else ""
 
-    return _INVISIBLE.sub(gone, text)
+    return _MARKS.sub(lambda m: m[0][:_MOST_MARKS], _INVISIBLE.sub(gone, text))
 
 
 def strip_controls(text: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from orchestrator_action.core import blocks
 from orchestrator_action.core.blocks import FENCED, Kind
-from orchestrator_action.core.characters import clean
+from orchestrator_action.core.characters import clean, strip_invisible
 from orchestrator_action.core.inline import Span, code_spans
 from orchestrator_action.core.lookalikes import marker_spans
 from orchestrator_action.core.masking import mask
@@ -83,6 +83,16 @@ def _spell_out(stretch: str) -> str:
     return _ENTITY.sub(plain, stretch)
 
 
+def _visible(stretch: str) -> str:
+    """Without references to characters that show nothing, which would only split words for those who look."""
+
+    def seen(match: re.Match[str]) -> str:
+        shown = html.unescape(match[0])
+        return match[0] if strip_invisible(shown) else ""
+
+    return _ENTITY.sub(seen, stretch)
+
+
 def without_markers(text: str) -> str:
     """The text with `[marker]` for each marker of ours and each spelling that looks like one."""
     for start, end in reversed(tuple(marker_spans(text))):
@@ -142,9 +152,11 @@ def defang(text: str, secrets: Iterable[str] = ()) -> str:
     `secrets` are values we hold; they and everything shaped like a token become `[redacted]`.
     """
     held = tuple(secrets)
+    text = text.replace("\r\n", "\n")
+    text = _outside(text, _code(text)[1], _visible)
     for _ in range(_ROUNDS):
         before = text
-        text = _round(without_markers(mask(clean(text.replace("\r\n", "\n"))[0], held)))
+        text = _round(without_markers(mask(clean(text)[0], held)))
         if text == before:
             break
     return close_fence(text)
@@ -160,7 +172,7 @@ def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     A title may end up as a commit message, where mentions and closing keywords act: these lose
     their joint to a space.
     """
-    line = _spell_out(clean(text)[0])
+    line = _visible(_spell_out(clean(text)[0]))
     line = _SPACE.sub(" ", without_markers(mask(line, secrets))).strip()
     line = _MENTION.sub("@ ", _NUMBER.sub("# ", _GH.sub(r"\1 ", line)))
     line = _HOST.sub(r"\g<scheme>redirect.github.com", line)
@@ -169,10 +181,11 @@ def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
 
 def inline(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     """One line of Markdown that shows `text` as it is, also inside a table cell."""
-    line = _SPACE.sub(" ", without_markers(mask(clean(text)[0], secrets))).strip()
+    line = _visible(_spell_out(clean(text)[0]))
+    line = _SPACE.sub(" ", without_markers(mask(line, secrets))).strip()
     if len(line) > limit:
         line = line[: limit - 1].rstrip() + "…"
-    line = _HOST.sub(r"\g<scheme>redirect.github.com", _spell_out(line))
+    line = _HOST.sub(r"\g<scheme>redirect.github.com", line)
     escaped = _MARKUP.sub(lambda m: "&lt;" if m[0] == "<" else "\\" + m[0], line)
     escaped = re.sub(r"\\([@#])(?=\w)", rf"\1{BREAK}", escaped)
     escaped = _OTHER_HOST.sub(rf"\1{BREAK}", _GH.sub(rf"\1-{BREAK}", escaped))

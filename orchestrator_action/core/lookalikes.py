@@ -6,6 +6,7 @@ hold neither it nor anything that a person or a normalising tool takes for it.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ _FOLDED = re.compile(
     rf"{PREFIX.replace('-', '[- ]*')}\s*:\s*[a-z0-9-]{{1,40}}(?:\s*:\s*[^\s<>]*)?(?:\s*-*\s*>)?"
 )
 
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_UNSHOWN = "\\*`"
+"""Markdown's own marks: between the letters of a word nobody sees them."""
+
 
 def _fold(char: str) -> str:
     folded = unicodedata.normalize("NFKC", char).casefold().translate(_CONFUSABLE)
@@ -44,12 +49,24 @@ def marker_spans(text: str) -> Iterator[tuple[int, int]]:
     """Where the text holds a marker of ours or something that looks like one."""
     folded: list[str] = []
     index: list[int] = []
-    for at, char in enumerate(text):
+    ends: list[int] = []
+    for at, char, end in _characters(text):
         piece = char.lower() if char.isascii() else _fold(char)
         if char == "_":
             piece = "-"
         folded.append(piece)
         index.extend([at] * len(piece))
-    index.append(len(text))
+        ends.extend([end] * len(piece))
     for match in _FOLDED.finditer("".join(folded)):
-        yield index[match.start()], index[match.end() - 1] + 1
+        yield index[match.start()], ends[match.end() - 1]
+
+
+def _characters(text: str) -> Iterator[tuple[int, str, int]]:
+    """What a page shows, a character at a time, with where it is written."""
+    at = 0
+    for entity in _ENTITY.finditer(text):
+        yield from ((n, text[n], n + 1) for n in range(at, entity.start()) if text[n] not in _UNSHOWN)
+        shown = html.unescape(entity[0])
+        yield from ((entity.start(), c, entity.end()) for c in shown if c not in _UNSHOWN)
+        at = entity.end()
+    yield from ((n, text[n], n + 1) for n in range(at, len(text)) if text[n] not in _UNSHOWN)

@@ -25,9 +25,14 @@ SHORTEST_SECRET = 4
 _SHORTEST_FORM = 8
 _SHORTEST_LINE = 8
 
-# What may stand between two characters of a secret and leave it readable: colours, invisible
-# characters, and the line breaks of wrapped base64.
-_GAP = re.compile(rf"(?:{ANSI}|[{IGNORABLE_CLASS}]|\r?\n[ \t]*)+")
+# What may stand between two characters of a secret and leave it readable: colours, controls, invisible
+# characters and the references to them, and the line breaks of wrapped base64.
+_GAP = re.compile(
+    rf"(?:{ANSI}|[{IGNORABLE_CLASS}\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|\r?\n[ \t]*"
+    r"|&(?:\#(?:173|820[3-7]|823[4-8]|828[89]|829[0-7]|65279)|\#[xX]0*(?:[aA][dD]|200[b-fB-F]|202[a-eA-E]|206[0-9a-fA-F]"
+    r"|[fF][eE][fF]{2})|shy|zwn?j|lrm|rlm|ZeroWidthSpace|NoBreak|Negative(?:VeryThin|Thin|Medium|Thick)Space"
+    r"|Invisible(?:Times|Comma)|ApplyFunction|[ai][cft]);)+"
+)
 
 _PEM = (
     r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
@@ -38,34 +43,43 @@ _SHAPES = (
     r"gh[pousr]_[A-Za-z0-9_]{16,}(?:\.[A-Za-z0-9_-]{8,})*",
     r"github_pat_[A-Za-z0-9_]{16,}",
     r"sk-ant-[A-Za-z0-9_-]{10,}",
-    r"\bsk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{16,}",
-    r"\bsk-[A-Za-z0-9]{32,}",
-    r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
-    r"\bxox[a-z]-[A-Za-z0-9-]{10,}",
-    r"\bxapp-[0-9]-[A-Za-z0-9-]{10,}",
-    r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    r"\bAIza[A-Za-z0-9_-]{35}",
-    r"\bya29\.[A-Za-z0-9_-]{20,}",
+    r"(?<![A-Za-z0-9])sk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{16,}",
+    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9]{32,}",
+    r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
+    r"(?<![A-Za-z0-9])xox[a-z]-[A-Za-z0-9-]{10,}",
+    r"(?<![A-Za-z0-9])xapp-[0-9]-[A-Za-z0-9-]{10,}",
+    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+    r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}",
+    r"(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{20,}",
     r"gl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{16,}",
-    r"\bnpm_[A-Za-z0-9]{30,}",
-    r"\bpypi-[A-Za-z0-9_-]{16,}",
-    r"\bhf_[A-Za-z0-9]{30,}",
-    r"\b[srp]k_(?:live|test)_[A-Za-z0-9]{16,}",
-    r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-    r"\bdo[opr]_v1_[a-f0-9]{32,}",
-    r"\bAGE-SECRET-KEY-1[A-Z0-9]{40,}",
-    r"\bhooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}",
+    r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}",
+    r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{16,}",
+    r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}",
+    r"(?<![A-Za-z0-9])[srp]k_(?:live|test)_[A-Za-z0-9]{16,}",
+    r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    r"(?<![A-Za-z0-9])do[opr]_v1_[a-f0-9]{32,}",
+    r"(?<![A-Za-z0-9])AGE-SECRET-KEY-1[A-Z0-9]{40,}",
+    r"(?<![A-Za-z0-9])hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}",
+    r"(?<![A-Za-z0-9])(?:hvs|hvb|hvr)\.[A-Za-z0-9_-]{20,}",
+    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}",
+    r"(?<![A-Za-z0-9])(?:dckr_[op]at|lin_api|figd|ntn|gsk|whsec|rubygems|sntrys)_[A-Za-z0-9_=+/-]{16,}",
+    r"(?<![A-Za-z0-9])(?:shp(?:at|ca|pa|ss)_|sq0(?:atp|csp)-)[A-Za-z0-9_-]{16,}",
+    r"(?<![A-Za-z0-9])(?:xai|pul|PMAK|ATATT3)[A-Za-z0-9_=-]{24,}",
+    r"(?<![A-Za-z0-9])dapi[a-f0-9]{32}(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9])cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9_-])",
+    r"(?<![A-Za-z0-9])[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}",
 )
 _SHAPE = re.compile("|".join(_SHAPES))
 # Here only the value goes, what it is the value of stays.
 _NAMED = re.compile(
-    r"(?P<head>(?i:\bauthorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token)[ \t]+"
-    r"|(?i:\baws_secret_access_key)[\"']?\s*[:=]\s*[\"']?"
-    r"|(?i:\bAccountKey)=)"
+    r"(?P<head>(?i:(?<![A-Za-z0-9])authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token)[ \t]+"
+    r"|(?i:(?<![A-Za-z0-9])aws_secret_access_key)[\"']?\s*[:=]\s*[\"']?"
+    r"|(?i:(?<![A-Za-z0-9])AccountKey)=)"
     r"(?!\[redacted\])[A-Za-z0-9+/=_.~-]{16,}"
 )
 _USERINFO = re.compile(
-    r"(?P<head>\b[a-z][a-z0-9+.-]{1,20}://)(?!\[redacted\]@)[^\s/@:\"'<>]{1,200}:[^\s/@\"'<>]{1,300}@"
+    r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://)(?!\[redacted\]@)[^\s/@:\"'<>]{1,200}:[^\s/@\"'<>]{1,300}@"
 )
 
 
@@ -105,6 +119,9 @@ def forms(secret: str) -> tuple[str, ...]:
         html.escape(secret),
         html.escape(secret).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
     }
+    once = base64.b64encode(raw)
+    found |= {base64.b64encode(once).decode().rstrip("="), base64.b32encode(raw).decode().rstrip("=")}
+    found |= {"".join(f"{lead}{byte:02x}" for byte in raw) for lead in ("%", "\\x", "\\u00")}
     for spelled in (*_base64_cores(raw), raw.hex()):
         if len(spelled) >= _SHORTEST_FORM:
             found.add(spelled)
@@ -151,7 +168,7 @@ def _needles(secrets: frozenset[str]) -> tuple[tuple[str, bool], ...]:
             joined = _GAP.sub("", form)
             if len(joined) >= SHORTEST_SECRET:
                 found[joined, False] = None
-                if "%" in joined or re.fullmatch("[0-9a-fA-F]{16,}", joined):
+                if "%" in joined or "\\" in joined or re.fullmatch("[0-9a-fA-F]{16,}", joined):
                     found[joined.translate(_LOWER), True] = None
     return tuple(found)
 

@@ -94,8 +94,7 @@ class Issue:
     """How many there were when it was read."""
     request: str = ""
     """What tells one wish to have it worked on from the next: the label event's id."""
-    left_by: str = ""
-    """The run that claimed it and died."""
+    left_by: str = ""  # the run that claimed it and died
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,10 +187,8 @@ class ReviewFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One unit of work: an issue, or a prompt file. `text` is data, never a command line.
-
-    `goes_on_at` is the commit at which a run that died left it, `note` what people are told of that.
-    """
+    """One unit of work: an issue, or a prompt file. `text` is data, never a command line. `goes_on_at` is the
+    commit at which a run that died left it, `note` what people are told of that."""
 
     id: str
     title: str

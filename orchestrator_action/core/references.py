@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from orchestrator_action.core.blocks import Kind
+from orchestrator_action.core.tags import WEB_TARGET
 from orchestrator_action.core.view import Edit, View
 
 _TITLE = r"""(?:"(?:[^"\\]|\\[\s\S])*"|'(?:[^'\\]|\\[\s\S])*'|\((?:[^()\\]|\\[\s\S])*\))"""
@@ -23,12 +25,19 @@ _BARE_DEFINITION = re.compile(
 _FOOTNOTE = re.compile(r"\[\^(?P<label>[^\]\s]+)\]:")
 
 
+_WEB = re.compile(WEB_TARGET, re.IGNORECASE)
+_REMARK = re.compile(r"\[(?://|comment)\]:")
+"""What people write as a comment, also where it is no definition and so would be shown."""
+
+
 def _normal(label: str) -> str:
     return " ".join(label.split()).casefold()
 
 
 def _destination(raw: str) -> str:
-    """A link's target, without the words and the quotes one could hide in it."""
+    """A link's target, without the words and the quotes one could hide in it; none a page takes away."""
+    if not _WEB.match(raw.lstrip("<")):
+        return ""
     if raw.startswith("<"):
         return "" if re.search(r"\s", raw) else raw
     return re.sub(r"[\"'<>`]", lambda m: f"%{ord(m[0]):02X}", raw)
@@ -54,6 +63,8 @@ def _found(view: View) -> tuple[dict[str, str], list[Edit]]:
             continue
         found = _DEFINITION.match(view.text, at, limit) or _BARE_DEFINITION.match(view.text, at, limit)
         if not found:
+            if _REMARK.match(view.text, at):
+                edits.append(Edit(at, line.end, "", "link definition"))
             continue
         targets.setdefault(_normal(found["label"]), found["dest"])
         done = found.end()
@@ -133,7 +144,8 @@ def titles(view: View) -> list[Edit]:
         if view.code_end(tail.start()):
             continue
         given = tail["dest"] or ""
-        dest = "" if given.startswith("<") and re.search(r"\s", given) else given
+        words = given.startswith("<") and re.search(r"\s", given)
+        dest = "" if words or not _WEB.match(given.lstrip("<")) else given
         if tail["title"] or dest != given:
             edits.append(Edit(tail.start() + 1, tail.end(), f"({dest})", "link title"))
     edits += [
@@ -141,4 +153,13 @@ def titles(view: View) -> list[Edit]:
         for opened, closed in _pairs(view).items()
         if closed > opened + 1 and text[opened - 1 : opened] == "!" and _LINK_TAIL.match(text, closed)
     ]
-    return edits
+    return edits + list(_empty_links(view))
+
+
+def _empty_links(view: View) -> Iterator[Edit]:
+    """Links without a text: the page shows nothing of them, not even where they lead."""
+    for opened, closed in _pairs(view).items():
+        if view.text[opened - 1 : opened] == "!" or view.text[opened + 1 : closed].strip():
+            continue
+        if tail := _LINK_TAIL.match(view.text, closed):
+            yield Edit(opened, tail.end(), "", "empty link")

@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator_action.core.blocks import Kind
 from orchestrator_action.core.characters import clean, strip_invisible
+from orchestrator_action.core.drawn import unshown_remarks
 from orchestrator_action.core.lookalikes import marker_spans
 from orchestrator_action.core.masking import mask_shapes
 from orchestrator_action.core.references import definitions, footnotes, titles
@@ -34,7 +34,8 @@ class Sanitised:
     removed: tuple[str, ...] = ()
 
 
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|shy;?|[A-Za-z][A-Za-z0-9]{1,31};)")
+"""In raw HTML a browser reads some without their semicolon, too."""
 
 
 def _entities(seen: View) -> list[Edit]:
@@ -45,25 +46,6 @@ def _entities(seen: View) -> list[Edit]:
         unseen = not strip_invisible(shown) or unicodedata.category(shown[0]) in {"Cc", "Cs", "Cn"}
         if unseen and shown not in "\n\t" and not seen.code_end(entity.start()):
             edits.append(Edit(*entity.span(), "", "invisible character"))
-    return edits
-
-
-def _code_remarks(seen: View) -> list[Edit]:
-    """What a rendered fence does not show: words after its language, and comments of a diagram."""
-    edits: list[Edit] = []
-    language = ""
-    for line in seen.lines:
-        raw = seen.text[line.content : line.end].rstrip("\r\n")
-        if line.kind is Kind.FENCE_OPEN:
-            lead = len(raw) - len(raw.lstrip(" \t")) + len(line.fence)
-            info = raw[lead:]
-            language = info.split()[0].lower() if info.split() else ""
-            first = re.match(r"[ \t]*\S{0,40}", info)
-            kept = lead + (first.end() if first else 0)
-            if raw[kept:].strip():
-                edits.append(Edit(line.content + kept, line.content + len(raw), "", "fence remark"))
-        elif line.kind is Kind.FENCE and language == "mermaid" and raw.lstrip().startswith("%%"):
-            edits.append(Edit(line.content, line.end, "", "diagram comment"))
     return edits
 
 
@@ -83,7 +65,7 @@ _STEPS: tuple[Callable[[View], list[Edit]], ...] = (
     titles,
     stray_comments,
     _entities,
-    _code_remarks,
+    unshown_remarks,
     _markers,
 )
 

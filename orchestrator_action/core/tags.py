@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.core.blocks import Kind
+from orchestrator_action.core.styles import hides, is_paper
 from orchestrator_action.core.view import Edit, View
 
 _STRICT = re.compile(
@@ -35,28 +36,28 @@ def _words(text: str) -> frozenset[str]:
 _NEVER_SHOWN = _words(
     "script style template noscript iframe object embed applet head title meta link base noembed noframes"
     " datalist dialog audio video canvas map area svg math frame frameset param track textarea xmp plaintext"
-    " select option optgroup input button"
+    " select option optgroup input button rp"
 )
 _RAW_TEXT = _words("script style textarea title xmp iframe noembed noframes plaintext")
 _VOID = _words("area base br col embed hr img input link meta param source track wbr frame")
 _KNOWN = _words(
     "a abbr address article aside b bdi bdo blockquote body br caption center cite code col colgroup dd del"
     " details dfn div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 h7 h8 header hr html i img ins"
-    " kbd label li main mark nav ol p picture pre q rp rt ruby s samp section small source span strike strong"
+    " kbd label li main mark nav ol p picture pre q rt ruby s samp section small source span strike strong"
     " sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr"
 )
-_KEPT_ATTRIBUTES = _words("href src open start align colspan rowspan")
+WEB_TARGET = r"(?![a-z][a-z0-9+.-]*:)|https?:|mailto:"
+"""How the target of a link begins that a page keeps; others (`javascript:`, `data:`) it takes away."""
+_TARGET = re.compile(rf"(?:{WEB_TARGET})\S*", re.IGNORECASE)
+_KEPT_ATTRIBUTES = {
+    "href": _TARGET,
+    "src": _TARGET,
+    "open": re.compile(""),
+    "align": re.compile("left|right|center|justify", re.IGNORECASE),
+    **dict.fromkeys(("start", "colspan", "rowspan"), re.compile(r"-?\d{1,6}")),
+}
+"""With what their values may be: no words."""
 _HIDING_CLASSES = _words("hidden hide d-none sr-only visually-hidden invisible screen-reader-text offscreen")
-_ZERO = r"[+-]?0*\.?0*(?:[a-z%]+)?(?:;|!|$)"
-_HIDING_STYLE = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|content-visibility:hidden"
-    rf"|(?:opacity|font-size|line-height|zoom|(?:max-)?(?:width|height)):{_ZERO}"
-    r"|(?:opacity|zoom):0?\.0|font-size:(?:0?\.\d+|[01](?:\.\d+)?)(?:px|pt|em|rem|%)"
-    r"|(?:^|;)(?:-webkit-text-fill-)?color:(?:transparent|white|#fff(?:fff|f)?\b|#(?:[0-9a-f]{6}|[0-9a-f]{3})00?\b"
-    r"|rgba?\([^)]*[,/]0?\.?0+%?\)|rgb\(255,255,255\))"
-    r"|text-indent:-|(?:left|top|right|bottom|margin(?:-left|-top)?):-\d{3,}|clip:rect|clip-path:"
-    r"|scale[xy]?\(0|opacity\(0|translate[xy]?\(-?\d{3,}"
-)
 
 
 def _attributes(raw: str) -> dict[str, str]:
@@ -66,13 +67,6 @@ def _attributes(raw: str) -> dict[str, str]:
         value = match["a"] or match["b"] or match["c"] or ""
         found.setdefault(match["name"].lower(), html.unescape(value))
     return found
-
-
-def _css(style: str) -> str:
-    """A style with comments, escapes and spaces gone."""
-    style = re.sub(r"/\*[\s\S]*?(?:\*/|$)", "", style)
-    style = re.sub(r"\\([0-9a-fA-F]{1,6})\s?", lambda m: chr(min(int(m[1], 16), 0x10FFFF)), style)
-    return re.sub(r"[\s\\]+", "", style).lower()
 
 
 def _is_hidden(name: str, attributes: dict[str, str]) -> bool:
@@ -91,7 +85,11 @@ def _is_hidden(name: str, attributes: dict[str, str]) -> bool:
         "1px",
     }:
         return True
-    return bool(_HIDING_STYLE.search(_css(attributes.get("style", ""))))
+    if name == "font" and (
+        is_paper(attributes.get("color", "")) or attributes.get("size", "").strip() == "0"
+    ):
+        return True
+    return hides(attributes.get("style", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +217,7 @@ def _bare(view: View, tag: _Token) -> str:
     kept = "".join(
         f' {name}="{html.escape(value)}"' if value else f" {name}"
         for name, value in _attributes(tag.attrs).items()
-        if name in _KEPT_ATTRIBUTES and not re.search(r"\s", value)
+        if name in _KEPT_ATTRIBUTES and _KEPT_ATTRIBUTES[name].fullmatch(value)
     )
     slash = "/" if tag.attrs == "/" else " /" if tag.attrs.endswith(" /") else ""
     return f"<{tag.spelled}{kept}{slash}>"

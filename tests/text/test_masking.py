@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.text import REDACTED, mask, mask_shapes
+from orchestrator_action.core.text import REDACTED, defang, inline, mask, mask_shapes, plain
 
 SECRET = "s3cr3t/Värde+with=all&kinds"
 secrets_of_any_kind = st.text(min_size=8, max_size=40).filter(
@@ -32,6 +32,12 @@ def spellings(secret: str) -> dict[str, str]:
         "url-plus": urllib.parse.quote_plus(secret, errors="replace"),
         "json": json.dumps(secret)[1:-1],
         "html": html.escape(secret),
+        "base64-twice": base64.b64encode(base64.b64encode(raw)).decode().rstrip("="),
+        "base32": base64.b32encode(raw).decode().rstrip("="),
+        "percent": "".join(f"%{byte:02X}" for byte in raw),
+        "escaped": "".join(f"\\x{byte:02x}" for byte in raw),
+        "with-references": secret.replace("v", "&#8203;v&shy;"),
+        "with-controls": secret.replace("v", "\x00v\x7f"),
         "hex": raw.hex(),
         "hex-upper": raw.hex().upper(),
     }
@@ -113,3 +119,24 @@ def test_ordinary_text_has_no_shape_of_a_secret():
         "Authorization: see below"
     )
     assert text == mask_shapes(text)
+
+
+@pytest.mark.parametrize(
+    "spell", [lambda c: f"&#{ord(c)};", lambda c: f"&#x{ord(c):x};", lambda c: f"{c}&ZeroWidthSpace;"]
+)
+@pytest.mark.parametrize("written", [defang, inline, plain])
+def test_a_value_spelled_with_references_does_not_appear_on_the_page(written, spell):
+    """A page shows what references stand for, so these are read before anything is masked."""
+    held = "s3cretvaluehere12345"
+
+    page = html.unescape(written("see " + "".join(map(spell, held)), [held]))
+
+    assert REDACTED in page.replace("\\", "") and "valuehere" not in page.replace("\u200b", "")
+
+
+@pytest.mark.parametrize("lead", ["name_", "x", "(", "=", "/"])
+def test_a_token_is_known_by_its_shape_wherever_it_stands(lead):
+    """Letters and digits before it make it another word; anything else does not."""
+    token = "sk_" + "live_0123456789abcdefABCDEF"
+
+    assert (lead == "x") == ("0123456789" in mask_shapes(lead + token))
