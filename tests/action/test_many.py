@@ -1,0 +1,27 @@
+"""Many labelled issues: what is asked of GitHub before the first agent starts grows by pages, not by issues."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit.runner import Runner
+
+ISSUES = 1000
+
+
+@pytest.mark.usefixtures("graphql")
+def test_a_thousand_labelled_issues_are_admitted_in_three_requests_a_hundred(runner: Runner):
+    """One for the list, one for who set the labels, one for the edits; people are asked about once each."""
+    github = runner.github
+    for number in range(ISSUES):
+        github.state.add_issue(f"Do {number}", "text " * 100, user="octo", labels=("orchestrate",))
+    stranger = github.state.add_issue("Evil", "text", user="stranger", labels=("orchestrate",)).number
+
+    done = runner.step(dry_run="true")
+
+    assert ISSUES == done.log.count("would run issue-"), done.log[-2000:]
+    assert f"#{stranger} is not started: stranger has no write access" in done.log
+    listed = -(-(ISSUES + 1) // 100)
+    few = 2 + 2  # the empty list of running issues, two people, and a page begun for the last label
+    assert len(github.requests) <= 3 * listed + few, github.by_operation()
+    assert github.count("GET", "/issues$") <= listed + 1
