@@ -446,6 +446,37 @@ def test_a_check_goes_from_in_progress_to_its_conclusion(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("begun", ["not", "by us", "by another process"])
+def test_a_check_is_completed_whether_it_had_begun_or_not(world: World, begun: str) -> None:
+    given = {
+        "head_sha": world.head,
+        "name": "orchestrator",
+        "external_id": "r1",
+        "title": "t",
+        "summary": "s",
+    }
+    if begun != "not":
+        (world.forge if begun == "by us" else world.again()).start_check(**given)
+
+    done = world.forge.post_check(**given, conclusion=Conclusion.SUCCESS)
+    again = world.again().post_check(**given, conclusion=Conclusion.SUCCESS)
+
+    [read] = world.again().checks(world.head)
+    assert done.id == again.id == read.id
+    assert ("completed", Conclusion.SUCCESS) == (read.status, read.conclusion)
+
+
+def test_an_issue_read_a_moment_ago_is_believed_and_otherwise_read_again(world: World) -> None:
+    number = world.write_issue("one")
+    first = world.forge.issue(number)
+    world.delete(number)
+
+    if world.forge.name == "github":  # in a folder nothing is remembered
+        assert (number, first.state) == (world.forge.issue(number, max_age_s=60).number, "open")
+    with pytest.raises(ForgeError):
+        world.forge.issue(number)
+
+
 def test_a_check_is_begun_once_for_its_external_id(world: World) -> None:
     given = {"head_sha": world.head, "name": "orchestrator", "title": "t", "summary": "s"}
 

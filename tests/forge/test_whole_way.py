@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.kit.github_server import AFTER, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo
+from tests.kit.runner import wait_for
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, Ran, new_file
 
 
@@ -134,3 +136,22 @@ def test_a_personal_token_ends_in_a_status(home: House, server: GitHubServer) ->
     assert "success" == ran.task("issue-1")["status"], ran.err
     assert ["success"] == [s.state for s in state.statuses]
     assert {"octo"} == {c.user for c in state.comments.values()}
+
+
+def test_the_pull_is_read_once_at_the_end_and_that_reading_decides(home: House, server: GitHubServer) -> None:
+    """What GitHub answered to its opening is not the last word: somebody closes it while the agent goes on."""
+    server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    def close_it() -> None:
+        wait_for(lambda: server.count("POST", r"/pulls$"), "the pull", within_s=90)
+        with server.lock:
+            next(i for i in server.state.issues.values() if i.pull).state = "closed"
+
+    somebody = threading.Thread(target=close_it)
+    somebody.start()
+    ran = drain(home)
+    somebody.join()
+
+    assert 1 == server.count("GET", r"/pulls/\d+$"), server.by_operation()
+    assert (1, "refuted") == (ran.code, ran.state("issue-1", "pull-request")), ran.err
+    assert ["orchestrate:failed"] == server.state.issues[1].labels
