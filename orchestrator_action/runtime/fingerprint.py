@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,13 +25,21 @@ _BY_PACKAGE_MANAGERS = (".husky", ".husky/_")
 """core.hooksPath as `npm install` sets it in a repository that uses husky."""
 
 
+_LFS = "git-lfs"
+_LFS_HOOK = re.compile(
+    r"#!/bin/sh\ncommand -v git-lfs >/dev/null 2>&1 \|\| \{ (?:echo|printf) >&2 (?:\"[^\"$`]*\" ?)+; exit 2; \}\n"
+    r"git lfs (?P<name>post-checkout|post-commit|post-merge|pre-push) \"\$@\"\n?"
+)
+"""The hooks that git-lfs puts into a repository by itself as soon as one of its files is added or checked out."""
+
+
 def take(directory: Path, env: Mapping[str, str]) -> dict[str, str]:
     """The fingerprint of a common git directory or of a view of one."""
     found = {f"config:{k}": v for k, v in _settings(directory / "config", env).items()}
     hooks = directory / "hooks"
     for hook in sorted(hooks.iterdir()) if hooks.is_dir() else []:
         if not hook.name.endswith(".sample"):
-            found[f"hook:{hook.name}"] = _digest(hook)
+            found[f"hook:{hook.name}"] = _LFS if _is_of_lfs(hook) else _digest(hook)
     for name in _WATCHED_FILES:
         if (directory / name).exists():
             found[f"file:{name}"] = _digest(directory / name)
@@ -51,6 +60,16 @@ def _settings(config: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _is_of_lfs(hook: Path) -> bool:
+    try:
+        if hook.is_symlink() or hook.stat().st_size > 4096:
+            return False
+        found = _LFS_HOOK.fullmatch(hook.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return found is not None and found["name"] == hook.name
 
 
 def _digest(path: Path) -> str:
@@ -76,6 +95,8 @@ def compare(before: Fingerprint, after: Fingerprint, *, ignore: Iterable[str] = 
         if name not in before and name.startswith("config:remote."):
             continue  # a further remote is nobody's harm: ours was resolved before
         if name == "config:core.hookspath" and after.get(name) in {_short(v) for v in _BY_PACKAGE_MANAGERS}:
+            continue
+        if name not in before and after[name] == _LFS:
             continue
         kind, _, what = name.partition(":")
         did = "added" if name not in before else "removed" if name not in after else "changed"

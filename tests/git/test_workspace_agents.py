@@ -238,3 +238,32 @@ def test_the_first_worktree_of_another_run_is_no_tampering(repo: Repo, base: str
     made = [first.create("a", "orchestrator/a", base), second.create("b", "orchestrator/b", base)]
 
     assert [(), ()] == [first.protect(made[0]), second.protect(made[1])]
+
+
+LFS_HOOK = """#!/bin/sh
+command -v git-lfs >/dev/null 2>&1 || { %s >&2 %s; exit 2; }
+git lfs post-checkout "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "sentences"),
+    [
+        (LFS_HOOK % ("echo", '"\\nThis repository is configured for Git LFS, remove this hook.\\n"'), ()),
+        (LFS_HOOK % ("printf", '"\\n%s\\n\\n" "This repository is configured for Git LFS."'), ()),
+        (LFS_HOOK % ("echo", '"$(touch ran)"'), ("git hook post-checkout was added",)),
+        (LFS_HOOK % ("echo", '"x"') + "touch ran\n", ("git hook post-checkout was added",)),
+        (
+            LFS_HOOK.replace("post-checkout", "post-merge") % ("echo", '"x"'),
+            ("git hook post-checkout was added",),
+        ),
+    ],
+)
+def test_the_hooks_of_git_lfs_are_no_tampering_and_no_others_pass_for_them(
+    space: Workspace, base: str, body: str, sentences: tuple[str, ...]
+):
+    """git-lfs installs them by itself when one of its files is added."""
+    made = space.create("t", "orchestrator/t", base)
+    (made.view / "hooks" / "post-checkout").write_text(body)
+
+    assert sentences == space.protect(made)

@@ -141,7 +141,7 @@ def told(task: dict) -> list[str]:
 def assert_alone(home: House, ran, named: str, trap: Path) -> None:
     """The first task failed with that named; the second did not notice."""
     first, second = (ran.task(t) for t in ("issue-1", "issue-2"))
-    assert "success" == second["status"], told(second)
+    assert "success" == second["status"], (told(second), ran.err)
     assert second["head_sha"] == home.repo.at_remote(f"refs/heads/{second['branch']}")
     assert "success" != first["status"], "it did what it must not do"
     assert "missing" not in {p["state"] for p in first["phases"][:8]}, (
