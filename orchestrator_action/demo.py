@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orchestrator_action.core.model import Status
 from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.runtime.gitcall import git_program
 
 FILES = {
     "README.md": "# Greetings\n\nA very small library.\n\n- `greet(name)` says hello.\n- `part(name)` says goodbye.\n",
@@ -158,7 +159,8 @@ STORIES = (
 
 
 def _git(cwd: Path, *args: str, env: Mapping[str, str]) -> None:
-    done = subprocess.run(["git", *args], cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)
+    argv = [git_program(env.get("PATH")), *args]
+    done = subprocess.run(argv, cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)
     if done.returncode:
         raise GitError(f"git {args[0]}: {done.stderr.strip()}", hint="the demo needs git 2.38 or newer")
 

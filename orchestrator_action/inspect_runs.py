@@ -271,9 +271,10 @@ def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
     """
     workspace = Workspace(git)
     wanted = {f"{kind}-{task}" for task in tasks for kind in ("task", "measure", "review")}
-    for left in workspace.leftovers():
-        if wanted and left.path.name not in wanted:
-            continue
+    found = [left for left in workspace.leftovers() if not wanted or left.path.name in wanted]
+    if not found:
+        yield "no worktree of ours is left" + (f" of {', '.join(tasks)}" if tasks else "")
+    for left in found:
         kept = left.kept_because or (workspace.remove(left.path) if remove else "")
         if kept:
             yield f"kept {left.path}: {kept}"

@@ -14,7 +14,10 @@ import queue
 import select
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
+
+from orchestrator_action.errors import ConfigError
 
 MOST_WAITING = 10_000
 """Pieces of text in the queue."""
@@ -94,11 +97,29 @@ def say(line: str) -> None:
         sys.stderr.flush()
 
 
+def put(lines: Iterable[str], *, at_once: bool = False) -> None:
+    """Lines on stdout; with `at_once` each as soon as it is there.
+
+    Raises BrokenPipeError when the reader left, ConfigError when they cannot be written, to a full disk say.
+    """
+    try:
+        for line in lines:
+            print(line, flush=at_once)
+        sys.stdout.flush()
+    except OSError as exc:
+        if isinstance(exc, BrokenPipeError) or exc.filename:
+            raise
+        raise ConfigError(
+            f"the output cannot be written: {exc.strerror}", hint="see where stdout leads"
+        ) from None
+
+
 def print_json(value: Any, *, within_s: float = 0.0) -> None:
     """One object on stdout. With `within_s`, a reader that does not read is left after that time."""
-    text = json.dumps(value, ensure_ascii=False)
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(value, ensure_ascii=not unicode)
     if not within_s:
-        print(text, flush=True)
+        put([text])
         return
     out = Voice(1)
     out.write(f"{text}\n")

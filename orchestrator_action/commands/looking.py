@@ -10,7 +10,7 @@ import typer
 
 from orchestrator_action.commands.options import HERE, Json, Repo, RunName
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.voice import print_json, say
+from orchestrator_action.voice import print_json, put, say
 
 
 def status(
@@ -53,8 +53,7 @@ def logs(
 
     git = Git.open(repo)
     runs = [run_folders.find_run(git, run_)] if run_ else run_folders.run_dirs(git)[::-1]
-    for line in inspect_runs.log_lines(runs, task, follow=follow):
-        print(line, flush=follow)
+    put(inspect_runs.log_lines(runs, task, follow=follow), at_once=follow)
 
 
 def report(

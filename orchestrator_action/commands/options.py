@@ -78,7 +78,7 @@ def _slots(text: str) -> int:
         from orchestrator_action.runtime.admission import read_machine, sensible_parallel
 
         return sensible_parallel(read_machine())
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise ConfigError(
             f"--max-parallel {text!r} is no positive number", hint="as in --max-parallel 4, or auto"
         )

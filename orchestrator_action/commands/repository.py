@@ -11,7 +11,7 @@ import typer
 from orchestrator_action import __version__
 from orchestrator_action.commands.options import HERE, AgentName, Base, ForgeName, Json, Repo, asked_of
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.voice import print_json, say
+from orchestrator_action.voice import print_json, put, say
 
 
 def verify(
@@ -110,4 +110,4 @@ def version() -> None:
 
     Example: orchestrator-action version
     """
-    print(__version__)
+    put([__version__])

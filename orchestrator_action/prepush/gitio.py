@@ -183,7 +183,12 @@ def place() -> Place:
     git starts a hook at the top of the worktree and exports GIT_DIR whenever `.git` there is not a plain
     directory (linked worktree, bare, --git-dir), so without GIT_DIR the question needs no process.
     """
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError:
+        from orchestrator_action.errors import GitError
+
+        raise GitError("the current directory is gone", hint="run this inside a repository") from None
     if "GIT_DIR" not in os.environ and "GIT_COMMON_DIR" not in os.environ:
         candidate = os.path.join(here, ".git")
         if os.path.isfile(os.path.join(candidate, "HEAD")) and os.path.isdir(

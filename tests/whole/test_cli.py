@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.kit.whole import GOOD, House
         (["run", "--forge", "sourceforge"], 2, "no forge"),
         (["run", "--max-parallel", "0"], 2, "--max-parallel"),
         (["run", "--max-parallel", "many"], 2, "--max-parallel"),
+        (["run", "--max-parallel", "²"], 2, "--max-parallel"),
         (["run", "--timeout", "soon"], 2, "soon"),
         (["run", "--base", "nowhere"], 5, "nowhere"),
         (["run", "--repo", "/"], 5, "not a git repository"),
@@ -166,3 +168,45 @@ def test_the_defaults_in_the_help_are_the_defaults():
         config.agent,
         config.label,
     )
+
+
+def test_names_that_stdout_cannot_show_are_no_failure(home: House, tmp_path):
+    """JSON stays JSON, and means the same."""
+    home.issue(1, "Größe 漢字", GOOD)
+    ascii_only = {"PYTHONIOENCODING": "ascii"}
+
+    ran = home.cli("plan", "--forge", f"local:{home.forge}", "--json", env=ascii_only)
+
+    assert 0 == ran.code, ran.err
+    assert ["Größe 漢字"] == [t["title"] for t in json.loads(ran.out)["tasks"]]
+
+
+@pytest.mark.parametrize("args", [["version"], ["plan", "--json"], ["report", "last"]])
+def test_output_that_cannot_be_written_is_said(home: House, args: list[str]):
+    """A full disk behind stdout is neither a success nor a bug of ours."""
+    home.issue(1, "Add more", GOOD)
+    home.issue(2, "Add much", GOOD)
+    home.run("--issue", "1")
+    more = ["--forge", f"local:{home.forge}"] if args[0] == "plan" else []
+
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            home.command(*args, *more), cwd=home.repo.path, env=home.environment(), stdin=subprocess.DEVNULL,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert (2, True) == (done.returncode, "error: the output cannot be written" in done.stderr), done.stderr
+
+
+def test_clean_says_when_there_is_nothing(home: House):
+    assert "no worktree of ours is left" in home.cli("clean").err
+    assert "no worktree of ours is left of issue-9" in home.cli("clean", "issue-9").err
+
+
+def test_a_demo_without_git_is_said(home: House):
+    done = subprocess.run(
+        home.command("demo"), env={"PATH": "/nonexistent"}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+
+    assert (5, True) == (done.returncode, "error: git is not installed" in done.stderr), done.stderr
