@@ -38,7 +38,7 @@ def run(step: Step) -> int:
     asked = asked_of(step)
     trigger = trigger_of(step.env, step.payload())
     dry = step["DRY_RUN"].lower() == "true"
-    refuse_left_token(Git.open(step.repo, step.env))
+    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     admission = Admission(trigger=trigger, run=claimant(step.env), say=step.say, asked=asked.issues, dry=dry)
     _preload()
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step
@@ -66,8 +66,16 @@ def run(step: Step) -> int:
     return 0 if conclusion in {"success", "neutral"} else 1
 
 
-def refuse_left_token(git: Git) -> None:
-    """Raise ConfigError when a checkout left its token where git, and so every agent, can read it."""
+def refuse_left_token(git: Git, runner_temp: str) -> None:
+    """Raise ConfigError when a checkout left its token where git, and so every agent, can read it.
+
+    actions/checkout keeps it in the repository's settings, since v6 in a file of the runner's.
+    """
+    if runner_temp and (kept := sorted(Path(runner_temp).glob("git-credentials-*.config"))):
+        raise ConfigError(
+            f"actions/checkout left a token in {kept[0]}, where every agent could read it",
+            hint="give every actions/checkout of the job `persist-credentials: false`",
+        )
     if left := [k for k in git.config() if k.startswith("http.") and k.endswith(".extraheader")]:
         raise ConfigError(
             f"actions/checkout left a token in git's configuration ({left[0]}), where every agent could read it",
@@ -253,7 +261,7 @@ def verify(step: Step) -> int:
             "the event names no branch to verify", hint="give branch, or run it on pull_request"
         )
     asked = asked_of(step)
-    refuse_left_token(Git.open(step.repo, step.env))
+    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     env = agent_env(step.env, asked.flags.get("agent") or "")
     _preload()
     with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:

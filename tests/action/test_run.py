@@ -53,6 +53,18 @@ def test_a_token_that_a_checkout_left_behind_is_refused(runner: Runner):
     assert "persist-credentials: false" in done.log
 
 
+def test_a_token_that_a_checkout_keeps_in_the_runners_files_is_refused(runner: Runner):
+    """As actions/checkout does since v6; also when it was another repository's, which our git knows nothing of."""
+    issue = runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    left = runner.temp / "git-credentials-0b8e3c1e.config"
+    left.write_text('[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic eDp5\n')
+
+    done = runner.step()
+
+    assert (2, ["orchestrate"]) == (done.code, issue.labels), done.log
+    assert left.name in done.log and "persist-credentials: false" in done.log
+
+
 def test_an_agents_failure_is_the_steps_with_a_summary(runner: Runner):
     issue = runner.github.state.add_issue("Treble", LIES, user="octo", labels=("orchestrate",))
 
