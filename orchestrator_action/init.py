@@ -20,6 +20,13 @@ KINDS = {
     "verify": ("verify.yml", ".github/workflows/orchestrate-verify.yml"),
 }
 """The example of each use, and where it goes."""
+NEXT = {
+    "label": ", and label an issue `orchestrate`",
+    "comment": ", and comment `/orchestrate` on an issue",
+    "schedule": ", and label issues `orchestrate`: they are worked on at night",
+    "verify": ": pulls of agents are judged again from then on",
+}
+"""What is left to be done then, of each use."""
 
 
 def init(repo: Path, kind: str, *, agree: Callable[[], bool], say: Callable[[str], None]) -> int:
@@ -42,13 +49,26 @@ def init(repo: Path, kind: str, *, agree: Callable[[], bool], say: Callable[[str
         say("nothing was written")
         return 1
     for name, text in new.items():
-        path = git.work_tree / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, text)
+        _write(git.work_tree, name, text)
         say(f"written: {name}")
-    if kind != "verify":
-        say("next: add the secret ANTHROPIC_API_KEY, commit, push, and label an issue `orchestrate`")
+    say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
     return 0
+
+
+def _write(root: Path, name: str, text: str) -> None:
+    """Write one new file. Raises ConfigError when its folder is none, or leads out of the repository."""
+    folder = (root / name).parent
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"{folder} leads to {folder.resolve()}, out of the repository", hint="make it a folder of its own"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(root / name, text)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write {root / name}: {exc.strerror}", hint="make its folder a folder that you may write"
+        ) from None
 
 
 def _example(name: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +70,30 @@ def test_an_unknown_use_is_named(fresh: Repo):
     done = init(fresh, "nonsense", "--yes")
 
     assert (2, True) == (done.returncode, "one of label, comment, schedule, verify" in done.stderr)
+
+
+def a_file(root: Path, outside: Path) -> None:
+    del outside
+    (root / ".github").touch()
+
+
+def a_way_out(root: Path, outside: Path) -> None:
+    outside.mkdir()
+    (root / ".github").symlink_to(outside)
+
+
+def a_dangling_way_out(root: Path, outside: Path) -> None:
+    (root / ".github").symlink_to(outside / "nowhere")
+
+
+@pytest.mark.parametrize("there", [a_file, a_way_out, a_dangling_way_out])
+def test_a_folder_that_is_none_is_named_and_nothing_is_written_elsewhere(
+    fresh: Repo, tmp_path: Path, there: Callable[[Path, Path], None]
+):
+    outside = tmp_path / "outside"
+    there(fresh.path, outside)
+
+    done = init(fresh, "--yes")
+
+    assert (2, True) == (done.returncode, "error: " in done.stderr and ".github" in done.stderr), done.stderr
+    assert "bug of ours" not in done.stderr and [] == list(outside.glob("**/*"))
