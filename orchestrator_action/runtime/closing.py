@@ -366,6 +366,11 @@ _check = each(
 )
 _eunit = each("eunit", r"Failed: (?P<failed>\d+)\.\s+Skipped: (?P<skipped>\d+)\.\s+Passed: (?P<passed>\d+)\.")
 _eunit_all = each("eunit", r"All (?P<passed>\d+) tests passed\.")
+_dart = each(
+    "dart test",
+    r"(?:[\d:]+ )?\+(?P<passed>\d+)(?: ~(?P<skipped>\d+))?(?: -(?P<failed>\d+))?: "
+    r"(?:All tests passed!|All tests skipped\.|Some tests failed\.|No tests ran\.)",
+)
 _cabal = each("cabal", r"\d+ of \d+ test suites \((?P<passed>\d+) of (?:\d+) test cases\) passed\.")
 _playwright_passed = each("playwright", r"(?P<passed>\d+) passed \([\d.]+(?:ms|s|m|h)\)")
 _plain_line = each(
@@ -392,6 +397,6 @@ _READERS: tuple[Reader, ...] = (
     _pytest, _unittest, labelled("jest", "Tests:"), labelled("vitest", "Tests"), _nothing_found, _mocha,
     _ava, _node, _bun_test, _deno, _playwright, _go, _cargo, _nextest, _maven, _gradle, _rspec, _minitest,
     _phpunit, _ctest, _prove, _dotnet, _swift, _gtest_passed, _gtest_failed, _gtest_skipped, _catch2,
-    _catch2_all, _criterion, _check, _eunit, _eunit_all, _cabal,
+    _catch2_all, _criterion, _check, _eunit, _eunit_all, _cabal, _dart,
 )  # fmt: skip
 _LAST: tuple[Reader, ...] = (_exunit, _bats, _tap, _plain_line)

@@ -21,7 +21,7 @@ READ = (
     "pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg", "package.json", "Makefile",
     "makefile", "GNUmakefile", "justfile", "Justfile", ".justfile", "Cargo.toml", "Gemfile", "composer.json",
     "deno.json",
-    "deno.jsonc", "build.gradle", "build.gradle.kts", "CMakeLists.txt",
+    "deno.jsonc", "Taskfile.yml", "Taskfile.yaml", "pubspec.yaml", "build.gradle", "build.gradle.kts", "CMakeLists.txt",
 )  # fmt: skip
 """Files whose contents are looked at; all at the top of the tree."""
 
@@ -240,15 +240,20 @@ def _swift(paths: frozenset[str], _: Mapping[str, str]) -> Detected | None:
     return Detected(("swift test",), "Swift: Package.swift") if "Package.swift" in paths else None
 
 
-def _dart(paths: frozenset[str], _: Mapping[str, str]) -> Detected | None:
+def _dart(paths: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
     tests = any(p.startswith("test/") and p.endswith("_test.dart") for p in paths)
-    return Detected(("dart test",), "Dart: pubspec.yaml") if "pubspec.yaml" in paths and tests else None
+    if "pubspec.yaml" not in paths or not tests:
+        return None
+    flutter = re.search(r"^\s+sdk:\s*flutter\b", texts.get("pubspec.yaml", ""), re.MULTILINE)
+    name = "flutter" if flutter else "dart"
+    return Detected((f"{name} test",), f"{name.capitalize()}: pubspec.yaml")
 
 
 def _make(paths: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
     name = _top(paths, "GNUmakefile", "makefile", "Makefile")
     for target in ("test", "check", "tests"):
-        if name and re.search(rf"^{target}\s*:(?!=)", texts.get(name, ""), re.MULTILINE):
+        rule = rf"^(?:[\w./-]+[ \t]+)*{target}(?:[ \t]+[\w./-]+)*[ \t]*::?(?!=)"
+        if name and re.search(rule, texts.get(name, ""), re.MULTILINE):
             return Detected((f"make {target}",), f"{name}: target {target}")
     return None
 
@@ -258,6 +263,22 @@ def _just(paths: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
     if name and re.search(r"^@?test\b[^:=\n]*:(?!=)", texts.get(name, ""), re.MULTILINE):
         return Detected(("just test",), f"{name}: recipe test")
     return None
+
+
+def _task(paths: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
+    name = _top(paths, "Taskfile.yml", "Taskfile.yaml")
+    found = name and re.search(
+        r"^[ \t]+['\"]?test['\"]?:|^tasks:\s*\{\s*test:", texts.get(name, ""), re.MULTILINE
+    )
+    return Detected(("task test",), f"{name}: task test") if found else None
+
+
+def _script(paths: frozenset[str], _: Mapping[str, str]) -> Detected | None:
+    """A script to rule them all. Source: github.com/github/scripts-to-rule-them-all."""
+    name = _top(
+        paths, "script/test", "scripts/test", "bin/test", "scripts/test.sh", "test.sh", "run_tests.sh"
+    )
+    return Detected((f"./{name}",), f"script: {name}") if name else None
 
 
 def _bats(paths: frozenset[str], _: Mapping[str, str]) -> Detected | None:
@@ -283,5 +304,5 @@ def _cmake(_: frozenset[str], texts: Mapping[str, str]) -> Detected | None:
 
 _FINDERS: tuple[Finder, ...] = (
     _python, _node, _cargo, _go, _gradle, _maven, _mix, _ruby, _php, _dotnet, _swift, _deno, _dart,
-    _tox, _nox, _just, _make, _cmake, _bats, _perl,
+    _tox, _nox, _just, _make, _task, _cmake, _bats, _perl, _script,
 )  # fmt: skip

@@ -62,6 +62,16 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"t/a.t": ""}, "prove -lr t"),
     ({"test/a.bats": ""}, "bats --recursive test"),
     ({"deno.json": "{}"}, "deno test"),
+    ({"Makefile": "all: test\nbuild test: deps\n\ttrue\n"}, "make test"),
+    ({"Makefile": ".PHONY: tests\ntests::\n\ttrue\n"}, "make tests"),
+    ({"pubspec.yaml": "name: a\n", "test/a_test.dart": ""}, "dart test"),
+    (
+        {"pubspec.yaml": "dependencies:\n  flutter:\n    sdk: flutter\n", "test/a_test.dart": ""},
+        "flutter test",
+    ),
+    ({"Taskfile.yml": "version: 3\ntasks:\n  test:\n    cmds: [true]\n"}, "task test"),
+    ({"script/test": "#!/bin/sh\n"}, "./script/test"),
+    ({"scripts/test.sh": "#!/bin/sh\n", "README.md": ""}, "./scripts/test.sh"),
 ]
 
 
