@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestrator_action import wiring
 from orchestrator_action.core.config import CONFIG_PATH, Config
+from orchestrator_action.core.figures import duration
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.load import load_bytes
 from orchestrator_action.runtime.git import Git
@@ -94,8 +95,13 @@ def _tests(git: Git, config: Config) -> Row:
     head = git.head()
     commands, how = wiring.test_commands(git, head, config) if head else ((), "no commit yet")
     if commands:
-        return Row(what="tests", found=f"{' && '.join(commands)} ({how})")
+        timed = ", ".join(f"{command} ({_at_most(config.test_timeout_of(command))})" for command in commands)
+        return Row(what="tests", found=f"{timed}; {how}")
     return Row(what="tests", found=how, ok=False, hint=f"set `test: COMMAND` in {CONFIG_PATH}")
+
+
+def _at_most(seconds: float) -> str:
+    return f"at most {duration(seconds)}" if seconds else "no time limit"
 
 
 def _agent(name: str, config: Config) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -143,6 +144,54 @@ def test_doctor_points_at_line_and_column(home: House):
     ran = home.cli("doctor", "--file", str(bad))
 
     assert (2, True) == (ran.code, "bad.yml:2:10" in ran.err), ran.err
+
+
+def test_doctor_names_every_fault_of_a_file_at_once(home: House, tmp_path):
+    """In one style, with one hint; whatever the file is."""
+    bad = tmp_path / "bad.yml"
+    bad.write_text("lable: x\nmax-parallel: 0\ntest: [{command: '', timeout: soon}]\nphases: [testing]\n")
+
+    lines = home.cli("doctor", "--file", str(bad)).err.splitlines()
+
+    assert [1, 2, 3, 3, 4] == [
+        int(line.split(":")[2]) for line in lines if line.startswith("FAIL configuration: ")
+    ]
+    assert 1 == sum("hint: " in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", ["binary", "folder", "pipe", "missing", "huge", "deep", "cycle"])
+def test_doctor_survives_any_file(home: House, tmp_path, kind: str):
+    file = tmp_path / "odd.yml"
+    match kind:
+        case "folder":
+            file.mkdir()
+        case "pipe":
+            os.mkfifo(file)
+        case "missing":
+            pass
+        case _:
+            texts = {
+                "binary": b"\x00\xff" * 99,
+                "huge": b"x" * 9_000_000,
+                "deep": b"[" * 99_999,
+                "cycle": b"a: &a [*a]",
+            }
+            file.write_bytes(texts[kind])
+
+    ran = home.cli("doctor", "--file", str(file), timeout=60)
+
+    assert 2 == ran.code and ran.err.startswith("FAIL configuration: "), ran.err
+    assert "Traceback" not in ran.err and "bug of ours" not in ran.err and "hint: " in ran.err
+
+
+def test_doctor_shows_how_long_each_test_command_may_take(home: House):
+    config = "test: [{command: python3 -m unittest, timeout: 90s}, 'true']\ntest-timeout: 2m\n"
+    home.repo.commit({".github/orchestrator.yml": config})
+
+    ran = home.cli("doctor", "--agent", "patch")
+
+    wanted = "tests: python3 -m unittest (at most 1 min 30 s), true (at most 2 min 00 s); configured"
+    assert (0, True) == (ran.code, wanted in ran.err), ran.err
 
 
 def test_doctor_finds_the_test_command(home: House):
