@@ -175,7 +175,7 @@ def defanged(findings: Iterable[ReviewFinding], secrets: Iterable[str] = ()) -> 
     return tuple(
         replace(
             f,
-            path=texts.clean(f.path)[0].replace("\n", ""),
+            path=texts.mask(texts.clean(f.path)[0].replace("\n", ""), held),
             severity=texts.inline(f.severity, limit=20),
             text=texts.cut(texts.defang(f.text, held), 8000),
         )
@@ -318,7 +318,7 @@ def check_texts(
         text=texts.cut(fill("check_text.md.j2", held, **values), texts.CHECK_TEXT_LIMIT, "bytes"),
         annotations=tuple(
             Annotation(
-                path=f.path,
+                path=texts.mask(texts.clean(f.path)[0].replace("\n", ""), held),
                 line=f.line,
                 message=texts.cut(texts.mask(texts.clean(f.text)[0], held), 4000),
                 title=f"review {texts.plain(f.id, limit=20)}",

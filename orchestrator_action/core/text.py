@@ -60,8 +60,8 @@ __all__ = [
 ]
 
 # GitHub says "characters" and does not say which; counted in bytes of UTF-8 a text fits either way.
-COMMENT_LIMIT = 65_536
-"""Bytes of a comment, issue or pull body. Source: the API's 422, "body is too long (maximum is 65536 …)"."""
+COMMENT_LIMIT = 65_535
+"""Bytes of a comment, issue or pull body, one less than the API's 422 says: "… (maximum is 65536 characters)"."""
 CHECK_SUMMARY_LIMIT = 65_535
 """Source: docs.github.com, "Create a check run", `output.summary`."""
 CHECK_TEXT_LIMIT = 65_535

@@ -11,6 +11,7 @@ from orchestrator_action.core.model import Annotation, Check, Conclusion
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge import github_read as read
 from orchestrator_action.forge.github_api import Api, understood
+from orchestrator_action.forge.github_pulls import MAX_LINE
 from orchestrator_action.forge.marker import cut, one_line
 
 MAX_TEXT = 65_535
@@ -238,7 +239,7 @@ def _completed(conclusion: Conclusion, texts: dict[str, Any], first: Sequence[An
 
 
 def _annotation(annotation: Annotation) -> dict[str, Any]:
-    line = max(annotation.line, 1)
+    line = min(max(annotation.line, 1), MAX_LINE)
     made = {
         "path": annotation.path,
         "start_line": line,

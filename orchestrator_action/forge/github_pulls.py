@@ -15,6 +15,8 @@ from orchestrator_action.forge.marker import carries, cut, finding_text, mark, o
 MAX_BODY = 65_535
 """Of any body. GitHub takes 65,536 characters; one less serves checks too."""
 MAX_TITLE = 256
+MAX_LINE = 2**31 - 1
+"""No file has more lines, and no database of theirs a larger number."""
 UNTITLED = "Untitled"
 _FINDING = re.compile(r"\*\*(f\d+)\*\* ")
 """How a line comment of ours begins, see `_on_line`."""
@@ -115,7 +117,7 @@ class Pulls:
         self._unreviewed.discard(pull)
         if found:
             return str(found)
-        on_lines = [f for f in findings if f.path and f.line > 0]
+        on_lines = [f for f in findings if f.path and 0 < f.line <= MAX_LINE]
         choices: list[Callable[[], list[ReviewFinding]]] = [lambda: on_lines]
         if on_lines:
             choices += [lambda: self._in_diff(pull, on_lines), list]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from orchestrator_action.core.defang import code
 from orchestrator_action.core.model import ReviewFinding
 from orchestrator_action.errors import ForgeError
 
@@ -65,7 +66,7 @@ def one_line(text: str, limit: int) -> str:
 def finding_text(finding: ReviewFinding) -> str:
     """A finding as a paragraph that names its line."""
     at = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    return f"**{finding.id}** {finding.severity}, `{at}`: {finding.text}"
+    return f"**{finding.id}** {finding.severity}, {code(at)}: {finding.text}"
 
 
 def _open_fence(text: str) -> str:
