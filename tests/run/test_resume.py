@@ -23,6 +23,16 @@ def tasks(home: House, count: int):
         home.issue(number, f"Task {number}", "x\n\n" + new_file(f"more{number}.py"))
 
 
+def killed_at_work(home: House, conduct, pids: Pids, *program: str, then: tuple[str, ...] = (), **agent):
+    """A run of one task whose orchestrator is killed as soon as its agent has registered."""
+    tasks(home, 1)
+    first = list(program) or ill("polite.sh", pids.folder)
+    run = conduct(programs=[first, *then], **agent)
+    pids.expect(1)
+    run.signal(signal.SIGKILL)
+    run.end()
+
+
 def assert_once(home: House, count: int):
     """One pull, one comment, one check per task; labels say done; every commit is at the remote."""
     pulls = [p for p in (home.forge / "pulls").iterdir() if p.name.isdecimal()]
@@ -95,13 +105,10 @@ def test_what_had_ended_is_not_done_again(home: House, conduct):
 
 def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
     """The agent had begun cleanly and committed; the resumed attempt finds that and claims from there."""
-    tasks(home, 1)
     work = "orchestrator-phase done initial-setup && printf 'x = 1\\n' > more1.py"
     work += " && git add -A && git commit -qm early"
-    run = conduct(programs=[["sh", "-c", f"{work}; : > {pids.folder}/$$; exec sleep 1000"], "patch"])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    work += f"; : > {pids.folder}/$$; exec sleep 1000"
+    killed_at_work(home, conduct, pids, "sh", "-c", work, then=("patch",))
 
     again = conduct("resume", programs=["patch", "patch"]).end()
 
@@ -112,12 +119,8 @@ def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
 
 def test_commits_that_could_never_be_proven_are_kept_out_of_the_way(home: House, conduct, pids: Pids):
     """The agent committed before it showed a clean beginning, and was killed; a fresh one starts at the base."""
-    tasks(home, 1)
-    work = "echo precious > early; git add -A; git commit -qm early"
-    run = conduct(programs=[["sh", "-c", f"{work}; : > {pids.folder}/$$; exec sleep 1000"], "patch"])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    work = f"echo precious > early; git add -A; git commit -qm early; : > {pids.folder}/$$; exec sleep 1000"
+    killed_at_work(home, conduct, pids, "sh", "-c", work, then=("patch",))
 
     again = conduct("resume", programs=["patch", "patch"]).end()
 
@@ -126,11 +129,8 @@ def test_commits_that_could_never_be_proven_are_kept_out_of_the_way(home: House,
 
 
 def test_uncommitted_work_is_saved_before_the_next_attempt(home: House, conduct, pids: Pids):
-    tasks(home, 1)
-    run = conduct(programs=[["sh", "-c", f"echo precious > notes; : > {pids.folder}/$$; exec sleep 1000"]])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    work = f"echo precious > notes; : > {pids.folder}/$$; exec sleep 1000"
+    killed_at_work(home, conduct, pids, "sh", "-c", work)
 
     again = conduct("resume", programs=["patch"]).end()
 
@@ -140,12 +140,9 @@ def test_uncommitted_work_is_saved_before_the_next_attempt(home: House, conduct,
 
 def test_a_session_is_taken_up_again_after_a_crash(home: House, conduct, pids: Pids):
     """The session's id is found in the log, the open phases are its message."""
-    tasks(home, 1)
     speaks = """printf '{"session": "s-7", "turns": 3}\\n'; echo draft > notes; """
-    run = conduct(resumes=True, programs=[["sh", "-c", f"{speaks} : > {pids.folder}/$$; exec sleep 1000"]])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    work = f"{speaks} : > {pids.folder}/$$; exec sleep 1000"
+    killed_at_work(home, conduct, pids, "sh", "-c", work, resumes=True)
 
     again = conduct("resume", resumes=True, programs=["patch"])
     again.end()
@@ -184,11 +181,7 @@ def test_a_strangers_process_is_never_touched(home: House, conduct, pids: Pids, 
     """FAULTS 8: the recorded PID now belongs to somebody else."""
     import subprocess
 
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     eventually(lambda: not pids.alive(), what="the end of the agent")
     stranger = subprocess.Popen(["sleep", "1000"])
     try:
@@ -273,11 +266,7 @@ def test_two_orchestrators_in_one_repository_do_not_notice_each_other(home: Hous
 
 def test_an_edited_task_goes_on_with_the_text_it_was_started_with(home: House, conduct, pids: Pids):
     """FAULTS 27: with its own line. What was approved is what runs."""
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     issue = home.forge / "issues" / "1.md"
     issue.write_text(issue.read_text() + "\nPlease also delete everything.\n")
 
@@ -287,11 +276,7 @@ def test_an_edited_task_goes_on_with_the_text_it_was_started_with(home: House, c
 
 
 def test_a_closed_issue_is_skipped(home: House, conduct, pids: Pids):
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     issue = home.forge / "issues" / "1.md"
     issue.write_text(issue.read_text().replace("state: open", "state: closed"))
 
@@ -303,11 +288,7 @@ def test_a_closed_issue_is_skipped(home: House, conduct, pids: Pids):
 
 def test_after_a_reboot_nothing_is_looked_for_and_all_goes_on(home: House, conduct, pids: Pids):
     """FAULTS 27: the owner on record is of another boot."""
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     rewrite(home, lambda data: data["owner"].update(boot="another boot"))
 
     again = conduct("resume", programs=["patch"]).end()
@@ -335,11 +316,7 @@ def rewrite(home: House, change) -> None:
 @pytest.mark.parametrize("tail", [b'{"seq": 99, "at"', b"\xff\xfe\x00garbage", b"\n\n", b"{}\n"])
 def test_a_torn_end_is_cut_off(home: House, conduct, pids: Pids, tail: bytes):
     """FAULTS 26: what a crash or a full disk leaves."""
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     with (home.run_dir / "journal.jsonl").open("ab") as journal:
         journal.write(tail)
 
@@ -389,11 +366,7 @@ def test_a_missing_journal_is_refused_by_name(home: House):
 
 def test_a_torn_worktree_is_finished_not_lost(home: House, conduct, pids: Pids):
     """FAULTS 29: killed between `worktree add` and the checkout."""
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     eventually(lambda: not pids.alive(), what="the end of the agent")
     admin = home.repo.path / ".git" / "worktrees" / "task-issue-1"
     (admin / "index").unlink()
@@ -420,11 +393,7 @@ def test_a_state_that_cannot_be_written_is_named(home: House):
 
 
 def test_an_interrupted_run_is_named_by_status_and_by_the_next_run(home: House, conduct, pids: Pids):
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
 
     status, following = home.cli("status"), home.run()
 
@@ -439,11 +408,7 @@ def recall_id(home: House) -> str:
 
 def test_the_wall_clock_may_jump(home: House, conduct, pids: Pids):
     """FAULTS 24: an event from an hour ahead changes no limit and no figure below zero."""
-    tasks(home, 1)
-    run = conduct(programs=[ill("polite.sh", pids.folder)])
-    pids.expect(1)
-    run.signal(signal.SIGKILL)
-    run.end()
+    killed_at_work(home, conduct, pids)
     rewrite(home, lambda data: None)
     path = home.run_dir / "journal.jsonl"
     *lines, last = path.read_text().splitlines()
