@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 
 from orchestrator_action.core.model import Annotation, Conclusion, ReviewFinding
@@ -9,6 +13,10 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import GitHubForge
 from orchestrator_action.forge.github_pulls import lines_of
 from tests.kit.github_server import GitHubServer
+from tests.text.page import shown
+
+Connect = Callable[..., GitHubForge]
+CHECK: dict[str, Any] = {"name": "o", "external_id": "r", "title": "t", "summary": "s"}
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "🎉", "\u0301"])
@@ -60,6 +68,72 @@ def test_annotations_go_fifty_at_a_time(
     assert sent == github.count("PATCH", "check-runs")
 
 
+@pytest.mark.parametrize(("count", "sent"), [(0, 1), (50, 1), (51, 2), (120, 3)])
+def test_a_check_nobody_saw_in_progress_is_completed_as_it_is_made(
+    connect: Connect, github: GitHubServer, head: str, count: int, sent: int
+) -> None:
+    """One request for every fifty annotations; completed again by another process, none is there twice."""
+    marks = [Annotation(path="a.py", line=i, message=f"m{i}") for i in range(count)]
+    given = dict(CHECK, head_sha=head)
+    forge = connect()
+    forge.open_pull(branch="topic", base="main", title="T", body="b")  # no check of ours can be there yet
+    before = github.count()
+
+    forge.post_check(**given, conclusion=Conclusion.FAILURE, annotations=marks)
+    made = github.count() - before
+    connect().post_check(**given, conclusion=Conclusion.SUCCESS, annotations=marks)
+
+    [run] = github.state.checks.values()
+    assert (sent, [f"m{i}" for i in range(count)]) == (made, [a["message"] for a in run.annotations])
+    assert ("completed", "success") == (run.status, run.conclusion)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_annotations_that_github_refuses_are_left_out_and_the_check_stands(
+    forge: GitHubForge, github: GitHubServer, head: str, begun: bool
+) -> None:
+    given = dict(CHECK, head_sha=head)
+    if begun:
+        forge.start_check(**given)
+    github.fail("422", "PATCH" if begun else "POST", "/check-runs")
+
+    forge.post_check(
+        **given, conclusion=Conclusion.FAILURE, annotations=[Annotation(path="../x", line=1, message="m")]
+    )
+
+    [run] = github.state.checks.values()
+    assert ("completed", "failure", []) == (run.status, run.conclusion, run.annotations)
+    assert any("annotations" in w for w in forge.warnings)
+
+
+def test_a_check_begun_and_completed_at_the_same_time_is_one(
+    forge: GitHubForge, github: GitHubServer, head: str
+) -> None:
+    """Progress is told from a thread of its own, which may come late."""
+    given = dict(CHECK, head_sha=head)
+    forge.open_pull(branch="topic", base="main", title="T", body="b")
+
+    with ThreadPoolExecutor(8) as pool:
+        acts = [pool.submit(forge.start_check, **given) for _ in range(7)]
+        acts.append(pool.submit(lambda: forge.post_check(**given, conclusion=Conclusion.SUCCESS)))
+    for act in acts:
+        act.result()
+
+    assert ["success"] == [c.conclusion for c in github.state.checks.values()]
+
+
+def test_a_completion_that_got_lost_is_not_taken_for_one_with_another_conclusion(
+    connect: Connect, github: GitHubServer, head: str
+) -> None:
+    given = dict(CHECK, head_sha=head)
+    connect().post_check(**given, conclusion=Conclusion.CANCELLED)
+    github.fail("502", "PATCH", "/check-runs/")
+
+    connect().post_check(**given, conclusion=Conclusion.SUCCESS)
+
+    assert ["success"] == [c.conclusion for c in github.state.checks.values()]
+
+
 def test_an_empty_summary_is_no_error(forge: GitHubForge, head: str) -> None:
     check = forge.start_check(head_sha=head, name="o", external_id="r", title="", summary="")
 
@@ -100,6 +174,29 @@ def test_findings_outside_the_diff_go_into_the_body(
     ]
     assert "in the diff" not in review.body
     assert ("COMMENT", head) == (review.event, review.commit_id)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["x` @octocat fixes #1 `y", "``\n@octocat", "<!-- m -->", "a|b @octocat", "](http://evil) @octocat"],
+)
+def test_a_path_of_a_reviewers_making_calls_nobody(
+    forge: GitHubForge, github: GitHubServer, head: str, path: str
+) -> None:
+    """It is shown as code, whatever backticks it holds; a line no file has is no line."""
+    pull = forge.open_pull(branch="topic", base="main", title="T", body="b")
+    finding = ReviewFinding(id="f1", path=path, line=10**30, severity="note", text="t")
+    marks = [Annotation(path="a.py", line=10**30, message="m")]
+
+    forge.review(pull.number, head_sha=head, body="seen", findings=[finding], marker="r")
+    forge.post_check(**dict(CHECK, head_sha=head), conclusion=Conclusion.FAILURE, annotations=marks)
+
+    made = github.state.issues[pull.number].pull
+    assert made
+    [review] = made.reviews
+    page = shown(review.body.partition("\n")[2])
+    assert not any("@octocat" in node or "#1" in node for node in page.prose), review.body
+    assert [2**31 - 1] == [a["end_line"] for c in github.state.checks.values() for a in c.annotations]
 
 
 def test_when_line_comments_are_refused_all_go_into_the_body(

@@ -96,7 +96,8 @@ def play(case: Case, root: Path) -> tuple[bool, list[str]]:
             github.state.runs[RUN_ID + 1] = {"id": RUN_ID + 1, "status": "in_progress", "conclusion": None}
             steps.append(runner.step())
         wrong = [w for step in steps for w in _ill(step, github)]
-        wrong += _twice(github) + _labels(github, first) + _exit(case, first)
+        wrong += _twice(github) + _labels(github, first) + _exit(case, first) + github.invalid
+        github.invalid.clear()
     return bool(fault.struck), [*wrong, *(["\n".join(s.log for s in steps)] if wrong else [])]
 
 

@@ -248,8 +248,8 @@ class _Handler(BaseHTTPRequestHandler):
             "other-host",
             "html",
         }:
-            rest = path.removeprefix(f"/repos/{github.state.full_name}")
-            status, more, data = faults.answer(fault, f"{github.url}/repositories/1{rest}?{query}")
+            moved = path.replace(f"/repos/{github.state.full_name}", "/repositories/1", 1)
+            status, more, data = faults.answer(fault, f"{github.url}{moved}?{query}")
             headers = {**headers, **more}
             headers.pop("Link", None)
         with github.lock:
