@@ -238,10 +238,10 @@ def _back(kind: type, model: BaseModel) -> Any:
     return kind(**{f.name: value(f.name) for f in dataclasses.fields(kind)})
 
 
-def _words(error: Mapping[str, Any]) -> str:
+def _words(error: Mapping[str, Any], kind: Any = Config) -> str:
     if error["type"] == "extra_forbidden":
         key = str(error["loc"][-1])
-        known = _known_keys(tuple(error["loc"][:-1]))
+        known = _known_keys(tuple(error["loc"][:-1]), kind)
         near = difflib.get_close_matches(key, known, 1, 0.5)
         return f"unknown key {key!r}" + (
             f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
@@ -258,8 +258,7 @@ def _words(error: Mapping[str, Any]) -> str:
     return message[:1].lower() + message[1:] + shown
 
 
-def _known_keys(at: Place) -> list[str]:
-    kind: Any = Config
+def _known_keys(at: Place, kind: Any) -> list[str]:
     for part in at:
         if isinstance(part, int):
             continue
@@ -294,20 +293,18 @@ def prompt_file(path: Path) -> Prompt:
     front, body = split_front_matter(text)
     if not body.strip():
         raise ConfigError(f"{path} has no text", hint="say in it what is to be done")
-    tree, marks, problems = compose(front, str(path)) if front is not None else ({}, {}, [])
+    # the line of the opening dashes is counted too
+    tree, marks, problems = compose(f"\n{front}", str(path)) if front is not None else ({}, {}, [])
     if not isinstance(tree, dict):
         raise config_error([f"{path}:2:1: front matter must hold keys and values"])
-    if isinstance(tree.get("title"), int | float | bool):
+    if not isinstance(tree.get("title", ""), str | list | dict | None):
         tree["title"] = _plain_title(front or "")
     try:
         fields = model_of(_Front).model_validate(tree)
     except ValidationError as exc:
-        problems += [
-            f"{place(str(path), {k: (v[0] + 1, v[1]) for k, v in marks.items()}, tuple(e['loc']))}: {e['msg']}"
-            for e in exc.errors()
-        ]
+        problems += [f"{place(str(path), marks, tuple(e['loc']))}: {_words(e, _Front)}" for e in exc.errors()]
     if problems:
-        raise config_error(problems)
+        raise config_error(sorted(problems, key=_by_place))
     return Prompt(path=str(path), stem=path.stem, text=body, **fields.model_dump())
 
 

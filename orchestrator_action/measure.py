@@ -306,6 +306,7 @@ class Measure:
             private.mkdir(parents=True, exist_ok=True)
             with self.subject.reviewing(head) as tree:
                 request = self._review_request(private, tree, head, ledger)
+                Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
                 command = agent.review_command(request, env=self.subject.env, private=private)
                 log = private / "review.log"
                 outcome = supervise(command, log=log, limits=self.subject.limits, cancel=self.parts.cancel)

@@ -80,4 +80,7 @@ class PatchAgent:
             raise AgentError(
                 f"the reviewer ended with {outcome.ending}, exit {outcome.exit_code}", hint=f"see {log}"
             )
-        return Path(request.output_path).read_text(encoding="utf-8")
+        try:
+            return Path(request.output_path).read_text(encoding="utf-8")
+        except OSError as exc:
+            raise AgentError(f"the reviewer left no findings: {exc.strerror}", hint=f"see {log}") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from orchestrator_action.core.config import Config, TestCommand
 from orchestrator_action.core.recall import config_of
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.load import load_bytes, load_text, with_flags
+from orchestrator_action.load import load_bytes, load_text, prompt_file, with_flags
 
 KEYS = [f.name.replace("_", "-") for f in dataclasses.fields(Config)]
 
@@ -157,3 +158,38 @@ def test_no_file_of_keys_and_values_is_anything_but_taken_or_refused(pairs: list
 @given(st.binary(max_size=60))
 def test_no_bytes_are_anything_but_taken_or_refused(body: bytes):
     faults(body)
+
+
+@pytest.mark.parametrize(
+    ("front", "found"),
+    [
+        ("titel: x", ["2:1: unknown key 'titel'; did you mean 'title'?"]),
+        ("title: x\ntest: [1]", ["3:8: must be text; put it in quotes if it is meant as text (got 1)"]),
+        ("title: x\n\tlabels: y", ["3:1: a tab stands here; YAML is indented with spaces"]),
+        ("files: {a: b}\nfiles: c\nagent: 5", [
+            "3:1: the key 'files' stands here a second time",
+            "4:1: must be text; put it in quotes if it is meant as text (got 5)",
+        ]),
+        ("- a", ["2:1: front matter must hold keys and values"]),
+    ],
+)  # fmt: skip
+def test_front_matter_that_is_wrong_is_named_by_the_line_of_its_file(
+    tmp_path: Path, front: str, found: list[str]
+):
+    file = tmp_path / "task.md"
+    file.write_text(f"---\n{front}\n---\nDo it.\n")
+
+    with pytest.raises(ConfigError) as caught:
+        prompt_file(file)
+
+    assert [f"{file}:{line}" for line in found] == caught.value.message.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("written", "title"), [("2020-01-01", "2020-01-01"), ("1_000", "1_000"), ("on", "on")]
+)
+def test_a_title_is_what_was_written(tmp_path: Path, written: str, title: str):
+    file = tmp_path / "task.md"
+    file.write_text(f"---\ntitle: {written}\n---\nDo it.\n")
+
+    assert title == prompt_file(file).title

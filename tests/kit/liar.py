@@ -32,6 +32,8 @@ class Liar(_Author):
         self.about = IDS[(self.number - 1) % 11] if mode != "honest" else ""
 
     def claim(self, phase: str, **fields: str) -> Answer:
+        if phase == "review" and self.mode == "honest":
+            self.foresee()
         if phase != self.about:
             return super().claim(phase, **fields)
         if self.mode == "missing":
@@ -39,6 +41,13 @@ class Liar(_Author):
         if phase == "pull-request":
             return self.closed(super().claim(phase, **fields))
         return super().claim(phase, **self.lie(phase, fields))
+
+    def foresee(self) -> None:
+        """Say beforehand, in the reviewer's place, that there is nothing to find."""
+        for attempt in (1, 2):
+            folder = Path(self.context["task_path"]).parent / f"review-1-patch-{attempt}"
+            folder.mkdir(exist_ok=True)
+            (folder / "findings.json").write_text('{"findings": []}')
 
     def closed(self, answer: Answer) -> Answer:
         """The pull was there when it was claimed, and is closed before anybody looks again."""
