@@ -7,7 +7,7 @@ tests must be named in the claim's note, file by file; then it is a decision, no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from orchestrator_action.core.model import Fact
@@ -17,7 +17,6 @@ from orchestrator_action.runtime.gitparse import Change
 from orchestrator_action.runtime.testnames import hollow_tests, singled_out, skip_marks, test_names
 from orchestrator_action.runtime.testways import changed_ways, ways_text
 
-_SUBMODULE = "160000"
 _NAMES_OTHERS = frozenset(
     {"Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "package.json", "tox.ini"}
 )
@@ -52,9 +51,11 @@ def kept_facts(
     `note` names."""
     texts = _with_texts(git, git.changes(base, head))
     tests = [t for t in texts if is_test_file(t[0].old_path or t[0].path)]
-    losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change)]
+    places = {_top(p) for p in git.paths(base) if is_test_file(p)}
+    losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change, places)]
     added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_file(c.path)]
-    losses = [*_without_moved(losses, added), *_singled_out(added), *_ways(git, base, texts, commands)]
+    moved = [(path, new) for path, new in added if _top(path) in places]
+    losses = [*_without_moved(losses, moved), *_singled_out(added), *_ways(git, base, texts, commands)]
     silent = [(path, what) for path, what, _ in losses if not _named(path, note)]
     told = sorted({path for path, _, _ in losses} - {path for path, _ in silent})
     message = "; ".join(f"{shown(path)}: {what}" for path, what in silent[:5])
@@ -83,19 +84,19 @@ Loss = tuple[str, str, tuple[str, ...]]
 """The path, what happened, and the names of the tests that are gone."""
 
 
-_MAX_READ_BYTES = 2 * 1024**2
+_MAX_READ_BYTES = 8 * 1024**2
 
 
 def _with_texts(git: Git, changes: Sequence[Change]) -> list[tuple[Change, str, str]]:
-    """Every changed file that may say something of tests, with its contents before and after."""
-    small = [c for c in changes if _SUBMODULE not in {c.old_mode, c.new_mode}]
-    sizes = zip(git.sizes([c.old_blob for c in small]), git.sizes([c.new_blob for c in small]), strict=True)
-    small = [c for c, both in zip(small, sizes, strict=True) if max(n or 0 for n in both) <= _MAX_READ_BYTES]
-    before, after = git.blobs([c.old_blob for c in small]), git.blobs([c.new_blob for c in small])
-    return [
-        (change, (old or b"").decode("utf-8", "replace"), (new or b"").decode("utf-8", "replace"))
-        for change, old, new in zip(small, before, after, strict=True)
-    ]
+    """Every changed file with its contents before and after; without, where nobody could read so much."""
+    names = [c.old_blob for c in changes] + [c.new_blob for c in changes]
+    small = [n for n, size in zip(names, git.sizes(names), strict=True) if (size or 0) <= _MAX_READ_BYTES]
+    bodies = dict(zip(small, git.blobs(small), strict=True))
+
+    def text(blob: str) -> str:
+        return (bodies.get(blob) or b"").decode("utf-8", "replace")
+
+    return [(change, text(change.old_blob), text(change.new_blob)) for change in changes]
 
 
 def _singled_out(added: Sequence[tuple[str, str]]) -> Iterable[Loss]:
@@ -122,7 +123,12 @@ def _ways(
     return [(path, what, ()) for path, what in changed_ways(rows, commands, others)]
 
 
-def _losses(change: Change, old: str, new: str) -> Iterable[Loss]:
+def _top(path: str) -> str:
+    """The first folder of a path; an empty string at the top."""
+    return path.partition("/")[0] if "/" in path else ""
+
+
+def _losses(change: Change, old: str, new: str, places: Collection[str]) -> Iterable[Loss]:
     path = change.old_path or change.path
     names = test_names(path, old)
     if not names and not old.strip():
@@ -136,6 +142,8 @@ def _losses(change: Change, old: str, new: str) -> Iterable[Loss]:
     if not new.strip():
         yield path, "emptied", tuple(names)
         return
+    if change.status == "R" and _top(change.path) not in places:
+        yield path, f"moved to {shown(change.path)}, where there were no tests before", ()
     left = test_names(change.path, new)
     hollow = _missing(hollow_tests(change.path, new), hollow_tests(path, old))
     hollow = tuple(name for name in hollow if name in names)

@@ -38,6 +38,7 @@ BASE = {
     "web/a.test.js": "test('a', () => { expect(1).toBe(1) })\ntest('b', () => { expect(2).toBe(2) })\n",
     "go/a_test.go": 'package a\n\nfunc TestA(t *testing.T) {\n\tif f() != 1 {\n\t\tt.Fatal("no")\n\t}\n}\n',
 }
+APP = "tests/test_app.py"
 COMMANDS = ("make test", "./script/test --all")
 
 
@@ -128,6 +129,19 @@ HOOK = "\n\ndef pytest_collection_modifyitems(items):\n    items[:] = items[:1]\
             "tests/test_app.py",
             "1 of 2 tests removed (test_b)",
         ),
+        ("mkdir attic && git mv tests/test_app.py attic", "tests/test_app.py", "moved to attic/test_app.py"),
+        (
+            "git rm -q tests/test_app.py && mkdir attic && printf 'def test_a(): 1\\ndef test_b(): 2' > attic/test_z.py",
+            "tests/test_app.py",
+            "deleted",
+        ),
+        ("rm tests/test_app.py && ln -s ../app.py tests/test_app.py", "tests/test_app.py", "2 of 2 tests removed"),
+        (
+            f"git rm -q {APP} && mkdir -p {APP} && git update-index --add --cacheinfo 160000,{'1' * 40},{APP}",
+            "tests/test_app.py",
+            "emptied",
+        ),
+        ("head -c 9000000 /dev/zero | tr '\\0' '#' > tests/test_app.py", "tests/test_app.py", "emptied"),
         ({"tests/test_app.py": TEST + "\n\n__test__ = False\n"}, "tests/test_app.py", "1 new skip mark"),
         ({"tests/test_app.py": "pytestmark = mark.skip\n" + TEST}, "tests/test_app.py", "skip mark"),
         ({"tests/test_app.py": TEST + "\n\ndef load_tests(*_):\n    return None\n"}, "tests/test_app.py", "skip mark"),
