@@ -170,9 +170,9 @@ def log_lines(runs: Sequence[Path], task: str, *, follow: bool) -> Iterator[str]
 
     Raises ConfigError when no run has that task.
     """
-    folder = next((r for r in runs if (r / "tasks" / task).is_dir()), None)
+    folder = next((r for r in runs if task in _names(r / "tasks")), None)
     if folder is None:
-        raise ConfigError(f"no run has a task {task!r}", hint="orchestrator-action status lists them")
+        folder = _before_it_began(runs, task, follow=follow)
     seen = 0
     while True:
         logs = sorted((folder / "tasks" / task).glob("agent*.log"), key=_attempt_of)
@@ -185,6 +185,24 @@ def log_lines(runs: Sequence[Path], task: str, *, follow: bool) -> Iterator[str]
         if not (follow and _goes_on(folder, task, seen)):
             return
         time.sleep(_LOOK_S)
+
+
+def _before_it_began(runs: Sequence[Path], task: str, *, follow: bool) -> Path:
+    """The run in which a task waits for its place; with `follow` once it has begun."""
+    for run in runs:
+        if task not in recall(read_events(run / "journal.jsonl", strict=False)).requested:
+            continue
+        while follow and is_held(run / "journal.jsonl") and task not in _names(run / "tasks"):
+            time.sleep(_LOOK_S)
+        if task in _names(run / "tasks"):
+            return run
+        hint = "orchestrator-action status" if follow else f"wait for it: orchestrator-action logs {task} -f"
+        raise ConfigError(f"task {task} of run {run.name} has not begun", hint=hint)
+    raise ConfigError(f"no run has a task {task!r}", hint="orchestrator-action status lists them")
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _attempt_of(log: Path) -> int:
@@ -248,9 +266,13 @@ def cancel(folder: Path, task: str, *, within_s: float = CANCEL_WITHIN_S) -> Can
     if task and run.tasks[task].ended:
         return Cancelled(f"{task} has ended already: {run.tasks[task].status}")
     if not is_held(folder / "journal.jsonl"):
-        how = "has ended" if run.ended else "was interrupted, nobody is at it"
+        if run.ended:
+            raise ConfigError(
+                f"run {folder.name} has ended", hint=f"how: orchestrator-action report {folder.name}"
+            )
         raise ConfigError(
-            f"run {folder.name} {how}", hint=f"to go on with it: orchestrator-action resume {folder.name}"
+            f"run {folder.name} was interrupted, nobody is at it",
+            hint=f"to go on with it: orchestrator-action resume {folder.name}",
         )
     if not orders.place(folder, orders.ONE + task if task else orders.CANCEL) and not task:
         orders.place(folder, orders.NOW)

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from orchestrator_action.core.ledger import decode
-from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.errors import ConfigError
 from orchestrator_action.runtime.git import Git
 
 STATE_DIR = "orchestrator"
@@ -42,14 +42,14 @@ def _is_verification(folder: Path) -> bool:
 def find_run(git: Git, name: str) -> Path:
     """The directory of a run by its id, an unambiguous beginning of it, or `last`.
 
-    Raises GitError when there is no run at all, ConfigError when the name fits none or several.
+    Raises ConfigError when there is no run at all, or the name fits none or several.
     """
     runs = run_dirs(git)
     if not runs:
-        raise GitError("no run of this repository is known", hint="orchestrator-action run")
+        raise ConfigError("no run of this repository is known", hint="start one: orchestrator-action run")
     if name == "last":
         return runs[-1]
-    matching = [r for r in runs if r.name.startswith(name)]
+    matching = [r for r in runs if name and r.name.startswith(name)]
     if len(matching) == 1:
         return matching[0]
     what = (

@@ -9,7 +9,9 @@ import os
 import sys
 import tempfile
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import typer
 
 from orchestrator_action import __version__
 from orchestrator_action.commands.app import app
@@ -42,7 +44,7 @@ def prepare_streams() -> None:
 def _called() -> int:
     """Run the command; its exit code. A fault of the user's is two lines, never a traceback."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except OrchestratorError as exc:
@@ -50,11 +52,23 @@ def _called() -> int:
         return exc.exit_code
     except BrokenPipeError:
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as exc:  # noqa: BLE001 - the outermost door
-        return _crash(exc)
-    return 0
+        return _usage(exc) if hasattr(exc, "format_message") else _crash(exc)
+    return code if isinstance(code, int) else 0
+
+
+def _usage(exc: Any) -> int:
+    """What typer found wrong with the words of the command line, or its help where there were none."""
+    context = getattr(exc, "ctx", None)
+    name = context.command_path if context is not None else "orchestrator-action"
+    if type(exc).__name__ == "NoArgsIsHelpError":
+        say(exc.format_message())
+        return 2
+    words = " ".join(exc.format_message().split())
+    say(f"error: {words[:1].lower()}{words[1:].rstrip('.')}\nhint: {name} --help")
+    return 2
 
 
 def _crash(exc: BaseException) -> int:

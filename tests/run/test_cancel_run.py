@@ -100,7 +100,7 @@ def test_large_worktrees_are_deleted_by_whoever_comes_next(home: House, conduct,
     assert [""] * 4 == [t["kept_because"] for t in ran.report["tasks"]]
     assert "" == home.repo.git("branch", "--list", "orchestrator/*")
     cleaned = home.cli("clean", "--remove")
-    assert (0, "") == (cleaned.code, cleaned.err)
+    assert (0, "no worktree of ours is left") == (cleaned.code, cleaned.err.strip())
     home.assert_tidy()
 
 
@@ -401,6 +401,27 @@ def test_status_and_logs_follow_a_run_from_another_terminal(home: House, conduct
     last = json.loads(out.splitlines()[-1])
     assert [("ended", "incomplete")] == [(r["state"], r["tasks"][0]["status"]) for r in last["runs"]]
     assert (0, 0) == (logs.returncode, watch.returncode)
+
+
+def test_the_logs_of_a_task_that_waits_are_waited_for(home: House, conduct, pids: Pids):
+    tasks(home, 2)
+    run = conduct(slots=1, programs=[["sh", "-c", f"echo here; : > {pids.folder}/$$; exec sleep 1000"]])
+    pids.expect(1)
+
+    early = home.cli("logs", "issue-2")
+    with subprocess.Popen(
+        home.command("logs", "issue-2", "-f"), cwd=home.repo.path, env=home.environment(),
+        stdout=subprocess.PIPE, text=True,
+    ) as logs:  # fmt: skip
+        home.cli("cancel", "last", "issue-1")
+        assert "here\n" == logs.stdout.readline()
+        run.signal()
+        logs.communicate(timeout=30)
+    run.end()
+
+    assert (2, True) == (early.code, "task issue-2 of run" in early.err and "has not begun" in early.err)
+    assert "hint: wait for it: orchestrator-action logs issue-2 -f" in early.err
+    assert 0 == logs.returncode
 
 
 # -- time and disk -----------------------------------------------------------------------------------
