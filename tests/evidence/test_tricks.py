@@ -131,7 +131,7 @@ HOOK = "\n\ndef pytest_collection_modifyitems(items):\n    items[:] = items[:1]\
         ),
         ("mkdir attic && git mv tests/test_app.py attic", "tests/test_app.py", "moved to attic/test_app.py"),
         (
-            "git rm -q tests/test_app.py && mkdir attic && printf 'def test_a(): 1\\ndef test_b(): 2' > attic/test_z.py",
+            f"git rm -q {APP} && mkdir attic && printf 'def test_a(): 1\\ndef test_b(): 2' > attic/test_z.py",
             "tests/test_app.py",
             "deleted",
         ),
