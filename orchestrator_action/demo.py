@@ -213,7 +213,7 @@ def demo(folder: Path, env: Mapping[str, str]) -> int:
         "--forge", f"local:{forge}", "--agent", "patch", "--max-parallel", "4", "--json",
     ]  # fmt: skip
     print(f"\n$ {shlex.join(argv)}", flush=True)
-    done = subprocess.run(argv, env=dict(env), stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(argv, cwd=folder, env=dict(env), stdout=subprocess.PIPE, text=True, check=False)
     if not done.stdout:
         print(f"the run ended with exit code {done.returncode} and no report")
         return 1

@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from orchestrator_action.commands.options import HERE, Repo
+from orchestrator_action.errors import GitError
 
 app = typer.Typer(
     help="The local pre-push hook: it judges the commits being pushed, not the dirty tree.",
@@ -20,7 +21,10 @@ app = typer.Typer(
 def _hook(repo: Path, *arguments: str) -> NoReturn:
     from orchestrator_action.hook import main as door
 
-    os.chdir(repo)
+    try:
+        os.chdir(repo)
+    except OSError as exc:
+        raise GitError(f"{repo}: {exc.strerror}", hint="name a git repository with --repo") from None
     raise typer.Exit(door(list(arguments)))
 
 

@@ -36,6 +36,7 @@ from tests.kit.whole import GOOD, House
         (["hook", "nosuch"], 2, "nosuch"),
         (["logs", ""], 2, "no run has a task"),
         (["logs", "issue-9"], 2, "issue-9"),
+        (["hook", "install", "--repo", "/nonexistent"], 5, "/nonexistent"),
         (["demo", "--dir", "/dev/null/x"], 2, "cannot make /dev/null/x"),
         (["demo", "--dir", "/dev/null"], 2, "cannot make /dev/null"),
     ],
@@ -114,6 +115,7 @@ def test_status_logs_and_report_read_what_a_run_left(home: House):
         (r["state"], t["status"], t["proven"]) for r in status["runs"] for t in r["tasks"]
     ]
     assert "every phase was claimed" in home.cli("logs", "issue-1").out
+    assert [2, 2, 2] == [home.cli("logs", no_task).code for no_task in ("", ".", "../tasks/issue-1")]
     assert report == json.loads(home.cli("report", "last").out)
 
 
