@@ -85,21 +85,22 @@ def branch_facts(git: Git, *, branch: str, base_sha: str) -> tuple[Fact, ...]:
 def foreign_commits(git: Git, *, branch: str, base: str, head: str) -> int:
     """How many commits above the base another branch had first, or begin a history of their own.
 
-    Other branches are those of the remotes and of other tasks. What they hold is not this task's work.
+    Other branches are those of the remotes and of other tasks. What they hold is not this task's work. They
+    are taken by their commits, as they come and go while this is measured: other tasks end meanwhile.
     """
     own = f"refs/heads/{branch}"
     prefix = f"refs/heads/{branch.partition('/')[0]}/"
     others = [
-        ref
-        for ref in (*git.refs("refs/remotes/"), *git.refs(prefix))
+        sha
+        for ref, sha in {**git.refs("refs/remotes/"), **git.refs(prefix)}.items()
         if ref != own and not ref.endswith((f"/{branch}", "/HEAD"))
     ]
     above = set(git.commits(base, head))
     roots = git.text("rev-list", "--max-parents=0", head, f"^{base}").split()
     if not others:
         return len(roots)
-    stdin = "".join(f"{line}\n" for line in (head, f"^{base}", *(f"^{ref}" for ref in others))).encode()
-    mine = set(git.run("rev-list", "--stdin", stdin=stdin).text.split())
+    stdin = "".join(f"{line}\n" for line in (head, f"^{base}", *(f"^{sha}" for sha in others))).encode()
+    mine = set(git.run("rev-list", "--ignore-missing", "--stdin", stdin=stdin).text.split())
     return len((above - mine) | set(roots))
 
 
