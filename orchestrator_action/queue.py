@@ -97,6 +97,8 @@ class Admission:
     say: Callable[[str], None]
     asked: Collection[int] = ()
     dry: bool = False
+    dead: str = ""
+    """A run that somebody who knows says is dead."""
     refused: dict[int, str] = field(default_factory=dict)
     """Issues that were turned away, and why."""
     _roles: dict[str, str] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class Admission:
     def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
         """Those of `issues`, and those commanded or left behind, that may run."""
         if forge.name == "local":
-            return list(issues)
+            return [replace(i, left_by=self.dead) for i in issues]
         wrong = self.trigger.label and self.trigger.label.casefold() != config.label.casefold()
         if wrong and not self.asked:
             raise NothingToDo(f"the label {self.trigger.label!r} asks for nothing", hint="")
@@ -145,7 +147,7 @@ class Admission:
         if claim is None and not wanted:
             self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
         elif claim is not None and claim.state == "running":
-            if queueing.is_dead(claim.run, self.run, forge.run_alive):
+            if claim.run == self.dead or queueing.is_dead(claim.run, self.run, forge.run_alive):
                 yield replace(issue, left_by=claim.run, request=claim.request)
             else:
                 self.say(
@@ -205,11 +207,12 @@ class Admission:
     ) -> Request | None:
         if self.trigger.command is not None and issue.number == self.trigger.number:
             return self.trigger.command
-        if issue.number in self.asked and issue.number != self.trigger.number:
-            return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
         if issue.left_by and config.label not in issue.labels:
             again = queueing.request_again(issue.request, events, comments)
-            return again or queueing.request_of(events, config.label)
+            if again or not self.asked:
+                return again or queueing.request_of(events, config.label)
+        if issue.number in self.asked and issue.number != self.trigger.number:
+            return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
         return queueing.request_of(events, config.label)
 
     def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:

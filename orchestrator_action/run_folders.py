@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from orchestrator_action.core.ledger import decode
@@ -37,6 +38,15 @@ def _is_verification(folder: Path) -> bool:
     with contextlib.suppress(OSError, ValueError), (folder / "journal.jsonl").open("rb") as journal:
         return bool(decode(journal.readline().decode("utf-8").rstrip("\n")).data.get("verify"))
     return False
+
+
+_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+"""A whole id, as `journal.new_run_id` makes it."""
+
+
+def is_elsewhere(git: Git, name: str) -> bool:
+    """Whether this is the whole id of a run that was never here."""
+    return bool(_RUN_ID.fullmatch(name)) and all(r.name != name for r in run_dirs(git))
 
 
 def find_run(git: Git, name: str) -> Path:

@@ -127,6 +127,19 @@ def _pull_gone(forge: Forge, ledger: Ledger) -> str:
     return "" if state == "open" else f"its pull #{ledger.pull} is {state}"
 
 
+def issues_of(git: Git, remote: Remote, run_id: str) -> tuple[int, ...]:
+    """The issues that a run which is known from the remote only has left open."""
+    found = []
+    for ref in remote.refs(f"{audit.TASKS_PREFIX}*"):
+        task_id = ref.removeprefix(audit.TASKS_PREFIX)
+        events = _read(git, remote.fetch_ref(ref), task_id).events
+        mine = [e for e in events if e.task == task_id]
+        if mine and mine[-1].run == run_id and all(e.kind != "task-ended" for e in mine if e.run == run_id):
+            number = task_id.removeprefix("issue-")
+            found += [int(number)] if number.isdecimal() else []
+    return tuple(sorted(found))
+
+
 def carry(parts: Parts, task: Task) -> None:
     """Write what the run before had claimed and proven into this run's journal; nothing twice.
 

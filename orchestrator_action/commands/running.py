@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -66,7 +67,7 @@ def run(
     _end(report, cancel, as_json=json_)
 
 
-def _run(asked: Asked, cancel: Cancel, *, auto: bool) -> RunReport:
+def _run(asked: Asked, cancel: Cancel, *, auto: bool, dead: str = "") -> RunReport:
     from orchestrator_action import wiring
     from orchestrator_action.resume import settle_pending
     from orchestrator_action.run import run_tasks
@@ -74,15 +75,17 @@ def _run(asked: Asked, cancel: Cancel, *, auto: bool) -> RunReport:
 
     env = wiring.environment()
     settle_pending(Git.open(asked.repo), env, cancel, say=say)
-    with wiring.opened(asked, env, cancel, say=say, admit=_admission(asked)) as (found, parts):
+    with wiring.opened(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, parts):
         _preamble(found, parts.run_id)
         report = run_tasks(found.tasks, parts, slots=wiring.slots_of(found, auto=auto), tell=tell)
     _summary(report, parts.run_dir / "report.json")
     return report
 
 
-def resume(run_: RunName = "last", repo: Repo = HERE, json_: Json = False) -> None:
+def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", json_: Json = False) -> None:
     """Take up a run that was cut short; what is proven stays proven, what was posted is not posted again.
+
+    A run of another machine is known by its whole id, and gone on with from what it had pushed of its issues.
 
     Example: orchestrator-action resume last
     """
@@ -92,12 +95,36 @@ def resume(run_: RunName = "last", repo: Repo = HERE, json_: Json = False) -> No
     from orchestrator_action.runtime.git import Git
 
     git = Git.open(repo)
+    if run_folders.is_elsewhere(git, run_):
+        _resume_elsewhere(asked_of(repo, forge=forge), run_, as_json=json_)
     folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
         with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
             report = again.resume(taken, say=say, tell=tell)
         _summary(report, folder / "report.json")
     _end(report, cancel, as_json=json_)
+
+
+def _resume_elsewhere(asked: Asked, run_id: str, *, as_json: bool) -> NoReturn:
+    """Go on, in a run of our own, with the issues of a run that this machine knows nothing of."""
+    from orchestrator_action import takeover, wiring
+    from orchestrator_action.errors import ConfigError
+    from orchestrator_action.runtime.cancel import on_signals
+
+    with on_signals() as cancel:
+        with (
+            tempfile.TemporaryDirectory(prefix="oa-resume-") as private,
+            wiring.surveyed(asked, wiring.environment(), private=Path(private)) as found,
+        ):
+            issues = takeover.issues_of(found.git, found.remote, run_id)
+        if not issues:
+            raise ConfigError(
+                f"neither this machine nor the remote knows of an issue that run {run_id} left open",
+                hint="orchestrator-action status lists the runs of this machine",
+            )
+        say(f"run {run_id} was another machine's: {len(issues)} issue(s) of it go on")
+        report = _run(replace(asked, issues=issues), cancel, auto=False, dead=run_id)
+    _end(report, cancel, as_json=as_json)
 
 
 def plan(
@@ -153,11 +180,11 @@ def cancel(
     raise typer.Exit(0 if outcome.confirmed else 1)
 
 
-def _admission(asked: Asked, *, dry: bool = False) -> Admission:
+def _admission(asked: Asked, *, dry: bool = False, dead: str = "") -> Admission:
     """Labels count here as on a runner: only of people who could push, on the text they saw."""
     from orchestrator_action.queue import Admission, Trigger
 
-    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry)
+    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead)
 
 
 # -- words ------------------------------------------------------------------------------------------
