@@ -119,7 +119,7 @@ def _resume_elsewhere(asked: Asked, run_id: str, *, as_json: bool) -> NoReturn:
             issues = takeover.issues_of(found.git, found.remote, run_id)
         if not issues:
             raise ConfigError(
-                f"neither this machine nor the remote knows of an issue that run {run_id} left open",
+                f"no run {run_id} is known here, and the remote has no issue that it left open",
                 hint="orchestrator-action status lists the runs of this machine",
             )
         say(f"run {run_id} was another machine's: {len(issues)} issue(s) of it go on")

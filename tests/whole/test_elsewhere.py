@@ -67,7 +67,7 @@ def test_a_run_that_nobody_knows_is_named(elsewhere: tuple[House, str, str]):
 
     ran = at.cli("resume", "20260101-000000-abcdef", "--forge", f"local:{at.forge}")
 
-    assert (2, True) == (ran.code, "knows of an issue that run 20260101-000000-abcdef left open" in ran.err)
+    assert (2, True) == (ran.code, "no run 20260101-000000-abcdef is known here" in ran.err)
 
 
 def test_a_run_that_ended_elsewhere_leaves_nothing_to_go_on_with(elsewhere: tuple[House, str, str]):
@@ -76,4 +76,4 @@ def test_a_run_that_ended_elsewhere_leaves_nothing_to_go_on_with(elsewhere: tupl
 
     again = at.cli("resume", run, "--forge", f"local:{at.forge}")
 
-    assert (2, True) == (again.code, "left open" in again.err), again.err
+    assert (2, True) == (again.code, "no issue that it left open" in again.err), again.err
