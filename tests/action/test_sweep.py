@@ -15,6 +15,8 @@ from tests.kit.runner import Runner
 from tests.kit.sweep import REQUESTS, Case, play, sample
 from tests.kit.whole import GOOD
 
+SLOW = 3
+"""On a slow machine there is progress to be told: two updates, and a check in progress."""
 pytestmark = pytest.mark.usefixtures("graphql")
 
 
@@ -34,4 +36,5 @@ def test_the_sweep_leaves_no_request_out(runner: Runner, github: GitHubServer, g
 
     runner.step(event="issues", payload=runner.labeled(issue.number))
 
-    assert len(github.requests) == REQUESTS[graphql], github.by_operation()
+    extra = len(github.requests) - REQUESTS[graphql]
+    assert 0 <= extra <= SLOW, github.by_operation()
