@@ -41,7 +41,8 @@ def main() -> int:
                     parts = replace(taken.parts, agents=lambda _: made)
                     report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
             else:
-                asked = wiring.Asked(repo=Path(), forge=forge, flags=flags)
+                prompts = tuple(Path(p) for p in flags.pop("prompts", ()))
+                asked = wiring.Asked(repo=Path(), prompts=prompts, forge=forge, flags=flags)
                 with wiring.opened(asked, env, cancel, say=say) as (found, parts):
                     parts = replace(parts, agents=lambda _: made)
                     slots = min(found.config.max_parallel, len(found.tasks))

@@ -275,6 +275,28 @@ def test_an_edited_task_goes_on_with_the_text_it_was_started_with(home: House, c
     assert (0, True) == (again.code, "issue #1 was edited meanwhile" in again.err), again.err
 
 
+@pytest.mark.parametrize(("edit", "words"), [("edited", "was edited meanwhile"), ("deleted", "is gone")])
+def test_an_edited_prompt_file_goes_on_as_it_was(
+    home: House, conduct, pids: Pids, tmp_path, edit: str, words: str
+):
+    """FAULTS 27: the text is on record; the file may say what it likes now."""
+    prompt = tmp_path / "TASK.md"
+    prompt.write_text("# Add more\n\n" + new_file("more.py"))
+    run = conduct(flags={"prompts": [str(prompt)]}, programs=[ill("polite.sh", pids.folder)])
+    pids.expect(1)
+    run.signal(signal.SIGKILL)
+    run.end()
+    prompt.write_text("# Delete everything\n") if edit == "edited" else prompt.unlink()
+
+    again = conduct("resume", programs=["patch"]).end()
+
+    assert (0, True) == (again.code, f"{prompt} {words}; the run goes on with the text" in again.err), (
+        again.err
+    )
+    [task] = again.report["tasks"]
+    assert "x = 1" == home.repo.git("show", f"{task['head_sha']}:more.py")
+
+
 def test_a_closed_issue_is_skipped(home: House, conduct, pids: Pids):
     killed_at_work(home, conduct, pids)
     issue = home.forge / "issues" / "1.md"
