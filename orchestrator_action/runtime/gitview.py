@@ -49,18 +49,20 @@ _GUARD = """#!/bin/sh
 while read -r old new ref; do
   case $ref in
     {own}) continue ;;
-    refs/heads/* | refs/tags/* | refs/orchestrator/*) ;;
+    refs/heads/{prefix}* | refs/orchestrator/*) made=/dev/null ;;
+    refs/heads/* | refs/tags/*) made={made} ;;
     *) continue ;;
   esac
-  grep -qxF -e "$ref" {made} 2>/dev/null && continue
+  grep -qxF -e "$ref" "$made" 2>/dev/null && continue
   grep -qxF -e "$old $ref" {packed} 2>/dev/null && [ -z "$(echo "$new" | tr -d 0)" ] && continue
-  if now=$(git rev-parse --verify --quiet "$ref"); then
-    [ "$now" = "$new" ] && continue
+  now=$(git rev-parse --verify --quiet "$ref")
+  [ "$now" = "$new" ] && continue
+  if [ "$now" ] || [ "$made" = /dev/null ]; then
     echo "$ref" >>{refused}
     echo "$ref is not this task's own: it stays where it is" >&2
     exit 1
   fi
-  echo "$ref" >>{made}
+  echo "$ref" >>"$made"
 done
 """
 """A `reference-transaction` hook. Source: git-scm.com, githooks(5).
@@ -99,7 +101,11 @@ def _guard_refs(view: Path, branch: str) -> None:
     if hook.exists() or hook.is_symlink():
         return
     files = {"made": MADE, "refused": REFUSED, "packed": "packed-refs"}
-    words = {"own": f"refs/heads/{branch}", **{k: str(view / name) for k, name in files.items()}}
+    words = {
+        "own": f"refs/heads/{branch}",
+        "prefix": branch.partition("/")[0] + "/",
+        **{k: str(view / name) for k, name in files.items()},
+    }
     hook.write_text(
         _GUARD.format(**{k: shlex.quote(v) for k, v in words.items()}),
         encoding="utf-8",

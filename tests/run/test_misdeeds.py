@@ -75,6 +75,9 @@ MISDEEDS = {
     "moves the other task's branch": (
         "refs/heads/orchestrator/issue-2", f'{OTHER} git update-ref "$o" HEAD',
     ),
+    "takes the other task's commits for its own": (
+        "refs/heads/orchestrator/mine", f'{OTHER} git branch -q orchestrator/mine "$o"',
+    ),
     "deletes the other task's branch": (
         "refs/heads/orchestrator/issue-2", f'{OTHER} git update-ref -d "$o"',
     ),
