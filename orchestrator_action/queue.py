@@ -257,9 +257,8 @@ class Admission:
         seen = self._seen(issue, request, events)
         known = issue.number in self._edits or seen is not None or not request.at
         edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
-        return queueing.edited_since(
-            issue, request, events, edited_at=edited_at, seen=seen, comments=comments
-        )
+        told = [c for c in comments if not c.body.startswith(f"<!-- {PREFIX}:refused:")]
+        return queueing.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)
 
     def _seen(self, issue: Issue, request: Request, events: Sequence[IssueEvent]) -> Issue | None:
         """The issue as the event showed it, unless the label was set again since."""
