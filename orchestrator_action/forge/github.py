@@ -347,6 +347,8 @@ class GitHubForge:
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""
+        if not user:
+            return "none"
         try:
             data = self._api.get(f"/collaborators/{quote(user, safe='')}/permission", f"the role of {user}")
         except ForgeError as exc:

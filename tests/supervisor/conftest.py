@@ -152,4 +152,4 @@ def orchestra(tmp_path: Path) -> Iterator[Callable[..., Orchestra]]:
     for made in started:
         made.process.kill()
         made.process.communicate()
-        eventually(lambda made=made: not made.pids.alive(), what="the end of everything started")
+        eventually(lambda made=made: not made.pids.alive(), what="the end of everything started", within_s=60)
