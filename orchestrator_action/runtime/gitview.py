@@ -46,11 +46,15 @@ _USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", re.IGNORECASE)
 _GUARD = """#!/bin/sh
 # All tasks and the user share the refs. This worktree moves its own branch, and what it made itself.
 [ "$1" = prepared ] || exit 0
+packing() {{
+  case $(tr '\\0' ' ' 2>/dev/null <"/proc/$PPID/cmdline" || ps -o args= -p "$PPID" 2>/dev/null) in
+    *"git pack-refs "*) return 0 ;;
+  esac
+  return 1
+}}
 while read -r old new ref; do
   case $ref in
     {own}) continue ;;
-    # trails move while a `gc` packs them, which looks the same; ours are written anew, and the remote has them
-    refs/orchestrator/tasks/*) continue ;;
     refs/heads/{prefix}* | refs/orchestrator/*) made=/dev/null ;;
     refs/heads/* | refs/tags/*) made={made} ;;
     *) continue ;;
@@ -59,6 +63,7 @@ while read -r old new ref; do
   grep -qxF -e "$old $ref" {packed} 2>/dev/null && [ -z "$(echo "$new" | tr -d 0)" ] && continue
   now=$(git rev-parse --verify --quiet "$ref")
   [ "$now" = "$new" ] && continue
+  packing && continue
   if [ "$now" ] || [ "$made" = /dev/null ]; then
     echo "$ref" >>{refused}
     echo "$ref is not this task's own: it stays where it is" >&2
@@ -69,8 +74,9 @@ done
 """
 """A `reference-transaction` hook. Source: git-scm.com, githooks(5).
 
-Packing refs moves none: it writes each as it is, and deletes the file of one that stands in `packed-refs`.
-A real deletion of such a ref comes without its old value first."""
+Packing refs moves none: it writes each as it was read, and deletes the file of one that stands in
+`packed-refs`. A real deletion of such a ref comes without its old value first. When another task moves the
+ref meanwhile, only the name of the program tells packing from moving: git itself then leaves the file alone."""
 
 
 def make_view(common: Path, view: Path, env: Mapping[str, str], *, branch: str) -> None:

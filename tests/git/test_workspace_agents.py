@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,37 @@ def test_an_agent_s_git_works_as_ever(space: Workspace, repo: Repo, base: str, c
     assert made.git.branch() == "orchestrator/t"
     repo.git("fsck", "--strict", "--connectivity-only")
     assert repo.git("status", "--porcelain") == ""
+
+
+def test_an_agent_may_pack_refs_while_those_of_others_move(space: Workspace, repo: Repo, base: str):
+    """A `gc` of one task and the commits of another: neither hinders the other, and no ref goes back."""
+    packs = space.create("packs", "orchestrator/packs", base)
+    moves = space.create("moves", "orchestrator/moves", base)
+    trail = "refs/orchestrator/tasks/moves"
+    over = threading.Event()
+    refusals: list[str] = []
+
+    def pack() -> None:
+        while not over.is_set():
+            done = subprocess.run(
+                ["git", "pack-refs", "--all", "--prune"], cwd=packs.path, env=clean_env(),
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            refusals.extend([done.stderr] if done.returncode else [])
+
+    packer = threading.Thread(target=pack)
+    packer.start()
+    try:
+        for number in range(20):
+            head = commit(moves, f"{number}.txt")
+            repo.git("update-ref", trail, head)
+    finally:
+        over.set()
+        packer.join()
+
+    assert [] == refusals
+    assert head == repo.git("rev-parse", "orchestrator/moves") == repo.git("rev-parse", trail)
+    assert ((), ()) == (space.protect(packs), space.protect(moves))
 
 
 def test_the_first_worktree_of_another_run_is_no_tampering(repo: Repo, base: str):
