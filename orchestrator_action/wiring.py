@@ -117,6 +117,13 @@ def _on_github(url: str, env: Mapping[str, str]) -> bool:
     return bool(host) and host == server
 
 
+def _servers(env: Mapping[str, str]) -> set[str]:
+    """Where the forge's token may be sent to: nowhere but to the forge itself."""
+    api = urlsplit(env.get("GITHUB_API_URL", "https://api.github.com"))
+    web = env.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    return {web, f"{api.scheme}://{api.netloc.removeprefix('api.')}"}
+
+
 def repository_of(url: str, env: Mapping[str, str]) -> str:
     """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
     if name := env.get("GITHUB_REPOSITORY"):
@@ -132,7 +139,10 @@ def repository_of(url: str, env: Mapping[str, str]) -> str:
 
 def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
     """The repository's remote; for one that has none, a bare repository of ours beside the runs."""
-    remote = open_remote(git, private_dir=private, token=token, env=env)
+    in_action = env.get("GITHUB_ACTIONS") == "true"
+    remote = open_remote(
+        git, private_dir=private, token=token, env=env, servers=_servers(env), strict=in_action
+    )
     if remote is not None:
         return remote
     branch, head = git.branch(), git.head()

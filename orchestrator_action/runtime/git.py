@@ -13,11 +13,12 @@ It is imported late, because the pre-push hook shares this module and starts in 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from orchestrator_action.runtime.gitcall import (
     Done,
     base_env,
     checked,
+    git_program,
     hint_for,
     last_line,
     settings,
@@ -73,7 +75,12 @@ class Git:
         if done.code:
             hint = hint_for(done.err) or "run inside a git repository, or name one with --repo"
             raise GitError(f"{path}: {last_line(done.err)}", hint=hint)
-        git_dir, common, bare, inside, kind = done.text.split("\n")
+        answers = done.text.split("\n")
+        if len(answers) != 5:
+            raise GitError(
+                f"{git_program()} does not answer as git does", hint="is another program in its place?"
+            )
+        git_dir, common, bare, inside, kind = answers
         top = None
         if inside == "true":
             top = Path(checked(spawn(["rev-parse", "--show-toplevel"], env=clean, cwd=path), args).text)
@@ -355,9 +362,10 @@ class Git:
 
     def remotes(self) -> dict[str, str]:
         """Names of remotes and their URLs as configured. Read in this process, by GitPython."""
-        from git.exc import GitError as GitPythonError
+        with _gitpython_asks(git_program()):
+            from git.exc import GitError as GitPythonError
 
-        from git import Repo
+            from git import Repo
 
         try:
             with Repo(self.common_dir) as repo, repo.config_reader() as config:
@@ -374,6 +382,20 @@ class Git:
                 hint="`git config --list` names the line",
             ) from exc
         return {n: str(u) for n, u in urls.items() if u}
+
+
+@contextlib.contextmanager
+def _gitpython_asks(program: str) -> Iterator[None]:
+    """Let the import of GitPython, which runs git, run ours and not the first on PATH."""
+    name = "GIT_PYTHON_GIT_EXECUTABLE"
+    before = os.environ.get(name)
+    os.environ[name] = program
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def digest_files(files: Iterable[Path]) -> str:

@@ -66,11 +66,22 @@ TIMEOUT_S = 600.0
 
 @functools.cache
 def git_program(path: str | None = None) -> str:
-    """The absolute path of git, looked up once: what appears on PATH later is not ours."""
-    found = shutil.which("git", path=path)
+    """The absolute path of git, looked up once: what appears on PATH later is not ours.
+
+    One that an agent of an earlier step may have put into our home folder comes last.
+    """
+    folders = (os.environ.get("PATH", os.defpath) if path is None else path).split(os.pathsep)
+    found = [Path(g).absolute() for f in folders if f and (g := shutil.which("git", path=f))]
     if not found:
         raise GitError("git is not installed", hint="install git 2.38 or newer")
-    return str(Path(found).absolute())
+    return str(next((g for g in found if not _is_homemade(g.parent)), found[0]))
+
+
+def _is_homemade(folder: Path) -> bool:
+    """Whether the current user could have put programs into a folder of his home."""
+    home = Path("~").expanduser().resolve()
+    real = folder.resolve()
+    return real.is_relative_to(home) and home != Path(home.anchor) and os.access(real, os.W_OK)
 
 
 def identity_env(name: str, email: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -34,10 +34,14 @@ def open_remote(
     token: str = "",
     name: str = "",
     env: Mapping[str, str] | None = None,
+    servers: Collection[str] = (),
+    strict: bool = False,
 ) -> Remote | None:
     """The repository's remote, resolved once, before any agent runs. None when there is no remote.
 
-    `name` defaults to `origin`, or the only remote. A token is used with http(s) URLs only.
+    `name` defaults to `origin`, or the only remote. A token is used with http(s) URLs only, and with those of
+    `servers` (`https://host`) where there are any. Be `strict` where an agent of an earlier step may have written
+    the settings: another server is then an error, and a proxy or a certificate is taken from the system's only.
     """
     remotes = git.remotes()
     if not name:
@@ -53,7 +57,18 @@ def open_remote(
         raise GitError(f"there is no remote {name!r}", hint="git remote -v")
     url = _absolute(_resolved(git, name, push=False), git)
     push_url = _absolute(_resolved(git, name, push=True), git)
-    return _make(git, name, url, push_url, private_dir=private_dir, token=token, env=env)
+    for place in {_without_userinfo(u)[0] for u in (url, push_url)} if token and servers else ():
+        if place.startswith(("https://", "http://")) and _host(place).rstrip("/") not in {
+            s.rstrip("/") for s in servers
+        }:
+            if strict:
+                raise GitError(
+                    f"remote {name!r} is at {place}, and the token is for {', '.join(sorted(servers))}",
+                    hint=f"was it changed by an earlier step? git remote get-url {name}",
+                )
+            token = ""
+    scopes = {"system"} if strict else {"system", "global", "local", "worktree", "command"}
+    return _make(git, name, url, push_url, private_dir=private_dir, token=token, env=env, scopes=scopes)
 
 
 def folder_remote(git: Git, bare: Path, *, private_dir: Path, env: Mapping[str, str] | None = None) -> Remote:
@@ -139,6 +154,7 @@ def _make(
     private_dir: Path,
     token: str,
     env: Mapping[str, str] | None,
+    scopes: Collection[str] = (),
 ) -> Remote:
     url, user, password = _without_userinfo(url)
     push_url, push_user, push_password = _without_userinfo(push_url)
@@ -156,7 +172,10 @@ def _make(
     caller = os.environ if env is None else env
     full = {**base_env(caller, TRANSPORT_VARIABLES), "GIT_DIR": str(store)}
     basic = base64.b64encode(f"{user}:{token}".encode()).decode() if token else ""
-    pairs = {**_protocols({_scheme(url), _scheme(push_url)}), **_carried(git, with_token=bool(token))}
+    pairs = {
+        **_protocols({_scheme(url), _scheme(push_url)}),
+        **_carried(git, with_token=bool(token), scopes=scopes),
+    }
     if token:
         full = {k: v for k, v in full.items() if k not in {"XDG_CONFIG_HOME", "GIT_CONFIG_SYSTEM"}}
         full |= {"HOME": str(store), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
@@ -183,15 +202,15 @@ def _make_store(git: Git, private_dir: Path, *, with_token: bool) -> Path:
     return store
 
 
-def _carried(git: Git, *, with_token: bool) -> dict[str, list[str]]:
-    """Settings of the repository (and, with a token, of the user) that its transport needs."""
+def _carried(git: Git, *, with_token: bool, scopes: Collection[str]) -> dict[str, list[str]]:
+    """Settings of the repository that its transport needs; with a token fewer, and of all `scopes`."""
     wanted = _CARRIED_WITH_TOKEN if with_token else _CARRIED
     args = ("--list", "--includes", "--show-scope", "-z")
     parts = [os.fsdecode(p) for p in git.run_config(*args).out.split(b"\0")]
     found: dict[str, list[str]] = {}
     for scope, entry in zip(parts[0::2], parts[1::2], strict=False):
         key, _, value = entry.partition("\n")
-        if wanted.match(key) and (with_token or scope in {"local", "worktree"}):
+        if wanted.match(key) and scope in (scopes if with_token else {"local", "worktree"}):
             found.setdefault(key, []).append(value)
     return found
 

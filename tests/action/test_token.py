@@ -152,6 +152,7 @@ def test_an_attack_as_the_same_user_finds_and_catches_no_token(make, open_tmp: P
     assert not [h for h in Evil.heard if github.token in h or "uthorization" in h], Evil.heard
     for done in (first, second, third):
         assert github.token not in done.log
+        assert "a bug of ours" not in done.log
         assert "" == done.env_file, "no later step is changed"
         assert "all is well" not in done.summary
     assert "success" != first.outputs["conclusion"], "whoever tampers has not succeeded"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -333,6 +334,39 @@ def test_many_threads_ask_at_once(repo: Repo):
         found = list(pool.map(lambda n: seen.file(shas[n % 8], f"f{n % 8}"), range(64)))
 
     assert found == [str(n % 8).encode() for n in range(64)]
+
+
+def test_a_git_that_an_agent_left_in_the_home_folder_comes_last(tmp_path: Path):
+    """Folders of the home stand on the PATH of hosted runners, and the next step is of the same user."""
+    planted = tmp_path / "home" / ".local" / "bin" / "git"
+    planted.parent.mkdir(parents=True)
+    planted.write_text("#!/bin/sh\necho ours\n")
+    planted.chmod(0o755)
+    real = Path(git_program()).parent
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path / "home"))
+        both = git_program(f"{planted.parent}{os.pathsep}{real}")
+        alone = git_program(str(planted.parent))
+
+    assert (f"{real}/git", str(planted)) == (both, alone), (
+        "alone it is better than none: some keep theirs there"
+    )
+
+
+def test_what_does_not_answer_as_git_does_is_named(repo: Repo, tmp_path: Path):
+    """Whoever it was that answered: it says nothing of the repository."""
+    other = tmp_path / "git"
+    other.write_text("#!/bin/sh\necho hello\n")
+    other.chmod(0o755)
+    code = "from orchestrator_action.runtime.git import Git; from pathlib import Path; Git.open(Path())"
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=repo.path, env={**clean_env(), "PATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    ).stderr  # fmt: skip
+
+    assert f"GitError: {other} does not answer as git does" in said
 
 
 def test_git_is_looked_up_once(tmp_path: Path):

@@ -53,6 +53,36 @@ def test_the_token_reaches_the_server_and_nothing_else(
     assert repo.at_remote(REF) == sha
 
 
+def test_a_token_goes_to_no_other_server(repo: Repo, server: GitServer, tmp_path: Path):
+    """A remote that is elsewhere, or was led there by `insteadOf`, gets none; where an agent of an earlier step
+    may have done that, it is an error."""
+    elsewhere = {"servers": ["https://github.com"], "token": TOKEN}
+
+    remote = open_remote(Git.open(repo.path), private_dir=tmp_path / "p", **elsewhere)
+    assert remote is not None and () == remote.secrets
+    with pytest.raises(GitError, match=r"the token is for https://github\.com") as caught:
+        open_remote(Git.open(repo.path), private_dir=tmp_path / "p", strict=True, **elsewhere)
+    assert "git remote get-url origin" in caught.value.hint
+    repo.git("remote", "set-url", "origin", "https://github.com/a/b.git")
+    repo.git("config", f"url.{server.url}/.insteadOf", "https://github.com/")
+    with pytest.raises(GitError, match=f"is at {server.url}"):
+        open_remote(Git.open(repo.path), private_dir=tmp_path / "p", strict=True, **elsewhere)
+
+    assert [] == server.authorized
+
+
+def test_a_proxy_of_an_agents_making_sees_no_token(repo: Repo, server: GitServer, tmp_path: Path):
+    """Where an agent of an earlier step may have written the settings, only the system's count."""
+    repo.git("config", "http.proxy", "http://127.0.0.1:9")
+    here = {"private_dir": tmp_path / "p", "token": TOKEN, "servers": [server.url]}
+
+    remote = open_remote(Git.open(repo.path), strict=True, **here)
+    assert remote is not None
+
+    assert "main" == remote.default_branch()
+    assert server.authorized
+
+
 def test_no_git_with_the_token_runs_where_an_agent_wrote(repo: Repo, server: GitServer, tmp_path: Path):
     """Seen by tracing every git our pushing and fetching starts: their directories and their environments."""
     tool = tmp_path / "git"
