@@ -99,19 +99,19 @@ def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
     bug = "" if foreseen else f"a bug of ours: {type(exc).__name__}: "
     error = f"{bug}{exc}" + (f" ({hint})" if hint else "")
     end = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
-    if isinstance(exc, TakenError):
-        end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
     end = stopped(parts, pace) or end
+    if isinstance(exc, TakenError):  # also of a run that is being cancelled: nothing of it is ours to tell
+        end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
     return replace(end.result(task, parts.base_sha), phases=phases_known(parts, task.id))
 
 
 def _failure_told(
     task: Task, parts: Parts, subject: Subject | None, result: TaskResult, pace: Pace, tally: Tally
 ) -> TaskResult:
-    """Tell of a task that failed on the way. One that was cancelled before it began is as it was before."""
+    """Tell of a task that failed on the way. One that was cancelled before its claim is as it was before."""
     if subject is not None:
         return settle(subject, replace(result, head_sha=_head_or(subject, "")), pace, tally)
-    if result.status is Status.CANCELLED:
+    if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in parts.journal.of(task.id)):
         return result
     return with_problems(result, told(subject_of(parts, task, result), result, pace))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -27,7 +27,7 @@ from orchestrator_action.core.model import (
     TaskResult,
 )
 from orchestrator_action.core.plan import conflicts
-from orchestrator_action.core.queueing import ClaimLine, claimant, with_claim
+from orchestrator_action.core.queueing import ClaimLine, claim_in, claimant, with_claim
 from orchestrator_action.core.text import marker
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
 from orchestrator_action.forge.base import Queue, Word
@@ -72,12 +72,15 @@ def claim_issue(parts: Parts, task: Task, issue: Issue) -> None:
     Of two runs that want the same issue exactly one gets it; the other's task ends with TakenError.
     """
     before: tuple[Event, ...] = ()
+    me = claimant(parts.env, parts.run_id)
     if not any(e.kind == "claimed" for e in parts.journal.of(task.id)):
+        begun = _claimants(parts, task.id)
+        if not begun:
+            parts.journal.append("claiming", task.id, number=issue.number, by=me)
         if issue.left_by:
             before = win(parts, task, issue.left_by)
         else:
-            _take_labels(parts, issue)
-        me = claimant(parts.env, parts.run_id)
+            _take_labels(parts, task, issue, begun)
         parts.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
     wish = [parts.config.label] if issue.left_by else []  # taken with the claim, not by its label
     outdated = [n for n in (*wish, LABEL_DONE, LABEL_FAILED) if n in issue.labels]
@@ -92,13 +95,29 @@ def claim_issue(parts: Parts, task: Task, issue: Issue) -> None:
         acts.do("the checks of the run before", lambda: _end_checks(parts, task.id, before))
 
 
-def _take_labels(parts: Parts, issue: Issue) -> None:
+def _take_labels(parts: Parts, task: Task, issue: Issue, begun: Collection[str]) -> None:
+    """Take the labels that ask for work. One that this run `begun` to take before it was killed may be gone."""
     there = {n.casefold() for n in issue.labels}
     for label in (parts.config.label, LABEL_RUNNING):
-        if label.casefold() in there and not cast("Queue", parts.forge).take_label(issue.number, label):
+        if label.casefold() not in there or cast("Queue", parts.forge).take_label(issue.number, label):
+            continue
+        if not begun or _is_anothers(parts, task, begun):
             raise TakenError(
                 f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
             )
+
+
+def _claimants(parts: Parts, task_id: str) -> tuple[str, ...]:
+    """As whom this run has begun to take a task."""
+    return tuple(str(e.data["by"]) for e in parts.journal.of(task_id) if e.kind == "claiming")
+
+
+def _is_anothers(parts: Parts, task: Task, mine: Collection[str]) -> bool:
+    """Whether the comment on a task's issue says that another run is at it."""
+    number = task.issue.number if task.issue else 0
+    told = cast("Queue", parts.forge).ours(number, marker("task", task.id)) if number else None
+    claim = claim_in(told.body) if told else None
+    return claim is not None and claim.state == "running" and claim.run not in mine
 
 
 def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> bool:
@@ -156,9 +175,9 @@ def _write(parts: Parts, word: Word) -> None:
 
 def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
     """Write a task's result to the forge; returns what could not be written, in words."""
-    if result.status is Status.SKIPPED:
-        return ()  # it is another run's
     acts = _Acts(subject.parts, subject.task.id)
+    if result.status is Status.SKIPPED or _lost(subject, acts):
+        return tuple(acts.problems)  # it is another run's
     for what, act in _acts(subject, result, ledger):
         acts.do(what, act)
     with _last_word(subject):
@@ -170,6 +189,17 @@ def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, 
         answers = {f: render.answer(said, subject.parts.secrets) for f, said in _answers(ledger).items()}
         acts.do("the answers to the review", lambda: subject.parts.forge.answer(number, answers))
     return tuple(acts.problems)
+
+
+def _lost(subject: Subject, acts: _Acts) -> bool:
+    """Whether an issue that this run was about to take is another run's, or nobody can say whose it is."""
+    parts, task = subject.parts, subject.task
+    mine = _claimants(parts, task.id)
+    if not mine or any(e.kind == "claimed" for e in parts.journal.of(task.id)):
+        return False
+    seen: list[bool] = []
+    acts.do("whose the issue is", lambda: seen.append(_is_anothers(parts, task, mine)))
+    return any(seen) or not seen
 
 
 def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -63,7 +63,7 @@ def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
     parts = taken.parts
     events = parts.journal.of(task.id)
     ledger = parts.journal.ledger(task.id)
-    begun = any(e.kind in {"task-started", "claimed"} for e in events)
+    begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
     head = _saved(parts, task) if begun else ""
     end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
     result = replace(

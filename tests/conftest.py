@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.runtime import procs
 from tests.kit.repos import Repo, make_repo
 
 REQUIRE_ALL = os.environ.get("ORCHESTRATOR_REQUIRE_ALL") == "1"
@@ -47,13 +48,17 @@ def claude_cli() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _own_home() -> Iterator[None]:
     """HOME is an empty directory of the session, no credentials of this machine are visible, and no
-    variable of git's own reaches a test (the suite itself may run inside a hook)."""
+    variable of git's own reaches a test (the suite itself may run inside a hook). What a program that is
+    killed leaves among the temporary files goes with them."""
     home = tempfile.mkdtemp(prefix="oa-home-")
+    Path(home, "tmp").mkdir()
     saved = dict(os.environ)
     for name in list(os.environ):
         if name.startswith(("GIT_", "GITHUB_", "ACTIONS_", "RUNNER_", "INPUT_", "ANTHROPIC_", "CLAUDE")):
             del os.environ[name]
-    os.environ.update(HOME=home, GIT_CONFIG_NOSYSTEM="1", XDG_CACHE_HOME=f"{home}/.cache")
+    os.environ.update(
+        HOME=home, TMPDIR=f"{home}/tmp", GIT_CONFIG_NOSYSTEM="1", XDG_CACHE_HOME=f"{home}/.cache"
+    )
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         os.environ.pop(name, None)
     yield
@@ -64,14 +69,14 @@ def _own_home() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_changed() -> Iterator[None]:
-    """Environment and signal handlers are as before after each test."""
+    """Environment, signal handlers and who adopts orphans are as before after each test."""
     env = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    cwd = Path.cwd()
+    cwd, adopts = Path.cwd(), procs.is_subreaper()
     yield
     assert env == {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     assert handlers == {s: signal.getsignal(s) for s in handlers}
-    assert cwd == Path.cwd()
+    assert (cwd, adopts) == (Path.cwd(), procs.is_subreaper())
 
 
 @pytest.fixture(autouse=True)

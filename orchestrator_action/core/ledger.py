@@ -23,7 +23,7 @@ KINDS = frozenset(
         "task-planned", "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "pending", "posted", "salvaged", "reminded", "verified", "note",
-        "judged", "retried", "requeued", "cancelled", "claimed", "dispatched", "check-begun",
+        "judged", "retried", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
     }
 )  # fmt: skip
 

@@ -28,16 +28,16 @@ POLITE_S = 0.3
 @contextmanager
 def leaving(cancel: Cancel) -> Iterator[None]:
     """Adopt what loses its parent, end it when the block ends, and never stay longer than a cancel allows."""
-    procs.become_subreaper()
     over = threading.Event()
     threading.Thread(target=_last_resort, args=(cancel, over), name="last-resort", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-        if cancel.is_set():
-            end_children()
-        sweep()
+    with procs.adopting():
+        try:
+            yield
+        finally:
+            over.set()
+            if cancel.is_set():
+                end_children()
+            sweep()
 
 
 def _last_resort(cancel: Cancel, over: threading.Event) -> None:

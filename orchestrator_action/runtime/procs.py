@@ -15,7 +15,8 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -26,6 +27,7 @@ _FREEZE_ROUNDS = 8
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 
 
 class Process(NamedTuple):
@@ -279,6 +281,29 @@ def carries(pid: int, marker: bytes) -> bool:
 def become_subreaper() -> bool:
     """Adopt orphaned descendants instead of letting them go to init; False where there is no such thing."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Be a subreaper for the time of a block; a process that was one before stays one."""
+    before = is_subreaper()
+    become_subreaper()
+    try:
+        yield
+    finally:
+        if not before:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def is_subreaper() -> bool:
+    """Whether orphaned descendants of this process become its children."""
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        return False
+    answer = ctypes.c_int(0)
+    _libc().prctl(_PR_GET_CHILD_SUBREAPER, ctypes.addressof(answer), 0, 0, 0)
+    return bool(answer.value)
 
 
 def make_undumpable() -> bool:

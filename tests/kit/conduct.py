@@ -1,7 +1,8 @@
 """A whole orchestrator as a program, with agents of a test's own making: FORGE AGENT [SLOTS] in a repository.
 
 AGENT is JSON: {"programs": [...], "resumes": false, …}, see `scripted`. `run`, `resume` and signals work as
-in the command line; what it prints for people goes to stderr, the report to stdout.
+in the command line; what it prints for people goes to stderr, the report to stdout. With the flag `dies_at`
+it kills itself at that step, see `dying`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from orchestrator_action.run_folders import find_run
 from orchestrator_action.runtime.cancel import on_signals
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.voice import print_json, say
+from tests.kit.dying import Death
 from tests.kit.scripted import ScriptedAgent
 
 
@@ -33,18 +35,19 @@ def main() -> int:
         "max_parallel": int(rest[0]) if rest else 4,
         **json.loads(rest[1] if rest[1:] else "{}"),
     }
+    death = Death(flags.pop("dies_at", 0))
     try:
         with on_signals() as cancel:
             if verb == "resume":
                 git = Git.open(Path())
                 with resume.taken_up(find_run(git, "last"), git, env, cancel, say=say) as taken:
-                    parts = replace(taken.parts, agents=lambda _: made)
+                    parts = death.within(replace(taken.parts, agents=lambda _: made))
                     report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
             else:
                 prompts = tuple(Path(p) for p in flags.pop("prompts", ()))
                 asked = wiring.Asked(repo=Path(), prompts=prompts, forge=forge, flags=flags)
                 with wiring.opened(asked, env, cancel, say=say) as (found, parts):
-                    parts = replace(parts, agents=lambda _: made)
+                    parts = death.within(replace(parts, agents=lambda _: made))
                     slots = min(found.config.max_parallel, len(found.tasks))
                     report = run_tasks(found.tasks, parts, slots=slots, tell=tell)
     except OrchestratorError as exc:

@@ -137,11 +137,16 @@ class House:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.run_dir / "journal.jsonl").read_text().splitlines()]
 
-    def assert_tidy(self) -> None:
-        """No worktree, no process, no lock of ours is left, and the checkout is as it was."""
+    def assert_tidy(self, kept: Sequence[str] = ()) -> None:
+        """No worktree but those `kept`, no process, no lock of ours is left, and the checkout is as it was."""
         listed = self.repo.git("worktree", "list", "--porcelain")
-        assert 1 == listed.count("worktree "), listed
-        assert not (self.repo.path / ".worktrees").exists()
+        there = [
+            line.removeprefix("worktree ") for line in listed.splitlines() if line.startswith("worktree ")
+        ]
+        assert sorted([str(self.repo.path), *kept]) == sorted(there)
+        folder = self.repo.path / ".worktrees"
+        assert sorted(kept) == sorted(map(str, folder.iterdir() if folder.exists() else ()))
+        assert bool(kept) == folder.exists()
         assert "" == self.repo.git("status", "--porcelain")
         assert [] == alive(self.repo.path)
         assert not list((self.repo.path / ".git").glob("**/*.lock"))

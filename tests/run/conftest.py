@@ -130,3 +130,25 @@ class InProcess:
 @pytest.fixture
 def inside(home: House) -> InProcess:
     return InProcess(home, Cancel())
+
+
+class Stuck:
+    """A forge whose folder is locked by somebody who does not let go."""
+
+    def __init__(self, home: House) -> None:
+        home.forge.mkdir(exist_ok=True)
+        self._path = home.forge / ".lock"
+        self._code = (
+            "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); "
+            "print('held', flush=True); time.sleep(1000)"
+        )
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self._code, str(self._path)], stdout=subprocess.PIPE, text=True
+        )
+        assert "held\n" == self.process.stdout.readline()
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()

@@ -15,7 +15,7 @@ from orchestrator_action.core.recall import recall
 from orchestrator_action.runtime.journal import read_events
 from tests.kit.ill import Pids, eventually
 from tests.kit.whole import GOOD, House
-from tests.run.conftest import ill
+from tests.run.conftest import Stuck, ill
 
 HARD_S = 6.5
 """The contract for a cancelled run; the goal is 4.0."""
@@ -190,9 +190,9 @@ def test_before_the_first_task_nothing_has_begun(home: House):
     assert not (home.repo.path / ".git" / "orchestrator" / "runs").exists()
 
 
-@pytest.mark.parametrize("after_ms", [0, 20, 40, 60, 80, 120, 160, 250, 400])
+@pytest.mark.parametrize("after_ms", [0, 20, 40, 60, 80, 120, 160, 250, 400, 600])
 def test_at_any_moment_of_a_worktrees_making_nothing_is_half_done(home: House, conduct, after_ms: int):
-    """FAULTS 13: no half worktree, no stale lock."""
+    """FAULTS 13: no half worktree, no stale lock. What an agent had not committed yet is saved and kept."""
     tasks(home, 4)
     run = conduct(slots=4, programs=["patch"])
     run.until("run-started")
@@ -204,7 +204,11 @@ def test_at_any_moment_of_a_worktrees_making_nothing_is_half_done(home: House, c
     assert time.monotonic() - at < HARD_S
     assert (130, 4) == (ran.code, sum(ran.report["counts"].values())), ran.err
     assert "Traceback" not in ran.err
-    home.assert_tidy()
+    kept = {t["worktree"]: t for t in ran.report["tasks"] if t["kept_because"]}
+    for task in kept.values():
+        assert "uncommitted changes" in task["kept_because"]
+        assert home.repo.git("rev-parse", f"refs/orchestrator/salvage/{task['task_id']}")
+    home.assert_tidy(kept=list(kept))
 
 
 def test_after_the_last_task_all_is_as_it_ended(home: House, conduct):
@@ -219,30 +223,6 @@ def test_after_the_last_task_all_is_as_it_ended(home: House, conduct):
     assert ran.code in {0, 130}
     assert "success" == ran.report["tasks"][0]["status"]
     home.assert_tidy()
-
-
-class Stuck:
-    """A forge whose folder is locked by somebody who does not let go."""
-
-    def __init__(self, home: House) -> None:
-        home.forge.mkdir(exist_ok=True)
-        self._path = home.forge / ".lock"
-        self._code = (
-            "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); "
-            "print('held', flush=True); time.sleep(1000)"
-        )
-
-    def __enter__(self):
-        import sys
-
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", self._code, str(self._path)], stdout=subprocess.PIPE, text=True
-        )
-        assert "held\n" == self.process.stdout.readline()
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
 
 
 def test_a_forge_that_hangs_does_not_keep_a_cancelled_run(home: House, conduct, pids: Pids):

@@ -1,0 +1,98 @@
+"""Whose an issue is when the orchestrator dies, or is stopped, in the moment it takes it."""
+
+from __future__ import annotations
+
+from orchestrator_action.core.queueing import ClaimLine
+from orchestrator_action.core.text import marker
+from orchestrator_action.forge.local import LocalForge
+from tests.kit.whole import GOOD, House
+from tests.run.conftest import Conducted, Stuck
+
+
+def forge(home: House) -> LocalForge:
+    return LocalForge(home.forge, read_ref=lambda branch: home.repo.at_remote(f"refs/heads/{branch}"))
+
+
+def comments(home: House) -> list[str]:
+    return [c.body for c in forge(home).comments(1)]
+
+
+def taking(home: House, conduct) -> Conducted:
+    """A run that has written down that it takes issue 1, and now waits for the forge."""
+    home.issue(1, "Add a module", GOOD)
+    run = conduct(programs=["patch"])
+    run.until("claiming")
+    return run
+
+
+def taken_by_another(home: House) -> None:
+    """What another run leaves that took the issue first."""
+    ours = marker("task", "issue-1")
+    assert forge(home).take_label(1, "orchestrate")
+    claim = ClaimLine(run="another", request="", state="running")
+    forge(home).comment(1, marker=ours, body=f"{ours}\n{claim}\nat work")
+    forge(home).set_labels(1, add=["orchestrate:running"])
+
+
+def killed(run: Conducted) -> None:
+    run.process.kill()
+    run.end()
+
+
+def test_the_label_a_killed_run_took_is_its_own(home: House, conduct):
+    """FAULTS 25: it was killed when the label was gone, and before it could write down that it had it."""
+    with Stuck(home):
+        killed(taking(home, conduct))
+    assert forge(home).take_label(1, "orchestrate")
+
+    ran = conduct("resume", programs=["patch"]).end()
+
+    assert (0, "success") == (ran.code, ran.report["tasks"][0]["status"]), ran.err
+    assert ("orchestrate:done",) == forge(home).issue(1).labels
+    assert 1 == len(comments(home))
+    home.assert_tidy()
+
+
+def test_the_label_another_run_took_meanwhile_is_not(home: House, conduct):
+    with Stuck(home):
+        killed(taking(home, conduct))
+    taken_by_another(home)
+
+    ran = conduct("resume", programs=["patch"]).end()
+
+    [task] = ran.report["tasks"]
+    assert ("skipped", True) == (task["status"], "another run took issue #1" in task["error"]), ran.err
+    assert ("orchestrate:running",) == forge(home).issue(1).labels
+    assert ["at work"] == [body.splitlines()[-1] for body in comments(home)]
+
+
+def test_a_run_cancelled_while_it_takes_an_issue_gives_it_an_end(home: House, conduct):
+    """FAULTS 12: whether the label moved is unknown; the next run finds out, and tells once."""
+    with Stuck(home):
+        run = taking(home, conduct)
+        run.signal()
+        ran = run.end()
+    assert (130, ["cancelled"]) == (ran.code, [t["status"] for t in ran.report["tasks"]]), ran.err
+    assert [] == comments(home)
+    forge(home).take_label(1, "orchestrate")
+
+    again = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+
+    assert 3 == again.code and "told what was pending" in again.err, again.err
+    assert ("orchestrate:failed",) == forge(home).issue(1).labels
+    assert ["cancelled" in body for body in comments(home)] == [True]
+    home.assert_tidy()
+
+
+def test_nothing_is_told_of_an_issue_another_run_took_from_a_cancelled_one(home: House, conduct):
+    with Stuck(home):
+        run = taking(home, conduct)
+        run.signal()
+        ran = run.end()
+    assert 130 == ran.code, ran.err
+    taken_by_another(home)
+
+    home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+
+    assert ("orchestrate:running",) == forge(home).issue(1).labels
+    assert ["at work"] == [body.splitlines()[-1] for body in comments(home)]
