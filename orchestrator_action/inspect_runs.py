@@ -28,6 +28,7 @@ from orchestrator_action.core.model import (
 from orchestrator_action.core.recall import TaskState, recall
 from orchestrator_action.core.text import harmless_log_line
 from orchestrator_action.errors import ConfigError, JournalError
+from orchestrator_action.run_folders import drop_scratch, run_dirs
 from orchestrator_action.runtime import audit, orders
 from orchestrator_action.runtime.git import Git
 from orchestrator_action.runtime.journal import read_events
@@ -304,6 +305,9 @@ def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
             yield f"{'removed' if remove else 'would remove'} {left.path}"
     if remove:
         workspace.discard()
+        for folder in run_dirs(git):
+            if not is_held(folder / "journal.jsonl"):
+                drop_scratch(folder)
 
 
 def _end_of(folder: Path, task: str) -> str:

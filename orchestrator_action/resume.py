@@ -23,7 +23,7 @@ from orchestrator_action.inspect_runs import is_held, report_from, report_of
 from orchestrator_action.pace import Pace
 from orchestrator_action.parts import Parts
 from orchestrator_action.run import UNSETTLED, run_tasks
-from orchestrator_action.run_folders import run_dirs
+from orchestrator_action.run_folders import drop_scratch, run_dirs
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.admission import Slots
 from orchestrator_action.runtime.cancel import Cancel
@@ -96,6 +96,7 @@ def _owned(folder: Path) -> Iterator[Journal]:
             raise JournalError(
                 f"run {folder.name} never started: its journal holds no plan", hint="start a new run"
             )
+        drop_scratch(folder)
         yield journal
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator_action.core.ledger import decode
@@ -12,6 +15,9 @@ from orchestrator_action.runtime.git import Git
 
 STATE_DIR = "orchestrator"
 """In the git common directory: seen by every worktree, never committed."""
+
+SCRATCH = "scratch"
+"""A file in a run's folder: temporary directories elsewhere, which are gone when its process ends by itself."""
 
 
 def state_dir(git: Git) -> Path:
@@ -68,3 +74,21 @@ def find_run(git: Git, name: str) -> Path:
         else f"{len(matching)} runs of this repository begin"
     )
     raise ConfigError(f"{what} with {name!r}", hint=f"the last one is {runs[-1].name}")
+
+
+def note_scratch(run_dir: Path, folders: Iterable[Path]) -> None:
+    """Write down which temporary directories this process has made for a run."""
+    text = "".join(f"{folder}\n" for folder in folders)
+    with contextlib.suppress(OSError):  # on a full disk the journal is the one to say so
+        (run_dir / SCRATCH).write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def drop_scratch(run_dir: Path) -> None:
+    """Remove what a process of this run that was killed left among the temporary files."""
+    with contextlib.suppress(OSError):
+        for line in (run_dir / SCRATCH).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            folder = Path(line)
+            ours = folder.name.startswith("oa-") and not folder.is_symlink() and folder.is_dir()
+            if ours and folder.stat().st_uid == os.geteuid():
+                shutil.rmtree(folder, ignore_errors=True)
+        (run_dir / SCRATCH).unlink()

@@ -21,7 +21,7 @@ from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.parts import Parts
-from orchestrator_action.run_folders import journal_of, state_dir
+from orchestrator_action.run_folders import SCRATCH, journal_of, note_scratch, state_dir
 from orchestrator_action.runtime.broker import Broker
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.detect import detect_at
@@ -363,7 +363,10 @@ def in_run(
         run_id = new_run_id(now())
         journal = Journal(journal_of(found.git, run_id), run_id)
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
+        folder = journal.path.parent
+        note_scratch(folder, (broker.directory, found.remote.store.parent))
         yield parts_of(found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env)
+        (folder / SCRATCH).unlink(missing_ok=True)
 
 
 def parts_of(

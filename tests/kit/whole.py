@@ -160,12 +160,13 @@ def alive(root: Path) -> list[str]:
         if folder.name == str(os.getpid()):
             continue
         try:
-            told = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
+            command = (folder / "cmdline").read_bytes()
+            told = (folder / "environ").read_bytes() + command
             where = os.fsencode(os.readlink(folder / "cwd"))
         except OSError:
             continue
         if needle in told or needle in where:
-            found.append(f"{folder.name} {(folder / 'cmdline').read_bytes()[:200]!r}")
+            found.append(f"{folder.name} {command[:200]!r}")
     return found
 
 

@@ -1,4 +1,7 @@
-"""Killed at random points, resumed; many tasks with agents that fail at random. Seeds are in the names."""
+"""Killed at random points and at chosen steps, resumed; many tasks with agents that fail at random.
+
+Seeds and steps are in the names. `python -m benchmarks crashes` goes through many more seeds, and every step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import pytest
 
 from benchmarks.soak import soak
 from orchestrator_action.runtime import procs
-from tests.kit.crashes import crash
+from tests.kit.crashes import crash, crash_at_git, crash_at_step
 from tests.kit.whole import alive
 
 
@@ -20,6 +23,23 @@ def test_killed_at_a_random_point_a_run_comes_to_the_same_end(tmp_path: Path, se
     seen = crash(tmp_path, seed)
 
     assert seen.faultless, seen
+
+
+@pytest.mark.parametrize("step", [s for n in range(3, 100, 16) for s in (n, -n - 8)])
+def test_killed_right_before_or_after_a_step_it_comes_to_the_same_end(tmp_path: Path, step: int):
+    """FAULTS 25: a line of the journal, a call of the forge, of the remote, of the workspace."""
+    seen = crash_at_step(tmp_path, step)
+
+    assert seen and seen.faultless, seen
+
+
+@pytest.mark.parametrize("works_on", [True, False])
+@pytest.mark.parametrize("number", range(10, 130, 30))
+def test_killed_while_a_git_is_at_work_it_comes_to_the_same_end(tmp_path: Path, number: int, works_on: bool):
+    """FAULTS 25, 29: the git goes on without us, or never does what it was asked."""
+    seen = crash_at_git(tmp_path, number, works_on=works_on)
+
+    assert seen and seen.faultless, seen
 
 
 @pytest.mark.slow
