@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -21,23 +19,28 @@ from typing import Any
 import psutil
 
 from benchmarks import Figure, show
+from benchmarks._peers import (
+    ENV,
+    GIB,
+    MIB,
+    POLITE,
+    STUBBORN,
+    Runner,
+    all_cpu_s,
+    bare,
+    cancel_of_peers,
+    output_of_peers,
+    parallel,
+    timed,
+    xargs,
+)
 from orchestrator_action.core.model import Command, Limits, Outcome
 from orchestrator_action.runtime import procs
 from orchestrator_action.runtime.supervisor import Cancel, nursery, supervise
 from tests.kit.repos import make_repo
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, Ran, house
 
-ENV = {"PATH": os.environ["PATH"]}
-MIB, GIB = 1024**2, 1024**3
 UNLIMITED = Limits(log_bytes=0, disk_free_bytes=0)
-
-STUBBORN = """
-trap '' INT TERM
-: > "$0/$$"
-i=1; while [ $i -lt 12 ]; do setsid sh -c ': > "$0/$$"; exec sleep 1000' "$0" & i=$((i+1)); done
-exec sleep 1000
-"""
-POLITE = ': > "$0/$$"; exec sleep 1000'
 DAEMON = (
     'setsid sh -c \': > "$0/$$"; exec env -i /bin/sleep 1000\' "$0" & while [ ! -e "$0"/[0-9]* ]; do :; done'
 )
@@ -56,6 +59,7 @@ def main() -> None:
         cancelling_runs(root)
         sampling(root)
         memory(root)
+        memory_of_run(root)
 
 
 def supervised(root: Path, argv: list[str], count: int, jobs: int) -> None:
@@ -70,42 +74,6 @@ def supervised(root: Path, argv: list[str], count: int, jobs: int) -> None:
         list(pool.map(one, range(count)))
 
 
-def bare(root: Path, argv: list[str], count: int, jobs: int) -> None:
-    """Popen and wait in threads, output to a file; no supervision at all."""
-
-    def one(number: int) -> None:
-        with (root / f"bare-{number % jobs}").open("wb") as log:
-            subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL).wait()
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(one, range(count)))
-
-
-def xargs(root: Path, argv: list[str], count: int, jobs: int) -> None:
-    """`xargs -P`; the number it appends is swallowed by the shell."""
-    numbers = "\n".join(map(str, range(count)))
-    command = ["xargs", "-P", str(jobs), "-n", "1", "sh", "-c", 'exec "$@"', "sh", *argv]
-    if argv[0] == "true":  # takes any argument
-        command = ["xargs", "-P", str(jobs), "-n", "1", *argv]
-    elif argv[0] == "sleep":  # sleeps the sum of its arguments
-        numbers = "\n".join(["0"] * count)
-        command = ["xargs", "-P", str(jobs), "-n", "1", *argv]
-    subprocess.run(command, input=numbers, text=True, check=False, stdout=subprocess.DEVNULL, cwd=root)
-
-
-def parallel(root: Path, argv: list[str], count: int, jobs: int) -> None:
-    """GNU parallel, with its input in place of nothing."""
-    numbers = "\n".join(map(str, range(count)))
-    command = ["parallel", "--will-cite", "-j", str(jobs), "-N0", " ".join(argv)]
-    home = {**ENV, "HOME": str(root)}
-    subprocess.run(
-        command, input=numbers, text=True, check=False, stdout=subprocess.DEVNULL, cwd=root, env=home
-    )
-
-
-Runner = Callable[[Path, list[str], int, int], None]
-
-
 def peers() -> list[tuple[str, Runner]]:
     """Everybody who is installed; the others are named."""
     found: list[tuple[str, Runner]] = [("supervise", supervised), ("bare Popen", bare)]
@@ -115,13 +83,6 @@ def peers() -> list[tuple[str, Runner]]:
         else:
             print(f"  {name} is not installed: its row is left out")
     return found
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds it takes."""
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 def _best_of_3(run: Runner, root: Path, argv: list[str], count: int, jobs: int) -> float:
@@ -179,7 +140,7 @@ def _quoted(text: str) -> str:
 
 
 def output(root: Path) -> None:
-    """Two GiB of output: wall time beside a plain redirect, and the CPU time of supervision per GiB."""
+    """Two GiB of output: wall time beside a plain redirect, and the CPU time of whoever starts it per GiB."""
     size = 2 * GIB
     script = f"exec head -c {size} /dev/zero"
     plain, walls, costs = [], [], []
@@ -196,8 +157,9 @@ def output(root: Path) -> None:
         [
             Figure(what="wall over plain redirect", value=min(walls) / min(plain), unit="x", goal=1.15),
             Figure(what="CPU of supervision per GiB", value=min(costs) / 2, unit="s", goal=0.1),
-            Figure(what="the same, every line of 100 bytes read", value=fed_cost * 4, unit="s",
+            Figure(what="  every line of 100 bytes read", value=fed_cost * 4, unit="s",
                    note=f"256 MiB in {fed_wall:.2f} s"),
+            *output_of_peers(root, size),
             Figure(what="plain redirect", value=min(plain), unit="s"),
         ],
     )  # fmt: skip
@@ -210,21 +172,14 @@ def _redirect(root: Path, script: str) -> None:
 
 def _cost_of(root: Path, script: str, feed: Callable[[bytes], Any] | None) -> tuple[float, float]:
     """Wall time, and CPU time of everything but the program itself: us, the nursery and the guard."""
-    before = _all_cpu_s()
+    before = all_cpu_s()
     began = time.perf_counter()
     command = Command(argv=("sh", "-c", script), cwd="/", env=ENV)
     outcome = supervise(command, log=root / "big", limits=UNLIMITED, cancel=Cancel(), feed=feed)
     took = time.perf_counter() - began
-    cost = _all_cpu_s() - before - outcome.cpu_s
+    cost = all_cpu_s() - before - outcome.cpu_s
     (root / "big").unlink()
     return took, cost
-
-
-def _all_cpu_s() -> float:
-    return sum(
-        use.ru_utime + use.ru_stime
-        for use in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
 
 
 def cancelling(root: Path) -> None:
@@ -237,11 +192,12 @@ def cancelling(root: Path) -> None:
         took, left = _cancel(root / name.split(",")[0], script, size, grace)
         figures.append(Figure(what=name, value=took, unit="s", goal=goal))
         figures.append(Figure(what="  survivors", value=float(left), unit="alive", goal=0.0))
+    figures += cancel_of_peers(root)
     took, _ = _cancel(root / "five", STUBBORN, 12, 0.5, trees=32)
     figures.append(
         Figure(what="32 x 12 stubborn: beyond the grace of 0.5 s", value=took - 0.5, unit="s", goal=0.15)
     )
-    show("cancel latency, 16 trees", figures)
+    show("cancel latency, 16 trees; others told by TERM, and again by KILL after 3 s", figures)
 
 
 def _cancel(folder: Path, script: str, size: int, grace: float, *, trees: int = 16) -> tuple[float, int]:
@@ -281,21 +237,8 @@ def cancelling_runs(root: Path) -> None:
 
 
 def _cancelled_run(root: Path, program: list[str], *, hangs: bool) -> tuple[float, Ran]:
-    root.mkdir()
-    home, pids = house(root, make_repo(root / "r", LIBRARY)), root / "pids"
-    pids.mkdir()
-    for number in range(1, 17):
-        home.issue(number, f"Task {number}", GOOD)
-    agent = json.dumps({"programs": [[*program, str(pids)]]})
-    run = subprocess.Popen(
-        [sys.executable, "-P", "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent, "16"],
-        cwd=home.repo.path, env={**home.environment(), "PYTHONPATH": str(PACKAGE)}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    while len(list(pids.iterdir())) < (16 * 12 if hangs else 16):
-        time.sleep(0.01)
-    time.sleep(1.0)  # the starts have settled; what is measured is the end
-    with (home.forge / ".lock").open("w") as lock:
+    forge, run = _started_run(root, program, tasks=16, processes=16 * 12 if hangs else 16)
+    with (forge / ".lock").open("w") as lock:
         if hangs:
             fcntl.flock(lock, fcntl.LOCK_EX)
         began = time.perf_counter()
@@ -303,6 +246,27 @@ def _cancelled_run(root: Path, program: list[str], *, hangs: bool) -> tuple[floa
         out, err = run.communicate()
         took = time.perf_counter() - began
     return took, Ran(run.returncode, out, err)
+
+
+def _started_run(
+    root: Path, program: list[str], *, tasks: int, processes: int
+) -> tuple[Path, subprocess.Popen[str]]:
+    """The folder of its forge, and a run all of whose tasks are at work."""
+    root.mkdir()
+    home, pids = house(root, make_repo(root / "r", LIBRARY)), root / "pids"
+    pids.mkdir()
+    for number in range(1, tasks + 1):
+        home.issue(number, f"Task {number}", GOOD)
+    agent = json.dumps({"programs": [[*program, str(pids)]]})
+    run = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.kit.conduct", "run", f"local:{home.forge}", agent, str(tasks)],
+        cwd=home.repo.path, env={**home.environment(), "PYTHONPATH": str(PACKAGE)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len(list(pids.iterdir())) < processes:
+        time.sleep(0.01)
+    time.sleep(1.0)  # the starts have settled; what is measured is what comes after
+    return home.forge, run
 
 
 def sampling(root: Path) -> None:
@@ -367,6 +331,23 @@ def memory(root: Path) -> None:
             Figure(what="  of it for the tasks", value=grown / MIB, unit="MiB"),
             Figure(what="memory of 64 guards and the nursery (PSS)", value=pss / MIB, unit="MiB"),
             Figure(what="CPU of the orchestrator", value=idle * 100, unit="%"),
+        ],
+    )
+
+
+def memory_of_run(root: Path) -> None:
+    """What a whole run of 64 tasks at once holds: worktrees, journal, broker, local forge."""
+    _, run = _started_run(root / "run-64", ["sh", "-c", POLITE], tasks=64, processes=64)
+    first = psutil.Process(run.pid).memory_info().rss
+    time.sleep(5.0)
+    later = psutil.Process(run.pid).memory_info().rss
+    run.send_signal(signal.SIGINT)
+    run.communicate()
+    show(
+        "a whole run of 64 tasks at once, local forge",
+        [
+            Figure(what="memory of the orchestrator", value=later / MIB, unit="MiB", goal=80.0),
+            Figure(what="  of it gained in 5 s at rest", value=(later - first) / MIB, unit="MiB"),
         ],
     )
 

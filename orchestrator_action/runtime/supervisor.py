@@ -15,7 +15,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -307,8 +307,7 @@ class _Attempt:
 
     def _read(self) -> None:
         before = self._tail.read_bytes
-        for line in self._tail.lines():
-            self._mark(line)
+        self._pass_on(self._tail.lines())
         resting = self._tail.read_bytes == 0 and before == 0
         self._look_s = min(SLOWEST_LOOK_S, self._look_s * 1.3) if resting else QUICKEST_LOOK_S
 
@@ -328,14 +327,20 @@ class _Attempt:
         self._tail.behind = True
         deadline = time.monotonic() + FEED_AFTER_CANCEL_S if self._cancel.is_set() else float("inf")
         while self._tail.behind and time.monotonic() < deadline:
-            for line in self._tail.lines():
-                self._mark(line)
+            self._pass_on(self._tail.lines())
         last = self._tail.last()
         if last is not None and not self._tail.behind:
-            self._mark(last)
+            self._pass_on([last])
 
-    def _mark(self, line: bytes) -> None:
-        mark = self._feed(line) if self._feed is not None else None
+    def _pass_on(self, lines: Iterable[bytes]) -> None:
+        """Every line to whoever understands it; what a line means to the guard's deadlines, to the guard."""
+        if self._feed is None:
+            return
+        for mark in map(self._feed, lines):
+            if mark is not None:
+                self._mark(mark)
+
+    def _mark(self, mark: Mark) -> None:
         if mark is Mark.STARTED and mark not in self._reported:
             self._tell(order="started")
             self._reported.add(mark)

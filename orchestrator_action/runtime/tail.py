@@ -45,8 +45,9 @@ class Tail:
             return
         self.read_bytes = len(chunk)
         *whole, rest = chunk.split(b"\n")
-        for piece in whole:
-            yield self._complete(piece)
+        if whole:
+            yield self._complete(whole[0])
+            yield from whole[1:]  # shorter than a chunk, and so than a line may be
         self._keep(rest)
 
     def last(self) -> bytes | None:
