@@ -59,7 +59,8 @@ class RunState:
     run_id: str = ""
     started_at: float = 0.0
     worked_before_s: float = 0.0
-    """What the processes before that one spent, each between its first and its last event."""
+    """What the processes before that one spent: each from its first to its last event, or to the end of what it
+    had started."""
     plan: Mapping[str, Any] = field(default_factory=dict)
     """Data of `run-started`."""
     owner: Mapping[str, Any] = field(default_factory=dict)
@@ -82,11 +83,8 @@ class RunState:
 def recall(events: Sequence[Event]) -> RunState:
     """The state of a run from its journal's events."""
     values: dict[str, Any] = {"resumed": 0, "ended": False}
-    begun_at = last_at = worked = 0.0
     for event in events:
         if event.kind in {"run-started", "run-resumed"}:
-            worked += max(0.0, last_at - begun_at)
-            begun_at = event.at
             values["owner"] = event.data.get("owner", {})
             values["ended"] = False
             values["resumed"] += event.kind == "run-resumed"
@@ -94,14 +92,39 @@ def recall(events: Sequence[Event]) -> RunState:
             values |= {"run_id": event.run, "started_at": event.at, "plan": event.data}
         elif event.kind == "run-ended":
             values["ended"] = True
-        last_at = event.at
     asked = values.get("plan", {}).get("requested", ())
     by_task: dict[str, list[Event]] = {t: [] for t in asked}
     for event in events:
         if event.task in by_task:
             by_task[event.task].append(event)
     tasks = {t: task_state(found) for t, found in by_task.items()}
-    return RunState(**values, worked_before_s=worked, tasks=tasks)
+    return RunState(**values, worked_before_s=_worked_before_s(events), tasks=tasks)
+
+
+def _worked_before_s(events: Sequence[Event]) -> float:
+    """Seconds in which a process before the last one, or an agent of it, was at work. An agent may outlive the
+    last event of a process that was killed: its own record says until when."""
+    processes: list[list[float]] = []
+    agents: list[tuple[float, float]] = []
+    for event in events:
+        if event.kind in {"run-started", "run-resumed"}:
+            processes.append([event.at, event.at])
+        elif processes:
+            processes[-1][1] = event.at
+        if event.kind == "attempt-ended" and event.data.get("pid"):
+            began = float(event.data.get("started_at", 0.0))
+            agents.append((began, began + float(event.data["wall_s"])))
+    last = processes.pop()[0] if processes else 0.0
+    return _together([(first, end) for first, end in processes] + [a for a in agents if a[0] < last])
+
+
+def _together(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that lie within any of the spans."""
+    total, until = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
 
 
 def task_state(events: Iterable[Event]) -> TaskState:

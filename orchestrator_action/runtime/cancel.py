@@ -75,7 +75,7 @@ class Cancel:
         if self._is_set:
             self.hurry()
         else:
-            self.set(f"signal {signum}")
+            self.set(f"cancelled by {signal.Signals(signum).name}")
         if self._interrupts:
             raise Interrupted(f"ended by signal {signum} before any task was started")
 
