@@ -30,8 +30,12 @@ COPIED = ("config", "hooks", "info", "HEAD", "worktrees")
 MADE, REFUSED = "orchestrator-made", "orchestrator-refused"
 """Files in a view: refs that its own git made, and refs it was kept from moving."""
 
-_PATIENCE = b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
-"""Milliseconds. Many agents move refs of one repository; git's own 100 ms and 1 s are for people."""
+_SHARED = (
+    b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
+    b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+)
+"""Milliseconds: many agents move refs of one repository, and git's own 100 ms and 1 s are for people. Nor does a
+commit tidy up behind everybody's back: killed on the way, it leaves a lock that ends all later maintenance."""
 
 _PASSING = re.compile(
     r"\.lock$|^(FETCH|ORIG|MERGE|CHERRY_PICK|REVERT|BISECT)_HEAD$|^index|^COMMIT_EDITMSG$|^gc\."
@@ -100,7 +104,7 @@ def make_view(common: Path, view: Path, env: Mapping[str, str], *, branch: str) 
     shutil.copyfile(common / "config", view / "config")
     scrub(view / "config", env)
     with (view / "config").open("ab") as file:
-        file.write(_PATIENCE)
+        file.write(_SHARED)
 
 
 def _guard_refs(view: Path, branch: str) -> None:

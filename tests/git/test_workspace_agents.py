@@ -233,6 +233,19 @@ def test_an_agent_s_git_works_as_ever(space: Workspace, repo: Repo, base: str, c
     assert repo.git("status", "--porcelain") == ""
 
 
+def test_a_commit_of_an_agent_starts_no_maintenance(space: Workspace, repo: Repo, base: str, tmp_path: Path):
+    """A lock of git's maintenance that was killed with its agent would end the user's own for good."""
+    made = space.create("t", "orchestrator/t", base)
+
+    def started(where: Path) -> bool:
+        trace = tmp_path / f"trace-{where.name}"
+        told = {**clean_env(), "GIT_TRACE": str(trace)}
+        git(where, "commit", "-q", "--allow-empty", "-m", "more", env=told)
+        return "maintenance run" in trace.read_text()
+
+    assert (True, False) == (started(repo.path), started(made.path))
+
+
 def test_an_agent_may_pack_refs_while_those_of_others_move(space: Workspace, repo: Repo, base: str):
     """A `gc` of one task and the commits of another: neither hinders the other, and no ref goes back."""
     packs = space.create("packs", "orchestrator/packs", base)
