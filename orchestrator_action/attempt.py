@@ -84,8 +84,8 @@ def _whole_way(
     except JournalError:
         raise
     except Exception as exc:
-        if isinstance(exc, OrchestratorError):
-            log.warning("task failed task=%s error=%s", task.id, exc.message)
+        if isinstance(exc, (OrchestratorError, OSError)):
+            log.warning("task failed task=%s error=%s", task.id, exc)
         else:
             log.exception("task failed by a bug of ours task=%s", task.id)
         result = _failed(task, parts, exc, pace)
@@ -113,7 +113,18 @@ def _failure_told(
         return settle(subject, replace(result, head_sha=_head_or(subject, "")), pace, tally)
     if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in parts.journal.of(task.id)):
         return result
-    return with_problems(result, told(subject_of(parts, task, result), result, pace))
+    result = with_problems(result, told(subject_of(parts, task, result), result, pace))
+    kept = pace.bounded("tidying", lambda: _given_back(task, parts, pace), parts.cancel, "the run had to end")
+    return replace(result, worktree=str(_path(task, parts)) if kept else "", kept_because=kept)
+
+
+def _given_back(task: Task, parts: Parts, pace: Pace) -> str:
+    """Remove the worktree of a task that never came to be worked on; returns why it must stay."""
+    try:
+        there = _path(task, parts).exists()
+        return parts.workspace.remove(_path(task, parts), delete=not pace.user.is_set()) if there else ""
+    except GitError as exc:
+        return exc.message
 
 
 def stopped(parts: Parts, pace: Pace) -> End | None:

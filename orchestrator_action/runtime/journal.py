@@ -2,7 +2,8 @@
 
 Every event is on disk (`fdatasync`) before the outside effect it announces. One process holds the
 journal at a time, by `flock`; the kernel lets go of it when that process dies. A torn last line is
-what a crash leaves and is cut off; a damaged line before it is refused with its number.
+what a crash leaves and is cut off; a damaged line before it is refused with its number. What somebody
+deletes, cuts or replaces while it is held, an agent say, is written anew: its holder knows what was in it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets
 import threading
@@ -20,6 +22,8 @@ from typing import Any
 
 from orchestrator_action.core.ledger import Event, Ledger, broken_links, decode, encode, fold, seal
 from orchestrator_action.errors import JournalError
+
+log = logging.getLogger(__name__)
 
 LOCK_TRIES, LOCK_PAUSE_S = 5, 0.04
 """`status` holds the lock for an instant when it asks whether anybody else does."""
@@ -117,8 +121,9 @@ class Journal:
             good = list(_good_lines(path, raw))
             if problems := broken_links(e for e, _ in good):
                 raise JournalError(f"{path}: {problems[0]}", hint="keep it and start a new run")
-            if (good and good[-1][1] < len(raw)) or (not good and raw):
-                os.ftruncate(self._file, good[-1][1] if good else 0)
+            self._size = good[-1][1] if good else 0
+            if self._size < len(raw):
+                os.ftruncate(self._file, self._size)
         except BaseException:
             os.close(self._file)
             raise
@@ -165,19 +170,49 @@ class Journal:
     def _write(self, line: bytes) -> None:
         if self._file < 0:
             raise JournalError(f"the journal {self.path} is closed", hint="the run has ended")
-        start = os.fstat(self._file).st_size
         try:
+            if not self._is_ours():
+                self._write_anew()
             written = os.write(self._file, line)
             if written != len(line):
                 raise OSError(28, "no space left on device")
             (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(self._file)
+            self._size += len(line)
         except OSError as exc:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._file, start)
+                os.ftruncate(self._file, self._size)
             raise JournalError(
                 f"cannot write the journal {self.path}: {exc.strerror}",
                 hint="free some space, then resume the run",
             ) from exc
+
+    def _is_ours(self) -> bool:
+        """Whether the file is where it was, and as long as we left it."""
+        try:
+            there = self.path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(there, os.fstat(self._file)) and there.st_size == self._size
+
+    def _write_anew(self) -> None:
+        log.warning("the journal was changed by somebody else, and is written anew: %s", self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            text = "".join(f"{encode(event)}\n" for event in self.events).encode()
+            with open(file, "wb", closefd=False) as out:
+                out.write(text)
+            os.fsync(file)
+            fresh.replace(self.path)
+        except BaseException:
+            os.close(file)
+            with contextlib.suppress(OSError):
+                fresh.unlink()
+            raise
+        os.close(self._file)
+        self._file, self._size = file, len(text)
 
     def of(self, task: str) -> list[Event]:
         """The events of one task so far."""

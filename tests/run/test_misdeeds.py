@@ -196,3 +196,33 @@ def test_what_takes_nothing_from_anybody_is_no_misdeed(home: House, conduct, tmp
 
     assert {"success"} == {t["status"] for t in ran.report["tasks"]}, [told(t) for t in ran.report["tasks"]]
     assert before == as_it_is(home)
+
+
+def test_a_run_whose_records_an_agent_deleted_is_told_to_its_end(home: House, conduct):
+    """Its folder and its journal: what happened is written anew, and every task has its one end."""
+    gone = {"issue-1": 'rm -rf ../../.git/orchestrator/runs; exit 1'}
+
+    ran = conduct(slots=1, shell=gone).end()
+
+    ends = {t["task_id"]: t["status"] for t in ran.report["tasks"]}
+    assert ({"issue-1": "failed", "issue-2": "success"}, 1) == (ends, ran.code), ran.err
+    assert "the journal was changed by somebody else, and is written anew" in ran.err
+    assert "Traceback" not in ran.err
+    assert ends == {e["task"]: e["data"]["status"] for e in home.events() if e["kind"] == "task-ended"}
+    home.assert_tidy()
+
+
+def test_a_task_that_cannot_be_begun_leaves_no_worktree(home: House, conduct):
+    """A file stands where its own would be: a fault of the machine, said in one line."""
+    blocked = {"issue-1": 't=$(echo ../../.git/orchestrator/runs/*/tasks); rm -rf $t; : >"$t"; exit 1'}
+
+    ran = conduct(slots=1, shell=blocked).end()
+
+    task = ran.task("issue-2")
+    assert ("failed", True, "") == (
+        task["status"],
+        "directory" in task["error"].lower(),
+        task["kept_because"],
+    )
+    assert "Traceback" not in ran.err and "a bug of ours" not in ran.err
+    home.assert_tidy()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import threading
 
 import pytest
@@ -107,6 +108,31 @@ def test_a_full_disk_is_named_and_leaves_no_half_line(journal):
     assert size == journal.path.stat().st_size
     journal.append("note", "t", n=3)
     assert [1, 3] == [e.data["n"] for e in read_events(journal.path)]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.unlink(),
+        lambda path: shutil.rmtree(path.parent),
+        lambda path: path.rename(path.with_name("elsewhere")),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes() + b"{}\n"),
+        lambda path: replace_file(path, "something else\n"),
+    ],
+    ids=["deleted", "with its folder", "moved", "emptied", "lengthened", "replaced"],
+)
+def test_what_somebody_does_to_it_while_it_is_held_is_undone(journal, harm):
+    """An agent of the same user can reach it; nothing that happened is lost."""
+    journal.append("note", "t", n=1)
+
+    harm(journal.path)
+    journal.append("note", "t", n=2)
+    journal.append("note", "t", n=3)
+
+    assert [1, 2, 3] == [e.data["n"] for e in read_events(journal.path)]
+    with pytest.raises(JournalError, match="another orchestrator"):
+        Journal(journal.path, "r")
 
 
 def test_a_missing_journal_is_named(tmp_path):
