@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import time
 import uuid
@@ -48,7 +49,7 @@ class Trying:
     def __init__(self, subject: Subject, claims: Claims, tally: Tally, pace: Pace, token: str) -> None:
         self._subject, self._claims, self._tally, self._pace = subject, claims, tally, pace
         self._parts, self._task = subject.parts, subject.task
-        self._deadline = time.monotonic() + subject.limits.wall_s
+        self._deadline = time.monotonic() + (subject.limits.wall_s or math.inf)
         self._chances = Chances(retries=self._parts.config.retries)
         self._context = replace(subject.context, attempt=tally.number + 1)
         self._fresh = True
@@ -224,7 +225,7 @@ class Trying:
             self._deadline += time.monotonic() - asked_at
             self._context = self._next_context()
             self._fresh = False
-            left = max(self._deadline - time.monotonic(), 0.1)
+            left = 0.0 if math.isinf(self._deadline) else max(self._deadline - time.monotonic(), 0.1)
             outcome, report = self._supervised(replace(self._subject.limits, wall_s=left), slot.cancel)
             shed = slot.shed and outcome.ending is Ending.CANCELLED and not cancel.is_set()
         return outcome, report, shed

@@ -83,6 +83,7 @@ class Config:
     agent: str = "claude"
     max_parallel: int = 4
     timeout: float = 2700.0
+    """Wall-clock limit of a task; 0 means none."""
     run_timeout: float = 0.0
     """Wall-clock limit of the whole run; 0 means none."""
     max_turns: int = 50

@@ -20,7 +20,7 @@ from orchestrator_action.runtime.cancel import Cancel
 from tests.kit.ill import HERE, Pids, eventually
 from tests.kit.repos import Repo
 from tests.kit.scripted import ScriptedAgent
-from tests.kit.whole import LIBRARY, PACKAGE, House, Ran, house
+from tests.kit.whole import GOOD, LIBRARY, PACKAGE, House, Ran, house
 
 
 @pytest.fixture
@@ -43,6 +43,12 @@ def ill(script: str, *args: object) -> list[str]:
     """An ill-behaved program of the kit as an agent's argv."""
     runner = ["sh"] if script.endswith(".sh") else [sys.executable, "-I", "-S", "-E"]
     return [*runner, str(HERE / script), *map(str, args)]
+
+
+def tasks(home: House, count: int) -> None:
+    """So many issues that succeed."""
+    for number in range(1, count + 1):
+        home.issue(number, f"Task {number}", GOOD)
 
 
 @dataclass

@@ -200,7 +200,7 @@ def test_what_takes_nothing_from_anybody_is_no_misdeed(home: House, conduct, tmp
 
 def test_a_run_whose_records_an_agent_deleted_is_told_to_its_end(home: House, conduct):
     """Its folder and its journal: what happened is written anew, and every task has its one end."""
-    gone = {"issue-1": 'rm -rf ../../.git/orchestrator/runs; exit 1'}
+    gone = {"issue-1": "rm -rf ../../.git/orchestrator/runs; exit 1"}
 
     ran = conduct(slots=1, shell=gone).end()
 
