@@ -15,6 +15,7 @@ from typing import Any
 import orchestrator_action
 from orchestrator_action import wiring
 from orchestrator_action.board import job_summary
+from orchestrator_action.core.figures import count
 from orchestrator_action.core.model import GOOD_STATUSES, RunReport, Status, TaskResult
 from orchestrator_action.core.queueing import claimant
 from orchestrator_action.errors import ConfigError, NothingToDo
@@ -129,7 +130,7 @@ def _run(step: Step, asked: wiring.Asked, admission: Admission, cancel: Cancel) 
     env = agent_env(step.env, asked.flags.get("agent") or "")
     with wiring.opened(asked, env, cancel, say=step.say, admit=admission) as (found, parts):
         step.say(
-            f"run {parts.run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, "
+            f"run {parts.run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
             f"base {found.base_branch} {found.base_sha[:12]}"
         )
         step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")

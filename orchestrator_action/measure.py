@@ -16,6 +16,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponenti
 
 from orchestrator_action import render
 from orchestrator_action.agents.base import Agent, ReviewRequest
+from orchestrator_action.core.figures import count
 from orchestrator_action.core.ledger import Ledger
 from orchestrator_action.core.model import Claim, Fact, Pull, ReviewFinding
 from orchestrator_action.core.review import parse_answers, parse_findings
@@ -273,7 +274,7 @@ class Measure:
         return [
             Fact(
                 phase="review", rule="reviewed", commit=head, holds=True,
-                message=f"a separate session reviewed {head[:12]} and has {len(fresh)} finding(s)",
+                message=f"a separate session reviewed {head[:12]} and has {count(len(fresh), 'finding')}",
                 detail={"findings": len(fresh), "url": url, "round": ledger.review_rounds + 1},
             )
         ]  # fmt: skip

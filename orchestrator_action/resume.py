@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_action.core.figures import count
 from orchestrator_action.core.judge import End
 from orchestrator_action.core.model import Conclusion, RunReport, Status, Task, TaskResult
 from orchestrator_action.core.recall import RunState, TaskState, config_of, recall, tasks_of
@@ -81,7 +82,7 @@ def resume(taken: Resumable, *, say: Say, tell: Callable[[TaskResult], None]) ->
     if state.ended and not taken.open:
         say(f"run {state.run_id} has ended and everything was told: nothing is left to do")
         return report_from(report_of(parts.run_dir))
-    say(f"run {state.run_id}: {len(taken.open)} of {len(state.requested)} task(s) go on")
+    say(f"run {state.run_id}: {len(taken.open)} of {count(len(state.requested), 'task')} to go on with")
     slots = max(1, min(parts.config.max_parallel, len(taken.open)))
     return run_tasks(taken.found.tasks, parts, slots=slots, tell=tell, done=taken.done)
 
@@ -107,7 +108,7 @@ def _end_leftovers(folder: Path, state: RunState, say: Say) -> None:
         say("this machine was restarted, or is another one: no process of the run can be alive here")
     swept = end_leftovers(sorted(folder.glob("tasks/*/attempt-*.json")))
     if swept.ended:
-        say(f"ended {len(swept.ended)} process(es) that the run had left behind")
+        say(f"ended what the run had left behind: {count(len(swept.ended), 'process', 'processes')}")
     if swept.survivors:
         pids = ", ".join(map(str, swept.survivors))
         raise JournalError(

@@ -191,8 +191,10 @@ def _admission(asked: Asked, *, dry: bool = False, dead: str = "") -> Admission:
 
 
 def _preamble(found: Planned, run_id: str) -> None:
+    from orchestrator_action.core.figures import count
+
     say(
-        f"run {run_id}: {len(found.tasks)} task(s), agent {found.config.agent}, "
+        f"run {run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
         f"base {found.base_branch} {found.base_sha[:12]}"
     )
     say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")

@@ -19,6 +19,11 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def count(n: int, noun: str, several: str = "") -> str:
+    """`1 task`, `3 tasks`."""
+    return f"{n} {noun if n == 1 else several or f'{noun}s'}"
+
+
 def usd(amount: float | None) -> str:
     """`$0.0042`, `$1.20`."""
     if amount is None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator_action.core.config import SizeLimits
+from orchestrator_action.core.figures import count
 from orchestrator_action.core.model import Fact
 from orchestrator_action.core.paths import is_safe, listed, matches, mentioned, shown
 from orchestrator_action.runtime.git import Git
@@ -68,7 +69,7 @@ def branch_facts(git: Git, *, branch: str, base_sha: str) -> tuple[Fact, ...]:
         f"the branch grows from {base[:12] or 'no common commit'}, not from its base {base_sha[:12]}"
     ]  # fmt: skip
     if not wrong and (foreign := foreign_commits(git, branch=branch, base=base_sha, head=head)):
-        wrong.append(f"{_count(foreign, 'commit')} above the base came from elsewhere, not from this task")
+        wrong.append(f"{count(foreign, 'commit')} above the base came from elsewhere, not from this task")
     return (
         fact(
             "branch-management", "on-branch", head, there,
@@ -182,7 +183,8 @@ def _commits_fact(
     large = _too_large(git, changes, size.bytes_per_file)
     if large:
         return answer(False, f"files above {size.bytes_per_file} bytes: {listed(large)}")
-    return answer(True, f"{_count(len(commits), 'commit')} change {_count(len(changes), 'file')}")
+    verb = "changes" if len(commits) == 1 else "change"
+    return answer(True, f"{count(len(commits), 'commit')} {verb} {count(len(changes), 'file')}")
 
 
 def _too_large(git: Git, changes: Sequence[Change], limit: int) -> list[str]:
@@ -252,9 +254,5 @@ def _text(body: bytes | None) -> bytes:
     return _UNSEEN.sub(b"", body or b"")
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
 def _are(n: int, noun: str) -> str:
-    return f"{'is' if n == 1 else 'are'} {_count(n, noun)}"
+    return f"{'is' if n == 1 else 'are'} {count(n, noun)}"

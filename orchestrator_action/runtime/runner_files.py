@@ -1,6 +1,6 @@
 """A GitHub runner's file channels and its log, written so that no value can break out of its place.
 
-Outputs and variables go into files between random delimiters that are checked against the value. Agent
+Outputs go into a file between random delimiters that are checked against the value. Agent
 output goes to the log line by line, made harmless and, for good measure, between `::stop-commands::`
 and a random token that only we know. Source: docs.github.com, "Workflow commands".
 """
@@ -21,9 +21,6 @@ from orchestrator_action.core import text
 from orchestrator_action.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The runner refuses or acts on these itself. Source: actions/runner, SetEnvFileCommand.
-_RESERVED = re.compile(r"(?i)(?:GITHUB_|RUNNER_|ACTIONS_)|NODE_OPTIONS$|LD_|PATH$|PYTHON|BASH_ENV$")
 
 
 def _random() -> str:
@@ -57,7 +54,6 @@ class RunnerFiles:
     """The channels of one step; one that is not there (on a laptop) takes everything and keeps nothing."""
 
     output: Path | None = None
-    env: Path | None = None
     summary: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -70,7 +66,6 @@ class RunnerFiles:
 
         return cls(
             output=path("GITHUB_OUTPUT"),
-            env=path("GITHUB_ENV"),
             summary=path("GITHUB_STEP_SUMMARY"),
             secrets=tuple(secrets),
         )
@@ -82,13 +77,6 @@ class RunnerFiles:
         if self.output:
             _append(self.output, delimited(name, text.mask_values(value, self.secrets)))
 
-    def set_env(self, name: str, value: str) -> None:
-        """Set a variable for later steps; the names that change how programs start are refused."""
-        if not _VARIABLE.fullmatch(name) or _RESERVED.match(name):
-            raise ConfigError(f"{name!r} must not be set for later steps", hint="choose another name")
-        if self.env:
-            _append(self.env, delimited(name, text.mask_values(value, self.secrets)))
-
     def add_summary(self, markdown: str) -> None:
         """Add to the job summary, within what is left of its 1 MiB."""
         if not self.summary:
@@ -98,13 +86,6 @@ class RunnerFiles:
         if room > 0:
             shown = text.cut(text.mask(markdown, self.secrets), room, "bytes")
             _append(self.summary, shown if shown.endswith("\n") else shown + "\n")
-
-
-def mask_command(value: str) -> Iterator[str]:
-    """The commands that make the runner mask a value, one for each of its lines."""
-    for line in value.splitlines():
-        if len(line.strip()) >= 4:
-            yield f"::add-mask::{text.escape_data(line.strip())}"
 
 
 def annotation_command(level: str, message: str, *, title: str = "", path: str = "", line: int = 0) -> str:

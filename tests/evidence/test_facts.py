@@ -272,7 +272,7 @@ def test_a_change_that_is_too_large_is_named(work: Repo):
     assert says(files=2) == "3 files are changed, at most 2 may be"
     assert says(lines=11) == "12 lines are changed, at most 11 may be"
     assert says(bytes_per_file=4999) == "files above 4999 bytes: big"
-    assert says() == "1 commit change 3 files"
+    assert says() == "1 commit changes 3 files"
 
 
 def test_no_change_needed_holds_only_when_nothing_changed(work: Repo):

@@ -16,7 +16,6 @@ from orchestrator_action.runtime.runner_files import (
     RunnerFiles,
     annotation_command,
     delimited,
-    mask_command,
     print_foreign,
 )
 
@@ -169,33 +168,12 @@ def test_a_name_is_a_name(tmp_path: Path, name):
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "NODE_OPTIONS",
-        "LD_PRELOAD",
-        "GITHUB_TOKEN",
-        "PATH",
-        "path",
-        "PYTHONPATH",
-        "BASH_ENV",
-        "RUNNER_X",
-        "x-y",
-    ],
-)
-def test_variables_that_change_how_programs_start_are_refused(tmp_path: Path, name):
-    """Later steps hold the token."""
-    with pytest.raises(ConfigError):
-        RunnerFiles(env=tmp_path / "e").set_env(name, "x")
-
-
 def test_secrets_reach_no_channel(tmp_path: Path):
     """Outputs and the summary are masked; the channels come from the environment."""
     files = RunnerFiles.of(
         {"GITHUB_OUTPUT": str(tmp_path / "o"), "GITHUB_STEP_SUMMARY": str(tmp_path / "s")}, ["hunter2hunter2"]
     )
     files.set_output("a", "x hunter2hunter2 y")
-    files.set_env("B", "no file, no error")
     files.add_summary("# hunter2hunter2\n")
 
     assert "hunter2" not in (tmp_path / "o").read_text() + (tmp_path / "s").read_text()
@@ -241,10 +219,3 @@ def test_of_a_long_log_the_end_is_shown():
     assert ["… 4,997 lines left out …", "line 4997", "line 4998", "line 4999"] == out.getvalue().splitlines()[
         2:-2
     ]
-
-
-def test_each_line_of_a_value_is_masked_for_the_runner():
-    """The runner masks line by line."""
-    assert ["::add-mask::line-one%25", "::add-mask::line-two"] == list(
-        mask_command("line-one%\nline-two\n\nab")
-    )
