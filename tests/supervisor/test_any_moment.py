@@ -34,7 +34,7 @@ def test_the_orchestrator_dies_while_it_starts_tasks(orchestra, seed: int) -> No
     running.process.kill()
     running.process.wait()
 
-    eventually(lambda: not any(procs.read(pid) for pid in guards), what="the end of the guards", within_s=60)
+    eventually(lambda: not any(procs.read(pid) for pid in guards), what="the end of the guards")
     eventually(lambda: not running.pids.alive(), what="the end of the tasks")
     time.sleep(0.05)
     assert [] == running.pids.alive()
@@ -69,9 +69,7 @@ def test_guards_and_nurseries_die_at_random(stage: Stage, background) -> None:
     assert Ending.LOST in {o.ending for o in endings}
     assert {3} == {o.exit_code for o in endings if o.ending is Ending.EXITED}
     assert 0 == sum(o.survivors for o in endings)
-    eventually(
-        lambda: not stage.pids.alive(), what="init to reap what nobody of ours was left to adopt", within_s=60
-    )
+    eventually(lambda: not stage.pids.alive(), what="the end of what nobody of ours was left to adopt")
 
 
 @pytest.mark.slow
@@ -122,6 +120,4 @@ def test_a_soak_of_random_faults_leaves_memory_and_descriptors_flat(stage: Stage
 
     assert max(fds[4:]) <= max(fds[:4])
     assert max(rss[4:]) - max(rss[:4]) < 8 << 20
-    eventually(
-        lambda: not stage.pids.alive(), what="init to reap what nobody of ours was left to adopt", within_s=60
-    )
+    eventually(lambda: not stage.pids.alive(), what="the end of what nobody of ours was left to adopt")

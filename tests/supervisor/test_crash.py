@@ -99,9 +99,7 @@ def test_a_killed_orchestrator_leaves_nobody_and_a_record_of_each(orchestra) -> 
     running.process.kill()
 
     eventually(lambda: not running.pids.alive(), what="the end of the tasks")
-    eventually(
-        lambda: all(procs.read(pid) is None for pid in guards), what="the end of the guards", within_s=60
-    )
+    eventually(lambda: all(procs.read(pid) is None for pid in guards), what="the end of the guards")
     outcomes = [read_record(path) for path in running.records]
     assert [(Ending.LOST, 9, "the orchestrator ended")] * 4 == [
         (o.ending, o.signal, o.error) for o in outcomes if o
@@ -131,7 +129,7 @@ def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchest
 
     assert 8 == len(swept.ended)
     assert () == swept.survivors
-    eventually(lambda: not running.pids.alive(), what="init to reap them", within_s=60)
+    eventually(lambda: not running.pids.alive(), what="their end")
     assert [Ending.LOST] * 2 == [o.ending for o in map(read_record, running.records) if o]
     assert () == end_leftovers(running.records).ended
 

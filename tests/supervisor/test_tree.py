@@ -118,7 +118,7 @@ def test_without_proc_and_subreaper_children_and_groups_are_ended(stage: Stage) 
 
     assert ("end", "exited", 3, 0) == (end["event"], end["ending"], end["exit_code"], end["survivors"])
     assert end["leftovers"] >= 2
-    eventually(lambda: not stage.pids.alive(), what="init to reap them", within_s=60)
+    eventually(lambda: not stage.pids.alive(), what="their end")
     stage.pids.assert_gone(at_least=2)
 
 

@@ -6,10 +6,13 @@ its session, its parent and its environment.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from orchestrator_action.runtime import procs
 
 HERE = Path(__file__).parent
 
@@ -22,12 +25,16 @@ def eventually(holds: Callable[[], object], *, within_s: float = 20.0, what: str
         time.sleep(0.01)
 
 
-def _state(pid: int) -> str:
-    try:
-        raw = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return ""
-    return raw[raw.rindex(b")") + 2 :].split()[0].decode()
+def _runs(pid: int) -> bool:
+    found = procs.read(pid)
+    return found is not None and not found.ended
+
+
+def _is_ours_to_reap(pid: int) -> bool:
+    """A zombie below this process. Any other was left to whoever reaps orphans on this machine, sooner or later."""
+    found = procs.read(pid)
+    ours = {os.getpid(), *(p.pid for p in procs.descendants(os.getpid(), exact=True))}
+    return found is not None and found.ended and found.ppid in ours
 
 
 @dataclass
@@ -40,8 +47,8 @@ class Pids:
         return sorted(int(p.name) for p in self.folder.iterdir() if p.name.isdecimal())
 
     def alive(self) -> list[int]:
-        """Those the kernel still knows, zombies included."""
-        return [pid for pid in self.all() if _state(pid)]
+        """Those that run, and zombies that one of ours should have reaped."""
+        return [pid for pid in self.all() if _runs(pid) or _is_ours_to_reap(pid)]
 
     def expect(self, count: int) -> list[int]:
         """Wait until `count` of them have registered."""
@@ -50,7 +57,7 @@ class Pids:
 
     def running(self) -> list[int]:
         """Those that still run; a zombie waits for whoever adopted it."""
-        return [pid for pid in self.all() if _state(pid) not in {"", "Z", "X"}]
+        return [pid for pid in self.all() if _runs(pid)]
 
     def assert_dead(self, *, at_least: int = 1) -> None:
         """Everybody came and nobody runs any more. Whoever adopted them may not have reaped them yet."""
