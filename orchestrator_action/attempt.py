@@ -36,6 +36,7 @@ from orchestrator_action.settle import (
     ended,
     known_result,
     phases_known,
+    saved,
     settle,
     subject_of,
     told,
@@ -145,6 +146,8 @@ def _told_and_tidied(task: Task, parts: Parts, state: TaskState, pace: Pace) -> 
     kept = ""
     for left in parts.workspace.leftovers():
         if left.path.name in {f"task-{task.id}", f"measure-{task.id}", f"review-{task.id}"}:
+            if left.path == _path(task, parts) and left.kept_because:
+                saved(parts, task)
             kept = parts.workspace.remove(left.path) or kept
     where = str(_path(task, parts)) if kept else ""
     return replace(result, worktree=where, kept_because=kept)

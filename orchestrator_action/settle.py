@@ -176,3 +176,19 @@ def subject_of(parts: Parts, task: Task, result: TaskResult) -> Subject:
         command_env=command_env(parts.env),
         test_commands=context.test_commands,
     )
+
+
+def saved(parts: Parts, task: Task) -> str:
+    """Keep what a worktree holds that no commit has; returns the head of the task's branch."""
+    ledger = parts.journal.ledger(task.id)
+    try:
+        worktree = parts.workspace.adopt(task.id, ledger.branch or task.branch, ledger.base_sha)
+        if worktree is None:
+            return parts.git.rev_parse(f"refs/heads/{ledger.branch}") if ledger.branch else ""
+        head = worktree.git.head()
+        if sha := parts.workspace.salvage(worktree, task.id):
+            parts.journal.append("salvaged", task.id, sha=sha)
+            push_salvage(parts, task.id, sha)
+        return head
+    except GitError:
+        return ""

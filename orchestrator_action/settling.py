@@ -12,11 +12,9 @@ from pathlib import Path
 
 from orchestrator_action.core.judge import End
 from orchestrator_action.core.model import Conclusion, Status, Task
-from orchestrator_action.errors import GitError, OrchestratorError
+from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.inspect_runs import is_held
 from orchestrator_action.pace import Pace
-from orchestrator_action.parts import Parts
-from orchestrator_action.publish import push_salvage
 from orchestrator_action.resume import Resumable, settle_pending, taken_up
 from orchestrator_action.run import UNSETTLED
 from orchestrator_action.run_folders import run_dirs
@@ -24,7 +22,7 @@ from orchestrator_action.runtime.admission import Slots
 from orchestrator_action.runtime.cancel import Cancel
 from orchestrator_action.runtime.gate import Gate
 from orchestrator_action.runtime.git import Git
-from orchestrator_action.settle import ended, phases_known, subject_of, told
+from orchestrator_action.settle import ended, phases_known, saved, subject_of, told
 
 Say = Callable[[str], None]
 
@@ -64,7 +62,7 @@ def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
     events = parts.journal.of(task.id)
     ledger = parts.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
-    head = _saved(parts, task) if begun else ""
+    head = saved(parts, task) if begun else ""
     end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
     result = replace(
         end.result(task, ledger.base_sha or parts.base_sha),
@@ -77,19 +75,3 @@ def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
     ended(parts, result)
     say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
     return bool(problems)
-
-
-def _saved(parts: Parts, task: Task) -> str:
-    """Keep what a worktree holds that no commit has; returns the head of the task's branch."""
-    ledger = parts.journal.ledger(task.id)
-    try:
-        worktree = parts.workspace.adopt(task.id, ledger.branch or task.branch, ledger.base_sha)
-        if worktree is None:
-            return parts.git.rev_parse(f"refs/heads/{ledger.branch}") if ledger.branch else ""
-        head = worktree.git.head()
-        if saved := parts.workspace.salvage(worktree, task.id):
-            parts.journal.append("salvaged", task.id, sha=saved)
-            push_salvage(parts, task.id, saved)
-        return head
-    except GitError:
-        return ""

@@ -1,10 +1,13 @@
-"""Whose an issue is when the orchestrator dies, or is stopped, in the moment it takes it."""
+"""An orchestrator that dies, or is stopped, while the forge keeps it waiting: whose the issue is, what is told."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from orchestrator_action.core.queueing import ClaimLine
 from orchestrator_action.core.text import marker
 from orchestrator_action.forge.local import LocalForge
+from tests.kit.ill import Pids
 from tests.kit.whole import GOOD, House
 from tests.run.conftest import Conducted, Stuck
 
@@ -96,3 +99,27 @@ def test_nothing_is_told_of_an_issue_another_run_took_from_a_cancelled_one(home:
 
     assert ("orchestrate:running",) == forge(home).issue(1).labels
     assert ["at work"] == [body.splitlines()[-1] for body in comments(home)]
+
+
+def test_uncommitted_work_is_saved_when_only_the_telling_was_left(
+    home: House, conduct, pids: Pids, tmp_path: Path
+):
+    """The task was judged, and its orchestrator killed before it could tell that to a forge that hung."""
+    home.issue(1, "Add a module", GOOD)
+    go = tmp_path / "go"
+    work = f"echo precious > notes; : > {pids.folder}/$$; while [ ! -e {go} ]; do sleep 0.02; done"
+    run = conduct(programs=[["sh", "-c", work]])
+    pids.expect(1)
+    with Stuck(home):
+        go.touch()
+        run.until("judged")
+        killed(run)
+
+    ran = conduct("resume", programs=["patch"]).end()
+
+    [task] = ran.report["tasks"]
+    assert ("incomplete", True) == (task["status"], "uncommitted changes: notes" in task["kept_because"]), (
+        ran.err
+    )
+    assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:notes")
+    home.assert_tidy(kept=[task["worktree"]])
