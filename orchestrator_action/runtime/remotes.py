@@ -58,9 +58,7 @@ def open_remote(
     url = _absolute(_resolved(git, name, push=False), git)
     push_url = _absolute(_resolved(git, name, push=True), git)
     for place in {_without_userinfo(u)[0] for u in (url, push_url)} if token and servers else ():
-        if place.startswith(("https://", "http://")) and _host(place).rstrip("/") not in {
-            s.rstrip("/") for s in servers
-        }:
+        if place.startswith(("https://", "http://")) and _server(place) not in map(_server, servers):
             if strict:
                 raise GitError(
                     f"remote {name!r} is at {place}, and the token is for {', '.join(sorted(servers))}",
@@ -239,6 +237,12 @@ def _host(url: str) -> str:
     """Scheme, host and port, as `http.<url>.*` settings are scoped."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/"
+
+
+def _server(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port, spelled in one way."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
 
 
 def _without_userinfo(url: str) -> tuple[str, str, str]:

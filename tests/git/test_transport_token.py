@@ -71,6 +71,23 @@ def test_a_token_goes_to_no_other_server(repo: Repo, server: GitServer, tmp_path
     assert [] == server.authorized
 
 
+@pytest.mark.parametrize(
+    "url", ["https://GitHub.com/a/b.git", "https://github.com:443/a/b", "https://u@github.com/a/b"]
+)
+def test_a_server_is_known_in_any_spelling(repo: Repo, tmp_path: Path, url: str):
+    repo.git("remote", "set-url", "origin", url)
+
+    remote = open_remote(
+        Git.open(repo.path),
+        private_dir=tmp_path / "p",
+        token=TOKEN,
+        servers=["https://github.com"],
+        strict=True,
+    )
+
+    assert remote is not None and TOKEN in remote.secrets
+
+
 def test_a_proxy_of_an_agents_making_sees_no_token(repo: Repo, server: GitServer, tmp_path: Path):
     """Where an agent of an earlier step may have written the settings, only the system's count."""
     repo.git("config", "http.proxy", "http://127.0.0.1:9")
