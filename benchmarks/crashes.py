@@ -25,7 +25,7 @@ def main() -> None:
     count, first = int(os.environ.get("CRASHES", "200")), int(os.environ.get("CRASH_SEED", "1"))
     seeds = [(f"seed {n}", lambda root, n=n: crash(root, n)) for n in range(first, first + count)]
     _table(f"{count} short runs, killed at random points and resumed", _all(seeds))
-    if apart := int(os.environ.get("CRASH_STEPS", "1")):
+    if apart := int(os.environ.get("CRASH_STEPS", "5")):
         seen = [
             one
             for name, strike in (("after step", _after), ("before step", _before), ("at git", _at_git),
