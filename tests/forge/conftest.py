@@ -12,8 +12,9 @@ import pytest
 
 from orchestrator_action.forge.github import GitHubForge
 from orchestrator_action.forge.local import LocalForge
+from tests.forge.world import World, on_a_folder, on_github, open_local
 from tests.kit.github_server import GitHubServer
-from tests.kit.repos import Repo, git, make_repo
+from tests.kit.repos import Repo, make_repo
 
 Connect = Callable[..., GitHubForge]
 TOPIC = {"a.py": "".join(f"line {i}\n" for i in range(1, 21)), "new.txt": "one\ntwo\n"}
@@ -86,15 +87,12 @@ def local(topic: Repo, tmp_path: Path) -> LocalForge:
     return open_local(topic, tmp_path / "forge")
 
 
-def open_local(repo: Repo, folder: Path) -> LocalForge:
-    """A local forge over the repository's bare remote."""
-    return LocalForge(
-        folder,
-        read_ref=lambda branch: repo.at_remote(f"refs/heads/{branch}") or None,
-        default_branch=lambda: git(repo.remote, "symbolic-ref", "--short", "HEAD"),
-    )
-
-
 @pytest.fixture
 def head(topic: Repo) -> str:
     return topic.at_remote("refs/heads/topic")
+
+
+@pytest.fixture(params=[on_a_folder, on_github], ids=["local", "github"])
+def world(request: pytest.FixtureRequest) -> World:
+    made: World = request.param(request)
+    return made
