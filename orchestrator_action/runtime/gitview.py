@@ -33,9 +33,12 @@ MADE, REFUSED = "orchestrator-made", "orchestrator-refused"
 _SHARED = (
     b"\n[core]\n\tfilesRefLockTimeout = 10000\n\tpackedRefsTimeout = 30000\n"
     b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+    b"[extensions]\n\tpreciousObjects = true\n"
 )
 """Milliseconds: many agents move refs of one repository, and git's own 100 ms and 1 s are for people. Nor does a
-commit tidy up behind everybody's back: killed on the way, it leaves a lock that ends all later maintenance."""
+commit tidy up behind everybody's back: killed on the way, it leaves a lock that ends all later maintenance. And
+no object is deleted: `gc --prune=now` takes those of a commit that another task is just making, whose branch
+does not name it yet. A `gc` packs refs then and leaves the objects alone; `prune` says that it must not."""
 
 _PASSING = re.compile(
     r"\.lock$|^(FETCH|ORIG|MERGE|CHERRY_PICK|REVERT|BISECT)_HEAD$|^index|^COMMIT_EDITMSG$|^gc\."

@@ -191,7 +191,7 @@ def test_what_an_agent_changes_of_git_is_named(space: Workspace, base: str, comm
 AGENT_GIT = """
 git gc -q --prune=now
 git pack-refs --all
-git repack -adq
+git repack -q
 git maintenance run --quiet
 git fsck
 git fetch -q origin
@@ -244,6 +244,20 @@ def test_a_commit_of_an_agent_starts_no_maintenance(space: Workspace, repo: Repo
         return "maintenance run" in trace.read_text()
 
     assert (True, False) == (started(repo.path), started(made.path))
+
+
+@pytest.mark.parametrize("command", ["gc --prune=now", "gc --aggressive --prune=all", "prune --expire=now"])
+def test_no_object_of_another_task_is_deleted_by_an_agent(space: Workspace, base: str, command: str):
+    """One that no ref names yet: so looks every commit while it is being made."""
+    cleans = space.create("cleans", "orchestrator/cleans", base)
+    works = space.create("works", "orchestrator/works", base)
+    (works.path / "new.txt").write_text("precious\n")
+    made = git(works.path, "hash-object", "-w", "new.txt")
+
+    git(cleans.path, *command.split(), check=False)
+
+    assert "precious" == git(works.path, "cat-file", "blob", made)
+    assert () == space.protect(cleans)
 
 
 def test_an_agent_may_pack_refs_while_those_of_others_move(space: Workspace, repo: Repo, base: str):

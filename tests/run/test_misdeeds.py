@@ -99,6 +99,7 @@ REACHING_OUT = {
 HARMLESS = (
     "git worktree prune",
     "git gc -q --prune=now",
+    "git prune --expire=now; git repack -adq; :",
     "git pack-refs --all",
     "echo z >z; git stash -q -u; git stash pop -q; rm z",
 )
