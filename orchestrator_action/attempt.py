@@ -114,18 +114,7 @@ def _failure_told(
         return settle(subject, replace(result, head_sha=_head_or(subject, "")), pace, tally)
     if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in parts.journal.of(task.id)):
         return result
-    result = with_problems(result, told(subject_of(parts, task, result), result, pace))
-    kept = pace.bounded("tidying", lambda: _given_back(task, parts, pace), parts.cancel, "the run had to end")
-    return replace(result, worktree=str(_path(task, parts)) if kept else "", kept_because=kept)
-
-
-def _given_back(task: Task, parts: Parts, pace: Pace) -> str:
-    """Remove the worktree of a task that never came to be worked on; returns why it must stay."""
-    try:
-        there = _path(task, parts).exists()
-        return parts.workspace.remove(_path(task, parts), delete=not pace.user.is_set()) if there else ""
-    except GitError as exc:
-        return exc.message
+    return with_problems(result, told(subject_of(parts, task, result), result, pace))
 
 
 def stopped(parts: Parts, pace: Pace) -> End | None:
@@ -177,8 +166,13 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
     if worktree is None:
         worktree = parts.workspace.create(task.id, task.branch, base, at=task.goes_on_at)
     directory = directory_of(parts, task.id)
-    directory.mkdir(parents=True, exist_ok=True)
-    context = write_context(task, parts, worktree, directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        context = write_context(task, parts, worktree, directory)
+    except OSError:
+        with contextlib.suppress(GitError):
+            parts.workspace.remove(worktree)  # ours, and nothing was done in it
+        raise
     subject = Subject(
         parts=parts,
         task=task,

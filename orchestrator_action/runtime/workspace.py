@@ -227,7 +227,9 @@ class Workspace:
         for tried in range(_ADD_TRIES):
             done = self.git.run(*args, *how, str(path), start, check=False, write=True, keep_fds=[fd])
             if done.code == 0:
-                return self._admin(path)
+                admin = self._admin(path)
+                owner.write_owner(admin / OWNER_FILE)  # under the lock: nobody finds it without its owner
+                return admin
             worktrees.undo_add(self.git, path, how, start)
             if tried + 1 == _ADD_TRIES or not any(sign in done.err for sign in _BUSY):
                 raise add_error(path, done.err)

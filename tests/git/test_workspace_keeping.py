@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator_action.errors import WorktreeError
+from orchestrator_action.runtime.gitcall import git_program
 from orchestrator_action.runtime.workspace import Workspace
 from tests.git.conftest import commit, identity_of
+from tests.kit.ill import eventually
 from tests.kit.repos import Repo, clean_env, git
 
 
@@ -265,3 +268,33 @@ def test_a_stale_index_lock_does_not_stop_the_next_attempt(space: Workspace, bas
 
     assert again is not None
     commit(again)
+
+
+def test_a_worktree_that_another_process_is_just_making_is_its_own(
+    space: Workspace, repo: Repo, base: str, tmp_path: Path
+):
+    """Its files are not checked out yet; neither a second run nor a clean-up takes it away."""
+    tool, real = tmp_path / "bin" / "git", git_program()
+    tool.parent.mkdir()
+    pause = f": >{tmp_path}/at; while [ ! -e {tmp_path}/go ]; do sleep 0.01; done"
+    tool.write_text(f'#!/bin/sh\ncase "$*" in *"reset --hard"*) {pause} ;; esac\nexec {real} "$@"\n')
+    tool.chmod(0o755)
+    code = (
+        "import sys; from pathlib import Path; from orchestrator_action.runtime.git import Git; "
+        "from orchestrator_action.runtime.workspace import Workspace; "
+        "Workspace(Git.open(Path())).create('t', 'orchestrator/t', sys.argv[1])"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, base], cwd=repo.path,
+        env={**clean_env(), "PATH": f"{tool.parent}:{clean_env()['PATH']}"},
+    )  # fmt: skip
+    try:
+        eventually(lambda: (tmp_path / "at").exists(), what="the checkout")
+        with pytest.raises(WorktreeError, match=f"in use by process {other.pid}"):
+            space.create("t", "orchestrator/t", base)
+        assert f"process {other.pid} works in it" == space.remove(space.root / "task-t")
+    finally:
+        (tmp_path / "go").touch()
+        other.wait()
+
+    assert (0, True) == (other.returncode, (space.root / "task-t" / "README.md").exists())
