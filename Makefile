@@ -36,7 +36,7 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	@touch $@
 
 schema: $(STAMP)
-	$(BIN)/python -m orchestrator_action.load > orchestrator_action/templates/orchestrator.schema.json
+	$(BIN)/python -m orchestrator_action.config.load > orchestrator_action/config/orchestrator.schema.json
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import Figure
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 
 ENV = {"PATH": os.environ["PATH"]}
 MIB, GIB = 1024**2, 1024**3

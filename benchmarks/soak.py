@@ -22,11 +22,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import Figure, show
-from orchestrator_action import wiring
-from orchestrator_action.core.model import RunReport
-from orchestrator_action.run import run_tasks
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.cancel import Cancel
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.model import RunReport
+from orchestrator_action.run import setup as wiring
+from orchestrator_action.run.run import run_tasks
 from tests.kit.ill import Pids
 from tests.kit.repos import make_repo
 from tests.kit.scripted import ScriptedAgent, overloaded, say

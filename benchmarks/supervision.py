@@ -34,9 +34,9 @@ from benchmarks._peers import (
     timed,
     xargs,
 )
-from orchestrator_action.core.model import Command, Limits, Outcome
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.supervisor import Cancel, nursery, supervise
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.supervisor import Cancel, nursery, supervise
+from orchestrator_action.protocol.model import Command, Limits, Outcome
 from tests.kit.repos import make_repo
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, Ran, house
 
@@ -318,7 +318,9 @@ def memory(root: Path) -> None:
         time.sleep(2.0)
         idle = (time.process_time() - cpu) / 2.0
         grown = me.memory_info().rss - before
-        guards = [p for p in procs.descendants(me.pid) if b"shim.py" in procs.slurp(f"/proc/{p.pid}/cmdline")]
+        guards = [
+            p for p in procs.descendants(me.pid) if b"guard_main.py" in procs.slurp(f"/proc/{p.pid}/cmdline")
+        ]
         pss = procs.pss_bytes(guards)
         cancel.set()
         wait(running)

@@ -1,66 +1,23 @@
-"""The door of the pre-push hook: `python -I -S -E …/hook.py pre-push STUB REMOTE URL`, refs on stdin.
+"""The file that installed hooks call by its path: `python -I -S -E …/hook.py pre-push STUB REMOTE URL`.
 
 With -S there are no site-packages and with -I no current directory on `sys.path`, so that nothing of the
 checkout is ever imported. The package finds itself by this file's place; its parent directory goes last,
-so that nothing there can stand in for the standard library.
-
-The same door serves `compile` (with site-packages, for PyYAML) and `orchestrator-action hook …`.
+so that nothing there can stand in for the standard library. The folder `hook/` beside it has the code; for
+an import the folder wins over this file, which stays for the hooks that were installed with its path.
 """
 
 import os
 import sys
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NoReturn
-
 _PARENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 if _PARENT not in sys.path:
     sys.path.append(_PARENT)
 
-
-def main(argv: "list[str] | None" = None) -> int:
-    """Run one verb; the exit code. Never raises: a hook that breaks must refuse and say so."""
-    arguments = sys.argv[1:] if argv is None else argv
-    try:
-        return _run(arguments)
-    except KeyboardInterrupt:
-        return 130
-    except Exception as exc:  # noqa: BLE001 - the last word to a user who only wanted to push
-        try:
-            return _explain(exc, arguments)
-        except Exception:  # noqa: BLE001 - not even our own package is whole
-            os.write(2, f"error: orchestrator-action is damaged: {exc}\n".encode())
-            os.write(
-                2, b"hint: install it again, then: orchestrator-action hook install\nnothing was pushed\n"
-            )
-            return 70
-
-
-def _run(arguments: "list[str]") -> int:
-    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if verb == "pre-push":
-        from orchestrator_action.prepush.push import pre_push
-
-        # The stub gives its own path first; another manager's line gives git's two arguments only.
-        return pre_push(rest[0], rest[1:]) if len(rest) > 2 else pre_push("", rest)
-    from orchestrator_action.prepush.commands import command
-
-    return command(verb, rest)
-
-
-def _explain(exc: Exception, arguments: "list[str]") -> int:
-    from orchestrator_action.prepush.crash import explain
-
-    return explain(exc, pushing=arguments[:1] in (["pre-push"], ["pre-commit"]))
-
-
-def leave(code: int) -> "NoReturn":
-    """End this process: taking the interpreter apart would cost every push 2 ms."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
+    try:
+        from orchestrator_action.hook.main import leave, main
+    except ImportError as exc:  # half of the package is gone: a push gets a reason, not a traceback
+        os.write(2, f"error: orchestrator-action is damaged: {exc}\n".encode())
+        os.write(2, b"hint: install it again, then: orchestrator-action hook install\nnothing was pushed\n")
+        os._exit(70)
     leave(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 from tests.kit.repos import Repo, make_repo
 
 REQUIRE_ALL = os.environ.get("ORCHESTRATOR_REQUIRE_ALL") == "1"

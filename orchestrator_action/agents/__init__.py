@@ -1,1 +1,1 @@
-"""Agents: TaskContext to Command, and output lines to progress. They start nothing."""
+"""Programs that can be the WorkflowManager: one folder each."""

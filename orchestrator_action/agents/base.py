@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator_action.core.model import AgentReport, Command, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.model import AgentReport, Command, Mark, Outcome, TaskContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""Where issues, pulls, comments and checks live: GitHub, or a folder."""
+"""Where issues, pull requests, comments and checks live: one folder for each kind."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.init import KINDS
-from orchestrator_action.load import load_text
+from orchestrator_action.cli.init import KINDS
+from orchestrator_action.config.load import load_text
 from tests.kit.act import PROJECT
 from tests.kit.repos import Repo
 from tests.kit.whole import LIBRARY
@@ -18,7 +18,7 @@ from tests.kit.whole import LIBRARY
 
 def init(repo: Repo, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", "-m", "orchestrator_action.cli", "init", *args],
+        [sys.executable, "-I", "-m", "orchestrator_action.cli.main", "init", *args],
         cwd=repo.path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.ledger import Event, seal
-from orchestrator_action.progress import times
+from orchestrator_action.protocol.events import Event, seal
+from orchestrator_action.publish.progress import times
 from tests.action.test_run import REQUESTS_A_TASK
 from tests.kit.repos import git
 from tests.kit.runner import Runner, wait_for

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.core.queueing import ClaimLine, with_claim
-from orchestrator_action.core.text import marker
+from orchestrator_action.protocol.lease import Lease, with_lease
+from orchestrator_action.text.limits import marker
 from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
 from tests.kit.repos import git
@@ -161,8 +161,8 @@ def abandoned(runner: Runner, run: str) -> Issue:
     state = runner.github.state
     state.drop_label(one, "orchestrate", actor="github-actions[bot]")
     state.set_label(one, "orchestrate:running", actor="github-actions[bot]")
-    claim = ClaimLine(run=run, request="1", state="running")
-    body = with_claim(f"{marker('task', f'issue-{one.number}')}\nworking", claim)
+    claim = Lease(run=run, request="1", state="running")
+    body = with_lease(f"{marker('task', f'issue-{one.number}')}\nworking", claim)
     state.add_comment(one, body, user="github-actions[bot]")
     return one
 
@@ -302,7 +302,7 @@ def test_on_a_laptop_labels_count_by_the_same_rules(runner: Runner, actor: str, 
     mine = {k: v for k, v in env.items() if k in {"PATH", "HOME", "GITHUB_API_URL", "GITHUB_SERVER_URL"}}
 
     done = subprocess.run(
-        [sys.executable, "-I", "-m", "orchestrator_action.cli", "run", "--agent", "patch", "--forge", "github"],
+        [sys.executable, "-I", "-m", "orchestrator_action.cli.main", "run", "--agent", "patch", "--forge", "github"],
         cwd=runner.repo.path, env={**mine, "GITHUB_TOKEN": PAT}, capture_output=True, text=True, timeout=100,
         check=False,
     )  # fmt: skip

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.agents.claude import ClaudeAgent
-from orchestrator_action.agents.claude_stream import ClaudeReader
-from orchestrator_action.core.model import (
+from orchestrator_action.agents.claude.agent import ClaudeAgent
+from orchestrator_action.agents.claude.stream import ClaudeReader
+from orchestrator_action.protocol.model import (
     AgentReport,
     Command,
     Ending,
@@ -24,9 +24,15 @@ from orchestrator_action.core.model import (
     Task,
     TaskContext,
 )
-from orchestrator_action.core.phases import IDS
-from orchestrator_action.core.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE, Answer, Request
-from orchestrator_action.runtime.broker import Broker
+from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.protocol.wire import (
+    CONTEXT_VARIABLE,
+    SOCKET_VARIABLE,
+    TOKEN_VARIABLE,
+    Answer,
+    Request,
+)
+from orchestrator_action.work.broker import Broker
 from tests.kit.messages_api import claude_env
 from tests.kit.repos import Repo
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.agents.base import ReviewRequest
-from orchestrator_action.agents.claude_stream import ClaudeReader
-from orchestrator_action.core.model import Outcome
+from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.errors import AgentError
+from orchestrator_action.protocol.model import Outcome
 from tests.agents.conftest import Bench, run
 from tests.kit.messages_api import (
     Fault,

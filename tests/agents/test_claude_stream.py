@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.agents.claude_stream import ClaudeReader
-from orchestrator_action.core.model import AgentReport, Ending, Mark, Outcome
+from orchestrator_action.agents.claude.stream import ClaudeReader
+from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
 
 WANTED = "agent:workflow-manager"
 INIT = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.core.shell import commands
-from orchestrator_action.guard import (
+from orchestrator_action.agents.claude.shell import commands
+from orchestrator_action.agents.claude.tool_guard import (
     CONFIG,
     CREDENTIALS,
     GIT_FILES,

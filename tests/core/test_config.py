@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.config import Config, TestCommand
-from orchestrator_action.core.recall import config_of
+from orchestrator_action.config.load import load_bytes, load_text, prompt_file, with_flags
+from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.load import load_bytes, load_text, prompt_file, with_flags
+from orchestrator_action.state.fold import config_of
 
 KEYS = [f.name.replace("_", "-") for f in dataclasses.fields(Config)]
 

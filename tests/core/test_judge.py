@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.config import Demand
-from orchestrator_action.core.judge import NOTHING_CHANGED, conclude, judge
-from orchestrator_action.core.ledger import Event, claim_data, fact_data, fold, seal
-from orchestrator_action.core.model import (
+from orchestrator_action.protocol.events import Event, claim_data, fact_data, fold, seal
+from orchestrator_action.protocol.judge import NOTHING_CHANGED, conclude, judge
+from orchestrator_action.protocol.model import (
     AgentReport,
     Claim,
     Conclusion,
+    Demand,
     Ending,
     Fact,
     Outcome,
     PhaseState,
     Status,
 )
-from orchestrator_action.core.phases import IDS, PHASES, Scope
+from orchestrator_action.protocol.phases import IDS, PHASES, Scope
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 FINE = Outcome(ending=Ending.EXITED, exit_code=0)

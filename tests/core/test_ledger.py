@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.core.ledger import broken_links, decode, encode, fold, seal
+from orchestrator_action.protocol.events import broken_links, decode, encode, fold, seal
 
 
 def chain(*tasks: str):

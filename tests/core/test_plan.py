@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.model import Issue
-from orchestrator_action.core.plan import Prompt, branch_name, clean_title, conflicts, plan, slug
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.plan.order import branch_name, clean_title, plan, slug
+from orchestrator_action.protocol.conflicts import conflicts
+from orchestrator_action.protocol.model import Issue, Prompt
 
 
 def prompt(stem: str, **fields) -> Prompt:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.core.ledger import Event, seal
-from orchestrator_action.core.recall import recall
+from orchestrator_action.protocol.events import Event, seal
+from orchestrator_action.state.fold import recall
 
 Said = tuple[float, str, dict[str, Any]]
 

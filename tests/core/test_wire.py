@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.core.wire import (
+from orchestrator_action.errors import BrokerError
+from orchestrator_action.protocol.wire import (
     MAX_ANSWER_BYTES,
     Answer,
     Request,
@@ -18,7 +19,6 @@ from orchestrator_action.core.wire import (
     encode_answer,
     encode_request,
 )
-from orchestrator_action.errors import BrokerError
 
 
 @given(st.text(), st.text())

@@ -13,12 +13,12 @@ import pytest
 import typer.main
 import yaml
 
-from orchestrator_action.commands.app import app
-from orchestrator_action.core.config import Config
-from orchestrator_action.core.model import PhaseState, Status
-from orchestrator_action.core.phases import PHASES
+from orchestrator_action.cli.app import app
+from orchestrator_action.config.load import SCHEMA_FILE, config_schema, load_text
+from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.load import SCHEMA_FILE, config_schema, load_text
+from orchestrator_action.protocol.model import PhaseState, Status
+from orchestrator_action.protocol.phases import PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_every_status_and_state_is_named(word):
 
 
 def test_the_published_schema_is_the_one_the_code_checks_against():
-    """`python -m orchestrator_action.load` prints it."""
+    """`python -m orchestrator_action.config.load` prints it."""
     assert config_schema() == json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 

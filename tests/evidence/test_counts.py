@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.runtime.closing import from_output
-from orchestrator_action.runtime.counts import Counts, from_junit, total
+from orchestrator_action.verify.ecosystems.counts import Counts, from_junit, total
+from orchestrator_action.verify.ecosystems.others import from_output
 
 
 def _samples() -> dict[str, tuple[str, tuple[int, ...]]]:

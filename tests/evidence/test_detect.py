@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.runtime.closing import from_output
-from orchestrator_action.runtime.detect import detect, detect_at
-from orchestrator_action.runtime.git import Git
+from orchestrator_action.git.repo import Git
+from orchestrator_action.verify.ecosystems.others import from_output
+from orchestrator_action.verify.ecosystems.registry import detect, detect_at
 from tests.kit.repos import Repo
 
 PYTEST = "python3 -m pytest -q"

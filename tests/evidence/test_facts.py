@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator_action.core.config import Config, SizeLimits
-from orchestrator_action.core.judge import NOTHING_CHANGED
-from orchestrator_action.core.model import Fact
-from orchestrator_action.core.phases import BY_ID
+from orchestrator_action.config.schema import Config, SizeLimits
 from orchestrator_action.errors import GitError
-from orchestrator_action.runtime import evidence
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.protocol.judge import NOTHING_CHANGED
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.protocol.phases import BY_ID
+from orchestrator_action.verify import facts as evidence
 from tests.kit.repos import Repo, clean_env
 
 CONFIG = Config()

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from orchestrator_action.runtime import evidence
-from orchestrator_action.runtime.git import Git
+from orchestrator_action.git.repo import Git
+from orchestrator_action.verify import facts as evidence
 from tests.kit.repos import Repo, clean_env
 
 COME_AND_GO = """

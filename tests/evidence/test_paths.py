@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.core.config import Config
-from orchestrator_action.core.paths import is_safe, listed, matches, matching, mentioned, shown
+from orchestrator_action.config.schema import Config
+from orchestrator_action.protocol.paths import is_safe, listed, matches, matching, mentioned, shown
 
 
 @pytest.mark.parametrize(

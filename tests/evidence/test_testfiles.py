@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator_action.core.model import Fact
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.testfiles import is_test_file, kept_facts
-from orchestrator_action.runtime.testnames import skip_marks, test_names
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.verify.ecosystems.python import skip_marks, test_names
+from orchestrator_action.verify.test_changes import is_test_file, kept_facts
 from tests.kit.repos import Repo
 
 TWO = "def test_a():\n    assert f(1) == 1\n\n\ndef test_b():\n    assert f(2) == 2\n"

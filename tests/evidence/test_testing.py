@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.core.model import Ending, Fact, Outcome
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.testing import Known, TestRun, run_tests, tail_of, test_facts
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.protocol.model import Ending, Fact, Outcome
+from orchestrator_action.verify.test_run import Known, TestRun, run_tests, tail_of, test_facts
 from tests.kit.repos import Repo, clean_env
 
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"

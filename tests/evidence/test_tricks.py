@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from orchestrator_action.core.model import Fact
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.testfiles import kept_facts
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.verify.test_changes import kept_facts
 from tests.kit.repos import Repo, clean_env
 
 MAKEFILE = """PY ?= python3

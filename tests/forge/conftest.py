@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.forge.github import GitHubForge
-from orchestrator_action.forge.local import LocalForge
+from orchestrator_action.forge.folder.forge import LocalForge
+from orchestrator_action.forge.github.forge import GitHubForge
 from tests.forge.world import World, on_a_folder, on_github, open_local
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, make_repo

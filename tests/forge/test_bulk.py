@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_action.forge.github import GitHubForge
-from orchestrator_action.forge.github_read import event as event_of
+from orchestrator_action.forge.github.forge import GitHubForge
+from orchestrator_action.forge.github.parse import event as event_of
 from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
 
@@ -72,7 +72,7 @@ def test_events_in_another_order_are_not_believed(
     """The oldest first would show who set a label long ago."""
     numbers = labelled(github, 3)
     ids = iter(range(1, 1000))
-    from orchestrator_action.forge import github_bulk
+    from orchestrator_action.forge.github import github_bulk
 
     monkeypatch.setattr(
         github_bulk.read, "event", lambda data: event_of({**data, "id": next(ids)})

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator_action.config.frontmatter import edit, parse, render
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.frontmatter import edit, parse, render
 
 
 @pytest.mark.parametrize(

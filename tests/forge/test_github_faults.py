@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github import GitHubForge
+from orchestrator_action.forge.github.forge import GitHubForge
 from tests.forge.conftest import Waits
 from tests.forge.scene import (
     Scene,

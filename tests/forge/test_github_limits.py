@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.core.model import Annotation, Conclusion, ReviewFinding
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github import GitHubForge
-from orchestrator_action.forge.github_pulls import lines_of
+from orchestrator_action.forge.github.forge import GitHubForge
+from orchestrator_action.forge.github.pulls import lines_of
+from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
 from tests.kit.github_server import GitHubServer
 from tests.text.page import shown
 

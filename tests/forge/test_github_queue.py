@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_action.core.model import Conclusion
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github import GitHubForge
+from orchestrator_action.forge.github.forge import GitHubForge
+from orchestrator_action.protocol.model import Conclusion
 from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator_action.core.model import Conclusion
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github import GitHubForge
+from orchestrator_action.forge.github.forge import GitHubForge
+from orchestrator_action.protocol.model import Conclusion
 from tests.forge.conftest import Waits
 from tests.forge.scene import Scene, comment
 from tests.kit.github_server import AFTER, APP, PAT, GitHubServer

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.model import Annotation, Conclusion
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.local import LocalForge
+from orchestrator_action.forge.folder.forge import LocalForge
+from orchestrator_action.protocol.model import Annotation, Conclusion
 
 SHA = "a" * 40
 
@@ -189,7 +189,7 @@ def test_threads_share_numbers_and_one_marker_makes_one_issue(forge: LocalForge)
 WRITER = """
 import sys
 from pathlib import Path
-from orchestrator_action.forge.local import LocalForge
+from orchestrator_action.forge.folder.forge import LocalForge
 forge = LocalForge(Path(sys.argv[1]), read_ref=lambda b: None)
 print("ready", flush=True)
 sys.stdin.readline()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.marker import carries, cut, hidden, mark
+from orchestrator_action.text.marker import carries, cut, hidden, mark
 
 keys = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9 ._:/=+@#]{0,30}", fullmatch=True).map(str.strip)
 bodies = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator_action.forge.base import Word
-from orchestrator_action.forge.github import GitHubForge
+from orchestrator_action.forge.github.forge import GitHubForge
 from tests.kit.github_server import AFTER, APP, BEFORE, PAT, TOKEN, GitHubServer
 from tests.kit.github_server.state import Issue
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.forge.base import Forge, Queue
-from orchestrator_action.forge.local import LocalForge
+from orchestrator_action.forge.folder.forge import LocalForge
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, git
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.remotes import open_remote
-from orchestrator_action.runtime.transport import Remote
-from orchestrator_action.runtime.workspace import Workspace, Worktree
+from orchestrator_action.git.remote import Remote
+from orchestrator_action.git.remotes import open_remote
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace, Worktree
+from orchestrator_action.process import table as procs
 from tests.git.server import GitServer, serve
 from tests.kit.repos import Repo, git
 

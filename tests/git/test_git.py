@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.errors import GitError
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.gitcall import (
+from orchestrator_action.git.parse import Change, parse_batch, parse_changes
+from orchestrator_action.git.process import (
     base_env,
     git_program,
     identity_env,
     last_line,
     spawn,
 )
-from orchestrator_action.runtime.gitparse import Change, parse_batch, parse_changes
+from orchestrator_action.git.repo import Git
 from tests.kit.repos import Repo, clean_env, git
 
 
@@ -359,7 +359,7 @@ def test_what_does_not_answer_as_git_does_is_named(repo: Repo, tmp_path: Path):
     other = tmp_path / "git"
     other.write_text("#!/bin/sh\necho hello\n")
     other.chmod(0o755)
-    code = "from orchestrator_action.runtime.git import Git; from pathlib import Path; Git.open(Path())"
+    code = "from orchestrator_action.git.repo import Git; from pathlib import Path; Git.open(Path())"
 
     said = subprocess.run(
         [sys.executable, "-c", code], cwd=repo.path, env={**clean_env(), "PATH": str(tmp_path)},

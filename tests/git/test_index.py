@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.gitparse import hides_nothing
+from orchestrator_action.git.parse import hides_nothing
+from orchestrator_action.git.repo import Git
 from tests.kit.repos import Repo, clean_env
 
 

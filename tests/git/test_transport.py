@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.remotes import (
+from orchestrator_action.git.remote import Remote
+from orchestrator_action.git.remotes import (
     folder_remote,
     make_bare,
     open_remote,
     seed_bare,
 )
-from orchestrator_action.runtime.transport import Remote
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import REF, elsewhere
 from tests.git.server import TOKEN, GitServer
 from tests.kit.repos import Repo, clean_env, git

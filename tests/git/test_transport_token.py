@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.remotes import (
+from orchestrator_action.git.remotes import (
     open_remote,
     persisted_credentials,
 )
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import REF, elsewhere
 from tests.git.server import TOKEN, GitServer, serve
 from tests.kit.repos import Repo, git
@@ -110,15 +110,15 @@ def test_no_git_with_the_token_runs_where_an_agent_wrote(repo: Repo, server: Git
         f'exec {real} "$@"\n'
     )
     tool.chmod(0o755)
-    from orchestrator_action.runtime import gitcall
+    from orchestrator_action.git import process as gitcall
 
     gitcall.git_program.cache_clear()
     path = f"{tmp_path}:{os.environ['PATH']}"
     assert gitcall.git_program(path) == str(tool)
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from orchestrator_action.runtime.git import Git\n"
-        "from orchestrator_action.runtime.remotes import open_remote\n"
+        "from orchestrator_action.git.repo import Git\n"
+        "from orchestrator_action.git.remotes import open_remote\n"
         "r = open_remote(Git.open(Path(sys.argv[1])), private_dir=Path(sys.argv[2]), token=sys.argv[3])\n"
         "r.fetch('main'); r.push(sys.argv[4], 'refs/heads/orchestrator/issue-1', known='')\n"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
 
@@ -60,8 +60,8 @@ def test_240_worktrees_12_at_a_time_from_threads(space: Workspace, repo: Repo, b
 _ADDER = """
 import sys
 from pathlib import Path
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
 space = Workspace(Git.open(Path(sys.argv[1])))
 for n in range(20):
     space.create(f"{sys.argv[3]}-{n}", f"orchestrator/{sys.argv[3]}-{n}", sys.argv[2])
@@ -162,8 +162,8 @@ def test_a_lock_file_somebody_left_is_named(space: Workspace, repo: Repo, base: 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestrator_action.runtime import workspace
-from orchestrator_action.runtime.git import Git
+from orchestrator_action.git import worktrees as workspace
+from orchestrator_action.git.repo import Git
 step = sys.argv[3]
 real = getattr(workspace.Workspace, step)
 def die(self, *args, **kwargs):
@@ -229,8 +229,8 @@ def test_worktrees_behind_a_symbolic_link_are_refused(
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
 with Workspace(Git.open(Path(sys.argv[1]))).locked():
     print("held", flush=True)
     time.sleep(60)

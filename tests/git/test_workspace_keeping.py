@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.runtime.gitcall import git_program
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.process import git_program
+from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import commit, identity_of
 from tests.kit.ill import eventually
 from tests.kit.repos import Repo, clean_env, git
@@ -280,8 +280,8 @@ def test_a_worktree_that_another_process_is_just_making_is_its_own(
     tool.write_text(f'#!/bin/sh\ncase "$*" in *"reset --hard"*) {pause} ;; esac\nexec {real} "$@"\n')
     tool.chmod(0o755)
     code = (
-        "import sys; from pathlib import Path; from orchestrator_action.runtime.git import Git; "
-        "from orchestrator_action.runtime.workspace import Workspace; "
+        "import sys; from pathlib import Path; from orchestrator_action.git.repo import Git; "
+        "from orchestrator_action.git.worktrees import Workspace; "
         "Workspace(Git.open(Path())).create('t', 'orchestrator/t', sys.argv[1])"
     )
     other = subprocess.Popen(

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.runtime.workspace import Workspace
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import commit, identity_of
 from tests.kit.repos import Repo, clean_env, git
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action import hook
-from orchestrator_action.prepush.policy import decode
+from orchestrator_action.hook import main as hook
+from orchestrator_action.hook.policy import decode
 from tests.kit.repos import Repo, clean_env, git, make_repo
 
 COMPILED: dict[str, tuple[str, bytes]] = {}
@@ -85,7 +85,7 @@ class Governed:
 
     def hook(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
         """`orchestrator-action hook ARGS` through the hook's own door."""
-        return self.call(sys.executable, "-I", "-m", "orchestrator_action.hook", *args, cwd=cwd, env=env)
+        return self.call(sys.executable, "-I", "-m", "orchestrator_action.hook.main", *args, cwd=cwd, env=env)
 
     def git(self, *args: str, check: bool = True) -> str:
         return git(self.path, *args, env=self.env(), check=check)

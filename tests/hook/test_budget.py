@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core import config as configuration
-from orchestrator_action.prepush import policy as rules
-from orchestrator_action.prepush import push
+from orchestrator_action.config import schema as configuration
+from orchestrator_action.hook import policy as rules
+from orchestrator_action.hook import push
 from tests.hook.conftest import Governed, gate, policy
 
 HEAVY = {

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core import ledger as ledger_of
-from orchestrator_action.core.ledger import encode, seal
-from orchestrator_action.core.model import Claim, Fact
-from orchestrator_action.core.phases import PHASES
+from orchestrator_action.protocol import events as ledger_of
+from orchestrator_action.protocol.events import encode, seal
+from orchestrator_action.protocol.model import Claim, Fact
+from orchestrator_action.protocol.phases import PHASES
 from tests.hook.conftest import CHECK, Governed, gate, policy
 
 
@@ -383,9 +383,9 @@ def test_a_task_branch_nobody_knows_has_every_phase_open(g: Governed):
 
 def test_an_audit_trail_serves_a_clone_that_has_no_journal(g: Governed):
     """Case 20: what `refs/orchestrator/tasks/<id>` says; one that was changed does not count."""
-    from orchestrator_action.core.ledger import decode
-    from orchestrator_action.runtime import audit
-    from orchestrator_action.runtime.git import Git
+    from orchestrator_action.git import audit_trail as audit
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.protocol.events import decode
 
     head = g.branch("orchestrator/issue-1-x", {"f": "GOOD 2\n"})
     _journal(g, "orchestrator/issue-1-x", head)

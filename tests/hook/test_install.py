@@ -74,7 +74,7 @@ def test_the_line_for_other_managers_judges_all_refs(govern: Callable[..., Gover
     g = govern(install=False)
     husky = g.path / ".husky"
     husky.mkdir()
-    line = f'exec "{sys.executable}" -I -m orchestrator_action.hook pre-push "$@"'
+    line = f'exec "{sys.executable}" -I -m orchestrator_action.hook.main pre-push "$@"'
     (husky / "pre-push").write_text(f"#!/bin/sh\n{line}\n")
     (husky / "pre-push").chmod(0o755)
     g.git("config", "core.hooksPath", ".husky")
@@ -133,7 +133,7 @@ def test_status_sees_what_keeps_the_hook_from_its_work(g: Governed, harm: str, w
 
 def test_an_older_version_of_ours_is_replaced_not_taken_for_an_edit(g: Governed):
     """Case 32: after an upgrade `status` says so and `install` does it; a kept hook stays kept."""
-    from orchestrator_action.prepush import install
+    from orchestrator_action.hook import install
 
     hook = g.path / ".git/hooks/pre-push"
     now = hook.read_bytes()
@@ -194,7 +194,7 @@ def test_a_plain_copy_of_the_file_finds_the_tool_on_path(govern: Callable[..., G
     tools = tmp_path / "tools"
     tools.mkdir()
     entry = tools / "orchestrator-action"
-    entry.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -I -m orchestrator_action.hook "$@"\n')
+    entry.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -I -m orchestrator_action.hook.main "$@"\n')
     entry.chmod(0o755)
     g.branch("task", {"f": "BAD\n"})
     bare = "/usr/bin:/bin"

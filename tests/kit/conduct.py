@@ -12,16 +12,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator_action import resume, wiring
-from orchestrator_action.commands.entry import leave, prepare_streams
-from orchestrator_action.commands.running import tell
+from orchestrator_action.cli.entry import leave, prepare_streams
+from orchestrator_action.cli.run import tell
+from orchestrator_action.cli.terminal import print_json, say
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.render import report_json
-from orchestrator_action.run import run_tasks
-from orchestrator_action.run_folders import find_run
-from orchestrator_action.runtime.cancel import on_signals
-from orchestrator_action.runtime.git import Git
-from orchestrator_action.voice import print_json, say
+from orchestrator_action.git.repo import Git
+from orchestrator_action.process.cancel import on_signals
+from orchestrator_action.publish.report.comments import report_json
+from orchestrator_action.run import recover as resume
+from orchestrator_action.run import setup as wiring
+from orchestrator_action.run.run import run_tasks
+from orchestrator_action.state.store import find_run
 from tests.kit.dying import Death
 from tests.kit.scripted import ScriptedAgent
 

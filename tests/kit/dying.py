@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from orchestrator_action.parts import Parts
+from orchestrator_action.state.context import Parts
 
 STEPS = {
     "journal": {"append", "write_report"},

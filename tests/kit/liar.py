@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator_action.agents.patch_worker import _Author, _Open
-from orchestrator_action.core.phases import IDS
-from orchestrator_action.core.wire import CONTEXT_VARIABLE, Answer
+from orchestrator_action.agents.patch.worker import _Author, _Open
+from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, Answer
 
 ANSWERS = ("f1: fixed in HEAD", "f1: fixed in deadbeef", "f1: declined: ...", "f1: fixed in head")
 """No commit since the review; none at all; no reason; a commit that leaves the file as it was."""

@@ -14,10 +14,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from orchestrator_action.core.model import Command, Limits
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.leftovers import sweep
-from orchestrator_action.runtime.supervisor import Cancel, nursery, supervise
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.recovery import sweep
+from orchestrator_action.process.supervisor import Cancel, nursery, supervise
+from orchestrator_action.protocol.model import Command, Limits
 from tests.kit.ill import HERE
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.agents.base import ReviewRequest
-from orchestrator_action.agents.patch import PatchAgent
-from orchestrator_action.core.model import AgentReport, Command, Mark, Outcome, TaskContext
+from orchestrator_action.agents.patch.agent import PatchAgent
+from orchestrator_action.protocol.model import AgentReport, Command, Mark, Outcome, TaskContext
 
 
 class ScriptedReader:

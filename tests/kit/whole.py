@@ -104,7 +104,7 @@ class House:
         (folder / f"{number}.md").write_text(front + text, encoding="utf-8")
 
     def command(self, *args: str) -> list[str]:
-        return [sys.executable, "-I", "-m", "orchestrator_action.cli", *args]
+        return [sys.executable, "-I", "-m", "orchestrator_action.cli.main", *args]
 
     def cli(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 110) -> Ran:
         """Run the command line in the repository."""

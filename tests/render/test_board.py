@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.board import gantt, job_summary, print_status, report_html, status_table
-from orchestrator_action.core.model import Status
-from orchestrator_action.core.phases import IDS
+from orchestrator_action.protocol.model import Status
+from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.publish.report.overview import (
+    gantt,
+    job_summary,
+    print_status,
+    report_html,
+    status_table,
+)
 from tests.conftest import REQUIRE_ALL
 from tests.render.values import ALL_PROVEN, EVIL, HELD, HOSTILE, REFUTED, TOKEN, WAIVED, report, result
 from tests.text.page import shown

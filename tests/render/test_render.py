@@ -9,11 +9,11 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from orchestrator_action import render
-from orchestrator_action.core.model import Conclusion, PhaseState, PhaseVerdict, Status
-from orchestrator_action.core.phases import PHASES
-from orchestrator_action.core.text import CHECK_SUMMARY_LIMIT, COMMENT_LIMIT, marker
-from orchestrator_action.templating import TEMPLATES
+from orchestrator_action.protocol.model import Conclusion, PhaseState, PhaseVerdict, Status
+from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.publish.report import comments as render
+from orchestrator_action.text.limits import CHECK_SUMMARY_LIMIT, COMMENT_LIMIT, marker
+from orchestrator_action.text.template import TEMPLATES
 from tests.render.values import (
     ALL_PROVEN,
     CONFLICTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator_action.core.model import (
+from orchestrator_action.protocol.model import (
     Conclusion,
     Conflict,
     Fact,
@@ -19,8 +19,8 @@ from orchestrator_action.core.model import (
     Task,
     TaskResult,
 )
-from orchestrator_action.core.phases import PHASES
-from orchestrator_action.render import RunInfo
+from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.publish.report.comments import RunInfo
 
 HELD = "hunter2-held-by-us"
 EVIL = (

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action import wiring
-from orchestrator_action.core.model import RunReport, TaskResult
-from orchestrator_action.run import run_tasks
-from orchestrator_action.runtime.cancel import Cancel
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.model import RunReport, TaskResult
+from orchestrator_action.run import setup as wiring
+from orchestrator_action.run.run import run_tasks
 from tests.kit.ill import HERE, Pids, eventually
 from tests.kit.repos import Repo
 from tests.kit.scripted import ScriptedAgent

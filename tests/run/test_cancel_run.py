@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from orchestrator_action.core.recall import recall
-from orchestrator_action.runtime.journal import read_events
+from orchestrator_action.state.fold import recall
+from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids
 from tests.kit.whole import House
 from tests.run.conftest import Stuck, ill, tasks

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import soak
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 from tests.kit.crashes import crash, crash_at_git, crash_at_step
 from tests.kit.whole import alive
 

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from orchestrator_action.core.ledger import encode, seal
-from orchestrator_action.core.recall import recall
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.journal import read_events
+from orchestrator_action.process import table as procs
+from orchestrator_action.protocol.events import encode, seal
+from orchestrator_action.state.fold import recall
+from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually
 from tests.kit.whole import LIES, House, new_file
 from tests.run.conftest import ill
@@ -70,7 +70,7 @@ def test_a_second_agent_never_meets_the_first(home: House, conduct, pids: Pids, 
     run = conduct(slots=2, programs=[ill("stubborn.sh", pids.folder, 3)])
     pids.expect(6)
     family = [p.pid for p in procs.descendants(run.process.pid, exact=True)] if guards_too else []
-    guards = [pid for pid in family if b"shim.py" in procs.slurp(f"/proc/{pid}/cmdline")]
+    guards = [pid for pid in family if b"guard_main.py" in procs.slurp(f"/proc/{pid}/cmdline")]
     met = tmp_path / "met"
     looks = f'for p in {pids.folder}/[0-9]*; do [ -e "/proc/${{p##*/}}/cwd" ] && : > {met}; done; "$@"'
 
@@ -163,7 +163,7 @@ def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: 
     record = home.run_dir / "tasks" / "issue-1" / "attempt-1.json"
     eventually(lambda: len(json.loads(record.read_text())["escaped"]) == 2, what="a record of the daemons")
     family = [p.pid for p in procs.descendants(run.process.pid, exact=True)]
-    guards = [pid for pid in family if b"shim.py" in procs.slurp(f"/proc/{pid}/cmdline")]
+    guards = [pid for pid in family if b"guard_main.py" in procs.slurp(f"/proc/{pid}/cmdline")]
     for pid in [run.process.pid, *guards]:
         os.kill(pid, signal.SIGKILL)
     run.end()

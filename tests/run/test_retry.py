@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from orchestrator_action.core.failure import Chances, Failure, failure_of
-from orchestrator_action.core.model import AgentReport, Ending, Outcome
-from orchestrator_action.runtime.admission import Machine, Slots
+from orchestrator_action.process.concurrency import Machine, Slots
+from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
+from orchestrator_action.state.failure import Chances, Failure, failure_of
 from tests.kit.scripted import ScriptedAgent, overloaded, say
 from tests.kit.whole import GOOD, House
 from tests.run.conftest import InProcess
@@ -185,7 +185,7 @@ def test_all_tasks_slow_down_together(home: House, inside: InProcess):
         for e in home.events()
         if e["kind"] == "attempt-ended" and e["data"]["attempt"] == 2
     ]
-    from orchestrator_action.run import peak
+    from orchestrator_action.run.run import peak
 
     assert 4 == len(spans) and peak(spans) <= 2
 

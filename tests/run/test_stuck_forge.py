@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator_action.core.queueing import ClaimLine
-from orchestrator_action.core.text import marker
-from orchestrator_action.forge.local import LocalForge
+from orchestrator_action.forge.folder.forge import LocalForge
+from orchestrator_action.protocol.lease import Lease
+from orchestrator_action.text.limits import marker
 from tests.kit.ill import Pids
 from tests.kit.whole import GOOD, House
 from tests.run.conftest import Conducted, Stuck
@@ -32,7 +32,7 @@ def taken_by_another(home: House) -> None:
     """What another run leaves that took the issue first."""
     ours = marker("task", "issue-1")
     assert forge(home).take_label(1, "orchestrate")
-    claim = ClaimLine(run="another", request="", state="running")
+    claim = Lease(run="another", request="", state="running")
     forge(home).comment(1, marker=ours, body=f"{ours}\n{claim}\nat work")
     forge(home).set_labels(1, add=["orchestrate:running"])
 

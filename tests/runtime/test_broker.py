@@ -10,10 +10,10 @@ import threading
 
 import pytest
 
-from orchestrator_action.asking import ask
-from orchestrator_action.core.wire import MAX_REQUEST_BYTES, SOCKET_VARIABLE, Answer, Request
 from orchestrator_action.errors import BrokerError
-from orchestrator_action.runtime.broker import Broker
+from orchestrator_action.protocol.connection import ask
+from orchestrator_action.protocol.wire import MAX_REQUEST_BYTES, SOCKET_VARIABLE, Answer, Request
+from orchestrator_action.work.broker import Broker
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.wire import SOCKET_VARIABLE, TOKEN_VARIABLE, Answer, Request
-from orchestrator_action.runtime.broker import Broker
+from orchestrator_action.protocol.wire import SOCKET_VARIABLE, TOKEN_VARIABLE, Answer, Request
+from orchestrator_action.work.broker import Broker
 
 
 def phase(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-I", "-m", "orchestrator_action.client", *args]
+    argv = [sys.executable, "-I", "-m", "orchestrator_action.phase_client.main", *args]
     done = subprocess.run(
         argv,
         env={"PATH": os.environ["PATH"], **env},

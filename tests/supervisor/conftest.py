@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.core.model import Command, Limits, Outcome
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.supervisor import Cancel, supervise
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.supervisor import Cancel, supervise
+from orchestrator_action.protocol.model import Command, Limits, Outcome
 from tests.kit.ill import HERE, Pids, eventually
 
 PYTHON = sys.executable
@@ -55,9 +55,9 @@ class Stage:
 
 GUARD = """
 import socket, sys
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 {before}
-from orchestrator_action.runtime.guard import Guard, wakeup
+from orchestrator_action.process.guard import Guard, wakeup
 Guard(socket.socket(fileno=int(sys.argv[1])), wakeup(), adopts={adopts}).run()
 """
 
@@ -128,7 +128,7 @@ class Orchestra:
     def guards(self) -> list[int]:
         """PIDs of the nursery and its guards, nursery first."""
         below = procs.descendants(self.process.pid, exact=True)
-        return [p.pid for p in below if b"shim.py" in procs.slurp(f"/proc/{p.pid}/cmdline")]
+        return [p.pid for p in below if b"guard_main.py" in procs.slurp(f"/proc/{p.pid}/cmdline")]
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import threading
 import pytest
 
 from orchestrator_action.errors import AgentError
-from orchestrator_action.runtime.admission import (
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.concurrency import (
     MEMORY_FLOOR_MIB,
     SETTLE_S,
     STARVED_S,
@@ -18,7 +19,6 @@ from orchestrator_action.runtime.admission import (
     read_machine,
     sensible_parallel,
 )
-from orchestrator_action.runtime.cancel import Cancel
 from tests.kit.ill import eventually
 
 ROOMY = Machine(cores=4, memory_mib=16_000)

@@ -12,11 +12,11 @@ import time
 import psutil
 import pytest
 
-from orchestrator_action.core.model import Ending, Outcome
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.leftovers import end_leftovers
-from orchestrator_action.runtime.nursery import NURSERY
-from orchestrator_action.runtime.supervisor import Cancel
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.recovery import end_leftovers
+from orchestrator_action.process.spawner import NURSERY
+from orchestrator_action.process.supervisor import Cancel
+from orchestrator_action.protocol.model import Ending, Outcome
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from orchestrator_action.core.model import Ending
-from orchestrator_action.runtime.supervisor import Cancel
+from orchestrator_action.process.supervisor import Cancel
+from orchestrator_action.protocol.model import Ending
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 

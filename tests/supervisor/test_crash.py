@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.model import Ending, Limits
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.leftovers import end_leftovers, read_record
-from orchestrator_action.runtime.nursery import NURSERY
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.recovery import end_leftovers, read_record
+from orchestrator_action.process.spawner import NURSERY
+from orchestrator_action.protocol.model import Ending, Limits
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 
@@ -232,8 +232,8 @@ def test_a_record_that_cannot_be_written_does_not_cost_the_attempt(stage: Stage)
 
 LATE = """
 import json, os, socket, sys
-from orchestrator_action.runtime import procs
-from orchestrator_action.runtime.guard import Guard, wakeup
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.guard import Guard, wakeup
 ours, theirs = socket.socketpair()
 ours.sendall(sys.argv[1].encode() + b"\\n")
 ours.close()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.runtime.cancel import Cancel
-from orchestrator_action.runtime.gate import GROW_S, LONGEST_PAUSE_S, STORM_S, Flow, Gate, tried
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.gate import GROW_S, LONGEST_PAUSE_S, STORM_S, Flow, Gate, tried
 from tests.kit.ill import eventually
 
 

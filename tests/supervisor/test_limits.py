@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.model import Ending, Mark
+from orchestrator_action.protocol.model import Ending, Mark
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage, lone_guard
 
@@ -269,8 +269,8 @@ hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from orchestrator_action.core.model import Command, Limits
-from orchestrator_action.runtime.supervisor import Cancel, nursery, supervise
+from orchestrator_action.protocol.model import Command, Limits
+from orchestrator_action.process.supervisor import Cancel, nursery, supervise
 cancel = Cancel()
 def one(n):
     command = Command(argv=("sh", "-c", "echo x; sleep 0.05"), cwd="/", env={{"PATH": "/usr/bin:/bin"}})

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.model import Ending, Mark
-from orchestrator_action.runtime.tail import LINE_BYTES, Tail
+from orchestrator_action.process.tail import LINE_BYTES, Tail
+from orchestrator_action.protocol.model import Ending, Mark
 from tests.supervisor.conftest import PYTHON, Stage
 
 PARENT = Path(__file__).parents[2]
@@ -73,8 +73,8 @@ def test_two_gib_of_output_are_identical_and_cost_no_memory(stage: Stage, fed: b
     watch = f"""
 import resource, sys, hashlib
 from pathlib import Path
-from orchestrator_action.core.model import Command, Limits
-from orchestrator_action.runtime.supervisor import Cancel, supervise
+from orchestrator_action.protocol.model import Command, Limits
+from orchestrator_action.process.supervisor import Cancel, supervise
 seen = hashlib.sha256()
 def feed(line):
     seen.update(line + b"\\n")

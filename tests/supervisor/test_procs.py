@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 from tests.kit.ill import eventually
 
 
@@ -144,7 +144,7 @@ def test_this_linux_lacks_nothing() -> None:
 
 UNDUMPABLE = """
 import os, sys
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 assert procs.make_undumpable()
 print(os.getpid(), flush=True)
 sys.stdin.read()

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchestrator_action.core.blocks import FENCED, lines
+from orchestrator_action.text.markdown import FENCED, lines
 
 PIECES = (
     "```",

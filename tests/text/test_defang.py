@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.text import code, defang, fenced, inline, marker, plain, title, web_address
+from orchestrator_action.text.limits import code, defang, fenced, inline, marker, plain, title, web_address
 from tests.text.page import MARKDOWN, shown
 
 PIECES = (

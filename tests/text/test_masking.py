@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.text import REDACTED, defang, inline, mask, mask_shapes, plain
+from orchestrator_action.text.limits import REDACTED, defang, inline, mask, mask_shapes, plain
 
 SECRET = "s3cr3t/Värde+with=all&kinds"
 secrets_of_any_kind = st.text(min_size=8, max_size=40).filter(

@@ -26,7 +26,7 @@ jobs:
 """
 STEP = """\
 import os, sys
-from orchestrator_action.runtime.runner_files import RunnerFiles, print_foreign
+from orchestrator_action.action.runner_files import RunnerFiles, print_foreign
 
 RunnerFiles.of(os.environ).set_output("ours", "1 evil<<x\\nevil=2\\nevil<<EOF\\n3\\nEOF\\nx")
 command = "::set-output name=evil::1"

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.text import escape_data, escape_property, harmless_log_line
-from orchestrator_action.errors import ConfigError
-from orchestrator_action.runtime.runner_files import (
+from orchestrator_action.action.runner_files import (
     RunnerFiles,
     annotation_command,
     delimited,
     print_foreign,
 )
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.text.limits import escape_data, escape_property, harmless_log_line
 
 LINES = st.lists(
     st.sampled_from(

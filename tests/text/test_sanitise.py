@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.text import sanitise
+from orchestrator_action.text.limits import sanitise
 from tests.text.corpus import CASES, Case
 from tests.text.page import shown
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator_action.core.blocks import open_fence
-from orchestrator_action.core.text import cut, marker, sanitise, wrap_as_data
+from orchestrator_action.text.limits import cut, marker, sanitise, wrap_as_data
+from orchestrator_action.text.markdown import open_fence
 
 
 def size(text: str, unit: str) -> int:

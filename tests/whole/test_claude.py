@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.phases import IDS, PHASES
+from orchestrator_action.protocol.phases import IDS, PHASES
 from tests.kit.messages_api import (
     Fault,
     MessagesApi,

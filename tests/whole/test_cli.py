@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from orchestrator_action.core.config import Config
+from orchestrator_action.config.schema import Config
 from tests.kit.whole import GOOD, House
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.demo import STORIES
+from orchestrator_action.cli.demo import STORIES
 from tests.kit.repos import clean_env
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -17,7 +17,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-I", "-m", "orchestrator_action.cli", "demo", "--dir", str(folder)],
+        [sys.executable, "-I", "-m", "orchestrator_action.cli.main", "demo", "--dir", str(folder)],
         env=clean_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.phases import IDS
+from orchestrator_action.protocol.phases import IDS
 from tests.kit.repos import git
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, THERE, House, change, new_file
 

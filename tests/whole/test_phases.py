@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.phases import IDS, PHASES
+from orchestrator_action.protocol.phases import IDS, PHASES
 from tests.kit.messages_api import Say, bash, by_session, claude_env, messages_api, steps, structured
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, House, Ran, change, new_file
 

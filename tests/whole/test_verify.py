@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.core.ledger import claim_data, decode, encode, seal
-from orchestrator_action.core.model import Claim
+from orchestrator_action.protocol.events import claim_data, decode, encode, seal
+from orchestrator_action.protocol.model import Claim
 from tests.kit.repos import Repo, clean_env, git
 from tests.kit.whole import GOOD, LIES, THERE, House, copy, house, new_file
 

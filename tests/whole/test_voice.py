@@ -7,11 +7,11 @@ import subprocess
 import sys
 import time
 
-from orchestrator_action.voice import Voice
+from orchestrator_action.cli.terminal import Voice
 
 TALKER = """
 import os, sys
-from orchestrator_action.voice import Voice
+from orchestrator_action.cli.terminal import Voice
 sys.setrecursionlimit(60)
 os.set_blocking(2, False)
 voice = Voice(2)

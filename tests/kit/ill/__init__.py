@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.runtime import procs
+from orchestrator_action.process import table as procs
 
 HERE = Path(__file__).parent
 

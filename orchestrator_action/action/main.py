@@ -1,0 +1,115 @@
+"""The GitHub Action's door: inputs come in by environment, outputs, summary and log lines go out.
+
+Inputs are `INPUT_*` variables of the step, never part of a command line. The step `exec`s this program, so
+that the runner's SIGINT reaches it; nobody of the same user can look into it from its first line on.
+What runs here writes the runner's files anew at its end: an agent that found them changes no later step.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator_action.action.step import SECRETS, Step
+from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
+from orchestrator_action.process.table import make_undumpable
+
+MODES = ("run", "verify", "settle")
+
+
+def prepare(step: Step) -> int:
+    """Which agent will run, and what has to be installed for it: outputs for the steps that follow."""
+    import shutil
+
+    from orchestrator_action.agents.claude.agent import ClaudeAgent
+    from orchestrator_action.config.load import load_bytes
+
+    mode = step["FOR_MODE"] or "run"
+    if mode not in MODES:
+        raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
+    trust_checkout(step.repo, step.env)
+    file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
+    config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else None
+    agent = step["AGENT"] or (config.agent if config else "") or "claude"
+    version = step["CLAUDE_VERSION"]
+    if version and not version.replace(".", "").replace("-", "").isalnum():
+        raise ConfigError(f"{version!r} is no version", hint="claude-version is such as 2.1.330")
+    wanted = version if mode != "settle" and agent == "claude" and ClaudeAgent().version() != version else ""
+    step.files.set_output("agent", agent)
+    step.files.set_output("claude-version", wanted)
+    step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
+    return 0
+
+
+def trust_checkout(repo: Path, env: Mapping[str, str]) -> None:
+    """Let root's git work in the job's own checkout: in a container its folder is the runner's user's."""
+    path = repo.resolve()
+    if os.geteuid() != 0 or not path.is_dir() or path.stat().st_uid == 0:
+        return
+    given = {**env, "GIT_CONFIG_NOSYSTEM": "1"}
+    known = ["git", "config", "--global", "--get-all", "safe.directory"]
+    there = subprocess.run(known, env=given, capture_output=True, text=True, check=False).stdout.splitlines()
+    if str(path) not in there:
+        subprocess.run([*known[:3], "--add", "safe.directory", str(path)], env=given, check=False)
+
+
+def main() -> int:
+    """Do what the input `mode` says; the exit code of the step."""
+    make_undumpable()
+    sys.dont_write_bytecode = True
+    step = Step(os.environ)
+    for name in [n for n in os.environ if n.startswith("INPUT_") or n in SECRETS]:
+        del os.environ[name]
+    _show_lines()
+    try:
+        return _mode(step)
+    except NothingToDo as exc:
+        step.say(f"nothing to do: {exc.message}")
+        step.files.set_output("conclusion", "neutral")
+        return 0
+    except OrchestratorError as exc:
+        step.remark("error", exc.message + (f"\nhint: {exc.hint}" if exc.hint else ""))
+        step.files.set_output("conclusion", "failure")
+        return exc.exit_code
+    except Exception as exc:  # noqa: BLE001 - the outermost door
+        return _crash(step, exc)
+
+
+def _mode(step: Step) -> int:
+    mode = step["MODE"] or "run"
+    if mode == "prepare":
+        return prepare(step)
+    if mode not in MODES:
+        raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
+    if not step["GITHUB_TOKEN"]:
+        raise ConfigError("there is no token for GitHub", hint="give github-token, or leave it out")
+    from orchestrator_action.action import modes as action_modes
+
+    modes = {"run": action_modes.run, "verify": action_modes.verify, "settle": action_modes.settle}
+    return modes[mode](step)
+
+
+def _show_lines() -> None:
+    """The runner reads lines as they are said."""
+    import logging
+
+    sys.stdout.reconfigure(line_buffering=True, errors="replace")  # type: ignore[union-attr]
+    level = os.environ.get("ORCHESTRATOR_LOG", "WARNING").upper()
+    logging.basicConfig(
+        stream=sys.stdout, level=level if level.isalpha() else "WARNING", format="%(message)s"
+    )
+
+
+def _crash(step: Step, exc: Exception) -> int:
+    import tempfile
+    import traceback
+
+    fd, name = tempfile.mkstemp(prefix="orchestrator-crash-", suffix=".txt")
+    with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as out:
+        traceback.print_exception(exc, file=out)
+    step.remark("error", f"a bug of ours: {type(exc).__name__}: {exc}; please report it with {name}")
+    step.files.set_output("conclusion", "failure")
+    return 70

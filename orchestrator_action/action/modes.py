@@ -1,0 +1,301 @@
+"""What the Action does in each mode, read top to bottom: run, verify, settle."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orchestrator_action
+from orchestrator_action.action.runner_files import print_foreign
+from orchestrator_action.action.step import Step
+from orchestrator_action.errors import ConfigError, NothingToDo
+from orchestrator_action.git.repo import Git
+from orchestrator_action.plan.admission import Admission, trigger_of
+from orchestrator_action.process.cancel import Cancel, on_signals
+from orchestrator_action.protocol.lease import leaseholder
+from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, TaskResult
+from orchestrator_action.publish.progress import Progress, times
+from orchestrator_action.publish.report.comments import report_json
+from orchestrator_action.publish.report.overview import job_summary
+from orchestrator_action.run import setup as wiring
+from orchestrator_action.run.run import run_tasks
+from orchestrator_action.run.settling import settle_all
+from orchestrator_action.text.figures import count
+from orchestrator_action.text.template import environment
+
+RESULTS_BYTES = 900_000
+"""Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
+
+
+def run(step: Step) -> int:
+    """Work on what is in the queue; 0 also when nothing was."""
+    asked = asked_of(step)
+    trigger = trigger_of(step.env, step.payload())
+    dry = step["DRY_RUN"].lower() == "true"
+    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
+    admission = Admission(
+        trigger=trigger, run=leaseholder(step.env), say=step.say, asked=asked.issues, dry=dry
+    )
+    _preload()
+    step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step
+    with on_signals() as cancel:
+        try:
+            if dry:
+                return _dry_run(step, asked, admission)
+            report, path = _run(step, asked, admission, cancel)
+        except NothingToDo:
+            _refusals(step, admission)
+            raise
+        finally:
+            untouched = step.guard.restore()
+    _refusals(step, admission)
+    conclusion = conclude(report, cancelled=cancel.is_set())
+    _outputs(step, report, path, conclusion)
+    if not untouched:
+        step.files.set_output("tampered", "true")
+        raise ConfigError(
+            "files of the installed orchestrator were changed while agents ran; it is not run again",
+            hint="run agents on a machine made for one job; see SECURITY.md",
+        )
+    if cancel.is_set():
+        return 130
+    return 0 if conclusion in {"success", "neutral"} else 1
+
+
+def refuse_left_token(git: Git, runner_temp: str) -> None:
+    """Raise ConfigError when a checkout left its token where git, and so every agent, can read it.
+
+    actions/checkout keeps it in the repository's settings, since v6 in a file of the runner's.
+    """
+    if runner_temp and (kept := sorted(Path(runner_temp).glob("git-credentials-*.config"))):
+        raise ConfigError(
+            f"actions/checkout left a token in {kept[0]}, where every agent could read it",
+            hint="give every actions/checkout of the job `persist-credentials: false`",
+        )
+    if left := [k for k in git.config() if k.startswith("http.") and k.endswith(".extraheader")]:
+        raise ConfigError(
+            f"actions/checkout left a token in git's configuration ({left[0]}), where every agent could read it",
+            hint="give actions/checkout `persist-credentials: false`",
+        )
+
+
+def asked_of(step: Step) -> wiring.Asked:
+    """What the inputs ask for. Raises ConfigError naming the input."""
+    issue = step["ISSUE"].removeprefix("#")
+    if issue and not (issue.isascii() and issue.isdecimal() and int(issue) > 0):
+        raise ConfigError(f"the input issue is no number: {step['ISSUE']!r}", hint="as in 7")
+    flags: dict[str, Any] = {
+        "label": step["LABEL"] or None,
+        "agent": step["AGENT"] or None,
+        "max_parallel": _number(step, "MAX_PARALLEL"),
+        "timeout": step["TIMEOUT"] or None,
+        "max_turns": _number(step, "MAX_TURNS"),
+        "max_budget_usd": _number(step, "MAX_BUDGET_USD"),
+        "test": list(step.lines("TEST")) or None,
+        "agent_args": list(step.lines("AGENT_ARGS")) or None,
+        "allowed_bots": [b for line in step.lines("ALLOWED_BOTS") for b in line.replace(",", " ").split()]
+        or None,
+        "edited_after_label": step["EDITED_AFTER_LABEL"] or None,
+        "ci_workflow": step["CI_WORKFLOW"] or None,
+    }
+    return wiring.Asked(
+        repo=step.repo,
+        issues=(int(issue),) if issue else (),
+        label=step["LABEL"],
+        forge="github",
+        base=step["BASE_BRANCH"],
+        config=step["CONFIG"],
+        flags=flags,
+    )
+
+
+def _number(step: Step, name: str) -> int | float | None:
+    text = step[name]
+    if not text or (name == "MAX_PARALLEL" and text == "auto"):
+        return None
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        raise ConfigError(
+            f"the input {name.lower().replace('_', '-')} is no number: {text!r}", hint="as in 4"
+        ) from None
+
+
+def _run(step: Step, asked: wiring.Asked, admission: Admission, cancel: Cancel) -> tuple[RunReport, Path]:
+    env = agent_env(step.env, asked.flags.get("agent") or "")
+    with wiring.opened(asked, env, cancel, say=step.say, admit=admission) as (found, parts):
+        step.say(
+            f"run {parts.run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
+            f"base {found.base_branch} {found.base_sha[:12]}"
+        )
+        step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
+        slots = wiring.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
+        with Progress(parts, found.tasks):
+            report = run_tasks(found.tasks, parts, slots=slots, tell=lambda r: _told(step, r))
+        chart = times(parts.journal.events)
+        step.guard.restore()
+        step.files.add_summary(job_summary(report, times=chart, run_url=parts.run_url, secrets=parts.secrets))
+        return report, parts.run_dir / "report.json"
+
+
+def agent_env(env: Mapping[str, str], agent: str) -> dict[str, str]:
+    """The environment with what the agent's CLI needs here: its directory, and that it may be root."""
+    home = Path(
+        env.get("RUNNER_TEMP", "/nonexistent"), "orchestrator-action", "claude", "node_modules", ".bin"
+    )
+    path = (
+        f"{home}{os.pathsep}{env.get('PATH', os.defpath)}" if home.is_dir() else env.get("PATH", os.defpath)
+    )
+    root = {"IS_SANDBOX": "1"} if agent in {"", "claude"} and os.geteuid() == 0 and in_container() else {}
+    return {**env, "PATH": path, **root}
+
+
+def in_container() -> bool:
+    """Whether this is a container: only there may an agent without permission prompts be root."""
+    return any(Path(p).exists() for p in ("/.dockerenv", "/run/.containerenv"))
+
+
+def _told(step: Step, result: TaskResult) -> None:
+    """One folded group of the log per task: what its agent printed, harmless; then how it ended."""
+    log = Path(result.log) if result.log else None
+    if log is not None and log.is_file():
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            print_foreign(sys.stdout, f"{result.task_id}: agent's output", lines, secrets=step.secrets)
+    said = f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
+    step.say(said + (f": {result.error}" if result.error else ""))
+    if result.status not in GOOD_STATUSES:
+        step.remark("warning", said + (f": {result.error}" if result.error else ""))
+
+
+def _refusals(step: Step, admission: Admission) -> None:
+    for number, why in admission.refused.items():
+        step.remark("notice", f"issue {number} was not started: {why}")
+
+
+def conclude(report: RunReport, *, cancelled: bool) -> str:
+    """The run in one word of GitHub's: success, failure, cancelled or neutral."""
+    if cancelled:
+        return "cancelled"
+    statuses = {t.status for t in report.tasks} - {Status.SKIPPED}  # another run's, or not wanted any more
+    if not statuses:
+        return "neutral"
+    return "success" if statuses <= GOOD_STATUSES else "failure"
+
+
+def _outputs(step: Step, report: RunReport, path: Path, conclusion: str) -> None:
+    good = sum(t.status in GOOD_STATUSES for t in report.tasks)
+    pulls = [t.pull.number for t in report.tasks if t.pull]
+    values = {
+        "conclusion": conclusion,
+        "results": results(report),
+        "succeeded": str(good),
+        "failed": str(sum(t.status not in {*GOOD_STATUSES, Status.SKIPPED} for t in report.tasks)),
+        "pull-requests": json.dumps(pulls),
+        "run-id": report.run_id,
+        "report-path": str(path),
+        "cost-usd": "" if report.cost_usd is None else f"{report.cost_usd:.4f}",
+    }
+    for name, value in values.items():
+        step.files.set_output(name, value)
+
+
+def results(report: RunReport) -> str:
+    """The report as JSON that fits into an output; what is left out of a long one is in the file."""
+    body = report_json(report)
+    for shorten in (_as_it_is, _without_facts, _without_phases):
+        text = json.dumps(shorten(body), ensure_ascii=False)
+        if len(text.encode()) <= RESULTS_BYTES:
+            return text
+    return json.dumps({**body, "tasks": []})
+
+
+def _as_it_is(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return body
+
+
+def _without_facts(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        **body,
+        "tasks": [{**t, "phases": [{**p, "facts": []} for p in t["phases"]]} for t in body["tasks"]],
+    }
+
+
+def _without_phases(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**body, "tasks": [{**t, "phases": []} for t in body["tasks"]]}
+
+
+def _dry_run(step: Step, asked: wiring.Asked, admission: Admission) -> int:
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
+        wiring.planned(asked, step.env, private=Path(private), say=step.say, admit=admission) as found,
+    ):
+        for task in found.tasks:
+            step.say(f"would run {task.id}: {task.title} on {task.branch}")
+    step.guard.restore()
+    step.files.set_output("conclusion", "neutral")
+    return 0
+
+
+def _preload() -> None:
+    """Have all of our code and texts in memory before an agent starts, who might change them on disk."""
+    for module in pkgutil.walk_packages(orchestrator_action.__path__, "orchestrator_action."):
+        if not module.name.endswith(("__main__", ".patch_worker")):
+            importlib.import_module(module.name)
+    texts = environment()
+    texts.auto_reload = False
+    for name in texts.list_templates():
+        texts.get_template(name)
+
+
+def verify(step: Step) -> int:
+    """Judge a branch again at its head and post the check there."""
+    from orchestrator_action.run.verify_branch import verify as judge_again
+
+    branch = step["BRANCH"] or _branch_of(step.payload())
+    if not branch:
+        raise NothingToDo(
+            "the event names no branch to verify", hint="give branch, or run it on pull_request"
+        )
+    asked = asked_of(step)
+    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
+    env = agent_env(step.env, asked.flags.get("agent") or "")
+    _preload()
+    with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
+        verified = judge_again(parts, branch)
+    step.guard.restore()
+    result = verified.result
+    step.say(
+        f"{branch} at {result.head_sha[:12]}: {result.status}" + (f": {result.error}" if result.error else "")
+    )
+    for problem in verified.problems:
+        step.remark("warning", problem)
+    good = result.status in GOOD_STATUSES
+    step.files.set_output("conclusion", "success" if good else "failure")
+    return 0 if good else 1
+
+
+def _branch_of(payload: Mapping[str, Any]) -> str:
+    """The branch of the event's pull request, when it is one of this repository's and of ours."""
+    pull = payload.get("pull_request") or {}
+    head = pull.get("head") or {}
+    same = (head.get("repo") or {}).get("full_name") == (payload.get("repository") or {}).get("full_name")
+    branch = str(head.get("ref") or "")
+    return branch if same and branch.startswith("orchestrator/") else ""
+
+
+def settle(step: Step) -> int:
+    """Tell what a cancelled or killed run on this machine left untold; nothing twice."""
+    git = Git.open(step.repo, step.env)
+    with on_signals() as cancel:
+        settle_all(git, step.env, cancel, say=step.say)
+    return 0
+
+
+__all__ = ["asked_of", "conclude", "results", "run", "settle", "verify"]

@@ -1,0 +1,73 @@
+"""One step of the Action: its inputs, the environment without them, and what it says to the runner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.action.runner_files import RunnerFiles, annotation_command
+from orchestrator_action.action.tamper_guard import RunnerGuard
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.text.limits import harmless_log_line, mask
+
+SECRETS = {
+    "GITHUB_TOKEN": "GITHUB_TOKEN",
+    "ANTHROPIC_API_KEY": "ANTHROPIC_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN": "CLAUDE_CODE_OAUTH_TOKEN",
+}
+"""Variables of the program, and the inputs they come from."""
+
+
+class Step:
+    """One step of the Action: its inputs, the environment without them, and what it says."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.inputs = {
+            k.removeprefix("INPUT_"): v.strip() for k, v in environ.items() if k.startswith("INPUT_")
+        }
+        self.env = {k: v for k, v in environ.items() if not k.startswith("INPUT_")}
+        for variable, name in SECRETS.items():
+            if self[name]:
+                self.env[variable] = self[name]
+        self.secrets = tuple(v for n in SECRETS if (v := self.env.get(n)))
+        self.files = RunnerFiles.of(environ, self.secrets)
+        self.guard = RunnerGuard.of(environ)
+
+    def __getitem__(self, name: str) -> str:
+        return self.inputs.get(name, "")
+
+    def say(self, line: str) -> None:
+        """A line of the log that no runner obeys and that holds no secret."""
+        for one in line.splitlines() or [""]:
+            print(harmless_log_line(one, self.secrets), flush=True)
+
+    def remark(self, level: str, message: str) -> None:
+        """An annotation of the run: notice, warning or error."""
+        said = "\n".join(
+            harmless_log_line(one, self.secrets) for one in mask(message, self.secrets).splitlines()
+        )
+        print(annotation_command(level, said, title="orchestrator"), flush=True)
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """An input of one value a line."""
+        return tuple(line.strip() for line in self[name].splitlines() if line.strip())
+
+    @property
+    def repo(self) -> Path:
+        """Where the repository is checked out."""
+        return Path(self.env.get("GITHUB_WORKSPACE") or ".", self["PATH"] or ".")
+
+    def payload(self) -> dict[str, Any]:
+        """The event that started the workflow; empty when the runner has none."""
+        path = self.env.get("GITHUB_EVENT_PATH", "")
+        if not path or not Path(path).is_file():
+            return {}
+        try:
+            body = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError as exc:
+            raise ConfigError(
+                f"the event file {path} is no JSON: {exc}", hint="see GITHUB_EVENT_PATH"
+            ) from None
+        return body if isinstance(body, dict) else {}

@@ -1,0 +1,1 @@
+"""Claude Code as the WorkflowManager, with our plugin."""

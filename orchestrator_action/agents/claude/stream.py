@@ -1,0 +1,268 @@
+"""What `claude --output-format stream-json` prints, folded into an AgentReport.
+
+Exit code 0 is not success, and neither is `subtype: success`: an unknown command ends with both. A
+session has succeeded only when all of these hold: exit 0, a complete `result` event, subtype `success`,
+`is_error` false, at least one turn, the init event listing our command, and no plugin errors.
+Whatever does not hold is a problem, told in the words of the CLI or the API where there are any.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
+
+Event = Mapping[str, Any]
+
+LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
+TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_LONGEST_LINE = 64 * 1024**2
+_LONGEST_WORDS = 600
+_PASSING = (
+    "overloaded",
+    "rate limit",
+    "rate_limit",
+    "connection",
+    "econnre",
+    "etimedout",
+    "socket hang up",
+    "fetch failed",
+    "timed out",
+    "internal server error",
+    "api_error",
+    "529",
+    "server_error",
+)
+_LASTING = (
+    "authentication",
+    "invalid api key",
+    "not logged in",
+    "permission",
+    "not_found",
+    "credit balance",
+    "billing",
+)
+
+
+class ClaudeReader:
+    """Folds the lines of one session. `wanted` is the slash command the plugin must have brought;
+    an empty string asks for none."""
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._abort = ""
+        self._init: Event | None = None
+        self._session_id = ""
+        self._results: dict[str, Event] = {}
+        self._messages: set[str] = set()
+        self._faults: list[str] = []
+        self._retry: Event = {}
+        self._plain: deque[str] = deque(maxlen=5)
+
+    @property
+    def abort(self) -> str:
+        """Why this session cannot succeed any more; empty while it can."""
+        return self._abort
+
+    @property
+    def results(self) -> tuple[Event, ...]:
+        """The complete result events, each once, in order."""
+        return tuple(self._results.values())
+
+    def feed(self, line: bytes) -> Mark | None:
+        """Take one line without its newline; never raises on garbage. None means no progress."""
+        event = _event(line)
+        if event is None:
+            self._keep_words(line)
+            return None
+        kind = event.get("type")
+        if kind == "system":
+            return self._system(event)
+        if kind == "result":
+            return self._result(event)
+        if kind == "assistant":
+            self._assistant(event)
+            return Mark.ACTIVITY
+        if kind == "rate_limit_event":
+            self._rate_limit(event)
+            return None
+        return Mark.ACTIVITY if kind in {"user", "stream_event"} else None
+
+    def report(self, outcome: Outcome) -> AgentReport:
+        """What the output amounts to, now that the process has ended like this."""
+        results = self.results
+        last = results[-1] if results else {}
+        problems = tuple(dict.fromkeys(self._problems(outcome)))
+        costs = [c for r in results if (c := _number(r.get("total_cost_usd"))) is not None]
+        return AgentReport(
+            session_id=self._session_id,
+            turns=self._turns(),
+            cost_usd=max(costs) if costs else None,
+            result_seen=bool(results),
+            text=_text(last.get("result")),
+            problems=problems,
+            limit=next((LIMITS[s] for r in results if (s := _text(r.get("subtype"))) in LIMITS), ""),
+            transient=bool(problems) and self._may_pass(outcome),
+            retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
+        )
+
+    def _system(self, event: Event) -> Mark | None:
+        subtype = event.get("subtype")
+        if subtype == "init":
+            return self._started(event)
+        if subtype == "api_retry":
+            self._retry = event  # also of a refused key: its few retries end with the API's own words
+            return None
+        return None if subtype == "status" else Mark.ACTIVITY
+
+    def _started(self, event: Event) -> Mark:
+        self._init = event
+        self._session_id = _text(event.get("session_id")) or self._session_id
+        if self._wanted and self._wanted not in _commands(event):
+            self._give_up(f"the session does not know the command /{self._wanted}: the plugin was not loaded")
+        for error in _plugin_errors(event):
+            self._give_up(f"plugin error: {error}")
+        return Mark.STARTED
+
+    def _result(self, event: Event) -> Mark:
+        key = _text(event.get("uuid")) or json.dumps(event, sort_keys=True)
+        self._results[key] = event
+        self._session_id = _text(event.get("session_id")) or self._session_id
+        return Mark.RESULT
+
+    def _assistant(self, event: Event) -> None:
+        message = event.get("message")
+        message = message if isinstance(message, Mapping) else {}
+        if not event.get("parent_tool_use_id") and message.get("model") != "<synthetic>":
+            self._messages.add(_text(message.get("id")))
+        if event.get("error"):
+            self._faults.append(_text(event["error"]))
+
+    def _rate_limit(self, event: Event) -> None:
+        info = event.get("rate_limit_info")
+        if isinstance(info, Mapping) and info.get("status") == "rejected":
+            self._faults.append("rate_limit")
+
+    def _give_up(self, why: str) -> None:
+        self._abort = self._abort or why
+        self._faults.append(why)
+
+    def _keep_words(self, line: bytes) -> None:
+        words = line[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
+        if words and not words.startswith("{"):
+            self._plain.append(words)
+
+    def _turns(self) -> int | None:
+        counted = [n for r in self.results if isinstance(n := r.get("num_turns"), int)]
+        if counted:
+            return sum(counted)
+        return len(self._messages) if self._init else None
+
+    def _problems(self, outcome: Outcome) -> list[str]:
+        found = list(_process_problems(outcome))
+        if self._init is None:
+            found.append("no init event: the session never started")
+        found += [f for f in self._faults if f.startswith(("plugin error", "the "))]
+        if not self._results:
+            found.append("no result event")
+            found += [f"the CLI's last words: {w}" for w in list(self._plain)[-1:]]
+            found += [f"the API's error: {w}" for w in self._api_words()]
+        for result in self.results:
+            found += _result_problems(result)
+        return found
+
+    def _api_words(self) -> list[str]:
+        status, error = self._retry.get("error_status"), _text(self._retry.get("error"))
+        return [f"{_status(status)} {error}".strip()] if self._retry else []
+
+    def _may_pass(self, outcome: Outcome) -> bool:
+        """Whether the same command may well succeed a little later."""
+        if self._abort or outcome.ending not in {Ending.EXITED, Ending.RESULT_GRACE, Ending.STALLED}:
+            return False
+        last = self.results[-1] if self._results else {}
+        if _text(last.get("subtype")) in LIMITS:
+            return False
+        status = last.get("api_error_status") or (None if last else self._retry.get("error_status"))
+        if isinstance(status, int):
+            return status in TRANSIENT_STATUSES
+        if not last.get("is_error") and last:
+            return False
+        words = " ".join([_text(last.get("result")), *self._faults, *self._plain]).lower()
+        if any(w in words for w in _LASTING):
+            return False
+        return any(w in words for w in _PASSING) or bool(self._retry)
+
+
+def _process_problems(outcome: Outcome) -> list[str]:
+    """A session that hangs after a good result was ended by us, and counts by its result."""
+    if outcome.ending is Ending.RESULT_GRACE:
+        return []
+    if outcome.ending is not Ending.EXITED:
+        return [f"ended by {outcome.ending}" + (f": {outcome.error}" if outcome.error else "")]
+    if outcome.signal is not None:
+        return [f"ended by signal {outcome.signal}"]
+    return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []
+
+
+def _result_problems(result: Event) -> list[str]:
+    found = []
+    subtype = _text(result.get("subtype"))
+    if subtype != "success":
+        found.append(f"result says {subtype or 'nothing'}")
+    if result.get("is_error") is not False:
+        found.append(f"the API's error: {_words(result)}" if subtype == "success" else "result is an error")
+    turns = result.get("num_turns")
+    if not isinstance(turns, int) or isinstance(turns, bool) or turns < 1:
+        found.append(f"no turn was taken: {_words(result)}")
+    errors = result.get("errors")
+    found += [_short(_text(e)) for e in errors if e] if isinstance(errors, list) else []
+    return found
+
+
+def _words(result: Event) -> str:
+    words = _text(result.get("result")) or "no words given"
+    status = result.get("api_error_status")
+    return _short(words if not status or str(status) in words else f"{status} {words}")
+
+
+def _event(line: bytes) -> Event | None:
+    if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+
+def _commands(init: Event) -> frozenset[str]:
+    listed = init.get("slash_commands")
+    return frozenset(str(c).removeprefix("/") for c in listed) if isinstance(listed, list) else frozenset()
+
+
+def _plugin_errors(init: Event) -> list[str]:
+    errors = init.get("plugin_errors")
+    if not errors:
+        return []
+    listed = errors if isinstance(errors, list) else [errors]
+    return [_short(e if isinstance(e, str) else json.dumps(e)) for e in listed]
+
+
+def _status(status: object) -> str:
+    return f"HTTP {status}" if isinstance(status, int) else "no connection"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _short(words: str) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"

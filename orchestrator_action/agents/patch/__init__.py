@@ -1,0 +1,1 @@
+"""An agent without a model: it applies the diffs that an issue holds."""

@@ -1,0 +1,206 @@
+"""The process behind `--agent patch`: `work CONTEXT` as the author, `review …` as the reviewer.
+
+Standard library and the phase client only. The author takes the fenced `diff` blocks of the task's
+text, applies and commits them. The reviewer, another process, applies the same blocks to the base
+commit by itself and reports every path in which the author's commit is something else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.protocol.connection import ask
+from orchestrator_action.protocol.wire import TOKEN_VARIABLE, Answer, Request, context_digest
+
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
+_LANGUAGES = {"diff", "patch"}
+
+
+def diff_blocks(text: str) -> list[str]:
+    """The contents of the fenced `diff` (or `patch`) blocks of a Markdown text, in order.
+
+    A fence is closed by one of the same character, at least as long. Source: CommonMark 0.31, 4.5.
+    """
+    blocks: list[str] = []
+    fence, language, lines = "", "", [""]
+    for line in text.split("\n"):
+        bare = line.rstrip("\r")
+        if fence:
+            if re.fullmatch(rf" {{0,3}}{re.escape(fence[0])}{{{len(fence)},}}[ \t]*", bare):
+                if language in _LANGUAGES:
+                    blocks.append("\n".join(lines) + "\n")
+                fence = ""
+            else:
+                lines.append(line)
+        elif match := _FENCE.match(bare):
+            fence, language, lines = match[1], match[2].lower(), []
+    return blocks
+
+
+def _git(*args: str, text: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["git", *args], input=text, capture_output=True, text=True, check=False,
+        encoding="utf-8", errors="surrogateescape", env={**os.environ, **env},
+    )  # fmt: skip
+
+
+def _apply(block: str, *flags: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Apply one block; hunk headers with wrong counts, as people write them, are counted anew."""
+    first = _git("apply", "--whitespace=nowarn", *flags, "-", text=block, **env)
+    if first.returncode == 0:
+        return first
+    again = _git("apply", "--whitespace=nowarn", "--recount", *flags, "-", text=block, **env)
+    return again if again.returncode == 0 else first
+
+
+class _Open(Exception):  # noqa: N818 - how the worker's way ends, not a fault
+    """A claim that does not hold and that this agent cannot mend."""
+
+
+class _Author:
+    def __init__(self, context_path: str) -> None:
+        self.context: dict[str, Any] = json.loads(Path(context_path).read_text(encoding="utf-8"))
+        self.blocks = diff_blocks(Path(self.context["task_path"]).read_text(encoding="utf-8"))
+
+    def claim(self, phase: str, **fields: str) -> Answer:
+        """Claim a phase and wait for its measurement; a claim that does not hold ends the way."""
+        answer = self._ask("done", phase, **fields)
+        while answer.pending:
+            answer = self._ask("wait", phase)
+        print(f"{phase}: {'holds' if answer.ok else 'open'}: {answer.message}", flush=True)
+        if not answer.ok:
+            raise _Open(answer.message)
+        return answer
+
+    def _ask(self, verb: str, phase: str, **fields: str) -> Answer:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        return ask(Request(token=token, verb=verb, phase=phase, **fields), os.environ)
+
+    def touched(self) -> list[str]:
+        done = _git("apply", "--numstat", "-z", "-", text="".join(self.blocks))
+        return [row.split("\t", 2)[2] for row in done.stdout.split("\0") if row.count("\t") == 2]
+
+    def needed(self) -> bool:
+        """Whether the diff still has to be applied. It has not when it can be taken back as it stands."""
+        return any(_apply(b, "--reverse", "--check").returncode for b in reversed(self.blocks))
+
+    def committed(self) -> bool:
+        """Whether an earlier attempt at this task has committed something."""
+        return _git("rev-parse", "HEAD").stdout.strip() != str(self.context["base_sha"])
+
+    def commit(self) -> None:
+        for number, block in enumerate(self.blocks, 1):
+            done = _apply(block, "--index")
+            if done.returncode:
+                raise _Open(f"diff block {number} does not apply: {done.stderr.strip()}")
+        issue = (self.context.get("issue") or {}).get("number")
+        message = self.context["task_name"] + (f"\n\nRefs #{issue}" if issue else "")
+        done = _git("commit", "--quiet", "--file=-", text=message + "\n")
+        if done.returncode:
+            raise _Open(f"git commit: {done.stderr.strip() or done.stdout.strip()}")
+
+    def work(self) -> None:
+        self.claim("initial-setup", digest=context_digest(self.context))
+        self.claim("issue-creation")
+        self.claim("branch-management")
+        if not self.blocks:
+            raise _Open("the task holds no fenced diff block, and this agent can do nothing else")
+        paths = ", ".join(f"`{p}`" for p in self.touched()) or "no path"
+        self.claim(
+            "research-and-planning",
+            note=f"Apply the {len(self.blocks)} diff block(s) of the task to {paths}.",
+        )
+        if self.needed():
+            self.commit()
+        elif not self.committed():
+            self.claim("implementation", no_change="the task's diff is in the tree already")
+            return
+        self.claim("implementation")
+        self.claim("testing")
+        self.document()
+        self.claim(
+            "pull-request", note=self.context["task_name"], file="Applies the diff given in the task.\n"
+        )
+        self.respond(self.claim("review"))
+        self.claim("settings-update")
+
+    def document(self) -> None:
+        """Claim the documentation, or ask for a waiver: this agent writes nothing of its own."""
+        answer = self._ask("done", "documentation")
+        if answer.ok:
+            print(f"documentation: holds: {answer.message}", flush=True)
+            return
+        self.claim("documentation", waive="the task's diff touches no documentation")
+
+    def respond(self, review: Answer) -> None:
+        answers = [f"{f}: declined: the task's diff is applied as it was given" for f in review.open]
+        self.claim("review-response", note="\n".join(answers))
+
+
+def work(context_path: str) -> int:
+    """Go through the phases until one stays open; always 0, for what was reached is the orchestrator's to say."""
+    try:
+        _Author(context_path).work()
+        print("every phase was claimed and holds, or nothing was to be done", flush=True)
+    except _Open as exc:
+        print(f"stopped: {exc}", flush=True)
+    return 0
+
+
+def review(task_path: str, base: str, head: str, output: str) -> int:
+    """Compare the commit with the task's diff; findings go to `output` as JSON."""
+    blocks = diff_blocks(Path(task_path).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="oa-review-") as scratch:
+        objects = _git("rev-parse", "--git-path", "objects").stdout.strip()
+        env = {
+            "GIT_INDEX_FILE": f"{scratch}/index",
+            "GIT_OBJECT_DIRECTORY": f"{scratch}/objects",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(Path(objects).resolve()),
+        }
+        Path(scratch, "objects").mkdir()
+        problems = [_git("read-tree", base, **env)]
+        problems += [_apply(block, "--cached", **env) for block in blocks]
+        differing = _git("diff-index", "--cached", "--name-only", "-z", "--no-renames", head, "--", **env)
+    findings = [
+        {
+            "path": "",
+            "line": 0,
+            "severity": "error",
+            "text": f"the task's diff does not apply: {p.stderr.strip()}",
+        }
+        for p in problems
+        if p.returncode
+    ]
+    findings += [
+        {
+            "path": path,
+            "line": 1,
+            "severity": "error",
+            "text": "the commit is not the task's diff in this file",
+        }
+        for path in differing.stdout.split("\0")
+        if path
+    ]
+    if differing.returncode:
+        print(differing.stderr.strip(), file=sys.stderr)
+        return 1
+    Path(output).write_text(json.dumps({"findings": findings}), encoding="utf-8")
+    return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """`work CONTEXT` or `review TASK BASE HEAD OUTPUT`."""
+    verb, *rest = argv
+    return work(*rest) if verb == "work" else review(*rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""What `doctor` looks at: this machine, this repository, its configuration, the agent. It changes nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.config.load import load_bytes
+from orchestrator_action.config.schema import CONFIG_PATH, Config
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.git.process import base_env, spawn
+from orchestrator_action.git.remotes import persisted_credentials
+from orchestrator_action.git.repo import Git
+from orchestrator_action.run import setup as wiring
+from orchestrator_action.text.figures import duration
+
+OLDEST_GIT = (2, 38)
+LONGEST_CONFIG = 1024 * 1024
+"""Bytes that are read of a configuration; one that is longer is refused anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing looked at."""
+
+    what: str
+    found: str
+    ok: bool = True
+    hint: str = ""
+    optional: bool = False
+    """Worth knowing, not needed."""
+
+
+def check_file(path: Path) -> list[Row]:
+    """A configuration file by itself: a row for each finding, or one that says it is valid."""
+    return _read_config(path, str(path))[1]
+
+
+def _read_config(path: Path, source: str) -> tuple[Config, list[Row]]:
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a file")  # a pipe would never end
+        with path.open("rb") as file:
+            config = load_bytes(file.read(LONGEST_CONFIG), source=source)
+    except OSError as exc:
+        found = f"{source}: {exc.strerror}"
+        return Config(), [Row(what="configuration", found=found, ok=False, hint="name a readable file")]
+    except OrchestratorError as exc:
+        *rest, last = exc.message.splitlines()
+        rows = [Row(what="configuration", found=found, ok=False) for found in rest]
+        return Config(), [*rows, Row(what="configuration", found=last, ok=False, hint=exc.hint)]
+    return config, [Row(what="configuration", found=f"{source} is valid")]
+
+
+def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
+    """Everything a run will need."""
+    rows = [Row(what="python", found=sys.version.split()[0]), _git(env)]
+    try:
+        git = Git.open(repo, env)
+    except OrchestratorError as exc:
+        return [*rows, Row(what="repository", found=exc.message, ok=False, hint=exc.hint)]
+    rows.append(Row(what="repository", found=str(git.work_tree or git.common_dir)))
+    config, found = _config(git)
+    return [
+        *rows,
+        *found,
+        _tests(git, config),
+        _agent(agent or config.agent, config),
+        *_credentials(git),
+        _token(env),
+    ]
+
+
+def _git(env: Mapping[str, str]) -> Row:
+    done = spawn(["version"], env=base_env(env), cwd=Path("/"))
+    found = re.search(r"(\d+)\.(\d+)", done.text)
+    ok = bool(found) and (int(found[1]), int(found[2])) >= OLDEST_GIT if found else False
+    return Row(what="git", found=done.text, ok=ok, hint="" if ok else "git 2.38 or newer is needed")
+
+
+def _config(git: Git) -> tuple[Config, list[Row]]:
+    if not git.head():
+        hint = "commit something first"
+        return Config(), [Row(what="configuration", found="no commit yet", ok=False, hint=hint)]
+    path = git.work_tree / CONFIG_PATH if git.work_tree else None
+    if path and path.exists():
+        return _read_config(path, CONFIG_PATH)
+    return Config(), [Row(what="configuration", found=f"no {CONFIG_PATH}; the defaults apply")]
+
+
+def _tests(git: Git, config: Config) -> Row:
+    head = git.head()
+    commands, how = wiring.test_commands(git, head, config) if head else ((), "no commit yet")
+    if commands:
+        timed = ", ".join(f"{command} ({_at_most(config.test_timeout_of(command))})" for command in commands)
+        return Row(what="tests", found=f"{timed}; {how}")
+    return Row(what="tests", found=how, ok=False, hint=f"set `test: COMMAND` in {CONFIG_PATH}")
+
+
+def _at_most(seconds: float) -> str:
+    return f"at most {duration(seconds)}" if seconds else "no time limit"
+
+
+def _agent(name: str, config: Config) -> Row:
+    try:
+        agent = wiring.make_agent(name, config)
+        agent.check()
+    except OrchestratorError as exc:
+        return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)
+    return Row(what="agent", found=f"{name} {agent.version()}".strip())
+
+
+def _credentials(git: Git) -> list[Row]:
+    return [
+        Row(
+            what="credentials", found=f"an agent could read a token in {where}", ok=False, optional=True,
+            hint="use actions/checkout with persist-credentials: false",
+        )
+        for where in persisted_credentials(git)
+    ]  # fmt: skip
+
+
+def _token(env: Mapping[str, str]) -> Row:
+    if wiring.token_of(env):
+        return Row(what="forge token", found="present in the environment")
+    return Row(what="forge token", found="none; --forge local needs none", ok=True, optional=True)

@@ -1,0 +1,113 @@
+"""`init`: the workflow of one's choice and a configuration, shown as a diff first; nothing is overwritten."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from orchestrator_action.config.schema import CONFIG_PATH
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.git.repo import Git
+from orchestrator_action.state.journal import replace_file
+from orchestrator_action.verify.ecosystems.registry import detect_at
+
+KINDS = {
+    "label": ("on-label.yml", ".github/workflows/orchestrate.yml"),
+    "comment": ("on-comment.yml", ".github/workflows/orchestrate-comment.yml"),
+    "schedule": ("scheduled.yml", ".github/workflows/orchestrate-scheduled.yml"),
+    "verify": ("verify.yml", ".github/workflows/orchestrate-verify.yml"),
+}
+"""The example of each use, and where it goes."""
+NEXT = {
+    "label": ", and label an issue `orchestrate`",
+    "comment": ", and comment `/orchestrate` on an issue",
+    "schedule": ", and label issues `orchestrate`: they are worked on at night",
+    "verify": ": pulls of agents are judged again from then on",
+}
+"""What is left to be done then, of each use."""
+
+
+def init(repo: Path, kind: str, *, agree: Callable[[], bool], say: Callable[[str], None]) -> int:
+    """Write the workflow for `kind` and the configuration into the repository; the exit code.
+
+    `agree` is asked after the diff was shown. Raises ConfigError for a kind nobody knows.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
+    git = Git.open(repo)
+    if git.work_tree is None:
+        raise ConfigError(f"{repo} is a bare repository", hint="run it in a checkout")
+    example, target = KINDS[kind]
+    wanted = {target: _example(example), CONFIG_PATH: configuration(git)}
+    new = _new(git.work_tree, wanted, say)
+    if not new:
+        say("nothing to write: everything is there already")
+        return 0
+    if not agree():
+        say("nothing was written")
+        return 1
+    for name, text in new.items():
+        _write(git.work_tree, name, text)
+        say(f"written: {name}")
+    say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
+    return 0
+
+
+def _write(root: Path, name: str, text: str) -> None:
+    """Write one new file. Raises ConfigError when its folder is none, or leads out of the repository."""
+    folder = (root / name).parent
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(
+            f"{folder} leads to {folder.resolve()}, out of the repository", hint="make it a folder of its own"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(root / name, text)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write {root / name}: {exc.strerror}", hint="make its folder a folder that you may write"
+        ) from None
+
+
+def _example(name: str) -> str:
+    """An example as it stands, from the package or from a checkout of ours."""
+    here = Path(__file__).parent.parent
+    for folder in (here / "examples", here.parent / "examples"):
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    raise ConfigError(f"the example {name} is not installed", hint="reinstall orchestrator-action")
+
+
+def configuration(git: Git) -> str:
+    """A first configuration, with the test command that was found."""
+    head = git.head()
+    found = detect_at(git, head) if head else None
+    lines = ["# Every key is optional; what is written here is checked by: orchestrator-action doctor"]
+    if found and found.commands:
+        lines += [f"# found: {found.how}", f"test: {json.dumps(list(found.commands))}"]
+    else:
+        lines += ["# Without a test command no change can be proven.", "# test: make test"]
+    lines += ["label: orchestrate", "max-parallel: 4", "timeout: 45m"]
+    return "\n".join(lines) + "\n"
+
+
+def _new(root: Path, wanted: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:
+    """The files that are not there yet; the diff of each is shown, and of those that are left as they are."""
+    new = {}
+    for name, text in wanted.items():
+        path = root / name
+        there = path.exists() or path.is_symlink()
+        old = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        if there and old == text:
+            say(f"{name} is there already")
+            continue
+        before = f"a/{name}" if there else "/dev/null"
+        diff = difflib.unified_diff(old.splitlines(), text.splitlines(), before, f"b/{name}", lineterm="")
+        say("\n".join(diff))
+        if there:
+            say(f"{name} is there and stays as it is")
+        else:
+            new[name] = text
+    return new

@@ -1,0 +1,131 @@
+"""`status`, `logs`, `report`, `clean`: what is there of runs, under way or past, and what may go."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator_action.cli.options import HERE, Json, Repo, RunName
+from orchestrator_action.cli.terminal import print_json, put, say
+from orchestrator_action.errors import ConfigError
+
+
+def status(
+    repo: Repo = HERE,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until no run is under way.")] = False,
+    json_: Json = False,
+) -> None:
+    """Show the runs of this repository, how each task stands, and worktrees that were kept.
+
+    Example: orchestrator-action status --watch
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import watching
+    from orchestrator_action.state import store as run_folders
+
+    git = Git.open(repo)
+    runs = run_folders.run_dirs(git)
+    if json_:
+        for now in watching.changes(git, runs) if watch else [watching.standing(git, runs)]:
+            print_json(now)
+    elif watch:
+        watching.show(git, runs)
+    else:
+        say("\n".join(watching.lines(watching.standing(git, runs))))
+
+
+def logs(
+    task: Annotated[str, typer.Argument(help="The task's id, such as issue-7.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
+    run_: Annotated[
+        str, typer.Option("--run", help="The run, by its id or a beginning of it (default: the latest).")
+    ] = "",
+    repo: Repo = HERE,
+) -> None:
+    """Print an agent's raw output, with nothing in it that a terminal or a runner would obey.
+
+    Example: orchestrator-action logs issue-7 -f
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+    from orchestrator_action.state import store as run_folders
+
+    git = Git.open(repo)
+    runs = [run_folders.find_run(git, run_)] if run_ else run_folders.run_dirs(git)[::-1]
+    put(inspect_runs.log_lines(runs, task, follow=follow), at_once=follow)
+
+
+def report(
+    run_: RunName = "last",
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
+    task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
+    repo: Repo = HERE,
+) -> None:
+    """Print a run's report as JSON, or write it as a page; or a task's audit trail, on any machine.
+
+    Example: orchestrator-action report last --html report.html
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+    from orchestrator_action.state import store as run_folders
+
+    if task:
+        raise typer.Exit(_audit(repo, task))
+    folder = run_folders.find_run(Git.open(repo), run_)
+    body = inspect_runs.report_of(folder)
+    if html is None:
+        print_json(body)
+        return
+    from orchestrator_action.publish.progress import times
+    from orchestrator_action.publish.report.overview import report_html
+    from orchestrator_action.state.journal import read_events, replace_file
+
+    spans = times(read_events(folder / "journal.jsonl"))
+    page = report_html(inspect_runs.report_from(body), times=spans)
+    try:
+        replace_file(html, page)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write {html}: {exc.strerror}", hint="name a file that can be made"
+        ) from None
+    say(f"written: {html}")
+
+
+def _audit(repo: Path, task: str) -> int:
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+    from orchestrator_action.run import setup as wiring
+
+    git, env = Git.open(repo), wiring.environment()
+    with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
+        remote = wiring.make_remote(git, token=wiring.token_of(env), private=Path(private), env=env)
+        body = inspect_runs.audit_of(git, remote, task)
+    print_json(body)
+    if not body["status"]:
+        say(
+            "note: the trail tells no end of the task: it is at work still, was cut off, or its end is missing"
+        )
+    for problem in body["problems"]:
+        say(f"error: {problem}")
+    return 1 if body["problems"] else 0
+
+
+def clean(
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these tasks.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run/--remove", help="Only say what would go, or remove it.")
+    ] = True,
+    repo: Repo = HERE,
+) -> None:
+    """Remove worktrees that are clean, unowned and whose commits are elsewhere; list the others.
+
+    Example: orchestrator-action clean --remove
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+
+    for line in inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run):
+        say(line)

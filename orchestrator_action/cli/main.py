@@ -1,0 +1,25 @@
+"""The console script `orchestrator-action`.
+
+A push waits for `hook pre-push`, so that goes straight to the hook's own door and imports nothing but the
+standard library's smallest parts. Everything else is a command with options, see `commands`.
+"""
+
+import sys
+
+WAITED_FOR = (["hook", "pre-push"], ["hook", "pre-commit"])
+"""What hook managers start while somebody waits for a push."""
+
+
+def main() -> None:
+    """Do what the command line says, and end this process."""
+    if sys.argv[1:3] in WAITED_FOR and "--help" not in sys.argv:
+        from orchestrator_action.hook import main as hook
+
+        hook.leave(hook.main(sys.argv[2:]))
+    from orchestrator_action.cli.entry import enter
+
+    enter()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Options and arguments that several commands share, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator_action.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator_action.run.setup import Asked
+
+HERE = Path()
+Repo = Annotated[Path, typer.Option(help="The repository, any directory of it.", show_default="here")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Prompts = Annotated[
+    list[Path] | None, typer.Argument(metavar="[TASK.md]...", help="Prompt files, a task each.")
+]
+Label = Annotated[str, typer.Option(help="Take the open issues with this label (default: orchestrate).")]
+Issues = Annotated[
+    list[int] | None, typer.Option("--issue", metavar="N", help="Take this issue; repeatable.")
+]
+ForgeName = Annotated[
+    str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
+]
+AgentName = Annotated[str, typer.Option("--agent", help="claude or patch (default: claude).")]
+Parallel = Annotated[
+    str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
+]
+Timeout = Annotated[str, typer.Option(help="Wall-clock limit of a task, as 90s or 45m (default: 45m).")]
+Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
+Test = Annotated[
+    list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
+]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
+
+
+def asked_of(
+    repo: Path,
+    *,
+    prompts: list[Path] | None = None,
+    label: str = "",
+    issues: list[int] | None = None,
+    forge: str = "",
+    base: str = "",
+    agent: str = "",
+    max_parallel: str = "",
+    timeout: str = "",
+    test: list[str] | None = None,
+) -> Asked:
+    """What the options ask for; empty is "not said". Raises ConfigError naming the option."""
+    from orchestrator_action.run.setup import Asked
+
+    if any(n < 1 for n in issues or ()):
+        raise ConfigError("--issue takes a positive number", hint="as in --issue 7")
+    flags: dict[str, Any] = {
+        "label": label or None,
+        "agent": agent or None,
+        "max_parallel": _slots(max_parallel) if max_parallel else None,
+        "timeout": timeout or None,
+        "test": test or None,
+    }
+    return Asked(
+        repo=repo,
+        prompts=tuple(prompts or ()),
+        issues=tuple(issues or ()),
+        label=label,
+        forge=forge,
+        base=base,
+        flags=flags,
+    )
+
+
+def _slots(text: str) -> int:
+    if text == "auto":
+        from orchestrator_action.process.concurrency import read_machine, sensible_parallel
+
+        return sensible_parallel(read_machine())
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise ConfigError(
+            f"--max-parallel {text!r} is no positive number", hint="as in --max-parallel 4, or auto"
+        )
+    return int(text)

@@ -1,0 +1,235 @@
+"""`run`, `plan`, `resume`, `cancel`: what starts agents, says what would start, and ends them."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from orchestrator_action.cli.options import (
+    HERE,
+    AgentName,
+    Base,
+    ForgeName,
+    Issues,
+    Json,
+    Label,
+    Parallel,
+    Prompts,
+    Repo,
+    RunName,
+    Test,
+    Timeout,
+    asked_of,
+)
+from orchestrator_action.cli.terminal import print_json, say
+
+if TYPE_CHECKING:
+    from orchestrator_action.plan.admission import Admission
+    from orchestrator_action.process.cancel import Cancel
+    from orchestrator_action.protocol.model import RunReport, TaskResult
+    from orchestrator_action.run.setup import Asked, Planned
+
+
+def run(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    max_parallel: Parallel = "",
+    timeout: Timeout = "",
+    base: Base = "",
+    test: Test = None,
+    repo: Repo = HERE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
+    json_: Json = False,
+) -> None:
+    """Run an agent on every labelled issue, or on prompt files, and verify what it claims.
+
+    Example: orchestrator-action run --label orchestrate --max-parallel 4
+    """
+    asked = asked_of(
+        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
+        max_parallel=max_parallel, timeout=timeout, test=test,
+    )  # fmt: skip
+    if dry_run:
+        _foretell(asked, as_json=json_)
+        return
+    from orchestrator_action.process.cancel import on_signals
+
+    with on_signals() as cancel:
+        report = _run(asked, cancel, auto=max_parallel == "auto")
+    _end(report, cancel, as_json=json_)
+
+
+def _run(asked: Asked, cancel: Cancel, *, auto: bool, dead: str = "") -> RunReport:
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run.recover import settle_pending
+    from orchestrator_action.run.run import run_tasks
+
+    env = wiring.environment()
+    settle_pending(Git.open(asked.repo), env, cancel, say=say)
+    with wiring.opened(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, parts):
+        _preamble(found, parts.run_id)
+        report = run_tasks(found.tasks, parts, slots=wiring.slots_of(found, auto=auto), tell=tell)
+    _summary(report, parts.run_dir / "report.json")
+    return report
+
+
+def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", json_: Json = False) -> None:
+    """Take up a run that was cut short; what is proven stays proven, what was posted is not posted again.
+
+    A run of another machine is known by its whole id, and gone on with from what it had pushed of its issues.
+
+    Example: orchestrator-action resume last
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.run import recover as again
+    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.state import store as run_folders
+
+    git = Git.open(repo)
+    if run_folders.is_elsewhere(git, run_):
+        _resume_elsewhere(asked_of(repo, forge=forge), run_, as_json=json_)
+    folder = run_folders.find_run(git, run_)
+    with on_signals() as cancel:
+        with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
+            report = again.resume(taken, say=say, tell=tell)
+        _summary(report, folder / "report.json")
+    _end(report, cancel, as_json=json_)
+
+
+def _resume_elsewhere(asked: Asked, run_id: str, *, as_json: bool) -> NoReturn:
+    """Go on, in a run of our own, with the issues of a run that this machine knows nothing of."""
+    from orchestrator_action.errors import ConfigError
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.state import takeover
+
+    with on_signals() as cancel:
+        with (
+            tempfile.TemporaryDirectory(prefix="oa-resume-") as private,
+            wiring.surveyed(asked, wiring.environment(), private=Path(private)) as found,
+        ):
+            issues = takeover.issues_of(found.git, found.remote, run_id)
+        if not issues:
+            raise ConfigError(
+                f"no run {run_id} is known here, and the remote has no issue that it left open",
+                hint="orchestrator-action status lists the runs of this machine",
+            )
+        say(f"run {run_id} was another machine's: {len(issues)} issue(s) of it go on")
+        report = _run(replace(asked, issues=issues), cancel, auto=False, dead=run_id)
+    _end(report, cancel, as_json=as_json)
+
+
+def plan(
+    prompts: Prompts = None,
+    label: Label = "",
+    issue: Issues = None,
+    forge: ForgeName = "",
+    agent: AgentName = "",
+    base: Base = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Say what would run, in which order, and which tasks may touch the same files.
+
+    Example: orchestrator-action plan --label orchestrate
+    """
+    asked = asked_of(repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent)
+    _foretell(asked, as_json=json_)
+
+
+def _foretell(asked: Asked, *, as_json: bool) -> None:
+    from orchestrator_action.run import forecast
+    from orchestrator_action.run import setup as wiring
+
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
+        wiring.planned(
+            asked, wiring.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
+        ) as found,
+    ):
+        body = forecast.forecast(found)
+        for note in found.notes:
+            say(f"note: {note}")
+    if as_json:
+        print_json(body)
+    else:
+        say("\n".join(forecast.lines(body)))
+
+
+def cancel(
+    run_: RunName,
+    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Only this task; the others go on.")] = "",
+    repo: Repo = HERE,
+) -> None:
+    """End a run of this repository, or one task of it, from another terminal; given twice, at once.
+
+    Example: orchestrator-action cancel last
+    """
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+    from orchestrator_action.state import store as run_folders
+
+    outcome = inspect_runs.cancel(run_folders.find_run(Git.open(repo), run_), task)
+    say(outcome.words)
+    raise typer.Exit(0 if outcome.confirmed else 1)
+
+
+def _admission(asked: Asked, *, dry: bool = False, dead: str = "") -> Admission:
+    """Labels count here as on a runner: only of people who could push, on the text they saw."""
+    from orchestrator_action.plan.admission import Admission, Trigger
+
+    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead)
+
+
+# -- words ------------------------------------------------------------------------------------------
+
+
+def _preamble(found: Planned, run_id: str) -> None:
+    from orchestrator_action.text.figures import count
+
+    say(
+        f"run {run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
+        f"base {found.base_branch} {found.base_sha[:12]}"
+    )
+    say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def tell(result: TaskResult) -> None:
+    """Say how a task ended, the moment it has."""
+    say(
+        f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
+        + (f": {result.error}" if result.error else "")
+    )
+    if result.kept_because:
+        say(f"{result.task_id}: worktree kept at {result.worktree}: {result.kept_because}")
+
+
+def _summary(report: RunReport, path: Path) -> None:
+    from orchestrator_action.publish.report.overview import print_status
+
+    print_status(report.tasks, sys.stderr)
+    say(
+        f"wall {report.wall_s:.1f} s, tasks {report.sum_task_s:.1f} s, speed-up {report.speedup:.1f}, "
+        f"at most {report.peak_parallel} at once; report: {path}"
+    )
+
+
+def _end(report: RunReport, cancel: Cancel, *, as_json: bool) -> NoReturn:
+    """Print the report; a caller that interrupted us and does not read it is not waited for."""
+    from orchestrator_action.publish.report.document import exit_code, report_json
+
+    if as_json:
+        print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
+    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))

@@ -1,0 +1,1 @@
+"""Configuration: YAML and flags become one Config, every fault at once."""

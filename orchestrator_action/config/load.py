@@ -1,0 +1,332 @@
+"""YAML, front matter and flags become configuration and prompts; every finding is reported at once.
+
+YAML 1.1 has traps (`on` is True, `12:30` is 750, the last of two equal keys wins), so types are taken
+strictly and duplicate keys refused, each finding with its line and column. The JSON schema that is
+published with the package comes from the same models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+
+from orchestrator_action.config.schema import Config, TestCommand
+from orchestrator_action.config.yaml_document import (
+    MAX_BYTES,
+    Place,
+    at_offset,
+    compose,
+    config_error,
+    place,
+    short,
+)
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.protocol.model import Demand, Prompt
+from orchestrator_action.protocol.phases import IDS
+
+SCHEMA_FILE = Path(__file__).with_name("orchestrator.schema.json")
+"""The JSON schema of the configuration, as published with the package."""
+_SAYS = {
+    "string_type": "must be text; put it in quotes if it is meant as text",
+    "string_pattern_mismatch": "must not be empty",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must hold keys and values",
+    "model_type": "must hold keys and values",
+    "model_attributes_type": "must hold keys and values",
+}
+"""pydantic's kinds of errors in words for whoever wrote the file; the others speak for themselves."""
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*\Z")
+_LONGEST_S = 366 * 86400.0
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+
+
+def duration(value: object) -> float:
+    """Seconds from `90`, `90s`, `45m`, `1.5h`. Raises ValueError in words for the user."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a duration is a number of seconds or text such as 45m")
+    match = _DURATION.match(str(value))
+    if not match:
+        raise ValueError(f"{value!r} is no duration; write 90s, 45m or 2h")
+    seconds = float(match[1]) * _UNITS[match[2]]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{str(value)[:40]!r} is longer than a year")
+    return seconds
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _test_commands(value: object) -> object:
+    """Test commands as they are written: one or a list, each as text or with its own timeout."""
+    if not isinstance(value, str | dict | list | tuple):
+        return value
+    several = value if isinstance(value, list | tuple) else [value]
+    return [{"command": one} if isinstance(one, str) else one for one in several]
+
+
+def _phase_id(value: str) -> str:
+    if value not in IDS:
+        near = difflib.get_close_matches(value, IDS, 1, 0.4)
+        raise ValueError(f"no phase {value!r}" + (f"; did you mean {near[0]}?" if near else ""))
+    return value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+_Duration = Annotated[
+    float,
+    BeforeValidator(duration, json_schema_input_type=float | str),
+    Field(description="seconds, or text such as 45m"),
+]
+_Texts = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+    Field(strict=False),
+]
+_Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
+
+
+def _tests() -> Any:
+    """Of `test`: a command, one with a timeout of its own, or a list of both."""
+    one: Any = model_of(TestCommand)
+    return Annotated[
+        tuple[one, ...],
+        BeforeValidator(_test_commands, json_schema_input_type=str | one | list[str | one]),
+        Field(strict=False),
+    ]
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
+
+
+_DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout"}
+
+
+def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
+    if field.name in _DURATIONS:
+        return _Duration if hint is float else _Duration | None
+    if hint == tuple[TestCommand, ...]:
+        return _tests()
+    if field.name == "phases":
+        return _Phases
+    if hint == tuple[str, ...]:
+        return _Texts
+    if dataclasses.is_dataclass(hint):
+        nested: Any = hint
+        return model_of(nested)
+    item: Any = hint.__args__[0] if isinstance(hint, types.GenericAlias) else None
+    if dataclasses.is_dataclass(item):
+        inner: Any = model_of(typing.cast("Any", item))
+        return Annotated[tuple[inner, ...], Field(strict=False)]
+    if hint is str and field.name in {"command", "name"}:
+        return Annotated[str, Field(pattern=r"\S")]
+    if hint in (int, float):
+        least = 1 if field.name in {"max_parallel", "max_turns"} else 0
+        return Annotated[
+            hint, Field(ge=least, strict=hint is int, allow_inf_nan=None if hint is int else False)
+        ]
+    return hint
+
+
+@functools.cache
+def model_of(kind: Any) -> type[BaseModel]:
+    """A strict pydantic model with the fields, defaults and kebab-case names of a dataclass."""
+    hints = typing.get_type_hints(kind)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        default: Any = ...
+        if field.default is not dataclasses.MISSING:
+            default = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        fields[field.name] = (_annotation(field, hints[field.name]), default)
+    return create_model(kind.__name__, __base__=_Strict, __doc__=kind.__doc__, **fields)
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON schema of `.github/orchestrator.yml`."""
+    schema = TypeAdapter(model_of(Config)).json_schema(by_alias=True, mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def load_text(text: str, *, source: str) -> Config:
+    """The configuration of a YAML text. `source` is the name in messages.
+
+    Raises ConfigError listing every finding as `file:line:column: what`.
+    """
+    if len(text) > MAX_BYTES:
+        raise config_error([f"{source}:1:1: the file is larger than {MAX_BYTES // 1024} KiB"])
+    tree, marks, problems = compose(text, source)
+    if not isinstance(tree, dict):
+        raise config_error([f"{source}:1:1: the file must hold keys and values"])
+    config, findings = _validate(tree)
+    problems += [f"{place(source, marks, at)}: {what}" for at, what in findings]
+    if problems or config is None:
+        raise config_error(sorted(problems, key=_by_place))
+    return config
+
+
+def load_bytes(body: bytes, *, source: str) -> Config:
+    """As `load_text`, for a file as it is stored. One that is not UTF-8 is a finding as well."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        place = at_offset(body[: exc.start].decode("utf-8", "replace"))
+        raise config_error([f"{source}:{place}: the file is not text in UTF-8"]) from None
+    return load_text(text, source=source)
+
+
+def _by_place(problem: str) -> tuple[int, int]:
+    match = re.search(r":(\d+):(\d+): ", problem)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
+    """`config` with flags laid over it. `flags` by field name; None and empty tuples mean "not given".
+
+    Raises ConfigError naming the flag.
+    """
+    given = {_kebab(k): v for k, v in flags.items() if v is not None and v != ()}
+    checked, findings = _validate(given)
+    if findings or checked is None:
+        raise config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
+    return dataclasses.replace(
+        config, **{k.replace("-", "_"): getattr(checked, k.replace("-", "_")) for k in given}
+    )
+
+
+def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[Place, str]]]:
+    try:
+        model = model_of(Config).model_validate(tree)
+    except ValidationError as exc:
+        return None, [(tuple(e["loc"]), _words(e)) for e in exc.errors()]
+    config: Config = _back(Config, model)
+    return config, []
+
+
+def _back(kind: type, model: BaseModel) -> Any:
+    """The dataclass of a validated model."""
+    hints = typing.get_type_hints(kind)
+
+    def value(name: str) -> Any:
+        given, hint = getattr(model, name), hints[name]
+        if isinstance(given, BaseModel):
+            return _back(hint, given)
+        if isinstance(given, tuple) and given and isinstance(given[0], BaseModel):
+            return tuple(_back(hint.__args__[0], one) for one in given)
+        return given
+
+    return kind(**{f.name: value(f.name) for f in dataclasses.fields(kind)})
+
+
+def _words(error: Mapping[str, Any], kind: Any = Config) -> str:
+    if error["type"] == "extra_forbidden":
+        key = str(error["loc"][-1])
+        known = _known_keys(tuple(error["loc"][:-1]), kind)
+        near = difflib.get_close_matches(key, known, 1, 0.5)
+        return f"unknown key {key!r}" + (
+            f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+        )
+    if error["type"] == "missing":
+        return f"the key {str(error['loc'][-1])!r} is missing"
+    got = error.get("input")
+    if got is None:
+        return "has no value; give it one, or take the key out"
+    message = _SAYS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be")
+    plain = isinstance(got, str | int | float | bool) and repr(got) not in message
+    shown = f" (got {short(got)})" if plain else ""
+    return message[:1].lower() + message[1:] + shown
+
+
+def _known_keys(at: Place, kind: Any) -> list[str]:
+    for part in at:
+        if isinstance(part, int):
+            continue
+        hint = typing.get_type_hints(kind).get(part.replace("-", "_"), Config)
+        kind = hint.__args__[0] if isinstance(hint, types.GenericAlias) else hint
+    return [_kebab(f.name) for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Front:
+    """Front matter of a prompt file."""
+
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    agent: str = ""
+    test: tuple[str, ...] = ()
+
+
+def prompt_file(path: Path) -> Prompt:
+    """A Markdown file with optional YAML front matter.
+
+    Raises ConfigError when it is missing, not text, empty, or its front matter is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"no prompt file {path}", hint="give the path of a Markdown file") from None
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read {path}: {exc}", hint="a prompt file is text in UTF-8") from None
+    front, body = split_front_matter(text)
+    if not body.strip():
+        raise ConfigError(f"{path} has no text", hint="say in it what is to be done")
+    # the line of the opening dashes is counted too
+    tree, marks, problems = compose(f"\n{front}", str(path)) if front is not None else ({}, {}, [])
+    if not isinstance(tree, dict):
+        raise config_error([f"{path}:2:1: front matter must hold keys and values"])
+    if not isinstance(tree.get("title", ""), str | list | dict | None):
+        tree["title"] = _plain_title(front or "")
+    try:
+        fields = model_of(_Front).model_validate(tree)
+    except ValidationError as exc:
+        problems += [f"{place(str(path), marks, tuple(e['loc']))}: {_words(e, _Front)}" for e in exc.errors()]
+    if problems:
+        raise config_error(sorted(problems, key=_by_place))
+    return Prompt(path=str(path), stem=path.stem, text=body, **fields.model_dump())
+
+
+def _plain_title(front: str) -> str:
+    """The title as it was written, where YAML 1.1 made a number or a truth value of it."""
+    match = re.search(r"^title:\s*(.*?)\s*$", front, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def split_front_matter(text: str) -> tuple[str | None, str]:
+    """Front matter (None when there is none) and the rest."""
+    match = re.match(r"---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+    return (match[1], text[match.end() :]) if match else (None, text)
+
+
+if __name__ == "__main__":
+    print(json.dumps(config_schema(), indent=2))  # noqa: T201 - how the published schema is made

@@ -1,0 +1,124 @@
+"""What can be configured, with its defaults. The same names as the flags and `.github/orchestrator.yml`.
+
+Plain values; `load` fills them from YAML, environment and flags and reports every fault at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator_action.protocol.model import Demand
+
+CONFIG_PATH = ".github/orchestrator.yml"
+DEFAULT_LABEL = "orchestrate"
+LABEL_RUNNING = "orchestrate:running"
+LABEL_DONE = "orchestrate:done"
+LABEL_FAILED = "orchestrate:failed"
+STATE_LABELS = (LABEL_RUNNING, LABEL_DONE, LABEL_FAILED)
+BRANCH_PREFIX = "orchestrator/"
+CHECK_NAME = "orchestrator"
+REF_PREFIX = "refs/orchestrator/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeLimits:
+    """The largest change that may be proposed; 0 switches a limit off."""
+
+    files: int = 300
+    lines: int = 20_000
+    bytes_per_file: int = 5 * 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCommand:
+    """One command that tests the repository."""
+
+    __test__ = False
+
+    command: str
+    timeout: float | None = None
+    """Seconds, 0 for no limit; in YAML also `5m`. Left out: `test-timeout`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One check of the pre-push hook, run at exactly the pushed commit."""
+
+    name: str
+    command: str
+    timeout: float = 300.0
+    """Seconds; in YAML also `5m`."""
+    inputs: tuple[str, ...] = ()
+    """Path patterns that decide whether a remembered pass still counts; empty means the whole tree."""
+    link: tuple[str, ...] = ()
+    """Untracked paths of the checkout linked into the slot, such as node_modules."""
+    env: tuple[str, ...] = ()
+    """Names of environment variables the gate may see although they look like secrets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookConfig:
+    """The pre-push hook."""
+
+    protected_branches: tuple[str, ...] = ("main", "master", "release/*")
+    gates: tuple[Gate, ...] = ()
+    timeout: float = 600.0
+    """Seconds for all gates of one push together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything a repository or a caller can set. Durations are seconds."""
+
+    label: str = DEFAULT_LABEL
+    agent: str = "claude"
+    max_parallel: int = 4
+    timeout: float = 2700.0
+    """Wall-clock limit of a task; 0 means none."""
+    run_timeout: float = 0.0
+    """Wall-clock limit of the whole run; 0 means none."""
+    max_turns: int = 50
+    max_budget_usd: float = 0.0
+    base_branch: str = ""
+    """Empty: the remote's default branch."""
+    test: tuple[TestCommand, ...] = ()
+    """Test commands; empty means detected."""
+    test_timeout: float = 1800.0
+    """Of each test command that names none of its own; 0 means none."""
+    docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
+    protected: tuple[str, ...] = (
+        ".github/workflows/**",
+        ".github/actions/**",
+        ".github/orchestrator.yml",
+        "**/CODEOWNERS",
+        ".claude/settings.json",
+        ".mcp.json",
+    )
+    phases: Mapping[str, Demand] = field(default_factory=dict)
+    """Only what differs from the default."""
+    size: SizeLimits = SizeLimits()
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    setup_timeout: float = 900.0
+    reminders: int = 3
+    """How often an agent that ends early is sent back with what is open."""
+    reviewers: tuple[str, ...] = ()
+    """Agents that review, each in a session of its own; empty means the kind that did the work."""
+    review_rounds: int = 2
+    retries: int = 2
+    """Further attempts after a transient failure."""
+    agent_args: tuple[str, ...] = ()
+    agent_env: tuple[str, ...] = ()
+    """Names of further environment variables the agent may see."""
+    allowed_bots: tuple[str, ...] = ()
+    edited_after_label: Literal["refuse", "ask", "allow"] = "refuse"
+    ci_workflow: str = ""
+    """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
+    hook: HookConfig = HookConfig()
+
+    def test_timeout_of(self, command: str) -> float:
+        """How long this test command may take, in seconds; 0 is without limit."""
+        own = [t.timeout for t in self.test if t.command == command and t.timeout is not None]
+        return own[0] if own else self.test_timeout

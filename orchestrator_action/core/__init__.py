@@ -1,1 +1,0 @@
-"""Decisions without effects: no clock, no files, no processes; standard library only."""

@@ -1,0 +1,1 @@
+"""A folder of readable files as a forge."""

@@ -1,0 +1,46 @@
+"""What a folder answers where GitHub has users, edits, workflows and a budget of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.base import Word
+from orchestrator_action.protocol.model import IssueEvent
+
+
+class NoUsers:
+    """Whoever can write the folder owns it; nothing is saved by asking for several things at once."""
+
+    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
+        """`events` reads a file; there is nothing to be saved here."""
+        del label, numbers
+        return {}
+
+    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
+        """Files keep no history."""
+        return dict.fromkeys(numbers)
+
+    def permission(self, user: str) -> str:
+        """Whoever can write the folder owns it."""
+        return "admin" if user else "none"
+
+    def account_type(self, user: str) -> str:
+        """A person."""
+        return "User" if user else ""
+
+    def run_alive(self, run_id: str) -> bool | None:  # noqa: ARG002
+        """There are no workflow runs here."""
+        return None
+
+    def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
+        """There are no workflows here."""
+        del ref, inputs
+        raise ForgeError(f"a local forge has no workflow {workflow!r}", hint="use --forge github")
+
+    def write_together(
+        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> bool:
+        """There is nothing to be saved here."""
+        del words, number, add, remove
+        return False

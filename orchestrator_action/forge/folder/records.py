@@ -1,0 +1,143 @@
+"""The JSON of a local forge: checks and label events, indented where a person reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.protocol.model import Annotation, Check, Conclusion, IssueEvent
+
+_SHA = re.compile(r"[0-9a-f]{7,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRecord:
+    """A check and the key its maker gave it."""
+
+    external_id: str
+    check: Check
+
+
+def directory_of(head_sha: str) -> str:
+    """The directory of a commit's checks. Raises ForgeError (422) for what is not a SHA."""
+    if not _SHA.fullmatch(head_sha):
+        raise ForgeError(f"{head_sha!r} is not a commit", hint="give the full SHA", status=422)
+    return head_sha
+
+
+def file_of(head_sha: str, name: str) -> str:
+    """`<sha>/<name>.json`, with what a file name cannot hold written as %XX."""
+    safe = (
+        quote(name, safe=" ()+,=@").replace(".", "%2E", 1)
+        if name.startswith(".")
+        else quote(name, safe=" ()+,=@")
+    )
+    if not name.strip():
+        raise ForgeError("a check needs a name", status=422)
+    if len(safe) > 150:
+        safe = (
+            f"{safe[:130].rpartition('%')[0] or safe[:130]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        )
+    return f"{directory_of(head_sha)}/{safe}.json"
+
+
+def finished(
+    check: Check,
+    conclusion: Conclusion,
+    title: str,
+    summary: str,
+    text: str,
+    annotations: Sequence[Annotation],
+) -> Check:
+    """The check as it is when completed."""
+    return dataclasses.replace(
+        check, status="completed", conclusion=conclusion, title=title, summary=summary, text=text,
+        annotations=tuple(annotations),
+    )  # fmt: skip
+
+
+def with_url(check: Check, url: str) -> Check:
+    """The check with where it is to be read; a file does not say where it lies."""
+    return dataclasses.replace(check, url=url)
+
+
+def render_check(record: CheckRecord, *, at: str) -> str:
+    """The file of a check."""
+    check = record.check
+    fields: dict[str, Any] = {
+        "id": check.id,
+        "name": check.name,
+        "head_sha": check.head_sha,
+        "external_id": record.external_id,
+        "status": check.status,
+        "conclusion": check.conclusion,
+        "title": check.title,
+        "summary": check.summary,
+        "text": check.text,
+        "annotations": [dataclasses.asdict(a) for a in check.annotations],
+        "updated_at": at,
+    }
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+
+
+def parse_check(text: str | None, name: str) -> CheckRecord | None:
+    """The check in a file; None without a file.
+
+    Raises ForgeError, naming file and line, when it is broken.
+    """
+    if text is None:
+        return None
+    fields = _object(text, name)
+    try:
+        conclusion = fields.get("conclusion")
+        check = Check(
+            id=int(fields.get("id", 0)),
+            name=str(fields["name"]),
+            head_sha=str(fields["head_sha"]),
+            status=str(fields.get("status", "completed" if conclusion else "in_progress")),
+            conclusion=Conclusion(conclusion) if conclusion else None,
+            title=str(fields.get("title", "")),
+            summary=str(fields.get("summary", "")),
+            text=str(fields.get("text", "")),
+            annotations=tuple(Annotation(**a) for a in fields.get("annotations", ())),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ForgeError(f"{name}:1: not a check: {exc}", hint="mend or delete that file") from exc
+    return CheckRecord(str(fields.get("external_id", "")), check)
+
+
+def render_event(event: IssueEvent) -> str:
+    """One line of an issue's events."""
+    fields = {"id": event.id, "kind": event.kind, "actor": event.actor, "at": event.at, "label": event.label}
+    return json.dumps(fields, ensure_ascii=False) + "\n"
+
+
+def parse_events(text: str, name: str) -> Iterator[IssueEvent]:
+    """The events of an issue, oldest first."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        fields = _object(line, name, first=number)
+        try:
+            yield IssueEvent(**fields, actor_type="User")
+        except TypeError as exc:
+            raise ForgeError(f"{name}:{number}: not an event: {exc}", hint="mend that line") from exc
+
+
+def _object(text: str, name: str, *, first: int = 1) -> dict[str, Any]:
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise ForgeError(
+            f"{name}:{first + exc.lineno - 1}: {exc.msg}", hint="mend or delete that file"
+        ) from exc
+    if not isinstance(fields, dict):
+        raise ForgeError(f"{name}:{first}: not a JSON object", hint="mend or delete that file")
+    return fields

@@ -1,0 +1,1 @@
+"""GitHub, by REST and GraphQL through PyGithub."""

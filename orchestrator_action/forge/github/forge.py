@@ -1,0 +1,391 @@
+"""The forge on GitHub, or on a GitHub Enterprise Server.
+
+Requests are a budget (`GITHUB_TOKEN` has 1,000 an hour for a repository): what cannot change is asked
+once, our own comment's id is remembered, a write's answer is used instead of a second question.
+
+What is found by a marker must be ours, and a person's or app's token does not always say who it is
+(`GET /user` is 403 for apps, the Actions token among them): what we wrote ourselves tells; before that,
+`GET /user`, GraphQL's `viewer`, and last the name under which the Actions token writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.github import github_bulk as bulk
+from orchestrator_action.forge.github import parse as read
+from orchestrator_action.forge.github.batch import Together
+from orchestrator_action.forge.github.checks import Checks
+from orchestrator_action.forge.github.client import Api, UnclearError, understood
+from orchestrator_action.forge.github.comments import Comments
+from orchestrator_action.forge.github.github_patience import OnRetry
+from orchestrator_action.forge.github.labels import Labels
+from orchestrator_action.forge.github.pulls import MAX_BODY, MAX_TITLE, UNTITLED, Pulls
+from orchestrator_action.protocol.model import (
+    Annotation,
+    Check,
+    Comment,
+    Conclusion,
+    Issue,
+    IssueEvent,
+    Pull,
+    ReviewFinding,
+)
+from orchestrator_action.text.marker import carries, cut, mark, one_line
+
+ACTIONS_LOGIN = "github-actions[bot]"
+SEARCHED_PAGES = 5
+"""How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
+REMEMBERED = 1000
+"""Issues of which we know when they were last shown to us."""
+ROLES = ("admin", "maintain", "write", "triage", "read", "none")
+ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
+
+
+class GitHubForge:
+    """Issues, pulls, comments and checks of `repository` (`owner/name`), through PyGithub.
+
+    `max_wait_s` bounds what one request waits for a rate limit; `on_retry` is told of each repetition;
+    `login` is the name we write under, where the caller knows it. Whoever is in a hurry (a cancel) takes
+    `timeout_s=2, tries=1, max_wait_s=0`; a `sleep` that raises ends every wait.
+    """
+
+    name = "github"
+
+    def __init__(
+        self,
+        repository: str,
+        token: str,
+        *,
+        base_url: str = "https://api.github.com",
+        max_wait_s: float = 120.0,
+        on_retry: OnRetry | None = None,
+        login: str = "",
+        timeout_s: int = 20,
+        tries: int = 4,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = Api(
+            repository,
+            token,
+            base_url=base_url,
+            timeout_s=timeout_s,
+            tries=tries,
+            max_wait_s=max_wait_s,
+            on_retry=on_retry,
+            sleep=sleep,
+        )
+        self._warnings: dict[str, None] = {}
+        self._pulls = Pulls(self._api, self._warn, self._mine, self._opened)
+        self._labels = Labels(self._api, self._warn, self._was_ours)
+        self._checks = Checks(self._api, self._warn, self._pulls.new_heads)
+        self._comments = Comments(self._api, self.viewer, self._learn)
+        self._together = Together(self._api, self._comments, self._labels, self._learn)
+        self._login = login
+        self._default = ""
+        self._seen: dict[int, tuple[float, Issue]] = {}
+
+    @property
+    def repository(self) -> str:
+        """`owner/name`."""
+        return self._api.repository
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was done in another way than asked, a line each."""
+        return tuple(self._warnings)
+
+    @property
+    def requests_made(self) -> int:
+        """API requests so far, repeated ones included."""
+        return self._api.requests_made
+
+    def _warn(self, line: str) -> None:
+        self._warnings[line] = None
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._api.close()
+
+    def default_branch(self) -> str:
+        """As GitHub says; asked once."""
+        if not self._default:
+            data = self._api.get("", f"the repository {self.repository}")
+            self._default = understood(lambda: str(data["default_branch"]), "the repository")
+        return self._default
+
+    # who we are
+
+    def viewer(self) -> str:
+        """The login we write under."""
+        self._login = self._login or self._ask_login()
+        return self._login
+
+    def _ask_login(self) -> str:
+        asks: list[Callable[[], Any]] = [
+            lambda: self._api.graphql("query{viewer{login}}", "the viewer")["viewer"]
+        ]
+        if not self._api.of_an_app:  # an installation's token is always refused there
+            asks.insert(0, lambda: self._api.get("//user", "the token's user"))
+        for ask in asks:
+            try:
+                data = ask()
+                return understood(lambda: str(data["login"]), "the token's user")  # noqa: B023
+            except UnclearError:
+                raise
+            except ForgeError as exc:
+                if exc.status == 401:
+                    raise
+        return ACTIONS_LOGIN
+
+    def _mine(self, user: Any) -> bool:
+        return read.login(user) == self.viewer()
+
+    def _was_ours(self, number: int, label: str) -> bool:
+        """Whether the last thing that happened to this label of the issue is that we removed it."""
+        told = [e for e in self.events(number) if e.label.casefold() == label.casefold()]
+        return bool(told) and told[-1].kind == "unlabeled" and told[-1].actor == self.viewer()
+
+    def _learn(self, data: Any) -> None:
+        """Remember who wrote what we just wrote."""
+        if not self._login and data.get("user"):
+            self._login = read.login(data["user"])
+
+    # issues
+
+    def issues(self, label: str) -> Iterator[Issue]:
+        """Open issues with `label`, oldest first, a page of 100 a request.
+
+        State and label are looked at again here: PyGithub loses the query when it follows the redirect
+        of a renamed repository, and would then list every issue there is.
+        """
+        what = f"the issues labelled {label}"
+        params = {"labels": label, "state": "open", "sort": "created", "direction": "asc"}
+        seen: set[int] = set()
+        for data in self._api.pages("/issues", what, params):
+            if understood(lambda: "pull_request" in data, what):  # noqa: B023
+                continue
+            issue = understood(lambda: read.issue(data), what)  # noqa: B023
+            wanted = issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
+            if wanted and issue.number not in seen:
+                seen.add(issue.number)
+                self._note(issue, data)
+                yield issue
+
+    def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:
+        """One issue, re-read; one that was shown to us so recently is given back without its text."""
+        at, known = self._seen.get(number, (0.0, None))
+        if known is not None and time.monotonic() - at < max_age_s:
+            return known
+        try:
+            data = self._api.get(f"/issues/{number}", f"issue #{number}")
+        except ForgeError as exc:
+            if exc.status not in {404, 410}:
+                raise
+            said = "was deleted" if exc.status == 410 else "does not exist"
+            hint = f"see https://github.com/{self.repository}/issues, and whether the token may read issues"
+            raise ForgeError(f"issue #{number} of {self.repository} {said}", hint=hint, status=404) from exc
+        if understood(lambda: "pull_request" in data, f"issue #{number}"):
+            raise ForgeError(f"#{number} is a pull request, not an issue", hint="name an issue", status=404)
+        issue = understood(lambda: read.issue(data), f"issue #{number}")
+        self._note(issue, data)
+        return issue
+
+    def _note(self, issue: Issue, data: Any) -> None:
+        """What an issue shows of itself and need not be asked for soon again; its text is not kept."""
+        self._comments.noted(issue.number, issue.comments)
+        self._together.noted(issue.number, data)
+        self._labels.shown(issue.number, issue.labels)
+        if len(self._seen) >= REMEMBERED:
+            self._seen.clear()
+        self._seen[issue.number] = time.monotonic(), replace(issue, body="")
+
+    def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
+        """Open an issue, or give back ours that carries `marker`, among the newest 500."""
+        with self._comments.alone(0, marker):
+            found = self._find_issue(marker)
+            if found:
+                return found
+            given = {
+                "title": one_line(title, MAX_TITLE) or UNTITLED,
+                "body": cut(mark(body, marker), MAX_BODY),
+                "labels": list(labels),
+            }
+            made = self._api.send(
+                "POST", "/issues", f"the issue {title!r}", given, found=lambda: self._find_issue(marker)
+            )
+            if isinstance(made, Issue):
+                return made
+            understood(lambda: self._learn(made), "the new issue")
+            issue = understood(lambda: read.issue(made), "the new issue")
+            self._note(issue, made)
+            return issue
+
+    def _find_issue(self, marker: str) -> Issue | None:
+        what = "the newest issues"
+        params = {"state": "all", "sort": "created", "direction": "desc"}
+        for data in self._api.pages("/issues", what, params, limit=SEARCHED_PAGES):
+            if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
+                return understood(lambda: read.issue(data), what)  # noqa: B023
+        return None
+
+    # labels
+
+    def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """One request to add all, one for each that is there and goes. Others' labels are never touched."""
+        self._labels.change(number, add, remove)
+
+    def take_label(self, number: int, label: str) -> bool:
+        """Remove a label; GitHub answers 404 to all but the one who removed it."""
+        return self._labels.take(number, label)
+
+    # comments
+
+    def comment(self, number: int, *, marker: str, body: str) -> Comment:
+        """Write or update our one comment with this marker."""
+        return self._comments.write(number, marker, body)
+
+    def ours(self, number: int, marker: str) -> Comment | None:
+        """Our oldest comment with the marker, over all pages."""
+        return self._comments.ours(number, marker)
+
+    def comments(self, number: int) -> Iterator[Comment]:
+        """All comments, oldest first, 100 a request."""
+        return self._comments.all(number)
+
+    def write_together(
+        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> bool:
+        """Write comments and labels in one request, through GraphQL; False when it is not known to be done."""
+        return self._together.write(words, number, add, tuple(remove))
+
+    # pulls and checks
+
+    def find_pull(self, branch: str) -> Pull | None:
+        """The open pull whose head is `branch` of this repository."""
+        return self._pulls.find(branch)
+
+    def pull(self, number: int) -> Pull:
+        """One pull, re-read."""
+        return self._pulls.get(number)
+
+    def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
+        """Open a draft, or update the open one."""
+        return self._pulls.open(branch=branch, base=base, title=title, body=body)
+
+    def _opened(self, number: int, data: Any) -> None:
+        """A pull was opened by us just now: nobody wrote in our name on it before us."""
+        self._comments.noted(number, 0)
+        self._together.noted(number, data)
+
+    def review(
+        self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
+    ) -> str:
+        """Post a review (COMMENT); its URL."""
+        return self._pulls.review(pull, head_sha=head_sha, body=body, findings=findings, marker=marker)
+
+    def answer(self, pull: int, answers: Mapping[str, str]) -> int:
+        """Reply in the threads of our line comments; how many replies were new."""
+        return self._pulls.answer(pull, answers)
+
+    def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
+        """Begin a check run, or a status where check runs are refused."""
+        return self._checks.start(
+            head_sha=head_sha, name=name, external_id=external_id, title=title, summary=summary
+        )
+
+    def finish_check(
+        self,
+        check: Check,
+        *,
+        conclusion: Conclusion,
+        title: str,
+        summary: str,
+        text: str = "",
+        annotations: Sequence[Annotation] = (),
+    ) -> Check:
+        """Complete a check run or status."""
+        return self._checks.finish(
+            check, conclusion=conclusion, title=title, summary=summary, text=text, annotations=annotations
+        )
+
+    def post_check(
+        self, *, head_sha: str, name: str, external_id: str, conclusion: Conclusion, title: str, summary: str,
+        text: str = "", annotations: Sequence[Annotation] = (),
+    ) -> Check:  # fmt: skip
+        """Complete a check run, begun before or not; a status where check runs are refused."""
+        return self._checks.post(
+            head_sha=head_sha, name=name, external_id=external_id, conclusion=conclusion, title=title,
+            summary=summary, text=text, annotations=annotations,
+        )  # fmt: skip
+
+    def checks(self, head_sha: str) -> tuple[Check, ...]:
+        """All check runs on a commit, or its statuses when there are none."""
+        return self._checks.all(head_sha)
+
+    # the queue
+
+    def events(self, number: int) -> tuple[IssueEvent, ...]:
+        """The issue's events, oldest first, 100 a request."""
+        what = f"the events of #{number}"
+        pages = self._api.pages(f"/issues/{number}/events", what)
+        return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
+
+    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
+        """From the newest events of the whole repository, as long as a page tells of two issues or more."""
+        return bulk.recent_events(self._api, label, numbers)
+
+    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
+        """When texts were last edited, as only GraphQL tells, 100 issues a request; empty for never."""
+        return bulk.edits(self._api, numbers)
+
+    def permission(self, user: str) -> str:
+        """The role GitHub names; of a custom role, the permission it gives."""
+        if not user:
+            return "none"
+        try:
+            data = self._api.get(f"/collaborators/{quote(user, safe='')}/permission", f"the role of {user}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return "none"
+            raise
+        role = understood(lambda: str(data.get("role_name") or ""), "the role")
+        return role if role in ROLES else understood(lambda: str(data["permission"]), "the role")
+
+    def account_type(self, user: str) -> str:
+        """User, Bot or Organization."""
+        try:
+            data = self._api.get(f"//users/{quote(user, safe='')}", f"the account {user}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return ""
+            raise
+        return understood(lambda: str(data["type"]), f"the account {user}")
+
+    def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
+        """Set a commit status."""
+        self._checks.set_status(head_sha, context, conclusion, description)
+
+    def run_alive(self, run_id: str) -> bool | None:
+        """Whether a workflow run is queued or running."""
+        if not run_id.isascii() or not run_id.isdecimal():
+            return None
+        try:
+            data = self._api.get(f"/actions/runs/{run_id}", f"workflow run {run_id}")
+        except ForgeError as exc:
+            if exc.status == 404:
+                return None
+            raise
+        return understood(lambda: str(data["status"]) in ALIVE, f"workflow run {run_id}")
+
+    def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
+        """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
+        path = f"/actions/workflows/{quote(workflow, safe='')}/dispatches"
+        body = {"ref": ref, **({"inputs": dict(inputs)} if inputs else {})}
+        self._api.send("POST", path, f"the start of {workflow}", body, again=False)

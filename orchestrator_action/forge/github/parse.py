@@ -1,0 +1,140 @@
+"""GitHub's JSON as our values. Pure; raises whatever a wrong shape makes Python raise (see `understood`).
+
+Source of the shapes: docs.github.com, REST API; the tests hold its published OpenAPI description against it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator_action.protocol.model import Check, Comment, Conclusion, Issue, IssueEvent, Pull
+
+_OF_STATUS = {
+    "success": Conclusion.SUCCESS,
+    "failure": Conclusion.FAILURE,
+    "error": Conclusion.CANCELLED,
+    "pending": None,
+}
+_STATUS_OF = {
+    None: "pending",
+    Conclusion.SUCCESS: "success",
+    Conclusion.NEUTRAL: "success",
+    Conclusion.SKIPPED: "success",
+    Conclusion.CANCELLED: "error",
+}
+
+
+def text(value: Any) -> str:
+    """A text with `\\n` at its line ends (what is typed in a browser comes with CRLF), and as UTF-8 can
+    hold it: JSON can carry half a character, a file cannot."""
+    return str(value or "").replace("\r\n", "\n").encode("utf-8", "replace").decode()
+
+
+def login(user: Any) -> str:
+    """The login of a user; `ghost` for a deleted account, as GitHub shows it."""
+    return str(user["login"]) if user else "ghost"
+
+
+def issue(data: Any) -> Issue:
+    """An issue; whether it is a pull is asked before."""
+    return Issue(
+        number=int(data["number"]),
+        title=text(data["title"]),
+        body=text(data.get("body")),
+        labels=tuple(str(n if isinstance(n, str) else n["name"]) for n in data["labels"]),
+        author=login(data["user"]),
+        state=str(data["state"]),
+        url=str(data["html_url"]),
+        updated_at=str(data["updated_at"]),
+        created_at=str(data["created_at"]),
+        comments=int(data["comments"]),
+    )
+
+
+def pull(data: Any) -> Pull:
+    """A pull; its head is what GitHub has for the branch."""
+    return Pull(
+        number=int(data["number"]),
+        url=str(data["html_url"]),
+        title=text(data["title"]),
+        body=text(data.get("body")),
+        head_branch=str(data["head"]["ref"]),
+        head_sha=str(data["head"]["sha"]),
+        base_branch=str(data["base"]["ref"]),
+        state=str(data["state"]),
+        draft=bool(data.get("draft")),
+    )
+
+
+def comment(data: Any, number: int) -> Comment:
+    """A comment on issue or pull `number`."""
+    return Comment(
+        id=int(data["id"]),
+        number=number,
+        author=login(data["user"]),
+        body=text(data.get("body")),
+        url=str(data["html_url"]),
+        created_at=str(data["created_at"]),
+        updated_at=str(data["updated_at"]),
+        association=str(data.get("author_association") or ""),
+    )
+
+
+def event(data: Any) -> IssueEvent:
+    """An event of an issue. A deleted account's actor is `ghost`."""
+    rename = data.get("rename") or {}
+    actor = data.get("actor")
+    return IssueEvent(
+        id=int(data["id"]),
+        kind=str(data["event"]),
+        actor=login(actor),
+        at=str(data["created_at"]),
+        label=str((data.get("label") or {}).get("name", "")),
+        before=str(rename.get("from", "")),
+        after=str(rename.get("to", "")),
+        actor_type=str((actor or {}).get("type", "")),
+    )
+
+
+def check(data: Any) -> Check:
+    """A check run. Its annotations are not in the answer."""
+    output = data.get("output") or {}
+    conclusion = data.get("conclusion")
+    return Check(
+        id=int(data["id"]),
+        name=str(data["name"]),
+        head_sha=str(data["head_sha"]),
+        status=str(data["status"]),
+        conclusion=_conclusion(conclusion),
+        title=output.get("title") or "",
+        summary=output.get("summary") or "",
+        text=output.get("text") or "",
+        url=data.get("html_url") or "",
+    )
+
+
+def _conclusion(word: str | None) -> Conclusion | None:
+    """GitHub also says `stale` and `startup_failure` of other people's checks."""
+    if not word:
+        return None
+    return Conclusion(word) if word in set(Conclusion) else Conclusion.FAILURE
+
+
+def status(data: Any, head_sha: str) -> Check:
+    """A commit status as a check of kind `status`."""
+    conclusion = _OF_STATUS.get(str(data["state"]), Conclusion.FAILURE)
+    return Check(
+        id=int(data["id"]),
+        name=str(data["context"]),
+        head_sha=head_sha,
+        status="completed" if conclusion else "in_progress",
+        conclusion=conclusion,
+        title=data.get("description") or "",
+        url=data.get("target_url") or "",
+        kind="status",
+    )
+
+
+def state_of(conclusion: Conclusion | None) -> str:
+    """A conclusion in the four words of a commit status."""
+    return _STATUS_OF.get(conclusion, "failure")

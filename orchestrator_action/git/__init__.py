@@ -1,0 +1,1 @@
+"""Repositories: hardened calls of git, checkouts, remotes, audit trails."""

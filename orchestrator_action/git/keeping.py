@@ -1,0 +1,106 @@
+"""Whether a worktree may go: only when nothing is lost with it. Every function gives the reason why not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator_action.errors import GitError
+from orchestrator_action.git import salvage
+from orchestrator_action.git.cache import is_remote_tip
+from orchestrator_action.git.parse import read_line
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktree_list import is_folder
+from orchestrator_action.protocol.paths import listed
+
+KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
+"""A commit that one of these contains is not lost with its worktree."""
+
+_ALL_REFS = ("refs/heads/*", "refs/remotes/*", "refs/tags/*", "refs/orchestrator/*")
+_UNDER_WAY = {
+    "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisect",
+}  # fmt: skip
+
+
+def reason_to_keep(git: Git, branch: str) -> str:
+    """Why the worktree that `git` sees must stay; empty when it may go."""
+    try:
+        return _reason(git, branch)
+    except GitError as exc:
+        return exc.message
+
+
+def _reason(git: Git, branch: str) -> str:
+    path, admin = git.work_tree, git.git_dir
+    if path is None or not is_folder(path):
+        return unreachable_head(git)
+    for name, what in _UNDER_WAY.items():
+        if (admin / name).exists():
+            return f"{what} is under way"
+    if (admin / "index").exists() and (changed := git.dirty()):
+        return f"uncommitted changes: {listed(changed)}"
+    if inner := foreign_repositories(git):
+        return f"it holds other repositories: {listed(inner)}"
+    head = git.head()
+    if not head:
+        return "its HEAD names no commit"
+    lost = 0 if is_remote_tip(git.common_dir, head) else git.shared.unreachable(head, KEPT_REFS)
+    if not lost:
+        return ""
+    return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {branch or head[:12]}"
+
+
+def unreachable_head(git: Git) -> str:
+    """Why the directory of a worktree that is gone must stay: its HEAD is all that names a commit."""
+    head = git.head()
+    if head and git.shared.unreachable(head, _ALL_REFS):
+        return f"commit {head[:12]} is on no branch"
+    return ""
+
+
+def inner_repositories(path: Path) -> list[str]:
+    """Directories of a worktree that are repositories of their own; `.` when its own link was replaced."""
+    found = ["."] if (path / ".git").is_dir() and not (path / ".git").is_symlink() else []
+    for folder, names, files in os.walk(path):
+        if folder != str(path) and (".git" in names or ".git" in files):
+            found.append(os.path.relpath(folder, path))
+            names.clear()
+        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv"}]
+    return sorted(found)
+
+
+def foreign_repositories(git: Git) -> list[str]:
+    """Those whose contents would be lost: all but submodules that are as they were checked out."""
+    if git.work_tree is None:
+        return []
+    inner = inner_repositories(git.work_tree)
+    if not inner:
+        return []
+    links = git.links("HEAD")
+    return [name for name in inner if not _is_plain_submodule(git, name, links.get(name, ""))]
+
+
+def _is_plain_submodule(git: Git, name: str, recorded: str) -> bool:
+    """A clean submodule at the recorded commit, of which its own remote has everything.
+
+    Its configuration is the agent's: it is looked at with every filter blanked.
+    """
+    if not recorded or git.work_tree is None:
+        return False
+    path = git.work_tree / name
+    line = read_line(path / ".git")
+    if not line.startswith("gitdir: "):
+        return False
+    own = Path(os.path.normpath(path / line.removeprefix("gitdir: ")))
+    if not own.is_relative_to(git.git_dir / "modules") or inner_repositories(path):
+        return False
+    seen = replace(git, git_dir=own, common_dir=own, work_tree=path, filters={}, filters_seen="none")
+    if seen.head() != recorded or seen.dirty():
+        return False
+    return not seen.refs("refs/stash") and not _local_commits(seen)
+
+
+def _local_commits(git: Git) -> int:
+    return int(git.text("rev-list", "--count", "HEAD", "--branches", "--not", "--remotes", "--tags"))

@@ -1,0 +1,278 @@
+"""Fetching from and pushing to the remote: the only git of ours that may hold the token.
+
+It never runs in a repository an agent may have written. It works in a private bare repository that
+borrows the objects through alternates, with a configuration of its own, hooks, credential helpers and
+every protocol but the remote's own switched off. The token goes in by environment, scoped to the
+remote's host, never on a command line, in a URL or in a file; redirects are not followed with it.
+
+Without a token the user's own transport is used (ssh, files, their credential helper), with the
+settings that stood in the repository when the run began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
+from orchestrator_action.errors import GitError
+from orchestrator_action.git.process import (
+    HARDENED,
+    Done,
+    last_line,
+    settings,
+    spawn,
+)
+from orchestrator_action.git.repo import Git
+
+OURS = (f"refs/heads/{BRANCH_PREFIX}", REF_PREFIX)
+"""What may be pushed to: task branches and our own refs."""
+
+LOCAL_ONLY = {
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+"""Between two folders of this machine: nobody's settings have a say (`uploadpack.packObjectsHook`)."""
+
+LIST_TIMEOUT_S = 60.0
+MOVE_TIMEOUT_S = 900.0
+TRIES = 3
+
+_TRANSIENT = re.compile(
+    r"could not resolve host|connection (timed out|refused|reset)|timed out|early eof|remote end hung up|"
+    r"the requested url returned error: (5\d\d|429)|rpc failed|temporary failure|failed to connect|"
+    r"cannot lock ref|gnutls|ssl_error_syscall|http/2 stream",
+    re.IGNORECASE,
+)
+_NEVER_TRANSIENT = re.compile(
+    r"stale info|non-fast-forward|rejected|authentication failed|not found", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """The remote of a run, as it was before any agent started.
+
+    `url` is without credentials, fit to be seen by anybody. `refs()`, `sha()`, `fetch()` and `push()`
+    raise GitError with the remote's own words.
+    """
+
+    name: str
+    url: str
+    push_url: str
+    store: Path
+    source: Git
+    trusted: bool = True
+    """Whether hooks of a remote that is a local folder may run; not for one that agents can write."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def holds_token(self) -> bool:
+        """Whether a token is used with this remote."""
+        return bool(self.secrets)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """The remote's refs that match, as `git ls-remote` matches them, and what each points to."""
+        return self._refs_at(self.url, *patterns)
+
+    def _refs_at(self, url: str, *patterns: str) -> dict[str, str]:
+        done = self._retried(["ls-remote", "--quiet", url, *patterns], LIST_TIMEOUT_S)
+        lines = (line.partition("\t") for line in done.text.splitlines())
+        return {ref: sha for sha, _, ref in lines if not ref.endswith("^{}")}
+
+    def sha(self, ref: str) -> str:
+        """What the full name `ref` points to on the remote; an empty string when it is not there."""
+        return self.refs(ref).get(ref, "")
+
+    def default_branch(self) -> str:
+        """The branch the remote's HEAD names."""
+        done = self._retried(["ls-remote", "--quiet", "--symref", self.url, "HEAD"], LIST_TIMEOUT_S)
+        for line in done.text.splitlines():
+            if line.startswith("ref: refs/heads/"):
+                return line.removeprefix("ref: refs/heads/").partition("\t")[0]
+        raise GitError(
+            f"remote {self.name} ({self.url}) has no default branch",
+            hint="push a first branch to it, or name one: --base BRANCH (base-branch in the configuration)",
+        )
+
+    def fetch(self, branch: str) -> str:
+        """Bring the remote's `branch` into the repository; returns its commit.
+
+        The remote-tracking branch moves as with `git fetch`. Raises GitError when there is no such branch.
+        """
+        ref = f"refs/heads/{branch}"
+        sha = self.sha(ref)
+        if not sha:
+            raise GitError(
+                f"branch {branch!r} does not exist on remote {self.name} ({self.url})",
+                hint="check base-branch in the configuration, or --base",
+            )
+        if not self.source.rev_parse(sha):
+            self._bring(ref)
+        if not self.source.rev_parse(sha):
+            raise GitError(f"branch {branch!r} was fetched but {sha[:12]} is not there", hint="try again")
+        self._track(branch, sha)
+        return sha
+
+    def fetch_ref(self, ref: str) -> str:
+        """Bring any ref of the remote into the repository without naming it there; returns its commit
+        or an empty string when the remote has no such ref."""
+        sha = self.sha(ref)
+        if sha and not self.source.rev_parse(sha, "object"):
+            self._bring(ref)
+        return sha
+
+    def _bring(self, ref: str) -> None:
+        """Fetch with the token into the private repository, then from there without it."""
+        here = f"refs/incoming/{ref.removeprefix('refs/')}"
+        tips = [f"--negotiation-tip={sha}" for sha in self._known_tips()]
+        what = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", *tips]
+        self._retried([*what, self.url, f"+{ref}:{here}"], MOVE_TIMEOUT_S)
+        self.source.run(
+            "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+            "--update-shallow", "--no-recurse-submodules", "--refmap=", f"file://{self.store}", here,
+            env=LOCAL_ONLY, write=True,
+        )  # fmt: skip
+
+    def _known_tips(self) -> list[str]:
+        """Commits to tell the remote that we have; a remote needs no more than a few dozen."""
+        shas = [self.source.head(), *self.source.refs(f"refs/remotes/{self.name}/").values()]
+        return list(dict.fromkeys(s for s in shas if s))[:64]
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def push(self, sha: str, ref: str, *, known: str) -> str:
+        """Point the remote's `ref` at the commit `sha`; returns what the remote says it is now.
+
+        `known` is what the remote is believed to have there (an empty string: nothing); when somebody
+        else moved it the push is refused. Only task branches and our own refs can be pushed to.
+        """
+        return self.push_many({ref: sha}, known={ref: known})[ref]
+
+    def push_many(
+        self, moves: Mapping[str, str], *, known: Mapping[str, str], confirm: bool = True
+    ) -> dict[str, str]:
+        """Push several refs (`ref` → `sha`) in one connection; all of them move or none does.
+
+        With `confirm` the refs are read back in a connection of its own; without, the remote's own
+        report of the push is believed.
+        """
+        for ref, sha in moves.items():
+            if not ref.startswith(OURS) or not re.fullmatch(r"[0-9a-f]{40,64}", sha):
+                raise GitError(f"{ref} is not ours to push to", hint=f"only {' and '.join(OURS)} are")
+        what = ["push", "--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules"]
+        what += ["--atomic"] if len(moves) > 1 else []
+        what += [] if self.trusted else ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"]
+        what += [f"--force-with-lease={ref}:{known.get(ref, '')}" for ref in moves]
+        specs = [f"{sha}:{ref}" for ref, sha in moves.items()]
+        self._retried([*what, self.push_url, *specs], MOVE_TIMEOUT_S)
+        now = self._refs_at(self.push_url, *moves) if confirm else dict(moves)
+        for ref, sha in moves.items():
+            if now.get(ref) != sha:
+                there = now.get(ref, "")[:12] or "nothing"
+                raise GitError(
+                    f"{ref} was pushed, but remote {self.name} has {there} there, not {sha[:12]}",
+                    hint="somebody else pushes to the same branch",
+                )
+            if ref.startswith("refs/heads/"):
+                self._track(ref.removeprefix("refs/heads/"), sha)
+        return {ref: now[ref] for ref in moves}
+
+    def _track(self, branch: str, sha: str) -> None:
+        """Move the remote-tracking branch, as git does after a fetch or push."""
+        with contextlib.suppress(GitError):
+            self.source.update_ref(f"refs/remotes/{self.name}/{branch}", sha)
+
+    def _sync_shallow(self) -> None:
+        """Give the private repository the cuts of the borrowed history."""
+        theirs, ours = self.source.common_dir / "shallow", self.store / "shallow"
+        if theirs.exists():
+            part = ours.with_name(f"shallow.{os.urandom(4).hex()}")
+            shutil.copyfile(theirs, part)
+            part.replace(ours)
+
+    def _retried(self, args: list[str], timeout_s: float) -> Done:
+        """Run a transport command; what may pass by itself is tried again."""
+        tries = Retrying(
+            stop=stop_after_attempt(TRIES),
+            wait=wait_random_exponential(multiplier=0.3, max=3.0),
+            retry=retry_if_exception(_is_transient),
+            reraise=True,
+        )
+        return tries(self._once, args, timeout_s)
+
+    def _once(self, args: list[str], timeout_s: float) -> Done:
+        self._sync_shallow()
+        argv = ["--no-pager", *settings(HARDENED), *args]
+        done = spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s)
+        if done.code == 0:
+            return done
+        err = self._masked(done.err)
+        why = self._masked(_rejection(done.text)) or last_line(err)
+        said = _remote_words(err)
+        why = why if not said or said in why else f"{why}: {said}"
+        raise GitError(
+            f"git {args[0]} with {self.name} ({self.url}): {why or f'exit code {done.code}'}",
+            hint=_hint(f"{why}\n{err}", self.holds_token),
+        )
+
+    def _masked(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _rejection(porcelain: str) -> str:
+    """The refusals in `git push --porcelain` output."""
+    refused = [line.split("\t") for line in porcelain.splitlines() if line.startswith("!")]
+    return "; ".join(f"{f[1].partition(':')[2]} {f[2]}" for f in refused if len(f) > 2)
+
+
+def _remote_words(err: str) -> str:
+    """What the remote itself said of its refusal, first lines only."""
+    lines = [line.removeprefix("remote:").strip() for line in err.splitlines() if line.startswith("remote:")]
+    telling = [line for line in lines if line and not set(line) <= set("-=* ")]
+    return "; ".join(telling[:3])
+
+
+_HINTS = {
+    r"without `?workflows?`? (permission|scope)": "a token that may change workflows is needed, or leave "
+    "`.github/workflows` alone: give a personal or App token with the workflow scope as github-token",
+    r"protected branch|GH006|GH013|rule violations": "the branch is protected: allow the token's owner in "
+    "the branch's rules, or change the rule",
+    r"stale info|non-fast-forward|fetch first": "somebody else pushed to this branch; look at it first",
+    r"could not read Username|Authentication failed|403|401": "check the token: it needs contents: write",
+    r"could not resolve host|failed to connect|connection|timed out": "check the network and the URL",
+    r"does not appear to be a git repository|not found|does not exist": "check the URL: git remote -v",
+    r"unable to update url base from redirection": "it has moved: git remote set-url origin <new URL>",
+    r"Permission denied|Host key verification": "check your ssh key and known_hosts: ssh -T <host>",
+    r"shallow update not allowed": "git fetch --unshallow",
+}
+
+
+def _hint(text: str, with_token: bool) -> str:
+    for sign, hint in _HINTS.items():
+        if re.search(sign, text, re.IGNORECASE):
+            if "token" in hint and not with_token and "workflow" not in hint and "protected" not in hint:
+                return "git asked for a password: give a token, or use ssh or a credential helper"
+            return hint
+    return ""
+
+
+def _is_transient(exc: BaseException) -> bool:
+    return (
+        isinstance(exc, GitError)
+        and bool(_TRANSIENT.search(exc.message))
+        and not _NEVER_TRANSIENT.search(exc.message)
+    )

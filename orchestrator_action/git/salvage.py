@@ -1,0 +1,133 @@
+"""Work that would be lost, kept as commits on `refs/orchestrator/salvage/<task-id>`.
+
+A salvage commit has the files as they were found; its first parent is the commit they were changed
+from, further parents are a differing index and the salvage before it, so that one ref keeps it all.
+To take it up again: `git checkout refs/orchestrator/salvage/<task-id> -- .`
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from orchestrator_action.errors import GitError
+from orchestrator_action.git.process import identity_env
+from orchestrator_action.git.repo import Git
+
+PREFIX = "refs/orchestrator/salvage/"
+_AUTHOR = identity_env("orchestrator-action", "orchestrator-action@users.noreply.github.com")
+
+
+def ref(task_id: str) -> str:
+    """Where the work of a task is kept."""
+    return f"{PREFIX}{task_id}"
+
+
+def save(git: Git, index: Path, head: str, task_id: str) -> str | None:
+    """Save what differs from `head` in a checkout, and `head` itself when no branch has it.
+
+    `git` as seen from that checkout, without a work tree when its files are gone. `index` is its own
+    index file; a temporary one is used in its place. Returns the commit, or None when there is nothing
+    to save.
+    """
+    base = git.tree(head)
+    tree = _tree_of_files(git, git.work_tree, head) if git.work_tree else base
+    staged = _tree_of_index(git, index)
+    git = git.shared
+    parents = [head]
+    if staged not in {"", base, tree}:
+        parents.append(_commit(git, staged, [head], f"index of {task_id}"))
+    if tree == base and len(parents) == 1:
+        lost = git.unreachable(head, ("refs/heads/*", "refs/remotes/*", "refs/tags/*", "refs/orchestrator/*"))
+        return keep(git, head, task_id) if lost else None
+    return _store(git, tree, parents, task_id, f"uncommitted work of {task_id}")
+
+
+def keep(git: Git, commit: str, task_id: str) -> str:
+    """Keep an existing commit and all it contains."""
+    before = git.rev_parse(ref(task_id))
+    if before and git.is_ancestor(commit, before):
+        return before
+    if not before:
+        git.update_ref(ref(task_id), commit, "")
+        return commit
+    return _store(git, git.tree(commit), [commit], task_id, f"commits of {task_id}")
+
+
+def _store(git: Git, tree: str, parents: list[str], task_id: str, message: str) -> str:
+    before = git.rev_parse(ref(task_id))
+    if before and git.tree(before) == tree and git.is_ancestor(parents[0], before):
+        return before
+    if before and not any(git.is_ancestor(before, p) for p in parents):
+        parents = [*parents, before]
+    commit = _commit(git, tree, parents, message)
+    git.update_ref(ref(task_id), commit, before)
+    return commit
+
+
+def _commit(git: Git, tree: str, parents: list[str], message: str) -> str:
+    args = [arg for parent in parents for arg in ("-p", parent)]
+    done = git.run("commit-tree", tree, *args, stdin=f"{message}\n".encode(), env=_AUTHOR, write=True)
+    return done.text
+
+
+def _tree_of_files(git: Git, work_tree: Path, head: str) -> str:
+    """The tree of everything in the worktree that is not ignored; its own index is not touched."""
+    with tempfile.TemporaryDirectory(prefix="oa-index-") as private:
+        copy, own = Path(private, "index"), git.git_dir / "index"
+        env = {"GIT_INDEX_FILE": str(copy)}
+        if git.git_dir == git.common_dir or not own.is_file() or not _copy_index(git, own, copy):
+            git.run("read-tree", head, env=env, write=True)
+        done = git.run(
+            "add", "--all", "--ignore-errors", "--sparse", "--", ".", env=env, check=False, write=True
+        )
+        if done.code:
+            # A repository without a commit inside the worktree stops `add`; leave such folders out.
+            inner = _unborn(work_tree)
+            skip = [f":(exclude,literal){name}" for name in inner]
+            git.run(
+                "add",
+                "--all",
+                "--ignore-errors",
+                "--sparse",
+                "--",
+                ".",
+                *skip,
+                env=env,
+                check=False,
+                write=True,
+            )
+        return git.run("write-tree", env=env, write=True).text
+
+
+def _copy_index(git: Git, own: Path, copy: Path) -> bool:
+    """Copy the index, what it hides laid open; False when it is damaged."""
+    try:
+        if not git.unmask_index(copy):
+            shutil.copyfile(own, copy)
+    except GitError:
+        copy.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _tree_of_index(git: Git, index: Path) -> str:
+    """The tree of what is staged; empty when there is none or it has conflicts."""
+    if not index.is_file():
+        return ""
+    with tempfile.TemporaryDirectory(prefix="oa-index-") as private:
+        copy = Path(private, "index")
+        copy.write_bytes(index.read_bytes())
+        done = git.run("write-tree", env={"GIT_INDEX_FILE": str(copy)}, check=False, write=True)
+        return done.text if done.code == 0 else ""
+
+
+def _unborn(work_tree: Path) -> list[str]:
+    found = []
+    for folder, names, _ in os.walk(work_tree):
+        if folder != str(work_tree) and ".git" in names:
+            found.append(os.path.relpath(folder, work_tree))
+            names.clear()
+    return found

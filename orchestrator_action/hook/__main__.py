@@ -1,0 +1,5 @@
+"""`python -I -m orchestrator_action.hook`: the same door by the module's name."""
+
+from orchestrator_action.hook.main import leave, main
+
+leave(main())

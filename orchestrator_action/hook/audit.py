@@ -1,0 +1,70 @@
+"""Pushes that went round the hook: what the remotes were given, against what was judged.
+
+git writes `update by push` into the reflog of a remote-tracking branch for each push, judged or not; the
+hook writes its own journal. What is in the first and not in the second was pushed with `--no-verify`,
+with the hook out of place, or from before it came. A deleted branch takes its reflog with it, and a push
+to a bare URL leaves none: those cannot be seen here.
+"""
+
+import os
+import time
+
+from orchestrator_action.hook import journal
+from orchestrator_action.hook.fast_git import git, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def audit() -> int:
+    """Print every push nobody judged, and every skip with its reason; 1 when there is one of the first."""
+    state = place().state
+    known = list(journal.entries(state))
+    since = min((e.at for e in known if e.word == journal.INSTALLED), default=None)
+    if since is None:
+        print("the hook was never installed here, so nothing can be said of earlier pushes")
+        return 1
+    judged = {(e.ref, e.oid) for e in known if e.word in ("allowed", "skipped")}
+    before = {(e.ref, e.oid) for e in known if e.word == journal.BEFORE}
+    lines = [
+        (e.at, f"skipped   {e.oid[:12]} {e.remote} {e.ref}: {e.reason}") for e in known if e.word == "skipped"
+    ]
+    round_it = [
+        (
+            at,
+            f"unjudged  {oid[:12]} {remote} {ref}: pushed round the hook (--no-verify, or out of place)",
+        )
+        for at, remote, ref, tracking, oid in _pushes()
+        if at >= int(since) and (ref, oid) not in judged and not (at <= since and (tracking, oid) in before)
+    ]
+    for at, line in sorted(lines + round_it):
+        print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), line)
+    if not lines and not round_it:
+        print("every push since the hook came was judged")
+    return 1 if round_it else 0
+
+
+def _pushes() -> "Iterator[tuple[float, str, str, str, str]]":
+    """Every push the reflogs know of: epoch seconds, remote, ref there, tracking ref, object id."""
+    _, remotes = git("remote")
+    names = sorted(os.fsdecode(remotes).splitlines(), key=len, reverse=True)
+    _, out = git("for-each-ref", "--format=%(refname)", "refs/remotes")
+    for tracking in os.fsdecode(out).splitlines():
+        remote = next((n for n in names if tracking.startswith(f"refs/remotes/{n}/")), "")
+        if not remote or tracking.endswith("/HEAD"):
+            continue
+        branch = tracking.removeprefix(f"refs/remotes/{remote}/")
+        for at, oid, message in _reflog(tracking):
+            if message == "update by push":
+                yield at, remote, f"refs/heads/{branch}", tracking, oid
+
+
+def _reflog(ref: str) -> "Iterator[tuple[float, str, str]]":
+    _, out = git("log", "-g", "--date=raw", "--format=%H%x09%gd%x09%gs", ref, "--")
+    for line in out.decode("utf-8", "replace").splitlines():
+        oid, _, rest = line.partition("\t")
+        where, _, message = rest.partition("\t")
+        stamp = where.rpartition("@{")[2].partition(" ")[0]
+        if stamp.isdigit():
+            yield int(stamp), oid, message

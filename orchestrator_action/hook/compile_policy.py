@@ -1,0 +1,47 @@
+"""YAML to policy text, in a helper process with site-packages: text on stdin, policy on stdout.
+
+Exit code 2 with every finding on stderr when the file cannot be used.
+"""
+
+import sys
+
+from orchestrator_action.config.schema import Config
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.hook.policy import CONFIG_PATH, Gate, Policy, encode
+
+
+def compile_policy(text: str) -> Policy:
+    """The policy in a configuration text. Raises ConfigError with file, line and column of every fault."""
+    from orchestrator_action.config.load import load_text
+
+    return of_config(load_text(text, source=CONFIG_PATH))
+
+
+def of_config(config: Config) -> Policy:
+    """What of a configuration concerns the hook."""
+    policy = Policy()
+    policy.protected.extend(config.hook.protected_branches)
+    policy.timeout_s = config.hook.timeout
+    policy.phases.update({phase: str(demand) for phase, demand in config.phases.items()})
+    for given in config.hook.gates:
+        gate = Gate(given.name, given.command, given.timeout)
+        gate.inputs.extend(given.inputs)
+        gate.link.extend(given.link)
+        gate.env.extend(given.env)
+        policy.gates.append(gate)
+    return policy
+
+
+def main() -> int:
+    """Compile stdin to stdout."""
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+        compiled = encode(compile_policy(text))
+    except UnicodeDecodeError as exc:
+        print(f"{CONFIG_PATH}:1:1: not UTF-8 text ({exc.reason})", file=sys.stderr)
+        return 2
+    except ConfigError as exc:
+        print(exc.message, file=sys.stderr)
+        return 2
+    sys.stdout.buffer.write(compiled)
+    return 0

@@ -1,0 +1,266 @@
+"""Put the hook in place, take it away, and say how it stands.
+
+What is installed is a `#!/bin/sh` file that knows two paths: this interpreter and the hook's door. An
+earlier hook is kept beside it and run after our pass; uninstall puts it back, byte for byte. A directory
+that `core.hooksPath` names belongs to somebody else (husky, a company's template) and is never written
+to: with git 2.54 or newer the hook goes into the repository's own configuration, otherwise the user is
+told the one line to add. A hook we did not write, or that was edited, is never overwritten.
+"""
+
+import os
+import re
+import stat
+import sys
+
+from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.hook import gate_checkout as slots
+from orchestrator_action.hook import journal
+from orchestrator_action.hook.fast_git import Place, git, place, read_file, say, write_file
+from orchestrator_action.hook.passes import short_digest
+
+HOOK = "pre-push"
+KEPT = f"{HOOK}.orchestrator-kept"
+MARK = b"# orchestrator-action pre-push hook, version "
+CONFIG_HOOKS_SINCE = (2, 54)
+"""`hook.<name>.command` and `.event`. Source: git-scm.com/docs/git-hook/2.54.0."""
+SECTION = "hook.orchestrator-action"
+LINE = 'orchestrator-action hook pre-push "$@"'
+"""What other hook managers run; the refs come on stdin."""
+
+
+def _template() -> bytes:
+    folder = os.path.dirname(os.path.abspath(__file__))
+    text = read_file(os.path.join(folder, HOOK))
+    if text is None:
+        raise ConfigError(f"{folder}/{HOOK} is missing", hint="install orchestrator-action again")
+    return text
+
+
+def stub() -> bytes:
+    """The file that gets installed: with this interpreter, this package's door, and its own digest."""
+    door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
+    filled = (
+        _template()
+        .replace(b"python=''", b"python=" + _quoted(sys.executable), 1)
+        .replace(b"door=''", b"door=" + _quoted(door), 1)
+    )
+    return filled.replace(b"# digest: -", b"# digest: " + _digest(filled), 1)
+
+
+def _digest(text: bytes) -> bytes:
+    """Of everything but the paths and the digest itself."""
+    plain = re.sub(rb"(?m)^(python=|door=|# digest: ).*$", rb"\1", text)
+    return short_digest(plain, 8).encode()
+
+
+def _quoted(path: str) -> bytes:
+    return os.fsencode("'" + path.replace("'", "'\\''") + "'")
+
+
+def _is_ours(text: bytes | None) -> bool:
+    return text is not None and MARK in text
+
+
+def _is_edited(text: bytes) -> bool:
+    """Whether a hook of ours, of this version or an older one, is not as it was installed."""
+    stated = re.search(rb"(?m)^# digest: (\w+)$", text)
+    return text != _template() and (stated is None or stated[1] != _digest(text))
+
+
+class Where:
+    """Where this repository's hooks are. `foreign`: the hooks path somebody else configured, or empty."""
+
+    def __init__(self, where: Place) -> None:
+        self.place = where
+        own = os.path.join(where.common, "hooks")
+        _, out = git("rev-parse", "--path-format=absolute", "--git-path", "hooks")
+        active = os.fsdecode(out).rstrip("\n") or own
+        self.foreign = "" if os.path.realpath(active) == os.path.realpath(own) else active
+        self.hook = os.path.join(own, HOOK)
+        self.kept = os.path.join(own, KEPT)
+        self.script = os.path.join(where.state, HOOK)
+        """What a config hook runs: outside every hooks directory."""
+
+    def config_hook(self) -> str:
+        """The command of our config hook, or an empty string."""
+        return os.fsdecode(git("config", "--local", "--get", f"{SECTION}.command")[1]).rstrip("\n")
+
+
+def git_version() -> tuple[int, ...]:
+    """As `(2, 39, 5)`."""
+    found = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", git("version")[1])
+    return tuple(int(part) for part in found.groups() if part) if found else (0,)
+
+
+def install() -> int:
+    """Install the hook in the repository of the current directory; doing it twice changes nothing."""
+    where = Where(place())
+    if where.foreign:
+        return _install_as_config(where)
+    text = read_file(where.hook)
+    if text is not None and _is_ours(text):
+        if _is_edited(text):
+            raise ConfigError(
+                f"{where.hook} is this hook, edited by hand",
+                hint=f"move your change elsewhere, rm '{where.hook}', then: orchestrator-action hook install",
+            )
+    elif os.path.lexists(where.hook):
+        if os.path.lexists(where.kept):
+            raise ConfigError(
+                f"{where.hook} was replaced by another hook, and {where.kept} holds an earlier one",
+                hint="keep one of the two, remove the other, and install again",
+            )
+        os.rename(where.hook, where.kept)
+        say(f"orchestrator: the earlier hook is kept as {where.kept} and runs after a pass")
+    _write_script(where.hook)
+    _begin(where)
+    say(f"orchestrator: pre-push hook installed: {where.hook}")
+    return 0
+
+
+def _write_script(path: str) -> None:
+    if read_file(path) != stub() or not os.access(path, os.X_OK):
+        write_file(path, stub())
+        os.chmod(path, 0o755)  # noqa: S103 - as git makes its own hooks
+
+
+def _install_as_config(where: Where) -> int:
+    if git_version() < CONFIG_HOOKS_SINCE:
+        raise ConfigError(
+            f"core.hooksPath is set to {where.foreign}, which belongs to somebody else; "
+            f"with git {'.'.join(map(str, git_version()))} a hook cannot live beside it",
+            hint=f"add this line to {where.foreign.removesuffix('/_')}/{HOOK}: {LINE}"
+            "  (or `git config --unset core.hooksPath`, or git 2.54)",
+        )
+    _write_script(where.script)
+    for key, value in (("command", _quoted(where.script).decode()), ("event", HOOK)):
+        if git("config", "--local", f"{SECTION}.{key}", value, stderr=2)[0]:
+            raise GitError("the repository's configuration cannot be written", hint="look at .git/config")
+    _begin(where)
+    say(f"orchestrator: pre-push hook installed in .git/config ({SECTION}), beside {where.foreign}")
+    return 0
+
+
+def _begin(where: Where) -> None:
+    """Put on record what the remotes had when the hook came: `audit` accounts for what follows."""
+    state = where.place.state
+    if any(entry.word == journal.INSTALLED for entry in journal.entries(state)):
+        return
+    _, out = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/remotes")
+    tips = [line.rsplit(" ", 1) for line in os.fsdecode(out).splitlines()]
+    journal.append(state, journal.BEFORE, "", [(ref, oid) for ref, oid in tips])
+    journal.append(state, journal.INSTALLED, "", [("", "")])
+
+
+def uninstall() -> int:
+    """Remove the hook and its slots; an earlier hook comes back as it was. The record for `audit` stays."""
+    where = Where(place())
+    text = read_file(where.hook)
+    config = where.config_hook()
+    if text is None and not config and not os.path.lexists(where.hook):
+        say("orchestrator: no pre-push hook of ours is installed")
+        return 0
+    if os.path.lexists(where.hook) and not _is_ours(text) and not config:
+        raise ConfigError(
+            f"{where.hook} is not ours; nothing was changed",
+            hint="uninstall the tool that wrote it first, or remove our line from it",
+        )
+    if text is not None and _is_ours(text) and _is_edited(text):
+        raise ConfigError(
+            f"{where.hook} was edited by hand; nothing was changed",
+            hint=f"save your change, then: rm '{where.hook}'",
+        )
+    slots.remove_all(where.place)
+    if text is not None and _is_ours(text):
+        if os.path.lexists(where.kept):
+            os.rename(where.kept, where.hook)
+            say(f"orchestrator: the earlier hook is back: {where.hook}")
+        else:
+            os.unlink(where.hook)
+    if config:
+        git("config", "--local", "--remove-section", SECTION)
+        slots.remove_tree(where.script)
+    for name in ("passes", "policy", "logs"):
+        slots.remove_tree(os.path.join(where.place.state, name))
+    say("orchestrator: pre-push hook removed")
+    return 0
+
+
+def findings() -> list[str]:
+    """Everything that keeps the hook from doing its work, each with its cure; empty when it is in order."""
+    where = Where(place())
+    text = read_file(where.hook)
+    if where.config_hook():
+        return _config_findings(where)
+    if where.foreign:
+        foreign = read_file(os.path.join(where.foreign, HOOK)) or b""
+        beside = read_file(os.path.join(where.foreign.removesuffix("/_"), HOOK)) or b""
+        if b"orchestrator-action hook pre-push" in foreign + beside:
+            return []
+        state = "shadowed" if _is_ours(text) else "not installed"
+        return [f"{state}: core.hooksPath sends git to {where.foreign}; add to its {HOOK}: {LINE}"]
+    if text is None and not os.path.lexists(where.hook):
+        return ["not installed: run orchestrator-action hook install"]
+    if not _is_ours(text):
+        return [_displaced(where)]
+    assert text is not None
+    return _file_findings(where.hook, text)
+
+
+def _file_findings(path: str, text: bytes) -> list[str]:
+    found = []
+    if _is_edited(text):
+        found.append(f"edited: {path} is not what was installed; remove it and install again")
+    mode = os.stat(path).st_mode
+    if not mode & stat.S_IXUSR:
+        found.append(f"not executable: git ignores {path}; run: chmod +x '{path}'")
+    for name in (b"python", b"door"):
+        match = re.search(rb"(?m)^" + name + rb"='(.*)'$", text)
+        target = os.fsdecode(match[1]).replace("'\\''", "'") if match else ""
+        if target and not os.path.exists(target):
+            found.append(f"broken: {target} is gone; run orchestrator-action hook install")
+    if text != stub() and not found:
+        found.append(
+            "outdated: written by another version or installation; run orchestrator-action hook install"
+        )
+    return found
+
+
+def _config_findings(where: Where) -> list[str]:
+    text = read_file(where.script)
+    if git_version() < CONFIG_HOOKS_SINCE:
+        return [f"shadowed: git {'.'.join(map(str, git_version()))} knows no config hooks; install again"]
+    if text is None:
+        return [f"broken: {where.script} is gone; run orchestrator-action hook install"]
+    enabled = git("config", "--type=bool", "--get", f"{SECTION}.enabled")[1].strip()
+    off = [f"off: {SECTION}.enabled is false"] if enabled == b"false" else []
+    return off + _file_findings(where.script, text)
+
+
+def _displaced(where: Where) -> str:
+    """Another hook stands in our place: whose, and whether it still runs ours."""
+    folder = os.path.dirname(where.hook)
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name != HOOK and name.startswith(HOOK) and _is_ours(read_file(path)):
+            return (
+                f"displaced: {where.hook} is another tool's; ours is now {path}, which only that tool can run"
+            )
+    if b"orchestrator-action hook pre-push" in (read_file(where.hook) or b""):
+        return ""
+    return f"displaced: {where.hook} is not ours; run orchestrator-action hook install to run both"
+
+
+def status() -> int:
+    """Print how the hook stands on stdout: 0 when it does its work, 1 otherwise."""
+    where = Where(place())
+    found = [line for line in findings() if line]
+    if found:
+        print("\n".join(found))
+        return 1
+    how = "as a config hook" if where.config_hook() else "by another hook" if where.foreign else where.hook
+    earlier = f"; then the earlier hook, {where.kept}" if os.path.lexists(where.kept) else ""
+    print(f"installed: {how}{earlier}")
+    if not os.path.exists(os.path.join(where.place.common, "orchestrator", "hook", "journal")):
+        print("no push has been judged yet")
+    return 0

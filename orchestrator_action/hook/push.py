@@ -1,0 +1,261 @@
+"""One push, judged: the ref lines in, 0 or a refusal out. Straight through, cheapest question first.
+
+Every ref line counts, not the first only. Policy comes before gates, so a refused push costs no gate
+run; remembered gates cost one lookup; only what is left starts processes.
+"""
+
+import os
+
+from orchestrator_action.hook import policy as rules
+from orchestrator_action.hook.fast_git import Place, git, place, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator_action.hook.policy import Base, Gate, Policy
+
+USAGE = "error: pre-push is started by `git push`, with the remote's name and URL and the refs on stdin"
+SKIP = "ORCHESTRATOR_SKIP"
+RECORDS = ("refs/notes/", "refs/orchestrator/")
+"""Refs that hold records about commits, not code to judge."""
+TASK_PREFIX = "refs/heads/orchestrator/"
+"""As core.config.BRANCH_PREFIX; a test keeps them equal."""
+NOTHING = "nothing was pushed"
+
+
+class Ref:
+    """One line of the pre-push protocol. Source: githooks(5), "pre-push"."""
+
+    __slots__ = ("local", "oid", "remote", "remote_oid")
+
+    def __init__(self, local: str, oid: str, remote: str, remote_oid: str) -> None:
+        self.local = local
+        self.oid = oid
+        self.remote = remote
+        self.remote_oid = remote_oid
+
+    @property
+    def deletes(self) -> bool:
+        """A deletion has a zero object id, of 40 or 64 digits."""
+        return not self.oid.strip("0")
+
+    @property
+    def creates(self) -> bool:
+        """Nothing is at the remote ref yet."""
+        return not self.remote_oid.strip("0")
+
+
+class Work:
+    """Gates to run at one commit. `wanted` pairs each gate with the key its pass is kept under."""
+
+    __slots__ = ("commit", "refs", "wanted")
+
+    def __init__(self, commit: str, refs: list[str], wanted: "list[tuple[Gate, str]]") -> None:
+        self.commit = commit
+        self.refs = refs
+        self.wanted = wanted
+
+
+def parse(text: bytes) -> list[Ref]:
+    """The ref lines. Local names may hold spaces (`HEAD@{5 minutes ago}`), so split from the right.
+
+    Raises ValueError naming a line that is none.
+    """
+    refs = []
+    for line in text.decode("utf-8", "surrogateescape").split("\n"):
+        fields = line.rsplit(" ", 3)
+        if len(fields) == 4 and all(len(oid) in (40, 64) for oid in (fields[1], fields[3])):
+            refs.append(Ref(*fields))
+        elif line:
+            raise ValueError(line)
+    return refs
+
+
+def read_stdin() -> bytes | None:
+    """All of stdin; None when there is none, or only a terminal that would be waited for."""
+    try:
+        if os.isatty(0):
+            return None
+        chunks = []
+        while chunk := os.read(0, 65536):
+            chunks.append(chunk)
+    except OSError:
+        return None
+    return b"".join(chunks)
+
+
+def pre_push(stub: str, arguments: "Sequence[str]") -> int:
+    """The hook itself: `arguments` as git gives them, the refs on stdin; the exit code for git.
+
+    `stub` is the installed hook's path, next to which an earlier hook may be kept; empty when another
+    hook manager started us. The stub has read the first line already and gives it as a third argument.
+    Does not return when there is a kept hook to hand over to.
+    """
+    text = read_stdin() if len(arguments) in (2, 3) else None
+    if text is not None and len(arguments) == 3:
+        text = os.fsencode(arguments[2]) + b"\n" + text
+        arguments = arguments[:2]
+    if text is None:
+        say(f"{USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
+        return 2
+    try:
+        refs = parse(text)
+    except ValueError as exc:
+        say(f"error: not a line of the pre-push protocol: {exc}\n{NOTHING}")
+        return 2
+    code = judge_push(arguments[0], arguments[1], refs) if refs else 0
+    if code == 0 and stub:
+        _hand_over(stub, arguments, text)
+    return code
+
+
+def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
+    """0 when every ref may go, 1 when one may not, 130 after a signal; says why on stderr."""
+    where = place()
+    if SKIP in os.environ:
+        return _skip(where, remote, refs)
+    known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
+    base = rules.find_base(remote, known)
+    policy = policy_of(base, refs, known, where)
+    problems = _protection(policy, base, refs, url) + _broken_configs(base, refs, known, where)
+    tasks = [ref for ref in refs if ref.remote.startswith(TASK_PREFIX) and not ref.deletes]
+    if tasks and not problems:
+        from orchestrator_action.hook.tasks import open_phases
+
+        problems = open_phases(where, tasks, known, policy.phases)
+    if problems:
+        say("\n".join([*problems, NOTHING]))
+        _record(where, "refused", remote, refs)
+        return 1
+    code = run_gates(policy, find_work(policy, refs, known, where), where) if policy.gates else 0
+    _record(where, "allowed" if code == 0 else "refused", remote, refs)
+    return code
+
+
+def object_specs(refs: "Iterable[Ref]") -> list[str]:
+    """What to ask about the pushed objects: the commit, its tree and its configuration."""
+    oids = dict.fromkeys(ref.oid for ref in refs if not ref.deletes)
+    return [
+        spec
+        for oid in oids
+        for spec in (f"{oid}^{{commit}}", f"{oid}^{{tree}}", f"{oid}:{rules.CONFIG_PATH}")
+    ]
+
+
+def policy_of(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: Place) -> "Policy":
+    """What is demanded of this push: the base's word, or without any base the pushed commit's."""
+    if base.blob:
+        return rules.load_policy(base.blob, where.state, commit=base.commit)
+    if base.commit:
+        return rules.default_policy()
+    for ref in sorted(refs, key=lambda ref: ref.remote not in ("refs/heads/main", "refs/heads/master")):
+        blob = known.get(f"{ref.oid}:{rules.CONFIG_PATH}")
+        if blob:
+            policy = rules.load_policy(blob, where.state, commit=ref.oid)
+            policy.protected += [p for p in rules.DEFAULT_PROTECTED if p not in policy.protected]
+            return policy
+    return rules.default_policy()
+
+
+def _protection(policy: "Policy", base: "Base", refs: "Sequence[Ref]", url: str) -> list[str]:
+    """One line per protected ref, and the way out."""
+    hit = [ref for ref in refs if any(rules.protects(p, ref.remote) for p in policy.protected)]
+    if hit and not base.seen and all(ref.creates and not ref.deletes for ref in hit) and _is_empty(url):
+        return []  # the first push makes the branch there is to protect
+    if not hit:
+        return []
+    by = f"{rules.CONFIG_PATH} of {base.commit[:12]}" if base.blob else "the default policy"
+    lines = [f"error: {ref.remote} is protected by {by}" for ref in hit]
+    lines.append(
+        "hint: push a branch of your own and open a pull request: git push origin HEAD:refs/heads/my-change"
+    )
+    return lines
+
+
+def _is_empty(url: str) -> bool:
+    """Whether the remote has no branch at all. Asked only when this clone has never seen any of it."""
+    code, out = git("ls-remote", "--heads", "--", url, timeout_s=20.0, stderr=2)
+    return code == 0 and not out.strip()
+
+
+def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: Place) -> list[str]:
+    """Faults of a configuration that is about to arrive: once merged, it would stop every push."""
+    from_heads = [ref for ref in refs if ref.remote.startswith("refs/heads/")]
+    blobs = {known.get(f"{ref.oid}:{rules.CONFIG_PATH}", ""): ref for ref in from_heads}
+    problems = []
+    for blob, ref in blobs.items():
+        if blob and blob != base.blob:
+            try:
+                rules.load_policy(blob, where.state, commit=ref.oid)
+            except Exception as exc:
+                if getattr(exc, "exit_code", 0) != 2:
+                    raise
+                problems += [f"error: {exc}", f"hint: mend it in {ref.remote} and push again"]
+    return problems
+
+
+def find_work(policy: "Policy", refs: "Iterable[Ref]", known: dict[str, str], where: Place) -> list[Work]:
+    """The gates that have not passed yet, once per tree."""
+    from orchestrator_action.hook import passes as memory
+
+    by_tree: dict[str, tuple[str, list[str]]] = {}
+    for ref in refs:
+        commit, tree = known.get(f"{ref.oid}^{{commit}}"), known.get(f"{ref.oid}^{{tree}}")
+        if commit and tree and not ref.deletes and not ref.remote.startswith(RECORDS):
+            by_tree.setdefault(tree, (commit, []))[1].append(ref.remote)
+    listing, work, seen = memory.Listing(), [], set()
+    for tree, (commit, names) in by_tree.items():
+        wanted = []
+        for gate in policy.gates:
+            key = memory.gate_key(gate, memory.inputs_digest(gate, tree, listing), where.top)
+            if key not in seen and not memory.passed(where.state, key):
+                wanted.append((gate, key))
+            seen.add(key)
+        if wanted:
+            work.append(Work(commit, names, wanted))
+    return work
+
+
+def run_gates(policy: "Policy", work: list[Work], where: Place, *, pushing: bool = True) -> int:
+    """Run what is left to run, if anything."""
+    if not work:
+        return 0
+    from orchestrator_action.hook.gates import run_work
+
+    return run_work(work, where, timeout_s=policy.timeout_s, pushing=pushing)
+
+
+def _skip(where: Place, remote: str, refs: "Sequence[Ref]") -> int:
+    reason = " ".join(os.environ[SKIP].split())
+    if not reason:
+        say(f"error: {SKIP} is set without a reason\nhint: {SKIP}='why' git push …, or unset it\n{NOTHING}")
+        return 1
+    try:
+        _journal(where, "skipped", remote, refs, reason)
+    except OSError as exc:
+        say(f"error: a skip must be recorded and cannot be: {exc}\nhint: git push --no-verify\n{NOTHING}")
+        return 1
+    say(f"orchestrator: not judged, {SKIP}={reason}; recorded, see: orchestrator-action hook audit")
+    return 0
+
+
+def _record(where: Place, word: str, remote: str, refs: "Sequence[Ref]") -> None:
+    try:
+        _journal(where, word, remote, refs, "")
+    except OSError as exc:
+        say(f"orchestrator: this push is not on record for `hook audit`: {exc}")
+
+
+def _journal(where: Place, word: str, remote: str, refs: "Sequence[Ref]", reason: str) -> None:
+    from orchestrator_action.hook.journal import append
+
+    append(where.state, word, remote, [(ref.remote, ref.oid) for ref in refs], reason)
+
+
+def _hand_over(stub: str, arguments: "Sequence[str]", text: bytes) -> None:
+    kept = f"{stub}.orchestrator-kept"
+    if os.access(kept, os.X_OK):
+        from orchestrator_action.hook.chain import become
+
+        become(kept, arguments, text)

@@ -1,0 +1,1 @@
+"""`orchestrator-phase`, which an agent calls to claim its phases. Standard library only."""

@@ -1,0 +1,1 @@
+"""Which issues may run: who may ask, on which text, in which order."""

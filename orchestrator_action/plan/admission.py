@@ -1,0 +1,298 @@
+"""The queue of labels: which of the open issues may run now, and what happens to the others.
+
+A run takes all issues that carry the label, whatever event started it, so that ten labels set at once
+are one parallel run and nothing is lost when GitHub evicts a pending one. Who set a label is read from
+the forge's events, never from the payload: labels in an issue template are applied whoever opens it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from orchestrator_action.config.schema import LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
+from orchestrator_action.errors import ForgeError, NothingToDo
+from orchestrator_action.forge.base import Forge, Queue
+from orchestrator_action.plan import rules
+from orchestrator_action.plan.rules import Request
+from orchestrator_action.protocol.lease import find_lease, is_dead
+from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
+from orchestrator_action.text.limits import code, inline, marker, plain
+from orchestrator_action.text.lookalikes import PREFIX
+
+MAX_COMMENTS = 30
+"""Of an issue's maintainers that go into its text, the newest."""
+
+
+class GitHub(Forge, Queue, Protocol):
+    """A forge with users."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What started this run, as the runner tells it; all of it to be checked against the forge."""
+
+    event: str = ""
+    number: int = 0
+    """The issue the event is about."""
+    label: str = ""
+    seen: Issue | None = None
+    """That issue as the event shows it: at the time the label was set."""
+    command: Request | None = None
+    """A `/orchestrate` comment."""
+    actor: str = ""
+    """Who started the workflow."""
+
+
+def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
+    """What the event means. Raises NothingToDo for one that is not for us, our own bookkeeping above all."""
+    event = env.get("GITHUB_EVENT_NAME", "")
+    actor = env.get("GITHUB_TRIGGERING_ACTOR") or env.get("GITHUB_ACTOR", "")
+    shown = payload.get("issue") if event in {"issues", "issue_comment"} else None
+    if not isinstance(shown, Mapping):
+        return Trigger(event=event, actor=actor)
+    number = int(shown["number"])
+    if "pull_request" in shown:
+        raise NothingToDo(f"#{number} is a pull request, not an issue", hint="label or comment an issue")
+    if event == "issue_comment":
+        return Trigger(event=event, number=number, actor=actor, command=_command(payload))
+    label = str((payload.get("label") or {}).get("name", ""))
+    if payload.get("action") != "labeled" or label.casefold() in STATE_LABELS:
+        raise NothingToDo(
+            f"the event {payload.get('action')!r} {label} of #{number} asks for nothing", hint=""
+        )
+    seen = Issue(
+        number=number,
+        title=str(shown["title"]),
+        body=shown.get("body") or "",
+        updated_at=str(shown.get("updated_at") or ""),
+    )
+    return Trigger(event=event, number=number, label=label, seen=seen, actor=actor)
+
+
+def _command(payload: Mapping[str, Any]) -> Request:
+    comment = payload.get("comment") or {}
+    if payload.get("action") != "created" or not rules.is_command(str(comment.get("body") or "")):
+        raise NothingToDo("the comment is not the command /orchestrate", hint="it must begin with it")
+    user = comment.get("user") or {}
+    return Request(
+        actor=str(user.get("login") or "ghost"),
+        actor_type=str(user.get("type") or ""),
+        at=str(comment.get("created_at") or ""),
+        key=f"c{comment.get('id', 0)}",
+    )
+
+
+@dataclass(slots=True)
+class Admission:
+    """Lets issues into a run. `run` is this run's leaseholder; with `dry`, nothing is written.
+
+    `asked` are issues somebody named by number: for them whoever started the run is asked about, unless
+    an event of theirs started it.
+    """
+
+    trigger: Trigger
+    run: str
+    say: Callable[[str], None]
+    asked: Collection[int] = ()
+    dry: bool = False
+    dead: str = ""
+    """A run that somebody who knows says is dead."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Issues that were turned away, and why."""
+    _roles: dict[str, str] = field(default_factory=dict)
+    _recent: Mapping[int, tuple[IssueEvent, ...]] = field(default_factory=dict)
+    _edits: Mapping[int, str | None] = field(default_factory=dict)
+    _accounts: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
+        """Those of `issues`, and those commanded or left behind, that may run."""
+        if forge.name == "local":
+            return [replace(i, left_by=self.dead) for i in issues]
+        wrong = self.trigger.label and self.trigger.label.casefold() != config.label.casefold()
+        if wrong and not self.asked:
+            raise NothingToDo(f"the label {self.trigger.label!r} asks for nothing", hint="")
+        wanted = {i.number: i for i in (*issues, *self._commanded(forge))}
+        others = () if self.asked else tuple(forge.issues(LABEL_RUNNING))
+        found = {**{i.number: i for i in others}, **wanted}
+        free = [
+            one for n, issue in sorted(found.items()) for one in self._free(forge, issue, wanted=n in wanted)
+        ]
+        self._foresee(forge, config, free)
+        return [one for issue in free for one in self._admitted(forge, config, issue)]
+
+    def _foresee(self, forge: GitHub, config: Config, issues: Collection[Issue]) -> None:
+        """Ask in few requests what each issue will be asked about. Of the event's own, whose text is known as
+        it was, and of one left behind all that ever happened counts: these are asked about by themselves."""
+        own = self.trigger.number if self.trigger.seen is not None else 0
+        others = [i.number for i in issues if i.number != own]
+        known = [i.number for i in issues if i.number != own and not i.left_by]
+        self._recent = forge.recent_events(config.label, known)
+        self._edits = forge.edits(others) if config.edited_after_label != "allow" else {}
+
+    def _commanded(self, forge: GitHub) -> Iterable[Issue]:
+        if self.trigger.command is not None and not self.asked:
+            issue = forge.issue(self.trigger.number)
+            if issue.state == "open":
+                yield issue
+
+    def _free(self, forge: GitHub, issue: Issue, *, wanted: bool) -> Iterable[Issue]:
+        """The issue unless a living run is at it; `wanted` when more than a claim says it is to be done."""
+        if LABEL_RUNNING not in issue.labels:
+            yield issue
+            return
+        comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
+        claim = find_lease(comment.body) if comment else None
+        if claim is None and not wanted:
+            self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
+        elif claim is not None and claim.state == "running":
+            if claim.run == self.dead or is_dead(claim.run, self.run, forge.run_alive):
+                yield replace(issue, left_by=claim.run, request=claim.request)
+            else:
+                self.say(
+                    f"#{issue.number} is being worked on by run {claim.run}; "
+                    f"if that is not so, take the label {LABEL_RUNNING!r} off"
+                )
+        elif wanted:
+            yield issue
+        elif claim is not None:
+            self._relabel(forge, issue, claim.state)
+
+    def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
+        """A run that ended could not change the labels any more."""
+        if not self.dry:
+            forge.set_labels(
+                issue.number, add=[LABEL_DONE if state == "done" else LABEL_FAILED], remove=[LABEL_RUNNING]
+            )
+
+    def _admitted(self, forge: GitHub, config: Config, issue: Issue) -> Iterable[Issue]:
+        try:
+            admitted = self._judged(forge, config, issue)
+        except ForgeError as exc:
+            if exc.status not in {404, 410}:
+                raise
+            self.say(f"#{issue.number} is passed over: {exc.message}")
+            return
+        if admitted is not None:
+            yield admitted
+
+    def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
+        events = self._recent.get(issue.number) or forge.events(issue.number)
+        comments = list(forge.comments(issue.number)) if issue.comments else []
+        request = self._request(forge, events, config, issue, comments)
+        why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
+        if request is None or why:
+            self._refuse(forge, config, issue, why)
+            return None
+        if self._handled(forge, config, issue, request, comments):
+            return None
+        strict = config.edited_after_label != "allow"
+        if strict and (what := self._edited(forge, issue, request, events, comments)):
+            why = f"{what} was edited after {request.actor} asked for it at {request.at}"
+            person = request.actor if config.edited_after_label == "ask" else ""
+            self._refuse(forge, config, issue, why, asked=person)
+            return None
+        readable = [c for c in comments if self._may_be_read(forge, c, request)][-MAX_COMMENTS:]
+        body = rules.with_comments(issue.body, readable) if readable else issue.body
+        return replace(issue, body=body, labeled_by=request.actor, request=request.key)
+
+    def _request(
+        self,
+        forge: GitHub,
+        events: Sequence[IssueEvent],
+        config: Config,
+        issue: Issue,
+        comments: Sequence[Comment],
+    ) -> Request | None:
+        if self.trigger.command is not None and issue.number == self.trigger.number:
+            return self.trigger.command
+        if issue.left_by and config.label not in issue.labels:
+            again = rules.request_again(issue.request, events, comments)
+            if again or not self.asked:
+                return again or rules.request_of(events, config.label)
+        if issue.number in self.asked and issue.number != self.trigger.number:
+            return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
+        return rules.request_of(events, config.label)
+
+    def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:
+        listed = rules.named(request.actor, config.allowed_bots)
+        account = self._account(forge, request.actor) if listed or not request.actor_type else ""
+        account = account or request.actor_type
+        permission = "none" if account == "Bot" else self._role(forge, request.actor)
+        return rules.may_not(request, account=account, permission=permission, bots=config.allowed_bots)
+
+    def _role(self, forge: GitHub, login: str) -> str:
+        if login not in self._roles:
+            self._roles[login] = forge.permission(login)
+        return self._roles[login]
+
+    def _account(self, forge: GitHub, login: str) -> str:
+        if login not in self._accounts:
+            self._accounts[login] = forge.account_type(login)
+        return self._accounts[login]
+
+    def _handled(
+        self, forge: GitHub, config: Config, issue: Issue, request: Request, comments: Sequence[Comment]
+    ) -> bool:
+        """Whether this very request was worked on to its end; then only the label is left over."""
+        first = marker("task", f"issue-{issue.number}")
+        told = [c for c in comments if c.body.partition("\n")[0].strip() == first]
+        claim = next((find_lease(c.body) for c in told if c.author == forge.viewer()), None)
+        if claim is None or not request.key or claim.request != request.key or claim.state == "running":
+            return False
+        self.say(f"#{issue.number} was worked on for this label already, by run {claim.run}")
+        if not self.dry and config.label.casefold() in map(str.casefold, issue.labels):
+            forge.take_label(issue.number, config.label)
+        return True
+
+    def _edited(
+        self,
+        forge: GitHub,
+        issue: Issue,
+        request: Request,
+        events: Sequence[IssueEvent],
+        comments: Sequence[Comment],
+    ) -> str:
+        seen = self._seen(issue, request, events)
+        known = issue.number in self._edits or seen is not None or not request.at
+        edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
+        told = [c for c in comments if not c.body.startswith(f"<!-- {PREFIX}:refused:")]
+        return rules.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)
+
+    def _seen(self, issue: Issue, request: Request, events: Sequence[IssueEvent]) -> Issue | None:
+        """The issue as the event showed it, unless the label was set again since."""
+        seen = self.trigger.seen
+        if seen is None or seen.number != issue.number:
+            return None
+        wishes = [
+            e for e in events if e.kind == "labeled" and e.label.casefold() == self.trigger.label.casefold()
+        ]
+        shown, asked = rules.when(seen.updated_at), rules.when(request.at)
+        same = len(wishes) == 1 or bool(shown and asked and asked <= shown + timedelta(seconds=5))
+        return seen if same else None
+
+    def _may_be_read(self, forge: GitHub, comment: Comment, request: Request) -> bool:
+        if not rules.may_be_read(comment, request) or comment.body.startswith(f"<!-- {PREFIX}:"):
+            return False
+        return self._role(forge, comment.author) in rules.WRITERS
+
+    def _refuse(self, forge: GitHub, config: Config, issue: Issue, why: str, *, asked: str = "") -> None:
+        """Say so once, on the issue, and give the label back; with `asked` that person is asked, and it stays."""
+        self.refused[issue.number] = why
+        self.say(f"#{issue.number} is not started: {why}")
+        if self.dry:
+            return
+        ways = (
+            f"@{asked}, shall it be worked on as it is now? Answer `/orchestrate`, or take the label "
+            f"{code(config.label)} off and set it again; until then it waits.\n"
+            if asked
+            else f"Somebody with write access who has read the issue as it is now can set the label "
+            f"{code(config.label)} again.\n"
+        )
+        body = f"### orchestrator: not started\n\n{inline(plain(why, limit=400))}.\n\n{ways}"
+        forge.comment(issue.number, marker=marker("refused", f"issue-{issue.number}"), body=body)
+        for label in (LABEL_RUNNING,) if asked else (config.label, LABEL_RUNNING):
+            if label.casefold() in map(str.casefold, issue.labels):
+                forge.take_label(issue.number, label)

@@ -1,0 +1,150 @@
+"""From issues and prompt files to tasks: what is selected, in which order, under which names.
+
+Ids and branch names are valid and unique whatever the title says; the title itself stays data.
+Dependencies come from front matter only: "depends on" in prose means nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from orchestrator_action.config.schema import BRANCH_PREFIX
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.protocol.model import Issue, Prompt, Task
+from orchestrator_action.text.limits import clean, mask_shapes
+
+SLUG_CHARS = 40
+TITLE_CHARS = 200
+
+
+def slug(text: str, limit: int = SLUG_CHARS) -> str:
+    """Lower-case ASCII words joined by `-`, at most `limit` characters; empty when nothing is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    words = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    return words[:limit].rstrip("-")
+
+
+def clean_title(text: str) -> str:
+    """One printable line of at most 200 characters, nothing unseen in it; empty when nothing is left."""
+    visible = "".join(c if c.isprintable() else " " for c in mask_shapes(clean(text)[0]))
+    return " ".join(visible.split())[:TITLE_CHARS].strip()
+
+
+def unique(name: str, taken: Collection[str]) -> str:
+    """`name`, or `name-2`, `name-3`, … whichever is not taken."""
+    if name not in taken:
+        return name
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"
+
+
+def branch_name(task_id: str, title: str, taken: Collection[str] = ()) -> str:
+    """A valid, free branch name for a task. `taken` are branch names in use, locally or remotely.
+
+    A name below a taken one counts as taken too: git keeps refs as files and folders.
+    """
+    words = slug(title)
+    name = BRANCH_PREFIX + (f"{task_id}-{words}" if words and words != task_id else task_id)
+    return unique(name, taken)
+
+
+def task_of_issue(issue: Issue, *, taken: Collection[str] = ()) -> Task:
+    """The task of an issue."""
+    task_id = f"issue-{issue.number}"
+    title = clean_title(issue.title) or task_id
+    return Task(
+        id=task_id,
+        title=title,
+        text=issue.body,
+        branch=branch_name(task_id, title, taken),
+        issue=issue,
+    )
+
+
+def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collection[str] = ()) -> Task:
+    """The task of a prompt file. `ids` are the task ids already given in this run."""
+    words = slug(prompt.stem) or hashlib.sha256(prompt.stem.encode("utf-8", "replace")).hexdigest()[:8]
+    task_id = unique(f"prompt-{words}", ids)
+    title = clean_title(prompt.title) or _first_heading(prompt.text) or clean_title(prompt.stem) or task_id
+    return Task(
+        id=task_id,
+        title=title,
+        text=prompt.text,
+        branch=branch_name(task_id, title, taken),
+        prompt_file=prompt.path,
+        depends_on=prompt.depends_on,
+        files=prompt.files,
+        agent=prompt.agent,
+        test=prompt.test,
+    )
+
+
+def _first_heading(text: str) -> str:
+    for line in text.splitlines():
+        if match := re.match(r"#{1,6}\s+(.+?)\s*#*\s*$", line):
+            return clean_title(match[1])
+    return ""
+
+
+def plan(
+    issues: Iterable[Issue], prompts: Sequence[Prompt], *, taken: Collection[str] = ()
+) -> tuple[Task, ...]:
+    """All tasks of a run: issues by number, then prompt files as given, dependencies before dependants.
+
+    Raises ConfigError for a dependency nobody knows, or a circle.
+    """
+    used = set(taken)
+    tasks: list[Task] = []
+    for issue in sorted({i.number: i for i in issues}.values(), key=lambda i: i.number):
+        tasks.append(task_of_issue(issue, taken=used))
+        used.add(tasks[-1].branch)
+    names: dict[str, str] = {}
+    for prompt in prompts:
+        task = task_of_prompt(prompt, ids=[t.id for t in tasks], taken=used)
+        tasks.append(task)
+        used.add(task.branch)
+        for name in (prompt.path, prompt.stem, f"{prompt.stem}.md", task.id):
+            names.setdefault(name, task.id)
+    names |= {t.id: t.id for t in tasks}
+    names |= {f"#{t.issue.number}": t.id for t in tasks if t.issue}
+    names |= {str(t.issue.number): t.id for t in tasks if t.issue}
+    return ordered([replace(t, depends_on=_resolve(t, names)) for t in tasks])
+
+
+def _resolve(task: Task, names: Mapping[str, str]) -> tuple[str, ...]:
+    unknown = [d for d in task.depends_on if d not in names]
+    if unknown:
+        raise ConfigError(
+            f"{task.prompt_file or task.id} depends on {unknown[0]!r}, which is not part of this run",
+            hint=f"name one of: {', '.join(sorted(set(names.values())))}",
+        )
+    return tuple(dict.fromkeys(names[d] for d in task.depends_on))
+
+
+def ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Tasks with every dependency before its dependants, otherwise in the order given.
+
+    Raises ConfigError naming the circle.
+    """
+    by_id = {t.id: t for t in tasks}
+    done: dict[str, Task] = {}
+
+    def visit(task: Task, path: tuple[str, ...]) -> None:
+        if task.id in path:
+            circle = " → ".join((*path[path.index(task.id) :], task.id))
+            raise ConfigError(f"tasks depend on each other in a circle: {circle}", hint="cut it in one place")
+        if task.id in done:
+            return
+        for name in task.depends_on:
+            visit(by_id[name], (*path, task.id))
+        done[task.id] = task
+
+    for task in tasks:
+        visit(task, ())
+    return tuple(done.values())

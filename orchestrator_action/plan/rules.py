@@ -1,0 +1,149 @@
+"""Who may set an agent to work, and on which text: decided from what the forge says, never from a payload.
+
+A request is a label set by a person, or a command in a comment. What counts as the issue's text is what
+stood there at that moment: whoever may edit an issue later must not choose what an agent reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
+
+WRITERS = frozenset({"write", "maintain", "admin"})
+"""Roles that could have pushed the change themselves."""
+COMMAND = re.compile(r"/orchestrate(?:\s|\Z)")
+TIED = frozenset({"OWNER", "MEMBER", "COLLABORATOR", ""})
+"""Ties without which nobody has write access; asking for the others' role would only cost requests."""
+SLACK = timedelta(seconds=1)
+"""Between an event and the time of change it leaves on its issue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who asked for an issue to be worked on, and when (ISO 8601, UTC; empty: just now)."""
+
+    actor: str
+    at: str = ""
+    key: str = ""
+    """The same for the same wish: the label event's id, or `c` and the comment's."""
+    actor_type: str = ""
+
+
+def is_command(body: str) -> bool:
+    """Whether a comment is the command: at its very start, so that a quotation is none."""
+    return COMMAND.match(body) is not None
+
+
+def request_of(events: Sequence[IssueEvent], label: str) -> Request | None:
+    """The last time that the label was set, by the issue's events, oldest first."""
+    for event in reversed(events):
+        if event.label.casefold() == label.casefold() and event.kind == "labeled":
+            return Request(actor=event.actor, at=event.at, key=str(event.id), actor_type=event.actor_type)
+    return None
+
+
+def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> Request | None:
+    """The request that a claim names, as the forge tells of it now: a label event, or a command."""
+    for comment in comments:
+        if key == f"c{comment.id}" and is_command(comment.body):
+            return Request(actor=comment.author, at=comment.created_at, key=key)
+    asked = [e for e in events if str(e.id) == key and e.kind == "labeled"]
+    return request_of(asked, asked[0].label) if asked else None
+
+
+def named(login: str, allowed: Iterable[str]) -> bool:
+    """Whether a bot is on the list, with or without the `[bot]` of its login."""
+    bare = login.casefold().removesuffix("[bot]")
+    return any(bare == name.strip().casefold().removesuffix("[bot]") for name in allowed if name.strip())
+
+
+def may_not(request: Request, *, account: str, permission: str, bots: Collection[str]) -> str:
+    """Why this request does not count; empty when it does. `account` is User, Bot or Organization."""
+    if account == "Bot":
+        return (
+            ""
+            if named(request.actor, bots)
+            else f"{request.actor} is a bot that `allowed-bots` does not name"
+        )
+    if permission in WRITERS:
+        return ""
+    return f"{request.actor} has no write access here (role: {permission})"
+
+
+def when(text: str) -> datetime | None:
+    """The time of a forge's text; None for an empty one or one that is none."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+
+
+def not_before(text: str, than: str) -> bool:
+    """Whether `text` is as late as `than`. Forges count whole seconds, so the same second is no proof."""
+    a, b = when(text), when(than)
+    return a is not None and b is not None and a >= b
+
+
+def edited_since(
+    issue: Issue,
+    request: Request,
+    events: Sequence[IssueEvent],
+    *,
+    edited_at: str | None,
+    seen: Issue | None = None,
+    comments: Sequence[Comment] = (),
+) -> str:
+    """What of the text changed after the request; empty when nothing did.
+
+    `seen` is the issue as the event showed it that tells of the label; then nothing else is needed.
+    `edited_at` is when the body was last edited: empty for never, None where the forge did not tell; then
+    any change of the issue that no event or comment explains counts as an edit.
+    """
+    if not request.at:
+        return ""
+    after = _after(events, request)
+    if any(e.kind == "renamed" for e in after) or (seen and seen.title != issue.title):
+        return "the title"
+    if seen:
+        return "" if _lines(seen.body) == _lines(issue.body) else "the text"
+    if edited_at is not None:
+        return "the text" if not_before(edited_at, request.at) else ""
+    return "" if _explained(issue, request, after, comments) else "the issue"
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")
+
+
+def _after(events: Sequence[IssueEvent], request: Request) -> Sequence[IssueEvent]:
+    for number, event in enumerate(events):
+        if str(event.id) == request.key:
+            return events[number + 1 :]
+    return [e for e in events if not_before(e.at, request.at)]
+
+
+def _explained(
+    issue: Issue, request: Request, after: Sequence[IssueEvent], comments: Sequence[Comment]
+) -> bool:
+    known = [when(request.at), *(when(e.at) for e in after), *(when(c.updated_at) for c in comments)]
+    changed = when(issue.updated_at)
+    return changed is None or any(t is not None and t + SLACK >= changed for t in known)
+
+
+def may_be_read(comment: Comment, request: Request) -> bool:
+    """Whether a comment stood as it is before the request; who wrote it is asked separately."""
+    if comment.association not in TIED or is_command(comment.body):
+        return False
+    changed = comment.updated_at or comment.created_at
+    return bool(changed) and (not request.at or not not_before(changed, request.at))
+
+
+def with_comments(text: str, comments: Iterable[Comment]) -> str:
+    """The issue's text with what its maintainers added."""
+    parts = [text.rstrip()]
+    parts += [f"## Comment by {c.author}, {c.created_at[:10]}\n\n{c.body.strip()}" for c in comments]
+    return "\n\n".join(parts) + "\n"

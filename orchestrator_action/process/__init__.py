@@ -1,0 +1,1 @@
+"""Processes: start, limit, measure, end; nothing of a task outlives it."""

@@ -1,0 +1,420 @@
+"""The guard of one attempt: starts its program, watches its limits, ends its whole tree, tells what happened.
+
+Runs in the shim, one small process per attempt and the subreaper of everything the attempt starts, so
+that "all gone" is a fact of the kernel: it has no child left. The control socket's end of file means
+that the orchestrator died; the stop ladder then runs without it.
+
+The ladder: INT to the program's process group, TERM to every descendant, then KILL to all of them; who
+answers a death with a birth is frozen first in the next round. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from orchestrator_action.process import record as record_file
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.launch import LaunchError, launch
+from orchestrator_action.process.limits import Log, Usage
+
+TERM_AT = 0.4
+"""Share of the stop grace after which INT was not enough."""
+LEFTOVER_GRACE_S = 0.4
+"""Between TERM and KILL for what outlives the program itself."""
+KILL_PATIENCE_S = 5.0
+"""Until a process that does not even die of KILL counts as a survivor."""
+KILL_ROUND_S = 0.02
+EXACT_AFTER_ROUNDS = 4
+"""The kernel's lists of children may skip one while another ends; then the whole table is read."""
+FLOODS = ("log-limit", "disk-limit")
+"""Endings that cannot wait for manners: each second of grace costs another gigabyte."""
+ORPHANED = "the orchestrator ended"
+
+
+class Guard:
+    """Supervises one program from its start to the end of its last descendant."""
+
+    def __init__(self, control: socket.socket, wake: int, *, adopts: bool) -> None:
+        """`adopts` says that this process is a subreaper, so that every descendant ends up as its child."""
+        self._adopts = adopts
+        self._known: dict[int, int] = {}
+        self._control = control
+        self._wake = wake
+        self._inbox = b""
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+        self._poll.register(wake, select.POLLIN)
+        self._leader = self._ticks = 0
+        self._status: int | None = None
+        self._childless = False
+        self._ending = ""
+        self._error = ""
+        self._steps: list[tuple[float, Callable[[], None]]] = []
+        self._killing_since: float | None = None
+        self._kill_rounds = 0
+        self._leftovers: set[tuple[int, int]] = set()
+        self._gave_up = False
+        self._survivors: list[procs.Process] = []
+        self._started_seen = False
+        self._result_at: float | None = None
+
+    def run(self) -> None:
+        """Take the order from the control socket and see it through."""
+        order = self._receive_order()
+        if order is None:
+            return
+        self._shim_ticks = procs.start_ticks(os.getpid())
+        self._limits: dict[str, float] = order["limits"]
+        self._record_path: str = order["record"]
+        try:
+            self._log = Log(order["log"], append=order["append"], limits=self._limits)
+        except OSError as exc:
+            self._tell(
+                event="fail", error=f"log {order['log']} cannot be written: {os.strerror(exc.errno or 0)}"
+            )
+            return
+        try:
+            self._start(order)
+        except LaunchError as exc:
+            error = str(exc)
+            self._write_record({"state": "ended", **self._identity, "ending": "spawn-failed", "error": error})
+            self._tell(event="fail", error=error)
+            return
+        while not self._over():
+            self._wait()
+            self._reap()
+            self._act()
+        self._finish()
+
+    def _receive_order(self) -> dict[str, Any] | None:
+        """The first line, however long it takes; None when the orchestrator goes away before that."""
+        while b"\n" not in self._inbox:
+            chunk = self._control.recv(1 << 16)
+            if not chunk:
+                return None
+            self._inbox += chunk
+        line, _, self._inbox = self._inbox.partition(b"\n")
+        order: dict[str, Any] = json.loads(line)
+        return order
+
+    def _start(self, order: dict[str, Any]) -> None:
+        def raw(text: str) -> bytes:
+            return text.encode("latin-1")
+
+        self._started_at = time.time()
+        self._t0 = time.monotonic()
+        self._usage = Usage(self._family, self._limits)
+        self._identity: dict[str, Any] = {
+            "boot": procs.boot_id(),
+            "pid": 0,
+            "start_ticks": 0,
+            "shim": os.getpid(),
+            "shim_ticks": self._shim_ticks,
+            "marker": order["marker"],
+            "owner": order["owner"],
+            "owner_ticks": order["owner_ticks"],
+            "started_at": self._started_at,
+            "escaped": [],
+        }
+        # Whoever takes the run up finds us by this, or finds nothing, and then we see that we are alone.
+        self._write_record({"state": "starting", **self._identity}, sync=False)
+        if self._is_alone():
+            raise LaunchError(ORPHANED)
+        self._program = launch(
+            [raw(a) for a in order["argv"]],
+            cwd=raw(order["cwd"]),
+            env={raw(k): raw(v) for k, v in order["env"].items()},
+            log=self._log.fd,
+        )
+        self._leader = self._program.pid
+        self._ticks = procs.start_ticks(self._leader)
+        self._expects_start: bool = order["expects_start"]
+        self._identity |= {"pid": self._leader, "start_ticks": self._ticks}
+        self._write_record({"state": "running", **self._identity})
+        self._tell(
+            event="start",
+            pid=self._leader,
+            start_ticks=self._ticks,
+            shim=os.getpid(),
+            shim_ticks=self._shim_ticks,
+        )
+
+    def _is_alone(self) -> bool:
+        """Whether the orchestrator has gone already."""
+        return any(event & select.POLLHUP for fd, event in self._poll.poll(0) if fd == self._control.fileno())
+
+    # -- waiting and hearing
+
+    def _wait(self) -> None:
+        for fd, _ in self._poll.poll(max(0.0, self._next_due() - time.monotonic()) * 1000):
+            if fd == self._wake:
+                drain(self._wake)
+            else:
+                self._hear()
+
+    def _next_due(self) -> float:
+        """When something must be looked at even if nothing happens."""
+        if self._killing_since is not None:
+            return time.monotonic() + KILL_ROUND_S
+        due = [when for when, _ in self._steps]
+        if self._steps:
+            due.append(self._log.next_look)
+        if not self._ending and self._status is None:
+            due += [when for when, _, _ in self._deadlines()]
+            due += [self._log.next_look, self._usage.next_look]
+        return min(due, default=time.monotonic() + 1.0)
+
+    def _hear(self) -> None:
+        try:
+            chunk = self._control.recv(1 << 16)
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._poll.unregister(self._control)
+            self._stop("lost", ORPHANED)
+            return
+        *lines, self._inbox = (self._inbox + chunk).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        match message["order"]:
+            case "started":
+                self._started_seen = True
+            case "result":
+                self._result_at = time.monotonic()
+            case "stop":
+                self._stop(message["ending"], message["error"])
+            case "kill":
+                self._stop(message["ending"], message["error"])
+                self._steps = [(time.monotonic(), self._begin_kill)]
+
+    def _tell(self, **message: Any) -> None:
+        try:
+            self._control.sendall(json.dumps(message).encode("ascii") + b"\n")
+        except OSError:
+            return  # the orchestrator is gone; the record on disk tells the next one
+
+    # -- limits
+
+    def _deadlines(self) -> list[tuple[float, str, str]]:
+        """Fixed points in time, each with the ending it brings and its words."""
+        limits, found = self._limits, []
+        if limits["wall_s"]:
+            when = self._t0 + limits["wall_s"]
+            found.append((when, "timeout", f"still running after {limits['wall_s']:g} s"))
+        if self._expects_start and not self._started_seen and limits["start_s"]:
+            when = self._t0 + limits["start_s"]
+            found.append((when, "no-start", f"no sign of a start within {limits['start_s']:g} s"))
+        if self._result_at is not None and limits["result_grace_s"]:
+            when = self._result_at + limits["result_grace_s"]
+            found.append(
+                (when, "result-grace", f"still running {limits['result_grace_s']:g} s after its result")
+            )
+        return found
+
+    def _check_limits(self) -> None:
+        now = time.monotonic()
+        for when, ending, words in self._deadlines():
+            if now >= when:
+                self._stop(ending, words)
+        if now >= self._log.next_look:
+            self._stop_if(self._log.look(now))
+        if now >= self._usage.next_look:
+            self._stop_if(self._usage.look(now, self._log.grew_at))
+            self._note_escaped()
+
+    def _note_escaped(self) -> None:
+        """Name in the record what left the session: should everybody be killed, it is found again."""
+        left = sorted(
+            [p.pid, p.start_ticks] for p in self._usage.tree if p.sid != self._leader and not p.ended
+        )
+        if left != self._identity["escaped"]:
+            self._identity["escaped"] = left
+            self._write_record({"state": "running", **self._identity}, sync=False)
+
+    def _stop_if(self, passed: tuple[str, str] | None) -> None:
+        if passed:
+            self._stop(*passed)
+
+    # -- the ladder
+
+    def _stop(self, ending: str, error: str) -> None:
+        """Begin the ladder; the first reason stands."""
+        if self._ending or self._status is not None:
+            return
+        self._ending, self._error = ending, error
+        now, grace = time.monotonic(), self._limits["stop_grace_s"]
+        if ending in FLOODS:
+            self._steps = [(now, self._begin_kill)]
+            return
+        self._steps = [
+            (now, self._interrupt),
+            (now + TERM_AT * grace, self._terminate),
+            (now + grace, self._begin_kill),
+        ]
+
+    def _act(self) -> None:
+        now = time.monotonic()
+        if self._status is None and not self._ending:
+            self._check_limits()
+        elif self._steps and now >= self._log.next_look and self._log.look(now):
+            self._steps = [(now, self._begin_kill)]
+        while self._steps and self._steps[0][0] <= now:
+            self._steps.pop(0)[1]()
+        if self._killing_since is not None and not self._over():
+            self._kill_round()
+
+    def _interrupt(self) -> None:
+        if self._status is None:  # un-reaped, so the group's number cannot be anybody else's
+            for signum in (signal.SIGINT, signal.SIGCONT):
+                try:
+                    os.killpg(self._leader, signum)
+                except OSError:
+                    continue
+
+    def _terminate(self) -> None:
+        for process in self._tree():
+            for signum in (signal.SIGTERM, signal.SIGCONT):
+                _signal(process, signum)
+
+    def _begin_kill(self) -> None:
+        self._steps = []
+        self._killing_since = time.monotonic()
+
+    def _kill_round(self) -> None:
+        for process in procs.kill_all(self._tree, freeze=self._kill_rounds > 0):
+            self._count_leftover(process)
+        self._kill_rounds += 1
+        self._reap()
+        if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
+            self._gave_up = True
+            self._survivors = self._tree()
+
+    def _tree(self) -> list[procs.Process]:
+        """Who is alive of this attempt."""
+        return [p for p in self._family() if not p.ended]
+
+    def _family(self) -> list[procs.Process]:
+        """Everybody of this attempt, zombies included."""
+        if self._adopts:
+            return procs.descendants(os.getpid(), exact=self._kill_rounds > EXACT_AFTER_ROUNDS)
+        found = procs.relatives(os.getpid(), leader=(self._leader, self._ticks), known=self._known)
+        self._known = {p.pid: p.start_ticks for p in found}
+        return found
+
+    def _count_leftover(self, process: procs.Process) -> None:
+        if process.pid != self._leader:
+            self._leftovers.add((process.pid, process.start_ticks))
+
+    # -- endings
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._childless = True
+                return
+            if pid == 0:
+                self._childless = False
+                return
+            if pid == self._leader:
+                self._leader_ended(status)
+
+    def _leader_ended(self, status: int) -> None:
+        """What it leaves behind is asked once, shortly, and then killed."""
+        self._status = status
+        self._wall_s = time.monotonic() - self._t0
+        if self._killing_since is not None:
+            return
+        left = self._tree()
+        if not self._ending:
+            for process in left:
+                self._count_leftover(process)
+        now = time.monotonic()
+        kill_at = min([when for when, _ in self._steps[-1:]] + [now + LEFTOVER_GRACE_S])
+        self._steps = [(now, self._terminate), (kill_at, self._begin_kill)]
+
+    def _over(self) -> bool:
+        if self._gave_up:
+            return True
+        ended = self._status is not None and self._childless
+        return ended and (self._adopts or not self._tree())
+
+    def _finish(self) -> None:
+        now = time.monotonic()
+        ending = self._ending or "exited"
+        error = self._error
+        if self._survivors:
+            names = ", ".join(str(p.pid) for p in self._survivors[:10])
+            error = f"{error}; " * bool(error) + f"could not be ended: {names}"
+        code, signum = _decode(self._status)
+        usage = self._usage.final()
+        oom = self._usage.oom_killed() and 9 in (signum, (code or 0) - 128)
+        if oom and not self._ending:
+            error = "killed by the kernel because memory ran out"
+        outcome = {
+            "ending": ending,
+            "exit_code": code,
+            "signal": signum,
+            "wall_s": self._wall_s if self._status is not None else now - self._t0,
+            "log_bytes": self._log.kept() if self._ending else self._log.written(),
+            "leftovers": len(self._leftovers),
+            "survivors": len(self._survivors),
+            "error": error,
+            "oom": oom,
+            **usage,
+        }
+        self._write_record({"state": "ended", **self._identity, **outcome})
+        self._tell(event="end", started_at=self._started_at, **outcome)
+
+    def _write_record(self, record: dict[str, Any], *, sync: bool = True) -> None:
+        if not self._record_path:
+            return
+        try:
+            record_file.write(self._record_path, record, sync=sync)
+        except OSError as exc:
+            self._tell(event="warn", error=f"the record cannot be written: {os.strerror(exc.errno or 0)}")
+
+
+def _decode(status: int | None) -> tuple[int | None, int | None]:
+    if status is None:
+        return None, None
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None
+
+
+def _signal(process: procs.Process, signum: int) -> None:
+    try:
+        procs.send(process.pid, process.start_ticks, signum)
+    except PermissionError:
+        return  # it runs as somebody else; it is counted as a survivor when it stays
+
+
+def wakeup() -> int:
+    """A descriptor that becomes readable whenever a child of this process ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    if before >= 0:
+        os.close(before)
+    return reader
+
+
+def drain(fd: int) -> None:
+    """Empty a descriptor made by `wakeup`."""
+    with suppress(BlockingIOError):
+        while len(os.read(fd, 4096)) == 4096:
+            continue

@@ -1,0 +1,171 @@
+"""What an attempt uses, measured while it runs: its log, the disk, its CPU time and its memory.
+
+Each `look` returns the ending a passed limit brings, with the measured figure in words, or None. Runs
+in the shim; standard library only. All times are of the monotonic clock, so nobody's setting of the
+wall clock moves a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable
+
+from orchestrator_action.process import table as procs
+
+LOOK_S = 0.25
+"""How often log and disk are looked at when nothing presses."""
+SAMPLE_S = 1.0 if procs.HAS_PROC else 5.0
+"""How often the tree is sampled in the long run; more often while it is young."""
+BUSY_SHARE = 0.005
+"""CPU use below this share of one core is a process that only waits."""
+PSS_SHARE = 0.02
+"""Share of one core that measuring shared memory may take."""
+
+Passed = tuple[str, str]
+
+
+class Log:
+    """The file a program writes to, which nobody else writes meanwhile."""
+
+    def __init__(self, path: str, *, append: bool, limits: dict[str, float]) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if append else os.O_TRUNC)
+        self.fd = os.open(path, flags, 0o600)
+        self._base = os.fstat(self.fd).st_size
+        self._size = self._base
+        self._cap = int(limits["log_bytes"])
+        self._floor = int(limits["disk_free_bytes"])
+        self._looked_at = self.grew_at = time.monotonic()
+        self.next_look = self._looked_at + LOOK_S / 10
+
+    def look(self, now: float) -> Passed | None:
+        """Measure the log and the disk it is on."""
+        size = os.fstat(self.fd).st_size
+        grown, elapsed = size - self._size, max(now - self._looked_at, 1e-6)
+        if grown:
+            self.grew_at = now
+        self._base = min(self._base, size)  # the program itself may have cut it: `> /dev/stdout`
+        self._size, self._looked_at = size, now
+        free = self._free()
+        if self._cap and self.written() > self._cap:
+            return "log-limit", f"{self.written()} bytes of output, the limit is {self._cap}"
+        if self._floor and free < self._floor:
+            return "disk-limit", f"{free >> 20} MiB of disk free, the floor is {self._floor >> 20}"
+        room = min(
+            self._cap - self.written() if self._cap else free,
+            free - self._floor,
+        )
+        self.next_look = now + min(LOOK_S, max(0.01, 0.5 * room * elapsed / grown if grown > 0 else LOOK_S))
+        return None
+
+    def _free(self) -> int:
+        disk = os.fstatvfs(self.fd)
+        return disk.f_bavail * disk.f_frsize
+
+    def written(self) -> int:
+        """Bytes this program has written so far."""
+        return os.fstat(self.fd).st_size - self._base
+
+    def kept(self) -> int:
+        """Bytes that stay of an attempt that was stopped: never more than the limit."""
+        return min(self._cap, self.written()) if self._cap else self.written()
+
+
+class Usage:
+    """CPU time, memory and I/O of a family of processes, most of them below this one."""
+
+    def __init__(self, family: Callable[[], list[procs.Process]], limits: dict[str, float]) -> None:
+        self._family = family
+        self._limits = limits
+        self._started = time.monotonic()
+        self._cpu_own = _children_cpu_s()
+        self._io_own = _io()
+        self._oom_own = _oom_count()
+        self._own_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_UNIT
+        self._cpu_mark = 0.0
+        self._busy_at = self._started
+        self._peak = 0
+        self._pss_after = 0.0
+        self._interval = 0.1
+        self.tree: list[procs.Process] = []
+        self.next_look = self._started + self._interval
+
+    def look(self, now: float, output_at: float) -> Passed | None:
+        """Sample the tree once. `output_at` is when the program last wrote something."""
+        self.tree = tree = self._family()
+        self._cpu(now, tree)
+        memory = self._memory(now, tree)
+        self._interval = min(self._longest_interval(), self._interval * 1.5)
+        self.next_look = now + max(self._interval, 50 * (time.monotonic() - now))
+        if memory:
+            return memory
+        quiet = now - max(self._busy_at, output_at)
+        if self._limits["stall_s"] and quiet >= self._limits["stall_s"]:
+            return "stalled", f"no output and no CPU use for {quiet:.1f} s"
+        return None
+
+    def _longest_interval(self) -> float:
+        stall = self._limits["stall_s"]
+        limit = SAMPLE_S / 4 if self._limits["rss_mib"] else SAMPLE_S
+        return min(limit, max(0.05, stall / 8)) if stall else limit
+
+    def _cpu(self, now: float, tree: list[procs.Process]) -> None:
+        used = sum(p.cpu_s for p in tree) + _children_cpu_s() - self._cpu_own
+        if used - self._cpu_mark >= max(1 / procs.TICKS_PER_S, BUSY_SHARE * (now - self._busy_at)):
+            self._cpu_mark, self._busy_at = used, now
+        self._cpu_mark = min(self._cpu_mark, used)  # a parent that ignores SIGCHLD makes time vanish
+
+    def _memory(self, now: float, tree: list[procs.Process]) -> Passed | None:
+        allowed = int(self._limits["rss_mib"]) * procs.MIB
+        resident = sum(p.rss_bytes for p in tree)
+        pressing = bool(allowed) and resident > allowed
+        if not pressing and (resident <= self._peak or now < self._pss_after):
+            return None
+        used = procs.pss_bytes(tree)
+        self._pss_after = now + (time.monotonic() - now) / PSS_SHARE
+        self._peak = max(self._peak, used)
+        if pressing and used > allowed:
+            return (
+                "memory-limit",
+                f"{used / procs.MIB:.0f} MiB of memory in use, the limit is {allowed // procs.MIB}",
+            )
+        return None
+
+    def final(self) -> dict[str, float]:
+        """The whole bill, now that every descendant was reaped."""
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MAXRSS_UNIT
+        if self._peak and largest <= self._own_rss + procs.MIB:
+            largest = 0  # a program inherits the figure of the process that started it
+        read, written = (after - before for after, before in zip(_io(), self._io_own, strict=True))
+        return {
+            "cpu_s": _children_cpu_s() - self._cpu_own,
+            "peak_rss_mib": max(self._peak, largest) / procs.MIB,
+            "read_bytes": read,
+            "write_bytes": written,
+        }
+
+    def oom_killed(self) -> bool:
+        """True when the kernel killed something for want of memory since we began."""
+        return _oom_count() > self._oom_own
+
+
+_MAXRSS_UNIT = 1024 if procs.HAS_PROC else 1
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _io() -> tuple[int, int]:
+    """Bytes read from and written to storage by this process and the children it has waited for."""
+    fields = dict(line.split(b": ") for line in procs.slurp("/proc/self/io").splitlines())
+    return int(fields.get(b"read_bytes", 0)), int(fields.get(b"write_bytes", 0))
+
+
+def _oom_count() -> int:
+    for line in procs.slurp("/proc/vmstat").splitlines():
+        if line.startswith(b"oom_kill "):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,207 @@
+"""Claims against facts. The same judgement serves the check run, `status`, `verify` and the pre-push hook.
+
+A phase is proven when it was claimed and every rule of it has a fact that holds: for rules of scope
+`head`, a fact measured at the very commit that is judged. Pure: a ledger comes in, a verdict goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator_action.protocol.events import Ledger
+from orchestrator_action.protocol.model import (
+    AgentReport,
+    Conclusion,
+    Demand,
+    Ending,
+    Fact,
+    Finding,
+    Outcome,
+    PhaseState,
+    PhaseVerdict,
+    Status,
+    Task,
+    TaskResult,
+    Verdict,
+)
+from orchestrator_action.protocol.phases import PHASES, Phase, Rule, Scope
+
+NOTHING_CHANGED = Rule(
+    id="nothing-changed",
+    scope=Scope.HEAD,
+    says="nothing was changed, as declared",
+    cure="there are commits: claim implementation without --no-change-needed",
+)
+"""Takes the place of Implementation's rules when the agent declares that no change is needed."""
+
+_STATE_OF = {
+    "refuted": PhaseState.REFUTED,
+    "unproven": PhaseState.UNPROVEN,
+    "stale": PhaseState.STALE,
+    "missing": PhaseState.MISSING,
+}
+
+
+def demand_of(phase: Phase, policy: Mapping[str, Demand]) -> Demand:
+    """What this repository asks of a phase."""
+    return policy.get(phase.id, Demand.WAIVABLE if phase.waivable else Demand.REQUIRED)
+
+
+def rules_of(phase: Phase, ledger: Ledger) -> tuple[Rule, ...]:
+    """The rules that prove a phase of this task."""
+    if phase.id == "implementation" and ledger.no_change:
+        return (NOTHING_CHANGED,)
+    return phase.rules
+
+
+def judge(ledger: Ledger, *, policy: Mapping[str, Demand], head: str, upto: str | None = None) -> Verdict:
+    """The verdict on a task at commit `head`; with `upto`, on the phases up to and with that one."""
+    verdicts: list[PhaseVerdict] = []
+    for phase in PHASES:
+        verdicts.append(_judge_phase(phase, ledger, demand_of(phase, policy), head, verdicts))
+        if phase.id == upto:
+            break
+    no_change = ledger.no_change if _nothing_changed(verdicts) else ""
+    return Verdict(head_sha=head, phases=tuple(verdicts), no_change=no_change)
+
+
+def _nothing_changed(verdicts: Sequence[PhaseVerdict]) -> bool:
+    """Whether Implementation was measured: one that is off or waived says nothing about the change."""
+    return any(v.phase == "implementation" and v.state is PhaseState.PROVEN for v in verdicts)
+
+
+def _judge_phase(
+    phase: Phase, ledger: Ledger, demand: Demand, head: str, earlier: list[PhaseVerdict]
+) -> PhaseVerdict:
+    if demand is Demand.OFF:
+        return PhaseVerdict(phase=phase.id, state=PhaseState.OFF, reason="switched off by the repository")
+    if ledger.no_change and _nothing_changed(earlier):
+        return PhaseVerdict(
+            phase=phase.id, state=PhaseState.NOT_APPLICABLE, reason=f"no change needed: {ledger.no_change}"
+        )
+    claim = ledger.claims.get(phase.id)
+    if claim is None:
+        finding = Finding(rule="missing", message=f"{phase.title} was not claimed: {phase.claim}")
+        return PhaseVerdict(phase=phase.id, state=PhaseState.MISSING, findings=(finding,))
+    if claim.waive:
+        return _judge_waiver(phase, claim.waive, demand)
+    rules = rules_of(phase, ledger)
+    facts = tuple(f for f in (_fact(ledger, phase, rule, head) for rule in rules) if f)
+    findings = tuple(f for f in (_judge_rule(ledger, phase, rule, head) for rule in rules) if f)
+    state = next((_STATE_OF[r] for r in _STATE_OF if any(f.rule == r for f in findings)), PhaseState.PROVEN)
+    reason = claim.no_change if phase.id == "implementation" else ""
+    return PhaseVerdict(phase=phase.id, state=state, findings=findings, facts=facts, reason=reason)
+
+
+def _judge_waiver(phase: Phase, reason: str, demand: Demand) -> PhaseVerdict:
+    if demand is Demand.WAIVABLE:
+        return PhaseVerdict(phase=phase.id, state=PhaseState.WAIVED, reason=reason)
+    finding = Finding(rule="unproven", message=f"{phase.title} may not be waived in this repository")
+    return PhaseVerdict(phase=phase.id, state=PhaseState.UNPROVEN, findings=(finding,), reason=reason)
+
+
+def _fact(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Fact | None:
+    if rule.scope is Scope.ONCE:
+        return ledger.fact(phase.id, rule.id)
+    return ledger.fact(phase.id, rule.id, head) or ledger.fact(phase.id, rule.id)
+
+
+def _judge_rule(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Finding | None:
+    fact = _fact(ledger, phase, rule, head)
+    if fact is None:
+        return Finding(rule="unproven", message=f"{phase.title}: not measured that {rule.says}")
+    if rule.scope is Scope.HEAD and fact.commit != head:
+        return Finding(
+            rule="stale",
+            message=f"{phase.title}: measured at {fact.commit[:12]}, not at {head[:12]}: {rule.says}",
+        )
+    if fact.holds:
+        return None
+    return Finding(
+        rule="unproven" if fact.detail.get("unproven") else "refuted",
+        message=f"{phase.title}: {fact.message}",
+        person=bool(fact.detail.get("person")),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a task ended, and why, in one line."""
+
+    status: Status
+    conclusion: Conclusion
+    error: str = ""
+
+    def result(self, task: Task, base_sha: str) -> TaskResult:
+        """What is known of a task by this end alone."""
+        return TaskResult(
+            task_id=task.id,
+            title=task.title,
+            status=self.status,
+            conclusion=self.conclusion,
+            issue=task.issue.number if task.issue else None,
+            branch=task.branch,
+            base_sha=base_sha,
+            error=self.error,
+        )
+
+
+_ENDINGS = {
+    Ending.CANCELLED: (Status.CANCELLED, Conclusion.CANCELLED),
+    Ending.TIMEOUT: (Status.TIMEOUT, Conclusion.TIMED_OUT),
+    Ending.STALLED: (Status.STALLED, Conclusion.TIMED_OUT),
+    Ending.LOG_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
+    Ending.DISK_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
+    Ending.MEMORY_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
+    Ending.NO_START: (Status.FAILED, Conclusion.FAILURE),
+    Ending.SPAWN_FAILED: (Status.FAILED, Conclusion.FAILURE),
+    Ending.LOST: (Status.FAILED, Conclusion.FAILURE),
+}
+
+
+def conclude(
+    outcome: Outcome, report: AgentReport, verdict: Verdict | None, problems: tuple[str, ...] = ()
+) -> End:
+    """The one status and conclusion of a task.
+
+    `report` is what the agent's output amounts to, `problems` what else must not have happened (a
+    worktree tampered with). Success needs all three: a process that ended well, every phase settled
+    at the final head, and nothing else in the way.
+    """
+    if outcome.ending in _ENDINGS:
+        status, conclusion = _ENDINGS[outcome.ending]
+        return End(status=status, conclusion=conclusion, error=outcome.error or str(outcome.ending))
+    if outcome.ending is Ending.ABORTED:
+        problems = (*report.problems, *problems) or ("stopped: its output shows that it cannot succeed",)
+    if problems:
+        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(problems))
+    if report.limit:
+        error = "; ".join(report.problems) or f"stopped at its limit: {report.limit}"
+        return End(status=Status.INCOMPLETE, conclusion=Conclusion.TIMED_OUT, error=error)
+    if report.problems:
+        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(report.problems))
+    if verdict is None:
+        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="nothing could be measured")
+    if not verdict.settled:
+        if _waits_for_a_person(verdict):
+            error = verdict.findings[0].message
+            return End(status=Status.INCOMPLETE, conclusion=Conclusion.ACTION_REQUIRED, error=error)
+        refuted = any(f.rule == "refuted" for f in verdict.findings)
+        first = verdict.findings[0].message
+        more = f" (and {len(verdict.findings) - 1} more)" if len(verdict.findings) > 1 else ""
+        status = Status.FAILED if refuted else Status.INCOMPLETE
+        return End(status=status, conclusion=Conclusion.FAILURE, error=first + more)
+    if verdict.no_change:
+        return End(status=Status.NO_CHANGE, conclusion=Conclusion.NEUTRAL)
+    return End(status=Status.SUCCESS, conclusion=Conclusion.SUCCESS)
+
+
+def _waits_for_a_person(verdict: Verdict) -> bool:
+    """Whether the first open phase is open only for reasons no agent can mend, and nothing is refuted.
+
+    The phases after it could not be claimed, so that they are open too says nothing.
+    """
+    first = next(p for p in verdict.phases if not p.settled)
+    refuted = any(f.rule == "refuted" for f in verdict.findings)
+    return not refuted and bool(first.findings) and all(f.person for f in first.findings)

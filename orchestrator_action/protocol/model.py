@@ -1,0 +1,479 @@
+"""The values everything else passes around. Frozen, plain, and free of behaviour.
+
+Words are those of the README's glossary; fields stand in the order they become known, units in the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Demand(StrEnum):
+    """What a repository asks of a phase."""
+
+    REQUIRED = "required"
+    WAIVABLE = "waivable"
+    OFF = "off"
+
+
+class Status(StrEnum):
+    """How a requested task ended. Every one ends in exactly one of these."""
+
+    SUCCESS = "success"
+    NO_CHANGE = "no-change"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    CANCELLED = "cancelled"
+    BLOCKED = "blocked"
+    SKIPPED = "skipped"
+
+
+GOOD_STATUSES = frozenset({Status.SUCCESS, Status.NO_CHANGE})
+"""The ends a user asked for; any other makes the run's exit code 1."""
+
+
+class Conclusion(StrEnum):
+    """GitHub's check vocabulary. Source: docs.github.com, "Create a check run", `conclusion`."""
+
+    SUCCESS = "success"
+    NEUTRAL = "neutral"
+    FAILURE = "failure"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+    ACTION_REQUIRED = "action_required"
+    SKIPPED = "skipped"
+
+
+class PhaseState(StrEnum):
+    """What the judge found of one phase."""
+
+    PROVEN = "proven"
+    WAIVED = "waived"
+    OFF = "off"
+    NOT_APPLICABLE = "not-applicable"
+    MISSING = "missing"
+    UNPROVEN = "unproven"
+    REFUTED = "refuted"
+    STALE = "stale"
+
+
+SETTLED_STATES = frozenset({PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE})
+"""States that leave nothing open. Only `proven` says that the work was done."""
+
+
+class Ending(StrEnum):
+    """Why a supervised process ended, seen from outside."""
+
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    NO_START = "no-start"
+    CANCELLED = "cancelled"
+    LOG_LIMIT = "log-limit"
+    DISK_LIMIT = "disk-limit"
+    MEMORY_LIMIT = "memory-limit"
+    RESULT_GRACE = "result-grace"
+    ABORTED = "aborted"
+    """Stopped because its output showed that it cannot succeed (a reader's `abort`)."""
+    SPAWN_FAILED = "spawn-failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """An issue of a forge, as re-read. `labeled_by` is the actor who set the label, where known."""
+
+    number: int
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    author: str = ""
+    state: str = "open"
+    url: str = ""
+    labeled_by: str = ""
+    updated_at: str = ""
+    created_at: str = ""
+    comments: int = 0
+    """How many there were when it was read."""
+    request: str = ""
+    """What tells one wish to have it worked on from the next: the label event's id."""
+    left_by: str = ""  # the run that claimed it and died
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """A pull request, as re-read from the forge."""
+
+    number: int
+    url: str
+    title: str
+    body: str
+    head_branch: str
+    head_sha: str
+    base_branch: str
+    state: str = "open"
+    draft: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """A comment on an issue or pull."""
+
+    id: int
+    number: int
+    author: str
+    body: str
+    url: str = ""
+    created_at: str = ""
+    """ISO 8601 in UTC, as the forge says; empty when it does not."""
+    updated_at: str = ""
+    association: str = ""
+    """The author's tie to the repository, as GitHub calls it: OWNER, MEMBER, NONE, …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueEvent:
+    """Something that happened to an issue. `kind` as GitHub calls it: labeled, unlabeled, renamed, …"""
+
+    id: int
+    kind: str
+    actor: str
+    at: str
+    """ISO 8601 in UTC."""
+    label: str = ""
+    before: str = ""
+    """The title before a `renamed`."""
+    after: str = ""
+    actor_type: str = ""
+    """User, Bot or Organization, where the forge says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """One remark of a check run on a line of a file. `level`: notice, warning or failure."""
+
+    path: str
+    line: int
+    message: str
+    title: str = ""
+    level: str = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A check run. `conclusion` is None while it is in progress. `kind` is `status` when the
+    forge could only take a commit status (a personal token cannot create check runs)."""
+
+    id: int
+    name: str
+    head_sha: str
+    status: str
+    conclusion: Conclusion | None
+    title: str = ""
+    summary: str = ""
+    text: str = ""
+    url: str = ""
+    kind: str = "check"
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewFinding:
+    """What the reviewer objects to. `id` is given by us (`f1`, `f2`, …), not by the reviewer."""
+
+    id: str
+    path: str
+    line: int
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One unit of work: an issue, or a prompt file. `text` is data, never a command line. `goes_on_at` is the
+    commit at which a run that died left it, `note` what people are told of that."""
+
+    id: str
+    title: str
+    text: str
+    branch: str
+    issue: Issue | None = None
+    prompt_file: str = ""
+    depends_on: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    agent: str = ""
+    test: tuple[str, ...] = ()
+    goes_on_at: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one attempt may use. Passing any of them ends it; 0 switches a limit off."""
+
+    wall_s: float = 2700.0
+    """Wall-clock time from spawn to exit."""
+    start_s: float = 60.0
+    """Until the first event of an agent that announces its start."""
+    stall_s: float = 900.0
+    """Without output and without CPU use of any descendant."""
+    result_grace_s: float = 10.0
+    """Between the agent's result and its exit."""
+    stop_grace_s: float = 3.0
+    """INT → TERM → KILL: the whole ladder."""
+    log_bytes: int = 2 * 1024**3
+    disk_free_bytes: int = 256 * 1024**2
+    """Free space below which the attempt is stopped."""
+    rss_mib: int = 0
+    """Memory of the whole process tree."""
+    max_turns: int = 50
+    max_budget_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskContext:
+    """All that one attempt is given, as written to `context.json`. `path` is that file."""
+
+    path: str
+    task: Task
+    run_id: str
+    attempt: int
+    worktree_path: str
+    prompt_path: str
+    base_sha: str
+    base_branch: str
+    limits: Limits
+    test_commands: tuple[str, ...]
+    digest: str
+    parallel: bool = True
+    session_id: str = ""
+    """A UUID chosen by us; an agent that knows sessions uses it."""
+    resume_session: str = ""
+    """The session to take up again, when this attempt continues one."""
+    message: str = ""
+    """What to tell a resumed session: the list of open phases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A process to start: an exact argv, never through a shell; `env` is the whole environment."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a process ended, seen from outside. Exactly one of `exit_code` and `signal` is set,
+    unless nothing was started or its end could not be seen; then both are None."""
+
+    ending: Ending
+    exit_code: int | None = None
+    signal: int | None = None
+    pid: int = 0
+    start_ticks: int = 0
+    """Start time as the kernel counts it (clock ticks since boot), with the PID its identity."""
+    started_at: float = 0.0
+    """Seconds since the epoch."""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    """User and system time of the whole tree, reaped children included."""
+    peak_rss_mib: float = 0.0
+    read_bytes: int = 0
+    """Read from storage by the whole tree."""
+    write_bytes: int = 0
+    """Written to storage by the whole tree."""
+    log_bytes: int = 0
+    leftovers: int = 0
+    """Descendants that outlived the leader and were ended by us."""
+    survivors: int = 0
+    """Descendants that could not be ended. Anything but 0 is a defect worth a report."""
+    error: str = ""
+    """The measured figure or the system's words, when `ending` is not `exited`."""
+    oom: bool = False
+    """True when the kernel killed the program because memory ran out. May pass by itself."""
+
+
+class Mark(StrEnum):
+    """What a line of an agent's output means to its supervision."""
+
+    STARTED = "started"
+    ACTIVITY = "activity"
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentReport:
+    """What an agent's output said of itself, folded from its lines. Claims, all of it, except
+    that `problems` lists every reason why the process must not count as having succeeded."""
+
+    session_id: str = ""
+    turns: int | None = None
+    cost_usd: float | None = None
+    result_seen: bool = False
+    text: str = ""
+    """The agent's closing words."""
+    problems: tuple[str, ...] = ()
+    limit: str = ""
+    """`max-turns` or `max-budget` when the agent stopped at that limit."""
+    transient: bool = False
+    """True when the failure may pass by itself (overloaded, rate-limited)."""
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What the agent says of a phase. `seq` is the journal's number of it."""
+
+    phase: str
+    head_sha: str
+    note: str = ""
+    text: str = ""
+    """The contents of `--file`."""
+    digest: str = ""
+    no_change: str = ""
+    waive: str = ""
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What we measured. `commit` is where; `holds` is the answer; `detail` the figures, as JSON values."""
+
+    phase: str
+    rule: str
+    commit: str
+    holds: bool
+    message: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Why a phase is open. `rule`: missing, unproven, refuted or stale."""
+
+    rule: str
+    message: str
+    person: bool = False
+    """No agent can mend it: somebody has to decide or to set something up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseVerdict:
+    """The judge's word on one phase, with the facts it rests on."""
+
+    phase: str
+    state: PhaseState
+    findings: tuple[Finding, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    reason: str = ""
+    """Of a waiver, or of `no change needed`."""
+
+    @property
+    def settled(self) -> bool:
+        """True when nothing of this phase is open."""
+        return self.state in SETTLED_STATES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judge's word on a task at one commit."""
+
+    head_sha: str
+    phases: tuple[PhaseVerdict, ...]
+    no_change: str = ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, in the order of the phases."""
+        return tuple(f for p in self.phases for f in p.findings)
+
+    @property
+    def settled(self) -> bool:
+        """True when every phase is settled."""
+        return all(p.settled for p in self.phases)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Two branches of one run that touch the same paths. `certain` when a trial merge failed."""
+
+    a: str
+    b: str
+    paths: tuple[str, ...]
+    certain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """Everything known of one requested task when the run ended."""
+
+    task_id: str
+    status: Status
+    conclusion: Conclusion
+    title: str = ""
+    issue: int | None = None
+    branch: str = ""
+    base_sha: str = ""
+    head_sha: str = ""
+    pull: Pull | None = None
+    exit_code: int | None = None
+    wall_s: float = 0.0
+    attempts: int = 0
+    turns: int | None = None
+    cost_usd: float | None = None
+    peak_rss_mib: float = 0.0
+    cpu_s: float = 0.0
+    read_bytes: int = 0
+    """Read from storage by all its attempts."""
+    write_bytes: int = 0
+    failures: tuple[str, ...] = ()
+    """The class of each attempt that failed, in order; see `core.failure`."""
+    pid: int = 0
+    phases: tuple[PhaseVerdict, ...] = ()
+    log: str = ""
+    error: str = ""
+    worktree: str = ""
+    """Where the worktree was kept, and nothing when it was removed."""
+    kept_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a run did. `render` turns it into the published JSON."""
+
+    run_id: str
+    repo: str
+    base_sha: str
+    agent: str
+    started_at: str
+    wall_s: float
+    sum_task_s: float
+    speedup: float
+    peak_parallel: int
+    cost_usd: float | None
+    requested: int
+    tasks: tuple[TaskResult, ...]
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A prompt file as read: its path as given, its front matter's fields and its text."""
+
+    path: str
+    stem: str
+    text: str
+    title: str = ""
+    labels: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    agent: str = ""
+    test: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""What is written back to the forge, from re-read state only."""

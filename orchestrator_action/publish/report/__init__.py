@@ -1,0 +1,1 @@
+"""Results as text: comments, checks, the report as JSON and HTML."""

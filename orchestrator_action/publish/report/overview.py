@@ -1,0 +1,296 @@
+"""A whole run for people: the job summary, one HTML page, and a table for a terminal.
+
+Pure like `render`: a RunReport comes in, text goes out. Times of phases are those measured; where none
+were measured there is no chart, rather than a made-up one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import IO, Any
+
+from orchestrator_action.protocol.model import GOOD_STATUSES, PhaseState, RunReport, Status, TaskResult
+from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.publish.report.comments import (
+    STATUS_WORDS,
+    Times,
+    counts,
+    headline,
+    no_change_reason,
+    rows_of,
+)
+from orchestrator_action.text import figures
+from orchestrator_action.text import limits as texts
+from orchestrator_action.text.template import fill, phase_title
+
+SUMMARY_TASKS = 400
+"""Rows of the summary's table; GitHub shows no more than 1 MiB and nobody reads more."""
+PAGE_TASKS = 2000
+"""Rows of the page's table; the rest is counted, and is in the JSON."""
+PAGE_DETAILS = 200
+"""Tasks whose ledger the page shows in full, open ones first; each is a few kilobytes."""
+_GANTT_CHARS = 40_000  # Mermaid refuses more than 50,000 characters (maxTextSize)
+_GANTT_WITH_PHASES = 24
+WHOLE_TASK = "whole task"
+"""What the one bar of a task is called: a name of its own could begin with a word or a date of Mermaid's."""
+
+GLYPHS = {
+    PhaseState.PROVEN: "✓",
+    PhaseState.WAIVED: "w",
+    PhaseState.OFF: "·",
+    PhaseState.NOT_APPLICABLE: "·",
+    PhaseState.MISSING: "–",
+    PhaseState.UNPROVEN: "?",
+    PhaseState.REFUTED: "✗",
+    PhaseState.STALE: "↻",
+}
+"""One character per phase, for strips of eleven."""
+
+
+def _ordered(spans: Sequence[tuple[str, float, float]]) -> list[tuple[str, float, float]]:
+    """Spans that make sense, by start."""
+    return sorted((s for s in spans if 0 <= s[1] <= s[2]), key=lambda s: (s[1], s[2]))
+
+
+def _mermaid_name(name: str) -> str:
+    """A name without the characters that end one in Mermaid."""
+    return (
+        "".join(c if c.isalnum() or c in " .-_" else " " for c in texts.plain(name, limit=60)).strip() or "-"
+    )
+
+
+def gantt(report: RunReport, times: Times) -> str:
+    """A Mermaid Gantt chart of the run, its axis in seconds since the run began; empty without times.
+
+    With many tasks each is one bar; what does not fit in Mermaid's limit is counted in the title.
+    """
+    timed = [t for t in report.tasks if _ordered(times.get(t.task_id, ()))]
+    if not timed:
+        return ""
+    detailed = len(timed) <= _GANTT_WITH_PHASES
+    lines: list[str] = []
+    shown = size = 0
+    for task in timed:
+        block = _gantt_section(task, _ordered(times[task.task_id]), detailed=detailed)
+        size += sum(len(line) + 1 for line in block)
+        if size > _GANTT_CHARS:
+            break
+        lines += block
+        shown += 1
+    left = f" ({len(timed) - shown} more tasks not drawn)" if shown < len(timed) else ""
+    head = [
+        "gantt",
+        f"  title {shown} tasks, seconds since the start{left}",
+        "  dateFormat x",
+        "  axisFormat %s",
+    ]
+    return "\n".join([*head, *lines])
+
+
+def _gantt_section(
+    task: TaskResult, spans: Sequence[tuple[str, float, float]], *, detailed: bool
+) -> list[str]:
+    states = {p.phase: p.state for p in task.phases}
+    if not detailed:
+        spans = [(task.task_id, spans[0][1], max(s[2] for s in spans))]
+    lines = [f"  section {_mermaid_name(task.task_id)}"]
+    for phase, start, end in spans:
+        bad = states.get(phase) in {PhaseState.REFUTED, PhaseState.UNPROVEN, PhaseState.STALE}
+        if not detailed:
+            bad = task.status not in GOOD_STATUSES
+        tag = "crit, " if bad else ("done, " if states.get(phase) is PhaseState.PROVEN else "")
+        begin, finish = round(start * 1000), max(round(end * 1000), round(start * 1000) + 1)
+        name = _mermaid_name(phase_title(phase)) if detailed else WHOLE_TASK
+        lines.append(f"  {name} :{tag}{begin}, {finish}")
+    return lines
+
+
+def _totals(report: RunReport) -> dict[str, Any]:
+    found = counts(report)
+    return {
+        "report": report,
+        "counts": {Status(k): n for k, n in found.items() if n},
+        "good": sum(found[s.value] for s in GOOD_STATUSES),
+        "STATUS_WORDS": STATUS_WORDS,
+    }
+
+
+def _task_rows(report: RunReport) -> list[dict[str, Any]]:
+    return [
+        {
+            "t": task,
+            "word": STATUS_WORDS[task.status],
+            "headline": headline(task.phases, status=task.status, error=task.error),
+            "phases": rows_of(task.phases),
+            "strip": [
+                (r["number"], r["title"], r["v"].state, GLYPHS[r["v"].state]) for r in rows_of(task.phases)
+            ],
+        }
+        for task in report.tasks
+    ]
+
+
+def job_summary(
+    report: RunReport, *, times: Times | None = None, run_url: str = "", secrets: Iterable[str] = ()
+) -> str:
+    """The summary of a workflow job: totals, a row per task, a Gantt chart, conflicts. At most 1 MiB."""
+    rows = _task_rows(report)
+    body = fill(
+        "job_summary.md.j2",
+        secrets,
+        **_totals(report),
+        rows=rows[:SUMMARY_TASKS],
+        left_out=max(0, len(rows) - SUMMARY_TASKS),
+        open_rows=[r for r in rows if r["t"].status not in GOOD_STATUSES][:50],
+        chart=gantt(report, times or {}),
+        run_url=run_url,
+    )
+    return texts.cut(body, texts.STEP_SUMMARY_LIMIT, "bytes")
+
+
+def _bars(report: RunReport, times: Times) -> list[dict[str, Any]]:
+    """Per task the phases' bars, as percentages of the time the run took."""
+    whole = max([report.wall_s, *(s[2] for spans in times.values() for s in spans)], default=0.0) or 1.0
+    found = []
+    for task in report.tasks:
+        states = {p.phase: p.state.value for p in task.phases}
+        spans = _ordered(times.get(task.task_id, ()))
+        found.append(
+            {
+                "task_id": task.task_id,
+                "bars": [
+                    {
+                        "left": round(100 * start / whole, 3),
+                        "width": round(max(100 * (end - start) / whole, 0.15), 3),
+                        "title": phase_title(phase),
+                        "start": start,
+                        "took": end - start,
+                        "state": states.get(phase, "missing"),
+                    }
+                    for phase, start, end in spans
+                ],
+            }
+        )
+    return found
+
+
+def _ticks(whole: float) -> list[tuple[float, str]]:
+    """Where the time axis is marked, in percent, and with what."""
+    if whole <= 0:
+        return []
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
+    step = next((s for s in steps if whole / s <= 8), whole / 6)
+    return [
+        (100 * i * step / whole, figures.duration(i * step) if i else "0")
+        for i in range(int(whole / step) + 1)
+    ]
+
+
+def report_html(report: RunReport, *, times: Times | None = None, secrets: Iterable[str] = ()) -> str:
+    """The run as one page that needs no network and no script, in light and dark."""
+    spans = times or {}
+    timed = any(_ordered(s) for s in spans.values())
+    whole = max([report.wall_s, *(s[2] for rows in spans.values() for s in rows)], default=0.0)
+    rows = _task_rows(report)[:PAGE_TASKS]
+    ranked = sorted(range(len(rows)), key=lambda i: rows[i]["t"].status in GOOD_STATUSES)
+    detailed = set(ranked[:PAGE_DETAILS])
+    for index, row in enumerate(rows):
+        row["anchor"] = f"task-{index + 1}" if index in detailed else ""
+    return fill(
+        "report.html.j2",
+        secrets,
+        **_totals(report),
+        rows=rows,
+        left_out=len(report.tasks) - len(rows),
+        bars=_bars(report, spans)[:PAGE_DETAILS] if timed else [],
+        ticks=_ticks(whole) if timed else [],
+        glyphs={state.value: glyph for state, glyph in GLYPHS.items()},
+        good_statuses=[s.value for s in GOOD_STATUSES],
+    )
+
+
+def _width(shown: str) -> int:
+    """Columns of a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown
+    )
+
+
+def _fit(shown: str, room: int) -> str:
+    """The text within `room` columns, padded."""
+    if _width(shown) > room:
+        while shown and _width(shown) > room - 1:
+            shown = shown[:-1]
+        shown += "…"
+    return shown + " " * (room - _width(shown))
+
+
+HEADINGS = ("task", "status", "phases", "pull", "took", "cost", "note")
+
+
+def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> list[tuple[str, ...]]:
+    """The table's cells, row by row, as plain text without anything a terminal would obey."""
+    cells: list[tuple[str, ...]] = []
+    for task in tasks:
+        live = task.task_id in running
+        proven = sum(p.state is PhaseState.PROVEN for p in task.phases)
+        waived = sum(p.state is PhaseState.WAIVED for p in task.phases)
+        idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in task.phases)
+        note = task.error or next((f.message for p in task.phases for f in p.findings), "")
+        reason = no_change_reason(task.phases) if task.status is Status.NO_CHANGE else ""
+        cells.append(
+            (
+                texts.plain(task.task_id, limit=60),
+                "running" if live else task.status.value,
+                f"{proven}/{len(PHASES)}"
+                + (f" +{waived} waived" if waived else "")
+                + (f" +{idle} n/a" if idle else ""),
+                f"#{task.pull.number}" if task.pull else figures.UNKNOWN,
+                figures.duration(task.wall_s),
+                figures.usd(task.cost_usd),
+                texts.plain(reason or ("" if live else note), limit=300),
+            )
+        )
+    return cells
+
+
+def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[int, int]]:
+    """Which columns there is room for, and how wide each is; the note takes what is left."""
+    last = len(HEADINGS) - 1
+    sizes = {i: min(max(_width(row[i]) for row in rows), 28) for i in range(last)}
+    for spare in ("cost", "took", "pull", "phases"):
+        if sum(sizes.values()) + 2 * len(sizes) + 20 > width:
+            del sizes[HEADINGS.index(spare)]
+    room = width - sum(sizes.values()) - 2 * len(sizes)
+    return [*sizes.items(), (last, room)] if room >= 8 else list(sizes.items())
+
+
+def status_table(tasks: Sequence[TaskResult], *, running: Collection[str] = (), width: int = 100) -> str:
+    """The tasks as a plain table, each line within `width` columns (40 at least)."""
+    rows = [HEADINGS, *table_cells(tasks, running)]
+    columns = _columns(rows, width)
+    lines = ["  ".join(_fit(row[i], size) for i, size in columns).rstrip() for row in rows]
+    return "\n".join([lines[0], "-" * min(width, max(_width(line) for line in lines)), *lines[1:]]) + "\n"
+
+
+_COLOURS: Mapping[str, str] = {"success": "green", "no-change": "green", "running": "cyan", "skipped": "dim"}
+
+
+def print_status(tasks: Sequence[TaskResult], out: IO[str], *, running: Collection[str] = ()) -> None:
+    """The table on `out`: with colours where that is a terminal, as plain lines otherwise."""
+    if not out.isatty():
+        out.write(status_table(tasks, running=running))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in HEADINGS:
+        table.add_column(
+            heading, no_wrap=heading != "note", justify="right" if heading in {"took", "cost"} else "left"
+        )
+    for row in table_cells(tasks, running):
+        table.add_row(row[0], Text(row[1], style=_COLOURS.get(row[1], "red")), *(Text(c) for c in row[2:]))
+    Console(file=out).print(table)

@@ -1,0 +1,246 @@
+"""Taking up a run that was cut short, from its journal alone; and telling what an ended one left untold.
+
+The guards of a dead orchestrator end its agents, so normally none is alive to go back to. What is alive
+all the same, because everything was killed at once, is found by boot, PID and start time, and ended: its
+output has no reader any more, and its work is in the worktree. Then every task goes on from its first
+open phase; facts count by the commit they were measured at, and whatever was posted is found again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.errors import ForgeError, JournalError, OrchestratorError
+from orchestrator_action.forge.base import Forge
+from orchestrator_action.git.repo import Git
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.concurrency import Slots
+from orchestrator_action.process.gate import Gate
+from orchestrator_action.process.recovery import end_leftovers
+from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.model import Conclusion, RunReport, Status, Task, TaskResult
+from orchestrator_action.run.finish import ended, known_result, told_again
+from orchestrator_action.run.past_runs import is_held, report_from, report_of
+from orchestrator_action.run.run import UNSETTLED, run_tasks
+from orchestrator_action.run.setup import Planned, in_run, make_forge, make_remote, token_of
+from orchestrator_action.state.context import Parts
+from orchestrator_action.state.fold import RunState, TaskState, config_of, recall, tasks_of
+from orchestrator_action.state.journal import Journal, read_events
+from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.store import drop_scratch, run_dirs
+from orchestrator_action.text.figures import count
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumable:
+    """A run that is ours now, with what is left of it."""
+
+    found: Planned
+    parts: Parts
+    state: RunState
+    open: tuple[Task, ...]
+    """The tasks that go on; empty when the run had ended and everything was told."""
+    done: Mapping[str, TaskResult]
+
+
+@contextlib.contextmanager
+def taken_up(
+    folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say
+) -> Iterator[Resumable]:
+    """Take the run in `folder`: its lock, its plan, its leftovers; a line to `say` for all that is unusual.
+
+    Raises JournalError when somebody else is at it, or its journal is damaged, empty or missing.
+    """
+    with _owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
+        state = recall(journal.events)
+        _end_leftovers(folder, state, say)
+        with _found_again(state, git, env, Path(private)) as found:
+            with cancel.interrupting():
+                tasks, skipped = _still_wanted(found, state, say)
+            with in_run(found, env, cancel, journal=journal) as parts:
+                for task_id, why in skipped.items():
+                    _skip(parts, task_id, tasks_of(state.plan), why)
+                state = recall(journal.events)
+                done = {
+                    t: known_result(parts, t, s)
+                    for t, s in state.tasks.items()
+                    if t not in {k.id for k in tasks}
+                }
+                yield Resumable(found=found, parts=parts, state=state, open=tasks, done=done)
+
+
+def resume(taken: Resumable, *, say: Say, tell: Callable[[TaskResult], None]) -> RunReport:
+    """Go on with what is open; the report is that of the whole run."""
+    parts, state = taken.parts, taken.state
+    if state.ended and not taken.open:
+        say(f"run {state.run_id} has ended and everything was told: nothing is left to do")
+        return report_from(report_of(parts.run_dir))
+    say(f"run {state.run_id}: {len(taken.open)} of {count(len(state.requested), 'task')} to go on with")
+    slots = max(1, min(parts.config.max_parallel, len(taken.open)))
+    return run_tasks(taken.found.tasks, parts, slots=slots, tell=tell, done=taken.done)
+
+
+@contextlib.contextmanager
+def _owned(folder: Path) -> Iterator[Journal]:
+    path = folder / "journal.jsonl"
+    if not path.is_file():
+        raise JournalError(f"run {folder.name} has no journal", hint="start a new run")
+    with contextlib.closing(Journal(path, folder.name)) as journal:
+        if "tasks" not in recall(journal.events).plan:
+            raise JournalError(
+                f"run {folder.name} never started: its journal holds no plan", hint="start a new run"
+            )
+        drop_scratch(folder)
+        yield journal
+
+
+def _end_leftovers(folder: Path, state: RunState, say: Say) -> None:
+    """End what the run's dead orchestrator left alive; identity decides, never a PID alone."""
+    boot = state.owner.get("boot", "")
+    if boot and procs.boot_id() and boot != procs.boot_id():
+        say("this machine was restarted, or is another one: no process of the run can be alive here")
+    swept = end_leftovers(sorted(folder.glob("tasks/*/attempt-*.json")))
+    if swept.ended:
+        say(f"ended what the run had left behind: {count(len(swept.ended), 'process', 'processes')}")
+    if swept.survivors:
+        pids = ", ".join(map(str, swept.survivors))
+        raise JournalError(
+            f"processes of the run cannot be ended: {pids}", hint="end them, then resume again"
+        )
+
+
+@contextlib.contextmanager
+def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Path) -> Iterator[Planned]:
+    """Repository, remote and forge as the run was planned with them."""
+    plan, token = state.plan, token_of(env)
+    remote = make_remote(git, token=token, private=private, env=env)
+    forge = make_forge(str(plan["forge"]), git=git, remote=remote, token=token, env=env)
+    if not git.rev_parse(str(plan["base_sha"])):
+        remote.fetch(str(plan["base_branch"]))
+    try:
+        yield Planned(
+            git=git, remote=remote, forge=forge, config=config_of(plan), base_branch=str(plan["base_branch"]),
+            base_sha=str(plan["base_sha"]), tasks=tasks_of(plan), test_commands=tuple(plan["test_commands"]),
+            test_found="as planned", token=token, forge_name=str(plan["forge"]),
+        )  # fmt: skip
+    finally:
+        forge.close()
+
+
+def _still_wanted(found: Planned, state: RunState, say: Say) -> tuple[tuple[Task, ...], dict[str, str]]:
+    """The tasks that go on, and those that do not any more, with the reason."""
+    reopened = _reopened(found.tasks, state)
+    skipped: dict[str, str] = {}
+    for task in reopened:
+        note, gone = _changed(task, found.forge)
+        if gone and not state.tasks[task.id].ended:
+            skipped[task.id] = gone
+        if line := gone or note:
+            say(f"{task.id}: {line}")
+    return tuple(t for t in reopened if t.id not in skipped), skipped
+
+
+def _reopened(tasks: Sequence[Task], state: RunState) -> tuple[Task, ...]:
+    """Tasks without an end, with something untold, cancelled, or blocked by one of these."""
+    again: dict[str, Task] = {}
+    for task in tasks:
+        known = state.tasks.get(task.id, TaskState())
+        blocked = known.status == Status.BLOCKED and any(d in again for d in task.depends_on)
+        if not known.settled or known.status == Status.CANCELLED or blocked:
+            again[task.id] = task
+    return tuple(again.values())
+
+
+def _changed(task: Task, forge: Forge) -> tuple[str, str]:
+    """What became of a task's source meanwhile: a note, and why it is not to be done any more."""
+    if task.issue is None:
+        return _changed_file(task), ""
+    try:
+        now = forge.issue(task.issue.number)
+    except ForgeError as exc:
+        return ("", f"issue #{task.issue.number} is gone") if exc.status == 404 else ("", "")
+    if now.state != "open":
+        return "", f"issue #{now.number} was {now.state} meanwhile"
+    if (now.title, now.body) != (task.issue.title, task.issue.body):
+        return (
+            f"issue #{now.number} was edited meanwhile; the run goes on with the text it was started with",
+            "",
+        )
+    return "", ""
+
+
+def _changed_file(task: Task) -> str:
+    if not task.prompt_file:
+        return ""
+    try:
+        same = task.text.strip() in Path(task.prompt_file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return f"{task.prompt_file} is gone; the run goes on with the text it was started with"
+    if same:
+        return ""
+    return f"{task.prompt_file} was edited meanwhile; the run goes on with the text it was started with"
+
+
+def _skip(parts: Parts, task_id: str, tasks: Sequence[Task], why: str) -> None:
+    [task] = [t for t in tasks if t.id == task_id]
+    end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=why)
+    ended(parts, end.result(task, parts.base_sha))
+
+
+# -- what an ended run left untold ------------------------------------------------------------------
+
+
+def settle_pending(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) -> int:
+    """Tell what earlier runs of this repository could not, once; returns for how many tasks that was done.
+
+    Runs that were interrupted are named, not taken up: that is for `resume`.
+    """
+    told = 0
+    for folder in run_dirs(git):
+        if not (folder / UNSETTLED).exists():
+            continue
+        try:
+            told += _settle_run(folder, git, env, cancel, say)
+        except OrchestratorError as exc:
+            say(f"run {folder.name}: {exc.message}")
+    return told
+
+
+def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
+    state = recall(read_events(folder / "journal.jsonl"))
+    if state.plan and not state.ended:
+        if not is_held(folder / "journal.jsonl"):
+            say(f"run {folder.name} was interrupted: orchestrator-action resume {folder.name}")
+        return 0
+    if not state.pending:
+        (folder / UNSETTLED).unlink(missing_ok=True)
+        return 0
+    told = 0
+    with _owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
+        state = recall(journal.events)
+        with (
+            _found_again(state, git, env, Path(private)) as found,
+            in_run(found, env, cancel, journal=journal) as parts,
+        ):
+            by_id = {t.id: t for t in found.tasks}
+            pace = Pace(slots=Slots(1), gate=Gate(1), user=cancel)
+            for task_id in state.pending:
+                told += _tell(parts, by_id[task_id], state.tasks[task_id], pace, say)
+        if not recall(journal.events).pending:
+            (folder / UNSETTLED).unlink(missing_ok=True)
+    return told
+
+
+def _tell(parts: Parts, task: Task, known: TaskState, pace: Pace, say: Say) -> int:
+    result = told_again(parts, task, known, pace)
+    ended(parts, result)
+    still = recall(parts.journal.events).tasks[task.id].pending
+    say(f"run {parts.run_id}: {task.id}: " + ("still not told" if still else "told what was pending"))
+    return 0 if still else 1

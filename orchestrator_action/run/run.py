@@ -1,0 +1,314 @@
+"""A run: every requested task, at most so many at once, each to exactly one end.
+
+Tasks start in plan order as places come free and their dependencies have succeeded. The journal says at
+every moment what was asked and how far it came; a process that takes the run up again needs nothing else.
+The report's figures are measured: the speed-up is the sum of task times over wall time, the peak what
+was alive at one instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from orchestrator_action.errors import GitError
+from orchestrator_action.process import table as procs
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.concurrency import Slots
+from orchestrator_action.process.gate import Gate
+from orchestrator_action.process.supervisor import nursery
+from orchestrator_action.protocol.conflicts import conflicts
+from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.model import (
+    GOOD_STATUSES,
+    Conclusion,
+    Conflict,
+    RunReport,
+    Status,
+    Task,
+    TaskResult,
+)
+from orchestrator_action.publish.report import comments as render
+from orchestrator_action.run.task import stopped, work_on
+from orchestrator_action.state import orders
+from orchestrator_action.state.context import Parts
+from orchestrator_action.state.fold import RunState, planned, recall, result_record
+from orchestrator_action.state.limits import Pace
+
+log = logging.getLogger(__name__)
+
+UNSETTLED = "unsettled"
+"""A file in a run's folder while it is under way, or has something left to tell."""
+LOOK_S = 0.1
+"""How soon an order from another process is seen."""
+RELIEVE_S = 1.0
+"""How often memory is looked at."""
+POLITE_S, DISCARD_S = 0.4, 0.1
+"""Until a cancelled run whose tasks ended at once is done deleting files; and what it takes for that at least."""
+
+Span = tuple[float, float]
+Tell = Callable[[TaskResult], None]
+
+
+@dataclass(slots=True)
+class _Board:
+    """Who waits, who runs, who is done."""
+
+    waiting: list[Task]
+    running: dict[Future[TaskResult], Task] = field(default_factory=dict)
+    done: dict[str, TaskResult] = field(default_factory=dict)
+    cancels: dict[str, Cancel] = field(default_factory=dict)
+    fault: BaseException | None = None
+    """What ends the run, because nothing can be relied on any more."""
+
+    def blocked_by(self, task: Task) -> str:
+        """The dependency that ended badly, if one did."""
+        ended = (self.done.get(d) for d in task.depends_on)
+        return next((r.task_id for r in ended if r and r.status not in GOOD_STATUSES), "")
+
+    def ready(self, task: Task) -> bool:
+        """Whether every dependency has ended."""
+        return all(d in self.done for d in task.depends_on)
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    parts: Parts,
+    *,
+    slots: int | Literal["auto"],
+    tell: Tell,
+    done: Mapping[str, TaskResult] | None = None,
+    places: Slots | None = None,
+    first_wait_s: float = 2.0,
+) -> RunReport:
+    """Run `tasks`, at most `slots` at once, and return the report, which is on disk by then.
+
+    `done` holds results of an earlier process that stand; `places` decides who is let in, by the machine's
+    memory unless told otherwise. Raises JournalError when the journal takes nothing more; all tasks have
+    been ended by then, and the run can be resumed.
+    """
+    run = _Run(tasks, parts, slots, tell, dict(done or {}), places, first_wait_s)
+    return run.whole()
+
+
+class _Run:
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        parts: Parts,
+        slots: int | Literal["auto"],
+        tell: Tell,
+        done: dict[str, TaskResult],
+        places: Slots | None,
+        first_wait_s: float,
+    ) -> None:
+        self._tasks, self._tell, self._journal = tasks, tell, parts.journal
+        self._user = parts.cancel
+        self._cancel = Cancel(parts.cancel)
+        self._parts = replace(parts, cancel=self._cancel)
+        self._board = _Board(waiting=[t for t in tasks if t.id not in done], done=done)
+        places = places or Slots(slots)
+        limit_s = parts.config.run_timeout
+        self._pace = Pace(
+            slots=places,
+            gate=Gate(places.limit),
+            user=parts.cancel,
+            first_wait_s=first_wait_s,
+            run_limit_s=limit_s,
+            ends_at=time.monotonic() + limit_s if limit_s else math.inf,
+        )
+        self._orders = orders.Orders(parts.run_dir)
+        self._relieve_at = 0.0
+        self._began = time.monotonic()
+
+    def whole(self) -> RunReport:
+        board = self._board
+        self._begin()
+        with nursery(), ThreadPoolExecutor(self._pace.slots.limit, thread_name_prefix="task") as pool:
+            try:
+                while board.running or (board.waiting and not board.fault):
+                    self._start(pool)
+                    ended, _ = wait(board.running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        self._take(future)
+                    self._look()
+            except BaseException as exc:
+                # before the pool is left: it waits for its tasks, and they for this word
+                self._cancel.set(f"the run failed: {exc}")
+                raise
+        if board.fault is not None:
+            raise board.fault
+        return self._end()
+
+    def _begin(self) -> None:
+        parts = self._parts
+        me = procs.identity(os.getpid())
+        owner = me._asdict() if me else {}
+        kind = "run-resumed" if any(e.kind == "run-started" for e in self._journal.events) else "run-started"
+        plan = planned(
+            self._tasks, config=parts.config, forge=parts.forge_name or parts.forge.name, base_sha=parts.base_sha,
+            base_branch=parts.base_branch, test_commands=parts.test_commands, repository=parts.forge.repository,
+        )  # fmt: skip
+        more = plan if kind == "run-started" else {"open": [t.id for t in self._board.waiting]}
+        self._journal.append(kind, owner=owner, slots=self._pace.slots.limit, **more)
+        with contextlib.suppress(OSError):
+            (parts.run_dir / UNSETTLED).touch()
+
+    def _start(self, pool: ThreadPoolExecutor) -> None:
+        """Give free places to tasks that may start; settle those that never will."""
+        board = self._board
+        for task in list(board.waiting):
+            cancel = board.cancels.setdefault(task.id, Cancel(self._cancel))
+            parts = replace(self._parts, cancel=cancel)
+            blocker = board.blocked_by(task)
+            if board.fault is not None:
+                return
+            if end := stopped(parts, self._pace):
+                self._settle(task, replace(end, error=f"{end.error}, before this task started"))
+            elif blocker:
+                self._settle(task, _end(Status.BLOCKED, f"{blocker} did not succeed"))
+            elif board.ready(task) and len(board.running) < self._pace.slots.limit:
+                board.waiting.remove(task)
+                board.running[pool.submit(work_on, task, parts, self._pace)] = task
+
+    def _take(self, future: Future[TaskResult]) -> None:
+        task = self._board.running.pop(future)
+        try:
+            result = future.result()
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, the others are ended before it is raised
+            log.error("the run ends task=%s error=%s", task.id, exc)
+            self._board.fault = self._board.fault or exc
+            self._cancel.set(str(exc))
+            return
+        self._board.done[task.id] = result
+        self._tell(result)
+
+    def _settle(self, task: Task, end: End) -> None:
+        """End a task that never started."""
+        self._board.waiting.remove(task)
+        result = end.result(task, self._parts.base_sha)
+        self._journal.append("task-ended", task.id, **result_record(result))
+        self._board.done[task.id] = result
+        self._tell(result)
+
+    # -- while it goes on
+
+    def _look(self) -> None:
+        """Obey orders from other processes, end what is out of time, keep memory above its floor."""
+        for order in self._orders.fresh():
+            self._obey(order)
+        now = time.monotonic()
+        if now >= self._pace.ends_at and not self._cancel.is_set():
+            self._cancel.set(f"the run's limit of {self._pace.run_limit_s:g} s had passed")
+        if now >= self._relieve_at and not self._cancel.is_set():
+            self._relieve_at = now + RELIEVE_S
+            self._pace.slots.relieve()
+
+    def _obey(self, order: str) -> None:
+        words = "cancelled from another terminal"
+        if order == orders.CANCEL:
+            self._user.set(words)
+        elif order == orders.NOW:
+            self._user.hurry()
+        elif order.startswith(orders.ONE):
+            task_id = order.removeprefix(orders.ONE)
+            if task_id in {t.id for t in self._tasks} and task_id not in self._board.done:
+                self._board.cancels.setdefault(task_id, Cancel(self._cancel)).set(words)
+        else:
+            return
+        self._journal.append("cancelled", order=order)
+
+    # -- the end
+
+    def _end(self) -> RunReport:
+        self._parts.workspace.drop_branches()
+        self._parts.workspace.put_back()
+        state = recall(self._journal.events)
+        report = _report(self._tasks, self._board, self._parts, state, time.monotonic() - self._began)
+        self._journal.write_report(render.report_json(report, self._parts.secrets))
+        self._journal.append("run-ended", counts=render.counts(report))
+        if not state.pending:
+            (self._parts.run_dir / UNSETTLED).unlink(missing_ok=True)
+        if self._user.is_set():
+            self._discard()
+        return report
+
+    def _discard(self) -> None:
+        """Delete what the cancelled tasks left, as far as time allows; the next run, or `clean`, does the rest."""
+        last = threading.Thread(target=self._parts.workspace.discard, name="discard", daemon=True)
+        last.start()
+        last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
+
+
+def _end(status: Status, error: str) -> End:
+    return End(status=status, conclusion=Conclusion.SKIPPED, error=error)
+
+
+def peak(spans: Iterable[Span]) -> int:
+    """The most processes alive at the same instant, by when each was alive."""
+    edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
+    alive = most = 0
+    for _, step in edges:
+        alive += step
+        most = max(most, alive)
+    return most
+
+
+def speedup(sum_task_s: float, wall_s: float, most: int) -> float:
+    """Sum of task times over wall time. What ran one after the other is 1.0, whatever the rounding."""
+    if most <= 1 or wall_s <= 0:
+        return 1.0
+    return sum_task_s / wall_s
+
+
+def _report(tasks: Sequence[Task], board: _Board, parts: Parts, state: RunState, wall_s: float) -> RunReport:
+    """The report. Of a resumed run, wall time is what our processes were at it, one after the other."""
+    results = tuple(board.done[t.id] for t in tasks)
+    most = peak(_spans(state))
+    total = sum(r.wall_s for r in results)
+    costs = [r.cost_usd for r in results if r.cost_usd is not None]
+    wall_s += state.worked_before_s
+    return RunReport(
+        run_id=parts.run_id,
+        repo=parts.forge.repository,
+        base_sha=parts.base_sha,
+        agent=parts.config.agent,
+        started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.started_at)),
+        wall_s=wall_s,
+        sum_task_s=total,
+        speedup=speedup(total, wall_s, most),
+        peak_parallel=most,
+        cost_usd=sum(costs) if costs else None,
+        requested=len(tasks),
+        tasks=results,
+        conflicts=_conflicts(results, parts),
+    )
+
+
+def _spans(state: RunState) -> list[Span]:
+    """When agents were alive, by the journal: those of earlier processes count too."""
+    ends = [a.ended for t in state.tasks.values() for a in t.attempts if a.ended and a.ended.get("pid")]
+    return [(e["started_at"], e["started_at"] + e["wall_s"]) for e in ends]
+
+
+def _conflicts(results: Sequence[TaskResult], parts: Parts) -> tuple[Conflict, ...]:
+    """Branches of this run that touch the same paths, by their diffs."""
+    touched: dict[str, set[str]] = {}
+    for result in results:
+        if parts.cancel.is_set():
+            break
+        if not result.head_sha or result.head_sha == result.base_sha:
+            continue
+        try:
+            touched[result.task_id] = {c.path for c in parts.git.changes(result.base_sha, result.head_sha)}
+        except GitError as exc:
+            log.warning("no diff of task=%s: %s", result.task_id, exc.message)
+    return conflicts(touched)

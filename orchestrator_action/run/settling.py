@@ -1,0 +1,77 @@
+"""The last step of the Action: close what a cancelled or killed run left open on this machine.
+
+No agent is started here. A task that had begun ends as cancelled, its work kept; one that had not begun is
+as it was before. What was told stays told: everything is found again by its marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.git.repo import Git
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.concurrency import Slots
+from orchestrator_action.process.gate import Gate
+from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.model import Conclusion, Status, Task
+from orchestrator_action.run.finish import ended, phases_known, saved, subject_of, told
+from orchestrator_action.run.past_runs import is_held
+from orchestrator_action.run.recover import Resumable, settle_pending, taken_up
+from orchestrator_action.run.run import UNSETTLED
+from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.store import run_dirs
+
+Say = Callable[[str], None]
+
+KILLED = "the run was ended from outside before this task was done"
+
+
+def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) -> int:
+    """Tell what runs of this checkout left untold; returns for how many tasks that was done."""
+    done = settle_pending(git, env, cancel, say=say)
+    for folder in run_dirs(git):
+        journal = folder / "journal.jsonl"
+        if not (folder / UNSETTLED).exists() or is_held(journal):
+            continue
+        try:
+            done += _close(folder, git, env, cancel, say)
+        except OrchestratorError as exc:
+            say(f"run {folder.name}: {exc.message}")
+    return done
+
+
+def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
+    with taken_up(folder, git, env, cancel, say=say) as taken:
+        if taken.state.ended:
+            return 0
+        pace = Pace(slots=Slots(1), gate=Gate(1), user=cancel)
+        closed = [_cancelled(taken, task, pace, say) for task in taken.open]
+        taken.parts.journal.append("run-ended", counts={})
+    still = [r for r in closed if r]
+    if not still:
+        (folder / UNSETTLED).unlink(missing_ok=True)
+    return len(closed) - len(still)
+
+
+def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
+    """End one task as cancelled; True when something could not be told."""
+    parts = taken.parts
+    events = parts.journal.of(task.id)
+    ledger = parts.journal.ledger(task.id)
+    begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
+    head = saved(parts, task) if begun else ""
+    end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
+    result = replace(
+        end.result(task, ledger.base_sha or parts.base_sha),
+        branch=ledger.branch or task.branch,
+        head_sha=head,
+        phases=phases_known(parts, task.id, head),
+        attempts=sum(e.kind == "attempt-started" for e in events),
+    )
+    problems = told(subject_of(parts, task, result), result, pace) if begun else ()
+    ended(parts, result)
+    say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
+    return bool(problems)

@@ -1,0 +1,428 @@
+"""Names become parts: the one place that knows every implementation, imported late where it is heavy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from orchestrator_action.agents.base import Agent
+from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
+from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
+from orchestrator_action.errors import ConfigError, GitError, NothingToDo
+from orchestrator_action.forge.base import Forge
+from orchestrator_action.git.include import patterns_at
+from orchestrator_action.git.remote import Remote
+from orchestrator_action.git.remotes import (
+    folder_remote,
+    make_bare,
+    open_remote,
+    persisted_credentials,
+    seed_bare,
+)
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.plan.order import plan
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.leaving import leaving
+from orchestrator_action.process.table import make_undumpable
+from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.state.context import Parts
+from orchestrator_action.state.journal import Journal, new_run_id
+from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
+from orchestrator_action.state.takeover import look
+from orchestrator_action.verify.ecosystems.registry import detect_at
+from orchestrator_action.work.broker import Broker
+
+AGENTS = ("claude", "patch")
+TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the user asked for, as the doors understood it. Empty means "not said"."""
+
+    repo: Path
+    prompts: tuple[Path, ...] = ()
+    issues: tuple[int, ...] = ()
+    label: str = ""
+    forge: str = ""
+    base: str = ""
+    config: str = ""
+    """Path of the configuration in the base commit, where it is not the usual one."""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of Config laid over the repository's configuration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What would run, and what was found on the way."""
+
+    git: Git
+    remote: Remote
+    forge: Forge
+    config: Config
+    base_branch: str
+    base_sha: str
+    tasks: tuple[Task, ...]
+    test_commands: tuple[str, ...]
+    test_found: str
+    """Where the test command comes from."""
+    notes: tuple[str, ...] = ()
+    token: str = ""
+    forge_name: str = ""
+    """As `--forge` takes it, with an absolute folder: another process finds the same forge by it."""
+
+
+def token_of(env: Mapping[str, str]) -> str:
+    """The forge token of the environment, or an empty string."""
+    return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
+
+
+def make_agent(name: str, config: Config) -> Agent:
+    """The agent of this name. Raises ConfigError for one nobody knows."""
+    if name == "patch":
+        from orchestrator_action.agents.patch.agent import PatchAgent
+
+        return PatchAgent()
+    if name == "claude":
+        from orchestrator_action.agents.claude.agent import ClaudeAgent
+
+        return ClaudeAgent(
+            args=config.agent_args,
+            env_names=config.agent_env,
+        )
+    raise ConfigError(f"no agent {name!r}", hint=f"one of {', '.join(AGENTS)}")
+
+
+def forge_name(asked: str, env: Mapping[str, str], remote: Remote) -> str:
+    """`github`, `local` or `local:DIR`: as asked, otherwise by where the remote is."""
+    if asked:
+        return asked
+    if env.get("GITHUB_REPOSITORY") or _on_github(remote.url, env):
+        return "github"
+    return "local"
+
+
+def _on_github(url: str, env: Mapping[str, str]) -> bool:
+    server = urlsplit(env.get("GITHUB_SERVER_URL", "https://github.com")).hostname
+    host = urlsplit(url).hostname if "://" in url else url.partition("@")[2].partition(":")[0]
+    return bool(host) and host == server
+
+
+def _servers(env: Mapping[str, str]) -> set[str]:
+    """Where the forge's token may be sent to: nowhere but to the forge itself."""
+    api = urlsplit(env.get("GITHUB_API_URL", "https://api.github.com"))
+    web = env.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+    return {web, f"{api.scheme}://{api.netloc.removeprefix('api.')}"}
+
+
+def repository_of(url: str, env: Mapping[str, str]) -> str:
+    """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
+    if name := env.get("GITHUB_REPOSITORY"):
+        return name
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    name = path.strip("/").removesuffix(".git")
+    if name.count("/") == 1:
+        return name
+    raise ConfigError(
+        f"cannot tell the GitHub repository from the remote {url!r}", hint="set GITHUB_REPOSITORY=owner/name"
+    )
+
+
+def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
+    """The repository's remote; for one that has none, a bare repository of ours beside the runs."""
+    in_action = env.get("GITHUB_ACTIONS") == "true"
+    remote = open_remote(
+        git, private_dir=private, token=token, env=env, servers=_servers(env), strict=in_action
+    )
+    if remote is not None:
+        return remote
+    branch, head = git.branch(), git.head()
+    if not branch or not head:
+        raise GitError(
+            "the repository has no remote and no branch with a commit, so there is no default branch",
+            hint="commit something, or: git remote add origin URL",
+        )
+    bare = make_bare(state_dir(git) / "remote.git", branch=branch, object_format=git.object_format)
+    own = folder_remote(git, bare, private_dir=private, env=env)
+    if own.sha(f"refs/heads/{branch}") != head:
+        seed_bare(git, bare, branch, head)
+    return own
+
+
+def full_forge_name(name: str, git: Git) -> str:
+    """The name of a forge that means the same from any directory."""
+    kind, _, folder = name.partition(":")
+    if kind != "local":
+        return name
+    return f"local:{Path(folder).expanduser().absolute() if folder else state_dir(git) / 'forge'}"
+
+
+def make_forge(name: str, *, git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> Forge:
+    """The forge of this name. Raises ConfigError for one nobody knows, or a token that is missing."""
+    kind, _, folder = name.partition(":")
+    if kind == "local":
+        from orchestrator_action.forge.folder.forge import LocalForge
+
+        where = Path(folder).expanduser().absolute() if folder else state_dir(git) / "forge"
+        return LocalForge(
+            where,
+            read_ref=lambda branch: remote.sha(f"refs/heads/{branch}") or None,
+            default_branch=remote.default_branch,
+        )
+    if name == "github":
+        from orchestrator_action.forge.github.forge import GitHubForge
+
+        if not token:
+            raise ConfigError("GitHub needs a token", hint="set GITHUB_TOKEN, or use --forge local")
+        return GitHubForge(
+            repository_of(remote.url, env),
+            token,
+            base_url=env.get("GITHUB_API_URL", "https://api.github.com"),
+        )
+    raise ConfigError(f"no forge {name!r}", hint="github, local or local:DIR")
+
+
+Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
+"""Of the issues found, those that may run, as they may be read. May write to the forge."""
+
+
+@contextlib.contextmanager
+def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator[Planned]:
+    """The repository with its remote, base, configuration and forge, and no tasks yet.
+
+    Writes nothing but objects. `private` is a directory nobody else can read.
+    """
+    git = Git.open(asked.repo, env)
+    token = token_of(env)
+    remote = make_remote(git, token=token, private=private, env=env)
+    base_branch = asked.base or remote.default_branch()
+    base_sha = remote.fetch(base_branch)
+    config = with_flags(config_at(git, base_sha, asked.config or CONFIG_PATH), asked.flags)
+    if config.base_branch and not asked.base and config.base_branch != base_branch:
+        base_branch = config.base_branch
+        base_sha = remote.fetch(base_branch)
+    name = full_forge_name(forge_name(asked.forge, env, remote), git)
+    forge = make_forge(name, git=git, remote=remote, token=token, env=env)
+    try:
+        commands, found = test_commands(git, base_sha, config)
+        yield Planned(
+            git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
+            tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name,
+        )  # fmt: skip
+    finally:
+        forge.close()
+
+
+@contextlib.contextmanager
+def planned(
+    asked: Asked,
+    env: Mapping[str, str],
+    *,
+    private: Path,
+    say: Callable[[str], None],
+    admit: Admit | None = None,
+) -> Iterator[Planned]:
+    """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
+    with surveyed(asked, env, private=private) as found:
+        taken = {r.removeprefix("refs/heads/") for r in found.git.refs("refs/heads/" + BRANCH_PREFIX)}
+        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
+        taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
+        issues = _issues(asked, found.config, found.forge)
+        if admit is not None:
+            issues = admit(found.forge, found.config, issues)
+        tasks = plan(issues, _prompts(asked.prompts), taken=taken)
+        tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
+        for warning in getattr(found.forge, "warnings", ()):
+            say(warning)
+        for where in persisted_credentials(found.git):
+            say(
+                f"warning: a credential is kept in {where}; agents get a copy of the configuration without it"
+            )
+        if not tasks:
+            label = found.config.label
+            raise NothingToDo(
+                f"no open issue of {found.forge.repository} carries the label {label!r}",
+                hint=f"label an issue {label!r}, or name prompt files or --issue N",
+            )
+        yield replace(found, tasks=tasks, notes=_notes(tasks))
+
+
+def _taken_over(task: Task, found: Planned, say: Callable[[str], None]) -> Task:
+    """The task as a run that died left it, or anew, with the reason."""
+    left = look(found.git, found.remote, found.forge, task, found.base_branch)
+    run = task.issue.left_by if task.issue else ""
+    note = f"taken over from run {run}, which is no longer alive; "
+    note += f"it starts anew: {left.why}" if left.why else f"it goes on at {left.head[:12]}"
+    say(f"{task.id}: {note}")
+    return replace(task, branch=left.branch or task.branch, goes_on_at=left.head, note=note)
+
+
+def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:
+    """The configuration of a commit, never of the checkout: what an agent writes does not count."""
+    body = git.file(commit, path)
+    if body is None:
+        return Config()
+    return load_bytes(body, source=path)
+
+
+def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...], str]:
+    """The test commands in force at `commit`, and how they were found."""
+    if config.test:
+        return tuple(t.command for t in config.test), "configured"
+    found = detect_at(git, commit)
+    return found.commands, found.how
+
+
+def _issues(asked: Asked, config: Config, forge: Forge) -> Sequence[Issue]:
+    if asked.issues:
+        return [_open(forge.issue(n)) for n in dict.fromkeys(asked.issues)]
+    if asked.prompts and not asked.label:
+        return []
+    return list(forge.issues(config.label))
+
+
+def _open(issue: Issue) -> Issue:
+    if issue.state != "open":
+        raise ConfigError(f"issue #{issue.number} is {issue.state}", hint="reopen it, or leave it out")
+    return issue
+
+
+def _prompts(paths: Sequence[Path]) -> list[Any]:
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        real = path.resolve()
+        if real in seen:
+            raise ConfigError(f"prompt file {path} is given twice", hint="name each file once")
+        seen[real] = path
+    return [prompt_file(path) for path in paths]
+
+
+def _notes(tasks: Sequence[Task]) -> tuple[str, ...]:
+    return tuple(
+        f"the title of issue #{t.issue.number} holds nothing printable; it is called {t.title!r} here"
+        for t in tasks
+        if t.issue and t.title == t.id
+    )
+
+
+@contextlib.contextmanager
+def opened(
+    asked: Asked,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    say: Callable[[str], None],
+    admit: Admit | None = None,
+) -> Iterator[tuple[Planned, Parts]]:
+    """A new run, planned, with its journal and its broker; what every door that runs tasks begins with.
+
+    From here on this process cannot be looked into: it holds the forge's token.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-run-") as private,
+        contextlib.ExitStack() as stack,
+    ):
+        with cancel.interrupting():
+            way = planned(asked, env, private=Path(private), say=say, admit=admit)
+            found = stack.enter_context(way)
+        yield found, stack.enter_context(in_run(found, env, cancel))
+
+
+@contextlib.contextmanager
+def opened_without_tasks(asked: Asked, env: Mapping[str, str], cancel: Cancel) -> Iterator[Parts]:
+    """The parts of a run that plans nothing: it judges what another run did."""
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-run-") as private,
+        surveyed(asked, env, private=Path(private)) as found,
+        in_run(found, env, cancel) as parts,
+    ):
+        try:
+            yield parts
+        finally:
+            if not parts.journal.events:  # nothing was judged: nothing is left of it either
+                shutil.rmtree(parts.run_dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def in_run(
+    found: Planned, env: Mapping[str, str], cancel: Cancel, *, journal: Journal | None = None
+) -> Iterator[Parts]:
+    """The parts of a new run, or of the one whose open `journal` is given. Nothing survives the block."""
+    if found.token:
+        make_undumpable()
+    if journal is None:
+        run_id = new_run_id(now())
+        journal = Journal(journal_of(found.git, run_id), run_id)
+    with contextlib.closing(journal), leaving(cancel), Broker() as broker:
+        folder = journal.path.parent
+        note_scratch(folder, (broker.directory, found.remote.store.parent))
+        yield parts_of(found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env)
+        (folder / SCRATCH).unlink(missing_ok=True)
+
+
+def parts_of(
+    found: Planned, *, run_id: str, journal: Any, broker: Any, cancel: Any, env: Mapping[str, str]
+) -> Parts:
+    """The parts of a run from its plan."""
+    agents: dict[str, Agent] = {}
+
+    def agent(name: str) -> Agent:
+        if name not in agents:
+            agents[name] = make_agent(name, found.config)
+        return agents[name]
+
+    for name in {found.config.agent, *found.config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
+        agent(name).check()
+    return Parts(
+        run_id=run_id,
+        run_dir=journal.path.parent,
+        config=found.config,
+        agents=agent,
+        forge=found.forge,
+        remote=found.remote,
+        workspace=Workspace(found.git),
+        git=found.git,
+        journal=journal,
+        broker=broker,
+        cancel=cancel,
+        env={k: v for k, v in env.items() if v != found.token or not v},
+        secrets=(found.token,) if found.token else (),
+        base_sha=found.base_sha,
+        base_branch=found.base_branch,
+        test_commands=found.test_commands,
+        include=patterns_at(found.git, found.base_sha),
+        run_url=_run_url(env),
+        parallel=found.config.max_parallel > 1,
+        forge_name=found.forge_name,
+    )
+
+
+def _run_url(env: Mapping[str, str]) -> str:
+    needed = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    if not all(env.get(n) for n in needed):
+        return ""
+    return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
+
+
+def slots_of(found: Planned, *, auto: bool) -> int | Literal["auto"]:
+    """How many tasks run at once: as configured, never more than there are; or as the machine allows."""
+    return "auto" if auto else min(found.config.max_parallel, len(found.tasks))
+
+
+def now() -> float:
+    """Seconds since the epoch, for the doors."""
+    return time.time()
+
+
+def environment() -> dict[str, str]:
+    """The process's environment, for the doors."""
+    return dict(os.environ)

@@ -1,1 +1,0 @@
-"""git, worktrees, processes, sockets and files: the parts that touch the machine."""

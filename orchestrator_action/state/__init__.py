@@ -1,0 +1,1 @@
+"""What all steps share: the context of a run and of a task, the journal and its fold, limits, run folders."""

@@ -1,0 +1,205 @@
+"""What the glue hands around: the parts of a run, and what belongs to one task of it.
+
+Made by `wiring` (Parts) and `attempt` (Subject). Nothing here decides; a few lines open and close what
+a task borrows for the time of one measurement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.environment import command_environment
+from orchestrator_action.config.schema import Config
+from orchestrator_action.errors import Interrupted, SetupError
+from orchestrator_action.forge.base import Forge
+from orchestrator_action.git.include import copy_included
+from orchestrator_action.git.process import identity_env
+from orchestrator_action.git.remote import Remote
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktrees import Workspace, Worktree
+from orchestrator_action.process.supervisor import Cancel, supervise
+from orchestrator_action.protocol.model import (
+    Command,
+    Ending,
+    Issue,
+    Limits,
+    Outcome,
+    Pull,
+    ReviewFinding,
+    Task,
+    TaskContext,
+)
+from orchestrator_action.protocol.wire import Answer, Request
+from orchestrator_action.state.journal import Journal
+
+IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
+"""Author and committer of what is committed in a worktree of ours."""
+
+STOP_GRACE_S = 2.0
+"""INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
+
+
+def command_env(env: Mapping[str, str]) -> dict[str, str]:
+    """What the repository's own commands get of `env`: tools and an identity, no keys of any kind."""
+    return {**command_environment(env), **IDENTITY}
+
+
+class TaskBroker(Protocol):
+    """The socket that agents ask, as far as a task needs it."""
+
+    path: Path
+
+    def register(self, handler: Callable[[Request], Answer]) -> str:
+        """A fresh capability token whose requests go to `handler`."""
+
+    def revoke(self, token: str) -> None:
+        """From now on the token opens nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of a run. `env` is the door's environment, from which agents get an allow-listed part."""
+
+    run_id: str
+    run_dir: Path
+    config: Config
+    agents: Callable[[str], Agent]
+    forge: Forge
+    remote: Remote
+    workspace: Workspace
+    git: Git
+    journal: Journal
+    broker: TaskBroker
+    cancel: Cancel
+    env: Mapping[str, str]
+    secrets: tuple[str, ...]
+    """Values that must never be written anywhere."""
+    base_sha: str
+    base_branch: str
+    test_commands: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    """Patterns of ignored files that every worktree gets from the checkout."""
+    run_url: str = ""
+    parallel: bool = True
+    forge_name: str = ""
+    """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
+    limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))
+    """What one attempt may use, where the configuration says nothing else."""
+    writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    """By task: one comment on its issue is written at a time, the last one last."""
+
+    def check_not_cancelled(self) -> None:
+        """Raise Interrupted once the run is being cancelled: no further outside effect begins."""
+        if self.cancel.is_set():
+            raise Interrupted(
+                f"the run is being cancelled{': ' if self.cancel.reason else ''}{self.cancel.reason}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One task being worked on: its worktree, its files and its environments."""
+
+    parts: Parts
+    task: Task
+    agent: Agent
+    context: TaskContext
+    worktree: Worktree
+    git: Git
+    directory: Path
+    """Where the task's files are: context, prompt, logs, evidence."""
+    limits: Limits
+    env: Mapping[str, str]
+    """What the agent may choose from, with the broker's variables and the identity for commits."""
+    command_env: Mapping[str, str]
+    """What the repository's own commands get."""
+    test_commands: tuple[str, ...]
+    push_lock: threading.Lock = field(default_factory=threading.Lock)
+    """One push of the task's branch at a time: broker, trail and publication may all want to."""
+
+    @property
+    def branch(self) -> str:
+        """The task branch."""
+        return self.worktree.branch
+
+    @property
+    def base_sha(self) -> str:
+        """The recorded base commit."""
+        return self.worktree.base_sha
+
+    def run_command(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
+    ) -> Outcome:
+        """Run one of the repository's own commands under supervision, with its own time limit."""
+        limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
+        command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
+        return supervise(command, log=log, limits=limits, cancel=self.parts.cancel)
+
+    def setup(self, tree: Path, name: str) -> None:
+        """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a worktree.
+
+        Raises SetupError naming the command that failed.
+        """
+        main = self.parts.workspace.main
+        copy_included(self.parts.git, main, self.parts.include, tree)
+        for number, command in enumerate(self.parts.config.setup, 1):
+            log = self.directory / f"{name}-{number}.log"
+            outcome = self.run_command(
+                ["/bin/sh", "-c", command],
+                cwd=tree,
+                env=self.command_env,
+                log=log,
+                timeout_s=self.parts.config.setup_timeout,
+            )
+            if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
+                how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
+                raise SetupError(f"setup command {command!r} failed: {how}", hint=f"see {log}")
+
+    def teardown(self, tree: Path, name: str) -> None:
+        """Run the repository's teardown commands in a worktree; what they say is in their logs."""
+        for number, command in enumerate(self.parts.config.teardown, 1):
+            log = self.directory / f"{name}-{number}.log"
+            argv = ["/bin/sh", "-c", command]
+            self.run_command(
+                argv, cwd=tree, env=self.command_env, log=log, timeout_s=self.parts.config.setup_timeout
+            )
+
+    @contextlib.contextmanager
+    def measuring(self, commit: str) -> Iterator[Path]:
+        """A clean worktree at exactly `commit`, made ready by the repository's setup commands."""
+        tree = self.parts.workspace.measure(self.task.id, commit)
+        self.setup(tree.path, "measure-setup")
+        yield tree.path
+
+    @contextlib.contextmanager
+    def reviewing(self, commit: str) -> Iterator[Path]:
+        """A worktree at exactly `commit`, its files read-only, for a reviewer; gone afterwards."""
+        tree = self.parts.workspace.review(self.task.id, commit)
+        try:
+            yield tree.path
+        finally:
+            self.parts.workspace.remove(tree)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeActs:
+    """What is written to the forge on an agent's behalf while it works.
+
+    `publish` has the functions, `run` hands them to what measures; a job without a write token hands in
+    functions that record a request instead.
+    """
+
+    open_issue: Callable[[Subject], Issue]
+    push: Callable[[Subject, str], None]
+    """The task branch at the remote becomes exactly this commit."""
+    open_pull: Callable[[Subject, str, str], Pull]
+    """With the agent's words for the title and for the body."""
+    post_review: Callable[[Subject, str, Sequence[ReviewFinding]], str]
+    """The findings at a head; where they stand, or an empty string."""

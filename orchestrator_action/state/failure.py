@@ -1,0 +1,90 @@
+"""Why an attempt failed, in one word that can be counted over a run, and whether trying again may help.
+
+Pure. A failure that may pass by itself is tried again within the configured number of retries; what is
+wrong with the machine rather than the API gets a single second chance. Everything else stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
+
+
+class Failure(StrEnum):
+    """The classes of failure, as in the report."""
+
+    OVERLOADED = "overloaded"
+    """The API said "too much" or broke off (429, 529, 5xx, a lost connection)."""
+    NO_START = "no-start"
+    LOST = "lost"
+    """Its guard was killed, or the orchestrator ended."""
+    OUT_OF_MEMORY = "out-of-memory"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    LOG_LIMIT = "log-limit"
+    DISK_LIMIT = "disk-limit"
+    MEMORY_LIMIT = "memory-limit"
+    SPAWN_FAILED = "spawn-failed"
+    CANCELLED = "cancelled"
+    AGENT_LIMIT = "agent-limit"
+    """The agent's own limit of turns or money."""
+    AUTHENTICATION = "authentication"
+    AGENT = "agent"
+    """Any other reason its reader gave."""
+
+
+_BY_ENDING = {
+    Ending.NO_START: Failure.NO_START,
+    Ending.LOST: Failure.LOST,
+    Ending.TIMEOUT: Failure.TIMEOUT,
+    Ending.STALLED: Failure.STALLED,
+    Ending.LOG_LIMIT: Failure.LOG_LIMIT,
+    Ending.DISK_LIMIT: Failure.DISK_LIMIT,
+    Ending.MEMORY_LIMIT: Failure.MEMORY_LIMIT,
+    Ending.SPAWN_FAILED: Failure.SPAWN_FAILED,
+    Ending.CANCELLED: Failure.CANCELLED,
+}
+_REFUSED = ("authentication", "api key", "not logged in", "unauthorized", "401", "403")
+_ONCE = frozenset({Failure.NO_START, Failure.LOST, Failure.OUT_OF_MEMORY})
+"""The machine's doing: worth one more try, and no more."""
+
+
+def failure_of(outcome: Outcome, report: AgentReport) -> Failure | None:
+    """The class of this end; None when the process did its part."""
+    if outcome.oom:
+        return Failure.OUT_OF_MEMORY
+    if outcome.ending in _BY_ENDING:
+        return _BY_ENDING[outcome.ending]
+    if report.limit:
+        return Failure.AGENT_LIMIT
+    if not report.problems and outcome.ending is not Ending.ABORTED:
+        return None
+    if report.transient:
+        return Failure.OVERLOADED
+    words = " ".join(report.problems).lower()
+    return Failure.AUTHENTICATION if any(sign in words for sign in _REFUSED) else Failure.AGENT
+
+
+@dataclass(slots=True)
+class Chances:
+    """How many more times a task may be tried. `retries` bounds them all together."""
+
+    retries: int
+    taken: list[Failure] = field(default_factory=list)
+
+    def allow(self, failure: Failure | None, outcome: Outcome) -> bool:
+        """Whether a further attempt makes sense after this one; nothing is counted yet.
+
+        Where something of the attempt still runs there is none: a retry must not meet it.
+        """
+        if failure is None or outcome.survivors or len(self.taken) >= self.retries:
+            return False
+        if failure in _ONCE:
+            return failure not in self.taken
+        return failure is Failure.OVERLOADED
+
+    def take(self, failure: Failure) -> None:
+        """Count a further attempt."""
+        self.taken.append(failure)

@@ -1,0 +1,258 @@
+"""What a run was asked to do and how far it came, read back from its journal alone.
+
+Pure: events come in, values go out. `planned` and the `…_record` functions write down what `recall`
+and the others need to take a run up again on a machine that knows nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from orchestrator_action.config.schema import Config, Gate, HookConfig, SizeLimits, TestCommand
+from orchestrator_action.protocol.events import Event
+from orchestrator_action.protocol.model import (
+    Conclusion,
+    Demand,
+    Issue,
+    PhaseVerdict,
+    Pull,
+    Status,
+    Task,
+    TaskResult,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """One attempt, as far as the journal knows it."""
+
+    number: int
+    session_id: str = ""
+    started_at: float = 0.0
+    ended: Mapping[str, Any] | None = None
+    """Data of its `attempt-ended`; None when the orchestrator did not live to see the end."""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskState:
+    """How far one task came."""
+
+    begun: bool = False
+    judged: Mapping[str, Any] | None = None
+    """The result before it was published; None while the task is at work."""
+    ended: Mapping[str, Any] | None = None
+    pending: tuple[str, ...] = ()
+    """Outside effects that nobody confirmed, in the words they were announced with."""
+    attempts: tuple[Attempted, ...] = ()
+    salvaged: str = ""
+    """The latest commit that uncommitted work was saved as."""
+
+    @property
+    def status(self) -> str:
+        """The status it ended with, or an empty string."""
+        return str(self.ended["status"]) if self.ended else ""
+
+    @property
+    def settled(self) -> bool:
+        """Nothing of it is left to do, not even to be told."""
+        return self.ended is not None and not self.pending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """How far a run came."""
+
+    run_id: str = ""
+    started_at: float = 0.0
+    worked_before_s: float = 0.0
+    """What the processes before that one spent: each from its first to its last event, or to the end of what it
+    had started."""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """Data of `run-started`."""
+    owner: Mapping[str, Any] = field(default_factory=dict)
+    """The process that was at it last: boot, pid, start_ticks."""
+    resumed: int = 0
+    ended: bool = False
+    tasks: Mapping[str, TaskState] = field(default_factory=dict)
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """The ids of all tasks, in the order of the plan."""
+        return tuple(self.plan.get("requested", ()))
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Tasks that ended and whose outside effects are not all confirmed."""
+        return tuple(t for t, s in self.tasks.items() if s.ended is not None and s.pending)
+
+
+def recall(events: Sequence[Event]) -> RunState:
+    """The state of a run from its journal's events."""
+    values: dict[str, Any] = {"resumed": 0, "ended": False}
+    for event in events:
+        if event.kind in {"run-started", "run-resumed"}:
+            values["owner"] = event.data.get("owner", {})
+            values["ended"] = False
+            values["resumed"] += event.kind == "run-resumed"
+        if event.kind == "run-started":
+            values |= {"run_id": event.run, "started_at": event.at, "plan": event.data}
+        elif event.kind == "run-ended":
+            values["ended"] = True
+    asked = values.get("plan", {}).get("requested", ())
+    by_task: dict[str, list[Event]] = {t: [] for t in asked}
+    for event in events:
+        if event.task in by_task:
+            by_task[event.task].append(event)
+    tasks = {t: task_state(found) for t, found in by_task.items()}
+    return RunState(**values, worked_before_s=_worked_before_s(events), tasks=tasks)
+
+
+def _worked_before_s(events: Sequence[Event]) -> float:
+    """Seconds in which a process before the last one, or an agent of it, was at work. An agent may outlive the
+    last event of a process that was killed: its own record says until when."""
+    processes: list[list[float]] = []
+    agents: list[tuple[float, float]] = []
+    for event in events:
+        if event.kind in {"run-started", "run-resumed"}:
+            processes.append([event.at, event.at])
+        elif processes:
+            processes[-1][1] = event.at
+        if event.kind == "attempt-ended" and event.data.get("pid"):
+            began = float(event.data.get("started_at", 0.0))
+            agents.append((began, began + float(event.data["wall_s"])))
+    last = processes.pop()[0] if processes else 0.0
+    return _together([(first, end) for first, end in processes] + [a for a in agents if a[0] < last])
+
+
+def _together(spans: Iterable[tuple[float, float]]) -> float:
+    """Seconds that lie within any of the spans."""
+    total, until = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return total
+
+
+def task_state(events: Iterable[Event]) -> TaskState:
+    """The state of one task from its own events."""
+    values: dict[str, Any] = {}
+    pending: dict[str, None] = {}
+    attempts: dict[int, dict[str, Any]] = {}
+    for event in events:
+        data = event.data
+        match event.kind:
+            case "task-started":
+                values |= {"begun": True, "judged": None, "ended": None}
+            case "judged":
+                values["judged"] = data
+            case "task-ended":
+                values["ended"] = data
+            case "pending":
+                pending[data["what"]] = None
+            case "posted":
+                pending.pop(data["what"], None)
+            case "salvaged":
+                values["salvaged"] = data["sha"]
+            case "attempt-started":
+                number = data["attempt"]
+                attempts[number] = {
+                    "number": number,
+                    "session_id": data.get("session_id", ""),
+                    "started_at": event.at,
+                }
+            case "attempt-running" if data["attempt"] in attempts:
+                attempts[data["attempt"]]["pid"] = data["pid"]
+            case "attempt-ended" if data["attempt"] in attempts:
+                attempts[data["attempt"]]["ended"] = data
+            case _:
+                pass
+    return TaskState(
+        **values, pending=tuple(pending), attempts=tuple(Attempted(**a) for _, a in sorted(attempts.items()))
+    )  # fmt: skip
+
+
+# -- records: values as JSON, and back -------------------------------------------------------------
+
+
+def planned(
+    tasks: Sequence[Task], *, config: Config, forge: str, base_sha: str, base_branch: str,
+    test_commands: Sequence[str], repository: str,
+) -> dict[str, Any]:  # fmt: skip
+    """All that another machine needs to take the run up: data of `run-started`.
+
+    `forge` is its full name, as `github` or `local:/some/folder`.
+    """
+    return {
+        "requested": [t.id for t in tasks],
+        "tasks": [asdict(t) for t in tasks],
+        "config": asdict(config),
+        "forge": forge,
+        "repository": repository,
+        "agent": config.agent,
+        "base_sha": base_sha,
+        "base_branch": base_branch,
+        "test_commands": list(test_commands),
+    }
+
+
+def tasks_of(plan: Mapping[str, Any]) -> tuple[Task, ...]:
+    """The tasks of `run-started`, as they were planned."""
+    return tuple(
+        Task(**{**_known(Task, t), "issue": Issue(**_known(Issue, t["issue"])) if t.get("issue") else None})
+        for t in plan["tasks"]
+    )
+
+
+def config_of(plan: Mapping[str, Any]) -> Config:
+    """The configuration of `run-started`, as it was in force."""
+    known = _known(Config, plan["config"])
+    if "hook" in known:
+        hook = _known(HookConfig, known["hook"])
+        hook["gates"] = tuple(Gate(**_known(Gate, g)) for g in hook.get("gates", ()))
+        known["hook"] = HookConfig(**hook)
+    if "size" in known:
+        known["size"] = SizeLimits(**_known(SizeLimits, known["size"]))
+    if "test" in known:
+        known["test"] = tuple(
+            TestCommand(command=t) if isinstance(t, str) else TestCommand(**_known(TestCommand, t))
+            for t in known["test"]
+        )
+    if "phases" in known:
+        known["phases"] = {k: Demand(v) for k, v in known["phases"].items()}
+    return Config(**known)
+
+
+def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `kind` in a record; a version of ours that knew others does not hinder us."""
+    names = {f.name for f in fields(kind)}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in names}
+
+
+def result_record(result: TaskResult) -> dict[str, Any]:
+    """A result as data of `judged` and `task-ended`; the phases stand in the journal as claims and facts."""
+    record = asdict(result)
+    del record["phases"]
+    pull = result.pull
+    record["pull"] = {"number": pull.number, "url": pull.url, "base": pull.base_branch} if pull else None
+    return record
+
+
+def result_of(record: Mapping[str, Any], phases: tuple[PhaseVerdict, ...] = ()) -> TaskResult:
+    """The result of such a record."""
+    known = _known(TaskResult, record)
+    pull = known.get("pull")
+    return TaskResult(
+        **{
+            **known,
+            "status": Status(known["status"]),
+            "conclusion": Conclusion(known["conclusion"]),
+            "phases": phases,
+            "pull": pull and Pull(
+                number=pull["number"], url=pull["url"], title="", body="", head_branch=known.get("branch", ""),
+                head_sha=known.get("head_sha", ""), base_branch=pull.get("base", ""),
+            ),
+        }
+    )  # fmt: skip

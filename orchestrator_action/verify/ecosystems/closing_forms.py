@@ -1,0 +1,84 @@
+"""The few forms closing lines come in: a line of its own, a line with a label, a stanza of lines. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from orchestrator_action.verify.ecosystems.counts import Counts
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+
+
+def strip_ansi(text: str) -> str:
+    """`text` without colours, cursor movements and terminal titles."""
+    return _ANSI.sub("", text)
+
+
+def plain(line: str) -> str:
+    """A line as a reader sees it: no colours, no space around it."""
+    return strip_ansi(line).strip()
+
+
+Reader = Callable[[list[str]], Iterable[Counts]]
+
+
+def of(source: str, ran: int, failed: int, skipped: int = 0) -> Counts:
+    """Counts where a runner tells how many there were in all."""
+    return Counts(passed=max(0, ran - failed - skipped), failed=failed, skipped=skipped, source=source)
+
+
+def _int(match: re.Match[str], *names: str) -> int:
+    groups = match.groupdict()
+    return sum(int((groups.get(n) or "0").replace(",", "")) for n in names)
+
+
+def each(source: str, pattern: str, *, ran: bool = False) -> Reader:
+    """A reader of single lines with groups `passed`, `failed`, `skipped`; with `ran`, also `total`."""
+    compiled = re.compile(pattern, re.IGNORECASE)
+
+    def read(lines: list[str]) -> Iterable[Counts]:
+        for line in lines:
+            if match := compiled.fullmatch(line):
+                failed = _int(match, "failed", "errors", "errors2")
+                skipped = _int(match, "skipped", "skipped2", "skipped3")
+                passed = _int(match, "passed", "passed2")
+                if ran:
+                    passed = max(0, _int(match, "total") - failed - skipped)
+                yield Counts(passed=passed, failed=failed, skipped=skipped, source=source)
+
+    return read
+
+
+def labelled(source: str, label: str) -> Reader:
+    """jest and vitest: `Tests:  1 failed, 2 skipped, 3 passed, 6 total`, `Tests  3 passed (3)`."""
+    start = re.compile(rf"{label}\s+(.*)")
+
+    def read(lines: list[str]) -> Iterable[Counts]:
+        for line in lines:
+            match = start.fullmatch(line)
+            if not match:
+                continue
+            words = {w: int(n) for n, w in re.findall(r"(\d+) (failed|passed|skipped|todo|total)", match[1])}
+            if words or "no tests" in match[1]:
+                yield Counts(
+                    passed=words.get("passed", 0),
+                    failed=words.get("failed", 0),
+                    skipped=words.get("skipped", 0) + words.get("todo", 0),
+                    source=source,
+                )
+
+    return read
+
+
+def stanza(source: str, lines: list[str], passed: str, failed: str, skipped: str) -> Iterable[Counts]:
+    """A reader's work where passed, failed and skipped stand on lines of their own."""
+    sums = [0, 0, 0]
+    seen = False
+    for line in lines:
+        for n, pattern in enumerate((passed, failed, skipped)):
+            if match := re.fullmatch(pattern, line):
+                sums[n] += int(match.group(1))
+                seen = True
+    if seen:
+        yield Counts(passed=sums[0], failed=sums[1], skipped=sums[2], source=source)

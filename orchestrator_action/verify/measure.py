@@ -1,0 +1,382 @@
+"""What is measured for a claim of each phase, and the acts that the broker does on the agent's behalf.
+
+The agent asks; this opens the issue, pushes the branch, opens the pull and starts the reviewer, and then
+reads back what is really there. Every fact is tied to the commit it was measured at.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from orchestrator_action.agents.base import Agent, ReviewRequest
+from orchestrator_action.errors import AgentError, SetupError
+from orchestrator_action.process.supervisor import supervise
+from orchestrator_action.protocol.events import Ledger
+from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
+from orchestrator_action.protocol.review import parse_answers, parse_findings
+from orchestrator_action.state.context import ForgeActs, Subject
+from orchestrator_action.text.figures import count
+from orchestrator_action.verify import facts as evidence
+from orchestrator_action.verify.settings import settings_facts
+from orchestrator_action.verify.test_changes import kept_facts
+from orchestrator_action.verify.test_run import TestRun, run_tests, test_facts
+
+REVIEW_TRIES = 2
+"""A malformed review is asked for once more, then the phase is unproven."""
+FRESH_S = 60.0
+"""What the forge said of an issue so recently, in a list of many for example, is not asked again."""
+
+
+class Measure:
+    """The measurements of one task."""
+
+    def __init__(self, subject: Subject, acts: ForgeActs, *, ledger: Callable[[], Ledger]) -> None:
+        self.parts, self.subject, self.acts, self.ledger = subject.parts, subject, acts, ledger
+        self.git = subject.git
+        self._known: dict[tuple[str, tuple[str, ...]], TestRun] = {}
+        self.pull: Pull | None = None
+        """The pull as the forge last showed it."""
+        self._pull_at_end: Pull | None = None
+        """The same, as the last measurement at the end re-read it."""
+
+    def __call__(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        """The facts of the claim's phase at `head`; with `final`, only those that can go stale."""
+        measure: Callable[[Claim, str, bool], Iterable[Fact]] = getattr(
+            self, "_" + claim.phase.replace("-", "_")
+        )
+        return measure(claim, head, final)
+
+    def _initial_setup(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        if final or self._set_up_before(claim):
+            return ()
+        return evidence.setup_facts(
+            self.git,
+            base_sha=self.subject.base_sha,
+            digest=self.subject.context.digest,
+            claimed_digest=claim.digest,
+        )
+
+    def _set_up_before(self, claim: Claim) -> bool:
+        """An earlier attempt began on the clean base; this one goes on with what it committed."""
+        ledger, head = self.ledger(), self.git.head()
+        facts = [ledger.fact("initial-setup", rule) for rule in ("context-read", "clean-base")]
+        began_well = all(f is not None and f.holds for f in facts)
+        return began_well and claim.digest == self.subject.context.digest and head != self.subject.base_sha
+
+    def _issue_creation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        if final:
+            return ()
+        task, forge, journal = self.subject.task, self.parts.forge, self.parts.journal
+        number = self.ledger().issue
+        if number is None:
+            made = self.acts.open_issue(self.subject)
+            journal.append("issue", task.id, number=made.number, url=made.url)
+            number = made.number
+        issue = forge.issue(number, max_age_s=FRESH_S)
+        return [
+            Fact(
+                phase="issue-creation",
+                rule="issue-exists",
+                commit=head,
+                holds=issue.state == "open",
+                message=f"issue #{issue.number} is {issue.state} on the forge",
+                detail={"number": issue.number, "url": issue.url, "state": issue.state},
+            )
+        ]
+
+    def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        return evidence.branch_facts(self.git, branch=self.subject.branch, base_sha=self.subject.base_sha)
+
+    def _research_and_planning(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        if final:
+            return ()
+        text = "\n".join(t for t in (claim.note, claim.text) if t)
+        if text.strip():
+            self.parts.journal.append("plan", self.subject.task.id, text=text)
+        return evidence.plan_facts(text, self.git.paths(head), commit=head)
+
+    def _implementation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        if claim.no_change:
+            return evidence.nothing_changed_facts(self.git, base=self.subject.base_sha, head=head)
+        config = self.parts.config
+        return evidence.implementation_facts(
+            self.git, base=self.subject.base_sha, head=head, protected=config.protected, size=config.size
+        )
+
+    def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        return [
+            *self._tests_pass(head),
+            *kept_facts(
+                self.git,
+                base=self.subject.base_sha,
+                head=head,
+                note=self._said_of_tests(claim),
+                commands=self.subject.test_commands,
+            ),
+        ]
+
+    def _said_of_tests(self, claim: Claim) -> str:
+        """What was said of tests that went away; an answer to the review does not take it back."""
+        testing = self.ledger().claims.get("testing")
+        return f"{claim.note}\n{claim.text}\n{testing.note}\n{testing.text}" if testing else claim.note
+
+    def _tests_pass(self, head: str) -> Iterable[Fact]:
+        commands, tree = self.subject.test_commands, self.git.tree(head)
+        known = self._known.get((tree, commands))
+        if known is not None or not commands:
+            return test_facts(self._run_tests(head, tree, Path()))
+        try:
+            with self.subject.measuring(head) as worktree:
+                return test_facts(self._run_tests(head, tree, worktree))
+        except SetupError as exc:
+            return [
+                Fact(
+                    phase="testing", rule="tests-pass", commit=head, holds=False,
+                    message=f"nothing could be tested: {exc.message}", detail={"unproven": True},
+                )
+            ]  # fmt: skip
+
+    def _run_tests(self, head: str, tree: str, worktree: Path) -> TestRun:
+        return run_tests(
+            self.subject.test_commands,
+            commit=head,
+            tree=tree,
+            worktree=worktree,
+            env=self.subject.command_env,
+            evidence_dir=self.subject.directory / "evidence",
+            timeout_of=self.parts.config.test_timeout_of,
+            run=self.subject.run_command,
+            known=self._known,
+        )
+
+    def _documentation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        return evidence.docs_facts(
+            self.git, base=self.subject.base_sha, head=head, patterns=self.parts.config.docs
+        )
+
+    def _pull_request(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        """What the forge answers to the opening of the pull is a reading of it; at the end it is read anew."""
+        self._pull_at_end = None
+        self._push(head)
+        opened = self._open_pull(claim) if self.ledger().pull is None or not final else None
+        facts = self._pull_facts(head, None if final else opened)
+        self._pull_at_end = self.pull if final else None
+        return facts
+
+    def _push(self, head: str) -> None:
+        """The branch at the remote becomes exactly `head`."""
+        self.parts.check_not_cancelled()
+        if self.ledger().pushed_sha != head:
+            self.acts.push(self.subject, head)
+
+    def _open_pull(self, claim: Claim) -> Pull:
+        task = self.subject.task
+        pull = self.acts.open_pull(self.subject, claim.note or task.title, claim.text or claim.note)
+        self.parts.journal.append("pull", task.id, number=pull.number, url=pull.url)
+        return pull
+
+    def _pull_facts(self, head: str, known: Pull | None = None) -> list[Fact]:
+        """What holds of the pull, as `known` shows it at `head`, or as it is read back now.
+
+        The forge may take a moment to see a push, so a late head is asked for again.
+        """
+        ledger = self.ledger()
+        if ledger.pull is None:
+            return []
+        number = ledger.pull
+        again = Retrying(
+            retry=retry_if_result(lambda p: p.head_sha != head),
+            stop=stop_after_delay(8),
+            wait=wait_exponential(multiplier=0.5, max=3),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        there = known is not None and (known.number, known.head_sha) == (number, head)
+        pull: Pull = known if known and there else again(self.parts.forge.pull, number)
+        self.pull = pull
+        linked = ledger.issue is None or bool(re.search(rf"#{ledger.issue}\b", pull.body))
+        problems = [
+            *([] if pull.state == "open" else [f"it is {pull.state}"]),
+            *(
+                []
+                if pull.head_sha == head
+                else [f"its head is {pull.head_sha[:12] or 'unknown'}, not {head[:12]}"]
+            ),
+            *([] if pull.base_branch == self.parts.base_branch else [f"its base is {pull.base_branch}"]),
+            *([] if linked else [f"it does not link issue #{ledger.issue}"]),
+        ]
+        said = f"pull #{number}: " + ("; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}")
+        detail = {"number": number, "url": pull.url, "head_sha": pull.head_sha, "base": pull.base_branch}
+        current = pull.head_sha == head
+        return [
+            Fact(
+                phase="pull-request",
+                rule="pull-open",
+                commit=head,
+                holds=not problems,
+                message=said,
+                detail=detail,
+            ),
+            Fact(
+                phase="review-response",
+                rule="pull-current",
+                commit=head,
+                holds=current,
+                message=said,
+                detail=detail,
+            ),
+        ]
+
+    def _review(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        ledger = self.ledger()
+        if (known := ledger.fact("review", "reviewed", head)) and known.holds:
+            return ()
+        if ledger.review_rounds >= self.parts.config.review_rounds:
+            why = f"the review's {ledger.review_rounds} rounds are used up: a person has to look at it"
+            return [self._unreviewed(head, why, person=True)]
+        try:
+            fresh = self._ask_reviewers(head, ledger)
+        except AgentError as exc:  # the author can do nothing about a reviewer that is not there
+            return [self._unreviewed(head, f"no review took place: {exc.message}", person=True)]
+        except ValueError as exc:
+            return [self._unreviewed(head, f"no review took place: {exc}")]
+        self.parts.journal.append(
+            "review",
+            self.subject.task.id,
+            head=head,
+            findings=[asdict(f) for f in fresh],
+            round=ledger.review_rounds + 1,
+        )
+        url = self.acts.post_review(self.subject, head, fresh)
+        return [
+            Fact(
+                phase="review", rule="reviewed", commit=head, holds=True,
+                message=f"a separate session reviewed {head[:12]} and has {count(len(fresh), 'finding')}",
+                detail={"findings": len(fresh), "url": url, "round": ledger.review_rounds + 1},
+            )
+        ]  # fmt: skip
+
+    def _unreviewed(self, head: str, why: str, *, person: bool = False) -> Fact:
+        return Fact(
+            phase="review", rule="reviewed", commit=head, holds=False, message=why,
+            detail={"unproven": True, "person": True} if person else {"unproven": True},
+        )  # fmt: skip
+
+    def _ask_reviewers(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
+        """What every reviewer finds, each in a session of its own; the author's kind where none is named."""
+        names = self.parts.config.reviewers
+        agents = [self.parts.agents(name) for name in names] or [self.subject.agent]
+        found: tuple[ReviewFinding, ...] = ()
+        for agent in agents:
+            found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found))
+        return found
+
+    def _ask_reviewer(
+        self, agent: Agent, head: str, ledger: Ledger, known: Sequence[ReviewFinding]
+    ) -> tuple[ReviewFinding, ...]:
+        """Start a reviewer in a session of its own on a read-only worktree at `head`.
+
+        Raises AgentError when it did not take place, ValueError when what it said is malformed twice.
+        """
+        error = ValueError("not asked")
+        for attempt in range(REVIEW_TRIES):
+            private = self.subject.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
+            private.mkdir(parents=True, exist_ok=True)
+            with self.subject.reviewing(head) as tree:
+                request = self._review_request(private, tree, head, ledger)
+                Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
+                command = agent.review_command(request, env=self.subject.env, private=private)
+                log = private / "review.log"
+                outcome = supervise(command, log=log, limits=self.subject.limits, cancel=self.parts.cancel)
+                text = agent.review_findings(request, log, outcome)
+            try:
+                return parse_findings(text, known)
+            except ValueError as exc:
+                error = exc
+        raise error
+
+    def _review_request(self, private: Path, tree: Path, head: str, ledger: Ledger) -> ReviewRequest:
+        base = self.subject.base_sha
+        diff, plan = private / "change.diff", private / "plan.md"
+        diff.write_text(self.git.diff_text(base, head), encoding="utf-8")
+        plan.write_text(ledger.plan, encoding="utf-8", errors="replace")
+        return ReviewRequest(
+            worktree_path=str(tree),
+            head_sha=head,
+            base_sha=base,
+            diff_path=str(diff),
+            task_path=str(self.subject.directory / "task.md"),
+            plan_path=str(plan),
+            output_path=str(private / "findings.json"),
+            session_id=str(uuid.uuid4()),
+        )
+
+    def _review_response(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        problems = [] if final else self._record_answers(claim, head)
+        facts: list[Fact] = []
+        if self.ledger().fact("review", "reviewed", head) is None:
+            facts += self._testing(claim, head, final)
+            self._push(head)
+            facts += self._review(claim, head, final)
+        still = [f.id for f in self.ledger().open_findings]
+        problems += [f"{', '.join(still)} not answered"] if still else []
+        answered = Fact(
+            phase="review-response", rule="findings-answered", commit=head, holds=not problems,
+            message="; ".join(problems) or "every finding is fixed or declined",
+            detail={"open": still},
+        )  # fmt: skip
+        return [*facts, answered, *self._pull_facts(head, self._pull_at_end if final else self.pull)]
+
+    def _record_answers(self, claim: Claim, head: str) -> list[str]:
+        ledger = self.ledger()
+        known = {f.id: f for f in ledger.findings}
+        try:
+            answers = parse_answers(f"{claim.note}\n{claim.text}")
+        except ValueError as exc:
+            return [str(exc)]
+        problems = []
+        for answer in answers:
+            if answer.finding not in known:
+                problems.append(f"there is no finding {answer.finding}")
+                continue
+            sha = head if answer.fixed_in.upper() == "HEAD" else self.git.rev_parse(answer.fixed_in)
+            if answer.fixed_in and (why := self._no_fix(answer.fixed_in, sha, head, known[answer.finding])):
+                problems.append(f"{answer.finding}: {why}")
+                continue
+            self.parts.journal.append(
+                "answer",
+                self.subject.task.id,
+                finding=answer.finding,
+                fixed_in=sha if answer.fixed_in else "",
+                declined=answer.declined,
+            )
+        return problems
+
+    def _no_fix(self, rev: str, sha: str, head: str, finding: ReviewFinding) -> str:
+        """Why a commit cannot be what fixes a finding; empty when it may be.
+
+        It has to be of this branch and younger than the review, and by it the file must have changed.
+        """
+        reviewed = self._reviewed_at(finding.id)
+        if not sha or not self.git.is_ancestor(sha, head) or self.git.is_ancestor(sha, reviewed):
+            return f"{rev} is no commit made after the review"
+        touched = {p for c in self.git.changes(reviewed, sha) for p in (c.path, c.old_path)}
+        if finding.path in self.git.paths(reviewed) and finding.path not in touched:
+            return (
+                f"nothing up to {sha[:12]} changes {finding.path} since the review; name the commit that does"
+            )
+        return ""
+
+    def _reviewed_at(self, finding: str) -> str:
+        for event in self.parts.journal.of(self.subject.task.id):
+            if event.kind == "review" and any(f["id"] == finding for f in event.data["findings"]):
+                return str(event.data["head"])
+        return self.subject.base_sha
+
+    def _settings_update(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        return settings_facts(self.git, base=self.subject.base_sha, head=head)

@@ -1,0 +1,186 @@
+"""Tests that went away: files deleted, renamed out of sight, emptied, thinned out, newly skipped, not run.
+
+A suite that passes proves little when the test that failed was removed. What the branch takes from the
+tests must be named in the claim's note, file by file; then it is a decision, not a trick.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from orchestrator_action.git.parse import Change
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.protocol.paths import listed, matches, shown
+from orchestrator_action.verify.ecosystems.python import hollow_tests, singled_out, skip_marks, test_names
+from orchestrator_action.verify.ecosystems.testways import changed_ways, ways_text
+
+_NAMES_OTHERS = frozenset(
+    {"Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "package.json", "tox.ini"}
+)
+"""Files whose way of testing may name further files, such as `./script/test`."""
+
+TEST_FILES = (
+    "test_*.py", "*_test.py", "*_tests.py", "tests.py",
+    "*.test.[cm]js", "*.test.js", "*.test.jsx", "*.test.[cm]ts", "*.test.ts", "*.test.tsx",
+    "*.spec.[cm]js", "*.spec.js", "*.spec.jsx", "*.spec.[cm]ts", "*.spec.ts", "*.spec.tsx",
+    "**/__tests__/**/*.[jt]s", "**/__tests__/**/*.[jt]sx", "test/**/*.[cm]js", "test/**/*.[jt]s",
+    "tests/**/*.[jt]s", "*_test.go", "tests/**/*.rs", "**/tests/*.rs", "*_test.rs", "*_tests.rs",
+    "*Test.java", "*Tests.java", "*IT.java", "*Test.kt", "*Tests.kt", "*Spec.groovy", "*Spec.kt",
+    "*Test.scala", "*Spec.scala", "*_spec.rb", "*_test.rb", "test_*.rb", "*Test.php", "*.bats", "*_test.exs",
+    "*Tests.cs",
+    "*Test.cs", "*Tests.fs", "*Tests.swift", "*Test.swift", "t/**/*.t", "*_test.c", "*_test.cc", "*_test.cpp",
+    "test_*.c", "test_*.cc", "test_*.cpp", "*_unittest.cc", "*_test.dart", "test_*.sh", "*_test.sh",
+    "*_SUITE.erl",
+    "!**/node_modules/**", "!**/testdata/**", "!**/fixtures/**", "!**/__snapshots__/**",
+)  # fmt: skip
+"""Names that test runners find tests by. A data file in a tests folder is no test."""
+
+
+def is_test_file(path: str) -> bool:
+    """Whether test runners would look for tests in this file."""
+    return bool(matches(path, TEST_FILES))
+
+
+def kept_facts(
+    git: Git, *, base: str, head: str, note: str = "", commands: Sequence[str] = ()
+) -> tuple[Fact, ...]:
+    """The fact `tests-kept`: nothing was taken from the tests, or from how `commands` run them, but what
+    `note` names."""
+    texts = _with_texts(git, git.changes(base, head))
+    tests = [t for t in texts if is_test_file(t[0].old_path or t[0].path)]
+    places = {_top(p) for p in git.paths(base) if is_test_file(p)}
+    losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change, places)]
+    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_file(c.path)]
+    moved = [(path, new) for path, new in added if _top(path) in places]
+    losses = [*_without_moved(losses, moved), *_singled_out(added), *_ways(git, base, texts, commands)]
+    silent = [(path, what) for path, what, _ in losses if not _named(path, note)]
+    told = sorted({path for path, _, _ in losses} - {path for path, _ in silent})
+    message = "; ".join(f"{shown(path)}: {what}" for path, what in silent[:5])
+    if len(silent) > 5:
+        message += f"; and {len(silent) - 5} more"
+    if not silent:
+        message = (
+            f"tests were taken away or run otherwise, and named: {listed(told)}"
+            if told
+            else "no test was taken away"
+        )
+    else:
+        message = f"tests, or how they run, were changed without a word in the claim's note: {message}"
+    detail: dict[str, Any] = {
+        "lost": [{"path": shown(p), "what": w} for p, w, _ in losses[:50]],
+        "named": [shown(p) for p in told[:50]],
+    }
+    return (
+        Fact(
+            phase="testing", rule="tests-kept", commit=head, holds=not silent, message=message, detail=detail
+        ),
+    )
+
+
+Loss = tuple[str, str, tuple[str, ...]]
+"""The path, what happened, and the names of the tests that are gone."""
+
+
+_MAX_READ_BYTES = 8 * 1024**2
+
+
+def _with_texts(git: Git, changes: Sequence[Change]) -> list[tuple[Change, str, str]]:
+    """Every changed file with its contents before and after; without, where nobody could read so much."""
+    names = [c.old_blob for c in changes] + [c.new_blob for c in changes]
+    small = [n for n, size in zip(names, git.sizes(names), strict=True) if (size or 0) <= _MAX_READ_BYTES]
+    bodies = dict(zip(small, git.blobs(small), strict=True))
+
+    def text(blob: str) -> str:
+        return (bodies.get(blob) or b"").decode("utf-8", "replace")
+
+    return [(change, text(change.old_blob), text(change.new_blob)) for change in changes]
+
+
+def _singled_out(added: Sequence[tuple[str, str]]) -> Iterable[Loss]:
+    """A new file in which one test is singled out may leave out those of all others."""
+    return [
+        (path, "singles out tests, so that others are left out", ())
+        for path, t in added
+        if singled_out(path, t)
+    ]
+
+
+def _ways(
+    git: Git, base: str, texts: Sequence[tuple[Change, str, str]], commands: Sequence[str]
+) -> Iterable[Loss]:
+    known = [p for p in git.paths(base) if p in _NAMES_OTHERS]
+    bodies = git.files(base, known).items()
+    others = [ways_text(p, (body or b"").decode("utf-8", "replace"), commands) for p, body in bodies]
+    rows = [
+        row
+        for c, old, new in texts
+        for row in ([(c.old_path, old, ""), (c.path, "", new)] if c.old_path else [(c.path, old, new)])
+        if not is_test_file(row[0])
+    ]
+    return [(path, what, ()) for path, what in changed_ways(rows, commands, others)]
+
+
+def _top(path: str) -> str:
+    """The first folder of a path; an empty string at the top."""
+    return path.partition("/")[0] if "/" in path else ""
+
+
+def _losses(change: Change, old: str, new: str, places: Collection[str]) -> Iterable[Loss]:
+    path = change.old_path or change.path
+    names = test_names(path, old)
+    if not names and not old.strip():
+        return
+    if change.status == "D":
+        yield path, "deleted", tuple(names)
+        return
+    if not is_test_file(change.path):
+        yield path, f"renamed to {shown(change.path)}, where no test runner looks", tuple(names)
+        return
+    if not new.strip():
+        yield path, "emptied", tuple(names)
+        return
+    if change.status == "R" and _top(change.path) not in places:
+        yield path, f"moved to {shown(change.path)}, where there were no tests before", ()
+    left = test_names(change.path, new)
+    hollow = _missing(hollow_tests(change.path, new), hollow_tests(path, old))
+    hollow = tuple(name for name in hollow if name in names)
+    if hollow:
+        yield path, f"{len(hollow)} of {len(names)} tests emptied ({listed(hollow, at_most=3)})", ()
+    if len(left) < len(names):
+        gone = _missing(names, left)
+        yield (
+            path,
+            f"{len(names) - len(left)} of {len(names)} tests removed ({listed(gone, at_most=3)})",
+            gone,
+        )
+    marks = skip_marks(change.path, new) - skip_marks(path, old)
+    if marks > 0:
+        yield path, f"{marks} new skip mark{'s' if marks > 1 else ''}", ()
+
+
+def _missing(names: Sequence[str], left: Sequence[str]) -> tuple[str, ...]:
+    rest = list(left)
+    gone = []
+    for name in names:
+        if name in rest:
+            rest.remove(name)
+        else:
+            gone.append(name)
+    return tuple(gone)
+
+
+def _without_moved(losses: Sequence[Loss], added: Sequence[tuple[str, str]]) -> list[Loss]:
+    """Leave out files whose every test is found again in a new test file."""
+    if not any(names for _, _, names in losses) or not added:
+        return list(losses)
+    new = {n for path, text in added for n in test_names(path, text)}
+    return [loss for loss in losses if not loss[2] or not set(loss[2]) <= new]
+
+
+def _named(path: str, note: str) -> bool:
+    """Whether a note names this file, by its path or by its own name as a word."""
+    name = path.rpartition("/")[2]
+    return path in note or bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", note))

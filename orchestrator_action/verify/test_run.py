@@ -1,0 +1,397 @@
+"""Testing: the orchestrator runs the repository's tests itself, at exactly one commit, and counts them.
+
+A run proves something only when it ended with 0 *and* ran at least one test. No test collected, or a
+number nobody can read, proves nothing either way: the fact does not hold and says `unproven`. A tree is
+measured once per set of commands; what is known is kept in memory, because an agent could write files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator_action.protocol.model import Ending, Fact, Outcome
+from orchestrator_action.verify.ecosystems.counts import Counts, from_junit, total
+from orchestrator_action.verify.ecosystems.others import by_runner, strip_ansi
+
+TAIL_LINES = 40
+TAIL_CHARS = 4_000
+READ_BYTES = 4 * 1024**2
+"""How much of a log's end is searched for closing lines."""
+MAX_REPORT_BYTES = 32 * 1024**2
+_USAGE = 4
+"""pytest's exit code for options it does not know."""
+
+_REPORTS = (
+    "surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults", "reports",
+)  # fmt: skip
+_SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha", "ava")}
+"""Exit codes by which these runners say that they collected nothing."""
+_TOOLS = frozenset(
+    {"pytest", "tox", "nox", "nose2", "coverage", "poetry", "pdm", "hatch", "twisted", "green"}
+)
+"""Modules that are installed and not a repository's own."""
+
+
+class Runner(Protocol):
+    """Starts one process, waits for its end and for everything it started: the supervisor."""
+
+    def __call__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
+    ) -> Outcome:
+        """Run `argv`; its output goes into `log`, as it comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRun:
+    """One test command and how it ended. `counts` is None when no number could be read."""
+
+    command: str
+    outcome: Outcome
+    duration_s: float
+    timeout_s: float
+    log: str
+    tail: str
+    counts: Counts | None
+
+    @property
+    def passed(self) -> bool:
+        """Ended by itself, with 0."""
+        return self.outcome.ending is Ending.EXITED and self.outcome.exit_code == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun:
+    """All test commands at one commit; those after the first that failed were not started."""
+
+    __test__ = False
+
+    commit: str
+    tree: str
+    commands: tuple[str, ...]
+    runs: tuple[CommandRun, ...]
+    reused_from: str = ""
+    """The other commit this was measured at, when its tree is the same."""
+
+
+Known = MutableMapping[tuple[str, tuple[str, ...]], TestRun]
+"""What was measured in this run: by tree and commands."""
+
+
+def run_tests(
+    commands: Sequence[str],
+    *,
+    commit: str,
+    tree: str,
+    worktree: Path,
+    env: Mapping[str, str],
+    evidence_dir: Path,
+    timeout_of: Callable[[str], float],
+    run: Runner,
+    known: Known | None = None,
+) -> TestRun:
+    """Run the test commands in a clean checkout of `commit`, one after the other, until one fails.
+
+    `timeout_of` gives the seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; pytest
+    is asked, through PYTEST_ADDOPTS, to write JUnit XML into `evidence_dir`, where the logs go too.
+    """
+    key = (tree, tuple(commands))
+    if known is not None and (before := known.get(key)):
+        first = before.reused_from or before.commit
+        return replace(before, commit=commit, reused_from="" if first == commit else first)
+    folder = _fresh(evidence_dir, f"tests-{commit[:12]}")
+    runs: list[CommandRun] = []
+    for number, command in enumerate(commands, 1):
+        runs.append(_run_one(command, number, worktree, env, folder, timeout_of(command), run))
+        if not runs[-1].passed:
+            break
+    done = TestRun(commit=commit, tree=tree, commands=tuple(commands), runs=tuple(runs))
+    if known is not None and not any(r.outcome.ending is Ending.CANCELLED for r in runs):
+        known[key] = done
+    return done
+
+
+def _fresh(parent: Path, name: str) -> Path:
+    for n in range(1, 10_000):
+        folder = parent / (name if n == 1 else f"{name}-{n}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(name)
+
+
+def _run_one(
+    command: str,
+    number: int,
+    worktree: Path,
+    env: Mapping[str, str],
+    folder: Path,
+    timeout_s: float,
+    run: Runner,
+) -> CommandRun:
+    log, junit = folder / f"command-{number}.log", folder / f"junit-{number}.xml"
+    there, clock = _digests(worktree), time.monotonic()
+    own = {**env, "CI": env.get("CI", "1")}
+    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
+    argv = ("/bin/sh", "-c", command)
+    outcome = run(argv, cwd=worktree, env={**own, "PYTEST_ADDOPTS": options}, log=log, timeout_s=timeout_s)
+    if outcome.exit_code == _USAGE and "unrecognized arguments: --junitxml" in read_end(log, TAIL_CHARS):
+        log = folder / f"command-{number}-plain.log"  # this pytest writes no reports: its lines will do
+        outcome = run(argv, cwd=worktree, env=own, log=log, timeout_s=timeout_s)
+    duration = time.monotonic() - clock
+    text = read_end(log, READ_BYTES)
+    return CommandRun(
+        command=command,
+        outcome=outcome,
+        duration_s=round(duration, 3),
+        timeout_s=timeout_s,
+        log=str(log),
+        tail=tail_of(text),
+        counts=_counts(text, junit, worktree, there, command),
+    )
+
+
+def read_end(log: Path, limit: int) -> str:
+    """The last `limit` bytes of a log, as text; empty when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def tail_of(text: str) -> str:
+    """The last lines of an output, without colours and cursor movements."""
+    lines = (line.rsplit("\r", 1)[-1].rstrip() for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
+    return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
+
+
+def _counts(text: str, junit: Path, worktree: Path, there: Mapping[Path, str], command: str) -> Counts | None:
+    """JUnit XML where it was written, closing lines for the rest, reports in the tree as a last resort."""
+    report = _report(junit)
+    lines = _own_words(by_runner(text), command, reported=report is not None)
+    pytest_lines = [c for c in lines if c.source == "pytest"]
+    others = [c for c in lines if c.source != "pytest"]
+    if report is not None:
+        # Several pytests in one command write the same file one after the other: their lines know better.
+        summed = total(pytest_lines)
+        best = summed if summed is not None and len(pytest_lines) > 1 and summed.ran > report.ran else report
+        return total([best, *others])
+    return total([*pytest_lines, *others]) or total(_reports_in(worktree, there))
+
+
+def _report(path: Path) -> Counts | None:
+    try:
+        if path.is_symlink() or path.stat().st_size > MAX_REPORT_BYTES:
+            return None
+        return from_junit(path.read_bytes())
+    except OSError:
+        return None
+
+
+_RUNNERS = {
+    r"\s-m\s*unittest\b|manage\.py\s+test\b": {"unittest"},
+    r"\b(?:pytest|py\.test)\b": {"pytest"},
+    r"^cargo\s+(?:test|nextest)\b": {"cargo test", "nextest"},
+    r"^go\s+test\b": {"go test", "go test (packages)"},
+    r"^node\s+(?:.*\s)?--test\b": {"node --test"},
+}
+"""Commands that are one runner and nothing else, and under which names its words are known."""
+
+
+def _own_words(lines: list[Counts], command: str, *, reported: bool) -> list[Counts]:
+    """What the command's own runner said, where it is known: a test may print another's closing line."""
+    if re.search(r"[;&|`\n]|\$\(", command):
+        return lines
+    for pattern, sources in _RUNNERS.items():
+        if re.search(pattern, command):
+            own = [c for c in lines if c.source in sources]
+            return own if own or reported else lines
+    return lines
+
+
+def _report_files(worktree: Path) -> Iterator[Path]:
+    """Files that may be JUnit reports, as runners such as Gradle leave them in their build folders."""
+    for folder, names, files in os.walk(worktree):
+        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv", "__pycache__"}]
+        inside = any(part in _REPORTS for part in Path(folder).relative_to(worktree).parts)
+        for name in sorted(files):
+            path = Path(folder, name)
+            if not name.endswith(".xml") or path.is_symlink():
+                continue
+            if inside or "junit" in name.lower() or name.startswith("TEST-"):
+                yield path
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _digests(worktree: Path) -> dict[Path, str]:
+    """The reports that are there before anything ran: what a commit or an earlier run brought."""
+    return {path: _digest(path) for path in _report_files(worktree)}
+
+
+def _reports_in(worktree: Path, there: Mapping[Path, str]) -> list[Counts]:
+    """The reports that this run wrote: new ones, or old ones that say something else now."""
+    fresh = (path for path in _report_files(worktree) if there.get(path) != _digest(path))
+    return [counts for path in fresh if (counts := _report(path)) is not None]
+
+
+def test_facts(done: TestRun) -> tuple[Fact, ...]:
+    """The fact `tests-pass` of a test run."""
+    holds, message, unproven = _judge(done)
+    lacking = bool(done.runs) and bool(_lacking(done.runs[-1]))
+    counts = total(r.counts for r in done.runs if r.counts)
+    detail: dict[str, Any] = {
+        "commands": [_run_detail(r) for r in done.runs],
+        "tree": done.tree,
+        "passed": counts.passed if counts else None,
+        "failed": counts.failed if counts else None,
+        "skipped": counts.skipped if counts else None,
+        "duration_s": round(sum(r.duration_s for r in done.runs), 3),
+    }
+    if unproven:
+        detail["unproven"] = True
+    if not done.commands or lacking:
+        detail["person"] = True  # how it is tested, and with what, is not the agent's to say
+    if done.reused_from:
+        detail["reused_from"] = done.reused_from
+    return (
+        Fact(
+            phase="testing",
+            rule="tests-pass",
+            commit=done.commit,
+            holds=holds,
+            message=message,
+            detail=detail,
+        ),
+    )
+
+
+test_facts.__test__ = False  # type: ignore[attr-defined]
+
+
+def _run_detail(run: CommandRun) -> dict[str, Any]:
+    counts = run.counts
+    return {
+        "command": run.command,
+        "ending": str(run.outcome.ending),
+        "exit_code": run.outcome.exit_code,
+        "signal": run.outcome.signal,
+        "duration_s": run.duration_s,
+        "timeout_s": run.timeout_s or None,
+        "counts": None
+        if counts is None
+        else {
+            "passed": counts.passed,
+            "failed": counts.failed,
+            "skipped": counts.skipped,
+            "source": counts.source,
+        },
+        "log": run.log,
+        "tail": run.tail,
+    }
+
+
+def _judge(done: TestRun) -> tuple[bool, str, bool]:
+    """Whether the run proves anything: holds, the sentence, and whether it is merely unproven."""
+    if not done.runs:
+        return False, "no test command is known; set `test` in .github/orchestrator.yml", True
+    last = done.runs[-1]
+    counts = total(r.counts for r in done.runs if r.counts)
+    if not last.passed:
+        if _ran_nothing(last):
+            return False, f"`{last.command}` collected no test: nothing was tested", True
+        if lacking := _lacking(last):
+            return (
+                False,
+                f"`{last.command}` cannot run here: {lacking} is not installed (a `setup` command may do that)",
+                True,
+            )
+        return False, _failure(last), False
+    if counts is None:
+        return False, _no_count(last.command), True
+    if counts.failed:
+        return False, f"`{last.command}` exited with 0 although {counts.failed} tests failed", False
+    if not counts.ran:
+        all_skipped = f": all {counts.skipped} were skipped" if counts.skipped else ""
+        return False, f"`{'`, `'.join(done.commands)}` ran no test{all_skipped}: nothing was tested", True
+    took = sum(r.duration_s for r in done.runs)
+    skipped = f", {counts.skipped} skipped" if counts.skipped else ""
+    again = f", measured at {done.reused_from[:12]} with the same files" if done.reused_from else ""
+    return (
+        True,
+        f"{counts.passed} passed{skipped} in {took:.1f} s (`{'`, `'.join(done.commands)}`){again}",
+        False,
+    )
+
+
+def _no_count(command: str) -> str:
+    return (
+        f"`{command}` exited with 0, but no test count could be read from its output; let it print a line "
+        "such as `12 passed, 0 failed`, write JUnit XML, or set `test` to the test runner itself"
+    )
+
+
+def _ran_nothing(run: CommandRun) -> bool:
+    counts = run.counts
+    if counts is None or counts.ran or run.outcome.exit_code is None:
+        return False
+    sayers = _SAYS_NOTHING_RAN.get(run.outcome.exit_code, ())
+    return any(source in sayers for source in counts.source.split(" + "))
+
+
+def _lacking(run: CommandRun) -> str:
+    """What the command itself names and this machine does not have; empty when it is something else.
+
+    The command is the repository's own, from the base: what it names, no change on the branch took away.
+    """
+    last = _last(run.tail)
+    if run.outcome.exit_code == 127 and (match := re.search(r"([\w.+-]+): (?:command )?not found$", last)):
+        named = re.search(rf"(?:^|[\s;&|(]){re.escape(match[1])}(?:$|[\s;&|)])", run.command)
+        return match[1] if named else ""
+    match = re.search(r"python[\d.]*: No module named (\w+)$", last)
+    if match and match[1] in _TOOLS and re.search(rf"\s-m\s*{match[1]}(?:$|\s)", run.command):
+        return match[1]
+    return ""
+
+
+def _failure(run: CommandRun) -> str:
+    outcome, of = run.outcome, ""
+    if run.counts and run.counts.failed:
+        of = f": {run.counts.failed} of {run.counts.ran} tests failed"
+    if outcome.ending is Ending.TIMEOUT:
+        return (
+            f"`{run.command}` did not end within {run.timeout_s:g} s and was stopped after "
+            f"{run.duration_s:.1f} s{of}"
+        )
+    if outcome.ending is not Ending.EXITED:
+        return f"`{run.command}` was ended: {outcome.error or outcome.ending}"
+    if outcome.signal is not None:
+        return f"`{run.command}` was killed by signal {outcome.signal}{of}"
+    if outcome.exit_code == 127 and not of:
+        return f"`{run.command}` needs a program that is not there (exit code 127): {_last(run.tail)}"
+    return f"`{run.command}` failed with exit code {outcome.exit_code}{of or _because(run.tail)}"
+
+
+def _because(tail: str) -> str:
+    return f": {_last(tail)}" if tail else ""
+
+
+def _last(tail: str) -> str:
+    return tail.rstrip().rsplit("\n", 1)[-1].strip()[:200]

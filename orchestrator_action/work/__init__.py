@@ -1,0 +1,1 @@
+"""One task with its agent: prompt, broker, claims, attempts."""

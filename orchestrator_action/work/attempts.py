@@ -1,0 +1,310 @@
+"""The attempts of one task: tried again while that may help, sent back with what is open, within one deadline.
+
+A session is taken up again where the agent can; otherwise a fresh one starts on a clean worktree, with
+the commits that are there and the facts that hold. Every attempt has its own log and record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.errors import GitError
+from orchestrator_action.git import salvage
+from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
+from orchestrator_action.process.recovery import read_record
+from orchestrator_action.process.supervisor import Cancel, supervise
+from orchestrator_action.process.tail import Tail
+from orchestrator_action.protocol.model import AgentReport, Ending, Limits, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
+from orchestrator_action.state.context import Subject
+from orchestrator_action.state.failure import Chances, Failure, failure_of
+from orchestrator_action.state.fold import TaskState
+from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.usage import Tally, attempt_record
+from orchestrator_action.work.claims import Claims, reminder
+from orchestrator_action.work.task_files import drop_stale_locks, log_path, phase_client, record_path
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """What came of an attempt. `wait_s` is None when there shall be no other."""
+
+    wait_s: float | None = None
+
+
+class Trying:
+    """The attempts of one task."""
+
+    def __init__(self, subject: Subject, claims: Claims, tally: Tally, pace: Pace, token: str) -> None:
+        self._subject, self._claims, self._tally, self._pace = subject, claims, tally, pace
+        self._parts, self._task = subject.parts, subject.task
+        self._deadline = time.monotonic() + (subject.limits.wall_s or math.inf)
+        self._chances = Chances(retries=self._parts.config.retries)
+        self._context = replace(subject.context, attempt=tally.number + 1)
+        self._fresh = True
+        """Whether the context is that of an attempt which has not been made yet."""
+        self._begun = False
+        """Whether the last attempt came as far as the journal."""
+        self._env = {
+            **subject.env,
+            SOCKET_VARIABLE: str(self._parts.broker.path),
+            TOKEN_VARIABLE: token,
+            CONTEXT_VARIABLE: subject.context.path,
+            "PATH": f"{phase_client(subject.directory)}{os.pathsep}{subject.env.get('PATH', os.defpath)}",
+        }
+
+    def run(self, state: TaskState) -> None:
+        """Attempt upon attempt, until nothing is open or nothing can be gained."""
+        if self._taken_up(state) and not self._sent_back():
+            return
+        while True:
+            tried(
+                self._once,
+                retries=self._parts.config.retries,
+                transient=lambda t: t.wait_s,
+                pause=self._pause,
+                first_s=self._pace.first_wait_s,
+            )
+            if not self._sent_back():
+                return
+
+    # -- one more
+
+    def _once(self) -> _Tried:
+        """An attempt that counts; one that had to make room for others is simply made again."""
+        while True:
+            outcome, report, shed = self._attempt()
+            number = self._context.attempt
+            if not shed or not self._begun:
+                break
+            self._tally.set_aside(number, outcome, report)
+            self._ended(outcome, report, None, shed=True)
+            self._deadline += outcome.wall_s
+            self._parts.journal.append("requeued", self._task.id, attempt=number, why=outcome.error)
+        if not self._begun:
+            self._tally.outcome, self._tally.report = outcome, report
+            return _Tried()
+        failure = failure_of(outcome, report)
+        self._tally.add(number, outcome, report, failure)
+        self._ended(outcome, report, failure)
+        return self._another(failure, outcome, report)
+
+    def _another(self, failure: Failure | None, outcome: Outcome, report: AgentReport) -> _Tried:
+        """Whether the failure may pass by itself; all tasks slow down when the API said so."""
+        if failure is None or self._parts.cancel.is_set() or report.retry_after_s > LONGEST_PAUSE_S:
+            return _Tried()
+        if failure is Failure.OVERLOADED:
+            self._pace.gate.refused(retry_after_s=report.retry_after_s)
+        if not self._chances.allow(failure, outcome):
+            return _Tried()
+        self._chances.take(failure)
+        self._parts.journal.append(
+            "retried", self._task.id, failure=failure, attempt=self._context.attempt, after_s=report.retry_after_s
+        )  # fmt: skip
+        return _Tried(wait_s=report.retry_after_s)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait before a retry; true when there shall be none, for want of time or by order."""
+        if seconds >= self._deadline - time.monotonic():
+            return True
+        return self._parts.cancel.wait(seconds)
+
+    def _sent_back(self) -> bool:
+        """Whether the agent's session is taken up again with what it left open."""
+        subject, outcome, report = self._subject, self._tally.outcome, self._tally.report
+        if self._parts.cancel.is_set() or not subject.agent.resumes or time.monotonic() >= self._deadline:
+            return False
+        if outcome.ending is not Ending.EXITED or report.problems or not report.session_id:
+            return False
+        try:
+            verdict = self._claims.verdict()
+        except GitError:
+            return False
+        if verdict.settled or self._claims.ledger().reminders >= self._parts.config.reminders:
+            return False
+        still = [p.phase for p in verdict.phases if not p.settled]
+        self._parts.journal.append("reminded", self._task.id, open=still)
+        return True
+
+    # -- what an attempt is given
+
+    def _next_context(self) -> TaskContext:
+        """The first context, or that of the attempt after the last one."""
+        if self._fresh:
+            return self._context
+        report = self._tally.report
+        following = replace(self._context, attempt=self._context.attempt + 1)
+        if self._subject.agent.resumes and report.session_id and report.turns:
+            return replace(following, resume_session=report.session_id, message=self._message())
+        self._clean()
+        return replace(following, resume_session="", message="", session_id=str(uuid.uuid4()))
+
+    def _message(self) -> str:
+        try:
+            return reminder(self._claims.verdict())
+        except GitError:
+            return "Go on with your task; `orchestrator-phase show` prints what is open."
+
+    def _clean(self) -> None:
+        """The worktree as its last commit has it; what was not committed is saved first.
+
+        Nothing of the attempt before lives any more, so a lock file of its git is nobody's.
+        """
+        worktree, git = self._subject.worktree, self._subject.git
+        drop_stale_locks(self._parts.git.common_dir, worktree.admin, worktree.branch)
+        if saved := self._parts.workspace.salvage(worktree, self._task.id):
+            self._parts.journal.append("salvaged", self._task.id, sha=saved)
+        git.run("reset", "--hard", "--quiet", self._start(), write=True)
+        git.run("clean", "-ffdq", write=True)
+
+    def _start(self) -> str:
+        """Where a fresh attempt begins: at the last commit; at the base when no clean beginning was shown.
+
+        Commits from before Initial Setup could never be proven; they are kept, out of the way.
+        """
+        worktree, head = self._subject.worktree, self._subject.git.head()
+        clean = self._claims.ledger().fact("initial-setup", "clean-base")
+        if not head or head == worktree.base_sha or (clean is not None and clean.holds):
+            return "HEAD"
+        saved = salvage.keep(self._parts.git, head, self._task.id)
+        self._parts.journal.append("salvaged", self._task.id, sha=saved)
+        return worktree.base_sha
+
+    def _taken_up(self, state: TaskState) -> bool:
+        """Take over from the process before us; true when its last attempt ended well and need not be repeated.
+
+        An agent that ended by itself while nobody looked is judged by its record and its log.
+        """
+        if not state.attempts:
+            return False
+        last = state.attempts[-1]
+        reader = self._subject.agent.reader()
+        for line in _lines(log_path(self._subject.directory, last.number)):
+            reader.feed(line)
+        outcome = _ended_as(last.ended) or read_record(record_path(self._subject.directory, last.number))
+        outcome = outcome or Outcome(ending=Ending.LOST, error="the orchestrator ended")
+        report = reader.report(outcome)
+        self._context = replace(self._context, attempt=last.number)
+        self._fresh = False
+        failure = failure_of(outcome, report)
+        if last.ended is None:
+            self._ended(outcome, report, failure)
+            self._tally.failures += [failure] if failure else []
+        self._tally.outcome, self._tally.report = outcome, report
+        if failure is None:
+            return True
+        with contextlib.suppress(GitError):
+            if self._claims.verdict().settled:  # what the crash cut short had nothing left to do
+                self._tally.outcome = replace(outcome, ending=Ending.EXITED, error="")
+                self._tally.report = replace(report, problems=())
+                return True
+        return False
+
+    # -- the process
+
+    def _attempt(self) -> tuple[Outcome, AgentReport, bool]:
+        """One process, once there is a place for it; with whether it was asked to make room."""
+        cancel = self._parts.cancel
+        asked_at = time.monotonic()
+        self._begun = False
+        with self._pace.gate.passed(cancel) as entered, self._pace.slots.taken(cancel) as slot:
+            if not entered or slot is None:
+                reason = cancel.reason or "cancelled before it started"
+                return Outcome(ending=Ending.CANCELLED, error=reason), AgentReport(), False
+            self._deadline += time.monotonic() - asked_at
+            self._context = self._next_context()
+            self._fresh = False
+            left = 0.0 if math.isinf(self._deadline) else max(self._deadline - time.monotonic(), 0.1)
+            outcome, report = self._supervised(replace(self._subject.limits, wall_s=left), slot.cancel)
+            shed = slot.shed and outcome.ending is Ending.CANCELLED and not cancel.is_set()
+        return outcome, report, shed
+
+    def _supervised(self, limits: Limits, cancel: Cancel) -> tuple[Outcome, AgentReport]:
+        subject, context, journal = self._subject, self._context, self._parts.journal
+        private = subject.directory / "agent"
+        private.mkdir(exist_ok=True, mode=0o700)
+        reader = subject.agent.reader()
+        stop = Cancel(cancel)
+
+        def feed(line: bytes) -> Mark | None:
+            mark = reader.feed(line)
+            if reader.abort:
+                stop.set(reader.abort)
+            return mark
+
+        def began(pid: int, ticks: int) -> None:
+            journal.append(
+                "attempt-running", self._task.id, attempt=context.attempt, pid=pid, start_ticks=ticks
+            )
+
+        command = subject.agent.command(context, env=self._env, private=private)
+        journal.append(
+            "attempt-started", self._task.id, attempt=context.attempt,
+            session_id=context.resume_session or context.session_id, argv=list(command.argv),
+        )  # fmt: skip
+        self._begun = True
+        outcome = supervise(
+            command,
+            log=log_path(subject.directory, context.attempt),
+            limits=limits,
+            cancel=stop,
+            feed=feed,
+            expects_start=subject.agent.announces_start,
+            record=record_path(subject.directory, context.attempt),
+            on_start=began,
+        )
+        if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
+            outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
+        return outcome, reader.report(outcome)
+
+    def _ended(
+        self, outcome: Outcome, report: AgentReport, failure: Failure | None, *, shed: bool = False
+    ) -> None:
+        number = self._context.attempt
+        record = attempt_record(number, outcome, report, failure, shed=shed)
+        self._parts.journal.append("attempt-ended", self._task.id, **record)
+        log.info(
+            "attempt ended task=%s attempt=%d ending=%s failure=%s exit=%s wall_s=%.1f peak_rss_mib=%.0f",
+            self._task.id, number, outcome.ending, failure, outcome.exit_code, outcome.wall_s, outcome.peak_rss_mib,
+        )  # fmt: skip
+
+
+def _lines(log: Path) -> Iterator[bytes]:
+    """Every line of a log that nobody writes any more."""
+    tail = Tail(log)
+    tail.behind = True
+    while tail.behind:
+        yield from tail.lines()
+    if (last := tail.last()) is not None:
+        yield last
+
+
+def _ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
+    """The end of an attempt as its `attempt-ended` has it."""
+    if record is None:
+        return None
+    return Outcome(
+        ending=Ending(record["ending"]),
+        exit_code=record["exit_code"],
+        signal=record["signal"],
+        pid=record.get("pid", 0),
+        wall_s=record["wall_s"],
+        error=record["error"],
+        survivors=record["survivors"],
+    )
+
+
+def last_log(directory: Path, tally: Tally) -> str:
+    """The log of the last attempt, or an empty string when there was none."""
+    return str(log_path(directory, tally.number)) if tally.number else ""

@@ -1,0 +1,167 @@
+"""The files of a task outside its worktree: context, prompt, logs and the agent's `orchestrator-phase`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator_action.git.worktrees import OWNER_FILE, Worktree
+from orchestrator_action.process.owner import live_owner
+from orchestrator_action.protocol.model import Limits, Task, TaskContext
+from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.protocol.wire import context_digest
+from orchestrator_action.state.context import Parts
+from orchestrator_action.state.journal import replace_file
+from orchestrator_action.text.limits import clean, sanitise
+from orchestrator_action.work.prompt import task_prompt
+
+GOES_ON = """An earlier run of this task died. Its commits are on your branch, and what it proved still counts:
+look at them, then run `orchestrator-phase show`. Claim initial-setup again, as your task context is a new one;
+after that go on with the first phase that is open."""
+
+
+def directory_of(parts: Parts, task_id: str) -> Path:
+    """Where the files of a task are."""
+    return parts.run_dir / "tasks" / task_id
+
+
+def log_path(directory: Path, attempt: int) -> Path:
+    """The raw output of an attempt: `agent.log`, then `agent-2.log`, …"""
+    return directory / ("agent.log" if attempt == 1 else f"agent-{attempt}.log")
+
+
+def record_path(directory: Path, attempt: int) -> Path:
+    """What names the processes of an attempt while it runs, and its end afterwards."""
+    return directory / f"attempt-{attempt}.json"
+
+
+def limits_of(parts: Parts) -> Limits:
+    """What one attempt may use."""
+    config = parts.config
+    return replace(
+        parts.limits,
+        wall_s=config.timeout,
+        max_turns=config.max_turns,
+        max_budget_usd=config.max_budget_usd,
+    )
+
+
+def write_context(task: Task, parts: Parts, worktree: Worktree, directory: Path) -> TaskContext:
+    """Write `task.md`, `prompt.md` and `context.json`; their digest is what the first claim must carry.
+
+    What a task was given once stays: a run that is taken up again finds the same files and digest.
+    """
+    tests = task.test or parts.test_commands
+    context = TaskContext(
+        path=str(directory / "context.json"), task=task, run_id=parts.run_id, attempt=1,
+        worktree_path=str(worktree.path), prompt_path=str(directory / "prompt.md"), base_sha=worktree.base_sha,
+        base_branch=parts.base_branch, limits=limits_of(parts), test_commands=tests, digest="",
+        parallel=parts.parallel, session_id=str(uuid.uuid4()),
+    )  # fmt: skip
+    body = _written(Path(context.path), worktree)
+    if body is None:
+        body = _write(task, parts, worktree, directory, context)
+    return replace(context, digest=body["digest"])
+
+
+def _written(path: Path, worktree: Worktree) -> dict[str, Any] | None:
+    """The context of an earlier attempt in the same place; None when there is none, or it is damaged."""
+    try:
+        body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        digest = body.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    same = context_digest(body) == digest and body.get("worktree_path") == str(worktree.path)
+    return {**body, "digest": digest} if same and body.get("base_sha") == worktree.base_sha else None
+
+
+def _write(
+    task: Task, parts: Parts, worktree: Worktree, directory: Path, context: TaskContext
+) -> dict[str, Any]:
+    limits = context.limits
+    text = sanitise(task.text).text if task.issue else clean(task.text)[0]
+    replace_file(directory / "task.md", text)
+    prompt = task_prompt(
+        task, boundary=secrets.token_hex(8), branch=worktree.branch, base_branch=parts.base_branch,
+        base_sha=worktree.base_sha, test_commands=context.test_commands,
+        message=GOES_ON if task.goes_on_at else "",
+    )  # fmt: skip
+    replace_file(Path(context.prompt_path), prompt)
+    body: dict[str, Any] = {
+        "task_id": task.id,
+        "task_name": task.title,
+        "original_prompt_file": task.prompt_file or context.prompt_path,
+        "worktree_path": str(worktree.path),
+        "orchestrator_context": {
+            "parallel_execution": parts.parallel, "subprocess_mode": True, "governance_delegation": True,
+        },
+        "schema": 1,
+        "run_id": parts.run_id,
+        "attempt": context.attempt,
+        "issue": _issue_context(task),
+        "base_sha": worktree.base_sha,
+        "base_branch": parts.base_branch,
+        "branch": worktree.branch,
+        "phases": [
+            {"number": p.number, "id": p.id, "title": p.title, "does": p.does, "claim": p.claim} for p in PHASES
+        ],
+        "limits": {"wall_s": limits.wall_s, "max_turns": limits.max_turns, "max_budget_usd": limits.max_budget_usd},
+        "commands": {"test": " && ".join(context.test_commands)},
+        "prompt_path": context.prompt_path,
+        "task_path": str(directory / "task.md"),
+    }  # fmt: skip
+    body["digest"] = context_digest(body)
+    replace_file(Path(context.path), json.dumps(body, indent=2) + "\n")
+    return body
+
+
+def _issue_context(task: Task) -> dict[str, Any] | None:
+    issue = task.issue
+    if issue is None:
+        return None
+    return {
+        "number": issue.number,
+        "url": issue.url,
+        "title": issue.title,
+        "author": issue.author,
+        "labeled_by": issue.labeled_by,
+        "body_sha256": hashlib.sha256(issue.body.encode("utf-8", "replace")).hexdigest(),
+    }
+
+
+def drop_stale_locks(common: Path, admin: Path, branch: str) -> None:
+    """Remove what a killed git left in a worktree's own part of the git directory.
+
+    Only when nothing that could hold these locks is alive: after an attempt, or before taking one up again.
+    """
+    if (owner := live_owner(admin / OWNER_FILE)) and owner != os.getpid():
+        return
+    branch_lock = common / "refs" / "heads" / f"{branch}.lock"
+    for lock in (admin / "index.lock", admin / "HEAD.lock", branch_lock):
+        with contextlib.suppress(OSError):
+            lock.unlink()
+
+
+def phase_client(directory: Path) -> Path:
+    """A directory for the agent's PATH that holds `orchestrator-phase` and nothing else.
+
+    Our own environment's `bin` would put our python before the repository's.
+    """
+    folder = directory / "bin"
+    folder.mkdir(exist_ok=True)
+    script = folder / "orchestrator-phase"
+    replace_file(
+        script,
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -m orchestrator_action.phase_client.main "$@"\n',
+    )
+    script.chmod(0o755)
+    return folder
