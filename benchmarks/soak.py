@@ -106,7 +106,7 @@ def soak(root: Path, tasks: int, slots: int, seed: int) -> tuple[RunReport, Watc
     home = house(root, make_repo(root / "r", LIBRARY))
     for number in range(1, tasks + 1):
         home.issue(number, f"Task {number}", "nothing to do")
-    asked = wiring.Asked(
+    asked = wiring.RunRequest(
         repo=home.repo.path, forge=f"local:{home.forge}", flags={"agent": "patch", "max_parallel": slots}
     )
     with (

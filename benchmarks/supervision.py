@@ -35,7 +35,7 @@ from benchmarks._peers import (
     xargs,
 )
 from orchestrator_action.process import table as procs
-from orchestrator_action.process.supervisor import Cancel, nursery, supervise
+from orchestrator_action.process.supervisor import Cancel, spawner, supervise
 from orchestrator_action.protocol.model import Command, Limits, Outcome
 from tests.kit.repos import make_repo
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, Ran, house
@@ -50,7 +50,7 @@ def main() -> None:
     """Measure everything; takes about a minute and needs 4 GiB of disk for a moment."""
     with tempfile.TemporaryDirectory(prefix="oa-bench-") as name:
         root = Path(name)
-        with nursery():  # a run starts it once, before its first task
+        with spawner():  # a run starts it once, before its first task
             per_process(root)
             makespan(root)
         survivors(root)
@@ -70,7 +70,7 @@ def supervised(root: Path, argv: list[str], count: int, jobs: int) -> None:
         command = Command(argv=tuple(argv), cwd="/", env=ENV)
         supervise(command, log=root / f"log-{number % jobs}", limits=Limits(), cancel=cancel)
 
-    with nursery(), ThreadPoolExecutor(jobs) as pool:
+    with spawner(), ThreadPoolExecutor(jobs) as pool:
         list(pool.map(one, range(count)))
 
 
@@ -112,7 +112,7 @@ def makespan(root: Path) -> None:
         )
         for name, run in peers()
     ]
-    show("makespan over ideal, 64 x 0.2 s, 16 at a time, nursery up as in a run, best of 3", figures)
+    show("makespan over ideal, 64 x 0.2 s, 16 at a time, spawner up as in a run, best of 3", figures)
 
 
 def survivors(root: Path) -> None:
@@ -171,7 +171,7 @@ def _redirect(root: Path, script: str) -> None:
 
 
 def _cost_of(root: Path, script: str, feed: Callable[[bytes], Any] | None) -> tuple[float, float]:
-    """Wall time, and CPU time of everything but the program itself: us, the nursery and the guard."""
+    """Wall time, and CPU time of everything but the program itself: us, the spawner and the guard."""
     before = all_cpu_s()
     began = time.perf_counter()
     command = Command(argv=("sh", "-c", script), cwd="/", env=ENV)
@@ -209,7 +209,7 @@ def _cancel(folder: Path, script: str, size: int, grace: float, *, trees: int = 
         command = Command(argv=("sh", "-c", script, str(folder)), cwd="/", env=ENV)
         return supervise(command, log=folder / f"log-{number}", limits=limits, cancel=cancel)
 
-    with nursery(), ThreadPoolExecutor(trees) as pool:
+    with spawner(), ThreadPoolExecutor(trees) as pool:
         running = [pool.submit(one, n) for n in range(trees)]
         while len(list(folder.glob("[0-9]*"))) < trees * size:
             time.sleep(0.01)
@@ -310,7 +310,7 @@ def memory(root: Path) -> None:
 
     me = psutil.Process()
     before = me.memory_info().rss
-    with nursery(), ThreadPoolExecutor(64) as pool:
+    with spawner(), ThreadPoolExecutor(64) as pool:
         running = [pool.submit(one, n) for n in range(64)]
         while len(list(folder.glob("[0-9]*"))) < 64:
             time.sleep(0.01)
@@ -331,7 +331,7 @@ def memory(root: Path) -> None:
                 what="memory of the orchestrator", value=me.memory_info().rss / MIB, unit="MiB", goal=80.0
             ),
             Figure(what="  of it for the tasks", value=grown / MIB, unit="MiB"),
-            Figure(what="memory of 64 guards and the nursery (PSS)", value=pss / MIB, unit="MiB"),
+            Figure(what="memory of 64 guards and the spawner (PSS)", value=pss / MIB, unit="MiB"),
             Figure(what="CPU of the orchestrator", value=idle * 100, unit="%"),
         ],
     )

@@ -24,7 +24,7 @@ from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status,
 from orchestrator_action.publish.progress import Progress, times
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
-from orchestrator_action.run import setup as wiring
+from orchestrator_action.run import setup
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
 from orchestrator_action.text.figures import count
@@ -86,7 +86,7 @@ def refuse_left_token(git: Git, runner_temp: str) -> None:
         )
 
 
-def asked_of(step: Step) -> wiring.Asked:
+def asked_of(step: Step) -> setup.RunRequest:
     """What the inputs ask for. Raises ConfigError naming the input."""
     issue = step["ISSUE"].removeprefix("#")
     if issue and not (issue.isascii() and issue.isdecimal() and int(issue) > 0):
@@ -105,7 +105,7 @@ def asked_of(step: Step) -> wiring.Asked:
         "edited_after_label": step["EDITED_AFTER_LABEL"] or None,
         "ci_workflow": step["CI_WORKFLOW"] or None,
     }
-    return wiring.Asked(
+    return setup.RunRequest(
         repo=step.repo,
         issues=(int(issue),) if issue else (),
         label=step["LABEL"],
@@ -128,21 +128,21 @@ def _number(step: Step, name: str) -> int | float | None:
         ) from None
 
 
-def _run(step: Step, asked: wiring.Asked, admission: Admission, cancel: Cancel) -> tuple[RunReport, Path]:
+def _run(step: Step, asked: setup.RunRequest, admission: Admission, cancel: Cancel) -> tuple[RunReport, Path]:
     env = agent_env(step.env, asked.flags.get("agent") or "")
-    with wiring.opened(asked, env, cancel, say=step.say, admit=admission) as (found, parts):
+    with setup.start_run(asked, env, cancel, say=step.say, admit=admission) as (found, run):
         step.say(
-            f"run {parts.run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
+            f"run {run.run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
             f"base {found.base_branch} {found.base_sha[:12]}"
         )
         step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
-        slots = wiring.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
-        with Progress(parts, found.tasks):
-            report = run_tasks(found.tasks, parts, slots=slots, tell=lambda r: _told(step, r))
-        chart = times(parts.journal.events)
+        slots = setup.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
+        with Progress(run, found.tasks):
+            report = run_tasks(found.tasks, run, slots=slots, tell=lambda r: _told(step, r))
+        chart = times(run.journal.events)
         step.guard.restore()
-        step.files.add_summary(job_summary(report, times=chart, run_url=parts.run_url, secrets=parts.secrets))
-        return report, parts.run_dir / "report.json"
+        step.files.add_summary(job_summary(report, times=chart, run_url=run.run_url, secrets=run.secrets))
+        return report, run.run_dir / "report.json"
 
 
 def agent_env(env: Mapping[str, str], agent: str) -> dict[str, str]:
@@ -231,10 +231,10 @@ def _without_phases(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**body, "tasks": [{**t, "phases": []} for t in body["tasks"]]}
 
 
-def _dry_run(step: Step, asked: wiring.Asked, admission: Admission) -> int:
+def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
     with (
         tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
-        wiring.planned(asked, step.env, private=Path(private), say=step.say, admit=admission) as found,
+        setup.plan_run(asked, step.env, private=Path(private), say=step.say, admit=admission) as found,
     ):
         for task in found.tasks:
             step.say(f"would run {task.id}: {task.title} on {task.branch}")
@@ -267,8 +267,8 @@ def verify(step: Step) -> int:
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     env = agent_env(step.env, asked.flags.get("agent") or "")
     _preload()
-    with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
-        verified = judge_again(parts, branch)
+    with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
+        verified = judge_again(run, branch)
     step.guard.restore()
     result = verified.result
     step.say(

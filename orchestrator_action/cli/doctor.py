@@ -14,7 +14,7 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.process import base_env, spawn
 from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
-from orchestrator_action.run import setup as wiring
+from orchestrator_action.run import setup
 from orchestrator_action.text.figures import duration
 
 OLDEST_GIT = (2, 38)
@@ -93,7 +93,7 @@ def _config(git: Git) -> tuple[Config, list[Row]]:
 
 def _tests(git: Git, config: Config) -> Row:
     head = git.head()
-    commands, how = wiring.test_commands(git, head, config) if head else ((), "no commit yet")
+    commands, how = setup.test_commands(git, head, config) if head else ((), "no commit yet")
     if commands:
         timed = ", ".join(f"{command} ({_at_most(config.test_timeout_of(command))})" for command in commands)
         return Row(what="tests", found=f"{timed}; {how}")
@@ -106,7 +106,7 @@ def _at_most(seconds: float) -> str:
 
 def _agent(name: str, config: Config) -> Row:
     try:
-        agent = wiring.make_agent(name, config)
+        agent = setup.make_agent(name, config)
         agent.check()
     except OrchestratorError as exc:
         return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)
@@ -124,6 +124,6 @@ def _credentials(git: Git) -> list[Row]:
 
 
 def _token(env: Mapping[str, str]) -> Row:
-    if wiring.token_of(env):
+    if setup.token_of(env):
         return Row(what="forge token", found="present in the environment")
     return Row(what="forge token", found="none; --forge local needs none", ok=True, optional=True)

@@ -15,7 +15,7 @@ import typer
 
 from orchestrator_action import __version__
 from orchestrator_action.cli.app import app
-from orchestrator_action.cli.terminal import Voice, say
+from orchestrator_action.cli.terminal import Terminal, say
 from orchestrator_action.errors import OrchestratorError
 
 
@@ -38,7 +38,7 @@ def prepare_streams() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for the life of the process
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that a terminal cannot show is no failure
-    sys.stderr = Voice(2)
+    sys.stderr = Terminal(2)
 
 
 def _called() -> int:
@@ -85,6 +85,6 @@ def leave(code: int) -> NoReturn:
     """End this process. Words for a reader that reads none, and threads that hang, do not keep it."""
     with contextlib.suppress(OSError, ValueError):
         sys.stdout.flush()
-    if isinstance(sys.stderr, Voice):
+    if isinstance(sys.stderr, Terminal):
         sys.stderr.drain(0.3 if code == 130 else 10.0)
     os._exit(code)

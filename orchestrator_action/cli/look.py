@@ -97,11 +97,11 @@ def report(
 def _audit(repo: Path, task: str) -> int:
     from orchestrator_action.git.repo import Git
     from orchestrator_action.run import past_runs as inspect_runs
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
 
-    git, env = Git.open(repo), wiring.environment()
+    git, env = Git.open(repo), setup.environment()
     with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
-        remote = wiring.make_remote(git, token=wiring.token_of(env), private=Path(private), env=env)
+        remote = setup.make_remote(git, token=setup.token_of(env), private=Path(private), env=env)
         body = inspect_runs.audit_of(git, remote, task)
     print_json(body)
     if not body["status"]:

@@ -10,7 +10,7 @@ import typer
 from orchestrator_action.errors import ConfigError
 
 if TYPE_CHECKING:
-    from orchestrator_action.run.setup import Asked
+    from orchestrator_action.run.setup import RunRequest
 
 HERE = Path()
 Repo = Annotated[Path, typer.Option(help="The repository, any directory of it.", show_default="here")]
@@ -49,9 +49,9 @@ def asked_of(
     max_parallel: str = "",
     timeout: str = "",
     test: list[str] | None = None,
-) -> Asked:
+) -> RunRequest:
     """What the options ask for; empty is "not said". Raises ConfigError naming the option."""
-    from orchestrator_action.run.setup import Asked
+    from orchestrator_action.run.setup import RunRequest
 
     if any(n < 1 for n in issues or ()):
         raise ConfigError("--issue takes a positive number", hint="as in --issue 7")
@@ -62,7 +62,7 @@ def asked_of(
         "timeout": timeout or None,
         "test": test or None,
     }
-    return Asked(
+    return RunRequest(
         repo=repo,
         prompts=tuple(prompts or ()),
         issues=tuple(issues or ()),

@@ -30,11 +30,11 @@ def verify(
     asked = asked_of(repo, forge=forge, agent=agent, base=base)
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.publish.report.document import exit_code, task_json
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
     from orchestrator_action.run import verify_branch as again
 
-    env = wiring.environment()
-    with on_signals() as cancel, wiring.opened_without_tasks(asked, env, cancel) as parts:
+    env = setup.environment()
+    with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as parts:
         verified = again.verify(parts, again.branch_meant(parts, branch, pull=pr))
     result = verified.result
     if json_:
@@ -58,9 +58,9 @@ def doctor(
     Example: orchestrator-action doctor
     """
     from orchestrator_action.cli import doctor as checks
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
 
-    rows = checks.check_file(file) if file else checks.check_all(repo, agent, wiring.environment())
+    rows = checks.check_file(file) if file else checks.check_all(repo, agent, setup.environment())
     for row in rows:
         say(
             f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
@@ -79,9 +79,9 @@ def demo(
     Example: orchestrator-action demo
     """
     from orchestrator_action.cli import demo as show
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
 
-    raise typer.Exit(show.demo(show.place(folder), wiring.environment()))
+    raise typer.Exit(show.demo(show.place(folder), setup.environment()))
 
 
 def init(

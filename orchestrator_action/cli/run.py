@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from orchestrator_action.plan.admission import Admission
     from orchestrator_action.process.cancel import Cancel
     from orchestrator_action.protocol.model import RunReport, TaskResult
-    from orchestrator_action.run.setup import Asked, Planned
+    from orchestrator_action.run.setup import RunRequest, Survey
 
 
 def run(
@@ -67,18 +67,18 @@ def run(
     _end(report, cancel, as_json=json_)
 
 
-def _run(asked: Asked, cancel: Cancel, *, auto: bool, dead: str = "") -> RunReport:
+def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> RunReport:
     from orchestrator_action.git.repo import Git
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
     from orchestrator_action.run.recover import settle_pending
     from orchestrator_action.run.run import run_tasks
 
-    env = wiring.environment()
+    env = setup.environment()
     settle_pending(Git.open(asked.repo), env, cancel, say=say)
-    with wiring.opened(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, parts):
-        _preamble(found, parts.run_id)
-        report = run_tasks(found.tasks, parts, slots=wiring.slots_of(found, auto=auto), tell=tell)
-    _summary(report, parts.run_dir / "report.json")
+    with setup.start_run(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, run):
+        _preamble(found, run.run_id)
+        report = run_tasks(found.tasks, run, slots=setup.slots_of(found, auto=auto), tell=tell)
+    _summary(report, run.run_dir / "report.json")
     return report
 
 
@@ -91,8 +91,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     """
     from orchestrator_action.git.repo import Git
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.run import recover as again
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import recover, setup
     from orchestrator_action.state import store as run_folders
 
     git = Git.open(repo)
@@ -100,23 +99,23 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
         _resume_elsewhere(asked_of(repo, forge=forge), run_, as_json=json_)
     folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
-        with again.taken_up(folder, git, wiring.environment(), cancel, say=say) as taken:
-            report = again.resume(taken, say=say, tell=tell)
+        with recover.resume_run(folder, git, setup.environment(), cancel, say=say) as taken:
+            report = recover.resume(taken, say=say, tell=tell)
         _summary(report, folder / "report.json")
     _end(report, cancel, as_json=json_)
 
 
-def _resume_elsewhere(asked: Asked, run_id: str, *, as_json: bool) -> NoReturn:
+def _resume_elsewhere(asked: RunRequest, run_id: str, *, as_json: bool) -> NoReturn:
     """Go on, in a run of our own, with the issues of a run that this machine knows nothing of."""
     from orchestrator_action.errors import ConfigError
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.run import setup as wiring
+    from orchestrator_action.run import setup
     from orchestrator_action.state import takeover
 
     with on_signals() as cancel:
         with (
             tempfile.TemporaryDirectory(prefix="oa-resume-") as private,
-            wiring.surveyed(asked, wiring.environment(), private=Path(private)) as found,
+            setup.survey(asked, setup.environment(), private=Path(private)) as found,
         ):
             issues = takeover.issues_of(found.git, found.remote, run_id)
         if not issues:
@@ -147,14 +146,13 @@ def plan(
     _foretell(asked, as_json=json_)
 
 
-def _foretell(asked: Asked, *, as_json: bool) -> None:
-    from orchestrator_action.run import forecast
-    from orchestrator_action.run import setup as wiring
+def _foretell(asked: RunRequest, *, as_json: bool) -> None:
+    from orchestrator_action.run import forecast, setup
 
     with (
         tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
-        wiring.planned(
-            asked, wiring.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
+        setup.plan_run(
+            asked, setup.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
         ) as found,
     ):
         body = forecast.forecast(found)
@@ -184,7 +182,7 @@ def cancel(
     raise typer.Exit(0 if outcome.confirmed else 1)
 
 
-def _admission(asked: Asked, *, dry: bool = False, dead: str = "") -> Admission:
+def _admission(asked: RunRequest, *, dry: bool = False, dead: str = "") -> Admission:
     """Labels count here as on a runner: only of people who could push, on the text they saw."""
     from orchestrator_action.plan.admission import Admission, Trigger
 
@@ -194,7 +192,7 @@ def _admission(asked: Asked, *, dry: bool = False, dead: str = "") -> Admission:
 # -- words ------------------------------------------------------------------------------------------
 
 
-def _preamble(found: Planned, run_id: str) -> None:
+def _preamble(found: Survey, run_id: str) -> None:
     from orchestrator_action.text.figures import count
 
     say(

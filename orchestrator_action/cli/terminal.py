@@ -23,7 +23,7 @@ MOST_WAITING = 10_000
 """Pieces of text in the queue."""
 
 
-class Voice(io.TextIOBase):
+class Terminal(io.TextIOBase):
     """Stands in for a text stream on the descriptor `fd`."""
 
     encoding = "utf-8"
@@ -121,6 +121,6 @@ def print_json(value: Any, *, within_s: float = 0.0) -> None:
     if not within_s:
         put([text])
         return
-    out = Voice(1)
+    out = Terminal(1)
     out.write(f"{text}\n")
     out.drain(within_s)

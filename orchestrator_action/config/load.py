@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.config.yaml_document import (
     MAX_BYTES,
-    Place,
+    KeyPath,
     at_offset,
     compose,
     config_error,
@@ -222,7 +222,7 @@ def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
     )
 
 
-def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[Place, str]]]:
+def _validate(tree: Mapping[str, Any]) -> tuple[Config | None, list[tuple[KeyPath, str]]]:
     try:
         model = model_of(Config).model_validate(tree)
     except ValidationError as exc:
@@ -266,7 +266,7 @@ def _words(error: Mapping[str, Any], kind: Any = Config) -> str:
     return message[:1].lower() + message[1:] + shown
 
 
-def _known_keys(at: Place, kind: Any) -> list[str]:
+def _known_keys(at: KeyPath, kind: Any) -> list[str]:
     for part in at:
         if isinstance(part, int):
             continue

@@ -18,7 +18,7 @@ from orchestrator_action.errors import ConfigError
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Position = tuple[int, int]
 """Line and column, from 0."""
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indexes that lead to a value."""
 
 MAX_BYTES = 256 * 1024
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U
 """What YAML takes in no place. Source: yaml.org/spec/1.2.2, "c-printable"."""
 
 
-def place(source: str, marks: Mapping[Place, Position], at: Place) -> str:
+def place(source: str, marks: Mapping[KeyPath, Position], at: KeyPath) -> str:
     """Where a value stands, as `source:line:column`; of one that is not there, where it belongs."""
     while at and at not in marks:
         named = tuple(part for part in at if isinstance(part, str))
@@ -45,9 +45,9 @@ def config_error(problems: Sequence[str]) -> ConfigError:
     )
 
 
-def compose(text: str, source: str) -> tuple[Any, dict[Place, Position], list[str]]:
+def compose(text: str, source: str) -> tuple[Any, dict[KeyPath, Position], list[str]]:
     """The values of a YAML text, the position of each, and duplicate keys as findings."""
-    marks: dict[Place, Position] = {}
+    marks: dict[KeyPath, Position] = {}
     problems: list[str] = []
     if odd := _UNPRINTABLE.search(text):
         where = f"{source}:{at_offset(text[: odd.start()])}"
@@ -89,7 +89,7 @@ def _refuse_depth(text: str) -> None:
 
 
 def _build(
-    loader: Any, node: Any, at: Place, marks: dict[Place, Position], problems: list[str], source: str
+    loader: Any, node: Any, at: KeyPath, marks: dict[KeyPath, Position], problems: list[str], source: str
 ) -> Any:
     marks.setdefault(at, (node.start_mark.line, node.start_mark.column))
     if len(at) > _MAX_DEPTH or len(marks) > _MAX_VALUES:

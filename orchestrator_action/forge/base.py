@@ -25,7 +25,7 @@ from orchestrator_action.protocol.model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class MarkedComment:
     """One comment of ours, found by its marker."""
 
     number: int
@@ -86,7 +86,12 @@ class Forge(Protocol):
         """Write or update our one comment with this hidden marker on an issue or pull."""
 
     def write_together(
-        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+        self,
+        words: Sequence[MarkedComment],
+        *,
+        number: int,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
     ) -> bool:
         """Write our comments and change the labels of an issue in one request, where that can be done.
 

@@ -24,7 +24,7 @@ from orchestrator_action.protocol.wire import (
     CONTEXT_VARIABLE,
     MAX_REQUEST_BYTES,
     TOKEN_VARIABLE,
-    Request,
+    PhaseRequest,
     context_digest,
 )
 
@@ -134,7 +134,7 @@ def _opening(env: Mapping[str, str], part: int) -> int:
 
 def _stop_hook(env: Mapping[str, str]) -> int:
     """Claude Code's Stop hook: exit 2 sends the agent back with stderr as the reason."""
-    answer = ask(Request(token=env.get(TOKEN_VARIABLE, ""), verb="open"), env)
+    answer = ask(PhaseRequest(token=env.get(TOKEN_VARIABLE, ""), verb="open"), env)
     if not answer.detail.get("block"):
         return 0
     print(answer.message, file=sys.stderr)
@@ -177,7 +177,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
             file=sys.stderr,
         )
         return USAGE
-    request = Request(
+    request = PhaseRequest(
         token=env.get(TOKEN_VARIABLE, ""),
         verb=given.verb,
         phase=getattr(given, "phase", ""),

@@ -16,7 +16,7 @@ from orchestrator_action.config.schema import LABEL_DONE, LABEL_FAILED, LABEL_RU
 from orchestrator_action.errors import ForgeError, NothingToDo
 from orchestrator_action.forge.base import Forge, Queue
 from orchestrator_action.plan import rules
-from orchestrator_action.plan.rules import Request
+from orchestrator_action.plan.rules import IssueRequest
 from orchestrator_action.protocol.lease import find_lease, is_dead
 from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 from orchestrator_action.text.limits import code, inline, marker, plain
@@ -40,7 +40,7 @@ class Trigger:
     label: str = ""
     seen: Issue | None = None
     """That issue as the event shows it: at the time the label was set."""
-    command: Request | None = None
+    command: IssueRequest | None = None
     """A `/orchestrate` comment."""
     actor: str = ""
     """Who started the workflow."""
@@ -72,12 +72,12 @@ def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
     return Trigger(event=event, number=number, label=label, seen=seen, actor=actor)
 
 
-def _command(payload: Mapping[str, Any]) -> Request:
+def _command(payload: Mapping[str, Any]) -> IssueRequest:
     comment = payload.get("comment") or {}
     if payload.get("action") != "created" or not rules.is_command(str(comment.get("body") or "")):
         raise NothingToDo("the comment is not the command /orchestrate", hint="it must begin with it")
     user = comment.get("user") or {}
-    return Request(
+    return IssueRequest(
         actor=str(user.get("login") or "ghost"),
         actor_type=str(user.get("type") or ""),
         at=str(comment.get("created_at") or ""),
@@ -205,7 +205,7 @@ class Admission:
         config: Config,
         issue: Issue,
         comments: Sequence[Comment],
-    ) -> Request | None:
+    ) -> IssueRequest | None:
         if self.trigger.command is not None and issue.number == self.trigger.number:
             return self.trigger.command
         if issue.left_by and config.label not in issue.labels:
@@ -213,10 +213,12 @@ class Admission:
             if again or not self.asked:
                 return again or rules.request_of(events, config.label)
         if issue.number in self.asked and issue.number != self.trigger.number:
-            return Request(actor=self.trigger.actor or forge.viewer())  # without an event: the token's owner
+            return IssueRequest(
+                actor=self.trigger.actor or forge.viewer()
+            )  # without an event: the token's owner
         return rules.request_of(events, config.label)
 
-    def _may_not(self, forge: GitHub, config: Config, request: Request) -> str:
+    def _may_not(self, forge: GitHub, config: Config, request: IssueRequest) -> str:
         listed = rules.named(request.actor, config.allowed_bots)
         account = self._account(forge, request.actor) if listed or not request.actor_type else ""
         account = account or request.actor_type
@@ -234,7 +236,7 @@ class Admission:
         return self._accounts[login]
 
     def _handled(
-        self, forge: GitHub, config: Config, issue: Issue, request: Request, comments: Sequence[Comment]
+        self, forge: GitHub, config: Config, issue: Issue, request: IssueRequest, comments: Sequence[Comment]
     ) -> bool:
         """Whether this very request was worked on to its end; then only the label is left over."""
         first = marker("task", f"issue-{issue.number}")
@@ -251,7 +253,7 @@ class Admission:
         self,
         forge: GitHub,
         issue: Issue,
-        request: Request,
+        request: IssueRequest,
         events: Sequence[IssueEvent],
         comments: Sequence[Comment],
     ) -> str:
@@ -261,7 +263,7 @@ class Admission:
         told = [c for c in comments if not c.body.startswith(f"<!-- {PREFIX}:refused:")]
         return rules.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)
 
-    def _seen(self, issue: Issue, request: Request, events: Sequence[IssueEvent]) -> Issue | None:
+    def _seen(self, issue: Issue, request: IssueRequest, events: Sequence[IssueEvent]) -> Issue | None:
         """The issue as the event showed it, unless the label was set again since."""
         seen = self.trigger.seen
         if seen is None or seen.number != issue.number:
@@ -273,7 +275,7 @@ class Admission:
         same = len(wishes) == 1 or bool(shown and asked and asked <= shown + timedelta(seconds=5))
         return seen if same else None
 
-    def _may_be_read(self, forge: GitHub, comment: Comment, request: Request) -> bool:
+    def _may_be_read(self, forge: GitHub, comment: Comment, request: IssueRequest) -> bool:
         if not rules.may_be_read(comment, request) or comment.body.startswith(f"<!-- {PREFIX}:"):
             return False
         return self._role(forge, comment.author) in rules.WRITERS

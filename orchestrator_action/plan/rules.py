@@ -16,14 +16,14 @@ from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 WRITERS = frozenset({"write", "maintain", "admin"})
 """Roles that could have pushed the change themselves."""
 COMMAND = re.compile(r"/orchestrate(?:\s|\Z)")
-TIED = frozenset({"OWNER", "MEMBER", "COLLABORATOR", ""})
+ASSOCIATIONS_THAT_MAY_WRITE = frozenset({"OWNER", "MEMBER", "COLLABORATOR", ""})
 """Ties without which nobody has write access; asking for the others' role would only cost requests."""
-SLACK = timedelta(seconds=1)
+LABEL_EVENT_CLOCK_SKEW = timedelta(seconds=1)
 """Between an event and the time of change it leaves on its issue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class IssueRequest:
     """Who asked for an issue to be worked on, and when (ISO 8601, UTC; empty: just now)."""
 
     actor: str
@@ -38,19 +38,21 @@ def is_command(body: str) -> bool:
     return COMMAND.match(body) is not None
 
 
-def request_of(events: Sequence[IssueEvent], label: str) -> Request | None:
+def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
     """The last time that the label was set, by the issue's events, oldest first."""
     for event in reversed(events):
         if event.label.casefold() == label.casefold() and event.kind == "labeled":
-            return Request(actor=event.actor, at=event.at, key=str(event.id), actor_type=event.actor_type)
+            return IssueRequest(
+                actor=event.actor, at=event.at, key=str(event.id), actor_type=event.actor_type
+            )
     return None
 
 
-def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> Request | None:
+def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> IssueRequest | None:
     """The request that a claim names, as the forge tells of it now: a label event, or a command."""
     for comment in comments:
         if key == f"c{comment.id}" and is_command(comment.body):
-            return Request(actor=comment.author, at=comment.created_at, key=key)
+            return IssueRequest(actor=comment.author, at=comment.created_at, key=key)
     asked = [e for e in events if str(e.id) == key and e.kind == "labeled"]
     return request_of(asked, asked[0].label) if asked else None
 
@@ -61,7 +63,7 @@ def named(login: str, allowed: Iterable[str]) -> bool:
     return any(bare == name.strip().casefold().removesuffix("[bot]") for name in allowed if name.strip())
 
 
-def may_not(request: Request, *, account: str, permission: str, bots: Collection[str]) -> str:
+def may_not(request: IssueRequest, *, account: str, permission: str, bots: Collection[str]) -> str:
     """Why this request does not count; empty when it does. `account` is User, Bot or Organization."""
     if account == "Bot":
         return (
@@ -90,7 +92,7 @@ def not_before(text: str, than: str) -> bool:
 
 def edited_since(
     issue: Issue,
-    request: Request,
+    request: IssueRequest,
     events: Sequence[IssueEvent],
     *,
     edited_at: str | None,
@@ -119,7 +121,7 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _after(events: Sequence[IssueEvent], request: Request) -> Sequence[IssueEvent]:
+def _after(events: Sequence[IssueEvent], request: IssueRequest) -> Sequence[IssueEvent]:
     for number, event in enumerate(events):
         if str(event.id) == request.key:
             return events[number + 1 :]
@@ -127,16 +129,16 @@ def _after(events: Sequence[IssueEvent], request: Request) -> Sequence[IssueEven
 
 
 def _explained(
-    issue: Issue, request: Request, after: Sequence[IssueEvent], comments: Sequence[Comment]
+    issue: Issue, request: IssueRequest, after: Sequence[IssueEvent], comments: Sequence[Comment]
 ) -> bool:
     known = [when(request.at), *(when(e.at) for e in after), *(when(c.updated_at) for c in comments)]
     changed = when(issue.updated_at)
-    return changed is None or any(t is not None and t + SLACK >= changed for t in known)
+    return changed is None or any(t is not None and t + LABEL_EVENT_CLOCK_SKEW >= changed for t in known)
 
 
-def may_be_read(comment: Comment, request: Request) -> bool:
+def may_be_read(comment: Comment, request: IssueRequest) -> bool:
     """Whether a comment stood as it is before the request; who wrote it is asked separately."""
-    if comment.association not in TIED or is_command(comment.body):
+    if comment.association not in ASSOCIATIONS_THAT_MAY_WRITE or is_command(comment.body):
         return False
     changed = comment.updated_at or comment.created_at
     return bool(changed) and (not request.at or not not_before(changed, request.at))

@@ -59,7 +59,7 @@ class Flow:
         return max(0.0, self.opens_at - now)
 
 
-class Gate:
+class RateGate:
     """A Flow that many threads share."""
 
     def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -71,7 +71,7 @@ class Guard:
         order = self._receive_order()
         if order is None:
             return
-        self._shim_ticks = procs.start_ticks(os.getpid())
+        self._guard_ticks = procs.start_ticks(os.getpid())
         self._limits: dict[str, float] = order["limits"]
         self._record_path: str = order["record"]
         try:
@@ -117,7 +117,7 @@ class Guard:
             "pid": 0,
             "start_ticks": 0,
             "shim": os.getpid(),
-            "shim_ticks": self._shim_ticks,
+            "shim_ticks": self._guard_ticks,
             "marker": order["marker"],
             "owner": order["owner"],
             "owner_ticks": order["owner_ticks"],
@@ -144,7 +144,7 @@ class Guard:
             pid=self._leader,
             start_ticks=self._ticks,
             shim=os.getpid(),
-            shim_ticks=self._shim_ticks,
+            shim_ticks=self._guard_ticks,
         )
 
     def _is_alone(self) -> bool:

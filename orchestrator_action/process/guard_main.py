@@ -1,4 +1,4 @@
-"""The nursery: one small process that forks a guard for each attempt and reaps it.
+"""The spawner: one small process that forks a guard for each attempt and reaps it.
 
 Started once per orchestrator as `python -I -S -E …/shim.py FD` with an empty environment, so that no
 token of the orchestrator can be read from it or from the guards. Forking from here costs a
@@ -27,13 +27,13 @@ if __name__ == "__main__":  # -I -S leave the package unknown; last place, so no
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.guard import Guard, drain, wakeup
-from orchestrator_action.process.launch import be_deaf
+from orchestrator_action.process.launch import ignore_broadcast_signals
 
 SWEEP_PATIENCE_S = 5.0
 SWEEP_ROUND_S = 0.02
 
 
-class Nursery:
+class Spawner:
     """Forks guards, reaps them, and ends what a dead one left."""
 
     def __init__(self, requests: socket.socket) -> None:
@@ -91,7 +91,7 @@ class Nursery:
             os._exit(code)
 
     def _guard(self, control: int) -> None:
-        """Be a guard from here on: hold nothing of the nursery's, above all no other control socket."""
+        """Be a guard from here on: hold nothing of the spawner's, above all no other control socket."""
         for fd in [*self._guards.values(), *self._lost, self._requests.fileno(), self._wake]:
             os.close(fd)
         os.setsid()
@@ -147,17 +147,17 @@ def _say(fd: int, **message: object) -> None:
 
 
 def main(fd: int) -> None:
-    """Be the nursery for the orchestrator at the other end of the socket `fd`."""
+    """Be the spawner for the orchestrator at the other end of the socket `fd`."""
     import gc
 
-    be_deaf()
+    ignore_broadcast_signals()
     os.set_inheritable(fd, False)
     procs.become_subreaper()
     procs.boot_id()
     gc.collect()
     gc.freeze()  # the guards share these pages
     gc.disable()
-    Nursery(socket.socket(fileno=fd)).run()
+    Spawner(socket.socket(fileno=fd)).run()
     os._exit(0)
 
 

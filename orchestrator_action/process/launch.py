@@ -36,7 +36,7 @@ class LaunchError(Exception):
     """Nothing runs; the text says why."""
 
 
-def be_deaf() -> None:
+def ignore_broadcast_signals() -> None:
     """Let signals meant for everybody pass this process by, without handing that on to what it starts."""
     for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signum in _DEAF_TO:

@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator_action.process import record as record_file
 from orchestrator_action.process import table as procs
-from orchestrator_action.process.spawner import NURSERY
+from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.protocol.model import Ending, Outcome
 
 PATIENCE_S = 5.0
@@ -87,12 +87,12 @@ def sweep(*, keep: Collection[int] = ()) -> Swept:
     """End every process this one has adopted; the last act of a run, when nothing else is under way.
 
     An adopted process is a child in a session not our own: whatever we start ourselves stays in ours,
-    except the nursery, which is left alone, and what `keep` names. Needs `procs.become_subreaper`, or
+    except the spawner, which is left alone, and what `keep` names. Needs `procs.become_subreaper`, or
     orphans go elsewhere.
     """
     me = os.getpid()
     session = os.getsid(0)
-    spared = {*keep, NURSERY.pid}
+    spared = {*keep, SPAWNER.pid}
 
     def adopted() -> list[procs.Process]:
         ours = [p for p in procs.descendants(me, exact=True) if p.ppid == me and p.pid not in spared]

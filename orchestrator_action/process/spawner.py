@@ -1,4 +1,4 @@
-"""The orchestrator's end of the nursery: start it when it is first needed, ask it for guards, let it go.
+"""The orchestrator's end of the spawner: start it when it is first needed, ask it for guards, let it go.
 
 It lives as long as anybody holds it, so that an idle orchestrator has no process of ours about. A run
 holds it from begin to end, and pays for its start once.
@@ -20,7 +20,7 @@ from orchestrator_action.process.cancel import Cancel
 
 SHIM = Path(__file__).with_name("guard_main.py")
 CLOSE_PATIENCE_S = 8.0
-"""The nursery sweeps for five seconds at most before it goes."""
+"""The spawner sweeps for five seconds at most before it goes."""
 _KEPT_ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 """What an interpreter may need to find its own library; never a token."""
 
@@ -29,12 +29,12 @@ SPARE_FILES = 64
 FILES_PER_ATTEMPT = 4
 
 
-class NurseryLost(Exception):  # noqa: N818 - it says what happened
-    """The nursery could not be started or does not answer."""
+class SpawnerLost(Exception):  # noqa: N818 - it says what happened
+    """The spawner could not be started or does not answer."""
 
 
-class _Nursery:
-    """The one nursery of this process; made anew when it died, or after a fork of ours."""
+class _Spawner:
+    """The one spawner of this process; made anew when it died, or after a fork of ours."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,13 +58,13 @@ class _Nursery:
                     self._close()
 
     def guard(self) -> tuple[socket.socket, int]:
-        """Our end of a control socket whose other end a fresh guard reads, and the PID of its nursery."""
+        """Our end of a control socket whose other end a fresh guard reads, and the PID of its spawner."""
         with self._lock:
             for again in (True, False):
                 try:
                     ours, theirs = socket.socketpair()
                 except OSError as exc:
-                    raise NurseryLost(f"no agent can be started: {exc.strerror}") from exc
+                    raise SpawnerLost(f"no agent can be started: {exc.strerror}") from exc
                 with theirs:
                     try:
                         socket.send_fds(self._connected(), [b"+"], [theirs.fileno()])
@@ -73,13 +73,13 @@ class _Nursery:
                         ours.close()
                         self._close()
                         if not again:
-                            raise NurseryLost(f"the process that starts agents does not run: {exc}") from exc
+                            raise SpawnerLost(f"the process that starts agents does not run: {exc}") from exc
         raise AssertionError
 
     def drop(self, pid: int) -> None:
-        """Give up a nursery that does not answer; the next guard comes from a new one.
+        """Give up a spawner that does not answer; the next guard comes from a new one.
 
-        Many may come to that conclusion at once: only the nursery they mean, `pid`, is given up.
+        Many may come to that conclusion at once: only the spawner they mean, `pid`, is given up.
         """
         with self._lock:
             if self._process is not None and self._process.pid == pid:
@@ -88,7 +88,7 @@ class _Nursery:
 
     @property
     def pid(self) -> int:
-        """PID of the running nursery, 0 when there is none."""
+        """PID of the running spawner, 0 when there is none."""
         return self._process.pid if self._process else 0
 
     def _connected(self) -> socket.socket:
@@ -144,5 +144,5 @@ class _Room:
                 self._free.release()
 
 
-NURSERY = _Nursery()
+SPAWNER = _Spawner()
 ROOM = _Room()

@@ -23,11 +23,11 @@ from typing import Any
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel, wait_readable
 from orchestrator_action.process.recovery import end_attempt, load_record
-from orchestrator_action.process.spawner import NURSERY, ROOM, NurseryLost
+from orchestrator_action.process.spawner import ROOM, SPAWNER, SpawnerLost
 from orchestrator_action.process.tail import Tail
 from orchestrator_action.protocol.model import Command, Ending, Limits, Mark, Outcome
 
-__all__ = ["MARKER", "Cancel", "nursery", "supervise"]
+__all__ = ["MARKER", "Cancel", "spawner", "supervise"]
 
 MARKER = "ORCHESTRATOR_ATTEMPT"
 """Environment variable by which an attempt's processes are found again after a crash."""
@@ -43,15 +43,15 @@ FEED_AFTER_CANCEL_S = 0.2
 """How long a cancelled attempt's remaining output is still read."""
 
 STARTS = 5
-"""How often a nursery that was killed under our hands is started anew."""
+"""How often a spawner that was killed under our hands is started anew."""
 
 Feed = Callable[[bytes], Mark | None]
 
 
 @contextmanager
-def nursery() -> Iterator[None]:
+def spawner() -> Iterator[None]:
     """Keep the process that forks guards for the length of a run instead of starting it per attempt."""
-    with NURSERY.held():
+    with SPAWNER.held():
         yield
 
 
@@ -96,23 +96,23 @@ def supervise(
             "owner_ticks": procs.start_ticks(os.getpid()) if record else 0,
         }
     )
-    with nursery(), ROOM.taken(cancel) as room:
+    with spawner(), ROOM.taken(cancel) as room:
         if not room:
             return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
         for _ in range(STARTS):
             offset = log.stat().st_size if append and log.is_file() else 0
             attempt = _Attempt(limits, cancel, feed, on_start, Tail(log, offset=offset))
             try:
-                control, nursery_pid = NURSERY.guard()
+                control, spawner_pid = SPAWNER.guard()
                 with control:
-                    attempt.run(control, order, nursery_pid)
-            except NurseryLost as exc:
+                    attempt.run(control, order, spawner_pid)
+            except SpawnerLost as exc:
                 return Outcome(ending=Ending.SPAWN_FAILED, error=str(exc))
             if attempt.ended and not attempt.reported:
                 end_attempt(attempt.identity(marker, record))
             if attempt.heard:
                 return attempt.outcome()
-            NURSERY.drop(nursery_pid)
+            SPAWNER.drop(spawner_pid)
             if not attempt.ended:
                 break
         return Outcome(ending=Ending.SPAWN_FAILED, error="the process that starts agents does not answer")
@@ -167,10 +167,10 @@ class _Attempt:
         self._look_s = QUICKEST_LOOK_S
         self._reported: set[Mark] = set()
 
-    def run(self, control: socket.socket, order: bytes, nursery_pid: int) -> None:
+    def run(self, control: socket.socket, order: bytes, spawner_pid: int) -> None:
         """Hand over the order and stay until the guard is gone."""
         self._control = control
-        self._nursery_pid = nursery_pid
+        self._spawner_pid = spawner_pid
         try:
             self._hand_over(order)
             while self._open:
@@ -225,7 +225,7 @@ class _Attempt:
 
     @property
     def reported(self) -> bool:
-        """False when guard and nursery both went without a word about how it ended."""
+        """False when guard and spawner both went without a word about how it ended."""
         return bool(self._end)
 
     def identity(self, marker: str, record: Path | None) -> dict[str, Any]:
@@ -289,7 +289,7 @@ class _Attempt:
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # a guard that comes too late must not start anything
         if not wait_readable((self._control.fileno(),), ANSWER_PATIENCE_S):
-            NURSERY.drop(self._nursery_pid)
+            SPAWNER.drop(self._spawner_pid)
             self._open = False
 
     def _abandon(self) -> None:

@@ -15,8 +15,8 @@ from orchestrator_action.protocol.wire import (
     ANSWER_WITHIN_S,
     MAX_ANSWER_BYTES,
     SOCKET_VARIABLE,
-    Answer,
-    Request,
+    PhaseAnswer,
+    PhaseRequest,
     decode_answer,
     encode_request,
 )
@@ -25,7 +25,7 @@ CONNECT_WITHIN_S = 15.0
 """Longer than the broker lets an idle connection keep its place."""
 
 
-def ask(request: Request, env: Mapping[str, str]) -> Answer:
+def ask(request: PhaseRequest, env: Mapping[str, str]) -> PhaseAnswer:
     """The broker's answer. Raises BrokerError when there is no broker, OSError when it cannot be reached."""
     path = env.get(SOCKET_VARIABLE)
     if not path:

@@ -107,7 +107,7 @@ def broken_links(events: Iterable[Event]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FindingAnswer:
     """What the author says of one review finding: a commit that fixes it, or why it is declined."""
 
     finding: str
@@ -136,7 +136,7 @@ class Ledger:
     facts: Mapping[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
     findings: tuple[ReviewFinding, ...] = ()
     review_rounds: int = 0
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, FindingAnswer] = field(default_factory=dict)
     ended: str = ""
     """The status of its `task-ended` event, when there is one."""
 
@@ -199,7 +199,7 @@ class _Known:
         self.claims: dict[str, Claim] = {}
         self.facts: dict[tuple[str, str], tuple[Fact, ...]] = {}
         self.findings: dict[str, ReviewFinding] = {}
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, FindingAnswer] = {}
 
     def ledger(self) -> Ledger:
         return Ledger(
@@ -236,7 +236,7 @@ class _Known:
         self.findings |= {f["id"]: ReviewFinding(**f) for f in event.data["findings"]}
 
     def answered(self, event: Event) -> None:
-        self.answers[event.data["finding"]] = Answer(**event.data)
+        self.answers[event.data["finding"]] = FindingAnswer(**event.data)
 
     def reminded(self, _: Event) -> None:
         self.plain["reminders"] = self.plain.get("reminders", 0) + 1

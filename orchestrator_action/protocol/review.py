@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator_action.protocol.events import Answer
+from orchestrator_action.protocol.events import FindingAnswer
 from orchestrator_action.protocol.model import ReviewFinding
 
 SEVERITIES = ("error", "warning", "note")
@@ -89,13 +89,13 @@ _ANSWER = re.compile(
 )
 
 
-def parse_answers(text: str) -> tuple[Answer, ...]:
+def parse_answers(text: str) -> tuple[FindingAnswer, ...]:
     """The answers of an author: lines (or `;`-separated) `f1: fixed in SHA` and `f2: declined: WHY`.
 
     Lines that do not begin with a finding's id are passed over as prose.
     Raises ValueError for a line that names a finding and is neither.
     """
-    answers: dict[str, Answer] = {}
+    answers: dict[str, FindingAnswer] = {}
     for line in _statements(text):
         match = _ANSWER.match(line)
         if not match or not (match["sha"] or any(c.isalnum() for c in match["why"])):
@@ -103,7 +103,7 @@ def parse_answers(text: str) -> tuple[Answer, ...]:
                 f"{line.strip()[:80]!r} is neither `fN: fixed in <sha>` nor `fN: declined: reason`"
             )
         name = match["id"].lower()
-        answers[name] = Answer(finding=name, fixed_in=match["sha"] or "", declined=match["why"] or "")
+        answers[name] = FindingAnswer(finding=name, fixed_in=match["sha"] or "", declined=match["why"] or "")
     return tuple(answers.values())
 
 

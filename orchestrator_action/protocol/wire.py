@@ -36,7 +36,7 @@ _LIMITS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PhaseRequest:
     """What the agent asks."""
 
     token: str
@@ -50,7 +50,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PhaseAnswer:
     """What the broker says. `pending` means: still measuring, ask `wait`."""
 
     ok: bool
@@ -61,12 +61,12 @@ class Answer:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def encode_request(request: Request) -> bytes:
+def encode_request(request: PhaseRequest) -> bytes:
     """The request as one line, newline included."""
     return json.dumps({"v": 1, **asdict(request)}).encode() + b"\n"
 
 
-def decode_request(line: bytes) -> Request:
+def decode_request(line: bytes) -> PhaseRequest:
     """The request of one line.
 
     Half a character, as a shell hands on bytes that are no UTF-8, becomes a question mark: what is said goes
@@ -79,7 +79,7 @@ def decode_request(line: bytes) -> Request:
     if not isinstance(body, dict) or body.pop("v", None) != 1:
         raise BrokerError("the request is not of version 1 of this protocol")
     wrong = [k for k, v in body.items() if not isinstance(v, str)]
-    unknown = sorted(set(body) - set(Request.__slots__))
+    unknown = sorted(set(body) - set(PhaseRequest.__slots__))
     if wrong or unknown:
         raise BrokerError(f"unknown or ill-typed field {(wrong + unknown)[0]!r}")
     if body.get("verb") not in VERBS:
@@ -90,25 +90,25 @@ def decode_request(line: bytes) -> Request:
         if len(body.get(name, "").encode("utf-8", "replace")) > limit:
             raise BrokerError(f"{name} is larger than {limit} bytes", hint="shorten it")
     whole = {name: value.encode("utf-8", "replace").decode() for name, value in body.items()}
-    return Request(**{"token": "", **whole})
+    return PhaseRequest(**{"token": "", **whole})
 
 
-def encode_answer(answer: Answer) -> bytes:
+def encode_answer(answer: PhaseAnswer) -> bytes:
     """The answer as one line, newline included; its message is cut rather than the line broken."""
     line = json.dumps(asdict(answer)).encode()
     if len(line) > MAX_ANSWER_BYTES:
-        short = Answer(
+        short = PhaseAnswer(
             ok=answer.ok, message=answer.message[:10_000] + " [cut]", pending=answer.pending, open=answer.open
         )
         line = json.dumps(asdict(short)).encode()
     return line + b"\n"
 
 
-def decode_answer(line: bytes) -> Answer:
+def decode_answer(line: bytes) -> PhaseAnswer:
     """The answer of one line. Raises BrokerError when it is none."""
     try:
         body = json.loads(line)
-        return Answer(
+        return PhaseAnswer(
             ok=bool(body["ok"]),
             message=str(body["message"]),
             pending=bool(body.get("pending")),

@@ -19,7 +19,7 @@ from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import PhaseVerdict, Task
 from orchestrator_action.publish.publish import begin_check, tell_progress
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ class _Shown:
 class Progress:
     """Tells of a run's tasks from a thread of its own, while the block runs."""
 
-    def __init__(self, parts: Parts, tasks: Sequence[Task], *, first_s: float = FIRST_S) -> None:
-        self._parts, self._first = parts, first_s
+    def __init__(self, run: RunContext, tasks: Sequence[Task], *, first_s: float = FIRST_S) -> None:
+        self._run, self._first = run, first_s
         self._tasks = [t for t in tasks if t.issue]
         self._shown: dict[str, _Shown] = {}
         self._over = threading.Event()
@@ -65,7 +65,7 @@ class Progress:
     def _watch(self) -> None:
         while not self._over.wait(min(LOOK_S, self._first)):
             for task in self._tasks:
-                if self._over.is_set() or self._parts.cancel.is_set():
+                if self._over.is_set() or self._run.cancel.is_set():
                     return
                 try:
                     self._look(task)
@@ -73,18 +73,18 @@ class Progress:
                     log.warning("no progress told task=%s error=%s", task.id, exc.message)
 
     def _look(self, task: Task) -> None:
-        events = self._parts.journal.of(task.id)
+        events = self._run.journal.of(task.id)
         claimed = next((e.at for e in events if e.kind == "claimed"), None)
         if claimed is None or any(e.kind in {"judged", "task-ended"} for e in events):
             return
         now = time.monotonic()
         shown = self._shown.setdefault(task.id, _Shown(now + self._first))
-        ledger = self._parts.journal.ledger(task.id)
+        ledger = self._run.journal.ledger(task.id)
         if ledger.pull is not None and ledger.pushed_sha:
             shown.pull_since = shown.pull_since or now
             if not shown.checked and now >= shown.pull_since + CHECK_AFTER_S:
                 shown.checked = True
-                begin_check(self._parts, task.id, ledger.pushed_sha, self._phases(task))
+                begin_check(self._run, task.id, ledger.pushed_sha, self._phases(task))
         spent = shown.told >= (UPDATES if shown.pull_since else UPDATES - 1)
         if spent or now < shown.next_at:
             return
@@ -94,12 +94,12 @@ class Progress:
             return
         shown.settled, shown.told, shown.next_at = settled, shown.told + 1, now + self._first
         assert task.issue is not None
-        tell_progress(self._parts, task.issue, phases, time.time() - claimed)
+        tell_progress(self._run, task.issue, phases, time.time() - claimed)
 
     def _phases(self, task: Task) -> tuple[PhaseVerdict, ...]:
-        ledger = self._parts.journal.ledger(task.id)
-        head = ledger.pushed_sha or _last_commit(self._parts.journal.of(task.id)) or ledger.base_sha
-        return judge(ledger, policy=self._parts.config.phases, head=head).phases
+        ledger = self._run.journal.ledger(task.id)
+        head = ledger.pushed_sha or _last_commit(self._run.journal.of(task.id)) or ledger.base_sha
+        return judge(ledger, policy=self._run.config.phases, head=head).phases
 
 
 def _last_commit(events: Sequence[Event]) -> str:

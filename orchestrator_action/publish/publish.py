@@ -14,7 +14,7 @@ from typing import cast
 
 from orchestrator_action.config.schema import CHECK_NAME, LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, REF_PREFIX
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
-from orchestrator_action.forge.base import Queue, Word
+from orchestrator_action.forge.base import MarkedComment, Queue
 from orchestrator_action.git.commit_secrets import secrets_in
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.events import Event, Ledger
@@ -31,7 +31,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.report import comments as render
-from orchestrator_action.state.context import Parts, Subject
+from orchestrator_action.state.context import RunContext, TaskRun
 from orchestrator_action.state.takeover import win
 from orchestrator_action.text.limits import marker
 
@@ -50,7 +50,7 @@ LAST_WORD_S = 3.0
 class _Acts:
     """Runs acts one by one and remembers which of them did not come about."""
 
-    parts: Parts
+    run: RunContext
     task: str
     problems: list[str] = field(default_factory=list)
 
@@ -61,162 +61,168 @@ class _Acts:
         except OrchestratorError as exc:
             log.warning("could not publish task=%s what=%s error=%s", self.task, what, exc.message)
             self.problems.append(f"{what} could not be published: {exc.message}")
-            self.parts.journal.append("pending", self.task, what=what, error=exc.message)
+            self.run.journal.append("pending", self.task, what=what, error=exc.message)
         else:
-            self.parts.journal.append("posted", self.task, what=what)
+            self.run.journal.append("posted", self.task, what=what)
 
 
-def claim_issue(parts: Parts, task: Task, issue: Issue) -> None:
+def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
     """Take an issue for this run: its label moves, and a comment says which run is at it.
 
     Of two runs that want the same issue exactly one gets it; the other's task ends with TakenError.
     """
     before: tuple[Event, ...] = ()
-    me = leaseholder(parts.env, parts.run_id)
-    if not any(e.kind == "claimed" for e in parts.journal.of(task.id)):
-        begun = _claimants(parts, task.id)
+    me = leaseholder(run.env, run.run_id)
+    if not any(e.kind == "claimed" for e in run.journal.of(task.id)):
+        begun = _claimants(run, task.id)
         if not begun:
-            parts.journal.append("claiming", task.id, number=issue.number, by=me)
+            run.journal.append("claiming", task.id, number=issue.number, by=me)
         if issue.left_by:
-            before = win(parts, task, issue.left_by)
+            before = win(run, task, issue.left_by)
         else:
-            _take_labels(parts, task, issue, begun)
-        parts.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
-    wish = [parts.config.label] if issue.left_by else []  # taken with the claim, not by its label
+            _take_labels(run, task, issue, begun)
+        run.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
+    wish = [run.config.label] if issue.left_by else []  # taken with the claim, not by its label
     outdated = [n for n in (*wish, LABEL_DONE, LABEL_FAILED) if n in issue.labels]
-    acts = _Acts(parts, task.id)
-    word = _claim_word(parts, issue, task.id, _progress_body(parts, issue, ()), "running")
-    if parts.forge.write_together([word], number=issue.number, add=[LABEL_RUNNING], remove=outdated):
-        parts.journal.append("posted", task.id, what="the claim")
+    acts = _Acts(run, task.id)
+    word = _claim_word(run, issue, task.id, _progress_body(run, issue, ()), "running")
+    if run.forge.write_together([word], number=issue.number, add=[LABEL_RUNNING], remove=outdated):
+        run.journal.append("posted", task.id, what="the claim")
     else:
-        parts.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
-        acts.do("the claim", lambda: tell_progress(parts, issue, ()))
+        run.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
+        acts.do("the claim", lambda: tell_progress(run, issue, ()))
     if before:
-        acts.do("the checks of the run before", lambda: _end_checks(parts, task.id, before))
+        acts.do("the checks of the run before", lambda: _end_checks(run, task.id, before))
 
 
-def _take_labels(parts: Parts, task: Task, issue: Issue, begun: Collection[str]) -> None:
+def _take_labels(run: RunContext, task: Task, issue: Issue, begun: Collection[str]) -> None:
     """Take the labels that ask for work. One that this run `begun` to take before it was killed may be gone."""
     there = {n.casefold() for n in issue.labels}
-    for label in (parts.config.label, LABEL_RUNNING):
-        if label.casefold() not in there or cast("Queue", parts.forge).take_label(issue.number, label):
+    for label in (run.config.label, LABEL_RUNNING):
+        if label.casefold() not in there or cast("Queue", run.forge).take_label(issue.number, label):
             continue
-        if not begun or _is_anothers(parts, task, begun):
+        if not begun or _is_anothers(run, task, begun):
             raise TakenError(
                 f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
             )
 
 
-def _claimants(parts: Parts, task_id: str) -> tuple[str, ...]:
+def _claimants(run: RunContext, task_id: str) -> tuple[str, ...]:
     """As whom this run has begun to take a task."""
-    return tuple(str(e.data["by"]) for e in parts.journal.of(task_id) if e.kind == "claiming")
+    return tuple(str(e.data["by"]) for e in run.journal.of(task_id) if e.kind == "claiming")
 
 
-def _is_anothers(parts: Parts, task: Task, mine: Collection[str]) -> bool:
+def _is_anothers(run: RunContext, task: Task, mine: Collection[str]) -> bool:
     """Whether the comment on a task's issue says that another run is at it."""
     number = task.issue.number if task.issue else 0
-    told = cast("Queue", parts.forge).ours(number, marker("task", task.id)) if number else None
+    told = cast("Queue", run.forge).ours(number, marker("task", task.id)) if number else None
     claim = find_lease(told.body) if told else None
     return claim is not None and claim.state == "running" and claim.run not in mine
 
 
-def tell_progress(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> bool:
+def tell_progress(
+    run: RunContext, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0
+) -> bool:
     """Bring the comment on a task's issue up to date, unless its end was told already."""
     task = f"issue-{issue.number}"
-    with parts.writing[task]:
-        if any(e.kind in {"judged", "task-ended"} for e in parts.journal.of(task)):
+    with run.writing[task]:
+        if any(e.kind in {"judged", "task-ended"} for e in run.journal.of(task)):
             return False
-        body = _progress_body(parts, issue, phases, wall_s)
-        _write(parts, _claim_word(parts, issue, task, body, "running"))
+        body = _progress_body(run, issue, phases, wall_s)
+        _write(run, _claim_word(run, issue, task, body, "running"))
     return True
 
 
-def _progress_body(parts: Parts, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0) -> str:
+def _progress_body(
+    run: RunContext, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0
+) -> str:
     task = f"issue-{issue.number}"
-    ledger = parts.journal.ledger(task)
+    ledger = run.journal.ledger(task)
     known = TaskResult(
         task_id=task,
         status=Status.INCOMPLETE,
         conclusion=Conclusion.NEUTRAL,
         issue=issue.number,
-        pull=known_pull(parts, ledger, ledger.pushed_sha),
+        pull=known_pull(run, ledger, ledger.pushed_sha),
         phases=phases,
         wall_s=wall_s,
-        attempts=sum(e.kind == "attempt-started" for e in parts.journal.of(task)),
+        attempts=sum(e.kind == "attempt-started" for e in run.journal.of(task)),
     )
-    run = run_info(parts, parts.config.agent)
-    note = _note(parts, task)
-    return render.issue_comment(known, run=run, running=True, note=note, secrets=parts.secrets)
+    info = run_info(run, run.config.agent)
+    note = _note(run, task)
+    return render.issue_comment(known, run=info, running=True, note=note, secrets=run.secrets)
 
 
-def _note(parts: Parts, task: str) -> str:
+def _note(run: RunContext, task: str) -> str:
     """What is said of the run before this one, which died."""
-    return "".join(str(e.data.get("text", "")) for e in parts.journal.of(task) if e.kind == "note")
+    return "".join(str(e.data.get("text", "")) for e in run.journal.of(task) if e.kind == "note")
 
 
-def known_pull(parts: Parts, ledger: Ledger, head: str) -> Pull | None:
+def known_pull(run: RunContext, ledger: Ledger, head: str) -> Pull | None:
     """The pull that was opened, as far as the journal knows it."""
     if ledger.pull is None:
         return None
     return Pull(
         number=ledger.pull, url=ledger.pull_url, title="", body="", head_branch=ledger.branch, head_sha=head,
-        base_branch=parts.base_branch,
+        base_branch=run.base_branch,
     )  # fmt: skip
 
 
-def _claim_word(parts: Parts, issue: Issue, task: str, body: str, state: str) -> Word:
-    claim = Lease(run=leaseholder(parts.env, parts.run_id), request=issue.request, state=state)
-    return Word(issue.number, marker("task", task), with_lease(body, claim))
+def _claim_word(run: RunContext, issue: Issue, task: str, body: str, state: str) -> MarkedComment:
+    claim = Lease(run=leaseholder(run.env, run.run_id), request=issue.request, state=state)
+    return MarkedComment(issue.number, marker("task", task), with_lease(body, claim))
 
 
-def _write(parts: Parts, word: Word) -> None:
-    parts.forge.comment(word.number, marker=word.marker, body=word.body)
+def _write(run: RunContext, word: MarkedComment) -> None:
+    run.forge.comment(word.number, marker=word.marker, body=word.body)
 
 
-def publish(subject: Subject, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
+def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
     """Write a task's result to the forge; returns what could not be written, in words."""
-    acts = _Acts(subject.parts, subject.task.id)
-    if result.status is Status.SKIPPED or _lost(subject, acts):
+    acts = _Acts(task_run.run, task_run.task.id)
+    if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
-    for what, act in _acts(subject, result, ledger):
+    for what, act in _acts(task_run, result, ledger):
         acts.do(what, act)
-    with _last_word(subject):
-        if not _said_together(subject, result, ledger):
-            for what, act in _sayings(subject, result, ledger):
+    with _last_word(task_run):
+        if not _said_together(task_run, result, ledger):
+            for what, act in _sayings(task_run, result, ledger):
                 acts.do(what, act)
     if result.pull is not None and ledger.answers:
         number = result.pull.number
-        answers = {f: render.answer(said, subject.parts.secrets) for f, said in _answers(ledger).items()}
-        acts.do("the answers to the review", lambda: subject.parts.forge.answer(number, answers))
+        answers = {f: render.answer(said, task_run.run.secrets) for f, said in _answers(ledger).items()}
+        acts.do("the answers to the review", lambda: task_run.run.forge.answer(number, answers))
     return tuple(acts.problems)
 
 
-def _lost(subject: Subject, acts: _Acts) -> bool:
+def _lost(task_run: TaskRun, acts: _Acts) -> bool:
     """Whether an issue that this run was about to take is another run's, or nobody can say whose it is."""
-    parts, task = subject.parts, subject.task
-    mine = _claimants(parts, task.id)
-    if not mine or any(e.kind == "claimed" for e in parts.journal.of(task.id)):
+    run, task = task_run.run, task_run.task
+    mine = _claimants(run, task.id)
+    if not mine or any(e.kind == "claimed" for e in run.journal.of(task.id)):
         return False
     seen: list[bool] = []
-    acts.do("whose the issue is", lambda: seen.append(_is_anothers(parts, task, mine)))
+    acts.do("whose the issue is", lambda: seen.append(_is_anothers(run, task, mine)))
     return any(seen) or not seen
 
 
-def _acts(subject: Subject, result: TaskResult, ledger: Ledger) -> Iterator[tuple[str, Callable[[], object]]]:
+def _acts(
+    task_run: TaskRun, result: TaskResult, ledger: Ledger
+) -> Iterator[tuple[str, Callable[[], object]]]:
     has_commits = bool(result.head_sha) and result.head_sha != result.base_sha
     if has_commits and ledger.pushed_sha != result.head_sha:
-        yield "the branch", lambda: push(subject, result.head_sha)
+        yield "the branch", lambda: push(task_run, result.head_sha)
     if has_commits:
-        yield "the check", lambda: post_check(subject, result, ledger)
-        yield "the checks of earlier commits", lambda: _end_outdated_checks(subject, result)
-    if result.pull is not None and subject.parts.config.ci_workflow and _starts_nothing(subject.parts):
-        yield "the start of the CI workflow", lambda: _start_ci(subject, result)
+        yield "the check", lambda: post_check(task_run, result, ledger)
+        yield "the checks of earlier commits", lambda: _end_outdated_checks(task_run, result)
+    if result.pull is not None and task_run.run.config.ci_workflow and _starts_nothing(task_run.run):
+        yield "the start of the CI workflow", lambda: _start_ci(task_run, result)
 
 
 @contextlib.contextmanager
-def _last_word(subject: Subject) -> Iterator[None]:
+def _last_word(task_run: TaskRun) -> Iterator[None]:
     """Alone with the task's comment; what is said of its progress is not waited for long."""
-    lock = subject.parts.writing[subject.task.id]
+    lock = task_run.run.writing[task_run.task.id]
     waited = lock.acquire(timeout=LAST_WORD_S)
     try:
         yield
@@ -225,85 +231,85 @@ def _last_word(subject: Subject) -> Iterator[None]:
             lock.release()
 
 
-def _said_together(subject: Subject, result: TaskResult, ledger: Ledger) -> bool:
+def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> bool:
     """Comments and labels in one request; False when each is to be written by itself."""
-    parts = subject.parts
+    run = task_run.run
     if result.issue is None:
         return False
     try:
-        words = [_word_on_issue(subject, result, result.issue)]
+        words = [_word_on_issue(task_run, result, result.issue)]
         if result.pull is not None:
-            words.insert(0, _word_on_pull(subject, result, ledger, result.pull.number))
+            words.insert(0, _word_on_pull(task_run, result, ledger, result.pull.number))
     except OrchestratorError:  # named where it is done by itself
         return False
-    add, remove = _labels(parts, result)
-    if not parts.forge.write_together(words, number=result.issue, add=add, remove=remove):
+    add, remove = _labels(run, result)
+    if not run.forge.write_together(words, number=result.issue, add=add, remove=remove):
         return False
     for what in (
         *(["the comment on the pull"] if result.pull else []),
         "the comment on the issue",
         "the labels",
     ):
-        parts.journal.append("posted", subject.task.id, what=what)
+        run.journal.append("posted", task_run.task.id, what=what)
     return True
 
 
 def _sayings(
-    subject: Subject, result: TaskResult, ledger: Ledger
+    task_run: TaskRun, result: TaskResult, ledger: Ledger
 ) -> Iterator[tuple[str, Callable[[], object]]]:
-    parts = subject.parts
+    run = task_run.run
     if result.pull is not None:
         number = result.pull.number
-        yield "the comment on the pull", lambda: _write(parts, _word_on_pull(subject, result, ledger, number))
+        yield "the comment on the pull", lambda: _write(run, _word_on_pull(task_run, result, ledger, number))
     if result.issue is not None:
         issue = result.issue
-        yield "the comment on the issue", lambda: _write(parts, _word_on_issue(subject, result, issue))
-        add, remove = _labels(parts, result)
-        yield "the labels", lambda: parts.forge.set_labels(issue, add=add, remove=remove)
+        yield "the comment on the issue", lambda: _write(run, _word_on_issue(task_run, result, issue))
+        add, remove = _labels(run, result)
+        yield "the labels", lambda: run.forge.set_labels(issue, add=add, remove=remove)
 
 
-def push(subject: Subject, sha: str) -> None:
+def push(task_run: TaskRun, sha: str) -> None:
     """The task branch at the remote becomes exactly `sha`. Raises GitError when it carries a credential."""
-    parts, task = subject.parts, subject.task
-    with subject.push_lock:
-        known = parts.journal.ledger(task.id).pushed_sha
+    run, task = task_run.run, task_run.task
+    with task_run.push_lock:
+        known = run.journal.ledger(task.id).pushed_sha
         if known == sha:
             return
-        if found := secrets_in(parts.git, subject.base_sha, sha):
-            raise GitError(f"{subject.branch} is not pushed: {'; '.join(found[:3])}", hint=TAKE_IT_OUT)
-        parts.remote.push(sha, f"refs/heads/{subject.branch}", known=known)
-        parts.journal.append("pushed", task.id, sha=sha, branch=subject.branch)
+        if found := secrets_in(run.git, task_run.base_sha, sha):
+            raise GitError(f"{task_run.branch} is not pushed: {'; '.join(found[:3])}", hint=TAKE_IT_OUT)
+        run.remote.push(sha, f"refs/heads/{task_run.branch}", known=known)
+        run.journal.append("pushed", task.id, sha=sha, branch=task_run.branch)
 
 
-def push_salvage(parts: Parts, task: str, sha: str) -> None:
+def push_salvage(run: RunContext, task: str, sha: str) -> None:
     """Keep salvaged work at the remote too: a runner's disk goes with it. Raises GitError."""
     ref = f"{REF_PREFIX}salvage/{task}"
-    parts.remote.push(sha, ref, known=parts.remote.sha(ref))
+    run.remote.push(sha, ref, known=run.remote.sha(ref))
 
 
-def run_info(parts: Parts, agent: str) -> render.RunInfo:
+def run_info(run: RunContext, agent: str) -> render.RunInfo:
     """What the texts say of the run."""
-    return render.RunInfo(run_id=parts.run_id, agent=agent, url=parts.run_url)
+    return render.RunInfo(run_id=run.run_id, agent=agent, url=run.run_url)
 
 
-def post_check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
+def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
     """The check run at the result's head."""
-    parts = subject.parts
+    run = task_run.run
     texts = render.check_texts(
         result.phases,
         conclusion=result.conclusion,
         status=result.status,
         head_sha=result.head_sha,
-        run=run_info(parts, subject.agent.name),
+        run=run_info(run, task_run.agent.name),
         error=result.error,
         pull=result.pull,
         findings=ledger.findings,
-        secrets=parts.secrets,
+        secrets=run.secrets,
     )
-    parts.forge.post_check(
+    run.forge.post_check(
         head_sha=result.head_sha,
         name=CHECK_NAME,
-        external_id=f"{parts.run_id}.{subject.task.id}",
+        external_id=f"{run.run_id}.{task_run.task.id}",
         conclusion=result.conclusion,
         title=texts.title,
         summary=texts.summary,
@@ -312,41 +318,41 @@ def post_check(subject: Subject, result: TaskResult, ledger: Ledger) -> None:
     )
 
 
-def begin_check(parts: Parts, task: str, sha: str, phases: tuple[PhaseVerdict, ...]) -> None:
+def begin_check(run: RunContext, task: str, sha: str, phases: tuple[PhaseVerdict, ...]) -> None:
     """Show on a commit that its check is under way; `post_check` completes it."""
-    run = run_info(parts, parts.config.agent)
-    texts = render.check_texts(phases, conclusion=None, head_sha=sha, run=run, secrets=parts.secrets)
-    parts.journal.append("check-begun", task, sha=sha)
-    parts.forge.start_check(
+    info = run_info(run, run.config.agent)
+    texts = render.check_texts(phases, conclusion=None, head_sha=sha, run=info, secrets=run.secrets)
+    run.journal.append("check-begun", task, sha=sha)
+    run.forge.start_check(
         head_sha=sha,
         name=CHECK_NAME,
-        external_id=f"{parts.run_id}.{task}",
+        external_id=f"{run.run_id}.{task}",
         title=texts.title,
         summary=texts.summary,
     )
 
 
-def _end_outdated_checks(subject: Subject, result: TaskResult) -> None:
+def _end_outdated_checks(task_run: TaskRun, result: TaskResult) -> None:
     """Complete checks that were begun on a commit which is not the head any more."""
-    parts, task = subject.parts, subject.task.id
-    begun = {(e.run, str(e.data["sha"])) for e in parts.journal.of(task) if e.kind == "check-begun"}
-    for run, sha in sorted(begun - {(parts.run_id, result.head_sha)}):
-        _supersede(parts, f"{run}.{task}", sha, f"superseded by {result.head_sha[:12]}")
+    run, task = task_run.run, task_run.task.id
+    begun = {(e.run, str(e.data["sha"])) for e in run.journal.of(task) if e.kind == "check-begun"}
+    for run_id, sha in sorted(begun - {(run.run_id, result.head_sha)}):
+        _supersede(run, f"{run_id}.{task}", sha, f"superseded by {result.head_sha[:12]}")
 
 
-def _end_checks(parts: Parts, task: str, events: Iterable[Event]) -> None:
+def _end_checks(run: RunContext, task: str, events: Iterable[Event]) -> None:
     """Complete the checks that a run began and did not live to complete."""
     begun = {(e.run, str(e.data["sha"])) for e in events if e.kind == "check-begun" and e.task == task}
-    for run, sha in sorted(begun):
-        _supersede(parts, f"{run}.{task}", sha, "its run died; another one took the task over")
+    for run_id, sha in sorted(begun):
+        _supersede(run, f"{run_id}.{task}", sha, "its run died; another one took the task over")
 
 
-def _supersede(parts: Parts, external_id: str, sha: str, title: str) -> None:
-    check = parts.forge.start_check(
+def _supersede(run: RunContext, external_id: str, sha: str, title: str) -> None:
+    check = run.forge.start_check(
         head_sha=sha, name=CHECK_NAME, external_id=external_id, title=title, summary=title
     )
     if check.conclusion is None:
-        parts.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
+        run.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
 
 
 def _answers(ledger: Ledger) -> dict[str, str]:
@@ -357,73 +363,73 @@ def _answers(ledger: Ledger) -> dict[str, str]:
     }
 
 
-def _word_on_pull(subject: Subject, result: TaskResult, ledger: Ledger, number: int) -> Word:
-    parts = subject.parts
+def _word_on_pull(task_run: TaskRun, result: TaskResult, ledger: Ledger, number: int) -> MarkedComment:
+    run = task_run.run
     body = render.pull_comment(
         result,
-        run=run_info(parts, subject.agent.name),
-        ci=_ci(subject, result),
+        run=run_info(run, task_run.agent.name),
+        ci=_ci(task_run, result),
         findings=ledger.findings,
         answers=_answers(ledger),
-        conflicts=_conflicts(parts, result),
-        secrets=parts.secrets,
+        conflicts=_conflicts(run, result),
+        secrets=run.secrets,
     )
-    return Word(number, marker("pull-report", result.task_id), body)
+    return MarkedComment(number, marker("pull-report", result.task_id), body)
 
 
-def _conflicts(parts: Parts, result: TaskResult) -> tuple[Conflict, ...]:
+def _conflicts(run: RunContext, result: TaskResult) -> tuple[Conflict, ...]:
     """Which branches that this run has pushed so far touch the same paths as this one, by their diffs."""
-    pushed = {e.task: str(e.data["sha"]) for e in parts.journal.events if e.kind == "pushed"}
+    pushed = {e.task: str(e.data["sha"]) for e in run.journal.events if e.kind == "pushed"}
     others = [t for t in pushed if t != result.task_id][-COMPARED:]
     found: list[Conflict] = []
     with contextlib.suppress(GitError):
-        mine = {c.path for c in parts.git.changes(result.base_sha, result.head_sha)}
+        mine = {c.path for c in run.git.changes(result.base_sha, result.head_sha)}
         for other in others:
-            base = parts.journal.ledger(other).base_sha
-            theirs = {c.path for c in parts.git.changes(base, pushed[other])}
+            base = run.journal.ledger(other).base_sha
+            theirs = {c.path for c in run.git.changes(base, pushed[other])}
             found += conflicts({result.task_id: mine, other: theirs})
     return tuple(found)
 
 
-def _starts_nothing(parts: Parts) -> bool:
+def _starts_nothing(run: RunContext) -> bool:
     """Whether what we push starts no workflow: so it is with the token of the workflow itself.
 
     Source: docs.github.com, "Triggering a workflow from a workflow".
     """
-    return parts.forge.name == "github" and cast("Queue", parts.forge).viewer() == ACTIONS_LOGIN
+    return run.forge.name == "github" and cast("Queue", run.forge).viewer() == ACTIONS_LOGIN
 
 
-def _start_ci(subject: Subject, result: TaskResult) -> None:
+def _start_ci(task_run: TaskRun, result: TaskResult) -> None:
     """Ask for the repository's CI on the proposed branch, once for each head."""
-    parts, task = subject.parts, subject.task.id
-    if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in parts.journal.of(task)):
+    run, task = task_run.run, task_run.task.id
+    if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in run.journal.of(task)):
         return
-    cast("Queue", parts.forge).dispatch(parts.config.ci_workflow, ref=subject.branch)
-    parts.journal.append("dispatched", task, sha=result.head_sha, workflow=parts.config.ci_workflow)
+    cast("Queue", run.forge).dispatch(run.config.ci_workflow, ref=task_run.branch)
+    run.journal.append("dispatched", task, sha=result.head_sha, workflow=run.config.ci_workflow)
 
 
-def _ci(subject: Subject, result: TaskResult) -> render.Ci:
+def _ci(task_run: TaskRun, result: TaskResult) -> render.Ci:
     """What may be said of the repository's own workflows: never that they are green."""
-    events = subject.parts.journal.of(subject.task.id)
+    events = task_run.run.journal.of(task_run.task.id)
     if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in events):
         return "dispatched"
-    return "not-started" if _starts_nothing(subject.parts) else "unknown"
+    return "not-started" if _starts_nothing(task_run.run) else "unknown"
 
 
-def _word_on_issue(subject: Subject, result: TaskResult, number: int) -> Word:
-    parts, task = subject.parts, subject.task
-    run = run_info(parts, subject.agent.name)
-    body = render.issue_comment(result, run=run, note=_note(parts, task.id), secrets=parts.secrets)
+def _word_on_issue(task_run: TaskRun, result: TaskResult, number: int) -> MarkedComment:
+    run, task = task_run.run, task_run.task
+    info = run_info(run, task_run.agent.name)
+    body = render.issue_comment(result, run=info, note=_note(run, task.id), secrets=run.secrets)
     if task.issue is None:
-        return Word(number, marker("task", result.task_id), body)
+        return MarkedComment(number, marker("task", result.task_id), body)
     state = "done" if result.status in GOOD_STATUSES else "failed"
-    return _claim_word(parts, task.issue, task.id, body, state)
+    return _claim_word(run, task.issue, task.id, body, state)
 
 
-def _labels(parts: Parts, result: TaskResult) -> tuple[list[str], list[str]]:
+def _labels(run: RunContext, result: TaskResult) -> tuple[list[str], list[str]]:
     """The labels of the end to be set and taken off. One that asks again, set meanwhile, stays: a new wish."""
     good = result.status in GOOD_STATUSES
     done, other = (LABEL_DONE, LABEL_FAILED) if good else (LABEL_FAILED, LABEL_DONE)
-    claimed = any(e.kind == "claimed" for e in parts.journal.of(result.task_id))
-    asked = [] if claimed else [parts.config.label]
+    claimed = any(e.kind == "claimed" for e in run.journal.of(result.task_id))
+    asked = [] if claimed else [run.config.label]
     return [done], [LABEL_RUNNING, *asked, other]

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from orchestrator_action.errors import GitError
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.publish.publish import push
-from orchestrator_action.state.context import Subject
+from orchestrator_action.state.context import TaskRun
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class Trail:
     """The trail of one task of a run."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject, self._parts, self._task = subject, subject.parts, subject.task
+    def __init__(self, task_run: TaskRun) -> None:
+        self._task_run, self._run, self._task = task_run, task_run.run, task_run.task
         self._ref = audit.ref_of(self._task.id)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"trail-{self._task.id}")
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Trail:
 
     def close(self) -> None:
         """Bring the remote up to date now, and take no more. A run that is being cancelled does not wait."""
-        cancelled = self._parts.cancel.is_set()
+        cancelled = self._run.cancel.is_set()
         if not cancelled:
             self.mark()
         self._pool.shutdown(wait=not cancelled, cancel_futures=cancelled)
@@ -59,9 +59,9 @@ class Trail:
             self.problem = ""
 
     def _record(self) -> None:
-        git, events = self._parts.git, self._parts.journal.of(self._task.id)
+        git, events = self._run.git, self._run.journal.of(self._task.id)
         if self._tip is None:
-            self._at_remote = self._tip = self._parts.remote.fetch_ref(self._ref)
+            self._at_remote = self._tip = self._run.remote.fetch_ref(self._ref)
         if len(events) == self._written:
             return
         last = events[-1]
@@ -72,18 +72,18 @@ class Trail:
 
     def _push_branch(self) -> None:
         """The branch goes as far as its commits were found good: within limits, no protected path touched."""
-        ledger = self._parts.journal.ledger(self._task.id)
+        ledger = self._run.journal.ledger(self._task.id)
         facts = [ledger.fact("implementation", rule) for rule in ("commits", "protected-untouched")]
         good = {f.commit for f in facts if f and f.holds}
         if len(good) != 1 or not all(f and f.holds for f in facts):
             return
         sha = good.pop()
-        if not ledger.pushed_sha or not self._parts.git.is_ancestor(sha, ledger.pushed_sha):
-            push(self._subject, sha)
+        if not ledger.pushed_sha or not self._run.git.is_ancestor(sha, ledger.pushed_sha):
+            push(self._task_run, sha)
 
     def _push(self) -> None:
         if self._tip is None or self._tip == self._at_remote:
             return
         moves, known = {self._ref: self._tip}, {self._ref: self._at_remote}
-        self._parts.remote.push_many(moves, known=known, confirm=False)
+        self._run.remote.push_many(moves, known=known, confirm=False)
         self._at_remote = self._tip

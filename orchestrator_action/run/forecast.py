@@ -7,10 +7,10 @@ from typing import Any
 
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.paths import mentioned
-from orchestrator_action.run.setup import Planned
+from orchestrator_action.run.setup import Survey
 
 
-def forecast(found: Planned) -> dict[str, Any]:
+def forecast(found: Survey) -> dict[str, Any]:
     """A plan as one JSON object.
 
     A task may touch the files it declares; otherwise those of the base commit that its text mentions.

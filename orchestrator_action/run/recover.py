@@ -20,18 +20,18 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
-from orchestrator_action.process.gate import Gate
+from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.recovery import end_leftovers
 from orchestrator_action.protocol.judge import End
 from orchestrator_action.protocol.model import Conclusion, RunReport, Status, Task, TaskResult
-from orchestrator_action.run.finish import ended, known_result, told_again
+from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.run import UNSETTLED, run_tasks
-from orchestrator_action.run.setup import Planned, in_run, make_forge, make_remote, token_of
-from orchestrator_action.state.context import Parts
+from orchestrator_action.run.setup import Survey, enter_run, make_forge, make_remote, token_of
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import RunState, TaskState, config_of, recall, tasks_of
 from orchestrator_action.state.journal import Journal, read_events
-from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import drop_scratch, run_dirs
 from orchestrator_action.text.figures import count
 
@@ -42,8 +42,8 @@ Say = Callable[[str], None]
 class Resumable:
     """A run that is ours now, with what is left of it."""
 
-    found: Planned
-    parts: Parts
+    found: Survey
+    run: RunContext
     state: RunState
     open: tuple[Task, ...]
     """The tasks that go on; empty when the run had ended and everything was told."""
@@ -51,7 +51,7 @@ class Resumable:
 
 
 @contextlib.contextmanager
-def taken_up(
+def resume_run(
     folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say
 ) -> Iterator[Resumable]:
     """Take the run in `folder`: its lock, its plan, its leftovers; a line to `say` for all that is unusual.
@@ -64,27 +64,27 @@ def taken_up(
         with _found_again(state, git, env, Path(private)) as found:
             with cancel.interrupting():
                 tasks, skipped = _still_wanted(found, state, say)
-            with in_run(found, env, cancel, journal=journal) as parts:
+            with enter_run(found, env, cancel, journal=journal) as run:
                 for task_id, why in skipped.items():
-                    _skip(parts, task_id, tasks_of(state.plan), why)
+                    _skip(run, task_id, tasks_of(state.plan), why)
                 state = recall(journal.events)
                 done = {
-                    t: known_result(parts, t, s)
+                    t: recorded_result(run, t, s)
                     for t, s in state.tasks.items()
                     if t not in {k.id for k in tasks}
                 }
-                yield Resumable(found=found, parts=parts, state=state, open=tasks, done=done)
+                yield Resumable(found=found, run=run, state=state, open=tasks, done=done)
 
 
 def resume(taken: Resumable, *, say: Say, tell: Callable[[TaskResult], None]) -> RunReport:
     """Go on with what is open; the report is that of the whole run."""
-    parts, state = taken.parts, taken.state
+    run, state = taken.run, taken.state
     if state.ended and not taken.open:
         say(f"run {state.run_id} has ended and everything was told: nothing is left to do")
-        return report_from(report_of(parts.run_dir))
+        return report_from(report_of(run.run_dir))
     say(f"run {state.run_id}: {len(taken.open)} of {count(len(state.requested), 'task')} to go on with")
-    slots = max(1, min(parts.config.max_parallel, len(taken.open)))
-    return run_tasks(taken.found.tasks, parts, slots=slots, tell=tell, done=taken.done)
+    slots = max(1, min(run.config.max_parallel, len(taken.open)))
+    return run_tasks(taken.found.tasks, run, slots=slots, tell=tell, done=taken.done)
 
 
 @contextlib.contextmanager
@@ -117,7 +117,7 @@ def _end_leftovers(folder: Path, state: RunState, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Path) -> Iterator[Planned]:
+def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Path) -> Iterator[Survey]:
     """Repository, remote and forge as the run was planned with them."""
     plan, token = state.plan, token_of(env)
     remote = make_remote(git, token=token, private=private, env=env)
@@ -125,7 +125,7 @@ def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Pat
     if not git.rev_parse(str(plan["base_sha"])):
         remote.fetch(str(plan["base_branch"]))
     try:
-        yield Planned(
+        yield Survey(
             git=git, remote=remote, forge=forge, config=config_of(plan), base_branch=str(plan["base_branch"]),
             base_sha=str(plan["base_sha"]), tasks=tasks_of(plan), test_commands=tuple(plan["test_commands"]),
             test_found="as planned", token=token, forge_name=str(plan["forge"]),
@@ -134,7 +134,7 @@ def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Pat
         forge.close()
 
 
-def _still_wanted(found: Planned, state: RunState, say: Say) -> tuple[tuple[Task, ...], dict[str, str]]:
+def _still_wanted(found: Survey, state: RunState, say: Say) -> tuple[tuple[Task, ...], dict[str, str]]:
     """The tasks that go on, and those that do not any more, with the reason."""
     reopened = _reopened(found.tasks, state)
     skipped: dict[str, str] = {}
@@ -188,10 +188,10 @@ def _changed_file(task: Task) -> str:
     return f"{task.prompt_file} was edited meanwhile; the run goes on with the text it was started with"
 
 
-def _skip(parts: Parts, task_id: str, tasks: Sequence[Task], why: str) -> None:
+def _skip(run: RunContext, task_id: str, tasks: Sequence[Task], why: str) -> None:
     [task] = [t for t in tasks if t.id == task_id]
     end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=why)
-    ended(parts, end.result(task, parts.base_sha))
+    record_end(run, end.result(task, run.base_sha))
 
 
 # -- what an ended run left untold ------------------------------------------------------------------
@@ -227,20 +227,20 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
         state = recall(journal.events)
         with (
             _found_again(state, git, env, Path(private)) as found,
-            in_run(found, env, cancel, journal=journal) as parts,
+            enter_run(found, env, cancel, journal=journal) as run,
         ):
             by_id = {t.id: t for t in found.tasks}
-            pace = Pace(slots=Slots(1), gate=Gate(1), user=cancel)
+            run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
             for task_id in state.pending:
-                told += _tell(parts, by_id[task_id], state.tasks[task_id], pace, say)
+                told += _tell(run, by_id[task_id], state.tasks[task_id], run_limits, say)
         if not recall(journal.events).pending:
             (folder / UNSETTLED).unlink(missing_ok=True)
     return told
 
 
-def _tell(parts: Parts, task: Task, known: TaskState, pace: Pace, say: Say) -> int:
-    result = told_again(parts, task, known, pace)
-    ended(parts, result)
-    still = recall(parts.journal.events).tasks[task.id].pending
-    say(f"run {parts.run_id}: {task.id}: " + ("still not told" if still else "told what was pending"))
+def _tell(run: RunContext, task: Task, known: TaskState, run_limits: RunLimits, say: Say) -> int:
+    result = publish_again(run, task, known, run_limits)
+    record_end(run, result)
+    still = recall(run.journal.events).tasks[task.id].pending
+    say(f"run {run.run_id}: {task.id}: " + ("still not told" if still else "told what was pending"))
     return 0 if still else 1

@@ -23,8 +23,8 @@ from orchestrator_action.errors import GitError
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
-from orchestrator_action.process.gate import Gate
-from orchestrator_action.process.supervisor import nursery
+from orchestrator_action.process.gate import RateGate
+from orchestrator_action.process.supervisor import spawner
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.judge import End
 from orchestrator_action.protocol.model import (
@@ -39,9 +39,9 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import RunState, planned, recall, result_record
-from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.limits import RunLimits
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class _Board:
 
 def run_tasks(
     tasks: Sequence[Task],
-    parts: Parts,
+    run: RunContext,
     *,
     slots: int | Literal["auto"],
     tell: Tell,
@@ -95,44 +95,43 @@ def run_tasks(
     memory unless told otherwise. Raises JournalError when the journal takes nothing more; all tasks have
     been ended by then, and the run can be resumed.
     """
-    run = _Run(tasks, parts, slots, tell, dict(done or {}), places, first_wait_s)
-    return run.whole()
+    return _Run(tasks, run, slots, tell, dict(done or {}), places, first_wait_s).whole()
 
 
 class _Run:
     def __init__(
         self,
         tasks: Sequence[Task],
-        parts: Parts,
+        run: RunContext,
         slots: int | Literal["auto"],
         tell: Tell,
         done: dict[str, TaskResult],
         places: Slots | None,
         first_wait_s: float,
     ) -> None:
-        self._tasks, self._tell, self._journal = tasks, tell, parts.journal
-        self._user = parts.cancel
-        self._cancel = Cancel(parts.cancel)
-        self._parts = replace(parts, cancel=self._cancel)
+        self._tasks, self._tell, self._journal = tasks, tell, run.journal
+        self._user = run.cancel
+        self._cancel = Cancel(run.cancel)
+        self._run = replace(run, cancel=self._cancel)
         self._board = _Board(waiting=[t for t in tasks if t.id not in done], done=done)
         places = places or Slots(slots)
-        limit_s = parts.config.run_timeout
-        self._pace = Pace(
+        limit_s = run.config.run_timeout
+        self._run_limits = RunLimits(
             slots=places,
-            gate=Gate(places.limit),
-            user=parts.cancel,
+            gate=RateGate(places.limit),
+            user=run.cancel,
             first_wait_s=first_wait_s,
             run_limit_s=limit_s,
             ends_at=time.monotonic() + limit_s if limit_s else math.inf,
         )
-        self._orders = orders.Orders(parts.run_dir)
+        self._orders = orders.Orders(run.run_dir)
         self._relieve_at = 0.0
         self._began = time.monotonic()
 
     def whole(self) -> RunReport:
         board = self._board
         self._begin()
-        with nursery(), ThreadPoolExecutor(self._pace.slots.limit, thread_name_prefix="task") as pool:
+        with spawner(), ThreadPoolExecutor(self._run_limits.slots.limit, thread_name_prefix="task") as pool:
             try:
                 while board.running or (board.waiting and not board.fault):
                     self._start(pool)
@@ -149,35 +148,35 @@ class _Run:
         return self._end()
 
     def _begin(self) -> None:
-        parts = self._parts
+        run = self._run
         me = procs.identity(os.getpid())
         owner = me._asdict() if me else {}
         kind = "run-resumed" if any(e.kind == "run-started" for e in self._journal.events) else "run-started"
         plan = planned(
-            self._tasks, config=parts.config, forge=parts.forge_name or parts.forge.name, base_sha=parts.base_sha,
-            base_branch=parts.base_branch, test_commands=parts.test_commands, repository=parts.forge.repository,
+            self._tasks, config=run.config, forge=run.forge_name or run.forge.name, base_sha=run.base_sha,
+            base_branch=run.base_branch, test_commands=run.test_commands, repository=run.forge.repository,
         )  # fmt: skip
         more = plan if kind == "run-started" else {"open": [t.id for t in self._board.waiting]}
-        self._journal.append(kind, owner=owner, slots=self._pace.slots.limit, **more)
+        self._journal.append(kind, owner=owner, slots=self._run_limits.slots.limit, **more)
         with contextlib.suppress(OSError):
-            (parts.run_dir / UNSETTLED).touch()
+            (run.run_dir / UNSETTLED).touch()
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         """Give free places to tasks that may start; settle those that never will."""
         board = self._board
         for task in list(board.waiting):
             cancel = board.cancels.setdefault(task.id, Cancel(self._cancel))
-            parts = replace(self._parts, cancel=cancel)
+            run = replace(self._run, cancel=cancel)
             blocker = board.blocked_by(task)
             if board.fault is not None:
                 return
-            if end := stopped(parts, self._pace):
+            if end := stopped(run, self._run_limits):
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
             elif blocker:
                 self._settle(task, _end(Status.BLOCKED, f"{blocker} did not succeed"))
-            elif board.ready(task) and len(board.running) < self._pace.slots.limit:
+            elif board.ready(task) and len(board.running) < self._run_limits.slots.limit:
                 board.waiting.remove(task)
-                board.running[pool.submit(work_on, task, parts, self._pace)] = task
+                board.running[pool.submit(work_on, task, run, self._run_limits)] = task
 
     def _take(self, future: Future[TaskResult]) -> None:
         task = self._board.running.pop(future)
@@ -194,7 +193,7 @@ class _Run:
     def _settle(self, task: Task, end: End) -> None:
         """End a task that never started."""
         self._board.waiting.remove(task)
-        result = end.result(task, self._parts.base_sha)
+        result = end.result(task, self._run.base_sha)
         self._journal.append("task-ended", task.id, **result_record(result))
         self._board.done[task.id] = result
         self._tell(result)
@@ -206,11 +205,11 @@ class _Run:
         for order in self._orders.fresh():
             self._obey(order)
         now = time.monotonic()
-        if now >= self._pace.ends_at and not self._cancel.is_set():
-            self._cancel.set(f"the run's limit of {self._pace.run_limit_s:g} s had passed")
+        if now >= self._run_limits.ends_at and not self._cancel.is_set():
+            self._cancel.set(f"the run's limit of {self._run_limits.run_limit_s:g} s had passed")
         if now >= self._relieve_at and not self._cancel.is_set():
             self._relieve_at = now + RELIEVE_S
-            self._pace.slots.relieve()
+            self._run_limits.slots.relieve()
 
     def _obey(self, order: str) -> None:
         words = "cancelled from another terminal"
@@ -229,21 +228,21 @@ class _Run:
     # -- the end
 
     def _end(self) -> RunReport:
-        self._parts.workspace.drop_branches()
-        self._parts.workspace.put_back()
+        self._run.workspace.drop_branches()
+        self._run.workspace.put_back()
         state = recall(self._journal.events)
-        report = _report(self._tasks, self._board, self._parts, state, time.monotonic() - self._began)
-        self._journal.write_report(render.report_json(report, self._parts.secrets))
+        report = _report(self._tasks, self._board, self._run, state, time.monotonic() - self._began)
+        self._journal.write_report(render.report_json(report, self._run.secrets))
         self._journal.append("run-ended", counts=render.counts(report))
         if not state.pending:
-            (self._parts.run_dir / UNSETTLED).unlink(missing_ok=True)
+            (self._run.run_dir / UNSETTLED).unlink(missing_ok=True)
         if self._user.is_set():
             self._discard()
         return report
 
     def _discard(self) -> None:
         """Delete what the cancelled tasks left, as far as time allows; the next run, or `clean`, does the rest."""
-        last = threading.Thread(target=self._parts.workspace.discard, name="discard", daemon=True)
+        last = threading.Thread(target=self._run.workspace.discard, name="discard", daemon=True)
         last.start()
         last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
 
@@ -269,7 +268,9 @@ def speedup(sum_task_s: float, wall_s: float, most: int) -> float:
     return sum_task_s / wall_s
 
 
-def _report(tasks: Sequence[Task], board: _Board, parts: Parts, state: RunState, wall_s: float) -> RunReport:
+def _report(
+    tasks: Sequence[Task], board: _Board, run: RunContext, state: RunState, wall_s: float
+) -> RunReport:
     """The report. Of a resumed run, wall time is what our processes were at it, one after the other."""
     results = tuple(board.done[t.id] for t in tasks)
     most = peak(_spans(state))
@@ -277,10 +278,10 @@ def _report(tasks: Sequence[Task], board: _Board, parts: Parts, state: RunState,
     costs = [r.cost_usd for r in results if r.cost_usd is not None]
     wall_s += state.worked_before_s
     return RunReport(
-        run_id=parts.run_id,
-        repo=parts.forge.repository,
-        base_sha=parts.base_sha,
-        agent=parts.config.agent,
+        run_id=run.run_id,
+        repo=run.forge.repository,
+        base_sha=run.base_sha,
+        agent=run.config.agent,
         started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(state.started_at)),
         wall_s=wall_s,
         sum_task_s=total,
@@ -289,7 +290,7 @@ def _report(tasks: Sequence[Task], board: _Board, parts: Parts, state: RunState,
         cost_usd=sum(costs) if costs else None,
         requested=len(tasks),
         tasks=results,
-        conflicts=_conflicts(results, parts),
+        conflicts=_conflicts(results, run),
     )
 
 
@@ -299,16 +300,16 @@ def _spans(state: RunState) -> list[Span]:
     return [(e["started_at"], e["started_at"] + e["wall_s"]) for e in ends]
 
 
-def _conflicts(results: Sequence[TaskResult], parts: Parts) -> tuple[Conflict, ...]:
+def _conflicts(results: Sequence[TaskResult], run: RunContext) -> tuple[Conflict, ...]:
     """Branches of this run that touch the same paths, by their diffs."""
     touched: dict[str, set[str]] = {}
     for result in results:
-        if parts.cancel.is_set():
+        if run.cancel.is_set():
             break
         if not result.head_sha or result.head_sha == result.base_sha:
             continue
         try:
-            touched[result.task_id] = {c.path for c in parts.git.changes(result.base_sha, result.head_sha)}
+            touched[result.task_id] = {c.path for c in run.git.changes(result.base_sha, result.head_sha)}
         except GitError as exc:
             log.warning("no diff of task=%s: %s", result.task_id, exc.message)
     return conflicts(touched)

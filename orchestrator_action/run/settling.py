@@ -14,14 +14,20 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
-from orchestrator_action.process.gate import Gate
+from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.judge import End
 from orchestrator_action.protocol.model import Conclusion, Status, Task
-from orchestrator_action.run.finish import ended, phases_known, saved, subject_of, told
+from orchestrator_action.run.finish import (
+    publish_result,
+    record_end,
+    recorded_phases,
+    recorded_task_run,
+    salvage_worktree,
+)
 from orchestrator_action.run.past_runs import is_held
-from orchestrator_action.run.recover import Resumable, settle_pending, taken_up
+from orchestrator_action.run.recover import Resumable, resume_run, settle_pending
 from orchestrator_action.run.run import UNSETTLED
-from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import run_dirs
 
 Say = Callable[[str], None]
@@ -44,34 +50,34 @@ def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) ->
 
 
 def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
-    with taken_up(folder, git, env, cancel, say=say) as taken:
+    with resume_run(folder, git, env, cancel, say=say) as taken:
         if taken.state.ended:
             return 0
-        pace = Pace(slots=Slots(1), gate=Gate(1), user=cancel)
-        closed = [_cancelled(taken, task, pace, say) for task in taken.open]
-        taken.parts.journal.append("run-ended", counts={})
+        run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
+        closed = [_cancelled(taken, task, run_limits, say) for task in taken.open]
+        taken.run.journal.append("run-ended", counts={})
     still = [r for r in closed if r]
     if not still:
         (folder / UNSETTLED).unlink(missing_ok=True)
     return len(closed) - len(still)
 
 
-def _cancelled(taken: Resumable, task: Task, pace: Pace, say: Say) -> bool:
+def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) -> bool:
     """End one task as cancelled; True when something could not be told."""
-    parts = taken.parts
-    events = parts.journal.of(task.id)
-    ledger = parts.journal.ledger(task.id)
+    run = taken.run
+    events = run.journal.of(task.id)
+    ledger = run.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
-    head = saved(parts, task) if begun else ""
+    head = salvage_worktree(run, task) if begun else ""
     end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
     result = replace(
-        end.result(task, ledger.base_sha or parts.base_sha),
+        end.result(task, ledger.base_sha or run.base_sha),
         branch=ledger.branch or task.branch,
         head_sha=head,
-        phases=phases_known(parts, task.id, head),
+        phases=recorded_phases(run, task.id, head),
         attempts=sum(e.kind == "attempt-started" for e in events),
     )
-    problems = told(subject_of(parts, task, result), result, pace) if begun else ()
-    ended(parts, result)
+    problems = publish_result(recorded_task_run(run, task, result), result, run_limits) if begun else ()
+    record_end(run, result)
     say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
     return bool(problems)

@@ -34,7 +34,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
 from orchestrator_action.state.takeover import look
@@ -46,7 +46,7 @@ TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RunRequest:
     """What the user asked for, as the doors understood it. Empty means "not said"."""
 
     repo: Path
@@ -62,7 +62,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Survey:
     """What would run, and what was found on the way."""
 
     git: Git
@@ -196,7 +196,7 @@ Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
 
 
 @contextlib.contextmanager
-def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator[Planned]:
+def survey(asked: RunRequest, env: Mapping[str, str], *, private: Path) -> Iterator[Survey]:
     """The repository with its remote, base, configuration and forge, and no tasks yet.
 
     Writes nothing but objects. `private` is a directory nobody else can read.
@@ -214,7 +214,7 @@ def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator
     forge = make_forge(name, git=git, remote=remote, token=token, env=env)
     try:
         commands, found = test_commands(git, base_sha, config)
-        yield Planned(
+        yield Survey(
             git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
             tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name,
         )  # fmt: skip
@@ -223,16 +223,16 @@ def surveyed(asked: Asked, env: Mapping[str, str], *, private: Path) -> Iterator
 
 
 @contextlib.contextmanager
-def planned(
-    asked: Asked,
+def plan_run(
+    asked: RunRequest,
     env: Mapping[str, str],
     *,
     private: Path,
     say: Callable[[str], None],
     admit: Admit | None = None,
-) -> Iterator[Planned]:
+) -> Iterator[Survey]:
     """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
-    with surveyed(asked, env, private=private) as found:
+    with survey(asked, env, private=private) as found:
         taken = {r.removeprefix("refs/heads/") for r in found.git.refs("refs/heads/" + BRANCH_PREFIX)}
         remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
@@ -256,11 +256,11 @@ def planned(
         yield replace(found, tasks=tasks, notes=_notes(tasks))
 
 
-def _taken_over(task: Task, found: Planned, say: Callable[[str], None]) -> Task:
+def _taken_over(task: Task, found: Survey, say: Callable[[str], None]) -> Task:
     """The task as a run that died left it, or anew, with the reason."""
     left = look(found.git, found.remote, found.forge, task, found.base_branch)
-    run = task.issue.left_by if task.issue else ""
-    note = f"taken over from run {run}, which is no longer alive; "
+    before = task.issue.left_by if task.issue else ""
+    note = f"taken over from run {before}, which is no longer alive; "
     note += f"it starts anew: {left.why}" if left.why else f"it goes on at {left.head[:12]}"
     say(f"{task.id}: {note}")
     return replace(task, branch=left.branch or task.branch, goes_on_at=left.head, note=note)
@@ -282,7 +282,7 @@ def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...
     return found.commands, found.how
 
 
-def _issues(asked: Asked, config: Config, forge: Forge) -> Sequence[Issue]:
+def _issues(asked: RunRequest, config: Config, forge: Forge) -> Sequence[Issue]:
     if asked.issues:
         return [_open(forge.issue(n)) for n in dict.fromkeys(asked.issues)]
     if asked.prompts and not asked.label:
@@ -315,14 +315,14 @@ def _notes(tasks: Sequence[Task]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def opened(
-    asked: Asked,
+def start_run(
+    asked: RunRequest,
     env: Mapping[str, str],
     cancel: Cancel,
     *,
     say: Callable[[str], None],
     admit: Admit | None = None,
-) -> Iterator[tuple[Planned, Parts]]:
+) -> Iterator[tuple[Survey, RunContext]]:
     """A new run, planned, with its journal and its broker; what every door that runs tasks begins with.
 
     From here on this process cannot be looked into: it holds the forge's token.
@@ -332,30 +332,32 @@ def opened(
         contextlib.ExitStack() as stack,
     ):
         with cancel.interrupting():
-            way = planned(asked, env, private=Path(private), say=say, admit=admit)
+            way = plan_run(asked, env, private=Path(private), say=say, admit=admit)
             found = stack.enter_context(way)
-        yield found, stack.enter_context(in_run(found, env, cancel))
+        yield found, stack.enter_context(enter_run(found, env, cancel))
 
 
 @contextlib.contextmanager
-def opened_without_tasks(asked: Asked, env: Mapping[str, str], cancel: Cancel) -> Iterator[Parts]:
+def start_run_without_tasks(
+    asked: RunRequest, env: Mapping[str, str], cancel: Cancel
+) -> Iterator[RunContext]:
     """The parts of a run that plans nothing: it judges what another run did."""
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
-        surveyed(asked, env, private=Path(private)) as found,
-        in_run(found, env, cancel) as parts,
+        survey(asked, env, private=Path(private)) as found,
+        enter_run(found, env, cancel) as run,
     ):
         try:
-            yield parts
+            yield run
         finally:
-            if not parts.journal.events:  # nothing was judged: nothing is left of it either
-                shutil.rmtree(parts.run_dir, ignore_errors=True)
+            if not run.journal.events:  # nothing was judged: nothing is left of it either
+                shutil.rmtree(run.run_dir, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def in_run(
-    found: Planned, env: Mapping[str, str], cancel: Cancel, *, journal: Journal | None = None
-) -> Iterator[Parts]:
+def enter_run(
+    found: Survey, env: Mapping[str, str], cancel: Cancel, *, journal: Journal | None = None
+) -> Iterator[RunContext]:
     """The parts of a new run, or of the one whose open `journal` is given. Nothing survives the block."""
     if found.token:
         make_undumpable()
@@ -365,13 +367,15 @@ def in_run(
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
         folder = journal.path.parent
         note_scratch(folder, (broker.directory, found.remote.store.parent))
-        yield parts_of(found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env)
+        yield run_context_of(
+            found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env
+        )
         (folder / SCRATCH).unlink(missing_ok=True)
 
 
-def parts_of(
-    found: Planned, *, run_id: str, journal: Any, broker: Any, cancel: Any, env: Mapping[str, str]
-) -> Parts:
+def run_context_of(
+    found: Survey, *, run_id: str, journal: Any, broker: Any, cancel: Any, env: Mapping[str, str]
+) -> RunContext:
     """The parts of a run from its plan."""
     agents: dict[str, Agent] = {}
 
@@ -382,7 +386,7 @@ def parts_of(
 
     for name in {found.config.agent, *found.config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
         agent(name).check()
-    return Parts(
+    return RunContext(
         run_id=run_id,
         run_dir=journal.path.parent,
         config=found.config,
@@ -413,7 +417,7 @@ def _run_url(env: Mapping[str, str]) -> str:
     return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
 
 
-def slots_of(found: Planned, *, auto: bool) -> int | Literal["auto"]:
+def slots_of(found: Survey, *, auto: bool) -> int | Literal["auto"]:
     """How many tasks run at once: as configured, never more than there are; or as the machine allows."""
     return "auto" if auto else min(found.config.max_parallel, len(found.tasks))
 

@@ -30,21 +30,21 @@ from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.publish import claim_issue, known_pull
 from orchestrator_action.run.audit_sync import Trail
 from orchestrator_action.run.finish import (
-    ended,
-    known_result,
-    phases_known,
-    saved,
+    publish_again,
+    publish_result,
+    record_end,
+    recorded_phases,
+    recorded_result,
+    recorded_task_run,
+    salvage_worktree,
     settle,
-    subject_of,
-    told,
-    told_again,
     with_problems,
 )
-from orchestrator_action.state.context import IDENTITY, Parts, Subject, command_env
+from orchestrator_action.state.context import IDENTITY, RunContext, TaskRun, command_env
 from orchestrator_action.state.fold import TaskState, task_state
-from orchestrator_action.state.limits import Pace
+from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.takeover import base_of, carry, text_digest
-from orchestrator_action.state.usage import Tally
+from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.attempts import Trying, last_log
 from orchestrator_action.work.claims import Claims
@@ -56,33 +56,38 @@ _UNKNOWN: Verdict | None = Verdict(head_sha="", phases=())
 """There was no time left to measure."""
 
 
-def work_on(task: Task, parts: Parts, pace: Pace) -> TaskResult:
+def work_on(task: Task, run: RunContext, run_limits: RunLimits) -> TaskResult:
     """Take one task all the way. Raises JournalError, and nothing else that can go wrong with a task."""
-    state = task_state(parts.journal.of(task.id))
-    tally = Tally()
-    tally.recall(state)
+    state = task_state(run.journal.of(task.id))
+    usage = TaskUsage()
+    usage.recall(state)
     trails: list[Trail] = []
     try:
-        return ended(parts, _whole_way(task, parts, pace, state, tally, trails))
+        return record_end(run, _whole_way(task, run, run_limits, state, usage, trails))
     finally:
         for trail in trails:  # after the end is recorded, so that the trail tells it
-            pace.bounded(f"trail-{task.id}", trail.close, parts.cancel, None)
+            run_limits.bounded(f"trail-{task.id}", trail.close, run.cancel, None)
 
 
 def _whole_way(
-    task: Task, parts: Parts, pace: Pace, state: TaskState, tally: Tally, trails: list[Trail]
+    task: Task,
+    run: RunContext,
+    run_limits: RunLimits,
+    state: TaskState,
+    usage: TaskUsage,
+    trails: list[Trail],
 ) -> TaskResult:
     """The result of one task, whatever happened; its trail is put into `trails` as soon as it is begun."""
-    subject: Subject | None = None
+    task_run: TaskRun | None = None
     try:
         if state.judged is not None and state.judged["status"] != Status.CANCELLED:
-            result = _told_and_tidied(task, parts, state, pace)
+            result = _finish_judged(task, run, state, run_limits)
         else:
-            ready = bool(state.attempts) and _path(task, parts).is_dir()
-            _claim(task, parts, pace)
-            subject = _prepared(task, parts, state)
-            trails.append(Trail(subject))
-            result = _work(subject, tally, trails[0], state, pace, ready=ready)
+            ready = bool(state.attempts) and _path(task, run).is_dir()
+            _claim(task, run, run_limits)
+            task_run = _prepared(task, run, state)
+            trails.append(Trail(task_run))
+            result = _work(task_run, usage, trails[0], state, run_limits, ready=ready)
     except JournalError:
         raise
     except Exception as exc:
@@ -90,92 +95,97 @@ def _whole_way(
             log.warning("task failed task=%s error=%s", task.id, exc)
         else:
             log.exception("task failed by a bug of ours task=%s", task.id)
-        result = _failed(task, parts, exc, pace)
-        result = _failure_told(task, parts, subject, result, pace, tally)
+        result = _failed(task, run, exc, run_limits)
+        result = _publish_failure(task, run, task_run, result, run_limits, usage)
     return result
 
 
-def _failed(task: Task, parts: Parts, exc: Exception, pace: Pace) -> TaskResult:
+def _failed(task: Task, run: RunContext, exc: Exception, run_limits: RunLimits) -> TaskResult:
     hint = getattr(exc, "hint", "")
     foreseen = isinstance(exc, (OrchestratorError, OSError))  # a full disk is no bug of ours
     bug = "" if foreseen else f"a bug of ours: {type(exc).__name__}: "
     error = f"{bug}{exc}" + (f" ({hint})" if hint else "")
     end = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
-    end = stopped(parts, pace) or end
+    end = stopped(run, run_limits) or end
     if isinstance(exc, TakenError):  # also of a run that is being cancelled: nothing of it is ours to tell
         end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=error)
-    return replace(end.result(task, parts.base_sha), phases=phases_known(parts, task.id))
+    return replace(end.result(task, run.base_sha), phases=recorded_phases(run, task.id))
 
 
-def _failure_told(
-    task: Task, parts: Parts, subject: Subject | None, result: TaskResult, pace: Pace, tally: Tally
+def _publish_failure(
+    task: Task,
+    run: RunContext,
+    task_run: TaskRun | None,
+    result: TaskResult,
+    run_limits: RunLimits,
+    usage: TaskUsage,
 ) -> TaskResult:
     """Tell of a task that failed on the way. One that was cancelled before its claim is as it was before."""
-    if subject is not None:
-        return settle(subject, replace(result, head_sha=_head_or(subject, "")), pace, tally)
-    if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in parts.journal.of(task.id)):
+    if task_run is not None:
+        return settle(task_run, replace(result, head_sha=_head_or(task_run, "")), run_limits, usage)
+    if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in run.journal.of(task.id)):
         return result
-    return with_problems(result, told(subject_of(parts, task, result), result, pace))
+    return with_problems(result, publish_result(recorded_task_run(run, task, result), result, run_limits))
 
 
-def stopped(parts: Parts, pace: Pace) -> End | None:
+def stopped(run: RunContext, run_limits: RunLimits) -> End | None:
     """The end of what is being cancelled, or whose run is out of time; None while neither is so."""
-    if not parts.cancel.is_set():
+    if not run.cancel.is_set():
         return None
-    if pace.expired:
-        error = f"the run's limit of {pace.run_limit_s:g} s had passed"
+    if run_limits.expired:
+        error = f"the run's limit of {run_limits.run_limit_s:g} s had passed"
         return End(status=Status.TIMEOUT, conclusion=Conclusion.TIMED_OUT, error=error)
     return End(
-        status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=parts.cancel.reason or "cancelled"
+        status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=run.cancel.reason or "cancelled"
     )
 
 
-def _told_and_tidied(task: Task, parts: Parts, state: TaskState, pace: Pace) -> TaskResult:
+def _finish_judged(task: Task, run: RunContext, state: TaskState, run_limits: RunLimits) -> TaskResult:
     """A task that was judged before a crash: only the telling and the tidying are left."""
-    result = told_again(parts, task, state, pace)
+    result = publish_again(run, task, state, run_limits)
     kept = ""
-    for left in parts.workspace.leftovers():
+    for left in run.workspace.leftovers():
         if left.path.name in {f"task-{task.id}", f"measure-{task.id}", f"review-{task.id}"}:
-            if left.path == _path(task, parts) and left.kept_because:
-                saved(parts, task)
-            kept = parts.workspace.remove(left.path) or kept
-    where = str(_path(task, parts)) if kept else ""
+            if left.path == _path(task, run) and left.kept_because:
+                salvage_worktree(run, task)
+            kept = run.workspace.remove(left.path) or kept
+    where = str(_path(task, run)) if kept else ""
     return replace(result, worktree=where, kept_because=kept)
 
 
-def _path(task: Task, parts: Parts) -> Path:
-    return parts.workspace.root / f"task-{task.id}"
+def _path(task: Task, run: RunContext) -> Path:
+    return run.workspace.root / f"task-{task.id}"
 
 
 # -- the way of a task ------------------------------------------------------------------------------
 
 
-def _claim(task: Task, parts: Parts, pace: Pace) -> None:
+def _claim(task: Task, run: RunContext, run_limits: RunLimits) -> None:
     """Before anything else: of an issue that another run has, nothing is to be told."""
     if task.issue:
         issue = task.issue
-        parts.check_not_cancelled()
-        pace.bounded(f"claim-{task.id}", lambda: claim_issue(parts, task, issue), parts.cancel, None)
+        run.check_not_cancelled()
+        run_limits.bounded(f"claim-{task.id}", lambda: claim_issue(run, task, issue), run.cancel, None)
 
 
-def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
+def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
     """The task's worktree, files, environment and place at the broker; set up once."""
-    agent = parts.agents(task.agent or parts.config.agent)
-    parts.check_not_cancelled()
-    base = base_of(parts, task)
-    worktree = _adopted(task, parts, base) if state.begun else None
+    agent = run.agents(task.agent or run.config.agent)
+    run.check_not_cancelled()
+    base = base_of(run, task)
+    worktree = _adopted(task, run, base) if state.begun else None
     if worktree is None:
-        worktree = parts.workspace.create(task.id, task.branch, base, at=task.goes_on_at)
-    directory = directory_of(parts, task.id)
+        worktree = run.workspace.create(task.id, task.branch, base, at=task.goes_on_at)
+    directory = directory_of(run, task.id)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        context = write_context(task, parts, worktree, directory)
+        context = write_context(task, run, worktree, directory)
     except OSError:
         with contextlib.suppress(GitError):
-            parts.workspace.remove(worktree)  # ours, and nothing was done in it
+            run.workspace.remove(worktree)  # ours, and nothing was done in it
         raise
-    subject = Subject(
-        parts=parts,
+    task_run = TaskRun(
+        run=run,
         task=task,
         agent=agent,
         context=context,
@@ -183,86 +193,86 @@ def _prepared(task: Task, parts: Parts, state: TaskState) -> Subject:
         git=worktree.git,
         directory=directory,
         limits=context.limits,
-        env={**parts.env, **IDENTITY},
-        command_env=command_env(parts.env),
+        env={**run.env, **IDENTITY},
+        command_env=command_env(run.env),
         test_commands=context.test_commands,
     )
-    parts.journal.append(
-        "task-started", task.id, base_sha=worktree.base_sha, base_branch=parts.base_branch, branch=worktree.branch,
+    run.journal.append(
+        "task-started", task.id, base_sha=worktree.base_sha, base_branch=run.base_branch, branch=worktree.branch,
         digest=context.digest, worktree=str(worktree.path), note=worktree.note, text_sha256=text_digest(task),
         **({"issue": task.issue.number} if task.issue else {}),
     )  # fmt: skip
     if task.goes_on_at:
-        carry(parts, task)
-    return subject
+        carry(run, task)
+    return task_run
 
 
-def _adopted(task: Task, parts: Parts, base_sha: str) -> Worktree | None:
+def _adopted(task: Task, run: RunContext, base_sha: str) -> Worktree | None:
     """The worktree that an earlier process of ours left, with what a killed git left in it cleared away."""
-    common = parts.git.common_dir
+    common = run.git.common_dir
     with contextlib.suppress(GitError):
-        drop_stale_locks(common, admin_of(common, _path(task, parts)), task.branch)
-    return parts.workspace.adopt(task.id, task.branch, base_sha)
+        drop_stale_locks(common, admin_of(common, _path(task, run)), task.branch)
+    return run.workspace.adopt(task.id, task.branch, base_sha)
 
 
 def _work(
-    subject: Subject, tally: Tally, trail: Trail, state: TaskState, pace: Pace, *, ready: bool
+    task_run: TaskRun, usage: TaskUsage, trail: Trail, state: TaskState, run_limits: RunLimits, *, ready: bool
 ) -> TaskResult:
     """`ready` says that an earlier process of ours has set the worktree up."""
-    parts, task = subject.parts, subject.task
+    run, task = task_run.run, task_run.task
     if not ready:
-        subject.setup(subject.worktree.path, "setup")
-        parts.workspace.accept(subject.worktree)
-    measure = Measure(subject, FORGE_ACTS, ledger=lambda: parts.journal.ledger(task.id))
+        task_run.setup(task_run.worktree.path, "setup")
+        run.workspace.accept(task_run.worktree)
+    measure = Measure(task_run, FORGE_ACTS, ledger=lambda: run.journal.ledger(task.id))
     claims = Claims(
-        journal=parts.journal,
+        journal=run.journal,
         task=task.id,
-        policy=parts.config.phases,
+        policy=run.config.phases,
         measure=measure,
-        head=lambda: _head(subject),
+        head=lambda: _head(task_run),
         boundary=trail.mark,
-        reminders=parts.config.reminders if subject.agent.resumes else 0,
+        reminders=run.config.reminders if task_run.agent.resumes else 0,
     )
-    token = parts.broker.register(claims.answer)
+    token = run.broker.register(claims.answer)
     try:
-        Trying(subject, claims, tally, pace, token).run(state)
-        problems = () if parts.cancel.is_set() else parts.workspace.protect(subject.worktree)
-        verdict: Verdict | None = pace.bounded(
-            f"settle-{task.id}", lambda: _settled(claims, tally, problems), parts.cancel, _UNKNOWN
+        Trying(task_run, claims, usage, run_limits, token).run(state)
+        problems = () if run.cancel.is_set() else run.workspace.protect(task_run.worktree)
+        verdict: Verdict | None = run_limits.bounded(
+            f"settle-{task.id}", lambda: _settled(claims, usage, problems), run.cancel, _UNKNOWN
         )
         if verdict is _UNKNOWN:
             verdict = _as_claimed(claims)
     finally:
-        parts.broker.revoke(token)
-        pace.bounded(f"measure-{task.id}", claims.close, parts.cancel, None)
-    end = conclude(tally.outcome, tally.report, verdict, problems)
+        run.broker.revoke(token)
+        run_limits.bounded(f"measure-{task.id}", claims.close, run.cancel, None)
+    end = conclude(usage.outcome, usage.report, verdict, problems)
     if end.status not in GOOD_STATUSES:
-        end = stopped(parts, pace) or end
+        end = stopped(run, run_limits) or end
     ledger = claims.ledger()
-    result = _result(subject, ledger, tally, verdict, end)
-    result = replace(result, pull=measure.pull or known_pull(parts, ledger, result.head_sha))
-    return settle(subject, result, pace, tally)
+    result = _result(task_run, ledger, usage, verdict, end)
+    result = replace(result, pull=measure.pull or known_pull(run, ledger, result.head_sha))
+    return settle(task_run, result, run_limits, usage)
 
 
-def _head(subject: Subject) -> str:
+def _head(task_run: TaskRun) -> str:
     """The commit the task stands at. Raises GitError when the agent has destroyed its worktree."""
-    head = subject.git.head()
+    head = task_run.git.head()
     if not head:
         raise GitError(
-            f"{subject.worktree.path} has no commit any more", hint="the worktree was tampered with"
+            f"{task_run.worktree.path} has no commit any more", hint="the worktree was tampered with"
         )
     return head
 
 
-def _head_or(subject: Subject, default: str) -> str:
+def _head_or(task_run: TaskRun, default: str) -> str:
     with contextlib.suppress(GitError):
-        return _head(subject)
+        return _head(task_run)
     return default
 
 
-def _settled(claims: Claims, tally: Tally, problems: tuple[str, ...]) -> Verdict | None:
+def _settled(claims: Claims, usage: TaskUsage, problems: tuple[str, ...]) -> Verdict | None:
     """The final verdict; as things stood when nothing can or should be measured any more."""
-    if tally.outcome.ending is Ending.CANCELLED or problems:
+    if usage.outcome.ending is Ending.CANCELLED or problems:
         return _as_claimed(claims)
     try:
         return claims.settle()
@@ -277,24 +287,26 @@ def _as_claimed(claims: Claims) -> Verdict | None:
     return None
 
 
-def _result(subject: Subject, ledger: Ledger, tally: Tally, verdict: Verdict | None, end: End) -> TaskResult:
-    task = subject.task
+def _result(
+    task_run: TaskRun, ledger: Ledger, usage: TaskUsage, verdict: Verdict | None, end: End
+) -> TaskResult:
+    task = task_run.task
     return TaskResult(
         task_id=task.id,
         title=task.title,
         status=end.status,
         conclusion=end.conclusion,
         issue=ledger.issue,
-        branch=subject.branch,
-        base_sha=subject.base_sha,
-        head_sha=_head_or(subject, ""),
-        exit_code=tally.outcome.exit_code,
-        pid=tally.outcome.pid,
-        phases=verdict.phases if verdict else phases_known(subject.parts, task.id),
-        log=last_log(subject.directory, tally),
+        branch=task_run.branch,
+        base_sha=task_run.base_sha,
+        head_sha=_head_or(task_run, ""),
+        exit_code=usage.outcome.exit_code,
+        pid=usage.outcome.pid,
+        phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
+        log=last_log(task_run.directory, usage),
         error=end.error,
-        **tally.figures(),
+        **usage.figures(),
     )
 
 
-__all__ = ["known_result", "stopped", "work_on"]
+__all__ = ["recorded_result", "stopped", "work_on"]

@@ -30,7 +30,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.publish import post_check
-from orchestrator_action.state.context import Parts, Subject, command_env
+from orchestrator_action.state.context import RunContext, TaskRun, command_env
 from orchestrator_action.state.journal import replace_file
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.claims import Claims
@@ -49,15 +49,15 @@ class Verified:
     problems: tuple[str, ...]
 
 
-def task_of_branch(parts: Parts, branch: str) -> str:
+def task_of_branch(run: RunContext, branch: str) -> str:
     """The id of the task whose branch this is, by the trails at the remote.
 
     Raises ConfigError when no trail speaks of it.
     """
-    known = [r.removeprefix(audit.TASKS_PREFIX) for r in parts.remote.refs(f"{audit.TASKS_PREFIX}*")]
+    known = [r.removeprefix(audit.TASKS_PREFIX) for r in run.remote.refs(f"{audit.TASKS_PREFIX}*")]
     likely = sorted((t for t in known if t in branch), key=len, reverse=True)
     for task_id in [*likely, *(t for t in known if t not in likely)]:
-        if fold(trail_of(parts, task_id).events, task_id).branch == branch:
+        if fold(trail_of(run, task_id).events, task_id).branch == branch:
             return task_id
     raise ConfigError(
         f"no audit trail at the remote speaks of branch {branch!r}",
@@ -65,44 +65,44 @@ def task_of_branch(parts: Parts, branch: str) -> str:
     )
 
 
-def trail_of(parts: Parts, task_id: str) -> audit.Audit:
+def trail_of(run: RunContext, task_id: str) -> audit.Audit:
     """The audit trail of a task as the remote has it. Raises ConfigError when there is none."""
-    commit = parts.remote.fetch_ref(audit.ref_of(task_id))
+    commit = run.remote.fetch_ref(audit.ref_of(task_id))
     if not commit:
         raise ConfigError(f"the remote has no audit trail of task {task_id!r}", hint="check the task's id")
-    return audit.read(parts.git, commit, task_id)
+    return audit.read(run.git, commit, task_id)
 
 
-def branch_meant(parts: Parts, branch: str, *, pull: int) -> str:
+def branch_meant(run: RunContext, branch: str, *, pull: int) -> str:
     """The branch to judge: that of the pull request, the one named, or the one checked out.
 
     Raises ConfigError when it is none of them, or two.
     """
     if pull and branch:
         raise ConfigError("--branch and --pr name two things to judge", hint="give one of them")
-    meant = parts.forge.pull(pull).head_branch if pull else branch or parts.git.branch()
+    meant = run.forge.pull(pull).head_branch if pull else branch or run.git.branch()
     if not meant:
         raise ConfigError("no branch is checked out here", hint="give --branch or --pr")
     return meant
 
 
-def verify(parts: Parts, branch: str) -> Verified:
+def verify(run: RunContext, branch: str) -> Verified:
     """Judge `branch` at its current head and post the check there.
 
     Raises ConfigError when nothing is known of the branch, GitError when it is gone.
     """
-    task_id = task_of_branch(parts, branch)
-    trail = trail_of(parts, task_id)
-    head = parts.remote.fetch_ref(f"refs/heads/{branch}")
+    task_id = task_of_branch(run, branch)
+    trail = trail_of(run, task_id)
+    head = run.remote.fetch_ref(f"refs/heads/{branch}")
     if not head:
         raise GitError(f"branch {branch!r} is not at the remote any more", hint="restore it first")
-    _take_over(parts, trail.events, task_id)
-    subject = _subject(parts, fold(trail.events, task_id), head)
-    measure = _Again(subject, FORGE_ACTS, ledger=lambda: _ledger(parts, trail.events, task_id))
+    _take_over(run, trail.events, task_id)
+    task_run = _task_run(run, fold(trail.events, task_id), head)
+    measure = _Again(task_run, FORGE_ACTS, ledger=lambda: _ledger(run, trail.events, task_id))
     claims = Claims(
-        journal=parts.journal,
+        journal=run.journal,
         task=task_id,
-        policy=parts.config.phases,
+        policy=run.config.phases,
         measure=measure,
         head=lambda: head,
         earlier=trail.events,
@@ -112,35 +112,35 @@ def verify(parts: Parts, branch: str) -> Verified:
     finally:
         claims.close()
         for kind in ("measure", "review"):
-            parts.workspace.remove(parts.workspace.root / f"{kind}-{task_id}")
+            run.workspace.remove(run.workspace.root / f"{kind}-{task_id}")
     end = conclude(FINE, AgentReport(), verdict, trail.problems)
-    ledger = _ledger(parts, trail.events, task_id)
-    result = _result(subject, ledger, verdict, end, head, measure)
-    post_check(subject, result, ledger)
-    parts.journal.append("verified", task_id, head=head, status=end.status, problems=list(trail.problems))
-    _keep(parts, trail, task_id)
+    ledger = _ledger(run, trail.events, task_id)
+    result = _result(task_run, ledger, verdict, end, head, measure)
+    post_check(task_run, result, ledger)
+    run.journal.append("verified", task_id, head=head, status=end.status, problems=list(trail.problems))
+    _keep(run, trail, task_id)
     return Verified(result=result, verdict=verdict, problems=trail.problems)
 
 
-def _keep(parts: Parts, trail: audit.Audit, task_id: str) -> None:
+def _keep(run: RunContext, trail: audit.Audit, task_id: str) -> None:
     """Add what was measured here to the task's trail at the remote."""
-    events = parts.journal.of(task_id)
-    message = f"{task_id}: verified ({len(events)} events of run {parts.run_id})\n"
-    tip = audit.record(parts.git, trail.commit, parts.run_id, events, message)
-    parts.remote.push(tip, audit.ref_of(task_id), known=trail.commit)
+    events = run.journal.of(task_id)
+    message = f"{task_id}: verified ({len(events)} events of run {run.run_id})\n"
+    tip = audit.record(run.git, trail.commit, run.run_id, events, message)
+    run.remote.push(tip, audit.ref_of(task_id), known=trail.commit)
 
 
 class _Again(Measure):
     """The measurements of a run, made on a branch that nobody has checked out."""
 
     def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:  # noqa: ARG002
-        base = self.subject.base_sha
+        base = self.task_run.base_sha
         kept = self.git.merge_base(base, head) == base
-        there = self.parts.remote.sha(f"refs/heads/{self.subject.branch}") == head
+        there = self.run.remote.sha(f"refs/heads/{self.task_run.branch}") == head
         return [
             Fact(
                 phase="branch-management", rule="on-branch", commit=head, holds=there,
-                message=f"the remote's {self.subject.branch} is at {head[:12]}" if there else "the branch moved on",
+                message=f"the remote's {self.task_run.branch} is at {head[:12]}" if there else "the branch moved on",
             ),
             Fact(
                 phase="branch-management", rule="base-kept", commit=head, holds=kept,
@@ -152,24 +152,24 @@ class _Again(Measure):
         """Nothing is pushed: the branch is where it is."""
 
 
-def _take_over(parts: Parts, events: Sequence[Event], task_id: str) -> None:
-    parts.journal.append(
-        "run-started", requested=[task_id], base_sha=parts.base_sha, base_branch=parts.base_branch, verify=True,
-        agent=parts.config.agent, trail=events[-1].hash if events else "",
+def _take_over(run: RunContext, events: Sequence[Event], task_id: str) -> None:
+    run.journal.append(
+        "run-started", requested=[task_id], base_sha=run.base_sha, base_branch=run.base_branch, verify=True,
+        agent=run.config.agent, trail=events[-1].hash if events else "",
     )  # fmt: skip
 
 
-def _ledger(parts: Parts, earlier: Sequence[Event], task_id: str) -> Ledger:
-    return fold([*earlier, *parts.journal.of(task_id)], task_id)
+def _ledger(run: RunContext, earlier: Sequence[Event], task_id: str) -> Ledger:
+    return fold([*earlier, *run.journal.of(task_id)], task_id)
 
 
-def _subject(parts: Parts, ledger: Ledger, head: str) -> Subject:
+def _task_run(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
     """The task as far as its ledger tells, seen from a detached worktree at its head."""
-    worktree = parts.workspace.measure(ledger.task, head)
+    worktree = run.workspace.measure(ledger.task, head)
     worktree = replace(worktree, branch=ledger.branch, base_sha=ledger.base_sha)
-    directory = parts.run_dir / "tasks" / ledger.task
+    directory = run.run_dir / "tasks" / ledger.task
     directory.mkdir(parents=True, exist_ok=True)
-    issue: Issue | None = parts.forge.issue(ledger.issue) if ledger.issue else None
+    issue: Issue | None = run.forge.issue(ledger.issue) if ledger.issue else None
     task = Task(
         id=ledger.task,
         title=issue.title if issue else ledger.task,
@@ -178,25 +178,25 @@ def _subject(parts: Parts, ledger: Ledger, head: str) -> Subject:
         issue=issue,
     )
     replace_file(directory / "task.md", task.text)
-    limits = Limits(wall_s=parts.config.timeout)
+    limits = Limits(wall_s=run.config.timeout)
     context = TaskContext(
-        path="", task=task, run_id=parts.run_id, attempt=0, worktree_path=str(worktree.path), prompt_path="",
-        base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=parts.test_commands,
+        path="", task=task, run_id=run.run_id, attempt=0, worktree_path=str(worktree.path), prompt_path="",
+        base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=run.test_commands,
         digest=ledger.digest,
     )  # fmt: skip
-    return Subject(
-        parts=parts, task=task, agent=parts.agents(parts.config.agent), context=context, worktree=worktree,
-        git=worktree.git, directory=directory, limits=limits, env=parts.env, command_env=command_env(parts.env),
-        test_commands=parts.test_commands,
+    return TaskRun(
+        run=run, task=task, agent=run.agents(run.config.agent), context=context, worktree=worktree,
+        git=worktree.git, directory=directory, limits=limits, env=run.env, command_env=command_env(run.env),
+        test_commands=run.test_commands,
     )  # fmt: skip
 
 
 def _result(
-    subject: Subject, ledger: Ledger, verdict: Verdict, end: End, head: str, measure: Measure
+    task_run: TaskRun, ledger: Ledger, verdict: Verdict, end: End, head: str, measure: Measure
 ) -> TaskResult:
     return TaskResult(
         task_id=ledger.task,
-        title=subject.task.title,
+        title=task_run.task.title,
         status=end.status,
         conclusion=end.conclusion,
         issue=ledger.issue,

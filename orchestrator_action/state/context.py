@@ -36,7 +36,7 @@ from orchestrator_action.protocol.model import (
     Task,
     TaskContext,
 )
-from orchestrator_action.protocol.wire import Answer, Request
+from orchestrator_action.protocol.wire import PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
 
 IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
@@ -56,7 +56,7 @@ class TaskBroker(Protocol):
 
     path: Path
 
-    def register(self, handler: Callable[[Request], Answer]) -> str:
+    def register(self, handler: Callable[[PhaseRequest], PhaseAnswer]) -> str:
         """A fresh capability token whose requests go to `handler`."""
 
     def revoke(self, token: str) -> None:
@@ -64,7 +64,7 @@ class TaskBroker(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class RunContext:
     """The parts of a run. `env` is the door's environment, from which agents get an allow-listed part."""
 
     run_id: str
@@ -104,10 +104,10 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class TaskRun:
     """One task being worked on: its worktree, its files and its environments."""
 
-    parts: Parts
+    run: RunContext
     task: Task
     agent: Agent
     context: TaskContext
@@ -140,23 +140,23 @@ class Subject:
         """Run one of the repository's own commands under supervision, with its own time limit."""
         limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
         command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
-        return supervise(command, log=log, limits=limits, cancel=self.parts.cancel)
+        return supervise(command, log=log, limits=limits, cancel=self.run.cancel)
 
     def setup(self, tree: Path, name: str) -> None:
         """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a worktree.
 
         Raises SetupError naming the command that failed.
         """
-        main = self.parts.workspace.main
-        copy_included(self.parts.git, main, self.parts.include, tree)
-        for number, command in enumerate(self.parts.config.setup, 1):
+        main = self.run.workspace.main
+        copy_included(self.run.git, main, self.run.include, tree)
+        for number, command in enumerate(self.run.config.setup, 1):
             log = self.directory / f"{name}-{number}.log"
             outcome = self.run_command(
                 ["/bin/sh", "-c", command],
                 cwd=tree,
                 env=self.command_env,
                 log=log,
-                timeout_s=self.parts.config.setup_timeout,
+                timeout_s=self.run.config.setup_timeout,
             )
             if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
                 how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
@@ -164,28 +164,28 @@ class Subject:
 
     def teardown(self, tree: Path, name: str) -> None:
         """Run the repository's teardown commands in a worktree; what they say is in their logs."""
-        for number, command in enumerate(self.parts.config.teardown, 1):
+        for number, command in enumerate(self.run.config.teardown, 1):
             log = self.directory / f"{name}-{number}.log"
             argv = ["/bin/sh", "-c", command]
             self.run_command(
-                argv, cwd=tree, env=self.command_env, log=log, timeout_s=self.parts.config.setup_timeout
+                argv, cwd=tree, env=self.command_env, log=log, timeout_s=self.run.config.setup_timeout
             )
 
     @contextlib.contextmanager
     def measuring(self, commit: str) -> Iterator[Path]:
         """A clean worktree at exactly `commit`, made ready by the repository's setup commands."""
-        tree = self.parts.workspace.measure(self.task.id, commit)
+        tree = self.run.workspace.measure(self.task.id, commit)
         self.setup(tree.path, "measure-setup")
         yield tree.path
 
     @contextlib.contextmanager
     def reviewing(self, commit: str) -> Iterator[Path]:
         """A worktree at exactly `commit`, its files read-only, for a reviewer; gone afterwards."""
-        tree = self.parts.workspace.review(self.task.id, commit)
+        tree = self.run.workspace.review(self.task.id, commit)
         try:
             yield tree.path
         finally:
-            self.parts.workspace.remove(tree)
+            self.run.workspace.remove(tree)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,10 +196,10 @@ class ForgeActs:
     functions that record a request instead.
     """
 
-    open_issue: Callable[[Subject], Issue]
-    push: Callable[[Subject, str], None]
+    open_issue: Callable[[TaskRun], Issue]
+    push: Callable[[TaskRun, str], None]
     """The task branch at the remote becomes exactly this commit."""
-    open_pull: Callable[[Subject, str, str], Pull]
+    open_pull: Callable[[TaskRun, str, str], Pull]
     """With the agent's words for the title and for the body."""
-    post_review: Callable[[Subject, str, Sequence[ReviewFinding]], str]
+    post_review: Callable[[TaskRun, str, Sequence[ReviewFinding]], str]
     """The findings at a head; where they stand, or an empty string."""

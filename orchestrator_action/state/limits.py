@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
-from orchestrator_action.process.gate import Gate
+from orchestrator_action.process.gate import RateGate
 
 T = TypeVar("T")
 
@@ -29,11 +29,11 @@ _LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class RunLimits:
     """Shared by all tasks of a run."""
 
     slots: Slots
-    gate: Gate
+    gate: RateGate
     user: Cancel
     """Set by signals and by `cancel RUN`: the process is to end soon."""
     first_wait_s: float = 2.0

@@ -21,7 +21,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.lease import is_dead, leaseholder
 from orchestrator_action.protocol.model import Task
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 
 CARRIED = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed"})
 """Kinds of events that a run takes over from the one before it; all else is that run's own history."""
@@ -140,14 +140,14 @@ def issues_of(git: Git, remote: Remote, run_id: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def carry(parts: Parts, task: Task) -> None:
+def carry(run: RunContext, task: Task) -> None:
     """Write what the run before had claimed and proven into this run's journal; nothing twice.
 
     Raises GitError when the remote is not as it was when this run was planned.
     """
-    if any(e.kind == "attempt-started" for e in parts.journal.of(task.id)):
+    if any(e.kind == "attempt-started" for e in run.journal.of(task.id)):
         return
-    left = look(parts.git, parts.remote, parts.forge, task, parts.base_branch)
+    left = look(run.git, run.remote, run.forge, task, run.base_branch)
     if left.head != task.goes_on_at:
         raise GitError(
             f"what was left of {task.id} changed while it was taken over: {left.why or 'its branch moved'}",
@@ -156,43 +156,43 @@ def carry(parts: Parts, task: Task) -> None:
     records = [(e.kind, dict(e.data)) for e in left.events]
     if left.ledger and left.ledger.pushed_sha != left.head:
         records.append(("pushed", {"sha": left.head, "branch": left.branch}))
-    there = sum(e.kind in CARRIED for e in parts.journal.of(task.id))
+    there = sum(e.kind in CARRIED for e in run.journal.of(task.id))
     for kind, data in records[there:]:
-        parts.journal.append(kind, task.id, **data)
+        run.journal.append(kind, task.id, **data)
 
 
-def base_of(parts: Parts, task: Task) -> str:
+def base_of(run: RunContext, task: Task) -> str:
     """The base commit of a task: that of the run it goes on from, otherwise this run's."""
-    if known := parts.journal.ledger(task.id).base_sha:
+    if known := run.journal.ledger(task.id).base_sha:
         return known
     if not task.goes_on_at:
-        return parts.base_sha
-    left = look(parts.git, parts.remote, parts.forge, task, parts.base_branch)
-    return left.ledger.base_sha if left.ledger else parts.base_sha
+        return run.base_sha
+    left = look(run.git, run.remote, run.forge, task, run.base_branch)
+    return left.ledger.base_sha if left.ledger else run.base_sha
 
 
-def win(parts: Parts, task: Task, left_by: str) -> tuple[Event, ...]:
+def win(run: RunContext, task: Task, left_by: str) -> tuple[Event, ...]:
     """Move the task's trail in the name of this run; returns what the trail said until now.
 
     Raises TakenError when another run was first. The forge has no such act for a label that stays.
     """
-    ref, me = audit.ref_of(task.id), leaseholder(parts.env, parts.run_id)
-    tip = parts.remote.fetch_ref(ref)
-    trail = _read(parts.git, tip, task.id) if tip else audit.Audit(commit="", events=())
-    _refuse_if_taken(parts, task, trail.events, (left_by, me))
-    events = parts.journal.of(task.id)
+    ref, me = audit.ref_of(task.id), leaseholder(run.env, run.run_id)
+    tip = run.remote.fetch_ref(ref)
+    trail = _read(run.git, tip, task.id) if tip else audit.Audit(commit="", events=())
+    _refuse_if_taken(run, task, trail.events, (left_by, me))
+    events = run.journal.of(task.id)
     if not any(e.kind == "note" for e in events):
-        parts.journal.append("note", task.id, by=me, text=task.note)
+        run.journal.append("note", task.id, by=me, text=task.note)
     message = f"{task.id}: taken over from run {left_by}\n"
     parent = "" if trail.problems else tip
-    made = audit.record(parts.git, parent, parts.run_id, parts.journal.of(task.id), message)
+    made = audit.record(run.git, parent, run.run_id, run.journal.of(task.id), message)
     moves, known = {ref: made}, {ref: tip}
     if trail.problems:  # a trail that is not whole stays where people can look at it
         moves[f"{REF_PREFIX}damaged/{task.id}-{tip[:12]}"] = tip
     try:
-        parts.remote.push_many(moves, known=known, confirm=False)
+        run.remote.push_many(moves, known=known, confirm=False)
     except GitError:
-        now = parts.remote.sha(ref)
+        now = run.remote.sha(ref)
         if now == tip:
             raise
         if now != made:
@@ -200,13 +200,13 @@ def win(parts: Parts, task: Task, left_by: str) -> tuple[Event, ...]:
     return trail.events
 
 
-def _refuse_if_taken(parts: Parts, task: Task, events: Sequence[Event], mine: tuple[str, str]) -> None:
+def _refuse_if_taken(run: RunContext, task: Task, events: Sequence[Event], mine: tuple[str, str]) -> None:
     named = [e for e in events if e.task == task.id and e.kind in {"note", "claimed"}]
     ended = [e for e in events if e.task == task.id and e.kind == "task-ended"]
     last = str(named[-1].data.get("by", "")) if named else ""
     if not last or last in mine or (ended and ended[-1].run == named[-1].run):
         return
-    forge: Queue = parts.forge  # type: ignore[assignment]
+    forge: Queue = run.forge  # type: ignore[assignment]
     if not is_dead(last, mine[1], forge.run_alive):
         raise _taken(task)
 

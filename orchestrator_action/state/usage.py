@@ -13,7 +13,7 @@ from orchestrator_action.state.fold import TaskState
 
 
 @dataclass(slots=True)
-class Tally:
+class TaskUsage:
     """The sums of one task."""
 
     started: float = field(default_factory=time.monotonic)

@@ -20,7 +20,7 @@ from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
 from orchestrator_action.protocol.review import parse_answers, parse_findings
-from orchestrator_action.state.context import ForgeActs, Subject
+from orchestrator_action.state.context import ForgeActs, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.settings import settings_facts
@@ -36,9 +36,9 @@ FRESH_S = 60.0
 class Measure:
     """The measurements of one task."""
 
-    def __init__(self, subject: Subject, acts: ForgeActs, *, ledger: Callable[[], Ledger]) -> None:
-        self.parts, self.subject, self.acts, self.ledger = subject.parts, subject, acts, ledger
-        self.git = subject.git
+    def __init__(self, task_run: TaskRun, acts: ForgeActs, *, ledger: Callable[[], Ledger]) -> None:
+        self.run, self.task_run, self.acts, self.ledger = task_run.run, task_run, acts, ledger
+        self.git = task_run.git
         self._known: dict[tuple[str, tuple[str, ...]], TestRun] = {}
         self.pull: Pull | None = None
         """The pull as the forge last showed it."""
@@ -57,8 +57,8 @@ class Measure:
             return ()
         return evidence.setup_facts(
             self.git,
-            base_sha=self.subject.base_sha,
-            digest=self.subject.context.digest,
+            base_sha=self.task_run.base_sha,
+            digest=self.task_run.context.digest,
             claimed_digest=claim.digest,
         )
 
@@ -67,15 +67,15 @@ class Measure:
         ledger, head = self.ledger(), self.git.head()
         facts = [ledger.fact("initial-setup", rule) for rule in ("context-read", "clean-base")]
         began_well = all(f is not None and f.holds for f in facts)
-        return began_well and claim.digest == self.subject.context.digest and head != self.subject.base_sha
+        return began_well and claim.digest == self.task_run.context.digest and head != self.task_run.base_sha
 
     def _issue_creation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         if final:
             return ()
-        task, forge, journal = self.subject.task, self.parts.forge, self.parts.journal
+        task, forge, journal = self.task_run.task, self.run.forge, self.run.journal
         number = self.ledger().issue
         if number is None:
-            made = self.acts.open_issue(self.subject)
+            made = self.acts.open_issue(self.task_run)
             journal.append("issue", task.id, number=made.number, url=made.url)
             number = made.number
         issue = forge.issue(number, max_age_s=FRESH_S)
@@ -91,22 +91,22 @@ class Measure:
         ]
 
     def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
-        return evidence.branch_facts(self.git, branch=self.subject.branch, base_sha=self.subject.base_sha)
+        return evidence.branch_facts(self.git, branch=self.task_run.branch, base_sha=self.task_run.base_sha)
 
     def _research_and_planning(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         if final:
             return ()
         text = "\n".join(t for t in (claim.note, claim.text) if t)
         if text.strip():
-            self.parts.journal.append("plan", self.subject.task.id, text=text)
+            self.run.journal.append("plan", self.task_run.task.id, text=text)
         return evidence.plan_facts(text, self.git.paths(head), commit=head)
 
     def _implementation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         if claim.no_change:
-            return evidence.nothing_changed_facts(self.git, base=self.subject.base_sha, head=head)
-        config = self.parts.config
+            return evidence.nothing_changed_facts(self.git, base=self.task_run.base_sha, head=head)
+        config = self.run.config
         return evidence.implementation_facts(
-            self.git, base=self.subject.base_sha, head=head, protected=config.protected, size=config.size
+            self.git, base=self.task_run.base_sha, head=head, protected=config.protected, size=config.size
         )
 
     def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
@@ -114,10 +114,10 @@ class Measure:
             *self._tests_pass(head),
             *kept_facts(
                 self.git,
-                base=self.subject.base_sha,
+                base=self.task_run.base_sha,
                 head=head,
                 note=self._said_of_tests(claim),
-                commands=self.subject.test_commands,
+                commands=self.task_run.test_commands,
             ),
         ]
 
@@ -127,12 +127,12 @@ class Measure:
         return f"{claim.note}\n{claim.text}\n{testing.note}\n{testing.text}" if testing else claim.note
 
     def _tests_pass(self, head: str) -> Iterable[Fact]:
-        commands, tree = self.subject.test_commands, self.git.tree(head)
+        commands, tree = self.task_run.test_commands, self.git.tree(head)
         known = self._known.get((tree, commands))
         if known is not None or not commands:
             return test_facts(self._run_tests(head, tree, Path()))
         try:
-            with self.subject.measuring(head) as worktree:
+            with self.task_run.measuring(head) as worktree:
                 return test_facts(self._run_tests(head, tree, worktree))
         except SetupError as exc:
             return [
@@ -144,20 +144,20 @@ class Measure:
 
     def _run_tests(self, head: str, tree: str, worktree: Path) -> TestRun:
         return run_tests(
-            self.subject.test_commands,
+            self.task_run.test_commands,
             commit=head,
             tree=tree,
             worktree=worktree,
-            env=self.subject.command_env,
-            evidence_dir=self.subject.directory / "evidence",
-            timeout_of=self.parts.config.test_timeout_of,
-            run=self.subject.run_command,
+            env=self.task_run.command_env,
+            evidence_dir=self.task_run.directory / "evidence",
+            timeout_of=self.run.config.test_timeout_of,
+            run=self.task_run.run_command,
             known=self._known,
         )
 
     def _documentation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return evidence.docs_facts(
-            self.git, base=self.subject.base_sha, head=head, patterns=self.parts.config.docs
+            self.git, base=self.task_run.base_sha, head=head, patterns=self.run.config.docs
         )
 
     def _pull_request(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
@@ -171,14 +171,14 @@ class Measure:
 
     def _push(self, head: str) -> None:
         """The branch at the remote becomes exactly `head`."""
-        self.parts.check_not_cancelled()
+        self.run.check_not_cancelled()
         if self.ledger().pushed_sha != head:
-            self.acts.push(self.subject, head)
+            self.acts.push(self.task_run, head)
 
     def _open_pull(self, claim: Claim) -> Pull:
-        task = self.subject.task
-        pull = self.acts.open_pull(self.subject, claim.note or task.title, claim.text or claim.note)
-        self.parts.journal.append("pull", task.id, number=pull.number, url=pull.url)
+        task = self.task_run.task
+        pull = self.acts.open_pull(self.task_run, claim.note or task.title, claim.text or claim.note)
+        self.run.journal.append("pull", task.id, number=pull.number, url=pull.url)
         return pull
 
     def _pull_facts(self, head: str, known: Pull | None = None) -> list[Fact]:
@@ -197,7 +197,7 @@ class Measure:
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
         there = known is not None and (known.number, known.head_sha) == (number, head)
-        pull: Pull = known if known and there else again(self.parts.forge.pull, number)
+        pull: Pull = known if known and there else again(self.run.forge.pull, number)
         self.pull = pull
         linked = ledger.issue is None or bool(re.search(rf"#{ledger.issue}\b", pull.body))
         problems = [
@@ -207,7 +207,7 @@ class Measure:
                 if pull.head_sha == head
                 else [f"its head is {pull.head_sha[:12] or 'unknown'}, not {head[:12]}"]
             ),
-            *([] if pull.base_branch == self.parts.base_branch else [f"its base is {pull.base_branch}"]),
+            *([] if pull.base_branch == self.run.base_branch else [f"its base is {pull.base_branch}"]),
             *([] if linked else [f"it does not link issue #{ledger.issue}"]),
         ]
         said = f"pull #{number}: " + ("; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}")
@@ -236,7 +236,7 @@ class Measure:
         ledger = self.ledger()
         if (known := ledger.fact("review", "reviewed", head)) and known.holds:
             return ()
-        if ledger.review_rounds >= self.parts.config.review_rounds:
+        if ledger.review_rounds >= self.run.config.review_rounds:
             why = f"the review's {ledger.review_rounds} rounds are used up: a person has to look at it"
             return [self._unreviewed(head, why, person=True)]
         try:
@@ -245,14 +245,14 @@ class Measure:
             return [self._unreviewed(head, f"no review took place: {exc.message}", person=True)]
         except ValueError as exc:
             return [self._unreviewed(head, f"no review took place: {exc}")]
-        self.parts.journal.append(
+        self.run.journal.append(
             "review",
-            self.subject.task.id,
+            self.task_run.task.id,
             head=head,
             findings=[asdict(f) for f in fresh],
             round=ledger.review_rounds + 1,
         )
-        url = self.acts.post_review(self.subject, head, fresh)
+        url = self.acts.post_review(self.task_run, head, fresh)
         return [
             Fact(
                 phase="review", rule="reviewed", commit=head, holds=True,
@@ -269,8 +269,8 @@ class Measure:
 
     def _ask_reviewers(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
         """What every reviewer finds, each in a session of its own; the author's kind where none is named."""
-        names = self.parts.config.reviewers
-        agents = [self.parts.agents(name) for name in names] or [self.subject.agent]
+        names = self.run.config.reviewers
+        agents = [self.run.agents(name) for name in names] or [self.task_run.agent]
         found: tuple[ReviewFinding, ...] = ()
         for agent in agents:
             found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found))
@@ -285,14 +285,16 @@ class Measure:
         """
         error = ValueError("not asked")
         for attempt in range(REVIEW_TRIES):
-            private = self.subject.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
+            private = (
+                self.task_run.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
+            )
             private.mkdir(parents=True, exist_ok=True)
-            with self.subject.reviewing(head) as tree:
+            with self.task_run.reviewing(head) as tree:
                 request = self._review_request(private, tree, head, ledger)
                 Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
-                command = agent.review_command(request, env=self.subject.env, private=private)
+                command = agent.review_command(request, env=self.task_run.env, private=private)
                 log = private / "review.log"
-                outcome = supervise(command, log=log, limits=self.subject.limits, cancel=self.parts.cancel)
+                outcome = supervise(command, log=log, limits=self.task_run.limits, cancel=self.run.cancel)
                 text = agent.review_findings(request, log, outcome)
             try:
                 return parse_findings(text, known)
@@ -301,7 +303,7 @@ class Measure:
         raise error
 
     def _review_request(self, private: Path, tree: Path, head: str, ledger: Ledger) -> ReviewRequest:
-        base = self.subject.base_sha
+        base = self.task_run.base_sha
         diff, plan = private / "change.diff", private / "plan.md"
         diff.write_text(self.git.diff_text(base, head), encoding="utf-8")
         plan.write_text(ledger.plan, encoding="utf-8", errors="replace")
@@ -310,7 +312,7 @@ class Measure:
             head_sha=head,
             base_sha=base,
             diff_path=str(diff),
-            task_path=str(self.subject.directory / "task.md"),
+            task_path=str(self.task_run.directory / "task.md"),
             plan_path=str(plan),
             output_path=str(private / "findings.json"),
             session_id=str(uuid.uuid4()),
@@ -348,9 +350,9 @@ class Measure:
             if answer.fixed_in and (why := self._no_fix(answer.fixed_in, sha, head, known[answer.finding])):
                 problems.append(f"{answer.finding}: {why}")
                 continue
-            self.parts.journal.append(
+            self.run.journal.append(
                 "answer",
-                self.subject.task.id,
+                self.task_run.task.id,
                 finding=answer.finding,
                 fixed_in=sha if answer.fixed_in else "",
                 declined=answer.declined,
@@ -373,10 +375,10 @@ class Measure:
         return ""
 
     def _reviewed_at(self, finding: str) -> str:
-        for event in self.parts.journal.of(self.subject.task.id):
+        for event in self.run.journal.of(self.task_run.task.id):
             if event.kind == "review" and any(f["id"] == finding for f in event.data["findings"]):
                 return str(event.data["head"])
-        return self.subject.base_sha
+        return self.task_run.base_sha
 
     def _settings_update(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
-        return settings_facts(self.git, base=self.subject.base_sha, head=head)
+        return settings_facts(self.git, base=self.task_run.base_sha, head=head)

@@ -25,11 +25,11 @@ from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import Tail
 from orchestrator_action.protocol.model import AgentReport, Ending, Limits, Mark, Outcome, TaskContext
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
-from orchestrator_action.state.context import Subject
+from orchestrator_action.state.context import TaskRun
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
-from orchestrator_action.state.limits import Pace
-from orchestrator_action.state.usage import Tally, attempt_record
+from orchestrator_action.state.limits import RunLimits
+from orchestrator_action.state.usage import TaskUsage, attempt_record
 from orchestrator_action.work.claims import Claims, reminder
 from orchestrator_action.work.task_files import drop_stale_locks, log_path, phase_client, record_path
 
@@ -46,22 +46,24 @@ class _Tried:
 class Trying:
     """The attempts of one task."""
 
-    def __init__(self, subject: Subject, claims: Claims, tally: Tally, pace: Pace, token: str) -> None:
-        self._subject, self._claims, self._tally, self._pace = subject, claims, tally, pace
-        self._parts, self._task = subject.parts, subject.task
-        self._deadline = time.monotonic() + (subject.limits.wall_s or math.inf)
-        self._chances = Chances(retries=self._parts.config.retries)
-        self._context = replace(subject.context, attempt=tally.number + 1)
+    def __init__(
+        self, task_run: TaskRun, claims: Claims, usage: TaskUsage, run_limits: RunLimits, token: str
+    ) -> None:
+        self._task_run, self._claims, self._usage, self._run_limits = task_run, claims, usage, run_limits
+        self._run, self._task = task_run.run, task_run.task
+        self._deadline = time.monotonic() + (task_run.limits.wall_s or math.inf)
+        self._chances = Chances(retries=self._run.config.retries)
+        self._context = replace(task_run.context, attempt=usage.number + 1)
         self._fresh = True
         """Whether the context is that of an attempt which has not been made yet."""
         self._begun = False
         """Whether the last attempt came as far as the journal."""
         self._env = {
-            **subject.env,
-            SOCKET_VARIABLE: str(self._parts.broker.path),
+            **task_run.env,
+            SOCKET_VARIABLE: str(self._run.broker.path),
             TOKEN_VARIABLE: token,
-            CONTEXT_VARIABLE: subject.context.path,
-            "PATH": f"{phase_client(subject.directory)}{os.pathsep}{subject.env.get('PATH', os.defpath)}",
+            CONTEXT_VARIABLE: task_run.context.path,
+            "PATH": f"{phase_client(task_run.directory)}{os.pathsep}{task_run.env.get('PATH', os.defpath)}",
         }
 
     def run(self, state: TaskState) -> None:
@@ -71,10 +73,10 @@ class Trying:
         while True:
             tried(
                 self._once,
-                retries=self._parts.config.retries,
+                retries=self._run.config.retries,
                 transient=lambda t: t.wait_s,
                 pause=self._pause,
-                first_s=self._pace.first_wait_s,
+                first_s=self._run_limits.first_wait_s,
             )
             if not self._sent_back():
                 return
@@ -88,28 +90,28 @@ class Trying:
             number = self._context.attempt
             if not shed or not self._begun:
                 break
-            self._tally.set_aside(number, outcome, report)
+            self._usage.set_aside(number, outcome, report)
             self._ended(outcome, report, None, shed=True)
             self._deadline += outcome.wall_s
-            self._parts.journal.append("requeued", self._task.id, attempt=number, why=outcome.error)
+            self._run.journal.append("requeued", self._task.id, attempt=number, why=outcome.error)
         if not self._begun:
-            self._tally.outcome, self._tally.report = outcome, report
+            self._usage.outcome, self._usage.report = outcome, report
             return _Tried()
         failure = failure_of(outcome, report)
-        self._tally.add(number, outcome, report, failure)
+        self._usage.add(number, outcome, report, failure)
         self._ended(outcome, report, failure)
         return self._another(failure, outcome, report)
 
     def _another(self, failure: Failure | None, outcome: Outcome, report: AgentReport) -> _Tried:
         """Whether the failure may pass by itself; all tasks slow down when the API said so."""
-        if failure is None or self._parts.cancel.is_set() or report.retry_after_s > LONGEST_PAUSE_S:
+        if failure is None or self._run.cancel.is_set() or report.retry_after_s > LONGEST_PAUSE_S:
             return _Tried()
         if failure is Failure.OVERLOADED:
-            self._pace.gate.refused(retry_after_s=report.retry_after_s)
+            self._run_limits.gate.refused(retry_after_s=report.retry_after_s)
         if not self._chances.allow(failure, outcome):
             return _Tried()
         self._chances.take(failure)
-        self._parts.journal.append(
+        self._run.journal.append(
             "retried", self._task.id, failure=failure, attempt=self._context.attempt, after_s=report.retry_after_s
         )  # fmt: skip
         return _Tried(wait_s=report.retry_after_s)
@@ -118,12 +120,12 @@ class Trying:
         """Wait before a retry; true when there shall be none, for want of time or by order."""
         if seconds >= self._deadline - time.monotonic():
             return True
-        return self._parts.cancel.wait(seconds)
+        return self._run.cancel.wait(seconds)
 
     def _sent_back(self) -> bool:
         """Whether the agent's session is taken up again with what it left open."""
-        subject, outcome, report = self._subject, self._tally.outcome, self._tally.report
-        if self._parts.cancel.is_set() or not subject.agent.resumes or time.monotonic() >= self._deadline:
+        task_run, outcome, report = self._task_run, self._usage.outcome, self._usage.report
+        if self._run.cancel.is_set() or not task_run.agent.resumes or time.monotonic() >= self._deadline:
             return False
         if outcome.ending is not Ending.EXITED or report.problems or not report.session_id:
             return False
@@ -131,10 +133,10 @@ class Trying:
             verdict = self._claims.verdict()
         except GitError:
             return False
-        if verdict.settled or self._claims.ledger().reminders >= self._parts.config.reminders:
+        if verdict.settled or self._claims.ledger().reminders >= self._run.config.reminders:
             return False
         still = [p.phase for p in verdict.phases if not p.settled]
-        self._parts.journal.append("reminded", self._task.id, open=still)
+        self._run.journal.append("reminded", self._task.id, open=still)
         return True
 
     # -- what an attempt is given
@@ -143,9 +145,9 @@ class Trying:
         """The first context, or that of the attempt after the last one."""
         if self._fresh:
             return self._context
-        report = self._tally.report
+        report = self._usage.report
         following = replace(self._context, attempt=self._context.attempt + 1)
-        if self._subject.agent.resumes and report.session_id and report.turns:
+        if self._task_run.agent.resumes and report.session_id and report.turns:
             return replace(following, resume_session=report.session_id, message=self._message())
         self._clean()
         return replace(following, resume_session="", message="", session_id=str(uuid.uuid4()))
@@ -161,10 +163,10 @@ class Trying:
 
         Nothing of the attempt before lives any more, so a lock file of its git is nobody's.
         """
-        worktree, git = self._subject.worktree, self._subject.git
-        drop_stale_locks(self._parts.git.common_dir, worktree.admin, worktree.branch)
-        if saved := self._parts.workspace.salvage(worktree, self._task.id):
-            self._parts.journal.append("salvaged", self._task.id, sha=saved)
+        worktree, git = self._task_run.worktree, self._task_run.git
+        drop_stale_locks(self._run.git.common_dir, worktree.admin, worktree.branch)
+        if saved := self._run.workspace.salvage(worktree, self._task.id):
+            self._run.journal.append("salvaged", self._task.id, sha=saved)
         git.run("reset", "--hard", "--quiet", self._start(), write=True)
         git.run("clean", "-ffdq", write=True)
 
@@ -173,12 +175,12 @@ class Trying:
 
         Commits from before Initial Setup could never be proven; they are kept, out of the way.
         """
-        worktree, head = self._subject.worktree, self._subject.git.head()
+        worktree, head = self._task_run.worktree, self._task_run.git.head()
         clean = self._claims.ledger().fact("initial-setup", "clean-base")
         if not head or head == worktree.base_sha or (clean is not None and clean.holds):
             return "HEAD"
-        saved = salvage.keep(self._parts.git, head, self._task.id)
-        self._parts.journal.append("salvaged", self._task.id, sha=saved)
+        saved = salvage.keep(self._run.git, head, self._task.id)
+        self._run.journal.append("salvaged", self._task.id, sha=saved)
         return worktree.base_sha
 
     def _taken_up(self, state: TaskState) -> bool:
@@ -189,10 +191,10 @@ class Trying:
         if not state.attempts:
             return False
         last = state.attempts[-1]
-        reader = self._subject.agent.reader()
-        for line in _lines(log_path(self._subject.directory, last.number)):
+        reader = self._task_run.agent.reader()
+        for line in _lines(log_path(self._task_run.directory, last.number)):
             reader.feed(line)
-        outcome = _ended_as(last.ended) or read_record(record_path(self._subject.directory, last.number))
+        outcome = _ended_as(last.ended) or read_record(record_path(self._task_run.directory, last.number))
         outcome = outcome or Outcome(ending=Ending.LOST, error="the orchestrator ended")
         report = reader.report(outcome)
         self._context = replace(self._context, attempt=last.number)
@@ -200,14 +202,14 @@ class Trying:
         failure = failure_of(outcome, report)
         if last.ended is None:
             self._ended(outcome, report, failure)
-            self._tally.failures += [failure] if failure else []
-        self._tally.outcome, self._tally.report = outcome, report
+            self._usage.failures += [failure] if failure else []
+        self._usage.outcome, self._usage.report = outcome, report
         if failure is None:
             return True
         with contextlib.suppress(GitError):
             if self._claims.verdict().settled:  # what the crash cut short had nothing left to do
-                self._tally.outcome = replace(outcome, ending=Ending.EXITED, error="")
-                self._tally.report = replace(report, problems=())
+                self._usage.outcome = replace(outcome, ending=Ending.EXITED, error="")
+                self._usage.report = replace(report, problems=())
                 return True
         return False
 
@@ -215,10 +217,10 @@ class Trying:
 
     def _attempt(self) -> tuple[Outcome, AgentReport, bool]:
         """One process, once there is a place for it; with whether it was asked to make room."""
-        cancel = self._parts.cancel
+        cancel = self._run.cancel
         asked_at = time.monotonic()
         self._begun = False
-        with self._pace.gate.passed(cancel) as entered, self._pace.slots.taken(cancel) as slot:
+        with self._run_limits.gate.passed(cancel) as entered, self._run_limits.slots.taken(cancel) as slot:
             if not entered or slot is None:
                 reason = cancel.reason or "cancelled before it started"
                 return Outcome(ending=Ending.CANCELLED, error=reason), AgentReport(), False
@@ -226,15 +228,15 @@ class Trying:
             self._context = self._next_context()
             self._fresh = False
             left = 0.0 if math.isinf(self._deadline) else max(self._deadline - time.monotonic(), 0.1)
-            outcome, report = self._supervised(replace(self._subject.limits, wall_s=left), slot.cancel)
+            outcome, report = self._supervised(replace(self._task_run.limits, wall_s=left), slot.cancel)
             shed = slot.shed and outcome.ending is Ending.CANCELLED and not cancel.is_set()
         return outcome, report, shed
 
     def _supervised(self, limits: Limits, cancel: Cancel) -> tuple[Outcome, AgentReport]:
-        subject, context, journal = self._subject, self._context, self._parts.journal
-        private = subject.directory / "agent"
+        task_run, context, journal = self._task_run, self._context, self._run.journal
+        private = task_run.directory / "agent"
         private.mkdir(exist_ok=True, mode=0o700)
-        reader = subject.agent.reader()
+        reader = task_run.agent.reader()
         stop = Cancel(cancel)
 
         def feed(line: bytes) -> Mark | None:
@@ -248,7 +250,7 @@ class Trying:
                 "attempt-running", self._task.id, attempt=context.attempt, pid=pid, start_ticks=ticks
             )
 
-        command = subject.agent.command(context, env=self._env, private=private)
+        command = task_run.agent.command(context, env=self._env, private=private)
         journal.append(
             "attempt-started", self._task.id, attempt=context.attempt,
             session_id=context.resume_session or context.session_id, argv=list(command.argv),
@@ -256,12 +258,12 @@ class Trying:
         self._begun = True
         outcome = supervise(
             command,
-            log=log_path(subject.directory, context.attempt),
+            log=log_path(task_run.directory, context.attempt),
             limits=limits,
             cancel=stop,
             feed=feed,
-            expects_start=subject.agent.announces_start,
-            record=record_path(subject.directory, context.attempt),
+            expects_start=task_run.agent.announces_start,
+            record=record_path(task_run.directory, context.attempt),
             on_start=began,
         )
         if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
@@ -273,7 +275,7 @@ class Trying:
     ) -> None:
         number = self._context.attempt
         record = attempt_record(number, outcome, report, failure, shed=shed)
-        self._parts.journal.append("attempt-ended", self._task.id, **record)
+        self._run.journal.append("attempt-ended", self._task.id, **record)
         log.info(
             "attempt ended task=%s attempt=%d ending=%s failure=%s exit=%s wall_s=%.1f peak_rss_mib=%.0f",
             self._task.id, number, outcome.ending, failure, outcome.exit_code, outcome.wall_s, outcome.peak_rss_mib,
@@ -305,6 +307,6 @@ def _ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
     )
 
 
-def last_log(directory: Path, tally: Tally) -> str:
+def last_log(directory: Path, usage: TaskUsage) -> str:
     """The log of the last attempt, or an empty string when there was none."""
-    return str(log_path(directory, tally.number)) if tally.number else ""
+    return str(log_path(directory, usage.number)) if usage.number else ""

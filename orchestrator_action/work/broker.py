@@ -23,15 +23,15 @@ from types import TracebackType
 from orchestrator_action.errors import BrokerError, OrchestratorError
 from orchestrator_action.protocol.wire import (
     MAX_REQUEST_BYTES,
-    Answer,
-    Request,
+    PhaseAnswer,
+    PhaseRequest,
     decode_request,
     encode_answer,
 )
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Request], Answer]
+Handler = Callable[[PhaseRequest], PhaseAnswer]
 REQUEST_WITHIN_S = 10.0
 """From connecting to the newline."""
 CONNECTIONS = 256
@@ -109,17 +109,17 @@ class Broker:
         finally:
             self._room.release()
 
-    def _answer(self, connection: socket.socket) -> Answer:
+    def _answer(self, connection: socket.socket) -> PhaseAnswer:
         try:
             request = decode_request(self._line(connection))
             return self._handler(request.token)(request)
         except OrchestratorError as exc:
-            return Answer(ok=False, message=exc.message + (f" ({exc.hint})" if exc.hint else ""))
+            return PhaseAnswer(ok=False, message=exc.message + (f" ({exc.hint})" if exc.hint else ""))
         except OSError:
             raise
         except Exception:
             log.exception("broker: a request could not be answered")
-            return Answer(
+            return PhaseAnswer(
                 ok=False, message="the orchestrator failed to answer; this is a bug of ours, ask again"
             )
 

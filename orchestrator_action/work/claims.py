@@ -18,12 +18,12 @@ from orchestrator_action.protocol.events import Event, Ledger, claim_data, fact_
 from orchestrator_action.protocol.judge import demand_of, judge
 from orchestrator_action.protocol.model import Claim, Demand, Fact, PhaseState, PhaseVerdict, Verdict
 from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, before
-from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, Answer, Request
+from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
 
 log = logging.getLogger(__name__)
 
-Measure = Callable[[Claim, str, bool], Iterable[Fact]]
+MeasureClaim = Callable[[Claim, str, bool], Iterable[Fact]]
 """(claim, head, final) -> the facts of the claim's phase at that head. May take minutes."""
 
 _PASSES = frozenset(
@@ -41,7 +41,7 @@ class Claims:
         journal: Journal,
         task: str,
         policy: Mapping[str, Demand],
-        measure: Measure,
+        measure: MeasureClaim,
         head: Callable[[], str],
         reminders: int = 0,
         boundary: Callable[[], None] = lambda: None,
@@ -67,22 +67,22 @@ class Claims:
         """The judge's word as things stand."""
         return judge(self.ledger(), policy=self._policy, head=head or self._head())
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: PhaseRequest) -> PhaseAnswer:
         """Answer one request of the agent. Raises BrokerError for what cannot be answered."""
         if request.verb in {"show", "status"}:
-            return Answer(ok=True, message=board(self.verdict()))
+            return PhaseAnswer(ok=True, message=board(self.verdict()))
         if request.verb == "open":
             return self._remind()
         if request.phase not in BY_ID:
             raise BrokerError(f"no phase {request.phase[:40]!r}", hint=f"one of {', '.join(IDS)}")
         phase = BY_ID[request.phase]
         if request.verb == "start":
-            return self._out_of_order(phase) or Answer(ok=True, message=f"{phase.title}: {phase.does}.")
+            return self._out_of_order(phase) or PhaseAnswer(ok=True, message=f"{phase.title}: {phase.does}.")
         if request.verb == "wait":
             return self._wait(phase)
         return self._claim(phase, request)
 
-    def _remind(self) -> Answer:
+    def _remind(self) -> PhaseAnswer:
         """For an agent about to end: what is open, and whether it is sent back with it."""
         verdict = self.verdict()
         still = tuple(p.phase for p in verdict.phases if p.state not in _PASSES)
@@ -91,14 +91,14 @@ class Claims:
             if block:
                 self._journal.append("reminded", self._task, open=list(still))
         message = reminder(verdict) if still else "nothing is open"
-        return Answer(ok=not still, message=message, open=still, detail={"block": block})
+        return PhaseAnswer(ok=not still, message=message, open=still, detail={"block": block})
 
-    def _claim(self, phase: Phase, request: Request) -> Answer:
+    def _claim(self, phase: Phase, request: PhaseRequest) -> PhaseAnswer:
         with self._lock:
             if phase.id in self._running:
                 return self._wait(phase)
             for other in self._running:
-                return Answer(
+                return PhaseAnswer(
                     ok=False,
                     pending=True,
                     message=f"{other} is still measured: orchestrator-phase wait {other}",
@@ -124,7 +124,7 @@ class Claims:
         before_it = self.ledger().claims.get(claim.phase)
         return before_it is not None and claim_data(before_it) == claim_data(claim)
 
-    def _not_waivable(self, phase: Phase, reason: str) -> Answer | None:
+    def _not_waivable(self, phase: Phase, reason: str) -> PhaseAnswer | None:
         """A waiver that cannot count takes the place of no claim that was made before it."""
         if demand_of(phase, self._policy) is Demand.REQUIRED:
             why = f"{phase.title} may not be waived in this repository"
@@ -135,15 +135,15 @@ class Claims:
         cure = "\n".join(
             f"  to do: {rule.cure.partition(', or claim with --waive')[0]}" for rule in phase.rules
         )
-        return Answer(ok=False, message=f"{why}\n{cure}")
+        return PhaseAnswer(ok=False, message=f"{why}\n{cure}")
 
-    def _out_of_order(self, phase: Phase) -> Answer | None:
+    def _out_of_order(self, phase: Phase) -> PhaseAnswer | None:
         verdict = self.verdict()
         for earlier in before(phase.id):
             found = verdict.phases[earlier.number - 1]
             if found.state not in _PASSES:
                 why = found.findings[0].message if found.findings else str(found.state)
-                return Answer(
+                return PhaseAnswer(
                     ok=False,
                     message=f"not yet: {earlier.title} comes first and is open: {why}",
                     open=(earlier.id,),
@@ -164,7 +164,7 @@ class Claims:
             return f"the orchestrator failed to measure this; that is a bug of ours ({type(exc).__name__}: {exc})"
         return ""
 
-    def _wait(self, phase: Phase) -> Answer:
+    def _wait(self, phase: Phase) -> PhaseAnswer:
         with self._lock:
             future = self._running.get(phase.id)
         error = ""
@@ -173,22 +173,24 @@ class Claims:
                 error = future.result(timeout=self._within)
             except NotYet:
                 message = f"still measuring; run `orchestrator-phase wait {phase.id}`"
-                return Answer(ok=False, pending=True, message=message)
+                return PhaseAnswer(ok=False, pending=True, message=message)
             with self._lock:
                 if self._running.get(phase.id) is future:
                     del self._running[phase.id]
         answer = self._verdict_answer(phase, self.verdict().phases[phase.number - 1])
         if error:
-            return Answer(
+            return PhaseAnswer(
                 ok=False, message=f"{phase.title} could not be measured: {error}", findings=answer.findings
             )
         return answer
 
-    def _verdict_answer(self, phase: Phase, found: PhaseVerdict) -> Answer:
+    def _verdict_answer(self, phase: Phase, found: PhaseVerdict) -> PhaseAnswer:
         findings = tuple({"rule": f.rule, "message": f.message} for f in found.findings)
         ledger = self.ledger()
         still = tuple(f.id for f in ledger.open_findings) if phase.number in {9, 10} else ()
-        return Answer(ok=found.settled, message=words(phase, found, ledger), findings=findings, open=still)
+        return PhaseAnswer(
+            ok=found.settled, message=words(phase, found, ledger), findings=findings, open=still
+        )
 
     def settle(self) -> Verdict:
         """Measure everything claimed again at the final head, once, and judge.
@@ -211,7 +213,7 @@ class Claims:
         return self.verdict(head)
 
 
-def _claim_of(request: Request, head: str) -> Claim:
+def _claim_of(request: PhaseRequest, head: str) -> Claim:
     return Claim(
         phase=request.phase,
         head_sha=head,

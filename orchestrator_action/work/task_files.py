@@ -19,7 +19,7 @@ from orchestrator_action.process.owner import live_owner
 from orchestrator_action.protocol.model import Limits, Task, TaskContext
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.protocol.wire import context_digest
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import replace_file
 from orchestrator_action.text.limits import clean, sanitise
 from orchestrator_action.work.prompt import task_prompt
@@ -29,9 +29,9 @@ look at them, then run `orchestrator-phase show`. Claim initial-setup again, as 
 after that go on with the first phase that is open."""
 
 
-def directory_of(parts: Parts, task_id: str) -> Path:
+def directory_of(run: RunContext, task_id: str) -> Path:
     """Where the files of a task are."""
-    return parts.run_dir / "tasks" / task_id
+    return run.run_dir / "tasks" / task_id
 
 
 def log_path(directory: Path, attempt: int) -> Path:
@@ -44,32 +44,32 @@ def record_path(directory: Path, attempt: int) -> Path:
     return directory / f"attempt-{attempt}.json"
 
 
-def limits_of(parts: Parts) -> Limits:
+def limits_of(run: RunContext) -> Limits:
     """What one attempt may use."""
-    config = parts.config
+    config = run.config
     return replace(
-        parts.limits,
+        run.limits,
         wall_s=config.timeout,
         max_turns=config.max_turns,
         max_budget_usd=config.max_budget_usd,
     )
 
 
-def write_context(task: Task, parts: Parts, worktree: Worktree, directory: Path) -> TaskContext:
+def write_context(task: Task, run: RunContext, worktree: Worktree, directory: Path) -> TaskContext:
     """Write `task.md`, `prompt.md` and `context.json`; their digest is what the first claim must carry.
 
     What a task was given once stays: a run that is taken up again finds the same files and digest.
     """
-    tests = task.test or parts.test_commands
+    tests = task.test or run.test_commands
     context = TaskContext(
-        path=str(directory / "context.json"), task=task, run_id=parts.run_id, attempt=1,
+        path=str(directory / "context.json"), task=task, run_id=run.run_id, attempt=1,
         worktree_path=str(worktree.path), prompt_path=str(directory / "prompt.md"), base_sha=worktree.base_sha,
-        base_branch=parts.base_branch, limits=limits_of(parts), test_commands=tests, digest="",
-        parallel=parts.parallel, session_id=str(uuid.uuid4()),
+        base_branch=run.base_branch, limits=limits_of(run), test_commands=tests, digest="",
+        parallel=run.parallel, session_id=str(uuid.uuid4()),
     )  # fmt: skip
     body = _written(Path(context.path), worktree)
     if body is None:
-        body = _write(task, parts, worktree, directory, context)
+        body = _write(task, run, worktree, directory, context)
     return replace(context, digest=body["digest"])
 
 
@@ -85,13 +85,13 @@ def _written(path: Path, worktree: Worktree) -> dict[str, Any] | None:
 
 
 def _write(
-    task: Task, parts: Parts, worktree: Worktree, directory: Path, context: TaskContext
+    task: Task, run: RunContext, worktree: Worktree, directory: Path, context: TaskContext
 ) -> dict[str, Any]:
     limits = context.limits
     text = sanitise(task.text).text if task.issue else clean(task.text)[0]
     replace_file(directory / "task.md", text)
     prompt = task_prompt(
-        task, boundary=secrets.token_hex(8), branch=worktree.branch, base_branch=parts.base_branch,
+        task, boundary=secrets.token_hex(8), branch=worktree.branch, base_branch=run.base_branch,
         base_sha=worktree.base_sha, test_commands=context.test_commands,
         message=GOES_ON if task.goes_on_at else "",
     )  # fmt: skip
@@ -102,14 +102,14 @@ def _write(
         "original_prompt_file": task.prompt_file or context.prompt_path,
         "worktree_path": str(worktree.path),
         "orchestrator_context": {
-            "parallel_execution": parts.parallel, "subprocess_mode": True, "governance_delegation": True,
+            "parallel_execution": run.parallel, "subprocess_mode": True, "governance_delegation": True,
         },
         "schema": 1,
-        "run_id": parts.run_id,
+        "run_id": run.run_id,
         "attempt": context.attempt,
         "issue": _issue_context(task),
         "base_sha": worktree.base_sha,
-        "base_branch": parts.base_branch,
+        "base_branch": run.base_branch,
         "branch": worktree.branch,
         "phases": [
             {"number": p.number, "id": p.id, "title": p.title, "does": p.does, "claim": p.claim} for p in PHASES

@@ -29,8 +29,8 @@ from orchestrator_action.protocol.wire import (
     CONTEXT_VARIABLE,
     SOCKET_VARIABLE,
     TOKEN_VARIABLE,
-    Answer,
-    Request,
+    PhaseAnswer,
+    PhaseRequest,
 )
 from orchestrator_action.work.broker import Broker
 from tests.kit.messages_api import claude_env
@@ -49,13 +49,13 @@ class Bench:
     reminders: int = 0
     asked: list[str] = field(default_factory=list)
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: PhaseRequest) -> PhaseAnswer:
         """The broker's handler: says that phases are open as often as it was told to."""
         self.asked.append(request.verb)
         if request.verb != "open" or not self.reminders:
-            return Answer(ok=True, message="nothing is open")
+            return PhaseAnswer(ok=True, message="nothing is open")
         self.reminders -= 1
-        return Answer(ok=False, message="still open: testing, review", detail={"block": True})
+        return PhaseAnswer(ok=False, message="still open: testing, review", detail={"block": True})
 
     @property
     def prompt(self) -> Path:

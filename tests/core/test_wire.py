@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from orchestrator_action.errors import BrokerError
 from orchestrator_action.protocol.wire import (
     MAX_ANSWER_BYTES,
-    Answer,
-    Request,
+    PhaseAnswer,
+    PhaseRequest,
     context_digest,
     decode_answer,
     decode_request,
@@ -23,7 +23,7 @@ from orchestrator_action.protocol.wire import (
 
 @given(st.text(), st.text())
 def test_a_request_survives_its_line(note, file):
-    request = Request(token="t", verb="done", phase="testing", note=note, file=file)
+    request = PhaseRequest(token="t", verb="done", phase="testing", note=note, file=file)
     line = encode_request(request)
 
     assert 1 == line.count(b"\n")
@@ -54,14 +54,14 @@ def test_deep_nesting_does_not_break_the_parser():
 
 
 def test_an_answer_too_large_is_cut_not_broken():
-    answer = Answer(ok=True, message="x" * (MAX_ANSWER_BYTES + 5))
+    answer = PhaseAnswer(ok=True, message="x" * (MAX_ANSWER_BYTES + 5))
 
     assert decode_answer(encode_answer(answer)).message.endswith("[cut]")
 
 
 def test_half_an_answer_is_no_answer():
     with pytest.raises(BrokerError, match="cut off"):
-        decode_answer(encode_answer(Answer(ok=True, message="fine"))[:-10])
+        decode_answer(encode_answer(PhaseAnswer(ok=True, message="fine"))[:-10])
 
 
 def test_the_digest_does_not_cover_itself():

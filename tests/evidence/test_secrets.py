@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator_action.git.commit_secrets import settings_facts
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
+from orchestrator_action.verify.settings import settings_facts
 from tests.kit.repos import Repo
 
 LETTERS = "0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.base import MarkedComment
 from orchestrator_action.forge.github.forge import GitHubForge
 from tests.kit.github_server import AFTER, APP, BEFORE, PAT, TOKEN, GitHubServer
 from tests.kit.github_server.state import Issue
@@ -26,14 +26,17 @@ class Told:
     pull: int = 0
 
     def claim(self) -> bool:
-        words = [Word(self.issue.number, "task 1", "working")]
+        words = [MarkedComment(self.issue.number, "task 1", "working")]
         return self._write(words, [RUNNING], [DONE, "orchestrate:failed"])
 
     def end(self) -> bool:
-        words = [Word(self.pull, "report", "ledger"), Word(self.issue.number, "task 1", "done")]
+        words = [
+            MarkedComment(self.pull, "report", "ledger"),
+            MarkedComment(self.issue.number, "task 1", "done"),
+        ]
         return self._write(words if self.pull else words[1:], [DONE], [RUNNING, "orchestrate:failed"])
 
-    def _write(self, words: list[Word], add: list[str], remove: list[str]) -> bool:
+    def _write(self, words: list[MarkedComment], add: list[str], remove: list[str]) -> bool:
         """As it is called: each by itself where it is not known to be done."""
         number = self.issue.number
         if self.forge.write_together(words, number=number, add=add, remove=remove):
@@ -209,7 +212,7 @@ def test_where_graphql_is_not_to_be_had_it_is_asked_once(told: Told, github: Git
 
 @pytest.mark.parametrize("text", ['"){', "}\n\\", "$body0", "ünï 🎉", "a" * 70_000])
 def test_any_text_goes_in_as_it_is(told: Told, github: GitHubServer, text: str) -> None:
-    words = [Word(told.issue.number, "m", text)]
+    words = [MarkedComment(told.issue.number, "m", text)]
 
     assert told.forge.write_together(words, number=told.issue.number, add=[RUNNING])
 

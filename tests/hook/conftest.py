@@ -85,7 +85,7 @@ class Governed:
 
     def hook(self, *args: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
         """`orchestrator-action hook ARGS` through the hook's own door."""
-        return self.call(sys.executable, "-I", "-m", "orchestrator_action.hook.main", *args, cwd=cwd, env=env)
+        return self.call(sys.executable, "-I", "-m", "orchestrator_action.hook", *args, cwd=cwd, env=env)
 
     def git(self, *args: str, check: bool = True) -> str:
         return git(self.path, *args, env=self.env(), check=check)

@@ -74,7 +74,7 @@ def test_the_line_for_other_managers_judges_all_refs(govern: Callable[..., Gover
     g = govern(install=False)
     husky = g.path / ".husky"
     husky.mkdir()
-    line = f'exec "{sys.executable}" -I -m orchestrator_action.hook.main pre-push "$@"'
+    line = f'exec "{sys.executable}" -I -m orchestrator_action.hook pre-push "$@"'
     (husky / "pre-push").write_text(f"#!/bin/sh\n{line}\n")
     (husky / "pre-push").chmod(0o755)
     g.git("config", "core.hooksPath", ".husky")
@@ -194,7 +194,7 @@ def test_a_plain_copy_of_the_file_finds_the_tool_on_path(govern: Callable[..., G
     tools = tmp_path / "tools"
     tools.mkdir()
     entry = tools / "orchestrator-action"
-    entry.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -I -m orchestrator_action.hook.main "$@"\n')
+    entry.write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -I -m orchestrator_action.hook "$@"\n')
     entry.chmod(0o755)
     g.branch("task", {"f": "BAD\n"})
     bare = "/usr/bin:/bin"

@@ -61,7 +61,7 @@ def test_pre_commit_judges_all_refs(managed: Governed):
     [published] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
     asked = yaml.safe_load(documented(".pre-commit-config.yaml"))["repos"][0]["hooks"]
     assert [published["id"]] == [hook["id"] for hook in asked]
-    assert published["entry"].startswith("python -I -m orchestrator_action.hook.main ")
+    assert published["entry"].startswith("python -I -m orchestrator_action.hook ")
     entry = published["entry"].replace("python", sys.executable, 1)
     config = {"repos": [{"repo": "local", "hooks": [{**published, "entry": entry, "language": "system"}]}]}
     (managed.path / ".git/pre-commit.yaml").write_text(json.dumps(config))

@@ -46,7 +46,7 @@ def main() -> int:
                     report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
             else:
                 prompts = tuple(Path(p) for p in flags.pop("prompts", ()))
-                asked = wiring.Asked(repo=Path(), prompts=prompts, forge=forge, flags=flags)
+                asked = wiring.RunRequest(repo=Path(), prompts=prompts, forge=forge, flags=flags)
                 with wiring.opened(asked, env, cancel, say=say) as (found, parts):
                     parts = death.within(replace(parts, agents=lambda _: made))
                     slots = min(found.config.max_parallel, len(found.tasks))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from orchestrator_action.state.context import Parts
+from orchestrator_action.state.context import RunContext
 
 STEPS = {
     "journal": {"append", "write_report"},
@@ -32,11 +32,11 @@ class Death:
     def __init__(self, at: int) -> None:
         self._at, self._lock, self._count = at, threading.Lock(), 0
 
-    def within(self, parts: Parts) -> Parts:
+    def within(self, run: RunContext) -> RunContext:
         """The parts, each step of which counts; as they are when there is nothing to die at."""
         if not self._at:
-            return parts
-        return replace(parts, **{n: _Stepping(getattr(parts, n), self, s) for n, s in STEPS.items()})
+            return run
+        return replace(run, **{n: _Stepping(getattr(run, n), self, s) for n, s in STEPS.items()})
 
     def step(self, call: Callable[[], Any]) -> Any:
         with self._lock:

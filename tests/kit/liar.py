@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.patch.worker import _Author, _Open
 from orchestrator_action.protocol.phases import IDS
-from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, Answer
+from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, PhaseAnswer
 
 ANSWERS = ("f1: fixed in HEAD", "f1: fixed in deadbeef", "f1: declined: ...", "f1: fixed in head")
 """No commit since the review; none at all; no reason; a commit that leaves the file as it was."""
@@ -31,13 +31,13 @@ class Liar(_Author):
         self.number = self.context["issue"]["number"]
         self.about = IDS[(self.number - 1) % 11] if mode != "honest" else ""
 
-    def claim(self, phase: str, **fields: str) -> Answer:
+    def claim(self, phase: str, **fields: str) -> PhaseAnswer:
         if phase == "review" and self.mode == "honest":
             self.foresee()
         if phase != self.about:
             return super().claim(phase, **fields)
         if self.mode == "missing":
-            return Answer(ok=True, message="not claimed")
+            return PhaseAnswer(ok=True, message="not claimed")
         if phase == "pull-request":
             return self.closed(super().claim(phase, **fields))
         return super().claim(phase, **self.lie(phase, fields))
@@ -49,7 +49,7 @@ class Liar(_Author):
             folder.mkdir(exist_ok=True)
             (folder / "findings.json").write_text('{"findings": []}')
 
-    def closed(self, answer: Answer) -> Answer:
+    def closed(self, answer: PhaseAnswer) -> PhaseAnswer:
         """The pull was there when it was claimed, and is closed before anybody looks again."""
         pulls = f"grep -l '{self.context['branch']}' '{self.share}'/pulls/*/pull.md"
         sh(f"sed -i 's/^state: open/state: closed/' $({pulls})")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import sweep
-from orchestrator_action.process.supervisor import Cancel, nursery, supervise
+from orchestrator_action.process.supervisor import Cancel, spawner, supervise
 from orchestrator_action.protocol.model import Command, Limits
 from tests.kit.ill import HERE
 
@@ -45,7 +45,7 @@ def main() -> None:
         )
         say(dataclasses.asdict(outcome))
 
-    with nursery(), ThreadPoolExecutor(int(tasks)) as pool:
+    with spawner(), ThreadPoolExecutor(int(tasks)) as pool:
         done = [pool.submit(one, n) for n in range(int(tasks))]
     for future in done:
         future.result()

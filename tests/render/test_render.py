@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,8 +13,8 @@ import pytest
 from orchestrator_action.protocol.model import Conclusion, PhaseState, PhaseVerdict, Status
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report import comments as render
+from orchestrator_action.publish.report import document
 from orchestrator_action.text.limits import CHECK_SUMMARY_LIMIT, COMMENT_LIMIT, marker
-from orchestrator_action.text.template import TEMPLATES
 from tests.render.values import (
     ALL_PROVEN,
     CONFLICTS,
@@ -32,7 +33,7 @@ from tests.render.values import (
 )
 from tests.text.page import shown
 
-SCHEMA = json.loads((TEMPLATES / "report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((Path(document.__file__).with_name("report.schema.json")).read_text(encoding="utf-8"))
 
 
 def texts_of(hostile: bool) -> dict[str, str]:
@@ -232,7 +233,7 @@ def test_a_pulls_title_is_one_line(words):
 
 def test_the_prompt_holds_the_task_as_data_and_all_eleven_phases():
     """With the command of each claim; what nobody saw in the issue is not in it."""
-    prompt = render.task_prompt(
+    prompt = task_prompt(
         TASK, boundary="5f0c1d2e3a4b", base_branch="main", base_sha="d" * 40, test_commands=["make t"]
     )
     head, data = prompt.split("\n<task-text boundary=5f0c1d2e3a4b>\n")
@@ -252,12 +253,12 @@ def test_a_prompt_file_is_its_authors_own():
     """Only what nobody can see goes; comments stay."""
     task = replace(TASK, issue=None, text="Do it <!-- see below -->\u200b\n")
 
-    assert "Do it <!-- see below -->\n" in render.task_prompt(task, boundary="5f0c1d2e3a4b")
+    assert "Do it <!-- see below -->\n" in task_prompt(task, boundary="5f0c1d2e3a4b")
 
 
 def test_a_resumed_agent_is_told_where_it_is():
     """The list of open phases."""
-    assert "Open: testing" in render.task_prompt(TASK, boundary="5f0c1d2e3a4b", message="Open: testing")
+    assert "Open: testing" in task_prompt(TASK, boundary="5f0c1d2e3a4b", message="Open: testing")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ class InProcess:
         self, agent: ScriptedAgent, *, slots: int = 2, first_wait_s: float = 0.01, **more: Any
     ) -> RunReport:
         flags = {"agent": "patch", "max_parallel": slots, **more.pop("flags", {})}
-        asked = wiring.Asked(repo=self.home.repo.path, forge=f"local:{self.home.forge}", flags=flags)
+        asked = wiring.RunRequest(repo=self.home.repo.path, forge=f"local:{self.home.forge}", flags=flags)
         told: list[TaskResult] = []
         with wiring.opened(asked, self.home.environment(), self.cancel, say=lambda _: None) as (found, parts):
             limits = replace(parts.limits, **more.pop("limits", {}))

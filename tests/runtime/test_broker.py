@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator_action.errors import BrokerError
 from orchestrator_action.protocol.connection import ask
-from orchestrator_action.protocol.wire import MAX_REQUEST_BYTES, SOCKET_VARIABLE, Answer, Request
+from orchestrator_action.protocol.wire import MAX_REQUEST_BYTES, SOCKET_VARIABLE, PhaseAnswer, PhaseRequest
 from orchestrator_action.work.broker import Broker
 
 
@@ -39,21 +39,21 @@ def raw(broker, data: bytes, *, close: bool = True) -> dict:
 
 
 def echo(name: str):
-    return lambda request: Answer(ok=True, message=f"{name}: {request.phase}")
+    return lambda request: PhaseAnswer(ok=True, message=f"{name}: {request.phase}")
 
 
 def test_a_token_opens_its_own_task_only(broker):
     one, two = broker.register(echo("one")), broker.register(echo("two"))
     env = {SOCKET_VARIABLE: str(broker.path)}
 
-    assert "one: testing" == ask(Request(token=one, verb="done", phase="testing"), env).message
-    assert "two: testing" == ask(Request(token=two, verb="done", phase="testing"), env).message
+    assert "one: testing" == ask(PhaseRequest(token=one, verb="done", phase="testing"), env).message
+    assert "two: testing" == ask(PhaseRequest(token=two, verb="done", phase="testing"), env).message
 
 
 @pytest.mark.parametrize("token", ["", "guess", "ünï"])
 def test_an_unknown_token_opens_nothing(broker, token):
     broker.register(echo("one"))
-    answer = ask(Request(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)})
+    answer = ask(PhaseRequest(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)})
 
     assert not answer.ok
     assert "opens no task" in answer.message
@@ -63,7 +63,7 @@ def test_a_revoked_token_opens_nothing(broker):
     token = broker.register(echo("one"))
     broker.revoke(token)
 
-    assert not ask(Request(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
+    assert not ask(PhaseRequest(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_dribbling_client_is_cut_off_and_others_are_served_meanwhile(broker):
         for connection in slow:
             connection.connect(str(broker.path))
             connection.sendall(b"{")
-        assert ask(Request(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
+        assert ask(PhaseRequest(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
         for connection in slow:
             connection.settimeout(10)
             assert b"not complete after" in connection.recv(65536)
@@ -105,7 +105,7 @@ def test_a_client_that_leaves_before_the_answer_harms_nobody(broker):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(broker.path))
 
-    assert ask(Request(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
+    assert ask(PhaseRequest(token=token, verb="show"), {SOCKET_VARIABLE: str(broker.path)}).ok
 
 
 def test_a_bug_of_ours_is_said_and_does_not_stop_the_broker(broker):
@@ -113,10 +113,10 @@ def test_a_bug_of_ours_is_said_and_does_not_stop_the_broker(broker):
         raise ZeroDivisionError
 
     env = {SOCKET_VARIABLE: str(broker.path)}
-    answer = ask(Request(token=broker.register(broken), verb="show"), env)
+    answer = ask(PhaseRequest(token=broker.register(broken), verb="show"), env)
 
     assert not answer.ok and "bug of ours" in answer.message
-    assert ask(Request(token=broker.register(echo("x")), verb="show"), env).ok
+    assert ask(PhaseRequest(token=broker.register(echo("x")), verb="show"), env).ok
 
 
 def test_forty_requests_at_once_are_all_answered(broker):
@@ -124,7 +124,9 @@ def test_forty_requests_at_once_are_all_answered(broker):
 
     def one(n: int) -> None:
         answers.append(
-            ask(Request(token=token, verb="done", phase=str(n)), {SOCKET_VARIABLE: str(broker.path)}).message
+            ask(
+                PhaseRequest(token=token, verb="done", phase=str(n)), {SOCKET_VARIABLE: str(broker.path)}
+            ).message
         )
 
     threads = [threading.Thread(target=one, args=(n,)) for n in range(40)]
@@ -153,7 +155,7 @@ def test_a_flood_of_idle_connections_makes_others_wait_and_not_fail(broker):
         assert (
             "one: testing"
             == ask(
-                Request(token=token, verb="done", phase="testing"), {SOCKET_VARIABLE: str(broker.path)}
+                PhaseRequest(token=token, verb="done", phase="testing"), {SOCKET_VARIABLE: str(broker.path)}
             ).message
         )
     finally:
@@ -164,10 +166,10 @@ def test_a_flood_of_idle_connections_makes_others_wait_and_not_fail(broker):
 def test_bytes_that_are_no_text_reach_the_handler_as_text(broker):
     """An argument such as $'\\xff' comes as half a character, which no file would take."""
     said: list[str] = []
-    token = broker.register(lambda request: said.append(request.note) or Answer(ok=True, message="ok"))
+    token = broker.register(lambda request: said.append(request.note) or PhaseAnswer(ok=True, message="ok"))
 
     ask(
-        Request(token=token, verb="done", phase="testing", note="a\udcffb"),
+        PhaseRequest(token=token, verb="done", phase="testing", note="a\udcffb"),
         {SOCKET_VARIABLE: str(broker.path)},
     )
 
@@ -185,4 +187,4 @@ def test_the_socket_is_short_private_and_gone_afterwards():
 
 def test_without_a_broker_the_client_says_so():
     with pytest.raises(BrokerError, match="ORCHESTRATOR_SOCKET is not set"):
-        ask(Request(token="", verb="show"), {})
+        ask(PhaseRequest(token="", verb="show"), {})

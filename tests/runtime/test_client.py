@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.wire import SOCKET_VARIABLE, TOKEN_VARIABLE, Answer, Request
+from orchestrator_action.protocol.wire import SOCKET_VARIABLE, TOKEN_VARIABLE, PhaseAnswer, PhaseRequest
 from orchestrator_action.work.broker import Broker
 
 
@@ -61,9 +61,9 @@ def test_a_socket_nobody_listens_on_is_said(tmp_path: Path):
 @pytest.mark.parametrize("how", ["note", "file", "stdin"])
 def test_what_is_too_large_is_refused_in_words(how: str, tmp_path: Path):
     """A file without an end is not read to its end."""
-    said: list[Request] = []
+    said: list[PhaseRequest] = []
     with Broker() as broker:
-        token = broker.register(lambda request: said.append(request) or Answer(ok=True, message="ok"))
+        token = broker.register(lambda request: said.append(request) or PhaseAnswer(ok=True, message="ok"))
         env = {SOCKET_VARIABLE: str(broker.path), TOKEN_VARIABLE: token}
         args = {"note": ["--note", "x" * 100_000], "file": ["--file", "/dev/zero"], "stdin": ["--file", "-"]}[
             how
@@ -75,9 +75,9 @@ def test_what_is_too_large_is_refused_in_words(how: str, tmp_path: Path):
 
 
 def test_bytes_that_are_no_text_are_handed_in_all_the_same():
-    said: list[Request] = []
+    said: list[PhaseRequest] = []
     with Broker() as broker:
-        token = broker.register(lambda request: said.append(request) or Answer(ok=True, message="ok"))
+        token = broker.register(lambda request: said.append(request) or PhaseAnswer(ok=True, message="ok"))
         env = {SOCKET_VARIABLE: str(broker.path), TOKEN_VARIABLE: token}
         note = os.fsdecode(b"a\xffb")
         done = phase("done", "testing", "--note", note, "--file", "-", stdin=b"c\xffd", **env)

@@ -70,7 +70,7 @@ def lone_guard(
     before: str,
     adopts: str = "procs.become_subreaper()",
 ) -> dict[str, Any]:
-    """Run a guard without nursery in an interpreter that `before` prepared; returns its last word."""
+    """Run a guard without spawner in an interpreter that `before` prepared; returns its last word."""
     ours, theirs = socket.socketpair()
     order = {
         "argv": argv, "env": {"PATH": os.environ["PATH"]}, "cwd": "/", "log": str(stage.root / "log"),
@@ -126,7 +126,7 @@ class Orchestra:
         return sorted(self.root.glob("record-*.json"))
 
     def guards(self) -> list[int]:
-        """PIDs of the nursery and its guards, nursery first."""
+        """PIDs of the spawner and its guards, spawner first."""
         below = procs.descendants(self.process.pid, exact=True)
         return [p.pid for p in below if b"guard_main.py" in procs.slurp(f"/proc/{p.pid}/cmdline")]
 

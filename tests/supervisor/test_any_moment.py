@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import end_leftovers
-from orchestrator_action.process.spawner import NURSERY
+from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.process.supervisor import Cancel
 from orchestrator_action.protocol.model import Ending, Outcome
 from tests.kit.ill import eventually
@@ -51,8 +51,8 @@ def test_guards_and_nurseries_die_at_random(stage: Stage, background) -> None:
             guard = procs.read(pid)
             if guard is not None:
                 os.kill(guard.ppid, signal.SIGKILL)
-        elif dice.random() < 0.1 and NURSERY.pid:
-            os.kill(NURSERY.pid, signal.SIGKILL)
+        elif dice.random() < 0.1 and SPAWNER.pid:
+            os.kill(SPAWNER.pid, signal.SIGKILL)
 
     scripts = ["exit 3", "sleep 1000 & exit 3", "sleep 0.1; exit 3", "setsid sleep 1000 & sleep 0.05; exit 3"]
     endings = []

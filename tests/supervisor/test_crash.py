@@ -1,4 +1,4 @@
-"""Guards, nursery and orchestrator are killed, alone and together; nothing survives, no stranger is hit."""
+"""Guards, spawner and orchestrator are killed, alone and together; nothing survives, no stranger is hit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import end_leftovers, read_record
-from orchestrator_action.process.spawner import NURSERY
+from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.protocol.model import Ending, Limits
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
@@ -61,11 +61,11 @@ def test_a_killed_guard_does_not_touch_its_neighbours(stage: Stage, background) 
     assert (Ending.EXITED, 5) == (other.result().ending, other.result().exit_code)
 
 
-def test_a_killed_nursery_costs_no_attempt(stage: Stage, background) -> None:
-    """What runs goes on under its guard, what comes next gets a new nursery."""
+def test_a_killed_spawner_costs_no_attempt(stage: Stage, background) -> None:
+    """What runs goes on under its guard, what comes next gets a new spawner."""
     running = background(stage.sh, ': > "$FOLDER/$$"; sleep 0.5; exit 5')
     stage.pids.expect(1)
-    os.kill(NURSERY.pid, signal.SIGKILL)
+    os.kill(SPAWNER.pid, signal.SIGKILL)
 
     following = stage.sh("exit 6")
 
@@ -107,7 +107,7 @@ def test_a_killed_orchestrator_leaves_nobody_and_a_record_of_each(orchestra) -> 
 
 
 def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchestra, tmp_path: Path) -> None:
-    """FAULTS 7: orchestrator, nursery and guards at once; also what left its session and its environment."""
+    """FAULTS 7: orchestrator, spawner and guards at once; also what left its session and its environment."""
     running = orchestra("daemon.py", 3, "stay", tasks=2, expect=6)
     eventually(
         lambda: all(len(json.loads(r.read_bytes())["escaped"]) == 3 for r in running.records),
@@ -134,7 +134,7 @@ def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchest
     assert () == end_leftovers(running.records).ended
 
 
-def test_guards_and_nursery_killed_together_leave_nobody_either(orchestra) -> None:
+def test_guards_and_spawner_killed_together_leave_nobody_either(orchestra) -> None:
     """The orchestrator adopts what both had guarded, and sweeps last."""
     running = orchestra("daemon.py", 3, "stay", tasks=2, expect=6)
     for pid in running.guards():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.process.gate import GROW_S, LONGEST_PAUSE_S, STORM_S, Flow, Gate, tried
+from orchestrator_action.process.gate import GROW_S, LONGEST_PAUSE_S, STORM_S, Flow, RateGate, tried
 from tests.kit.ill import eventually
 
 
@@ -33,7 +33,7 @@ class Clock:
 def test_a_refusal_halves_the_concurrency_once_per_storm() -> None:
     """Eight parallel sessions are refused at one moment: that is one message, not eight."""
     clock = Clock()
-    gate = Gate(16, clock=clock)
+    gate = RateGate(16, clock=clock)
 
     for _ in range(8):
         gate.refused()
@@ -51,7 +51,7 @@ def test_a_refusal_halves_the_concurrency_once_per_storm() -> None:
 def test_the_concurrency_grows_back_one_by_one() -> None:
     """After quiet time, up to where it began."""
     clock = Clock()
-    gate = Gate(8, clock=clock)
+    gate = RateGate(8, clock=clock)
     gate.refused()
 
     seen = []
@@ -103,7 +103,7 @@ def test_the_limit_stays_between_one_and_the_most(most: int, events: list[tuple[
 
 def test_no_more_are_inside_than_the_gate_allows() -> None:
     """Real threads: those beyond the limit wait for one to leave."""
-    gate, cancel = Gate(2), Cancel()
+    gate, cancel = RateGate(2), Cancel()
     inside, leave, peak = [], threading.Event(), []
 
     def work(number: int) -> None:
@@ -128,7 +128,7 @@ def test_no_more_are_inside_than_the_gate_allows() -> None:
 
 def test_waiting_at_the_gate_can_be_cancelled() -> None:
     """And whoever did not enter is not inside."""
-    gate, cancel = Gate(1), Cancel()
+    gate, cancel = RateGate(1), Cancel()
     with gate.passed(cancel) as first:
         threading.Timer(0.1, cancel.set).start()
         with gate.passed(cancel) as second:
@@ -227,4 +227,4 @@ def test_a_cancel_during_the_wait_ends_the_trying() -> None:
 def test_a_gate_for_nobody_is_a_mistake(most: int) -> None:
     """It would never open."""
     with pytest.raises(ValueError, match="at least one"):
-        Gate(most)
+        RateGate(most)

@@ -270,13 +270,13 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from orchestrator_action.protocol.model import Command, Limits
-from orchestrator_action.process.supervisor import Cancel, nursery, supervise
+from orchestrator_action.process.supervisor import Cancel, spawner, supervise
 cancel = Cancel()
 def one(n):
     command = Command(argv=("sh", "-c", "echo x; sleep 0.05"), cwd="/", env={{"PATH": "/usr/bin:/bin"}})
     return supervise(command,
         log=Path({str(tmp_path)!r}, f"{{n}}"), limits=Limits(), cancel=cancel, feed=lambda line: None)
-with nursery(), ThreadPoolExecutor(256) as pool:
+with spawner(), ThreadPoolExecutor(256) as pool:
     print(sorted({{(o.ending.value, o.exit_code, o.error) for o in pool.map(one, range(256))}}))
 """
     here = Path(__file__).parents[2]

@@ -70,7 +70,7 @@ def test_arguments_and_environment_arrive_byte_for_byte(stage: Stage) -> None:
     assert f"{[odd, '']!a} {odd!a}\n" == stage.log.read_text()
 
 
-def test_no_token_of_ours_is_in_the_nursery_or_its_guards(stage: Stage) -> None:
+def test_no_token_of_ours_is_in_the_spawner_or_its_guards(stage: Stage) -> None:
     """An agent can read every process of its user above it, except ours: those must not hold the token."""
     parents = '$PPID $(cut -d" " -f4 /proc/$PPID/stat)'
     script = f'for p in {parents}; do tr "\\0" "\\n" < /proc/$p/environ; done; echo end'

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from orchestrator_action.cli.terminal import Voice
+from orchestrator_action.cli.terminal import Terminal
 
 TALKER = """
 import os, sys
@@ -45,7 +45,7 @@ def test_a_reader_that_pauses_gets_every_word():
 
 def test_a_reader_that_does_not_read_holds_nobody_up():
     reader, writer = os.pipe()
-    voice = Voice(writer)
+    voice = Terminal(writer)
 
     started = time.monotonic()
     for _ in range(20_000):
@@ -60,7 +60,7 @@ def test_a_reader_that_does_not_read_holds_nobody_up():
 
 def test_what_was_too_much_is_counted():
     reader, writer = os.pipe()
-    voice = Voice(writer)
+    voice = Terminal(writer)
     voice.write("y" * 200_000)
     for _ in range(11_000):
         voice.write("z")

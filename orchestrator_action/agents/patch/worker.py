@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.protocol.connection import ask
-from orchestrator_action.protocol.wire import TOKEN_VARIABLE, Answer, Request, context_digest
+from orchestrator_action.protocol.wire import TOKEN_VARIABLE, PhaseAnswer, PhaseRequest, context_digest
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
 _LANGUAGES = {"diff", "patch"}
@@ -70,7 +70,7 @@ class _Author:
         self.context: dict[str, Any] = json.loads(Path(context_path).read_text(encoding="utf-8"))
         self.blocks = diff_blocks(Path(self.context["task_path"]).read_text(encoding="utf-8"))
 
-    def claim(self, phase: str, **fields: str) -> Answer:
+    def claim(self, phase: str, **fields: str) -> PhaseAnswer:
         """Claim a phase and wait for its measurement; a claim that does not hold ends the way."""
         answer = self._ask("done", phase, **fields)
         while answer.pending:
@@ -80,9 +80,9 @@ class _Author:
             raise _Open(answer.message)
         return answer
 
-    def _ask(self, verb: str, phase: str, **fields: str) -> Answer:
+    def _ask(self, verb: str, phase: str, **fields: str) -> PhaseAnswer:
         token = os.environ.get(TOKEN_VARIABLE, "")
-        return ask(Request(token=token, verb=verb, phase=phase, **fields), os.environ)
+        return ask(PhaseRequest(token=token, verb=verb, phase=phase, **fields), os.environ)
 
     def touched(self) -> list[str]:
         done = _git("apply", "--numstat", "-z", "-", text="".join(self.blocks))
@@ -140,7 +140,7 @@ class _Author:
             return
         self.claim("documentation", waive="the task's diff touches no documentation")
 
-    def respond(self, review: Answer) -> None:
+    def respond(self, review: PhaseAnswer) -> None:
         answers = [f"{f}: declined: the task's diff is applied as it was given" for f in review.open]
         self.claim("review-response", note="\n".join(answers))
 

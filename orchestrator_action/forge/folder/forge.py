@@ -19,7 +19,7 @@ from orchestrator_action.config.frontmatter import Document
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.folder import files, records
 from orchestrator_action.forge.folder.files import NUMBER, Folder
-from orchestrator_action.forge.folder.local_queue import NoUsers
+from orchestrator_action.forge.folder.local_queue import LocalPermissions
 from orchestrator_action.protocol.model import (
     Annotation,
     Check,
@@ -33,7 +33,7 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.text.marker import carries, finding_text, mark
 
 
-class LocalForge(NoUsers):
+class LocalForge(LocalPermissions):
     """The forge of `--forge local[:DIR]`. Whoever can write the folder may do everything in it.
 
     `read_ref` gives the remote's SHA of a branch, or None; `clock` seconds since the epoch.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.base import MarkedComment
 from orchestrator_action.protocol.model import IssueEvent
 
 
-class NoUsers:
+class LocalPermissions:
     """Whoever can write the folder owns it; nothing is saved by asking for several things at once."""
 
     def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
@@ -39,7 +39,12 @@ class NoUsers:
         raise ForgeError(f"a local forge has no workflow {workflow!r}", hint="use --forge github")
 
     def write_together(
-        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+        self,
+        words: Sequence[MarkedComment],
+        *,
+        number: int,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
     ) -> bool:
         """There is nothing to be saved here."""
         del words, number, add, remove

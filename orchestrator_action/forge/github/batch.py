@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator_action.config.schema import STATE_LABELS
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.base import MarkedComment
 from orchestrator_action.forge.github.client import NONSENSE, Api, UnclearError
 from orchestrator_action.forge.github.comments import Comments
 from orchestrator_action.forge.github.labels import Labels
@@ -41,7 +41,9 @@ class Together:
         if data.get("node_id"):
             self._nodes[number] = str(data["node_id"])
 
-    def write(self, words: Sequence[Word], number: int, add: Iterable[str], remove: Collection[str]) -> bool:
+    def write(
+        self, words: Sequence[MarkedComment], number: int, add: Iterable[str], remove: Collection[str]
+    ) -> bool:
         """Write all, or say False when that cannot be done, or is not known to be done, in one request."""
         with contextlib.ExitStack() as stack:
             for word in sorted(words, key=lambda w: (w.number, w.marker)):
@@ -64,7 +66,7 @@ class Together:
     # the request
 
     def _mutation(
-        self, words: Sequence[Word], number: int, add: list[str], remove: list[str]
+        self, words: Sequence[MarkedComment], number: int, add: list[str], remove: list[str]
     ) -> tuple[str, dict[str, Any]] | None:
         """The document and its variables; None when something it needs is not known."""
         issue = self._nodes.get(number)
@@ -109,7 +111,7 @@ class Together:
 
     # the answer
 
-    def _believe(self, answer: Any, words: Sequence[Word], number: int) -> bool:
+    def _believe(self, answer: Any, words: Sequence[MarkedComment], number: int) -> bool:
         """Whether every part was confirmed; what we were told is remembered."""
         try:
             for i, word in enumerate(words):

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import Word
+from orchestrator_action.forge.base import MarkedComment
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
@@ -260,7 +260,12 @@ class GitHubForge:
         return self._comments.all(number)
 
     def write_together(
-        self, words: Sequence[Word], *, number: int, add: Iterable[str] = (), remove: Iterable[str] = ()
+        self,
+        words: Sequence[MarkedComment],
+        *,
+        number: int,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
     ) -> bool:
         """Write comments and labels in one request, through GraphQL; False when it is not known to be done."""
         return self._together.write(words, number, add, tuple(remove))
