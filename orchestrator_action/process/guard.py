@@ -1,6 +1,6 @@
 """The guard of one attempt: starts its program, watches its limits, ends its whole tree, tells what happened.
 
-Runs in the shim, one small process per attempt and the subreaper of everything the attempt starts, so
+Runs as the guard: one small process per attempt and the subreaper of everything the attempt starts, so
 that "all gone" is a fact of the kernel: it has no child left. The control socket's end of file means
 that the orchestrator died; the stop ladder then runs without it.
 

@@ -1,6 +1,6 @@
 """The spawner: one small process that forks a guard for each attempt and reaps it.
 
-Started once per orchestrator as `python -I -S -E …/shim.py FD` with an empty environment, so that no
+Started once per orchestrator as `python -I -S -E …/guard_main.py FD` with an empty environment, so that no
 token of the orchestrator can be read from it or from the guards. Forking from here costs a
 millisecond; starting an interpreter per attempt would cost twenty.
 

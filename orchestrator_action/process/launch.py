@@ -1,8 +1,8 @@
-"""Start one program and say in plain words why it could not be started. Runs in the shim.
+"""Start one program and say in plain words why it could not be started. Runs in the guard.
 
 The child gets its own session and process group, default signal dispositions, an empty mask, end of
 file on stdin, the log on stdout and stderr, and no other descriptor. Dispositions are default because
-the shim ignores nothing (a caught signal is reset by exec, an ignored one is not), see `be_deaf`. It is
+the guard ignores nothing (a caught signal is reset by exec, an ignored one is not), see `ignore_broadcast_signals`. It is
 not done with posix_spawn, because glibc's leaves signals 32 and 33 ignored. Standard library only.
 """
 

@@ -1,7 +1,7 @@
 """What an attempt uses, measured while it runs: its log, the disk, its CPU time and its memory.
 
 Each `look` returns the ending a passed limit brings, with the measured figure in words, or None. Runs
-in the shim; standard library only. All times are of the monotonic clock, so nobody's setting of the
+in the guard; standard library only. All times are of the monotonic clock, so nobody's setting of the
 wall clock moves a limit.
 """
 

@@ -1,6 +1,6 @@
 """The only starter of agents: run one program, hold it to its limits, and leave nothing of it behind.
 
-Each attempt has a guard, a small process of its own (see `guard` and `shim`), which measures and ends;
+Each attempt has a guard, a small process of its own (see `guard` and `guard_main`), which measures and ends;
 this side hands over the order, reads the log as it grows, passes on a cancellation, and believes the
 guard's report. Should the guard itself be killed or fall silent, what it guarded is ended from above
 and the attempt is `lost`: an infrastructure failure, never a success.

@@ -2,7 +2,7 @@
 
 A PID alone is no identity: it comes back. Boot id, PID and the kernel's start time together are one,
 and a signal goes through a pidfd whose identity was checked after it was opened. Standard library
-only and quick to import, because the shim imports it. Without /proc (macOS) one call of `ps` answers, and
+only and quick to import, because the guard imports it. Without /proc (macOS) one call of `ps` answers, and
 `missing()` says what such a system cannot do.
 
 Source: proc(5), `/proc/pid/stat`; pidfd_open(2); prctl(2).

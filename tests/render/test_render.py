@@ -15,6 +15,7 @@ from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.report import document
 from orchestrator_action.text.limits import CHECK_SUMMARY_LIMIT, COMMENT_LIMIT, marker
+from orchestrator_action.work.prompt import task_prompt
 from tests.render.values import (
     ALL_PROVEN,
     CONFLICTS,
