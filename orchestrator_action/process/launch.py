@@ -2,8 +2,9 @@
 
 The child gets its own session and process group, default signal dispositions, an empty mask, end of
 file on stdin, the log on stdout and stderr, and no other descriptor. Dispositions are default because
-the guard ignores nothing (a caught signal is reset by exec, an ignored one is not), see `ignore_broadcast_signals`. It is
-not done with posix_spawn, because glibc's leaves signals 32 and 33 ignored. Standard library only.
+the guard ignores nothing: a caught signal is reset by exec, an ignored one is not (see
+`ignore_broadcast_signals`). It is not done with posix_spawn, because glibc's leaves signals 32 and 33
+ignored. Standard library only.
 """
 
 from __future__ import annotations
