@@ -110,7 +110,7 @@ def soak(root: Path, tasks: int, slots: int, seed: int) -> tuple[RunReport, Watc
         repo=home.repo.path, forge=f"local:{home.forge}", flags={"agent": "patch", "max_parallel": slots}
     )
     with (
-        wiring.opened(asked, home.environment(), Cancel(), say=lambda _: None) as (found, parts),
+        wiring.start_run(asked, home.environment(), Cancel(), say=lambda _: None) as (found, parts),
         watching() as watched,
     ):
         parts = replace(parts, agents=lambda _: Dice(seed, folder))

@@ -20,7 +20,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import on_signals
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.run import recover as resume
-from orchestrator_action.run import setup as wiring
+from orchestrator_action.run import setup
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.state.store import find_run
 from tests.kit.dying import Death
@@ -30,7 +30,7 @@ from tests.kit.scripted import ScriptedAgent
 def main() -> int:
     verb, forge, agent, *rest = sys.argv[1:]
     made = ScriptedAgent(**json.loads(agent))
-    env = wiring.environment()
+    env = setup.environment()
     flags = {
         "agent": "patch",
         "max_parallel": int(rest[0]) if rest else 4,
@@ -41,16 +41,16 @@ def main() -> int:
         with on_signals() as cancel:
             if verb == "resume":
                 git = Git.open(Path())
-                with resume.taken_up(find_run(git, "last"), git, env, cancel, say=say) as taken:
-                    parts = death.within(replace(taken.parts, agents=lambda _: made))
-                    report = resume.resume(replace(taken, parts=parts), say=say, tell=tell)
+                with resume.resume_run(find_run(git, "last"), git, env, cancel, say=say) as taken:
+                    run = death.within(replace(taken.run, agents=lambda _: made))
+                    report = resume.resume(replace(taken, run=run), say=say, tell=tell)
             else:
                 prompts = tuple(Path(p) for p in flags.pop("prompts", ()))
-                asked = wiring.RunRequest(repo=Path(), prompts=prompts, forge=forge, flags=flags)
-                with wiring.opened(asked, env, cancel, say=say) as (found, parts):
-                    parts = death.within(replace(parts, agents=lambda _: made))
+                asked = setup.RunRequest(repo=Path(), prompts=prompts, forge=forge, flags=flags)
+                with setup.start_run(asked, env, cancel, say=say) as (found, run):
+                    run = death.within(replace(run, agents=lambda _: made))
                     slots = min(found.config.max_parallel, len(found.tasks))
-                    report = run_tasks(found.tasks, parts, slots=slots, tell=tell)
+                    report = run_tasks(found.tasks, run, slots=slots, tell=tell)
     except OrchestratorError as exc:
         say(f"error: {exc.message}\nhint: {exc.hint}")
         return exc.exit_code

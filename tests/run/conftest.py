@@ -126,7 +126,10 @@ class InProcess:
         flags = {"agent": "patch", "max_parallel": slots, **more.pop("flags", {})}
         asked = wiring.RunRequest(repo=self.home.repo.path, forge=f"local:{self.home.forge}", flags=flags)
         told: list[TaskResult] = []
-        with wiring.opened(asked, self.home.environment(), self.cancel, say=lambda _: None) as (found, parts):
+        with wiring.start_run(asked, self.home.environment(), self.cancel, say=lambda _: None) as (
+            found,
+            parts,
+        ):
             limits = replace(parts.limits, **more.pop("limits", {}))
             parts = replace(parts, agents=lambda _: agent, limits=limits)
             more.setdefault("tell", told.append)
