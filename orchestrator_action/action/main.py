@@ -8,7 +8,6 @@ What runs here writes the runner's files anew at its end: an agent that found th
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 from orchestrator_action.action.step import SECRETS, Step
 from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
 from orchestrator_action.process.table import make_undumpable
+from orchestrator_action.sandbox.start import ask
 
 MODES = ("run", "verify", "settle")
 
@@ -51,9 +51,9 @@ def trust_checkout(repo: Path, env: Mapping[str, str]) -> None:
         return
     given = {**env, "GIT_CONFIG_NOSYSTEM": "1"}
     known = ["git", "config", "--global", "--get-all", "safe.directory"]
-    there = subprocess.run(known, env=given, capture_output=True, text=True, check=False).stdout.splitlines()
+    there = ask(known, env=given).stdout.splitlines()
     if str(path) not in there:
-        subprocess.run([*known[:3], "--add", "safe.directory", str(path)], env=given, check=False)
+        ask([*known[:3], "--add", "safe.directory", str(path)], env=given)
 
 
 def main() -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.git.process import git_program
 from orchestrator_action.protocol.model import Status
+from orchestrator_action.sandbox.start import ask
 
 FILES = {
     "README.md": "# Greetings\n\nA very small library.\n\n- `greet(name)` says hello.\n- `part(name)` says goodbye.\n",
@@ -160,7 +160,7 @@ STORIES = (
 
 def _git(cwd: Path, *args: str, env: Mapping[str, str]) -> None:
     argv = [git_program(env.get("PATH")), *args]
-    done = subprocess.run(argv, cwd=cwd, env=dict(env), capture_output=True, text=True, check=False)
+    done = ask(argv, cwd=cwd, env=env)
     if done.returncode:
         raise GitError(f"git {args[0]}: {done.stderr.strip()}", hint="the demo needs git 2.38 or newer")
 
@@ -213,7 +213,7 @@ def demo(folder: Path, env: Mapping[str, str]) -> int:
         "--forge", f"local:{forge}", "--agent", "patch", "--max-parallel", "4", "--json",
     ]  # fmt: skip
     print(f"\n$ {shlex.join(argv)}", flush=True)
-    done = subprocess.run(argv, cwd=folder, env=dict(env), stdout=subprocess.PIPE, text=True, check=False)
+    done = ask(argv, cwd=folder, env=env, stderr=None, new_session=False)
     if not done.stdout:
         print(f"the run ended with exit code {done.returncode} and no report")
         return 1

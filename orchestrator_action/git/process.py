@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
+from orchestrator_action.protocol.model import Command
+from orchestrator_action.sandbox.policy import TRUSTED
+from orchestrator_action.sandbox.spawn import PIPE
+from orchestrator_action.sandbox.start import start
 
 KEPT_VARIABLES = frozenset(
     {
@@ -160,12 +164,9 @@ def spawn(
     In a session of its own: a Ctrl-C meant for us must not leave a half-made worktree.
     Raises GitError when git cannot be started or takes longer than `timeout_s`.
     """
-    argv = [git_program(), *args]
+    command = Command(argv=(git_program(), *args), cwd=str(cwd or ""), env=env)
     try:
-        process = subprocess.Popen(
-            argv, env=dict(env), cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, start_new_session=True, pass_fds=tuple(keep_fds),
-        )  # fmt: skip
+        process = start(command, TRUSTED, stdin=PIPE, stdout=PIPE, stderr=PIPE, keep_fds=keep_fds)
     except (OSError, ValueError) as exc:
         raise GitError(
             f"git {shown_command(args)} could not be started: {exc}",

@@ -15,6 +15,8 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator_action.sandbox.spawn import spawn
+
 _DEAF_TO = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -61,15 +63,7 @@ def launch(
     if not argv or not argv[0]:
         raise LaunchError("no program is named")
     try:
-        child = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        child = spawn(argv, cwd=cwd, env=env, stdout=log, stderr=log)
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         raise LaunchError(_words(exc, argv, cwd, env)) from exc
     _prefer_for_oom(child.pid)

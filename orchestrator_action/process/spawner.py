@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.sandbox.spawn import spawn
 
 SHIM = Path(__file__).with_name("guard_main.py")
 CLOSE_PATIENCE_S = 8.0
@@ -95,15 +96,11 @@ class _Spawner:
         if self._socket is None or self._owner != os.getpid():
             ours, theirs = socket.socketpair()
             with theirs:
-                self._process = subprocess.Popen(
+                self._process = spawn(
                     [sys.executable, "-I", "-S", "-E", str(SHIM), str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
+                    keep_fds=[theirs.fileno()],
                     env={name: os.environ[name] for name in _KEPT_ENV if name in os.environ},
                     cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
                 )
             self._socket, self._owner = ours, os.getpid()
         return self._socket

@@ -26,6 +26,8 @@ from orchestrator_action.process.recovery import end_attempt, load_record
 from orchestrator_action.process.spawner import ROOM, SPAWNER, SpawnerLost
 from orchestrator_action.process.tail import Tail
 from orchestrator_action.protocol.model import Command, Ending, Limits, Mark, Outcome
+from orchestrator_action.sandbox.policy import TRUSTED, Policy
+from orchestrator_action.sandbox.start import prepare
 
 __all__ = ["MARKER", "Cancel", "spawner", "supervise"]
 
@@ -61,6 +63,7 @@ def supervise(
     log: Path,
     limits: Limits,
     cancel: Cancel,
+    policy: Policy = TRUSTED,
     feed: Feed | None = None,
     on_start: Callable[[int, int], None] | None = None,
     expects_start: bool = False,
@@ -79,13 +82,14 @@ def supervise(
     """
     if cancel.is_set():
         return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
-    env = dict(command.env)
+    ready = prepare(command, policy)
+    env = dict(ready.env)
     marker = f"{MARKER}={env.setdefault(MARKER, str(uuid.uuid4()))}" if record is not None else ""
     order = _json_line(
         {
-            "argv": [_text(a) for a in command.argv],
+            "argv": [_text(a) for a in ready.argv],
             "env": {_text(k): _text(v) for k, v in env.items()},
-            "cwd": _text(str(Path(command.cwd).absolute())),
+            "cwd": _text(str(Path(ready.cwd).absolute())),
             "log": str(log.absolute()),
             "append": append,
             "limits": dataclasses.asdict(limits),

@@ -37,6 +37,8 @@ from orchestrator_action.protocol.model import (
     TaskContext,
 )
 from orchestrator_action.protocol.wire import PhaseAnswer, PhaseRequest
+from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.journal import Journal
 
 IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
@@ -90,6 +92,7 @@ class RunContext:
     parallel: bool = True
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
+    isolation: Isolation = field(default_factory=Isolation)
     limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))
     """What one attempt may use, where the configuration says nothing else."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
@@ -134,13 +137,33 @@ class TaskRun:
         """The recorded base commit."""
         return self.worktree.base_sha
 
+    def policy(self, role: Role, tree: Path, *, write: Sequence[Path] = ()) -> Policy:
+        """What a process of this task may touch: `tree` is its own, and `write` besides."""
+        return self.run.isolation.policy(role, write=[tree, *write])
+
     def run_command(
-        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        timeout_s: float,
+        role: Role = Role.TESTS,
     ) -> Outcome:
-        """Run one of the repository's own commands under supervision, with its own time limit."""
+        """Run one of the repository's own commands under supervision, with its own time limit.
+
+        Tests may write beside their log: their reports.
+        """
         limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
         command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
-        return supervise(command, log=log, limits=limits, cancel=self.run.cancel)
+        return supervise(
+            command,
+            log=log,
+            limits=limits,
+            cancel=self.run.cancel,
+            policy=self.policy(role, cwd, write=[log.parent] if role is Role.TESTS else []),
+        )
 
     def setup(self, tree: Path, name: str) -> None:
         """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a worktree.
@@ -157,6 +180,7 @@ class TaskRun:
                 env=self.command_env,
                 log=log,
                 timeout_s=self.run.config.setup_timeout,
+                role=Role.SETUP,
             )
             if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
                 how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
@@ -168,7 +192,12 @@ class TaskRun:
             log = self.directory / f"{name}-{number}.log"
             argv = ["/bin/sh", "-c", command]
             self.run_command(
-                argv, cwd=tree, env=self.command_env, log=log, timeout_s=self.run.config.setup_timeout
+                argv,
+                cwd=tree,
+                env=self.command_env,
+                log=log,
+                timeout_s=self.run.config.setup_timeout,
+                role=Role.TEARDOWN,
             )
 
     @contextlib.contextmanager

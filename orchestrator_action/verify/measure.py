@@ -20,6 +20,7 @@ from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
 from orchestrator_action.protocol.review import parse_answers, parse_findings
+from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import ForgeActs, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
@@ -294,7 +295,13 @@ class Measure:
                 Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
                 command = agent.review_command(request, env=self.task_run.env, private=private)
                 log = private / "review.log"
-                outcome = supervise(command, log=log, limits=self.task_run.limits, cancel=self.run.cancel)
+                outcome = supervise(
+                    command,
+                    log=log,
+                    limits=self.task_run.limits,
+                    cancel=self.run.cancel,
+                    policy=self.task_run.policy(Role.REVIEWER, tree, write=[private]),
+                )
                 text = agent.review_findings(request, log, outcome)
             try:
                 return parse_findings(text, known)

@@ -25,6 +25,7 @@ from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import Tail
 from orchestrator_action.protocol.model import AgentReport, Ending, Limits, Mark, Outcome, TaskContext
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
+from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import TaskRun
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
@@ -261,6 +262,7 @@ class Trying:
             log=log_path(task_run.directory, context.attempt),
             limits=limits,
             cancel=stop,
+            policy=task_run.policy(Role.AGENT, task_run.worktree.path, write=[private]),
             feed=feed,
             expects_start=task_run.agent.announces_start,
             record=record_path(task_run.directory, context.attempt),

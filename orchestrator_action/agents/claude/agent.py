@@ -19,9 +19,10 @@ from pathlib import Path
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude import review as claude_review
 from orchestrator_action.agents.claude.stream import ClaudeReader
-from orchestrator_action.agents.environment import agent_environment
+from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import Command, Outcome, TaskContext
+from orchestrator_action.sandbox.start import ask
 
 PLUGIN = Path(__file__).resolve().parent / "plugin"
 COMMAND = "agent:workflow-manager"
@@ -87,14 +88,7 @@ class ClaudeAgent:
     def version(self) -> str:
         """The CLI's version, such as `2.1.330`; an empty string when unknown."""
         try:
-            done = subprocess.run(
-                [self.executable, "--version"],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=20,
-                check=False,
-            )
+            done = ask([self.executable, "--version"], env=command_environment(os.environ), timeout_s=20)
         except (OSError, subprocess.TimeoutExpired):
             return ""
         return done.stdout.split(" ")[0].strip() if done.returncode == 0 else ""

@@ -1,0 +1,68 @@
+"""What one child process may touch, and by which means it is held to that.
+
+A policy is a value. Whoever knows the task makes it; `start` turns it into a process. The level is what
+the probe found on this machine, never what a configuration hopes for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class Role(StrEnum):
+    """What a child process is to us."""
+
+    AGENT = "agent"
+    REVIEWER = "reviewer"
+    SETUP = "setup"
+    TEARDOWN = "teardown"
+    TESTS = "tests"
+    GATE = "gate"
+    TRUSTED = "trusted"
+    """A program of ours, or git on a repository of ours. No walls at any level."""
+
+
+class Level(IntEnum):
+    """How far an untrusted process is walled in. A higher level stops all that a lower one stops."""
+
+    OPEN = 0
+    """A clean environment; the orchestrator cannot be looked into. Stops accidents."""
+    CONFINED = 1
+    """The kernel's Landlock: it writes below its own paths only, and reaches no process outside."""
+    SANDBOXED = 2
+    """bubblewrap: own namespaces, private HOME, /tmp and /run, a read-only system."""
+
+    @property
+    def word(self) -> str:
+        """As `doctor`, the report and the check say it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What one child process may touch. Paths are absolute; of two, the longer one decides."""
+
+    role: Role
+    level: Level = Level.OPEN
+    write: tuple[str, ...] = ()
+    """Folders and files it may change: its own tree, its scratch."""
+    read: tuple[str, ...] = ()
+    """What it may read although it lies below a masked folder."""
+    mask: tuple[str, ...] = ()
+    """Files that read as empty, and folders that are empty and private."""
+    scratch: str = ""
+    """A folder on disk that becomes its HOME and its /tmp; empty: both end with the process."""
+    network: bool = True
+    egress: tuple[str, ...] | None = None
+    """Hosts it may reach when the network is taken; None leaves the network as it is."""
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Variables laid over the command's own."""
+
+    @property
+    def walled(self) -> bool:
+        """Whether anything holds the process to this policy."""
+        return self.level > Level.OPEN and self.role is not Role.TRUSTED
+
+
+TRUSTED = Policy(role=Role.TRUSTED)
