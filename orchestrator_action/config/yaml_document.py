@@ -80,9 +80,19 @@ def _char_at(text: str, mark: Any) -> str:
 
 def _refuse_depth(text: str) -> None:
     """Raise before the parser runs out of stack: its composer goes down as deep as the text does."""
+    try:
+        _walk_down(text, Loader)
+    except yaml.MarkedYAMLError as exc:
+        if "nesting depth" not in str(exc.problem):
+            raise
+        # From PyYAML 6.0.4 on the C scanner has a limit of its own, which it meets while it looks ahead.
+        _walk_down(text, yaml.SafeLoader)
+
+
+def _walk_down(text: str, loader: Any) -> None:
     depth = 0
     event: Any
-    for event in yaml.parse(text, Loader=Loader):
+    for event in yaml.parse(text, Loader=loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:
             raise yaml.MarkedYAMLError(problem="this is nested too deep", problem_mark=event.start_mark)

@@ -15,12 +15,12 @@ from orchestrator_action.text.styles import is_paper
 from orchestrator_action.text.view import Edit, View
 
 _REMARK = re.compile(r"\s*(?:%%|click\s|acc(?:Title|Descr)\s*[:{])")
-_FORMULA = re.compile(r"\$\$(?:[^$]|\$(?!\$))*+\$\$")
+_FORMULA = re.compile(r"\$\$(?:[^$]|\$(?!\$))*\$\$")
 _COMMENT = re.compile(r"(?<!\\)%[^\r\n]*")
-_GROUP = r"\{(?:[^{}]|\{[^{}]*+\})*+\}"
+_GROUP = r"\{(?:[^{}]|\{[^{}]*\})*\}"
 _COMMAND = re.compile(
     rf"\\(?:[hv]?phantom|label|tiny|(?:re)?newcommand\*?\s*(?:\{{\\\w+\}}|\\\w+)|def\s*\\\w+)\s*{_GROUP}"
-    rf"|\\(?:text)?color\s*\{{(?P<ink>[^{{}}]*)\}}\s*(?:{_GROUP}|[^{{}}$\r\n`]*+)"
+    rf"|\\(?:text)?color\s*\{{(?P<ink>[^{{}}]*)\}}\s*(?:{_GROUP}|[^{{}}$\r\n`]*)"
 )
 
 

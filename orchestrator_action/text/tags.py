@@ -16,16 +16,18 @@ from orchestrator_action.text.markdown import Kind
 from orchestrator_action.text.styles import hides, is_paper
 from orchestrator_action.text.view import Edit, View
 
+# No possessive quantifiers and no atomic groups: they are broken in `re` before Python 3.11.5 (gh-106052), which
+# Debian 12 has. A lookahead and a reference to what it matched are as good: nobody goes back into a lookahead.
 _STRICT = re.compile(
-    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9-]*+)"
-    r"""(?P<attrs>(?:\s++[A-Za-z_:][\w.:-]*+(?:\s*+=\s*+(?:[^\s"'=<>`]++|'[^']*+'|"[^"]*+"))?+)*+\s*+/?)>"""
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9-]*)"
+    r"""(?P<attrs>(?:\s+[A-Za-z_:][\w.:-]*(?:\s*=\s*(?:[^\s"'=<>`]+|'[^']*'|"[^"]*"))?)*\s*/?)>"""
 )
 _BROWSER = re.compile(
-    r"<(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)"
-    r"""(?P<attrs>(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+)?+)?+)*+)>"""
+    r"<(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*)(?![^\s/>])(?P<attrs>"
+    r"""(?:(?=(?P<piece>[\s/]+|[^\s/>][^\s/>=]*(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>"'][^\s>]*)?)?))(?P=piece))*)>"""
 )
 _ATTRIBUTE = re.compile(
-    r"""(?P<name>[^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"(?P<a>[^"]*+)"|'(?P<b>[^']*+)'|(?P<c>[^\s>"'][^\s>]*+)?+))?+"""
+    r"""(?P<name>[^\s/>][^\s/>=]*)(?:\s*=\s*(?:"(?P<a>[^"]*)"|'(?P<b>[^']*)'|(?P<c>[^\s>"'][^\s>]*)?)?)?"""
 )
 
 
