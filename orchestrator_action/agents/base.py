@@ -74,6 +74,9 @@ class Agent(Protocol):
     def reader(self) -> Reader:
         """A fresh reader for one attempt."""
 
+    def words_of(self, line: bytes) -> str:
+        """What a line of its output says of what it does, for a person; empty when nothing."""
+
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """The process of a review by a separate session."""
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator_action.cli.options import HERE, Json, Repo, RunName
 from orchestrator_action.cli.terminal import print_json, put, say
 from orchestrator_action.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator_action.git.repo import Git
 
 
 def status(
@@ -32,30 +36,53 @@ def status(
         for now in watching.changes(git, runs) if watch else [watching.standing(git, runs)]:
             print_json(now)
     elif watch:
-        watching.show(git, runs)
+        _watch(git, runs)
     else:
-        say("\n".join(watching.lines(watching.standing(git, runs))))
+        put(watching.lines(watching.standing(git, runs)))
+
+
+def _watch(git: Git, runs: Sequence[Path]) -> None:
+    """Show the run under way until it ends: as a board on a terminal, otherwise in lines whenever it changes."""
+    from orchestrator_action.agents.registry import words_of
+    from orchestrator_action.cli.board import Board, can_draw
+    from orchestrator_action.run import watching
+    from orchestrator_action.run.live import RunView
+
+    if not can_draw():
+        for now in watching.changes(git, runs):
+            put(watching.lines(now), at_once=True)
+        return
+    under_way = [r["run_id"] for r in watching.standing(git, runs)["runs"] if r["state"] == "running"]
+    folder = next((r for r in runs if r.name in under_way[-1:]), None)
+    if folder is not None:
+        with Board(RunView(folder, words_of)):
+            for _ in watching.changes(git, [folder]):
+                continue
+    put(watching.lines(watching.standing(git, runs)))
 
 
 def logs(
     task: Annotated[str, typer.Argument(help="The task's id, such as issue-7.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Its output as it came, such as lines of JSON.")] = False,
     run_: Annotated[
         str, typer.Option("--run", help="The run, by its id or a beginning of it (default: the latest).")
     ] = "",
     repo: Repo = HERE,
 ) -> None:
-    """Print an agent's raw output, with nothing in it that a terminal or a runner would obey.
+    """Print what a task's agent did and said, in words; nothing in it is obeyed by a terminal or a runner.
 
     Example: orchestrator-action logs issue-7 -f
     """
+    from orchestrator_action.agents.registry import words_of
     from orchestrator_action.git.repo import Git
     from orchestrator_action.run import past_runs as inspect_runs
     from orchestrator_action.state import store as run_folders
 
     git = Git.open(repo)
     runs = [run_folders.find_run(git, run_)] if run_ else run_folders.run_dirs(git)[::-1]
-    put(inspect_runs.log_lines(runs, task, follow=follow), at_once=follow)
+    words = None if raw else words_of
+    put(inspect_runs.log_lines(runs, task, follow=follow, words_of=words), at_once=follow)
 
 
 def report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -26,9 +27,11 @@ from orchestrator_action.cli.options import (
     Timeout,
     asked_of,
 )
-from orchestrator_action.cli.terminal import print_json, say
+from orchestrator_action.cli.terminal import print_json, put, say
 
 if TYPE_CHECKING:
+    from orchestrator_action.agents.base import Agent
+    from orchestrator_action.cli.board import Board
     from orchestrator_action.plan.admission import Admission
     from orchestrator_action.process.cancel import Cancel
     from orchestrator_action.protocol.model import RunReport, TaskResult
@@ -77,7 +80,8 @@ def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> Ru
     settle_pending(Git.open(asked.repo), env, cancel, say=say)
     with setup.start_run(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, run):
         _preamble(found, run.run_id)
-        report = run_tasks(found.tasks, run, slots=setup.slots_of(found, auto=auto), tell=tell)
+        with watch(run.run_dir, run.agents):
+            report = run_tasks(found.tasks, run, slots=setup.slots_of(found, auto=auto), tell=tell)
     _summary(report, run.run_dir / "report.json")
     return report
 
@@ -99,10 +103,21 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
         _resume_elsewhere(asked_of(repo, forge=forge), run_, as_json=json_)
     folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
-        with recover.resume_run(folder, git, setup.environment(), cancel, say=say) as taken:
+        with (
+            recover.resume_run(folder, git, setup.environment(), cancel, say=say) as taken,
+            watch(folder, taken.run.agents),
+        ):
             report = recover.resume(taken, say=say, tell=tell)
         _summary(report, folder / "report.json")
     _end(report, cancel, as_json=json_)
+
+
+def watch(folder: Path, agents: Callable[[str], Agent]) -> Board:
+    """Show the run in `folder` while the block runs: a board on a terminal, otherwise plain lines."""
+    from orchestrator_action.cli.board import Board
+    from orchestrator_action.run.live import RunView
+
+    return Board(RunView(folder, lambda name: agents(name).words_of))
 
 
 def _resume_elsewhere(asked: RunRequest, run_id: str, *, as_json: bool) -> NoReturn:
@@ -161,7 +176,7 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
     if as_json:
         print_json(body)
     else:
-        say("\n".join(forecast.lines(body)))
+        put(forecast.lines(body))
 
 
 def cancel(

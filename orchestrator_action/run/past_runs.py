@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from orchestrator_action.protocol.model import (
     Status,
     TaskResult,
 )
+from orchestrator_action.run.live import WordsOf
 from orchestrator_action.state import orders
 from orchestrator_action.state.fold import TaskState, recall
 from orchestrator_action.state.journal import read_events
@@ -167,20 +168,25 @@ def _phase(body: dict[str, Any]) -> PhaseVerdict:
     )
 
 
-def log_lines(runs: Sequence[Path], task: str, *, follow: bool) -> Iterator[str]:
-    """The raw log of a task of the first of `runs` that has it, made harmless; with `follow` until it ends.
+def log_lines(
+    runs: Sequence[Path], task: str, *, follow: bool, words_of: WordsOf | None = None
+) -> Iterator[str]:
+    """The log of a task of the first of `runs` that has it, made harmless; with `follow` until it ends.
 
+    With `words_of` a line says in words what the agent did; lines that say nothing of it are left out.
     Raises ConfigError when no run has that task.
     """
     folder = next((r for r in runs if task in _names(r / "tasks")), None)
     if folder is None:
         folder = _before_it_began(runs, task, follow=follow)
+    said = _in_words(folder, task, words_of) if words_of else _harmless
     seen = 0
     while True:
         logs = sorted((folder / "tasks" / task).glob("agent*.log"), key=_attempt_of)
         for number, log in enumerate(logs[seen:], seen + 1):
             last = number == len(logs)
-            yield from _lines(log, wait=lambda n=number: follow and _goes_on(folder, task, n))
+            lines = _lines(log, wait=lambda n=number: follow and _goes_on(folder, task, n))
+            yield from filter(None, map(said, lines))
             seen = number
             if last and not (follow and _goes_on(folder, task, number)):
                 return
@@ -222,14 +228,22 @@ def _goes_on(folder: Path, task: str, attempt: int) -> bool:
     return is_held(folder / "journal.jsonl")
 
 
-def _lines(log: Path, *, wait: Any) -> Iterator[str]:
+def _in_words(folder: Path, task: str, words_of: WordsOf) -> Callable[[bytes], str]:
+    """How the lines of this task's agent read in words."""
+    plan = recall(read_events(folder / "journal.jsonl", strict=False)).plan
+    own = next((t.get("agent") for t in plan.get("tasks", ()) if t.get("id") == task), "")
+    words = words_of(str(own or plan.get("agent", "")))
+    return lambda line: _harmless(words(line).encode("utf-8", "replace"))
+
+
+def _lines(log: Path, *, wait: Any) -> Iterator[bytes]:
     with log.open("rb") as file:
         rest = b""
         while True:
             piece = file.read(65536)
             if piece:
                 *whole, rest = (rest + piece).split(b"\n")
-                yield from (_harmless(line) for line in whole)
+                yield from whole
                 continue
             if not wait():
                 break
@@ -237,7 +251,7 @@ def _lines(log: Path, *, wait: Any) -> Iterator[str]:
             if os.fstat(file.fileno()).st_nlink == 0:
                 break
         if rest:
-            yield _harmless(rest)
+            yield rest
 
 
 def _harmless(line: bytes) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,19 +30,37 @@ def standing(git: Git, runs: Sequence[Path]) -> dict[str, Any]:
 
 
 def lines(now: dict[str, Any]) -> list[str]:
-    """The same in words."""
-    found = [] if now["runs"] else ["no run of this repository is known"]
-    for run in now["runs"]:
+    """The same in words: what is under way first and in full, then the latest run, older ones as one line each."""
+    runs = [run for run in now["runs"][::-1] if run["state"] != "empty"]
+    runs.sort(key=lambda run: run["state"] != "running")
+    found = [] if runs else ["no run of this repository is known"]
+    for number, run in enumerate(runs):
         hint = f": orchestrator-action resume {run['run_id']}" if run["state"] == "interrupted" else ""
-        found.append(f"run {run['run_id']}: {run['state']}{hint}")
-        for task in run["tasks"]:
-            notes = [task["error"], *(f"not told yet: {what}" for what in task["pending"])]
-            row = f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  "
-            found.append((row + "; ".join(filter(None, notes))).rstrip())
+        whole = (
+            number == 0
+            or run["state"] in {"running", "interrupted"}
+            or any(t["pending"] for t in run["tasks"])
+        )
+        found.append(
+            f"run {run['run_id']}: {run['state']}{hint}" + ("" if whole else f": {_ends(run['tasks'])}")
+        )
+        found += [_row(task) for task in run["tasks"]] if whole else []
     for left in now["worktrees"]:
         why = left["kept_because"] or "can go: orchestrator-action clean --remove"
         found.append(f"worktree {left['path']}: {why}")
     return found
+
+
+def _row(task: dict[str, Any]) -> str:
+    notes = [task["error"], *(f"not told yet: {what}" for what in task["pending"])]
+    row = f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  "
+    return (row + "; ".join(filter(None, notes))).rstrip()
+
+
+def _ends(tasks: Sequence[dict[str, Any]]) -> str:
+    """`3 success, 1 failed`, the most frequent first."""
+    counted = Counter(str(task["status"]) for task in tasks)
+    return ", ".join(f"{n} {status}" for status, n in counted.most_common()) or "no task"
 
 
 def changes(git: Git, runs: Sequence[Path]) -> Iterator[dict[str, Any]]:
@@ -56,18 +74,3 @@ def changes(git: Git, runs: Sequence[Path]) -> Iterator[dict[str, Any]]:
         if not any(run["state"] == "running" for run in now["runs"]):
             return
         time.sleep(LOOK_S)
-
-
-def show(git: Git, runs: Sequence[Path]) -> None:
-    """Watch on the terminal, in place; line by line where there is none."""
-    if not sys.stderr.isatty():
-        for now in changes(git, runs):
-            sys.stderr.write("\n".join(lines(now)) + "\n")
-        return
-    from rich.console import Console  # 30 ms, and only on a terminal
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(console=Console(file=sys.stderr), auto_refresh=False) as live:
-        for now in changes(git, runs):
-            live.update(Text("\n".join(lines(now))), refresh=True)

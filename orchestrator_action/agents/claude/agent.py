@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude import review as claude_review
+from orchestrator_action.agents.claude import words
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.errors import AgentError
@@ -110,6 +111,10 @@ class ClaudeAgent:
     def reader(self) -> ClaudeReader:
         """A fresh reader for one attempt."""
         return ClaudeReader(COMMAND)
+
+    def words_of(self, line: bytes) -> str:
+        """A tool call, a text or the closing words of the stream, in words."""
+        return words.words_of(line)
 
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """The process of a review: a session of its own, which can only read.

@@ -66,6 +66,10 @@ class PatchAgent:
         """A fresh reader."""
         return PatchReader()
 
+    def words_of(self, line: bytes) -> str:
+        """Its lines are words already."""
+        return line.decode("utf-8", "replace").strip()
+
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """A process of its own that compares the commit with the task's diff."""
         argv = (

@@ -11,10 +11,10 @@ from orchestrator_action.cli.terminal import Terminal
 
 TALKER = """
 import os, sys
-from orchestrator_action.cli.terminal import Voice
+from orchestrator_action.cli.terminal import Terminal
 sys.setrecursionlimit(60)
 os.set_blocking(2, False)
-voice = Voice(2)
+voice = Terminal(2)
 voice.write("x" * 300_000)
 print(voice.drain(1.0), flush=True)
 sys.stdin.read(1)

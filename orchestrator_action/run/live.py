@@ -1,0 +1,165 @@
+"""A run as it stands this moment, read from its folder: by the process that runs it, or by any other.
+
+Only what was added since the last look is read, so that looking often costs little. A journal that was
+written anew, because somebody harmed it, is read from its beginning again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator_action.protocol.events import Event, decode
+from orchestrator_action.protocol.phases import BY_ID
+from orchestrator_action.publish.report.words import event_words, short
+from orchestrator_action.state.fold import tasks_of
+
+WordsOf = Callable[[str], Callable[[bytes], str]]
+"""By the name of an agent: what a line of its output says."""
+_MOST_BYTES = 256 * 1024
+"""Of an agent's log read at one look; of what is further behind only the end tells what it does now."""
+
+
+@dataclass(slots=True)
+class TaskView:
+    """One task as a person sees it. Times in epoch seconds; 0.0 when it has not come to that."""
+
+    id: str
+    title: str = ""
+    agent: str = ""
+    status: str = "waiting"
+    """waiting, running, or how it ended."""
+    phase: int = 0
+    """The number of the phase that was claimed last."""
+    doing: str = ""
+    """What happened last, in words."""
+    began: float = 0.0
+    ended: float = 0.0
+    turns: int = 0
+    cost_usd: float | None = None
+    pull: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in {"waiting", "running"}
+
+    def take(self, event: Event) -> None:
+        """Take over what an event tells."""
+        data = event.data
+        if event.kind in {"task-started", "attempt-started", "claimed"}:
+            self.status, self.began, self.ended = "running", self.began or event.at, 0.0
+        elif event.kind == "claim" and data.get("phase") in BY_ID:
+            self.phase = max(self.phase, BY_ID[data["phase"]].number)
+        elif event.kind == "attempt-ended":
+            self._add_usage(data.get("turns"), data.get("cost_usd"))
+        elif event.kind == "pull":
+            self.pull = int(data.get("number") or 0)
+        elif event.kind == "task-ended":
+            self.status, self.ended = str(data.get("status", "")), event.at
+            self.turns = data.get("turns") or self.turns
+            self.cost_usd = data["cost_usd"] if data.get("cost_usd") is not None else self.cost_usd
+        self.doing = event_words(event) or self.doing
+
+    def _add_usage(self, turns: object, cost: object) -> None:
+        if isinstance(turns, int):
+            self.turns += turns
+        if isinstance(cost, (int, float)):
+            self.cost_usd = (self.cost_usd or 0.0) + cost
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The lines that were added to a file since the last look; from the start when it is another file."""
+
+    path: Path
+    inode: int = 0
+    offset: int = 0
+    whole: bool = False
+    """Read everything, however much there is."""
+
+    def lines(self) -> tuple[list[bytes], bool]:
+        """Whole lines, and whether the file was begun anew."""
+        try:
+            with self.path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                anew = stat.st_ino != self.inode or stat.st_size < self.offset
+                if anew:
+                    self.inode, self.offset = stat.st_ino, 0
+                skipped = not self.whole and stat.st_size - self.offset > _MOST_BYTES
+                if skipped:
+                    self.offset = stat.st_size - _MOST_BYTES
+                file.seek(self.offset)
+                body = file.read() if self.whole else file.read(_MOST_BYTES)
+        except OSError:
+            return [], False
+        end = body.rfind(b"\n") + 1
+        self.offset += end
+        lines = body[:end].split(b"\n")[:-1]
+        return (lines[1:] if skipped else lines), anew
+
+
+@dataclass(slots=True)
+class RunView:
+    """A run and its tasks, brought up to date by `refresh`."""
+
+    folder: Path
+    words_of: WordsOf
+    tasks: dict[str, TaskView] = field(default_factory=dict)
+    began: float = 0.0
+    ended: bool = False
+    slots: int = 0
+    _journal: _Tail | None = None
+    _logs: dict[str, _Tail] = field(default_factory=dict)
+
+    def refresh(self) -> list[tuple[TaskView, float, str]]:
+        """Read what is new; a line of words for each thing that happened: task, epoch seconds, words."""
+        said = list(self._new_events())
+        for task in self.tasks.values():
+            if task.status == "running" and (words := self._agents_words(task)):
+                task.doing = words
+        return said
+
+    def _new_events(self) -> Iterator[tuple[TaskView, float, str]]:
+        self._journal = self._journal or _Tail(self.folder / "journal.jsonl", whole=True)
+        lines, anew = self._journal.lines()
+        if anew:
+            self.tasks, self.ended = {}, False
+        for line in lines:
+            try:
+                event = decode(line.decode("utf-8"))
+            except ValueError:
+                continue  # torn or harmed: `status` says so, this only shows
+            self._take(event)
+            task = self.tasks.get(event.task)
+            if task is not None:
+                task.take(event)
+                if words := event_words(event):
+                    yield task, event.at, words
+
+    def _take(self, event: Event) -> None:
+        if event.kind in {"run-started", "run-resumed"}:
+            self.began, self.ended = self.began or event.at, False
+            self.slots = int(event.data.get("slots") or self.slots or 0)
+        if event.kind == "run-started":
+            agent = str(event.data.get("agent", ""))
+            for task in tasks_of(event.data) if "tasks" in event.data else ():
+                self.tasks.setdefault(task.id, TaskView(task.id, task.title, task.agent or agent))
+        elif event.kind == "run-ended":
+            self.ended = True
+
+    def _agents_words(self, task: TaskView) -> str:
+        """What the agent's newest line with words says, of what came since the last look."""
+        logs = sorted((self.folder / "tasks" / task.id).glob("agent*.log"), key=_attempt_of)
+        if not logs:
+            return ""
+        tail = self._logs.setdefault(str(logs[-1]), _Tail(logs[-1]))
+        words_of = self.words_of(task.agent)
+        return next((short(w) for line in reversed(tail.lines()[0]) if (w := words_of(line))), "")
+
+
+def _attempt_of(log: Path) -> int:
+    _, _, number = log.stem.partition("-")
+    return int(number or 1) if (number or "1").isdecimal() else 0
