@@ -92,7 +92,7 @@ def _empty(repo: Repo, env: dict[str, str]) -> None:
 
 
 def _ours(repo: Repo, env: dict[str, str]) -> None:
-    _call(repo, env, sys.executable, "-I", "-m", "orchestrator_action.hook.main", "install")
+    _call(repo, env, sys.executable, "-I", "-m", "orchestrator_action.hook", "install")
 
 
 def _pre_commit(program: str) -> Callable[[Repo, dict[str, str]], None]:

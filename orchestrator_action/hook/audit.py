@@ -10,7 +10,7 @@ import os
 import time
 
 from orchestrator_action.hook import journal
-from orchestrator_action.hook.fast_git import git, place
+from orchestrator_action.hook.fast_git import find_site, git
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def audit() -> int:
     """Print every push nobody judged, and every skip with its reason; 1 when there is one of the first."""
-    state = place().state
-    known = list(journal.entries(state))
+    state = find_site().state
+    known = list(journal.read_lines(state))
     since = min((e.at for e in known if e.word == journal.INSTALLED), default=None)
     if since is None:
         print("the hook was never installed here, so nothing can be said of earlier pushes")

@@ -2,7 +2,7 @@
 
 import os
 
-from orchestrator_action.hook.fast_git import say, spool
+from orchestrator_action.hook.fast_git import spool, tell_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,5 +26,5 @@ def become(kept: str, arguments: "Sequence[str]", stdin: bytes) -> None:
     except OSError as exc:
         if exc.errno == _ENOEXEC:
             os.execv("/bin/sh", ["/bin/sh", kept, *arguments])
-        say(f"error: the hook kept at {kept} cannot be run: {exc.strerror}\nnothing was pushed")
+        tell_user(f"error: the hook kept at {kept} cannot be run: {exc.strerror}\nnothing was pushed")
         os._exit(1)

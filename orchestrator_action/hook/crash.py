@@ -6,7 +6,7 @@ import time
 import traceback
 
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.hook.fast_git import place, say
+from orchestrator_action.hook.fast_git import find_site, tell_user
 
 CLOSING = "nothing was pushed"
 
@@ -14,14 +14,16 @@ CLOSING = "nothing was pushed"
 def explain(exc: BaseException, *, pushing: bool) -> int:
     """Say what happened on stderr; the exit code, never 0."""
     if isinstance(exc, OrchestratorError):
-        say(f"error: {exc.message}" + (f"\nhint: {exc.hint}" if exc.hint else ""))
+        tell_user(f"error: {exc.message}" + (f"\nhint: {exc.hint}" if exc.hint else ""))
     elif isinstance(exc, FileNotFoundError) and exc.filename in ("git", b"git"):
-        say("error: there is no git on PATH\nhint: install git, or mend PATH")
+        tell_user("error: there is no git on PATH\nhint: install git, or mend PATH")
     else:
-        say(f"error: a bug in the pre-push hook: {type(exc).__name__}: {exc}")
-        say(f"hint: please report {_crash_file(exc)}; once, on purpose: ORCHESTRATOR_SKIP='crash' git push …")
+        tell_user(f"error: a bug in the pre-push hook: {type(exc).__name__}: {exc}")
+        tell_user(
+            f"hint: please report {_crash_file(exc)}; once, on purpose: ORCHESTRATOR_SKIP='crash' git push …"
+        )
     if pushing:
-        say(CLOSING)
+        tell_user(CLOSING)
         return 1 if isinstance(exc, OrchestratorError) else 70
     return exc.exit_code if isinstance(exc, OrchestratorError) else 70
 
@@ -30,7 +32,7 @@ def _crash_file(exc: BaseException) -> str:
     text = "".join(traceback.format_exception(exc))
     name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
-        folder = place().state
+        folder = find_site().state
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, name)
         with open(path, "w", encoding="utf-8") as out:

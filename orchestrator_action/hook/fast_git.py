@@ -16,6 +16,9 @@ SIGKILL = 9
 _PIPE_SAFE = 4096
 """What fits in every pipe without a reader (POSIX PIPE_BUF is at least 512, Linux's least pipe 4096)."""
 
+UNDECEIVED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
+"""For every git of ours: `git replace` and grafts deceive whoever looks at commits, but not a push."""
+
 QUIET = -1
 """For `stderr`: throw git's words away, because its failure is an answer."""
 
@@ -32,7 +35,8 @@ def git(
     `stderr` is a descriptor or QUIET. With `timeout_s` a git that does not end is killed and the code
     is -9. Raises FileNotFoundError when there is no git on PATH.
     """
-    return run(("git", *args), stdin=stdin, env=env, stderr=stderr, timeout_s=timeout_s)
+    given = {**os.environ, **UNDECEIVED} if env is None else env
+    return run(("git", *args), stdin=stdin, env=given, stderr=stderr, timeout_s=timeout_s)
 
 
 def run(
@@ -154,7 +158,7 @@ def write_file(path: str, text: bytes) -> None:
     os.replace(fresh, path)
 
 
-def say(text: str) -> None:
+def tell_user(text: str) -> None:
     """Tell the user, on stderr: stdout belongs to git."""
     try:
         os.write(2, f"{text}\n".encode("utf-8", "surrogateescape"))
@@ -162,7 +166,7 @@ def say(text: str) -> None:
         pass
 
 
-class Place:
+class PushSite:
     """Where a push happens. `top` is empty in a bare repository."""
 
     __slots__ = ("common", "top")
@@ -177,7 +181,7 @@ class Place:
         return os.path.join(self.common, "orchestrator", "hook")
 
 
-def place() -> Place:
+def find_site() -> PushSite:
     """The repository of the current directory, as git sees it.
 
     git starts a hook at the top of the worktree and exports GIT_DIR whenever `.git` there is not a plain
@@ -194,11 +198,11 @@ def place() -> Place:
         if os.path.isfile(os.path.join(candidate, "HEAD")) and os.path.isdir(
             os.path.join(candidate, "objects")
         ):
-            return Place(candidate, os.environ.get("GIT_WORK_TREE") or here)
+            return PushSite(candidate, os.environ.get("GIT_WORK_TREE") or here)
     code, out = git("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
     lines = os.fsdecode(out).splitlines()
     if not lines or not os.path.isabs(lines[0]):
         from orchestrator_action.errors import GitError
 
         raise GitError(f"{here} is not in a git repository", hint="run this inside a repository")
-    return Place(os.path.normpath(lines[0]), lines[1] if code == 0 and len(lines) > 1 else "")
+    return PushSite(os.path.normpath(lines[0]), lines[1] if code == 0 and len(lines) > 1 else "")

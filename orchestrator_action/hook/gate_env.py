@@ -7,6 +7,7 @@ are given again, as they are in the slot, where they come first.
 
 import os
 
+from orchestrator_action.hook.fast_git import UNDECEIVED
 from orchestrator_action.hook.passes import command_words, tool_path
 
 TYPE_CHECKING = False
@@ -50,7 +51,14 @@ def is_secret(name: str, value: str) -> bool:
 def git_env(environ: "Mapping[str, str]", **more: str) -> dict[str, str]:
     """For git calls of ours in a slot: nothing of the pushing git's own repository variables."""
     kept = {k: v for k, v in environ.items() if not k.startswith("GIT_") or k.startswith(GIT_KEPT)}
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **more}
+    return {
+        **kept,
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C",
+        **UNDECEIVED,
+        **more,
+    }
 
 
 def gate_env(

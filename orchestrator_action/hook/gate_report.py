@@ -2,7 +2,7 @@
 
 import os
 
-from orchestrator_action.hook.fast_git import Place
+from orchestrator_action.hook.fast_git import PushSite
 from orchestrator_action.hook.policy import Gate
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ TAIL_BYTES = 8192
 LOGS_KEPT = 60
 
 
-class End:
+class GateResult:
     """How one gate ended. `why` is empty when it passed."""
 
     __slots__ = ("gate", "key", "log", "seconds", "why")
@@ -29,7 +29,7 @@ class End:
         self.log = log
 
 
-def log_path(where: Place, commit: str, name: str, mark: str) -> str:
+def log_path(where: PushSite, commit: str, name: str, mark: str) -> str:
     """Where the output of a gate goes; the oldest logs make way."""
     folder = os.path.join(where.state, "logs")
     try:
@@ -47,7 +47,7 @@ def log_path(where: Place, commit: str, name: str, mark: str) -> str:
     return os.path.join(folder, f"{commit[:12]}-{plain[:60]}-{mark}.log")
 
 
-def failure(end: End, item: "Work", *, withheld: list[str], missing: list[str]) -> str:
+def failure(end: GateResult, item: "Work", *, withheld: list[str], missing: list[str]) -> str:
     """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
     at = f"{item.commit[:12]} ({', '.join(item.refs)})"
     lines = [f"error: gate {end.gate.name} failed at {at}: {end.why}, {end.seconds:.1f} s"]

@@ -11,10 +11,10 @@ import time
 
 from orchestrator_action.hook import passes as memory
 from orchestrator_action.hook import proc
-from orchestrator_action.hook.fast_git import SIGKILL, SIGPIPE, Place, read_file, say
-from orchestrator_action.hook.gate_checkout import Slot, Stopped, inside_gate, take
+from orchestrator_action.hook.fast_git import SIGKILL, SIGPIPE, PushSite, tell_user
+from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
 from orchestrator_action.hook.gate_env import MARK, gate_env
-from orchestrator_action.hook.gate_report import End, changed_files, failure, log_path
+from orchestrator_action.hook.gate_report import GateResult, changed_files, failure, log_path
 from orchestrator_action.hook.links import link
 from orchestrator_action.hook.policy import Gate
 
@@ -50,13 +50,15 @@ class _Running:
             self.fd = -1
 
 
-def run_work(work: "Sequence[Work]", where: Place, *, timeout_s: float, pushing: bool = True) -> int:
+def run_work(work: "Sequence[Work]", where: PushSite, *, timeout_s: float, pushing: bool = True) -> int:
     """Run the gates of a push, commit by commit; 0, 1 when one failed, 130 when it was ended.
 
     `timeout_s` limits all of it together. Passes are remembered, failures explained on stderr.
     """
     if inside_gate(where):
-        say("orchestrator: this push comes from a gate of the same repository; its gates are not run again")
+        tell_user(
+            "orchestrator: this push comes from a gate of the same repository; its gates are not run again"
+        )
         return 0
     watched = proc.pushing() if pushing else []
     proc.become_subreaper()
@@ -89,13 +91,13 @@ def _wait(runner: int, writer: int) -> int:
     if interrupted:
         return 130
     if status < 0:
-        say(f"error: the gates' runner was killed by signal {-status}\n{NOTHING}")
+        tell_user(f"error: the gates' runner was killed by signal {-status}\n{NOTHING}")
         return 70
     return status
 
 
 def _run_and_exit(
-    work: "Sequence[Work]", where: Place, timeout_s: float, pushing: bool, control: int, watched: list[int]
+    work: "Sequence[Work]", where: PushSite, timeout_s: float, pushing: bool, control: int, watched: list[int]
 ) -> None:
     """The runner. Never returns: whatever happens in it must not run on in two processes."""
     code = 70
@@ -125,13 +127,13 @@ def _close_behind() -> None:
                 continue
 
 
-def _run(work: "Sequence[Work]", where: Place, timeout_s: float, pushing: bool, watch: proc.Watch) -> int:
+def _run(work: "Sequence[Work]", where: PushSite, timeout_s: float, pushing: bool, watch: proc.Watch) -> int:
     started = time.monotonic()
     until = started + timeout_s if timeout_s > 0 else float("inf")
     ended: dict[int, int] = {}
     bad = 0
     try:
-        slot = take(where, watch, until=until)
+        slot = take_tree(where, watch, until=until)
         try:
             for item in work:
                 bad += _run_commit(item, slot, until, pushing, watch)
@@ -139,51 +141,51 @@ def _run(work: "Sequence[Work]", where: Place, timeout_s: float, pushing: bool, 
             proc.end_all(ended, grace_s=STOP_GRACE_S)
             slot.release()
     except Stopped:
-        say("orchestrator: stopped; no gate runs any more and none is remembered")
+        tell_user("orchestrator: stopped; no gate runs any more and none is remembered")
         if pushing:
-            say(NOTHING)
+            tell_user(NOTHING)
         return 130
     seconds = time.monotonic() - started
     if pushing and seconds > SLOW_S:
-        say(
+        tell_user(
             f"orchestrator: the connection to the remote was open for these {seconds:.0f} s; should it have "
             "been closed, push again: what passed is not run again (or use `orchestrator-action hook run`)"
         )
     if bad and pushing:
-        say(NOTHING)
+        tell_user(NOTHING)
     return 1 if bad else 0
 
 
-def _run_commit(item: "Work", slot: Slot, until: float, pushing: bool, watch: proc.Watch) -> int:
+def _run_commit(item: "Work", slot: GateTree, until: float, pushing: bool, watch: proc.Watch) -> int:
     """The gates of one commit: how many did not pass."""
     if watch.gone():
         raise Stopped
     slot.refresh(item.commit)
     links = [name for gate, _ in item.wanted for name in gate.link]
-    missing = link(links, top=slot.where.top, tree=slot.tree)
-    config = read_file(slot.config)
+    missing = link(links, top=slot.site.top, tree=slot.tree)
     names = ", ".join(gate.name for gate, _ in item.wanted)
-    say(f"orchestrator: {item.commit[:12]}: {names}")
+    tell_user(f"orchestrator: {item.commit[:12]}: {names}")
     ends, withheld = _run_all(item, slot, until, watch)
-    changed = slot.changed(item.commit)
-    changed += slot.put_back(config)
+    changed = slot.changed()
     bad = [end for end in ends if end.why]
     for end in ends:
         if not end.why and not changed:
-            memory.remember(slot.where.state, end.key, commit=item.commit, at=time.time())
+            memory.remember(slot.site.state, end.key, commit=item.commit, at=time.time())
             if not pushing:
-                say(f"ok: {end.gate.name}, {end.seconds:.1f} s")
+                tell_user(f"ok: {end.gate.name}, {end.seconds:.1f} s")
     for end in bad:
-        say(failure(end, item, withheld=withheld, missing=missing))
+        tell_user(failure(end, item, withheld=withheld, missing=missing))
     if changed:
-        say(changed_files(changed, item, names))
+        tell_user(changed_files(changed, item, names))
     return len(bad) + bool(changed)
 
 
-def _run_all(item: "Work", slot: Slot, until: float, watch: proc.Watch) -> tuple[list[End], list[str]]:
+def _run_all(
+    item: "Work", slot: GateTree, until: float, watch: proc.Watch
+) -> tuple[list[GateResult], list[str]]:
     """Start every gate, wait for all. Raises Stopped, with nothing left running, when nobody waits for us."""
     ended: dict[int, int] = {}
-    ends: dict[str, End] = {}
+    ends: dict[str, GateResult] = {}
     running: list[_Running] = []
     withheld: set[str] = set()
     os.chdir(slot.tree)
@@ -208,7 +210,7 @@ def _run_all(item: "Work", slot: Slot, until: float, watch: proc.Watch) -> tuple
                 os.close(one.fd)
             seconds = time.monotonic() - one.started
             _end_gate(one, ended, others=running)
-            ends[one.mark] = End(one.gate, one.key, _why(one, ended), seconds, one.log)
+            ends[one.mark] = GateResult(one.gate, one.key, _why(one, ended), seconds, one.log)
     proc.end_all(ended, grace_s=STOP_GRACE_S)
     os.chdir("/")
     return [ends[mark] for mark in sorted(ends)], sorted(withheld)
@@ -222,9 +224,9 @@ def _wait_for_any(running: list[_Running], watch: proc.Watch) -> None:
 
 
 def _start(
-    gate: Gate, key: str, mark: str, slot: Slot, commit: str, until: float
+    gate: Gate, key: str, mark: str, slot: GateTree, commit: str, until: float
 ) -> tuple[_Running, list[str]]:
-    where = slot.where
+    where = slot.site
     roots = dict.fromkeys(
         os.path.realpath(path)
         for path in (where.top, where.common.removesuffix("/.git") if where.common.endswith("/.git") else "")
@@ -265,7 +267,7 @@ def _is_over(one: _Running, until: float) -> bool:
 
 
 def _end_gate(one: _Running, ended: dict[int, int], *, others: list[_Running]) -> None:
-    """End what is left of one gate, daemons included, without touching the others."""
+    """GateResult what is left of one gate, daemons included, without touching the others."""
     leaders = {r.pid for r in others}
     if one.pid in ended and set(proc.children(os.getpid())) <= leaders:
         return

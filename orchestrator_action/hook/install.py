@@ -15,7 +15,7 @@ import sys
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook import gate_checkout as slots
 from orchestrator_action.hook import journal
-from orchestrator_action.hook.fast_git import Place, git, place, read_file, say, write_file
+from orchestrator_action.hook.fast_git import PushSite, find_site, git, read_file, tell_user, write_file
 from orchestrator_action.hook.passes import short_digest
 
 HOOK = "pre-push"
@@ -70,7 +70,7 @@ def _is_edited(text: bytes) -> bool:
 class Where:
     """Where this repository's hooks are. `foreign`: the hooks path somebody else configured, or empty."""
 
-    def __init__(self, where: Place) -> None:
+    def __init__(self, where: PushSite) -> None:
         self.place = where
         own = os.path.join(where.common, "hooks")
         _, out = git("rev-parse", "--path-format=absolute", "--git-path", "hooks")
@@ -94,7 +94,7 @@ def git_version() -> tuple[int, ...]:
 
 def install() -> int:
     """Install the hook in the repository of the current directory; doing it twice changes nothing."""
-    where = Where(place())
+    where = Where(find_site())
     if where.foreign:
         return _install_as_config(where)
     text = read_file(where.hook)
@@ -111,10 +111,10 @@ def install() -> int:
                 hint="keep one of the two, remove the other, and install again",
             )
         os.rename(where.hook, where.kept)
-        say(f"orchestrator: the earlier hook is kept as {where.kept} and runs after a pass")
+        tell_user(f"orchestrator: the earlier hook is kept as {where.kept} and runs after a pass")
     _write_script(where.hook)
     _begin(where)
-    say(f"orchestrator: pre-push hook installed: {where.hook}")
+    tell_user(f"orchestrator: pre-push hook installed: {where.hook}")
     return 0
 
 
@@ -137,14 +137,14 @@ def _install_as_config(where: Where) -> int:
         if git("config", "--local", f"{SECTION}.{key}", value, stderr=2)[0]:
             raise GitError("the repository's configuration cannot be written", hint="look at .git/config")
     _begin(where)
-    say(f"orchestrator: pre-push hook installed in .git/config ({SECTION}), beside {where.foreign}")
+    tell_user(f"orchestrator: pre-push hook installed in .git/config ({SECTION}), beside {where.foreign}")
     return 0
 
 
 def _begin(where: Where) -> None:
     """Put on record what the remotes had when the hook came: `audit` accounts for what follows."""
     state = where.place.state
-    if any(entry.word == journal.INSTALLED for entry in journal.entries(state)):
+    if any(entry.word == journal.INSTALLED for entry in journal.read_lines(state)):
         return
     _, out = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/remotes")
     tips = [line.rsplit(" ", 1) for line in os.fsdecode(out).splitlines()]
@@ -154,11 +154,11 @@ def _begin(where: Where) -> None:
 
 def uninstall() -> int:
     """Remove the hook and its slots; an earlier hook comes back as it was. The record for `audit` stays."""
-    where = Where(place())
+    where = Where(find_site())
     text = read_file(where.hook)
     config = where.config_hook()
     if text is None and not config and not os.path.lexists(where.hook):
-        say("orchestrator: no pre-push hook of ours is installed")
+        tell_user("orchestrator: no pre-push hook of ours is installed")
         return 0
     if os.path.lexists(where.hook) and not _is_ours(text) and not config:
         raise ConfigError(
@@ -170,11 +170,11 @@ def uninstall() -> int:
             f"{where.hook} was edited by hand; nothing was changed",
             hint=f"save your change, then: rm '{where.hook}'",
         )
-    slots.remove_all(where.place)
+    slots.remove_trees(where.place)
     if text is not None and _is_ours(text):
         if os.path.lexists(where.kept):
             os.rename(where.kept, where.hook)
-            say(f"orchestrator: the earlier hook is back: {where.hook}")
+            tell_user(f"orchestrator: the earlier hook is back: {where.hook}")
         else:
             os.unlink(where.hook)
     if config:
@@ -182,13 +182,13 @@ def uninstall() -> int:
         slots.remove_tree(where.script)
     for name in ("passes", "policy", "logs"):
         slots.remove_tree(os.path.join(where.place.state, name))
-    say("orchestrator: pre-push hook removed")
+    tell_user("orchestrator: pre-push hook removed")
     return 0
 
 
 def findings() -> list[str]:
     """Everything that keeps the hook from doing its work, each with its cure; empty when it is in order."""
-    where = Where(place())
+    where = Where(find_site())
     text = read_file(where.hook)
     if where.config_hook():
         return _config_findings(where)
@@ -253,7 +253,7 @@ def _displaced(where: Where) -> str:
 
 def status() -> int:
     """Print how the hook stands on stdout: 0 when it does its work, 1 otherwise."""
-    where = Where(place())
+    where = Where(find_site())
     found = [line for line in findings() if line]
     if found:
         print("\n".join(found))

@@ -16,7 +16,7 @@ BEFORE = "before"
 """A remote-tracking tip that was there before the hook: nothing to account for."""
 
 
-class Entry:
+class JournalLine:
     """One line. `at` in epoch seconds."""
 
     __slots__ = ("at", "oid", "reason", "ref", "remote", "word")
@@ -48,13 +48,13 @@ def append(state: str, word: str, remote: str, refs: "Iterable[tuple[str, str]]"
         os.close(fd)
 
 
-def entries(state: str) -> "Iterator[Entry]":
+def read_lines(state: str) -> "Iterator[JournalLine]":
     """All whole lines, oldest first; a torn one is passed over."""
     try:
         with open(os.path.join(state, "journal"), encoding="utf-8", errors="surrogateescape") as lines:
             for line in lines:
                 fields = line.rstrip("\n").split("\t")
                 if len(fields) == 6 and line.endswith("\n"):
-                    yield Entry(float(fields[0]), *fields[1:])
+                    yield JournalLine(float(fields[0]), *fields[1:])
     except FileNotFoundError:
         return

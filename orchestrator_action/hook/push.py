@@ -7,7 +7,7 @@ run; remembered gates cost one lookup; only what is left starts processes.
 import os
 
 from orchestrator_action.hook import policy as rules
-from orchestrator_action.hook.fast_git import Place, git, place, say
+from orchestrator_action.hook.fast_git import PushSite, find_site, git, tell_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,12 +97,12 @@ def pre_push(stub: str, arguments: "Sequence[str]") -> int:
         text = os.fsencode(arguments[2]) + b"\n" + text
         arguments = arguments[:2]
     if text is None:
-        say(f"{USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
+        tell_user(f"{USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
         return 2
     try:
         refs = parse(text)
     except ValueError as exc:
-        say(f"error: not a line of the pre-push protocol: {exc}\n{NOTHING}")
+        tell_user(f"error: not a line of the pre-push protocol: {exc}\n{NOTHING}")
         return 2
     code = judge_push(arguments[0], arguments[1], refs) if refs else 0
     if code == 0 and stub:
@@ -112,7 +112,7 @@ def pre_push(stub: str, arguments: "Sequence[str]") -> int:
 
 def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
     """0 when every ref may go, 1 when one may not, 130 after a signal; says why on stderr."""
-    where = place()
+    where = find_site()
     if SKIP in os.environ:
         return _skip(where, remote, refs)
     known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
@@ -125,7 +125,7 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
 
         problems = open_phases(where, tasks, known, policy.phases)
     if problems:
-        say("\n".join([*problems, NOTHING]))
+        tell_user("\n".join([*problems, NOTHING]))
         _record(where, "refused", remote, refs)
         return 1
     code = run_gates(policy, find_work(policy, refs, known, where), where) if policy.gates else 0
@@ -143,7 +143,7 @@ def object_specs(refs: "Iterable[Ref]") -> list[str]:
     ]
 
 
-def policy_of(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: Place) -> "Policy":
+def policy_of(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: PushSite) -> "Policy":
     """What is demanded of this push: the base's word, or without any base the pushed commit's."""
     if base.blob:
         return rules.load_policy(base.blob, where.state, commit=base.commit)
@@ -179,7 +179,7 @@ def _is_empty(url: str) -> bool:
     return code == 0 and not out.strip()
 
 
-def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: Place) -> list[str]:
+def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: PushSite) -> list[str]:
     """Faults of a configuration that is about to arrive: once merged, it would stop every push."""
     from_heads = [ref for ref in refs if ref.remote.startswith("refs/heads/")]
     blobs = {known.get(f"{ref.oid}:{rules.CONFIG_PATH}", ""): ref for ref in from_heads}
@@ -195,7 +195,7 @@ def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], 
     return problems
 
 
-def find_work(policy: "Policy", refs: "Iterable[Ref]", known: dict[str, str], where: Place) -> list[Work]:
+def find_work(policy: "Policy", refs: "Iterable[Ref]", known: dict[str, str], where: PushSite) -> list[Work]:
     """The gates that have not passed yet, once per tree."""
     from orchestrator_action.hook import passes as memory
 
@@ -217,7 +217,7 @@ def find_work(policy: "Policy", refs: "Iterable[Ref]", known: dict[str, str], wh
     return work
 
 
-def run_gates(policy: "Policy", work: list[Work], where: Place, *, pushing: bool = True) -> int:
+def run_gates(policy: "Policy", work: list[Work], where: PushSite, *, pushing: bool = True) -> int:
     """Run what is left to run, if anything."""
     if not work:
         return 0
@@ -226,28 +226,32 @@ def run_gates(policy: "Policy", work: list[Work], where: Place, *, pushing: bool
     return run_work(work, where, timeout_s=policy.timeout_s, pushing=pushing)
 
 
-def _skip(where: Place, remote: str, refs: "Sequence[Ref]") -> int:
+def _skip(where: PushSite, remote: str, refs: "Sequence[Ref]") -> int:
     reason = " ".join(os.environ[SKIP].split())
     if not reason:
-        say(f"error: {SKIP} is set without a reason\nhint: {SKIP}='why' git push …, or unset it\n{NOTHING}")
+        tell_user(
+            f"error: {SKIP} is set without a reason\nhint: {SKIP}='why' git push …, or unset it\n{NOTHING}"
+        )
         return 1
     try:
         _journal(where, "skipped", remote, refs, reason)
     except OSError as exc:
-        say(f"error: a skip must be recorded and cannot be: {exc}\nhint: git push --no-verify\n{NOTHING}")
+        tell_user(
+            f"error: a skip must be recorded and cannot be: {exc}\nhint: git push --no-verify\n{NOTHING}"
+        )
         return 1
-    say(f"orchestrator: not judged, {SKIP}={reason}; recorded, see: orchestrator-action hook audit")
+    tell_user(f"orchestrator: not judged, {SKIP}={reason}; recorded, see: orchestrator-action hook audit")
     return 0
 
 
-def _record(where: Place, word: str, remote: str, refs: "Sequence[Ref]") -> None:
+def _record(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]") -> None:
     try:
         _journal(where, word, remote, refs, "")
     except OSError as exc:
-        say(f"orchestrator: this push is not on record for `hook audit`: {exc}")
+        tell_user(f"orchestrator: this push is not on record for `hook audit`: {exc}")
 
 
-def _journal(where: Place, word: str, remote: str, refs: "Sequence[Ref]", reason: str) -> None:
+def _journal(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]", reason: str) -> None:
     from orchestrator_action.hook.journal import append
 
     append(where.state, word, remote, [(ref.remote, ref.oid) for ref in refs], reason)

@@ -8,7 +8,7 @@ policy is the base's. Journals of runs here come first, then the audit trails th
 import os
 
 from orchestrator_action.errors import JournalError
-from orchestrator_action.hook.fast_git import Place, git
+from orchestrator_action.hook.fast_git import PushSite, git
 from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode, fold
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import Demand
@@ -26,7 +26,7 @@ TRAILS = "refs/orchestrator/tasks"
 
 
 def open_phases(
-    where: Place, refs: "Iterable[Ref]", known: "Mapping[str, str]", phases: "Mapping[str, str]"
+    where: PushSite, refs: "Iterable[Ref]", known: "Mapping[str, str]", phases: "Mapping[str, str]"
 ) -> list[str]:
     """One line per task branch with open phases and per phase what closes it; empty when nothing is open.
 
@@ -105,7 +105,7 @@ def _by_task(events: "Iterable[Event]") -> list[tuple[str, list[Event]]]:
     return list(found.items())
 
 
-def _streams(where: Place) -> tuple[list[tuple[str, list[Event]]], list[str]]:
+def _streams(where: PushSite) -> tuple[list[tuple[str, list[Event]]], list[str]]:
     """The events of each task of each run here, and a line for every journal that cannot be trusted."""
     from pathlib import Path
 

@@ -4,7 +4,7 @@ import os
 
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook import policy as rules
-from orchestrator_action.hook.fast_git import git, place, say
+from orchestrator_action.hook.fast_git import find_site, git, tell_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run_here(ref: str) -> int:
     """
     from orchestrator_action.hook.push import Ref, find_work, object_specs, policy_of, run_gates
 
-    where = place()
+    where = find_site()
     code, out = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if code:
         raise GitError(f"there is no commit {ref!r}", hint="give a branch, a tag or a commit id")
@@ -54,11 +54,13 @@ def run_here(ref: str) -> int:
     known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
     policy = policy_of(rules.find_base(remote, known), refs, known, where)
     if not policy.gates:
-        say("orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)")
+        tell_user(
+            "orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)"
+        )
         return 0
     work = find_work(policy, refs, known, where)
     if not work:
-        say(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
+        tell_user(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
     return run_gates(policy, work, where, pushing=False)
 
 

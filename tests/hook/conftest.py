@@ -63,7 +63,7 @@ class Governed:
         return self.repo.path
 
     def env(self, **more: str) -> dict[str, str]:
-        return clean_env(XDG_CACHE_HOME=str(self.cache), COUNT=str(self.count), **{**self.more, **more})
+        return clean_env(RUNNER_TEMP=str(self.cache), COUNT=str(self.count), **{**self.more, **more})
 
     def call(self, *argv: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Done:
         started = time.monotonic()
@@ -128,15 +128,15 @@ class Governed:
                 if decode(kept.read_bytes()):
                     COMPILED[text] = kept.name, kept.read_bytes()
 
-    def slots(self) -> list[str]:
-        """Worktrees other than the checkout, as `git worktree list --porcelain` tells of them."""
-        blocks = self.git("worktree", "list", "--porcelain").split("\n\n")
-        return [b for b in blocks if b.strip() and str(self.cache) in b]
+    def trees(self) -> list[Path]:
+        """The gate trees made so far: each beside its lock, named after the repository."""
+        locks = self.cache.glob("orchestrator-*/hook/*/*/lock")
+        return [tree for lock in locks for tree in [lock.parent / self.path.name] if tree.is_dir()]
 
     @property
-    def slot(self) -> Path:
-        [block] = self.slots()
-        return Path(block.splitlines()[0].removeprefix("worktree "))
+    def tree(self) -> Path:
+        [tree] = self.trees()
+        return tree
 
 
 @pytest.fixture
@@ -157,6 +157,7 @@ def govern(tmp_path: Path) -> Iterator[Callable[..., Governed]]:
             content[".github/orchestrator.yml"] = text
         repo = make_repo(tmp_path / name, content)
         made = Governed(repo, tmp_path / "cache", tmp_path / f"{name}-count")
+        made.cache.mkdir(exist_ok=True)
         if install:
             with contextlib.chdir(made.path):
                 assert 0 == hook.main(["install"])
@@ -213,6 +214,22 @@ def processes_in(folder: Path) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def wait_for(there: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    """Until `there` answers yes."""
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def start_push(g: Governed, *argv: str) -> subprocess.Popen[str]:
+    """A push in its own session, with nobody's terminal, whose output can be read later."""
+    return subprocess.Popen(
+        argv or ["git", "push", "origin", "task"], cwd=g.path, env=g.env(), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,7 @@ def test_a_reused_slot_has_no_stale_bytecode(govern: Callable[..., Governed]):
     answers, seconds = [], set()
     for number in range(len(values)):
         answers.append(g.push("origin", f"task{number}").code == 0)
-        seconds.add(int((g.slot / "answer.py").stat().st_mtime))
+        seconds.add(int((g.tree / "answer.py").stat().st_mtime))
 
     assert [value == 1 for value in values] == answers
     assert len(seconds) < len(values)  # several commits were in the slot within one second
@@ -416,3 +416,21 @@ def test_a_phase_switched_off_in_the_base_is_not_asked_for(govern: Callable[...,
     done = g.push("origin", "orchestrator/issue-1-x")
 
     assert 0 == done.code, done.err
+
+
+@pytest.mark.parametrize("how", ["replace", "graft"])
+def test_what_git_shows_instead_of_a_commit_is_not_what_is_judged(g: Governed, how: str):
+    """Case 37: `git replace` and grafts deceive whoever looks, and a push sends the commit itself."""
+    bad = g.branch("task", {"f": "BAD\n"})
+    good = g.git("rev-parse", "main")
+    if how == "replace":
+        g.git("replace", bad, good)
+        g.git("replace", f"{bad}^{{tree}}", f"{good}^{{tree}}", check=False)
+    else:
+        (g.path / ".git/info/grafts").write_text(f"{bad} {good}\n")
+
+    done = g.push("origin", "task")
+
+    assert done.code != 0
+    assert "gate check failed" in done.err
+    assert "" == g.at_remote("refs/heads/task")

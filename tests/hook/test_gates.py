@@ -11,26 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in
+from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in, start_push, wait_for
 from tests.kit.repos import make_repo
 
 HOLD = 'echo run >> "$COUNT"; exec sleep 60'
-
-
-def wait_for(there: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-    """Until `there` answers yes."""
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
-def start_push(g: Governed, *argv: str) -> subprocess.Popen[str]:
-    """A push in its own session, with nobody's terminal, whose output can be read later."""
-    return subprocess.Popen(
-        argv or ["git", "push", "origin", "task"], cwd=g.path, env=g.env(), start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def test_gates_run_in_parallel(govern: Callable[..., Governed]):
@@ -338,7 +322,7 @@ def test_a_submodule_that_is_gone_takes_its_leftovers_along(govern: Callable[...
 
     assert 0 == first.code, first.err
     assert 0 == second.code, second.err
-    assert not (g.slot / "sub").exists()
+    assert not (g.tree / "sub").exists()
 
 
 def test_the_slot_is_a_clean_whole_checkout_to_git_too(govern: Callable[..., Governed]):
@@ -362,7 +346,7 @@ def test_a_bug_of_ours_refuses_and_names_the_crash_file(g: Governed):
     g.branch("task", {"f": "GOOD 2\n"})
     folder = g.path / ".git/orchestrator/hook"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "running").write_text("where a directory belongs\n")
+    (folder / "logs").write_text("where a directory belongs\n")
 
     done = g.push("origin", "task")
 

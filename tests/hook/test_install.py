@@ -226,12 +226,12 @@ def test_uninstall_leaves_no_slot_behind(g: Governed):
     """The cache and `git worktree list` are as before; twice is once."""
     g.branch("task", {"f": "GOOD 2\n"})
     assert 0 == g.push("origin", "task").code
-    assert g.slots()
+    assert g.trees()
 
     codes = [g.hook("uninstall").code, g.hook("uninstall").code]
 
     assert [0, 0] == codes
-    assert [] == g.slots()
+    assert [] == g.trees()
     assert [] == [p for p in g.cache.rglob("*") if p.is_file()]
     assert not (g.path / ".git/hooks/pre-push").exists()
 
