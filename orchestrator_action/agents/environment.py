@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
+from orchestrator_action.text.token_shapes import holds_forge_token, holds_token
+
 _ORDINARY = re.compile(
     r"""
     PATH | HOME | USER | LOGNAME | SHELL | LANG | LANGUAGE | TERM | COLORTERM | TZ | TMPDIR | TEMP | TMP
@@ -62,20 +64,15 @@ _FORGE_NAME = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_FORGE_VALUE = re.compile(
-    r"""
-    gh[pousr]_[A-Za-z0-9_]{16,} | github_pat_[A-Za-z0-9_]{16,} | gl(pat|ptt|dt|rt|cbt|oas)-[A-Za-z0-9_=-]{16,}
-    | x-access-token: | oauth2:[^@\s]+@ | authorization:\s*(basic|bearer|token)\s
-    | -----BEGIN\ (\w+\ )*PRIVATE\ KEY----- | v1\.[0-9a-f]{40}
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_FORGE_HEADER = re.compile(
+    r"x-access-token: | oauth2:[^@\s]+@ | authorization:\s*(basic|bearer|token)\s", re.VERBOSE | re.IGNORECASE
 )
-"""Source: docs.github.com, "GitHub's token formats"; docs.gitlab.com, "Token prefixes"."""
+"""How a forge's token stands in an address or a header, whatever it looks like."""
 
 
 def looks_like_forge_token(name: str, value: str) -> bool:
     """Whether a variable could let its reader act on a forge, or speak to the runner itself."""
-    return bool(_FORGE_NAME.fullmatch(name) or _FORGE_VALUE.search(value))
+    return bool(_FORGE_NAME.fullmatch(name) or _FORGE_HEADER.search(value) or holds_forge_token(value))
 
 
 def agent_environment(env: Mapping[str, str], *, extra: Iterable[str] = ()) -> dict[str, str]:
@@ -101,10 +98,15 @@ def command_environment(env: Mapping[str, str], extra: Iterable[str] = ()) -> di
     return _chosen(env, frozenset(extra))
 
 
-def _chosen(env: Mapping[str, str], further: Collection[str]) -> dict[str, str]:
-    def allowed(name: str) -> bool:
-        if name.startswith("GIT_"):
-            return name in _IDENTITY
-        return bool(_ORDINARY.fullmatch(name) or _TOOLCHAINS.fullmatch(name)) or name in further
+def _chosen(env: Mapping[str, str], named: Collection[str]) -> dict[str, str]:
+    """The variables that may pass. Those `named` may hold a key, which is what they are for; all others may not."""
 
-    return {n: v for n, v in env.items() if allowed(n) and not looks_like_forge_token(n, v)}
+    def allowed(name: str, value: str) -> bool:
+        if name.startswith("GIT_") and name not in _IDENTITY:
+            return False
+        if looks_like_forge_token(name, value):
+            return False
+        ordinary = _ORDINARY.fullmatch(name) or _TOOLCHAINS.fullmatch(name) or name in _IDENTITY
+        return name in named or (bool(ordinary) and not holds_token(value))
+
+    return {n: v for n, v in env.items() if allowed(n, v)}

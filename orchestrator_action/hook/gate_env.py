@@ -9,6 +9,7 @@ import os
 
 from orchestrator_action.hook.fast_git import UNDECEIVED
 from orchestrator_action.hook.passes import command_words, tool_path
+from orchestrator_action.text.token_shapes import holds_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ SECRET_WORDS = (
     "ACCESS_KEY",
 )  # fmt: skip
 SECRET_NAMES = ("GITHUB_PAT", "GH_PAT", "GITLAB_PAT", "AZURE_DEVOPS_EXT_PAT", "GIT_ASKPASS", "SSH_ASKPASS")
-SECRET_SHAPES = ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "ATBB", "ATCTT")
-"""Beginnings of forge tokens. Source: docs.github.com, "GitHub's token formats"; docs.gitlab.com."""
 
 DROPPED = (
     "PYTHONPYCACHEPREFIX",  # bytecode of another commit, kept by path, size and second
@@ -41,11 +40,7 @@ MARK = "ORCHESTRATOR_GATE"
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable looks like a forge token or another secret, by its name or its value."""
     upper = name.upper()
-    return (
-        any(word in upper for word in SECRET_WORDS)
-        or upper in SECRET_NAMES
-        or any(shape in value for shape in SECRET_SHAPES)
-    )
+    return any(word in upper for word in SECRET_WORDS) or upper in SECRET_NAMES or holds_token(value)
 
 
 def git_env(environ: "Mapping[str, str]", **more: str) -> dict[str, str]:

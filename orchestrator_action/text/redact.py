@@ -1,7 +1,6 @@
 """Secrets in text: values we hold, in the forms they leak in, and the shapes of known tokens.
 
 Masking what we hold comes first, as it cannot be wrong; shapes catch what nobody told us about.
-Sources of the shapes: docs.github.com "Token types", the vendors' own prefixes.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from orchestrator_action.text.token_shapes import replace_shaped
 from orchestrator_action.text.unicode import ANSI, IGNORABLE_CLASS
 
 REDACTED = "[redacted]"
@@ -34,50 +34,6 @@ _GAP = re.compile(
     r"|Invisible(?:Times|Comma)|ApplyFunction|[ai][cft]);)+"
 )
 
-_PEM = (
-    r"-----BEGIN (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-    r"(?:[\s\S]*?-----END (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|(?:\s*[+ -]?[A-Za-z0-9+/=:,. -]+)*)"
-)
-_SHAPES = (
-    _PEM,
-    r"gh[pousr]_[A-Za-z0-9_]{16,}(?:\.[A-Za-z0-9_-]{8,})*",
-    r"github_pat_[A-Za-z0-9_]{16,}",
-    r"sk-ant-[A-Za-z0-9_-]{10,}",
-    r"(?<![A-Za-z0-9])sk-(?:proj|svcacct|admin|or-v1)-[A-Za-z0-9_-]{16,}",
-    r"(?<![A-Za-z0-9])sk-[A-Za-z0-9]{32,}",
-    r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
-    r"(?<![A-Za-z0-9])xox[a-z]-[A-Za-z0-9-]{10,}",
-    r"(?<![A-Za-z0-9])xapp-[0-9]-[A-Za-z0-9-]{10,}",
-    r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}",
-    r"(?<![A-Za-z0-9])ya29\.[A-Za-z0-9_-]{20,}",
-    r"gl(?:pat|ptt|dt|rt|cbt|soat)-[A-Za-z0-9_-]{16,}",
-    r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{30,}",
-    r"(?<![A-Za-z0-9])pypi-[A-Za-z0-9_-]{16,}",
-    r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{30,}",
-    r"(?<![A-Za-z0-9])[srp]k_(?:live|test)_[A-Za-z0-9]{16,}",
-    r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
-    r"(?<![A-Za-z0-9])do[opr]_v1_[a-f0-9]{32,}",
-    r"(?<![A-Za-z0-9])AGE-SECRET-KEY-1[A-Z0-9]{40,}",
-    r"(?<![A-Za-z0-9])hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{16,}",
-    r"(?<![A-Za-z0-9])(?:hvs|hvb|hvr)\.[A-Za-z0-9_-]{20,}",
-    r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{40,}",
-    r"(?<![A-Za-z0-9])(?:dckr_[op]at|lin_api|figd|ntn|gsk|whsec|rubygems|sntrys)_[A-Za-z0-9_=+/-]{16,}",
-    r"(?<![A-Za-z0-9])(?:shp(?:at|ca|pa|ss)_|sq0(?:atp|csp)-)[A-Za-z0-9_-]{16,}",
-    r"(?<![A-Za-z0-9])(?:xai|pul|PMAK|ATATT3)[A-Za-z0-9_=-]{24,}",
-    r"(?<![A-Za-z0-9])dapi[a-f0-9]{32}(?![A-Za-z0-9])",
-    r"(?<![A-Za-z0-9])cio[A-Za-z0-9]{32}(?![A-Za-z0-9])",
-    r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}(?![A-Za-z0-9_-])",
-    r"(?<![A-Za-z0-9])[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}",
-)
-_SHAPE = re.compile("|".join(_SHAPES))
-# Here only the value goes, what it is the value of stays.
-_NAMED = re.compile(
-    r"(?P<head>(?i:(?<![A-Za-z0-9])authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token)[ \t]+"
-    r"|(?i:(?<![A-Za-z0-9])aws_secret_access_key)[\"']?\s*[:=]\s*[\"']?"
-    r"|(?i:(?<![A-Za-z0-9])AccountKey)=)"
-    r"(?!\[redacted\])[A-Za-z0-9+/=_.~-]{16,}"
-)
 _USERINFO = re.compile(
     r"(?P<head>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://)(?!\[redacted\]@)[^\s/@:\"'<>]{1,200}:[^\s/@\"'<>]{1,300}@"
 )
@@ -85,8 +41,7 @@ _USERINFO = re.compile(
 
 def mask_shapes(text: str) -> str:
     """The text with everything that looks like a known kind of secret replaced by `[redacted]`."""
-    text = _SHAPE.sub(REDACTED, text)
-    text = _NAMED.sub(lambda m: m["head"] + REDACTED, text)
+    text = replace_shaped(text, REDACTED)
     return _USERINFO.sub(lambda m: m["head"] + REDACTED + "@", text)
 
 

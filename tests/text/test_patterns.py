@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import orchestrator_action
+from orchestrator_action.text.token_shapes import TOKEN_SHAPES
 
 BROKEN_BEFORE_3_11_5 = {"POSSESSIVE_REPEAT", "ATOMIC_GROUP"}
 """Source: github.com/python/cpython, issue 106052."""
@@ -52,6 +53,13 @@ def of_modules() -> Iterator[tuple[str, str | bytes, int]]:
                     yield found.name, pattern.pattern, pattern.flags
 
 
+def of_tokens() -> Iterator[tuple[str, str | bytes, int]]:
+    """The table of token shapes, which is compiled row by row when it is needed."""
+    for shape in TOKEN_SHAPES:
+        for pattern in (shape.shape, shape.real, shape.head):
+            yield shape.kind, pattern, 0
+
+
 def of_calls() -> Iterator[tuple[str, str | bytes, int]]:
     """`re.match("…", …)` and its like, wherever they are called."""
     for path in ROOT.rglob("*.py"):
@@ -67,7 +75,7 @@ def of_calls() -> Iterator[tuple[str, str | bytes, int]]:
 
 def test_no_pattern_needs_what_is_broken_before_python_3_11_5():
     """Possessive quantifiers and atomic groups let hidden text through there."""
-    patterns = [*of_modules(), *of_calls()]
+    patterns = [*of_modules(), *of_calls(), *of_tokens()]
 
     assert len(patterns) > 150, "the search finds the patterns of the package"
     assert {"POSSESSIVE_REPEAT"} == BROKEN_BEFORE_3_11_5 & operations("a*+", 0), "and would see one"
