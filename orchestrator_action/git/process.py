@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,10 +158,12 @@ def spawn(
     stdin: bytes = b"",
     timeout_s: float = TIMEOUT_S,
     keep_fds: Sequence[int] = (),
+    started: Callable[[int], None] | None = None,
 ) -> Done:
     """Run git once. `args` is everything after the program's name.
 
-    In a session of its own: a Ctrl-C meant for us must not leave a half-made worktree.
+    In a session of its own: a Ctrl-C meant for us must not leave a half-made worktree. `started` is called
+    with the session's number when it runs.
     Raises GitError when git cannot be started or takes longer than `timeout_s`.
     """
     command = Command(argv=(git_program(), *args), cwd=str(cwd or ""), env=env)
@@ -173,6 +175,8 @@ def spawn(
             hint=f"is git installed, and {cwd or 'this directory'} there?",
         ) from exc
     with process:
+        if started:
+            started(process.pid)
         try:
             out, err = process.communicate(stdin, timeout=timeout_s)
         except BaseException as exc:

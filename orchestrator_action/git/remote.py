@@ -1,9 +1,9 @@
-"""Fetching from and pushing to the remote: the only git of ours that may hold the token.
+"""Fetching from and pushing to the remote, by a git that never holds the token.
 
 It never runs in a repository an agent may have written. It works in a private bare repository that
 borrows the objects through alternates, with a configuration of its own, hooks, credential helpers and
-every protocol but the remote's own switched off. The token goes in by environment, scoped to the
-remote's host, never on a command line, in a URL or in a file; redirects are not followed with it.
+every protocol but the remote's own switched off. With a token it talks to a proxy in this process
+(`token_proxy`), which adds the token and lets pass what belongs to this fetch or this push.
 
 Without a token the user's own transport is used (ssh, files, their credential helper), with the
 settings that stood in the repository when the run began.
@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
 from orchestrator_action.errors import GitError
+from orchestrator_action.git.forge_access import ForgeAccess
+from orchestrator_action.git.patience import Patience, as_fault
 from orchestrator_action.git.process import (
     HARDENED,
     Done,
@@ -30,7 +30,9 @@ from orchestrator_action.git.process import (
     settings,
     spawn,
 )
+from orchestrator_action.git.push_commands import PushOperation, ReadOperation
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.token_proxy import TokenProxy
 
 OURS = (f"refs/heads/{BRANCH_PREFIX}", REF_PREFIX)
 """What may be pushed to: task branches and our own refs."""
@@ -44,17 +46,9 @@ LOCAL_ONLY = {
 
 LIST_TIMEOUT_S = 60.0
 MOVE_TIMEOUT_S = 900.0
-TRIES = 3
 
-_TRANSIENT = re.compile(
-    r"could not resolve host|connection (timed out|refused|reset)|timed out|early eof|remote end hung up|"
-    r"the requested url returned error: (5\d\d|429)|rpc failed|temporary failure|failed to connect|"
-    r"cannot lock ref|gnutls|ssl_error_syscall|http/2 stream",
-    re.IGNORECASE,
-)
-_NEVER_TRANSIENT = re.compile(
-    r"stale info|non-fast-forward|rejected|authentication failed|not found", re.IGNORECASE
-)
+Moves = Mapping[str, tuple[str, str]]
+"""Each ref of a push with the commit it has there ("" for none) and the one it gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +68,9 @@ class Remote:
     """Whether hooks of a remote that is a local folder may run; not for one that agents can write."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    access: Mapping[str, ForgeAccess] = field(default_factory=dict, repr=False)
+    """How this process reaches `url` and `push_url` with the token; empty without one."""
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def holds_token(self) -> bool:
@@ -87,7 +84,7 @@ class Remote:
         return self._refs_at(self.url, *patterns)
 
     def _refs_at(self, url: str, *patterns: str) -> dict[str, str]:
-        done = self._retried(["ls-remote", "--quiet", url, *patterns], LIST_TIMEOUT_S)
+        done = self._retried(["ls-remote", "--quiet", url, *patterns], LIST_TIMEOUT_S, url)
         lines = (line.partition("\t") for line in done.text.splitlines())
         return {ref: sha for sha, _, ref in lines if not ref.endswith("^{}")}
 
@@ -97,7 +94,7 @@ class Remote:
 
     def default_branch(self) -> str:
         """The branch the remote's HEAD names."""
-        done = self._retried(["ls-remote", "--quiet", "--symref", self.url, "HEAD"], LIST_TIMEOUT_S)
+        done = self._retried(["ls-remote", "--quiet", "--symref", self.url, "HEAD"], LIST_TIMEOUT_S, self.url)
         for line in done.text.splitlines():
             if line.startswith("ref: refs/heads/"):
                 return line.removeprefix("ref: refs/heads/").partition("\t")[0]
@@ -138,7 +135,7 @@ class Remote:
         here = f"refs/incoming/{ref.removeprefix('refs/')}"
         tips = [f"--negotiation-tip={sha}" for sha in self._known_tips()]
         what = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", *tips]
-        self._retried([*what, self.url, f"+{ref}:{here}"], MOVE_TIMEOUT_S)
+        self._retried([*what, self.url, f"+{ref}:{here}"], MOVE_TIMEOUT_S, self.url)
         self.source.run(
             "-c", "protocol.file.allow=always", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
             "--update-shallow", "--no-recurse-submodules", "--refmap=", f"file://{self.store}", here,
@@ -176,7 +173,8 @@ class Remote:
         what += [] if self.trusted else ["--receive-pack=git -c core.hooksPath=/dev/null receive-pack"]
         what += [f"--force-with-lease={ref}:{known.get(ref, '')}" for ref in moves]
         specs = [f"{sha}:{ref}" for ref, sha in moves.items()]
-        self._retried([*what, self.push_url, *specs], MOVE_TIMEOUT_S)
+        steps = {ref: (known.get(ref, ""), sha) for ref, sha in moves.items()}
+        self._retried([*what, self.push_url, *specs], MOVE_TIMEOUT_S, self.push_url, steps)
         now = self._refs_at(self.push_url, *moves) if confirm else dict(moves)
         for ref, sha in moves.items():
             if now.get(ref) != sha:
@@ -202,29 +200,32 @@ class Remote:
             shutil.copyfile(theirs, part)
             part.replace(ours)
 
-    def _retried(self, args: list[str], timeout_s: float) -> Done:
+    def _retried(self, args: list[str], timeout_s: float, url: str, moves: Moves | None = None) -> Done:
         """Run a transport command; what may pass by itself is tried again."""
-        tries = Retrying(
-            stop=stop_after_attempt(TRIES),
-            wait=wait_random_exponential(multiplier=0.3, max=3.0),
-            retry=retry_if_exception(_is_transient),
-            reraise=True,
-        )
-        return tries(self._once, args, timeout_s)
+        return self.patience.call(lambda: self._once(args, timeout_s, url, moves))
 
-    def _once(self, args: list[str], timeout_s: float) -> Done:
+    def _once(self, args: list[str], timeout_s: float, url: str, moves: Moves | None) -> Done:
         self._sync_shallow()
         argv = ["--no-pager", *settings(HARDENED), *args]
-        done = spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s)
+        if url not in self.access:
+            return self._checked(spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s), args)
+        operation = ReadOperation(url) if moves is None else PushOperation(url, moves)
+        with TokenProxy(self.access[url], operation, timeout_s=timeout_s) as proxy:
+            argv = [proxy.url if part == url else part for part in argv]
+            done = spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s, started=proxy.serve_session)
+        return self._checked(proxy.in_the_forges_words(done, url), args, proxy)
+
+    def _checked(self, done: Done, args: list[str], proxy: TokenProxy | None = None) -> Done:
         if done.code == 0:
             return done
         err = self._masked(done.err)
         why = self._masked(_rejection(done.text)) or last_line(err)
-        said = _remote_words(err)
+        said = _remote_words(err) or (self._masked(proxy.said[-1]) if proxy and proxy.said else "")
         why = why if not said or said in why else f"{why}: {said}"
-        raise GitError(
+        raise as_fault(
             f"git {args[0]} with {self.name} ({self.url}): {why or f'exit code {done.code}'}",
-            hint=_hint(f"{why}\n{err}", self.holds_token),
+            _hint(f"{why}\n{err}", self.holds_token),
+            retry_after_s=proxy.retry_after_s if proxy else 0.0,
         )
 
     def _masked(self, text: str) -> str:
@@ -252,10 +253,11 @@ _HINTS = {
     r"protected branch|GH006|GH013|rule violations": "the branch is protected: allow the token's owner in "
     "the branch's rules, or change the rule",
     r"stale info|non-fast-forward|fetch first": "somebody else pushed to this branch; look at it first",
+    r"certificate problem|certificate verif": "check the certificates that git is given: http.sslCAInfo",
+    r"unable to update url base from redirection|redirects to": "it has moved: git remote set-url origin <new URL>",
     r"could not read Username|Authentication failed|403|401": "check the token: it needs contents: write",
     r"could not resolve host|failed to connect|connection|timed out": "check the network and the URL",
     r"does not appear to be a git repository|not found|does not exist": "check the URL: git remote -v",
-    r"unable to update url base from redirection": "it has moved: git remote set-url origin <new URL>",
     r"Permission denied|Host key verification": "check your ssh key and known_hosts: ssh -T <host>",
     r"shallow update not allowed": "git fetch --unshallow",
 }
@@ -268,11 +270,3 @@ def _hint(text: str, with_token: bool) -> str:
                 return "git asked for a password: give a token, or use ssh or a credential helper"
             return hint
     return ""
-
-
-def _is_transient(exc: BaseException) -> bool:
-    return (
-        isinstance(exc, GitError)
-        and bool(_TRANSIENT.search(exc.message))
-        and not _NEVER_TRANSIENT.search(exc.message)
-    )

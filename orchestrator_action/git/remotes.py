@@ -6,7 +6,6 @@ without a remote can use a bare repository of ours in a folder.
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -15,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from orchestrator_action.errors import GitError
+from orchestrator_action.git.forge_access import basic_authorization, open_access, server_of
 from orchestrator_action.git.process import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn
 from orchestrator_action.git.remote import LOCAL_ONLY, Remote
 from orchestrator_action.git.repo import Git
@@ -23,7 +23,6 @@ _CARRIED = re.compile(
     r"^(http\..*|url\..*|core\.sshcommand|core\.gitproxy|credential\..*|ssh\..*|remote\.[^.]*\.proxy)$"
 )
 """Local settings that belong to the user's own transport."""
-_CARRIED_WITH_TOKEN = re.compile(r"^http\.(.*\.)?(proxy|sslcainfo|sslcapath|sslverify|sslbackend|version)$")
 _SCHEMES = {"https", "http", "ssh", "git", "file", "git+ssh", "ssh+git"}
 
 
@@ -58,15 +57,14 @@ def open_remote(
     url = _absolute(_resolved(git, name, push=False), git)
     push_url = _absolute(_resolved(git, name, push=True), git)
     for place in {_without_userinfo(u)[0] for u in (url, push_url)} if token and servers else ():
-        if place.startswith(("https://", "http://")) and _server(place) not in map(_server, servers):
+        if place.startswith(("https://", "http://")) and server_of(place) not in map(server_of, servers):
             if strict:
                 raise GitError(
                     f"remote {name!r} is at {place}, and the token is for {', '.join(sorted(servers))}",
                     hint=f"was it changed by an earlier step? git remote get-url {name}",
                 )
             token = ""
-    scopes = {"system"} if strict else {"system", "global", "local", "worktree", "command"}
-    return _make(git, name, url, push_url, private_dir=private_dir, token=token, env=env, scopes=scopes)
+    return _make(git, name, url, push_url, private_dir=private_dir, token=token, env=env, strict=strict)
 
 
 def folder_remote(git: Git, bare: Path, *, private_dir: Path, env: Mapping[str, str] | None = None) -> Remote:
@@ -152,7 +150,7 @@ def _make(
     private_dir: Path,
     token: str,
     env: Mapping[str, str] | None,
-    scopes: Collection[str] = (),
+    strict: bool = False,
 ) -> Remote:
     url, user, password = _without_userinfo(url)
     push_url, push_user, push_password = _without_userinfo(push_url)
@@ -169,21 +167,34 @@ def _make(
     store = _make_store(git, private_dir, with_token=bool(token))
     caller = os.environ if env is None else env
     full = {**base_env(caller, TRANSPORT_VARIABLES), "GIT_DIR": str(store)}
-    basic = base64.b64encode(f"{user}:{token}".encode()).decode() if token else ""
-    pairs = {
-        **_protocols({_scheme(url), _scheme(push_url)}),
-        **_carried(git, with_token=bool(token), scopes=scopes),
+    if not token:
+        pairs = {**_protocols({_scheme(url), _scheme(push_url)}), **_carried(git)}
+        full |= _as_environment(pairs)
+        return Remote(name=name, url=url, push_url=push_url, store=store, source=git, env=full)
+    header = basic_authorization(user, token)
+    access = {
+        place: open_access(git, place, authorization=header, env=caller, strict=strict, remote=name)
+        for place in {url, push_url}
     }
-    if token:
-        full = {k: v for k, v in full.items() if k not in {"XDG_CONFIG_HOME", "GIT_CONFIG_SYSTEM"}}
-        full |= {"HOME": str(store), "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-        full["PATH"] = os.pathsep.join([str(Path(git_program()).parent), "/usr/bin", "/bin"])
-        for host in {_host(url), _host(push_url)}:
-            pairs[f"http.{host}.extraheader"] = [f"Authorization: Basic {basic}"]
-        pairs |= {"credential.helper": [""], "http.followRedirects": ["false"]}
-    full |= _as_environment(pairs)
-    secrets = (token, basic) if token else ()
-    return Remote(name=name, url=url, push_url=push_url, store=store, source=git, env=full, secrets=secrets)
+    return Remote(
+        name=name, url=url, push_url=push_url, store=store, source=git, env=_proxied(full, store),
+        secrets=(token, header.partition(" ")[2]), access=access,
+    )  # fmt: skip
+
+
+def _proxied(env: Mapping[str, str], store: Path) -> dict[str, str]:
+    """The environment of a git that reaches nothing but our own proxy on this machine."""
+    outside = {*TRANSPORT_VARIABLES, "XDG_CONFIG_HOME", "GIT_CONFIG_SYSTEM"}
+    return {
+        **{k: v for k, v in env.items() if k not in outside},
+        "HOME": str(store),
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PATH": os.pathsep.join([str(Path(git_program()).parent), "/usr/bin", "/bin"]),
+        **_as_environment(
+            {**_protocols({"http"}), "credential.helper": [""], "http.followRedirects": ["false"]}
+        ),
+    }
 
 
 def _make_store(git: Git, private_dir: Path, *, with_token: bool) -> Path:
@@ -200,15 +211,14 @@ def _make_store(git: Git, private_dir: Path, *, with_token: bool) -> Path:
     return store
 
 
-def _carried(git: Git, *, with_token: bool, scopes: Collection[str]) -> dict[str, list[str]]:
-    """Settings of the repository that its transport needs; with a token fewer, and of all `scopes`."""
-    wanted = _CARRIED_WITH_TOKEN if with_token else _CARRIED
+def _carried(git: Git) -> dict[str, list[str]]:
+    """Settings of the repository that the user's own transport needs."""
     args = ("--list", "--includes", "--show-scope", "-z")
     parts = [os.fsdecode(p) for p in git.run_config(*args).out.split(b"\0")]
     found: dict[str, list[str]] = {}
     for scope, entry in zip(parts[0::2], parts[1::2], strict=False):
         key, _, value = entry.partition("\n")
-        if wanted.match(key) and scope in (scopes if with_token else {"local", "worktree"}):
+        if _CARRIED.match(key) and scope in {"local", "worktree"}:
             found.setdefault(key, []).append(value)
     return found
 
@@ -231,18 +241,6 @@ def _scheme(url: str) -> str:
     if scheme not in _SCHEMES:
         raise GitError(f"remote URL scheme {scheme!r} is not supported", hint="use https, ssh or a folder")
     return "ssh" if "ssh" in scheme else scheme
-
-
-def _host(url: str) -> str:
-    """Scheme, host and port, as `http.<url>.*` settings are scoped."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}/"
-
-
-def _server(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port, spelled in one way."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
 
 
 def _without_userinfo(url: str) -> tuple[str, str, str]:

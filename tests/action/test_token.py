@@ -106,7 +106,7 @@ class Attacked(Runner):
         env, files = self.environment(mode, event, payload, inputs)
         owned(self.temp)
         process = subprocess.Popen(
-            [self.python, "-I", "-m", "orchestrator_action.action.main"], cwd=self.repo.path, env=env,
+            [self.python, "-I", "-m", "orchestrator_action.action"], cwd=self.repo.path, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             **({} if unprivileged() else {"user": NOBODY, "group": NOBODY, "extra_groups": []}),
         )  # fmt: skip

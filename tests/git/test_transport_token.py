@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import stat
 import subprocess
@@ -100,13 +101,15 @@ def test_a_proxy_of_an_agents_making_sees_no_token(repo: Repo, server: GitServer
     assert server.authorized
 
 
-def test_no_git_with_the_token_runs_where_an_agent_wrote(repo: Repo, server: GitServer, tmp_path: Path):
-    """Seen by tracing every git our pushing and fetching starts: their directories and their environments."""
+def test_no_git_that_talks_to_the_forge_has_the_token_or_runs_where_an_agent_wrote(
+    repo: Repo, server: GitServer, tmp_path: Path
+):
+    """Seen by tracing every git our pushing and fetching starts: environments, arguments, directories."""
     tool = tmp_path / "git"
     real = subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
     tool.write_text(
-        f"#!/bin/sh\nif env | grep -q extraheader; then\n"
-        f'echo "$PWD|$GIT_DIR|$*" >> {tmp_path}/with-token; fi\n'
+        f'#!/bin/sh\n{{ env; echo "$*"; }} >> {tmp_path}/seen\n'
+        f'case "$*" in *http://127.0.0.1*) echo "$PWD|$GIT_DIR|$*" >> {tmp_path}/talks;; esac\n'
         f'exec {real} "$@"\n'
     )
     tool.chmod(0o755)
@@ -119,19 +122,24 @@ def test_no_git_with_the_token_runs_where_an_agent_wrote(repo: Repo, server: Git
         "import sys\nfrom pathlib import Path\n"
         "from orchestrator_action.git.repo import Git\n"
         "from orchestrator_action.git.remotes import open_remote\n"
-        "r = open_remote(Git.open(Path(sys.argv[1])), private_dir=Path(sys.argv[2]), token=sys.argv[3])\n"
-        "r.fetch('main'); r.push(sys.argv[4], 'refs/heads/orchestrator/issue-1', known='')\n"
+        "token = sys.stdin.read()\n"
+        "r = open_remote(Git.open(Path(sys.argv[1])), private_dir=Path(sys.argv[2]), token=token)\n"
+        "r.fetch('main'); r.push(sys.argv[3], 'refs/heads/orchestrator/issue-1', known='')\n"
     )
     theirs = elsewhere(repo, tmp_path, {"b": "2"})
     sha = repo.commit({"x": "1"})
     import sys
 
     private = tmp_path / "private"
-    argv = [sys.executable, "-c", code, str(repo.path), str(private), TOKEN, sha]
-    subprocess.run(argv, check=True, env={**os.environ, "PATH": path})
+    argv = [sys.executable, "-c", code, str(repo.path), str(private), sha]
+    subprocess.run(argv, check=True, env={**os.environ, "PATH": path}, input=TOKEN, text=True)
     gitcall.git_program.cache_clear()
 
-    lines = (tmp_path / "with-token").read_text().splitlines()
+    basic = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
+    seen = (tmp_path / "seen").read_text()
+    assert "receive-pack" in seen or "push" in seen
+    assert TOKEN not in seen and basic not in seen
+    lines = [one for one in (tmp_path / "talks").read_text().splitlines() if "get-urlmatch" not in one]
     assert len(lines) >= 3
     assert all(line.startswith(f"{private}/") for line in lines)
     assert theirs == repo.git("rev-parse", "origin/main")
@@ -229,8 +237,6 @@ def test_a_password_in_the_url_is_used_and_not_shown(repo: Repo, server: GitServ
 
 def test_the_header_that_checkout_left_works_for_its_owner(repo: Repo, server: GitServer, tmp_path: Path):
     """Without a token of ours the repository's own settings are used, and named as readable by agents."""
-    import base64
-
     basic = base64.b64encode(f"x-access-token:{TOKEN}".encode()).decode()
     repo.git(
         "config", f"http.{server.url}/.extraheader", f"AUTHORIZATION: basic {basic}".replace("basic", "Basic")

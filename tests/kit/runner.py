@@ -126,7 +126,7 @@ class Runner:
         """Start a step; its files are in the folder."""
         env, files = self.environment(mode, event, payload, inputs)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "orchestrator_action.action.main"], cwd=self.repo.path, env=env,
+            [sys.executable, "-I", "-m", "orchestrator_action.action"], cwd=self.repo.path, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         return process, files
