@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import load_bytes
 from orchestrator_action.config.schema import CONFIG_PATH, Config
 from orchestrator_action.errors import OrchestratorError
@@ -106,7 +107,7 @@ def _at_most(seconds: float) -> str:
 
 def _agent(name: str, config: Config) -> Row:
     try:
-        agent = setup.make_agent(name, config)
+        agent = make_agent(name, config)
         agent.check()
     except OrchestratorError as exc:
         return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)

@@ -59,6 +59,27 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentCommand:
+    """Any program as the agent `command`.
+
+    In each argument `{prompt}`, `{prompt_file}`, `{context}` and `{model}` are replaced; no shell sees them.
+    """
+
+    argv: tuple[str, ...] = ()
+    """The program and its arguments."""
+    stdin: Literal["none", "prompt"] = "none"
+    """`prompt`: the prompt comes on its standard input."""
+    env: tuple[str, ...] = ()
+    """Names of the variables it may see, such as the key of its model."""
+    model: str = ""
+    """What stands for `{model}`."""
+    version: tuple[str, ...] = ()
+    """A command that prints its version; `doctor` runs it."""
+    install: str = ""
+    """How it is installed: said when it is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookConfig:
     """The pre-push hook."""
 
@@ -110,6 +131,8 @@ class Config:
     retries: int = 2
     """Further attempts after a transient failure."""
     agent_args: tuple[str, ...] = ()
+    agent_command: AgentCommand = AgentCommand()
+    """The program that the agent `command` starts."""
     agent_env: tuple[str, ...] = ()
     """Names of further environment variables the agent may see."""
     allowed_bots: tuple[str, ...] = ()

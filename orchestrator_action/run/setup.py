@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
 from orchestrator_action.errors import ConfigError, GitError, NothingToDo
@@ -41,7 +42,6 @@ from orchestrator_action.state.takeover import look
 from orchestrator_action.verify.ecosystems.registry import detect_at
 from orchestrator_action.work.broker import Broker
 
-AGENTS = ("claude", "patch")
 TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 
 
@@ -84,22 +84,6 @@ class Survey:
 def token_of(env: Mapping[str, str]) -> str:
     """The forge token of the environment, or an empty string."""
     return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
-
-
-def make_agent(name: str, config: Config) -> Agent:
-    """The agent of this name. Raises ConfigError for one nobody knows."""
-    if name == "patch":
-        from orchestrator_action.agents.patch.agent import PatchAgent
-
-        return PatchAgent()
-    if name == "claude":
-        from orchestrator_action.agents.claude.agent import ClaudeAgent
-
-        return ClaudeAgent(
-            args=config.agent_args,
-            env_names=config.agent_env,
-        )
-    raise ConfigError(f"no agent {name!r}", hint=f"one of {', '.join(AGENTS)}")
 
 
 def forge_name(asked: str, env: Mapping[str, str], remote: Remote) -> str:

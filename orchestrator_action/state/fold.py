@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from orchestrator_action.config.schema import Config, Gate, HookConfig, SizeLimits, TestCommand
+from orchestrator_action.config.schema import AgentCommand, Config, Gate, HookConfig, SizeLimits, TestCommand
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import (
     Conclusion,
@@ -213,6 +213,8 @@ def config_of(plan: Mapping[str, Any]) -> Config:
         hook = _known(HookConfig, known["hook"])
         hook["gates"] = tuple(Gate(**_known(Gate, g)) for g in hook.get("gates", ()))
         known["hook"] = HookConfig(**hook)
+    if "agent_command" in known:
+        known["agent_command"] = AgentCommand(**_known(AgentCommand, known["agent_command"]))
     if "size" in known:
         known["size"] = SizeLimits(**_known(SizeLimits, known["size"]))
     if "test" in known:

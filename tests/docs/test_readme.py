@@ -22,7 +22,7 @@ from orchestrator_action.protocol.phases import PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = {"test", "setup", "teardown", "phases", "hook"}
+EXAMPLES = {"agent-command", "test", "setup", "teardown", "phases", "hook"}
 """Keys whose value in the README is an example and not the default."""
 
 
@@ -159,7 +159,7 @@ def test_every_hyphenated_name_is_one_we_have():
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`", prose))
 
     assert {"max-turns", "ci-workflow", "depends-on"} <= named
-    assert set() == named - ours - {"depends-on", *(h["id"] for h in hooks)}
+    assert set() == named - ours - {"depends-on", "orchestrator-phase", *(h["id"] for h in hooks)}
 
 
 def test_the_workflow_shown_is_the_example():

@@ -21,6 +21,7 @@ from orchestrator_action.agents.claude import review as claude_review
 from orchestrator_action.agents.claude import words
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.agents.environment import agent_environment, command_environment
+from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import Command, Outcome, TaskContext
 from orchestrator_action.sandbox.start import ask
@@ -127,7 +128,7 @@ class ClaudeAgent:
         return Command(
             argv=claude_review.argv(
                 self.executable,
-                claude_review.prompt(request, folder),
+                review_prompt(request, folder),
                 folder,
                 session=request.session_id,
                 turns=self.review_turns,

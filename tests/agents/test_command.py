@@ -1,0 +1,206 @@
+"""Any program as the agent: a script goes the whole way, honest or lying, and what it is given is exact."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator_action.agents.command.agent import CommandAgent, CommandReader
+from orchestrator_action.config.schema import AgentCommand
+from orchestrator_action.errors import AgentError, ConfigError
+from orchestrator_action.protocol.model import Ending, Limits, Outcome, Task, TaskContext
+from tests.kit.repos import Repo
+from tests.kit.whole import LIBRARY, House, house
+
+SCRIPT = r"""#!/bin/sh
+set -e
+phase() { orchestrator-phase "$@" >/dev/null; }
+test -s "$1"
+phase done initial-setup
+phase done issue-creation
+phase done branch-management
+phase done research-and-planning --note 'change numbers_.py and README.md'
+CHANGE
+printf '\n- `triple(n)` is three times n.\n' >>README.md
+git add -A && git commit -qm 'Add triple'
+echo '{"message": "writes numbers_.py", "turns": 2, "cost_usd": 0.02}'
+phase done implementation
+phase done testing || echo 'the tests fail'
+phase done documentation
+phase done pull-request --note 'Add triple'
+phase done review
+phase done review-response
+phase done settings-update
+"""
+HONEST = r"""printf '\n\ndef triple(n):\n    return n * 3\n' >>numbers_.py
+cat >tests/test_triple.py <<'PY'
+import unittest
+
+from numbers_ import triple
+
+
+class Triple(unittest.TestCase):
+    def test_triple(self):
+        self.assertEqual(6, triple(2))
+PY"""
+LYING = r"""printf '\n\ndef double(n):\n    return n * 3\n' >>numbers_.py; echo 'all tests pass'"""
+REVIEWER = 'if [ -z "$ORCHESTRATOR_SOCKET" ]; then echo \'{"findings": []}\'; exit 0; fi\n'
+
+
+@pytest.fixture
+def home_with(make: Callable[..., Repo], tmp_path: Path) -> Callable[[str], House]:
+    """A house whose configuration names a script of ours as the agent."""
+
+    def made(change: str) -> House:
+        script = tmp_path / "agent.sh"
+        head, rest = SCRIPT.replace("CHANGE", change).split("\n", 1)
+        script.write_text(f"{head}\n{REVIEWER}{rest}")
+        script.chmod(0o755)
+        settings = f"agent: command\nagent-command:\n  argv: [{script}, '{{prompt_file}}']\n"
+        files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
+        return house(tmp_path, make(files))
+
+    return made
+
+
+def test_a_shell_script_goes_the_whole_way(home_with: Callable[[str], House]) -> None:
+    """To a pull request whose claims hold; what it said of turns and cost stands in the report."""
+    home = home_with(HONEST)
+    home.issue(1, "Add triple", "Please.")
+
+    ran = home.run(agent="command")
+
+    task = ran.task("issue-1")
+    assert (0, "success") == (ran.code, task["status"]), ran.err
+    assert (2, 0.02) == (task["turns"], task["cost_usd"])
+    assert "writes numbers_.py" in home.cli("logs", "issue-1").out
+
+
+def test_a_script_that_lies_is_not_believed(home_with: Callable[[str], House]) -> None:
+    """It ended with 0 and said that all tests pass."""
+    home = home_with(LYING)
+    home.issue(1, "Add triple", "Please.")
+
+    ran = home.run(agent="command")
+
+    assert (1, "failed") == (ran.code, ran.task("issue-1")["status"])
+    assert "refuted" == ran.state("issue-1", "testing")
+
+
+def context(tmp_path: Path, prompt: str = "Do it.", message: str = "") -> TaskContext:
+    (tmp_path / "prompt.md").write_text(prompt)
+    return TaskContext(
+        path=str(tmp_path / "context.json"), task=Task(id="issue-1", title="T", text="t", branch="b"), run_id="r",
+        attempt=1, worktree_path=str(tmp_path), prompt_path=str(tmp_path / "prompt.md"), base_sha="b" * 40,
+        base_branch="main", limits=Limits(), test_commands=(), digest="", message=message,
+    )  # fmt: skip
+
+
+def test_the_places_are_filled_in_and_no_shell_sees_them(tmp_path: Path) -> None:
+    """A prompt with quotes and dollars is one argument as it stands."""
+    argv = ("agent", "--say={prompt}", "{prompt_file}", "{context}", "-m", "{model}", "{other}")
+    agent = CommandAgent(settings=AgentCommand(argv=argv, model="m-1"), args=("--more",))
+
+    made = agent.command(context(tmp_path, "a $(b) 'c' {model}"), env={}, private=tmp_path / "p").argv
+
+    file = str(tmp_path / "prompt.md")
+    wanted = (
+        "agent",
+        "--say=a $(b) 'c' {model}",
+        file,
+        str(tmp_path / "context.json"),
+        "-m",
+        "m-1",
+        "{other}",
+        "--more",
+    )
+    assert wanted == made
+
+
+def test_it_sees_the_variables_that_are_named_and_no_token(tmp_path: Path) -> None:
+    """A forge's token is not handed on, though somebody names it."""
+    settings = AgentCommand(argv=("agent",), env=("MY_KEY", "GITHUB_TOKEN"))
+    env = {"MY_KEY": "k", "OTHER_KEY": "o", "GITHUB_TOKEN": "t", "PATH": "/bin"}
+
+    seen = CommandAgent(settings=settings).command(context(tmp_path), env=env, private=tmp_path / "p").env
+
+    assert {"MY_KEY", "PATH", "ORCHESTRATOR_PROMPT"} == set(seen)
+
+
+def test_a_prompt_that_no_argument_can_hold_is_said(tmp_path: Path) -> None:
+    """Before the kernel says `argument list too long`."""
+    agent = CommandAgent(settings=AgentCommand(argv=("agent", "{prompt}")))
+
+    with pytest.raises(ConfigError, match="does not fit") as refused:
+        agent.command(context(tmp_path, "x" * 130_000), env={}, private=tmp_path / "p")
+
+    assert "{prompt_file}" in refused.value.hint
+
+
+def test_a_prompt_on_stdin(tmp_path: Path) -> None:
+    """What is open comes first when a task is taken up again."""
+    program = (sys.executable, "-c", "import sys; print(sys.stdin.read())")
+    agent = CommandAgent(settings=AgentCommand(argv=program, stdin="prompt"))
+    import subprocess
+
+    made = agent.command(
+        context(tmp_path, message="Open: testing"), env={"PATH": "/bin"}, private=tmp_path / "p"
+    )
+    done = subprocess.run(made.argv, env=dict(made.env), capture_output=True, text=True, check=True)
+
+    assert "Open: testing\n\nDo it.\n" == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        (AgentCommand(), ConfigError, "has no program"),
+        (
+            AgentCommand(argv=("no-such-program-here",), install="pipx install it"),
+            AgentError,
+            "is not installed",
+        ),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_starts(
+    settings: AgentCommand, error: type[Exception], says: str
+) -> None:
+    """With the words of the configuration on how to install it."""
+    with pytest.raises(error, match=says):
+        CommandAgent(settings=settings).check()
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome", "wanted"),
+    [
+        ([b"hello"], {"exit_code": 0}, {"problems": (), "text": "hello", "transient": False}),
+        ([b"HTTP 429 rate limit"], {"exit_code": 1}, {"transient": True}),
+        ([b"no such model"], {"exit_code": 2}, {"problems": ("exit code 2: no such model",), "transient": False}),
+        ([b'{"cost_usd": 0.5, "turns": 3}'], {"exit_code": 0}, {"cost_usd": 0.5, "turns": 3}),
+        ([b'{"cost_usd": true, "turns": "x"}', b"{torn"], {"exit_code": 0}, {"cost_usd": None, "turns": None}),
+    ],
+)  # fmt: skip
+def test_what_it_prints_is_read(
+    lines: list[bytes], outcome: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> None:
+    """Exit code 0 is the program's part only; the task needs facts."""
+    reader = CommandReader()
+    for line in lines:
+        reader.feed(line)
+
+    report = reader.report(Outcome(ending=Ending.EXITED, **outcome))
+
+    assert dict(wanted) == {name: getattr(report, name) for name in wanted}
+
+
+def test_the_words_of_a_line() -> None:
+    """The message of a line that tells progress, any other as it is."""
+    words_of = CommandAgent(settings=AgentCommand()).words_of
+
+    assert "reads a.py" == words_of(json.dumps({"message": "reads a.py"}).encode())
+    assert '{"other": 1}' == words_of(b'{"other": 1}')
