@@ -20,6 +20,7 @@ from orchestrator_action.git.process import hint_for, last_line
 from orchestrator_action.git.repo import Git
 
 LOCK_TIMEOUT_S = 300.0
+_LIST_TRIES = 20
 _threads: dict[str, threading.Lock] = {}
 
 
@@ -91,8 +92,18 @@ def exclude(common: Path, line: str) -> bool:
 
 def entries(git: Git) -> list[Entry]:
     """Every worktree git knows of, the main checkout first."""
-    out = git.run("worktree", "list", "--porcelain", "-z").out
+    out = _list(git)
     return [_parse_entry(os.fsdecode(r)) for r in out.split(b"\0\0") if r.strip(b"\0")]
+
+
+def _list(git: Git) -> bytes:
+    """git's list. It gives up on a worktree that is made or removed while it reads, so it is asked again."""
+    for _ in range(_LIST_TRIES):
+        done = git.run("worktree", "list", "--porcelain", "-z", check=False)
+        if done.code == 0:
+            return done.out
+        time.sleep(random.uniform(0.005, 0.02))  # noqa: S311 - jitter
+    return git.run("worktree", "list", "--porcelain", "-z").out
 
 
 def branch_at(git: Git, path: Path) -> str | None:

@@ -287,21 +287,30 @@ class Workspace:
         """Everything that is still there below our folder, with the reason why it must stay, if any."""
         ours = [e for e in self._entries() if e.path.parent == self.root]
         known = {e.path for e in ours}
-        found = [
-            Leftover(
-                path=e.path,
-                branch=e.branch,
-                head_sha=e.head,
-                kept_because=self._reason_to_keep(e.path, e.branch),
-            )
-            for e in ours
-        ]
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() and not self.root.is_symlink() else []
+        found = [left for e in ours if (left := self._leftover(e))]
+        folders = self._folders()
         others = [p for p in folders if p not in known and not p.name.startswith(_GONE)]
         return (
             *found,
             *(Leftover(path=p, branch="", head_sha="", kept_because=self._reason_unknown(p)) for p in others),
         )
+
+    def _folders(self) -> list[Path]:
+        if self.root.is_symlink():
+            return []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(self.root.iterdir())
+        return []
+
+    def _leftover(self, entry: Entry) -> Leftover | None:
+        """What is left of a worktree; None when somebody removed it since git listed it."""
+        try:
+            why = self._reason_to_keep(entry.path, entry.branch)
+        except (WorktreeError, FileNotFoundError):
+            if not entry.path.exists():
+                return None
+            raise
+        return Leftover(path=entry.path, branch=entry.branch, head_sha=entry.head, kept_because=why)
 
     def _reason_to_keep(self, path: Path, branch: str) -> str:
         if path.parent != self.root or not path.name.startswith("task-"):

@@ -160,6 +160,21 @@ _ENDINGS = {
 }
 
 
+def open_for_agent(verdict: Verdict) -> tuple[PhaseVerdict, ...]:
+    """The phases that the agent itself has to close, in order; empty when there is nothing left for it to do.
+
+    What is stale is measured again by us. Phases go in order: one that waits for a person ends the list.
+    """
+    found: list[PhaseVerdict] = []
+    for phase in verdict.phases:
+        if phase.settled or phase.state is PhaseState.STALE:
+            continue
+        if phase.findings and all(f.person for f in phase.findings):
+            break
+        found.append(phase)
+    return tuple(found)
+
+
 def conclude(
     outcome: Outcome, report: AgentReport, verdict: Verdict | None, problems: tuple[str, ...] = ()
 ) -> End:
@@ -167,7 +182,8 @@ def conclude(
 
     `report` is what the agent's output amounts to, `problems` what else must not have happened (a
     worktree tampered with). Success needs all three: a process that ended well, every phase settled
-    at the final head, and nothing else in the way.
+    at the final head, and nothing else in the way. An error of the API alone does not undo a task
+    of which nothing was open any more.
     """
     if outcome.ending in _ENDINGS:
         status, conclusion = _ENDINGS[outcome.ending]
@@ -179,7 +195,8 @@ def conclude(
     if report.limit:
         error = "; ".join(report.problems) or f"stopped at its limit: {report.limit}"
         return End(status=Status.INCOMPLETE, conclusion=Conclusion.TIMED_OUT, error=error)
-    if report.problems:
+    finished = verdict is not None and verdict.settled
+    if report.problems and not (report.api_failed and finished):
         return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(report.problems))
     if verdict is None:
         return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="nothing could be measured")

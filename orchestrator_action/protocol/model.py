@@ -316,12 +316,19 @@ class AgentReport:
     session_id: str = ""
     turns: int | None = None
     cost_usd: float | None = None
+    """As the agent printed it; of a resumed session some agents print what all of it cost so far."""
+    own_tokens: int = 0
+    """Tokens that this process used, as far as it told."""
+    cost_tokens: int = 0
+    """Tokens that `cost_usd` counts; more than `own_tokens` when it counts earlier processes of the session."""
     result_seen: bool = False
     text: str = ""
     """The agent's closing words."""
     problems: tuple[str, ...] = ()
     limit: str = ""
     """`max-turns` or `max-budget` when the agent stopped at that limit."""
+    api_failed: bool = False
+    """True when the session was at work and nothing but an error of the API ended it."""
     transient: bool = False
     """True when the failure may pass by itself (overloaded, rate-limited)."""
     retry_after_s: float = 0.0

@@ -1,4 +1,9 @@
-"""What the attempts of a task used and how they failed, added up as they end, across restarts of ours."""
+"""What the attempts of a task used and how they failed, added up as they end, across restarts of ours.
+
+Cost is counted once. Claude Code 2.1.330 and later print for a resumed session what all of it cost so far,
+2.1.197 what the last process cost. Which of them it is shows in the tokens that the cost counts: they are
+either those of this process alone, or those of the process before and this one.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +38,28 @@ class TaskUsage:
     failures: list[str] = field(default_factory=list)
     before_s: float = 0.0
     """What earlier processes of ours spent on it."""
+    _printed: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """By session: the cost that was printed last, and the tokens that it counts."""
 
-    def add(self, number: int, outcome: Outcome, report: AgentReport, failure: Failure | None) -> None:
-        """Count one attempt."""
+    def add(
+        self, number: int, outcome: Outcome, report: AgentReport, failure: Failure | None
+    ) -> dict[str, Any]:
+        """Count one attempt; returns it as data of `attempt-ended`."""
         self.outcome, self.report, self.number = outcome, report, number
         self.attempts += 1
-        if failure:
-            self.failures.append(failure)
-        self._use(attempt_record(number, outcome, report, failure))
+        return self._add(number, outcome, report, failure)
 
-    def set_aside(self, number: int, outcome: Outcome, report: AgentReport) -> None:
+    def add_earlier(
+        self, number: int, outcome: Outcome, report: AgentReport, failure: Failure | None
+    ) -> dict[str, Any]:
+        """Count what an attempt used that began in a process before us, which did not see its end."""
+        self.outcome, self.report = outcome, report
+        return self._add(number, outcome, report, failure)
+
+    def set_aside(self, number: int, outcome: Outcome, report: AgentReport) -> dict[str, Any]:
         """An attempt that was asked to come again: what it used is used, but it is not charged."""
         self.number = number
-        self._use(attempt_record(number, outcome, report, None))
+        return self._add(number, outcome, report, None, shed=True)
 
     def recall(self, state: TaskState) -> None:
         """Take over what the journal says of attempts before this process."""
@@ -60,6 +74,30 @@ class TaskUsage:
                 self.failures.append(one.ended["failure"])
             self._use(one.ended)
 
+    def _add(
+        self,
+        number: int,
+        outcome: Outcome,
+        report: AgentReport,
+        failure: Failure | None,
+        *,
+        shed: bool = False,
+    ) -> dict[str, Any]:
+        if failure:
+            self.failures.append(failure)
+        cost = self._own_cost(report)
+        record = _attempt_record(number, outcome, report, failure, cost_usd=cost, shed=shed)
+        self._use(record)
+        return record
+
+    def _own_cost(self, report: AgentReport) -> float | None:
+        """What this process added to the cost of its session."""
+        if report.cost_usd is None:
+            return None
+        before_usd, before_tokens = self._printed.get(report.session_id, (0.0, 0))
+        counts_before = before_tokens and report.cost_tokens >= before_tokens + report.own_tokens
+        return max(0.0, report.cost_usd - before_usd) if counts_before else report.cost_usd
+
     def _use(self, record: Mapping[str, Any]) -> None:
         self.cpu_s += record.get("cpu_s", 0.0)
         self.peak_rss_mib = max(self.peak_rss_mib, record.get("peak_rss_mib", 0.0))
@@ -69,6 +107,8 @@ class TaskUsage:
             self.turns = (self.turns or 0) + record["turns"]
         if record.get("cost_usd") is not None:
             self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
+        if record.get("session_id") and record.get("printed_cost_usd") is not None:
+            self._printed[record["session_id"]] = (record["printed_cost_usd"], record["cost_tokens"])
 
     def figures(self) -> dict[str, Any]:
         """The sums, as fields of a TaskResult."""
@@ -79,16 +119,21 @@ class TaskUsage:
             "read_bytes": self.read_bytes,
             "write_bytes": self.write_bytes,
             "turns": self.turns,
-            "cost_usd": self.cost_usd,
+            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
             "failures": tuple(self.failures),
             "wall_s": round(self.before_s + time.monotonic() - self.started, 3),
         }
 
 
-def attempt_record(
-    number: int, outcome: Outcome, report: AgentReport, failure: Failure | None, *, shed: bool = False
+def _attempt_record(
+    number: int,
+    outcome: Outcome,
+    report: AgentReport,
+    failure: Failure | None,
+    *,
+    cost_usd: float | None,
+    shed: bool,
 ) -> dict[str, Any]:
-    """An attempt's end as data of `attempt-ended`."""
     return {
         "attempt": number,
         "ending": outcome.ending,
@@ -102,7 +147,10 @@ def attempt_record(
         "read_bytes": outcome.read_bytes,
         "write_bytes": outcome.write_bytes,
         "turns": report.turns,
-        "cost_usd": report.cost_usd,
+        "cost_usd": cost_usd,
+        "session_id": report.session_id,
+        "printed_cost_usd": report.cost_usd,
+        "cost_tokens": report.cost_tokens,
         "error": outcome.error,
         "problems": list(report.problems),
         "failure": failure,

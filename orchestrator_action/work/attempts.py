@@ -30,7 +30,7 @@ from orchestrator_action.state.context import TaskRun
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
 from orchestrator_action.state.limits import RunLimits
-from orchestrator_action.state.usage import TaskUsage, attempt_record
+from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.work.claims import Claims, reminder
 from orchestrator_action.work.task_files import drop_stale_locks, log_path, phase_client, record_path
 
@@ -91,21 +91,21 @@ class Trying:
             number = self._context.attempt
             if not shed or not self._begun:
                 break
-            self._usage.set_aside(number, outcome, report)
-            self._ended(outcome, report, None, shed=True)
+            self._record_end(self._usage.set_aside(number, outcome, report))
             self._deadline += outcome.wall_s
             self._run.journal.append("requeued", self._task.id, attempt=number, why=outcome.error)
         if not self._begun:
             self._usage.outcome, self._usage.report = outcome, report
             return _Tried()
         failure = failure_of(outcome, report)
-        self._usage.add(number, outcome, report, failure)
-        self._ended(outcome, report, failure)
+        self._record_end(self._usage.add(number, outcome, report, failure))
         return self._another(failure, outcome, report)
 
     def _another(self, failure: Failure | None, outcome: Outcome, report: AgentReport) -> _Tried:
         """Whether the failure may pass by itself; all tasks slow down when the API said so."""
         if failure is None or self._run.cancel.is_set() or report.retry_after_s > LONGEST_PAUSE_S:
+            return _Tried()
+        if not self._still_open():
             return _Tried()
         if failure is Failure.OVERLOADED:
             self._run_limits.gate.refused(retry_after_s=report.retry_after_s)
@@ -130,15 +130,16 @@ class Trying:
             return False
         if outcome.ending is not Ending.EXITED or report.problems or not report.session_id:
             return False
-        try:
-            verdict = self._claims.verdict()
-        except GitError:
+        if self._claims.ledger().reminders >= self._run.config.reminders or not (still := self._still_open()):
             return False
-        if verdict.settled or self._claims.ledger().reminders >= self._run.config.reminders:
-            return False
-        still = [p.phase for p in verdict.phases if not p.settled]
         self._run.journal.append("reminded", self._task.id, open=still)
         return True
+
+    def _still_open(self) -> list[str]:
+        """The phases that the agent has to close; none when nobody can say how its tree stands."""
+        with contextlib.suppress(GitError):
+            return [p.phase for p in self._claims.open_phases()]
+        return []
 
     # -- what an attempt is given
 
@@ -202,16 +203,19 @@ class Trying:
         self._fresh = False
         failure = failure_of(outcome, report)
         if last.ended is None:
-            self._ended(outcome, report, failure)
-            self._usage.failures += [failure] if failure else []
+            self._record_end(self._usage.add_earlier(last.number, outcome, report, failure))
         self._usage.outcome, self._usage.report = outcome, report
         if failure is None:
             return True
+        if self._is_done():  # what the crash cut short had nothing left to do
+            self._usage.outcome = replace(outcome, ending=Ending.EXITED, error="")
+            self._usage.report = replace(report, problems=())
+            return True
+        return False
+
+    def _is_done(self) -> bool:
         with contextlib.suppress(GitError):
-            if self._claims.verdict().settled:  # what the crash cut short had nothing left to do
-                self._usage.outcome = replace(outcome, ending=Ending.EXITED, error="")
-                self._usage.report = replace(report, problems=())
-                return True
+            return not self._claims.open_phases()
         return False
 
     # -- the process
@@ -272,15 +276,12 @@ class Trying:
             outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
         return outcome, reader.report(outcome)
 
-    def _ended(
-        self, outcome: Outcome, report: AgentReport, failure: Failure | None, *, shed: bool = False
-    ) -> None:
-        number = self._context.attempt
-        record = attempt_record(number, outcome, report, failure, shed=shed)
+    def _record_end(self, record: Mapping[str, Any]) -> None:
         self._run.journal.append("attempt-ended", self._task.id, **record)
         log.info(
             "attempt ended task=%s attempt=%d ending=%s failure=%s exit=%s wall_s=%.1f peak_rss_mib=%.0f",
-            self._task.id, number, outcome.ending, failure, outcome.exit_code, outcome.wall_s, outcome.peak_rss_mib,
+            self._task.id, record["attempt"], record["ending"], record["failure"], record["exit_code"],
+            record["wall_s"], record["peak_rss_mib"],
         )  # fmt: skip
 
 

@@ -15,8 +15,16 @@ from concurrent.futures import TimeoutError as NotYet
 
 from orchestrator_action.errors import BrokerError, OrchestratorError
 from orchestrator_action.protocol.events import Event, Ledger, claim_data, fact_data, fold
-from orchestrator_action.protocol.judge import demand_of, judge
-from orchestrator_action.protocol.model import Claim, Demand, Fact, PhaseState, PhaseVerdict, Verdict
+from orchestrator_action.protocol.judge import demand_of, judge, open_for_agent
+from orchestrator_action.protocol.model import (
+    SETTLED_STATES,
+    Claim,
+    Demand,
+    Fact,
+    PhaseState,
+    PhaseVerdict,
+    Verdict,
+)
 from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, before
 from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
@@ -26,10 +34,10 @@ log = logging.getLogger(__name__)
 MeasureClaim = Callable[[Claim, str, bool], Iterable[Fact]]
 """(claim, head, final) -> the facts of the claim's phase at that head. May take minutes."""
 
-_PASSES = frozenset(
-    {PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE, PhaseState.STALE}
-)
+_PASSES = SETTLED_STATES | {PhaseState.STALE}
 """States that ask nothing of the agent: what is stale is measured again at the end, by us."""
+BRANCH = "branch-management"
+"""Claimed before the first commit, so each commit makes it stale; it costs us little to measure again."""
 
 
 class Claims:
@@ -64,8 +72,22 @@ class Claims:
         return fold([*self._earlier, *self._journal.of(self._task)], self._task)
 
     def verdict(self, head: str | None = None) -> Verdict:
-        """The judge's word as things stand."""
-        return judge(self.ledger(), policy=self._policy, head=head or self._head())
+        """The judge's word as things stand; the branch is measured again where it has grown since."""
+        head = head or self._head()
+        self._measure_branch_again(head)
+        return judge(self.ledger(), policy=self._policy, head=head)
+
+    def open_phases(self) -> tuple[PhaseVerdict, ...]:
+        """The phases that the agent itself has to close. Raises GitError when its tree has no commit any more."""
+        return open_for_agent(self.verdict())
+
+    def _measure_branch_again(self, head: str) -> None:
+        with self._lock:
+            ledger = self.ledger()
+            claim = ledger.claims.get(BRANCH)
+            known = [ledger.fact(BRANCH, rule.id, head) for rule in BY_ID[BRANCH].rules]
+            if claim and not claim.waive and BRANCH not in self._running and not all(known):
+                self._record_facts(claim, head)
 
     def answer(self, request: PhaseRequest) -> PhaseAnswer:
         """Answer one request of the agent. Raises BrokerError for what cannot be answered."""
@@ -85,7 +107,7 @@ class Claims:
     def _remind(self) -> PhaseAnswer:
         """For an agent about to end: what is open, and whether it is sent back with it."""
         verdict = self.verdict()
-        still = tuple(p.phase for p in verdict.phases if p.state not in _PASSES)
+        still = tuple(p.phase for p in open_for_agent(verdict))
         with self._lock:
             block = bool(still) and self.ledger().reminders < self._reminders
             if block:
@@ -151,11 +173,17 @@ class Claims:
         return None
 
     def _measured(self, claim: Claim, head: str, final: bool = False) -> str:
+        """Measure and record, and mark that a phase ended; returns an error in words, or an empty string."""
+        return self._record_facts(claim, head, final=final, then=self._boundary)
+
+    def _record_facts(
+        self, claim: Claim, head: str, *, final: bool = False, then: Callable[[], None] = lambda: None
+    ) -> str:
         """Measure and record; returns an error in words, or an empty string."""
         try:
             for fact in self._measure(claim, head, final):
                 self._journal.append("fact", self._task, **fact_data(fact))
-            self._boundary()
+            then()
         except OrchestratorError as exc:
             log.warning("could not measure task=%s phase=%s: %s", self._task, claim.phase, exc.message)
             return exc.message + (f" ({exc.hint})" if exc.hint else "")
@@ -251,9 +279,7 @@ def board(verdict: Verdict) -> str:
 def reminder(verdict: Verdict) -> str:
     """What to tell an agent that is about to end, or is started again."""
     lines = ["Your task is not finished. These phases are open, and they go in order:"]
-    for found in verdict.phases:
-        if found.state in _PASSES:
-            continue
+    for found in open_for_agent(verdict):
         phase = BY_ID[found.phase]
         why = found.findings[0].message if found.findings else phase.does
         lines.append(f"- {phase.id}: {why}. Claim it with: {phase.claim}")

@@ -261,3 +261,41 @@ def test_the_agent_sees_no_token_anywhere(scene, home: House):
     for file in (home.repo.path / ".git" / "orchestrator").rglob("*"):
         assert not file.is_file() or secret.encode() not in file.read_bytes(), file
     assert secret not in seen
+
+
+def test_an_honest_session_is_one_attempt(scene, home: House):
+    """Commits come after the branch was claimed; that alone sends nobody back."""
+    ran, api = scene(steps(*GOOD))
+
+    task = ran.task("issue-1")
+    assert ("success", 1, []) == (task["status"], task["attempts"], task["failures"]), ran.err
+    assert [] == [e for e in home.events() if e["kind"] == "reminded"]
+    assert len(GOOD) + 1 == len(api.requests), "the reviewer answers in one request"
+
+
+@pytest.mark.parametrize("status", [529, 400], ids=["may pass", "will not pass"])
+def test_an_api_error_after_everything_was_claimed_does_not_fail_a_finished_task(scene, home: House, status):
+    """All that the agent still had to say was a closing word."""
+    last = Fault(status=status, after=len(GOOD), message="no more")
+    ran, api = scene(steps(*GOOD), last, CLAUDE_CODE_MAX_RETRIES="1")
+
+    task = ran.task("issue-1")
+    assert api.refused, "the closing word was refused"
+    assert (0, "success", 1) == (ran.code, task["status"], task["attempts"]), f"{ran.err}\n{log_of(home)}"
+
+
+def test_a_session_that_is_taken_up_again_costs_what_it_cost(scene, home: House):
+    """The CLI prints what all of a resumed session cost so far; the task's cost does not count it twice."""
+    overloaded = Fault(status=529, after=6, times=2, message="overloaded")
+    ran, _ = scene(steps(*GOOD), overloaded, CLAUDE_CODE_MAX_RETRIES="1")
+
+    task = ran.task("issue-1")
+    printed = [
+        json.loads(line)["total_cost_usd"]
+        for name in ("agent.log", "agent-2.log")
+        for line in (home.run_dir / "tasks" / "issue-1" / name).read_text().splitlines()
+        if '"type":"result"' in line
+    ]
+    assert ("success", 2, 2) == (task["status"], task["attempts"], len(printed)), ran.err
+    assert 0 < printed[0] < printed[1]
+    assert pytest.approx(printed[1]) == task["cost_usd"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
@@ -19,6 +19,10 @@ Event = Mapping[str, Any]
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_USAGE = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+"""Of a result's `usage`, which is that of one process in every version."""
+_MODEL_USAGE = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+"""Of a result's `modelUsage`, which counts what `total_cost_usd` counts."""
 _LONGEST_LINE = 64 * 1024**2
 _LONGEST_WORDS = 600
 _PASSING = (
@@ -101,10 +105,13 @@ class ClaudeReader:
             session_id=self._session_id,
             turns=self._turns(),
             cost_usd=max(costs) if costs else None,
+            own_tokens=sum(_tokens(r.get("usage"), _USAGE) for r in results),
+            cost_tokens=max((_model_tokens(r) for r in results), default=0),
             result_seen=bool(results),
             text=_text(last.get("result")),
             problems=problems,
             limit=next((LIMITS[s] for r in results if (s := _text(r.get("subtype"))) in LIMITS), ""),
+            api_failed=bool(problems) and self._only_the_api_failed(outcome),
             transient=bool(problems) and self._may_pass(outcome),
             retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
@@ -178,6 +185,15 @@ class ClaudeReader:
         status, error = self._retry.get("error_status"), _text(self._retry.get("error"))
         return [f"{_status(status)} {error}".strip()] if self._retry else []
 
+    def _only_the_api_failed(self, outcome: Outcome) -> bool:
+        """Whether the session did its turns until the API refused the next one; its end says so with exit 1."""
+        if self._abort or outcome.ending is not Ending.EXITED or outcome.exit_code not in {0, 1}:
+            return False
+        failed = [r for r in self.results if _result_problems(r)]
+        return bool(failed) and all(
+            r.get("subtype") == "success" and r.get("is_error") is True and _was_at_work(r) for r in failed
+        )
+
     def _may_pass(self, outcome: Outcome) -> bool:
         """Whether the same command may well succeed a little later."""
         if self._abort or outcome.ending not in {Ending.EXITED, Ending.RESULT_GRACE, Ending.STALLED}:
@@ -214,12 +230,28 @@ def _result_problems(result: Event) -> list[str]:
         found.append(f"result says {subtype or 'nothing'}")
     if result.get("is_error") is not False:
         found.append(f"the API's error: {_words(result)}" if subtype == "success" else "result is an error")
-    turns = result.get("num_turns")
-    if not isinstance(turns, int) or isinstance(turns, bool) or turns < 1:
+    if not _was_at_work(result):
         found.append(f"no turn was taken: {_words(result)}")
     errors = result.get("errors")
     found += [_short(_text(e)) for e in errors if e] if isinstance(errors, list) else []
     return found
+
+
+def _was_at_work(result: Event) -> bool:
+    turns = result.get("num_turns")
+    return isinstance(turns, int) and not isinstance(turns, bool) and turns >= 1
+
+
+def _tokens(counted: object, names: Iterable[str]) -> int:
+    if not isinstance(counted, Mapping):
+        return 0
+    return sum(int(_number(counted.get(name)) or 0) for name in names)
+
+
+def _model_tokens(result: Event) -> int:
+    """The tokens that a result's cost counts: those of every model, also of sub-agents."""
+    models = result.get("modelUsage")
+    return sum(_tokens(m, _MODEL_USAGE) for m in models.values()) if isinstance(models, Mapping) else 0
 
 
 def _words(result: Event) -> str:
