@@ -88,6 +88,8 @@ def logs(
 def report(
     run_: RunName = "last",
     html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
+    sarif: Annotated[Path | None, typer.Option(help="Write what does not hold as SARIF 2.1.0.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write each fact as a case of JUnit XML.")] = None,
     task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
     repo: Repo = HERE,
 ) -> None:
@@ -103,22 +105,30 @@ def report(
         raise typer.Exit(_audit(repo, task))
     folder = run_folders.find_run(Git.open(repo), run_)
     body = inspect_runs.report_of(folder)
-    if html is None:
+    wanted = {"html": html, "sarif": sarif, "junit": junit}
+    if not any(wanted.values()):
         print_json(body)
         return
     from orchestrator_action.publish.progress import times
-    from orchestrator_action.publish.report.overview import report_html
-    from orchestrator_action.state.journal import read_events, replace_file
+    from orchestrator_action.publish.report.formats import FORMATS
+    from orchestrator_action.state.journal import read_events
 
-    spans = times(read_events(folder / "journal.jsonl"))
-    page = report_html(inspect_runs.report_from(body), times=spans)
+    spans, found = times(read_events(folder / "journal.jsonl")), inspect_runs.report_from(body)
+    for name, path in wanted.items():
+        if path is not None:
+            _write(path, FORMATS[name](found, spans))
+
+
+def _write(path: Path, text: str) -> None:
+    from orchestrator_action.state.journal import replace_file
+
     try:
-        replace_file(html, page)
+        replace_file(path, text)
     except OSError as exc:
         raise ConfigError(
-            f"cannot write {html}: {exc.strerror}", hint="name a file that can be made"
+            f"cannot write {path}: {exc.strerror}", hint="name a file that can be made"
         ) from None
-    say(f"written: {html}")
+    say(f"written: {path}")
 
 
 def _audit(repo: Path, task: str) -> int:
