@@ -11,7 +11,7 @@ from orchestrator_action.config.schema import CONFIG_PATH
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.state.journal import replace_file
-from orchestrator_action.verify.ecosystems.registry import detect_at
+from orchestrator_action.verify.ecosystems.detection import detect_at
 
 KINDS = {
     "label": ("on-label.yml", ".github/workflows/orchestrate.yml"),

@@ -39,7 +39,7 @@ from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
 from orchestrator_action.state.takeover import look
-from orchestrator_action.verify.ecosystems.registry import detect_at
+from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.work.broker import Broker
 
 TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")

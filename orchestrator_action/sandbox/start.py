@@ -15,6 +15,9 @@ from orchestrator_action.protocol.model import Command
 from orchestrator_action.sandbox.policy import TRUSTED, Policy
 from orchestrator_action.sandbox.spawn import DEVNULL, PIPE, Stream, spawn
 
+TimeoutExpired = subprocess.TimeoutExpired
+"""What `ask` raises for a program that takes too long."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:

@@ -13,35 +13,17 @@ from typing import Any
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
-from orchestrator_action.protocol.paths import listed, matches, shown
-from orchestrator_action.verify.ecosystems.python import hollow_tests, singled_out, skip_marks, test_names
-from orchestrator_action.verify.ecosystems.testways import changed_ways, ways_text
-
-_NAMES_OTHERS = frozenset(
-    {"Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", "package.json", "tox.ini"}
+from orchestrator_action.protocol.paths import listed, shown
+from orchestrator_action.verify.ecosystems.testfiles import (
+    NAMES_OTHERS,
+    changed_ways,
+    hollow_tests,
+    is_test_path,
+    singled_out,
+    skip_marks,
+    test_names,
+    ways_text,
 )
-"""Files whose way of testing may name further files, such as `./script/test`."""
-
-TEST_FILES = (
-    "test_*.py", "*_test.py", "*_tests.py", "tests.py",
-    "*.test.[cm]js", "*.test.js", "*.test.jsx", "*.test.[cm]ts", "*.test.ts", "*.test.tsx",
-    "*.spec.[cm]js", "*.spec.js", "*.spec.jsx", "*.spec.[cm]ts", "*.spec.ts", "*.spec.tsx",
-    "**/__tests__/**/*.[jt]s", "**/__tests__/**/*.[jt]sx", "test/**/*.[cm]js", "test/**/*.[jt]s",
-    "tests/**/*.[jt]s", "*_test.go", "tests/**/*.rs", "**/tests/*.rs", "*_test.rs", "*_tests.rs",
-    "*Test.java", "*Tests.java", "*IT.java", "*Test.kt", "*Tests.kt", "*Spec.groovy", "*Spec.kt",
-    "*Test.scala", "*Spec.scala", "*_spec.rb", "*_test.rb", "test_*.rb", "*Test.php", "*.bats", "*_test.exs",
-    "*Tests.cs",
-    "*Test.cs", "*Tests.fs", "*Tests.swift", "*Test.swift", "t/**/*.t", "*_test.c", "*_test.cc", "*_test.cpp",
-    "test_*.c", "test_*.cc", "test_*.cpp", "*_unittest.cc", "*_test.dart", "test_*.sh", "*_test.sh",
-    "*_SUITE.erl",
-    "!**/node_modules/**", "!**/testdata/**", "!**/fixtures/**", "!**/__snapshots__/**",
-)  # fmt: skip
-"""Names that test runners find tests by. A data file in a tests folder is no test."""
-
-
-def is_test_file(path: str) -> bool:
-    """Whether test runners would look for tests in this file."""
-    return bool(matches(path, TEST_FILES))
 
 
 def kept_facts(
@@ -50,10 +32,10 @@ def kept_facts(
     """The fact `tests-kept`: nothing was taken from the tests, or from how `commands` run them, but what
     `note` names."""
     texts = _with_texts(git, git.changes(base, head))
-    tests = [t for t in texts if is_test_file(t[0].old_path or t[0].path)]
-    places = {_top(p) for p in git.paths(base) if is_test_file(p)}
+    tests = [t for t in texts if is_test_path(t[0].old_path or t[0].path)]
+    places = {_top(p) for p in git.paths(base) if is_test_path(p)}
     losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change, places)]
-    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_file(c.path)]
+    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_path(c.path)]
     moved = [(path, new) for path, new in added if _top(path) in places]
     losses = [*_without_moved(losses, moved), *_singled_out(added), *_ways(git, base, texts, commands)]
     silent = [(path, what) for path, what, _ in losses if not _named(path, note)]
@@ -111,14 +93,14 @@ def _singled_out(added: Sequence[tuple[str, str]]) -> Iterable[Loss]:
 def _ways(
     git: Git, base: str, texts: Sequence[tuple[Change, str, str]], commands: Sequence[str]
 ) -> Iterable[Loss]:
-    known = [p for p in git.paths(base) if p in _NAMES_OTHERS]
+    known = [p for p in git.paths(base) if p in NAMES_OTHERS]
     bodies = git.files(base, known).items()
     others = [ways_text(p, (body or b"").decode("utf-8", "replace"), commands) for p, body in bodies]
     rows = [
         row
         for c, old, new in texts
         for row in ([(c.old_path, old, ""), (c.path, "", new)] if c.old_path else [(c.path, old, new)])
-        if not is_test_file(row[0])
+        if not is_test_path(row[0])
     ]
     return [(path, what, ()) for path, what in changed_ways(rows, commands, others)]
 
@@ -136,7 +118,7 @@ def _losses(change: Change, old: str, new: str, places: Collection[str]) -> Iter
     if change.status == "D":
         yield path, "deleted", tuple(names)
         return
-    if not is_test_file(change.path):
+    if not is_test_path(change.path):
         yield path, f"renamed to {shown(change.path)}, where no test runner looks", tuple(names)
         return
     if not new.strip():

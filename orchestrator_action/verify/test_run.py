@@ -7,31 +7,27 @@ measured once per set of commands; what is known is kept in memory, because an a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator_action.protocol.model import Ending, Fact, Outcome
-from orchestrator_action.verify.ecosystems.counts import Counts, from_junit, total
-from orchestrator_action.verify.ecosystems.others import by_runner, strip_ansi
+from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.ecosystems.counts import Counts, total
+from orchestrator_action.verify.ecosystems.lines import strip_ansi
+from orchestrator_action.verify.ecosystems.results import instrument, read_cases, read_counts
 
 TAIL_LINES = 40
 TAIL_CHARS = 4_000
 READ_BYTES = 4 * 1024**2
 """How much of a log's end is searched for closing lines."""
-MAX_REPORT_BYTES = 32 * 1024**2
 _USAGE = 4
 """pytest's exit code for options it does not know."""
 
-_REPORTS = (
-    "surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults", "reports",
-)  # fmt: skip
 _SAYS_NOTHING_RAN = {5: ("pytest", "junit", "unittest"), 1: ("jest", "vitest", "mocha", "ava")}
 """Exit codes by which these runners say that they collected nothing."""
 _TOOLS = frozenset(
@@ -60,6 +56,8 @@ class CommandRun:
     log: str
     tail: str
     counts: Counts | None
+    cases: tuple[CaseResult, ...] | None = None
+    """Every test by its id; None when the runner names none."""
 
     @property
     def passed(self) -> bool:
@@ -138,15 +136,14 @@ def _run_one(
     timeout_s: float,
     run: Runner,
 ) -> CommandRun:
-    log, junit = folder / f"command-{number}.log", folder / f"junit-{number}.xml"
-    there, clock = _digests(worktree), time.monotonic()
-    own = {**env, "CI": env.get("CI", "1")}
-    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={shlex.quote(str(junit))}".strip()
-    argv = ("/bin/sh", "-c", command)
-    outcome = run(argv, cwd=worktree, env={**own, "PYTEST_ADDOPTS": options}, log=log, timeout_s=timeout_s)
+    log, reports = folder / f"command-{number}.log", folder / f"reports-{number}"
+    own, clock = {**env, "CI": env.get("CI", "1")}, time.monotonic()
+    asked = instrument(command, tree=worktree, env=own, report_dir=reports)
+    argv = ("/bin/sh", "-c", asked.command)
+    outcome = run(argv, cwd=worktree, env=asked.env, log=log, timeout_s=timeout_s)
     if outcome.exit_code == _USAGE and "unrecognized arguments: --junitxml" in read_end(log, TAIL_CHARS):
         log = folder / f"command-{number}-plain.log"  # this pytest writes no reports: its lines will do
-        outcome = run(argv, cwd=worktree, env=own, log=log, timeout_s=timeout_s)
+        outcome = run(("/bin/sh", "-c", command), cwd=worktree, env=own, log=log, timeout_s=timeout_s)
     duration = time.monotonic() - clock
     text = read_end(log, READ_BYTES)
     return CommandRun(
@@ -156,7 +153,8 @@ def _run_one(
         timeout_s=timeout_s,
         log=str(log),
         tail=tail_of(text),
-        counts=_counts(text, junit, worktree, there, command),
+        counts=read_counts(reports, text, command),
+        cases=read_cases(reports, text, command),
     )
 
 
@@ -174,82 +172,6 @@ def tail_of(text: str) -> str:
     """The last lines of an output, without colours and cursor movements."""
     lines = (line.rsplit("\r", 1)[-1].rstrip() for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
     return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
-
-
-def _counts(text: str, junit: Path, worktree: Path, there: Mapping[Path, str], command: str) -> Counts | None:
-    """JUnit XML where it was written, closing lines for the rest, reports in the tree as a last resort."""
-    report = _report(junit)
-    lines = _own_words(by_runner(text), command, reported=report is not None)
-    pytest_lines = [c for c in lines if c.source == "pytest"]
-    others = [c for c in lines if c.source != "pytest"]
-    if report is not None:
-        # Several pytests in one command write the same file one after the other: their lines know better.
-        summed = total(pytest_lines)
-        best = summed if summed is not None and len(pytest_lines) > 1 and summed.ran > report.ran else report
-        return total([best, *others])
-    return total([*pytest_lines, *others]) or total(_reports_in(worktree, there))
-
-
-def _report(path: Path) -> Counts | None:
-    try:
-        if path.is_symlink() or path.stat().st_size > MAX_REPORT_BYTES:
-            return None
-        return from_junit(path.read_bytes())
-    except OSError:
-        return None
-
-
-_RUNNERS = {
-    r"\s-m\s*unittest\b|manage\.py\s+test\b": {"unittest"},
-    r"\b(?:pytest|py\.test)\b": {"pytest"},
-    r"^cargo\s+(?:test|nextest)\b": {"cargo test", "nextest"},
-    r"^go\s+test\b": {"go test", "go test (packages)"},
-    r"^node\s+(?:.*\s)?--test\b": {"node --test"},
-}
-"""Commands that are one runner and nothing else, and under which names its words are known."""
-
-
-def _own_words(lines: list[Counts], command: str, *, reported: bool) -> list[Counts]:
-    """What the command's own runner said, where it is known: a test may print another's closing line."""
-    if re.search(r"[;&|`\n]|\$\(", command):
-        return lines
-    for pattern, sources in _RUNNERS.items():
-        if re.search(pattern, command):
-            own = [c for c in lines if c.source in sources]
-            return own if own or reported else lines
-    return lines
-
-
-def _report_files(worktree: Path) -> Iterator[Path]:
-    """Files that may be JUnit reports, as runners such as Gradle leave them in their build folders."""
-    for folder, names, files in os.walk(worktree):
-        names[:] = [n for n in names if n not in {".git", "node_modules", ".venv", "__pycache__"}]
-        inside = any(part in _REPORTS for part in Path(folder).relative_to(worktree).parts)
-        for name in sorted(files):
-            path = Path(folder, name)
-            if not name.endswith(".xml") or path.is_symlink():
-                continue
-            if inside or "junit" in name.lower() or name.startswith("TEST-"):
-                yield path
-
-
-def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
-def _digests(worktree: Path) -> dict[Path, str]:
-    """The reports that are there before anything ran: what a commit or an earlier run brought."""
-    return {path: _digest(path) for path in _report_files(worktree)}
-
-
-def _reports_in(worktree: Path, there: Mapping[Path, str]) -> list[Counts]:
-    """The reports that this run wrote: new ones, or old ones that say something else now."""
-    fresh = (path for path in _report_files(worktree) if there.get(path) != _digest(path))
-    return [counts for path in fresh if (counts := _report(path)) is not None]
 
 
 def test_facts(done: TestRun) -> tuple[Fact, ...]:

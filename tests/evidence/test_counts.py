@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.verify.ecosystems.counts import Counts, from_junit, total
-from orchestrator_action.verify.ecosystems.others import from_output
+from orchestrator_action.verify.ecosystems.counts import Counts, total
+from orchestrator_action.verify.ecosystems.junit import junit_counts
+from orchestrator_action.verify.ecosystems.results import counts_in
 
 
 def _samples() -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -31,7 +32,7 @@ def test_a_runner_s_closing_lines_are_read(name: str):
     """Passed, failed, skipped."""
     text, wanted = SAMPLES[name]
 
-    found = from_output(text)
+    found = counts_in(text)
 
     assert found is not None
     assert wanted == (found.passed, found.failed, found.skipped)
@@ -47,13 +48,13 @@ def test_a_runner_s_closing_lines_are_read(name: str):
 )  # fmt: skip
 def test_other_words_are_no_count(text: str):
     """An unknown count is unknown, not zero and not a guess."""
-    assert from_output(text) is None
+    assert counts_in(text) is None
 
 
 @given(st.text(max_size=400))
 def test_no_output_breaks_the_reading(text: str):
     """Whatever a program prints; counts are never negative."""
-    found = from_output(text)
+    found = counts_in(text)
 
     assert found is None or min(found.passed, found.failed, found.skipped) >= 0
 
@@ -64,7 +65,7 @@ def test_pytest_s_line_is_found_amid_anything(passed: int, failed: int, skipped:
     noise = noise.replace("1..", "")
     line = f"== {failed} failed, {passed} passed, {skipped} skipped in 3.21s =="
 
-    found = from_output(f"{noise!r}\n{line}\n{noise!r}")
+    found = counts_in(f"{noise!r}\n{line}\n{noise!r}")
 
     assert found is not None
     assert (passed, failed, skipped) == (found.passed, found.failed, found.skipped)
@@ -80,8 +81,8 @@ JUNIT = """<?xml version="1.0"?>
 
 def test_junit_counts_its_cases():
     """Not the sums in its attributes, which runners fill differently."""
-    assert from_junit(JUNIT.encode()) == Counts(passed=2, failed=2, skipped=1, source="junit")
-    assert from_junit(b"<testsuite tests='0'/>") == Counts(source="junit")
+    assert junit_counts(JUNIT.encode()) == Counts(passed=2, failed=2, skipped=1, source="junit")
+    assert junit_counts(b"<testsuite tests='0'/>") == Counts(source="junit")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_junit_counts_its_cases():
 )  # fmt: skip
 def test_what_is_no_junit_report_counts_nothing(xml: bytes):
     """Entities are an attack, not a report."""
-    assert from_junit(xml) is None
+    assert junit_counts(xml) is None
 
 
 def test_sums_name_their_sources():

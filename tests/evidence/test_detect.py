@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.verify.ecosystems.others import from_output
-from orchestrator_action.verify.ecosystems.registry import detect, detect_at
+from orchestrator_action.verify.ecosystems.detection import detect, detect_at
+from orchestrator_action.verify.ecosystems.results import counts_in
 from tests.kit.repos import Repo
 
 PYTEST = "python3 -m pytest -q"
@@ -30,8 +30,8 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"test_a.py": "import unittest\n"}, "python3 -m unittest discover"),
     ({"a_test.py": "import unittest\n"}, "python3 -m unittest discover -p '*test*.py'"),
     ({"manage.py": "", "app/tests.py": "from django.test import TestCase"}, "python3 manage.py test"),
-    ({"uv.lock": "", "pytest.ini": "[pytest]"}, "uv run pytest -q"),
-    ({"poetry.lock": "", "tests/test_a.py": "import pytest"}, "poetry run pytest -q"),
+    ({"uv.lock": "", "pytest.ini": "[pytest]"}, PYTEST),
+    ({"poetry.lock": "", "tests/test_a.py": "import pytest"}, PYTEST),
     ({"tox.ini": "[tox]\nenvlist=py\n", "tests/test_a.py": "x"}, "tox"),
     ({"tox.ini": "[tox]\n"}, "tox"),
     ({"noxfile.py": ""}, "nox"),
@@ -50,7 +50,8 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"mix.exs": ""}, "mix test"),
     ({"spec/a_spec.rb": "", "Gemfile": ""}, "bundle exec rspec"),
     ({"test/a_test.rb": "", "Rakefile": ""}, "rake test"),
-    ({"phpunit.xml.dist": ""}, "vendor/bin/phpunit"),
+    ({"phpunit.xml.dist": "", "composer.json": "{}"}, "vendor/bin/phpunit"),
+    ({"phpunit.xml.dist": ""}, "phpunit"),
     ({"composer.json": '{"scripts": {"test": "pest"}}'}, "composer test"),
     ({"x.sln": ""}, "dotnet test"),
     ({"src/x.csproj": ""}, "dotnet test"),
@@ -136,7 +137,7 @@ def test_unittest_folders_that_are_no_packages_are_run_one_by_one(make: Callable
         for command in commands:
             done = subprocess.run(["sh", "-c", command], cwd=repo.path, capture_output=True, text=True)
             assert done.returncode == 0, (files, command, done.stderr)
-            counts = from_output(done.stderr)
+            counts = counts_in(done.stderr)
             assert counts is not None
             ran += counts.passed
         assert ran == sum("test_" in name for name in files), (files, commands)

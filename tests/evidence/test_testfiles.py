@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
-from orchestrator_action.verify.ecosystems.python import skip_marks, test_names
-from orchestrator_action.verify.test_changes import is_test_file, kept_facts
+from orchestrator_action.verify.ecosystems.testfiles import skip_marks, test_names
+from orchestrator_action.verify.test_changes import is_test_path, kept_facts
 from tests.kit.repos import Repo
 
 TWO = "def test_a():\n    assert f(1) == 1\n\n\ndef test_b():\n    assert f(2) == 2\n"
@@ -135,7 +135,7 @@ def test_a_renamed_test_is_no_loss(tested: Repo):
 )
 def test_test_files_are_known_by_their_names(path: str):
     """By the conventions of their runners."""
-    assert is_test_file(path)
+    assert is_test_path(path)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_test_files_are_known_by_their_names(path: str):
 )
 def test_other_files_are_not(path: str):
     """Data, helpers, and words that contain `test`."""
-    assert not is_test_file(path)
+    assert not is_test_path(path)
 
 
 @pytest.mark.parametrize(

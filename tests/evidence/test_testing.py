@@ -104,7 +104,7 @@ def test_passing_tests_prove_their_commit(bench: Callable[..., Bench]):
     assert (2, 0, 0) == (fact.detail["passed"], fact.detail["failed"], fact.detail["skipped"])
     [command] = fact.detail["commands"]
     assert command["exit_code"] == 0 and command["duration_s"] > 0
-    assert command["counts"]["source"] == "junit"
+    assert command["counts"]["source"] == "pytest"
     assert Path(command["log"]).is_file() and "2 passed" in command["tail"]
     assert fact.message.startswith("2 passed in ")
 

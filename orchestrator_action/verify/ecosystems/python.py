@@ -1,167 +1,480 @@
-"""What a test file says: the tests it defines, those that test nothing, and marks that skip or single out.
-
-Python is parsed; of other languages it is known what a line or a short block tells. Pure.
-"""
+"""Python: pytest, unittest, Django, tox, nox; behave, Robot Framework and stestr by their closing lines."""
 
 from __future__ import annotations
 
-import ast
+import configparser
+import json
 import re
-from collections.abc import Iterable, Iterator
+import shlex
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-_PY_SKIPS = (
-    r"mark\.(?:skip|xfail)|pytest\.(?:skip|xfail|exit)\(|unittest\.skip|\.skipTest\(|expectedFailure|importorskip"
-    r"|@skip|@xfail|\bSkipTest\b|__test__\s*=\s*False|\bcollect_ignore|\bos\._exit\(|def load_tests\b"
+from orchestrator_action.protocol.paths import matches
+from orchestrator_action.verify.ecosystems.base import (
+    CaseOutcome,
+    CaseResult,
+    Detected,
+    Ecosystem,
+    Files,
+    Runner,
+    Way,
+    Ways,
+    append,
+    is_simple,
+    words_of,
 )
-_JS_SKIPS = (
-    r"(?<![\w.])(?:(?:it|test|describe|context|suite)\.(?:skip|todo|only|failing|fixme)\b"
-    r"|(?:xit|xtest|xdescribe|fit|fdescribe)\s*\()|\bskip\s*:\s*true"
-)
-_FAMILIES: dict[str, tuple[str, str]] = {
-    "py": (
-        r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)",
-        _PY_SKIPS,
-    ),
-    "js": (
-        r"(?<![\w.])(?:it|test|specify)(?:\.each[^(]*\([^)]*\))?\s*\(\s*['\"`]([^'\"`]+)",
-        _JS_SKIPS,
-    ),
-    "go": (r"^func\s+((?:Test|Fuzz|Example)\w*)\s*\(", r"\.Skip(?:f|Now)?\(|^//go:build\b|^func TestMain\b"),
-    "rs": (r"#\[(?:\w+::)*test(?:\([^)]*\))?\][^{;]*?fn\s+(\w+)", r"#\[ignore\b"),
-    "jvm": (
-        r"@(?:\w*Test)\b[^{;]*?(\w+|`[^`]+`)\s*\(",
-        r"@(?:Disabled|Ignore)\w*|\bassume\w+\(|@EnabledIf|enabled\s*=\s*false",
-    ),
-    "rb": (
-        r"^\s*(?:def\s+(test_\w+)|(?:it|specify|test|example)\s+['\"]([^'\"]+))",
-        r"^\s*(?:xit|xdescribe|xcontext|pending|skip)\b|skip:\s*(?:true|['\"])",
-    ),
-    "php": (r"function\s+(test\w*)\s*\(", r"markTest(?:Skipped|Incomplete)"),
-    "ex": (r"^\s*(?:test|property)\s+\"([^\"]+)", r"@(?:module)?tag\s+:?skip|@tag\s+skip:"),
-    "cs": (r"\[(?:Fact|Theory|Test|TestMethod|TestCase)\b[^{;]*?(\w+)\s*\(", r"\[Ignore\b|\bSkip\s*="),
-    "swift": (r"func\s+(test\w*)\s*\(|@Test\b[^{;]*?func\s+(\w+)", r"XCTSkip|\.disabled\("),
-    "c": (r"\b(?:TEST|TEST_F|TEST_P|TEST_CASE)\s*\(([^)]*)\)", r"DISABLED_|GTEST_SKIP|^#if 0"),
-    "sh": (r"^\s*(?:@test\s+['\"]([^'\"]+)|(test_\w+)\s*\(\))", r"^\s*skip\b"),
-}
-_ENDINGS = {
-    "py": "py", "go": "go", "rs": "rs", "rb": "rb", "php": "php", "exs": "ex", "swift": "swift",
-    **dict.fromkeys(("js", "cjs", "mjs", "jsx", "ts", "tsx", "cts", "mts"), "js"),
-    **dict.fromkeys(("java", "kt", "scala", "groovy"), "jvm"),
-    **dict.fromkeys(("cs", "fs"), "cs"), **dict.fromkeys(("c", "cc", "cpp"), "c"),
-    **dict.fromkeys(("bats", "sh"), "sh"),
-}  # fmt: skip
-_SINGLED = r"(?<![\w.])(?:(?:it|test|describe|context|suite)\.only\b|(?:fit|fdescribe)\s*\()"
-_ONE_BODY = r"\s*\([^)]*\)[^{};]*\{\s*\}"
-_HOLLOW: dict[str, str] = {
-    "js": r"(?<![\w.])(?:it|test|specify)\s*\(\s*['\"`]([^'\"`]+)['\"`]\s*(?:\)|,\s*(?:async\s*)?"
-    r"(?:\([^)]*\)|\w+|function\s*\w*\s*\([^)]*\))\s*(?:=>)?\s*(?:\{\s*(?:return\s*;?\s*)?\}|true|null|undefined)\s*[,)])",
-    "go": r"^func\s+(Test\w*)" + _ONE_BODY,
-    "rs": r"#\[(?:\w+::)*test(?:\([^)]*\))?\][^{;]*?fn\s+(\w+)" + _ONE_BODY,
-    "jvm": r"@(?:\w*Test)\b[^{;]*?(\w+|`[^`]+`)" + _ONE_BODY,
-    "rb": r"(?:it|specify|test)\s+['\"]([^'\"]+)['\"]\s*do\s*end\b",
-    "php": r"function\s+(test\w*)" + _ONE_BODY,
-    "ex": r"test\s+\"([^\"]+)\"[^\n]*do\s*end\b",
-    "cs": r"\[(?:Fact|Theory|Test|TestMethod|TestCase)\b[^{;]*?(\w+)" + _ONE_BODY,
-    "swift": r"func\s+(test\w*)" + _ONE_BODY,
-    "c": r"\b(?:TEST|TEST_F|TEST_P|TEST_CASE)\s*\(([^)]*)\)\s*\{\s*\}",
-    "sh": r"@test\s+['\"]([^'\"]+)['\"]\s*\{\s*(?:true|:|return(?: 0)?)?\s*\}",
-}
-"""Tests whose body is empty, once comments are gone."""
-_COMMENTS = {
-    **dict.fromkeys(("js", "go", "rs", "jvm", "php", "cs", "swift", "c"), r"//[^\n]*|/\*.*?\*/"),
-    **dict.fromkeys(("rb", "ex", "sh"), r"(?m)^\s*#[^\n]*"),
-}
+from orchestrator_action.verify.ecosystems.counts import Counts
+from orchestrator_action.verify.ecosystems.junit import junit_cases
+from orchestrator_action.verify.ecosystems.lines import each, of
+from orchestrator_action.verify.ecosystems.python_setup import setup
+from orchestrator_action.verify.ecosystems.python_source import SOURCE
+from orchestrator_action.verify.ecosystems.reports import read_report
+
+TEST_FILES = ("test_*.py", "*_test.py", "*_tests.py", "tests.py")
+
+# -- detection -------------------------------------------------------------------------------------
 
 
-def _family(path: str) -> str:
-    return _ENDINGS.get(path.rpartition(".")[2], "")
-
-
-def test_names(path: str, text: str) -> list[str]:
-    """The names of the tests a file defines, as far as its language is known."""
-    if _family(path) == "py" and (parsed := _python(text)) is not None:
-        return [node.name for node in parsed.values()]
-    return _found(_FAMILIES.get(_family(path), ("(?!)", ""))[0], text)
-
-
-def skip_marks(path: str, text: str) -> int:
-    """How many marks that skip or single out tests a file has."""
-    family = _FAMILIES.get(_family(path))
-    return len(re.findall(family[1], text, re.MULTILINE)) if family else 0
-
-
-def singled_out(path: str, text: str) -> int:
-    """How many marks leave every other test out."""
-    return len(re.findall(_SINGLED, text)) if _family(path) == "js" else 0
-
-
-def hollow_tests(path: str, text: str) -> list[str]:
-    """The names of tests that are there and can tell nothing: an empty body, or no assertion at all."""
-    family = _family(path)
-    if family == "py":
-        return [node.name for node in (_python(text) or {}).values() if _is_hollow(node)]
-    if family not in _HOLLOW:
-        return []
-    return _found(_HOLLOW[family], re.sub(_COMMENTS[family], "", text, flags=re.DOTALL))
-
-
-test_names.__test__ = False  # type: ignore[attr-defined]
-
-
-def _found(pattern: str, text: str) -> list[str]:
-    found = re.findall(pattern, text, re.MULTILINE)
-    return ["".join(f) if isinstance(f, tuple) else f for f in found]
-
-
-_Test = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _python(text: str) -> dict[str, _Test] | None:
-    """The tests that pytest or unittest would find, by qualified name; None when the text does not parse.
-
-    Of two with the same name in the same place the later one is what runs.
-    """
+def _toml(text: str) -> Mapping[str, Any]:
     try:
-        return dict(_collected(ast.parse(text).body, ""))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+
+
+def _section(text: str, name: str) -> bool:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return f"[{name}]" in text
+    return parser.has_section(name)
+
+
+def _detect(files: Files) -> Detected | None:
+    """pytest where anything speaks of it: it counts, and tox and nox only start it."""
+    run = "python3 -m pytest -q"
+    if name := files.first("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"):
+        return Detected((run,), f"pytest: {name}")
+    if "pytest" in _toml(files.text("pyproject.toml")).get("tool", {}):
+        return Detected((run,), "pytest: [tool.pytest] in pyproject.toml")
+    for name, section in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
+        if name in files.paths and _section(files.text(name), section):
+            return Detected((run,), f"pytest: [{section}] in {name}")
+    tests = sorted(p for p in files.paths if matches(p, TEST_FILES))
+    if not tests:
         return None
+    if (wrapped := _tox(files) or _nox(files)) is not None and not _names_pytest(files):
+        return wrapped
+    if any(p.rpartition("/")[2] == "conftest.py" for p in files.paths) or _names_pytest(files):
+        return Detected((run,), f"pytest: {tests[0]}")
+    if "manage.py" in files.paths:
+        return Detected(("python3 manage.py test",), "Django: manage.py")
+    bodies = [files.text(p) for p in tests if p in files.texts]
+    if bodies and all("unittest" in b and "import pytest" not in b for b in bodies):
+        return Detected(_unittest_commands(tests, files.paths), f"unittest: {tests[0]}")
+    return Detected((run,), f"pytest: {tests[0]}")
 
 
-def _collected(body: Iterable[ast.stmt], inside: str) -> Iterator[tuple[str, _Test]]:
-    for node in body:
-        if isinstance(node, _Test) and node.name.startswith("test"):
-            yield inside + node.name, node
-        elif isinstance(node, ast.ClassDef) and (node.bases or node.name.startswith("Test")):
-            yield from _collected(node.body, f"{inside}{node.name}.")
-        elif isinstance(node, ast.If):
-            never = isinstance(node.test, ast.Constant) and not node.test.value
-            yield from _collected([*([] if never else node.body), *node.orelse], inside)
-        elif isinstance(node, ast.Try):
-            yield from _collected([*node.body, *node.orelse, *node.finalbody], inside)
-        elif isinstance(node, ast.With):
-            yield from _collected(node.body, inside)
+def _names_pytest(files: Files) -> bool:
+    return any(
+        "pytest" in text
+        for name, text in files.texts.items()
+        if not name.endswith(".py") or name in {"noxfile.py", "setup.py"}
+    )
 
 
-_TELLS = re.compile(
-    r"assert|expect|raises|warns|check|verify|should|fail|must|ensure|approve|snapshot|match", re.I
+def _unittest_commands(tests: Sequence[str], paths: frozenset[str]) -> tuple[str, ...]:
+    """unittest's discovery walks packages only, and a start folder that is none has no top level."""
+    odd = "" if all(t.rpartition("/")[2].startswith("test") for t in tests) else " -p '*test*.py'"
+    folders = sorted({t.rpartition("/")[0] for t in tests})
+    first = folders[0].split("/")[0]
+    whole = all(f == first or (f.startswith(f"{first}/") and _is_package(f, paths)) for f in folders)
+    starts = [first] if whole else folders
+    if not all(re.fullmatch(r"[\w./-]*", s) for s in starts):
+        starts = [""]
+
+    def command(start: str) -> str:
+        where = f" -s {start}" if start else ""
+        top = " -t ." if start and _is_package(start, paths) else ""
+        return f"python3 -m unittest discover{where}{top}{odd}"
+
+    return tuple(command(start) for start in starts)
+
+
+def _is_package(folder: str, paths: frozenset[str]) -> bool:
+    """Whether the folder and those above it are packages."""
+    parts = folder.split("/")
+    return all("/".join([*parts[: n + 1], "__init__.py"]) in paths for n in range(len(parts)))
+
+
+def _tox(files: Files) -> Detected | None:
+    if "tox.toml" in files.paths or ("tox.ini" in files.paths and _section(files.text("tox.ini"), "tox")):
+        return Detected(("tox",), f"tox: {files.first('tox.toml', 'tox.ini')}")
+    if "tox" in _toml(files.text("pyproject.toml")).get("tool", {}):
+        return Detected(("tox",), "tox: [tool.tox] in pyproject.toml")
+    return None
+
+
+def _nox(files: Files) -> Detected | None:
+    return Detected(("nox",), "nox: noxfile.py") if "noxfile.py" in files.paths else None
+
+
+# -- pytest ----------------------------------------------------------------------------------------
+
+_PYTEST_REPORT = "pytest.xml"
+_PYTEST_WORD = re.compile(
+    r"(\d+) (passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun|subtests passed)\b"
 )
-"""What calls are named that can make a test fail on purpose."""
+_PYTEST_LINE = re.compile(
+    r"(?:=+ )?((?:\d+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun|"
+    r"subtests passed)(?:, )?)+|no tests ran|no tests collected.*?) in "
+    r"[\d.:]+ ?s(?:econds)?(?: \([^)]*\))?(?: =+)?"
+)
 
 
-def _is_hollow(test: _Test) -> bool:
-    """Nothing in it can fail by what it finds: no assertion, or only ones about constants."""
-    for node in ast.walk(test):
-        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
-            return False
-        if isinstance(node, ast.Raise):
-            return False
-        if isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if _TELLS.search(called) and not (called.startswith("assert") and _of_constants(node)):
-                return False
-    return True
+def _pytest_counts(lines: list[str]) -> Iterable[Counts]:
+    """pytest's summary: `=== 3 passed, 1 skipped in 0.12s ===`, also with -q and as `no tests ran`."""
+    for line in lines:
+        if match := _PYTEST_LINE.fullmatch(line):
+            words = {w: int(n) for n, w in _PYTEST_WORD.findall(match.group(1))}
+            yield Counts(
+                passed=words.get("passed", 0) + words.get("xpassed", 0),
+                failed=words.get("failed", 0) + words.get("error", 0) + words.get("errors", 0),
+                skipped=words.get("skipped", 0) + words.get("xfailed", 0),  # as in its JUnit XML
+                source="pytest",
+            )
 
 
-def _of_constants(call: ast.Call) -> bool:
-    """`assertTrue(True)`, `assertEqual(1, 1)`: true whatever the program does."""
-    return bool(call.args) and all(isinstance(a, ast.Constant) for a in call.args)
+def _pytest_instrument(
+    command: str, _: Path, env: Mapping[str, str], report_dir: Path
+) -> tuple[str, Mapping[str, str]]:
+    """`xunit1` names the file of each case; tox hands the variable on when it is told to."""
+    report = shlex.quote(str(report_dir / _PYTEST_REPORT))
+    options = f"{env.get('PYTEST_ADDOPTS', '')} --junitxml={report} -o junit_family=xunit1".strip()
+    added = {"PYTEST_ADDOPTS": options}
+    if re.search(r"\btox\b", command) and "TOX_OVERRIDE" not in env:
+        added["TOX_OVERRIDE"] = "testenv.pass_env+=PYTEST_ADDOPTS"
+    return command, added
+
+
+def _pytest_reported(report_dir: Path) -> list[CaseResult] | None:
+    """The cases by their node ids. A case that stands twice (a failure, then an error) is the worse one."""
+    xml = read_report(report_dir / _PYTEST_REPORT)
+    cases = None if xml is None else junit_cases(xml)
+    if cases is None:
+        return None
+    found: dict[str, CaseResult] = {}
+    for case in cases:
+        named = _node_id(case)
+        if named.id not in found or _WORSE[named.outcome] > _WORSE[found[named.id].outcome]:
+            found[named.id] = named
+    return list(found.values())
+
+
+_WORSE: dict[CaseOutcome, int] = {"passed": 0, "skipped": 1, "failed": 2, "error": 3}
+
+
+def _node_id(case: CaseResult) -> CaseResult:
+    """`tests.test_a.TestX::test_b` of file `tests/test_a.py` is `tests/test_a.py::TestX::test_b`."""
+    place, _, name = case.id.rpartition("::")
+    module = case.file.removesuffix(".py").replace("/", ".")
+    if not case.file or not place:
+        return case
+    inner = place.removeprefix(module).strip(".").replace(".", "::") if place.startswith(module) else place
+    parts = [case.file, inner, name] if inner else [case.file, name]
+    return CaseResult(
+        id="::".join(parts),
+        outcome=case.outcome,
+        file=case.file,
+        duration_s=case.duration_s,
+        message=case.message,
+    )
+
+
+_PYTEST_VALUED = frozenset({"-k", "-m", "-n", "-c", "-o", "-p", "-W", "-r", "--rootdir", "--ignore", "--cov"})
+
+
+def _pytest_only(command: str, names: Sequence[str], _: Path | None) -> str | None:
+    """The same command with these files or node ids in the place of its own paths."""
+    words = words_of(command)
+    start = next((n for n, w in enumerate(words) if re.fullmatch(r"(?:.*/)?(?:pytest|py\.test)", w)), None)
+    if start is None or not is_simple(command):
+        return None
+    kept, rest = words[: start + 1], words[start + 1 :]
+    for n, word in enumerate(rest):
+        if word.startswith("-") or (n and rest[n - 1] in _PYTEST_VALUED):
+            kept.append(word)
+    return shlex.join([*kept, *names])
+
+
+# -- unittest --------------------------------------------------------------------------------------
+
+_UNITTEST = r"(?:^|\s)-m\s+unittest\b"
+_CASE = re.compile(r"(\w+) \(([\w.<>]+)\)(?: [\[(].*?[\])])?(?: \.\.\. ?(.*))?")
+_ENDS: dict[str, CaseOutcome] = {
+    "ok": "passed", "FAIL": "failed", "ERROR": "error", "expected failure": "skipped",
+    "unexpected success": "failed",
+}  # fmt: skip
+
+
+def _unittest_counts(lines: list[str]) -> Iterable[Counts]:
+    """unittest, nose2, Django, trial: `Ran 3 tests in 0.001s`, then `OK (skipped=1)` or `FAILED (…)`."""
+    ran: int | None = None
+    for line in lines:
+        if match := re.fullmatch(r"Ran (\d+) tests? in [\d.]+ ?s(?:econds)?", line):
+            if ran is not None:
+                yield Counts(passed=ran, source="unittest")
+            ran = int(match.group(1))
+        elif ran is not None and (
+            match := re.fullmatch(r"(?:OK|PASSED|FAILED|NO TESTS RAN)(?: \((.*)\))?", line)
+        ):
+            words = {k.strip(): int(v) for k, v in re.findall(r"([a-z ]+)=(\d+)", match.group(1) or "")}
+            failed = words.get("failures", 0) + words.get("errors", 0) + words.get("unexpected successes", 0)
+            yield of("unittest", ran, failed, words.get("skipped", 0) + words.get("skips", 0))
+            ran = None
+    if ran is not None:
+        yield Counts(passed=ran, source="unittest")
+
+
+def _unittest_instrument(
+    command: str, _: Path, __: Mapping[str, str], ___: Path
+) -> tuple[str, Mapping[str, str]] | None:
+    words = words_of(command)
+    if not is_simple(command) or any(re.fullmatch(r"-[bcf]*[vq]\w*|--verbose|--quiet", w) for w in words):
+        return None
+    return append(command, "-v"), {}
+
+
+def _django_instrument(
+    command: str, _: Path, __: Mapping[str, str], ___: Path
+) -> tuple[str, Mapping[str, str]] | None:
+    if not is_simple(command) or re.search(r"\s(?:-v|--verbosity)", command):
+        return None
+    return append(command, "-v", "2"), {}
+
+
+def _unittest_printed(lines: list[str]) -> list[CaseResult]:
+    """`test_a (tests.test_x.T.test_a) ... ok`; a docstring or printed words may stand between."""
+    found: dict[str, CaseOutcome] = {}
+    waiting = ""
+    for line in lines:
+        match = _CASE.fullmatch(line)
+        if match and re.fullmatch(r"(?:test|runTest|setUp|tearDown)\w*", match[1]):
+            name, place = match[1], match[2]
+            waiting = place if place.endswith(f".{name}") else f"{place}.{name}"
+            said = match[3] or ""
+        else:
+            said = line.rpartition("... ")[2]
+        if waiting and (outcome := _unittest_outcome(said)):
+            if outcome == "failed" and "_FailedTest" in waiting:
+                outcome = "error"
+            found[waiting] = max(outcome, found.get(waiting, "passed"), key=_WORSE.__getitem__)
+            waiting = "" if match is None else waiting
+        if line.startswith(("=====", "Ran ")):
+            waiting = ""
+    return [CaseResult(id=name, outcome=outcome) for name, outcome in found.items()]
+
+
+def _unittest_outcome(said: str) -> CaseOutcome | None:
+    return "skipped" if said.startswith("skipped ") else _ENDS.get(said.strip())
+
+
+def _unittest_only(command: str, names: Sequence[str], _: Path | None) -> str | None:
+    """Files by discovery in their own folders, one command each; ids by `-k`."""
+    match = re.search(_UNITTEST, command)
+    if match is None or not is_simple(command):
+        return None
+    start, rest = command[: match.end()], words_of(command[match.end() :])
+    paths = [n for n in names if n.endswith(".py")]
+    dotted = [n for n in names if not n.endswith(".py")]
+    top = ["-t", rest[rest.index("-t") + 1]] if "-t" in rest[:-1] else []
+    made = [
+        f"{start} {shlex.join(['discover', '-s', p.rpartition('/')[0] or '.', *top, '-p', p.rpartition('/')[2]])}"
+        for p in paths
+    ]
+    if dotted:
+        asked = [word for name in dotted for word in ("-k", name)]
+        discovers = rest[:1] == ["discover"] or not [w for w in rest if not w.startswith("-")]
+        made.append(append(command, *asked) if discovers else f"{start} {shlex.join(dotted)}")
+    return " && ".join(made) or None
+
+
+def _wrapper_only(tool: str, file: str) -> Callable[[str, Sequence[str], Path | None], str | None]:
+    """tox and nox hand words behind `--` on, where the repository's file says so."""
+
+    def only(command: str, names: Sequence[str], tree: Path | None) -> str | None:
+        said = (read_report(tree / file) or b"") if tree is not None else b""
+        hands_on = b"posargs" in said and words_of(command)[:1] == [tool] and "--" not in command
+        return f"{command} -- {shlex.join(names)}" if hands_on else None
+
+    return only
+
+
+# -- other closing lines ---------------------------------------------------------------------------
+
+_behave = each(
+    "behave",
+    r"(?P<passed>\d+) scenarios? passed, (?P<failed>\d+) failed(?:, (?P<errors>\d+) error)?, "
+    r"(?P<skipped>\d+) skipped(?:, \d+ untested)?",
+)
+
+
+def _robot_counts(lines: list[str]) -> Iterable[Counts]:
+    """Robot Framework: `3 tests, 2 passed, 1 failed[, 1 skipped]` per suite; the last is the whole."""
+    form = re.compile(
+        r"(\d+) (?:tests?|critical tests?|tasks?)(?: total)?, (\d+) passed, (\d+) failed(?:, (\d+) skipped)?"
+    )
+    found = [m for line in lines if (m := form.fullmatch(line))]
+    if found and any(line.startswith("Output:") for line in lines):
+        _, passed, failed, skipped = (int(n or 0) for n in found[-1].groups())
+        yield Counts(passed=passed, failed=failed, skipped=skipped, source="robot")
+
+
+def _stestr_counts(lines: list[str]) -> Iterable[Counts]:
+    """stestr: `Ran: 3 tests in 0.1 sec.`, then ` - Passed: 2`, ` - Skipped: 0`, ` - Failed: 1`."""
+    words: dict[str, int] = {}
+    for line in lines:
+        if match := re.fullmatch(r"- (Passed|Skipped|Expected Fail|Unexpected Success|Failed): (\d+)", line):
+            words[match[1]] = int(match[2])
+    if {"Passed", "Failed"} <= words.keys():
+        yield Counts(
+            passed=words["Passed"],
+            failed=words["Failed"] + words.get("Unexpected Success", 0),
+            skipped=words.get("Skipped", 0) + words.get("Expected Fail", 0),
+            source="stestr",
+        )
+
+
+# -- how tests are chosen --------------------------------------------------------------------------
+
+_PYTEST_KEYS = frozenset(
+    {"addopts", "testpaths", "python_files", "python_classes", "python_functions", "norecursedirs", "usefixtures",
+     "collect_imported_tests", "required_plugins", "xfail_strict", "confcutdir"}
+)  # fmt: skip
+"""Options of pytest that decide which tests run and what counts as a failure."""
+
+
+def _conftest(text: str, _: Sequence[str]) -> list[Way]:
+    """pytest's hooks, what it is told to pass over, and its plugins."""
+    import ast
+
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError):
+        return [("the whole file", text)]
+    found = []
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and re.match(r"pytest_(?!addoption)", node.name):
+            found.append((node.name, ast.dump(node)))
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [t.id for t in targets if isinstance(t, ast.Name)]
+            found += [(n, ast.dump(node)) for n in names if re.match(r"collect_ignore|pytest_plugins", n)]
+    marks = re.findall(r"mark\.(?:skip|xfail)|pytest\.(?:skip|exit|xfail)\b|os\._exit", text)
+    return [*found, *((f"a new {mark}", str(n)) for n, mark in enumerate(sorted(marks)))]
+
+
+def _ini(*sections: str) -> Ways:
+    def ways(text: str, _: Sequence[str]) -> list[Way]:
+        parser = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+        try:
+            parser.read_string(text)
+        except configparser.Error:
+            return [("the whole file", text)]
+        found = []
+        for section in parser.sections():
+            if section in sections:
+                found += [(k, str(v)) for k, v in parser.items(section) if k in _PYTEST_KEYS]
+            elif section.startswith("testenv"):
+                found += [
+                    (f"{k} of [{section}]", str(v))
+                    for k, v in parser.items(section)
+                    if "commands" in k or k in {"setenv", "set_env"}
+                ]
+        return found
+
+    return ways
+
+
+def _pytest_ini(text: str, commands: Sequence[str]) -> list[Way]:
+    """Even an empty one takes the place of any other configuration of pytest."""
+    return [*_ini("pytest")(text, commands), *([("that it is there", "")] if text else [])]
+
+
+def _pyproject(text: str, _: Sequence[str]) -> list[Way]:
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return [("the whole file", text)]
+    pytest = _at(tool, "pytest")
+    options = {**pytest, **_at(pytest, "ini_options")}
+    found = [(k, _flat(v)) for k, v in options.items() if k in _PYTEST_KEYS]
+    scripts = [_at(tool, "poe", "tasks"), _at(tool, "pdm", "scripts"), _at(tool, "taskipy", "tasks")]
+    scripts += [_at(env, "scripts") for env in _at(tool, "hatch", "envs").values() if isinstance(env, dict)]
+    found += [(k, _flat(v)) for s in scripts for k, v in s.items() if "test" in k]
+    return found + ([("tox", _flat(tool["tox"]))] if "tox" in tool else [])
+
+
+def _flat(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _at(value: Any, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+ECOSYSTEM = Ecosystem(
+    name="Python",
+    reads=("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "tox.toml", "setup.cfg", "setup.py",
+           "noxfile.py", "/*requirements*.txt", "/*requirements*.in", "/requirements/*", "/tests/*requirements*.txt",
+           "/test/*requirements*.txt", "Pipfile"),
+    detect=_detect,
+    wraps=lambda files: _tox(files) or _nox(files),
+    setup=setup,
+    counts=(_pytest_counts, _unittest_counts, _behave, _robot_counts, _stestr_counts),
+    runners=(
+        Runner(
+            name="pytest",
+            command=r"\b(?:pytest|py\.test)\b",
+            instrument=_pytest_instrument,
+            everywhere=True,
+            reported=_pytest_reported,
+            only=_pytest_only,
+            sources=("pytest",),
+        ),
+        Runner(
+            name="unittest",
+            command=_UNITTEST,
+            instrument=_unittest_instrument,
+            printed=_unittest_printed,
+            only=_unittest_only,
+            sources=("unittest",),
+        ),
+        Runner(
+            name="Django",
+            command=r"\bmanage\.py\s+test\b",
+            instrument=_django_instrument,
+            printed=_unittest_printed,
+            sources=("unittest",),
+        ),
+        Runner(name="tox", command=r"^tox\b", only=_wrapper_only("tox", "tox.ini")),
+        Runner(name="nox", command=r"^nox\b", only=_wrapper_only("nox", "noxfile.py")),
+    ),
+    test_files=TEST_FILES,
+    source=SOURCE,
+    config_files=("**/noxfile.py", "**/tox.toml", "**/unittest.cfg", "**/nose2.cfg", "**/pytest.toml",
+                  "**/.pytest.toml", "**/.coveragerc", "**/behave.ini", "**/.stestr.conf"),
+    config_ways={
+        "conftest.py": _conftest,
+        "pytest.ini": _pytest_ini,
+        ".pytest.ini": _pytest_ini,
+        "tox.ini": _ini("pytest"),
+        "setup.cfg": _ini("tool:pytest"),
+        "pyproject.toml": _pyproject,
+    },
+)  # fmt: skip

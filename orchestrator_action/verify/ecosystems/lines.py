@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from orchestrator_action.verify.ecosystems.base import Reader
 from orchestrator_action.verify.ecosystems.counts import Counts
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
+_PREFIX = re.compile(
+    r"(?:\[\d+\]|\[[\w@./-]+\]|[\w@./-]+(?::[\w./-]+)+:|[\w@./-]+ (?:test|check|verify)[\w:-]*[:$|]|"
+    r"[\w@./-]+\s+\|)\s+(?=\S)"
+)
+"""What a monorepo's tool puts before each line of a package: `web:test: `, `packages/core test: `, `[0] `,
+`core-1  | `. Sources: turbo, pnpm -r, concurrently, docker compose."""
 
 
 def strip_ansi(text: str) -> str:
@@ -20,7 +27,23 @@ def plain(line: str) -> str:
     return strip_ansi(line).strip()
 
 
-Reader = Callable[[list[str]], Iterable[Counts]]
+def lines_of(text: str) -> list[str]:
+    """The lines of an output, plain."""
+    return [plain(line) for line in re.split(r"\r\n|\n|\r", text)]
+
+
+def without_prefixes(lines: list[str]) -> list[list[str]]:
+    """The lines of each package apart, without the prefix that a monorepo's tool gave them.
+
+    Lines without any prefix are the first list. Several packages at once print their lines mixed, so each
+    needs a list of its own.
+    """
+    found: dict[str, list[str]] = {"": []}
+    for line in lines:
+        match = _PREFIX.match(line)
+        prefix = match[0].strip() if match else ""
+        found.setdefault(prefix, []).append(line[match.end() :].strip() if match else line)
+    return list(found.values())
 
 
 def of(source: str, ran: int, failed: int, skipped: int = 0) -> Counts:

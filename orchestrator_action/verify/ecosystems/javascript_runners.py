@@ -1,0 +1,363 @@
+"""The runners of JavaScript: how their cases are had without a change of what they run.
+
+`npm test` starts a script. An option behind it reaches the runner only when the script is one command, so
+only such scripts get a reporter; node's own runner takes one from NODE_OPTIONS.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from orchestrator_action.sandbox.start import TimeoutExpired, ask
+from orchestrator_action.verify.ecosystems.base import (
+    CaseOutcome,
+    CaseResult,
+    Runner,
+    append,
+    is_simple,
+    words_of,
+)
+from orchestrator_action.verify.ecosystems.junit import MESSAGE_CHARS
+from orchestrator_action.verify.ecosystems.reports import junit_file, read_report
+
+_NODE = "node.jsonl"
+_MOCHA = "mocha.jsonl"
+_JEST = "jest.json"
+_BY_SCRIPT = re.compile(
+    r"^(?P<manager>npm|pnpm|yarn|bun)(?P<run> run| run-script)? (?P<script>t|tst|test[\w:.-]*)(?P<rest>(?: .*)?)$"
+)
+_ABBREVIATED = {"t": "test", "tst": "test"}
+_WRAPPERS = frozenset(
+    {"cross-env", "c8", "nyc", "npx", "env", "dotenv", "--", "node", "exec", "run", "--no-install", "--yes"}
+)
+_VALUED = frozenset(
+    {"--require", "-r", "--import", "--loader", "--experimental-loader", "--reporter", "-R", "--config", "-c",
+     "--timeout", "-t", "--exclude", "--ignore", "--test-reporter", "--test-concurrency", "--file", "--ui", "-u",
+     "--testTimeout", "--project", "--environment", "--dir", "--root", "--conditions", "-C", "--extension"}
+)  # fmt: skip
+
+
+def script_of(command: str, tree: Path) -> str | None:
+    """The script that `npm test` and its like start, or the command itself; None when nothing can be known."""
+    match = _BY_SCRIPT.fullmatch(command.strip())
+    if match is None:
+        return command if is_simple(command) else None
+    try:
+        scripts = json.loads((tree / "package.json").read_text(encoding="utf-8"))["scripts"]
+        return str(scripts[_ABBREVIATED.get(match["script"], match["script"])])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _runs(script: str, name: str) -> bool:
+    """Whether a script is one command, and that is `name`, behind wrappers such as `cross-env A=1 c8`."""
+    if not is_simple(script):
+        return False
+    for word in words_of(script):
+        if word.rpartition("/")[2] in {name, f"{name}.js", f"{name}.mjs", f"_{name}"}:
+            return True
+        if not (word in _WRAPPERS or "=" in word or word.startswith("-")):
+            return False
+    return False
+
+
+def _behind(command: str, options: Sequence[str]) -> str:
+    """The command with options for the script's runner; npm wants `--` before them."""
+    match = _BY_SCRIPT.fullmatch(command.strip())
+    if match is None or match["manager"] != "npm":
+        return f"{command} {shlex.join(options)}"
+    dashes = "" if " -- " in f"{match['rest']} " else " --"
+    return f"{command}{dashes} {shlex.join(options)}"
+
+
+Instrument = Callable[[str, Path, Mapping[str, str], Path], tuple[str, Mapping[str, str]] | None]
+
+
+def _by_options(name: str, options: Callable[[Path], Sequence[str]], *, not_with: str = "(?!)") -> Instrument:
+    def instrument(
+        command: str, tree: Path, _: Mapping[str, str], report_dir: Path
+    ) -> tuple[str, Mapping[str, str]] | None:
+        script = script_of(command, tree)
+        if script is None or not _runs(script, name) or re.search(not_with, f"{script} {command}"):
+            return None
+        return _behind(command, options(report_dir)), {}
+
+    return instrument
+
+
+def _reporter(name: str) -> str:
+    with as_file(files(__package__).joinpath("reporters", name)) as path:
+        return str(path)
+
+
+# -- node --test -----------------------------------------------------------------------------------
+
+
+def _node_instrument(
+    command: str, tree: Path, env: Mapping[str, str], report_dir: Path
+) -> tuple[str, Mapping[str, str]] | None:
+    """A second reporter by NODE_OPTIONS; not where the repository asks for reporters itself."""
+    script = script_of(command, tree) or ""
+    said = f"{script} {command} {env.get('NODE_OPTIONS', '')}"
+    if "test-reporter" in said or not (
+        re.search(r"\bnode\b.*\s--test\b", script) or _is_node_test(script, tree)
+    ):
+        return None
+    if _node_version(env, tree) < (20, 0):
+        return None
+    where = f"file://{quote(_reporter('node_test.mjs'))}?out={quote(str(report_dir / _NODE))}"
+    options = (
+        "--test-reporter=spec --test-reporter-destination=stdout "
+        f"--test-reporter={where} --test-reporter-destination=stdout"
+    )
+    return command, {"NODE_OPTIONS": f"{env.get('NODE_OPTIONS', '')} {options}".strip()}
+
+
+def _is_node_test(script: str, tree: Path) -> bool:
+    """`node test.js`, where that file uses `node:test`."""
+    words = words_of(script)
+    if not words or words[0] != "node" or not is_simple(script):
+        return False
+    for word in words[1:]:
+        path = tree / word
+        if not word.startswith("-") and path.is_file() and (read_report(path) or b"").find(b"node:test") >= 0:
+            return True
+    return False
+
+
+def _node_version(env: Mapping[str, str], tree: Path) -> tuple[int, int]:
+    """Of the machine's node; one that lies in the tree is not asked."""
+    folders = [f for f in env.get("PATH", "").split(":") if f and not Path(f).is_relative_to(tree)]
+    node = shutil.which("node", path=":".join(folders))
+    if node is None:
+        return (0, 0)
+    try:
+        done = ask([node, "--version"], env={}, timeout_s=10.0)
+    except (OSError, TimeoutExpired):
+        return (0, 0)
+    match = re.match(r"v(\d+)\.(\d+)", done.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _lines_reported(name: str) -> Callable[[Path], list[CaseResult] | None]:
+    """A reader of the cases that a reporter of ours wrote, one JSON object a line."""
+
+    def read(report_dir: Path) -> list[CaseResult] | None:
+        said = read_report(report_dir / name)
+        if said is None:
+            return None
+        return [case for line in said.splitlines() if (case := _line_case(line)) is not None]
+
+    return read
+
+
+def _line_case(line: bytes) -> CaseResult | None:
+    try:
+        case = json.loads(line)
+        name, file = " > ".join(case["names"]), str(case["file"])
+        outcome, seconds = _outcome(case["outcome"]), float(case["duration_s"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return CaseResult(
+        id=f"{file}::{name}" if file else name,
+        outcome=outcome,
+        file=file,
+        duration_s=seconds,
+        message=str(case.get("message", ""))[:MESSAGE_CHARS],
+    )
+
+
+_OUTCOMES: dict[str, CaseOutcome] = {
+    "passed": "passed", "failed": "failed", "error": "error", "skipped": "skipped", "pending": "skipped",
+    "todo": "skipped", "disabled": "skipped", "focused": "passed",
+}  # fmt: skip
+
+
+def _outcome(said: Any) -> CaseOutcome:
+    return _OUTCOMES.get(str(said), "error")
+
+
+def _jest_reported(report_dir: Path) -> list[CaseResult] | None:
+    """jest's JSON, which vitest writes as well. A file that could not be run is one case that says so."""
+    try:
+        suites = json.loads(read_report(report_dir / _JEST) or b"")["testResults"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    found = []
+    for suite in suites:
+        file = _relative(str(suite.get("name", "")), report_dir)
+        cases = suite.get("assertionResults") or []
+        if not cases and suite.get("status") == "failed":
+            found.append(
+                CaseResult(
+                    id=file, outcome="error", file=file, message=str(suite.get("message", ""))[:MESSAGE_CHARS]
+                )
+            )
+        for case in cases:
+            name = " > ".join([*case.get("ancestorTitles", []), case.get("title", "")])
+            found.append(
+                CaseResult(
+                    id=f"{file}::{name}", outcome=_outcome(case.get("status")), file=file,
+                    duration_s=float(case.get("duration") or 0) / 1000,
+                    message="\n".join(map(str, case.get("failureMessages") or []))[:MESSAGE_CHARS],
+                )
+            )  # fmt: skip
+    return found
+
+
+def _relative(path: str, report_dir: Path) -> str:
+    """A path of a report, as seen from the tree that the run was in."""
+    try:
+        tree = json.loads((report_dir / "before.json").read_text(encoding="utf-8"))["tree"]
+    except (OSError, ValueError, KeyError):
+        return path
+    for start in (tree, str(Path(tree).resolve())):
+        if path.startswith(f"{start}/"):
+            return path[len(start) + 1 :]
+    return path
+
+
+# -- only some -------------------------------------------------------------------------------------
+
+
+def files_of(names: Sequence[str]) -> list[str]:
+    """The files of files and ids, each once."""
+    return list(dict.fromkeys(name.partition("::")[0] for name in names))
+
+
+def _direct_only(name: str) -> Callable[[str, Sequence[str], Path | None], str | None]:
+    """The script's own command with these files in the place of its own paths, by `npx` where it needs one."""
+
+    def only(command: str, names: Sequence[str], tree: Path | None) -> str | None:
+        script = script_of(command, tree or Path("/nonexistent"))
+        wanted = files_of(names)
+        node = name == "node"
+        if script is None or not all("/" in f or "." in f for f in wanted):
+            return None
+        if not (
+            re.search(r"\bnode\b.*\s--test\b", script) and is_simple(script) if node else _runs(script, name)
+        ):
+            return None
+        words, kept = words_of(script), []
+        for n, word in enumerate(words):
+            follows = n > 0 and words[n - 1] in _VALUED
+            program = word.rpartition("/")[2] in {name, *_WRAPPERS}
+            if program or follows or word.startswith("-") or "=" in word or not _is_path(word):
+                kept.append(word)
+        start = next((n for n, w in enumerate(kept) if "=" not in w or w.startswith("-")), 0)
+        through = [] if node or kept[start : start + 1] == ["npx"] else ["npx", "--no-install"]
+        return " ".join([*map(_assigned, kept[:start]), shlex.join([*through, *kept[start:], *wanted])])
+
+    return only
+
+
+def _assigned(word: str) -> str:
+    name, _, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}"
+
+
+def _is_path(word: str) -> bool:
+    return bool(re.search(r"[/*]|\.[cm]?[jt]sx?$", word)) or word in {"test", "tests", "spec", "specs"}
+
+
+def _with_junit(name: str, *options: str) -> Instrument:
+    def instrument(
+        command: str, _: Path, __: Mapping[str, str], report_dir: Path
+    ) -> tuple[str, Mapping[str, str]] | None:
+        if not is_simple(command):
+            return None
+        return append(command, *(option.format(report_dir / name) for option in options)), {}
+
+    return instrument
+
+
+def _files_at_end(command: str, names: Sequence[str], _: Path | None) -> str | None:
+    return f"{command} {shlex.join(files_of(names))}" if is_simple(command) else None
+
+
+_THROUGH = r"^(?:npm|pnpm|yarn|bun)(?: run)? (?:t|tst|test)\b|"
+RUNNERS = (
+    Runner(
+        name="node --test",
+        command=_THROUGH + r"^node\s+(?:.*\s)?--test\b|^node\s",
+        instrument=_node_instrument,
+        reported=_lines_reported(_NODE),
+        only=_direct_only("node"),
+        sources=("node --test",),
+    ),
+    Runner(
+        name="mocha",
+        command=_THROUGH + r"\bmocha\b",
+        instrument=_by_options(
+            "mocha",
+            lambda report_dir: (
+                "--reporter",
+                _reporter("mocha.cjs"),
+                "--reporter-option",
+                f"out={report_dir / _MOCHA}",
+            ),
+            not_with=r"\bmochawesome\b|reporter-option",
+        ),
+        reported=_lines_reported(_MOCHA),
+        only=_direct_only("mocha"),
+        sources=("mocha",),
+    ),
+    Runner(
+        name="jest",
+        command=_THROUGH + r"\bjest\b",
+        instrument=_by_options(
+            "jest",
+            lambda report_dir: ("--json", f"--outputFile={report_dir / _JEST}"),
+            not_with=r"--json|--outputFile|--watch",
+        ),
+        reported=_jest_reported,
+        only=_direct_only("jest"),
+        sources=("jest",),
+    ),
+    Runner(
+        name="vitest",
+        command=_THROUGH + r"\bvitest\b",
+        instrument=_by_options(
+            "vitest",
+            lambda report_dir: (
+                "--reporter=default",
+                "--reporter=json",
+                f"--outputFile.json={report_dir / _JEST}",
+            ),
+            not_with=r"--outputFile",
+        ),
+        only=_direct_only("vitest"),
+        sources=("vitest",),
+    ),
+    Runner(
+        name="ava",
+        command=_THROUGH + r"\bava\b",
+        instrument=_by_options("ava", lambda _: ("--tap",), not_with=r"--tap|-t\b"),
+        only=_direct_only("ava"),
+        sources=("ava", "tap"),
+    ),
+    Runner(
+        name="bun test",
+        command=r"^bun test\b",
+        instrument=_with_junit("bun.xml", "--reporter=junit", "--reporter-outfile={}"),
+        reported=junit_file("bun.xml"),
+        only=_files_at_end,
+        sources=("bun test",),
+    ),
+    Runner(
+        name="deno test",
+        command=r"^deno test\b",
+        instrument=_with_junit("deno.xml", "--junit-path={}"),
+        reported=junit_file("deno.xml"),
+        only=_files_at_end,
+        sources=("deno test",),
+    ),
+)

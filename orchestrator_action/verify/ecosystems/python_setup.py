@@ -1,0 +1,269 @@
+"""What makes a Python tree ready: a virtual environment of its own with what its tests need. Pure.
+
+It is made in `.venv` of the tree, never in the active environment: an editable install of the user's checkout
+would answer `import` with the wrong code. uv does the work where it is there, else `venv` and pip.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shlex
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+
+_TESTS = ("test", "tests", "testing")
+_DEVELOPMENT = ("dev", "develop", "development")
+_IGNORE = "printf '*\\n' > .venv/.gitignore"
+_INPUTS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "poetry.lock", "pdm.lock",
+           "poetry.toml", "pdm.toml", "uv.toml", ".python-version", "pip.conf",
+           "Pipfile.lock", "MANIFEST.in")  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+def setup(files: Files) -> SetupStep | None:
+    """The environment of a tree with a lock file, a manifest or requirements; else pytest, if it is missing."""
+    project = _toml(files.text("pyproject.toml"))
+    locked = _locked(files, project)
+    if locked is not None:
+        return locked
+    wanted = [*_requirement_files(files), *_requirements(files, project)]
+    installs = _is_project(files, project)
+    if not installs and not wanted:
+        return _bare(files)
+    words = " ".join(wanted)
+    if "pytest" not in _names(files, wanted) and _uses_pytest(files):
+        words = f"{words} pytest"
+    if installs:
+        words = f"{words} -e {shlex.quote('.' + _extras(project, files))}"
+    return _step("pip", [_install(words.strip())], files)
+
+
+def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
+    there = [p for p in sorted(files.paths) if p in _INPUTS or _is_requirements(p)]
+    return SetupStep(
+        how=f"Python: {what} into .venv ({', '.join(there[:3]) or 'no manifest'})",
+        commands=tuple(commands),
+        inputs=tuple(there),
+        keeps=(".venv",),
+        tools=("python3",),
+        env={"VIRTUAL_ENV": "{tree}/.venv"},
+        path=(".venv/bin",),
+    )
+
+
+def _install(words: str) -> str:
+    """One command for uv or pip; uv makes hard links to its own cache unless it is told to copy."""
+    return (
+        "if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then "
+        f"uv venv --quiet --seed .venv && {_IGNORE} && uv pip install --quiet --link-mode copy --python .venv {words}; "
+        f"else python3 -m venv .venv && {_IGNORE} && "
+        f".venv/bin/python -m pip install --quiet --disable-pip-version-check {words}; fi"
+    )
+
+
+def _bare(files: Files) -> SetupStep | None:
+    """A tree of test files and nothing else takes the machine's pytest, or gets one."""
+    if not _uses_pytest(files):
+        return None
+    step = _step("pytest", [_install("pytest")], files)
+    return SetupStep(
+        how=step.how, commands=step.commands, keeps=step.keeps, tools=step.tools, env=step.env, path=step.path,
+        unless="python3 -c 'import pytest'",
+    )  # fmt: skip
+
+
+def _uses_pytest(files: Files) -> bool:
+    if any(p.rpartition("/")[2] in {"conftest.py", "pytest.ini", ".pytest.ini"} for p in files.paths):
+        return True
+    if any("pytest" in text for name, text in files.texts.items()):
+        return True
+    tests = [p for p in files.paths if re.search(r"(?:^|/)(?:test_\w*|\w*_tests?|tests)\.py$", p)]
+    bodies = [files.text(p) for p in tests if p in files.texts]
+    return bool(tests) and not (bodies and all("unittest" in b for b in bodies))
+
+
+# -- lock files ------------------------------------------------------------------------------------
+
+
+def _locked(files: Files, project: Mapping[str, Any]) -> SetupStep | None:
+    if "uv.lock" in files.paths:
+        asked = [w for e in _extra_names(project, files) for w in ("--extra", e)]
+        asked += [w for g in _group_names(project) for w in ("--group", g)]
+        return _step(
+            "uv sync",
+            [_with_tool("uv", f"sync --quiet --frozen --link-mode copy {shlex.join(asked)}")],
+            files,
+        )
+    if "poetry.lock" in files.paths:
+        groups = _table(project, "tool", "poetry", "group")
+        named = [g for g in groups if g in (*_TESTS, *_DEVELOPMENT)]
+        with_groups = f" --with {','.join(named)}" if named else ""
+        extras = _table(project, "tool", "poetry", "extras") or _table(
+            project, "project", "optional-dependencies"
+        )
+        with_extras = "".join(f" -E {e}" for e in extras if e in _TESTS)
+        command = f"install --no-interaction --quiet{with_groups}{with_extras}"
+        return _step("poetry install", [_with_tool("poetry", command)], files)
+    if "pdm.lock" in files.paths:
+        command = "sync --quiet --group :all" if _group_names(project) else "sync --quiet --dev"
+        return _step("pdm sync", [_with_tool("pdm", command)], files)
+    return None
+
+
+def _with_tool(tool: str, arguments: str) -> str:
+    """The tool of the machine, else one from the registry in a folder of its own below `.venv`."""
+    settings = {
+        "uv": "UV_PROJECT_ENVIRONMENT=.venv UV_LINK_MODE=copy",
+        "poetry": "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true",
+        "pdm": "PDM_VENV_IN_PROJECT=1 PDM_CHECK_UPDATE=0",
+    }[tool]
+    own = f".venv/tools/{tool}"
+    make = {
+        "uv": "python3 -m venv .venv",
+        "poetry": "python3 -m venv .venv",
+        "pdm": "python3 -m venv .venv && printf '.venv/bin/python' > .pdm-python",
+    }[tool]
+    arguments = arguments.strip()
+    return (
+        f"{make} && {_IGNORE} && "
+        f"if command -v {tool} >/dev/null 2>&1 && {tool} --version >/dev/null 2>&1; then "
+        f"{settings} {tool} {arguments}; "
+        f"else python3 -m venv {own} && {own}/bin/python -m pip install --quiet --disable-pip-version-check {tool} && "
+        f"{settings} {own}/bin/{tool} {arguments}; fi"
+    )
+
+
+# -- manifests -------------------------------------------------------------------------------------
+
+
+def _is_project(files: Files, project: Mapping[str, Any]) -> bool:
+    return "setup.py" in files.paths or bool({"project", "build-system"} & project.keys()) or (
+        "poetry" in _table(project, "tool")
+    )  # fmt: skip
+
+
+def _extras(project: Mapping[str, Any], files: Files) -> str:
+    names = _extra_names(project, files)
+    return f"[{','.join(names)}]" if names else ""
+
+
+def _extra_names(project: Mapping[str, Any], files: Files) -> list[str]:
+    """Extras for tests; those for development only where no extra and no group is named after tests."""
+    extras = _table(project, "project", "optional-dependencies") or _setup_cfg_extras(files.text("setup.cfg"))
+    if not extras and "extras_require" in files.text("setup.py"):
+        extras = dict.fromkeys(re.findall(r"['\"]([\w-]+)['\"]\s*:\s*\[", files.text("setup.py")))
+    return _chosen(extras, others=_table(project, "dependency-groups"))
+
+
+def _group_names(project: Mapping[str, Any]) -> list[str]:
+    return _chosen(
+        _table(project, "dependency-groups"), others=_table(project, "project", "optional-dependencies")
+    )
+
+
+def _chosen(names: Iterable[str], *, others: Iterable[str]) -> list[str]:
+    there = list(names)
+    tests = [n for n in there if n in _TESTS]
+    if tests or any(n in _TESTS for n in others):
+        return tests
+    return [n for n in there if n in _DEVELOPMENT]
+
+
+def _setup_cfg_extras(text: str) -> Mapping[str, Any]:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return {}
+    section = "options.extras_require"
+    return dict(parser.items(section)) if parser.has_section(section) else {}
+
+
+def _requirements(files: Files, project: Mapping[str, Any]) -> list[str]:
+    """Requirements that stand in dependency groups, in `tests_require`, or in tox's `deps`, as words."""
+    groups = _table(project, "dependency-groups")
+    found = [r for name in _group_names(project) for r in _group(groups, name, ())]
+    if not found and not _extra_names(project, files) and not _requirement_files(files):
+        found = _tox_dependencies(files.text("tox.ini"))
+    return [r if r.startswith("-r ") else shlex.quote(r) for r in found]
+
+
+def _group(groups: Mapping[str, Any], name: str, seen: tuple[str, ...]) -> list[str]:
+    """A dependency group with those it includes. Source: PEP 735."""
+    found = []
+    for entry in groups.get(name, []) if name not in seen else []:
+        if isinstance(entry, str):
+            found.append(entry)
+        elif isinstance(entry, dict) and isinstance(included := entry.get("include-group"), str):
+            found += _group(groups, included, (*seen, name))
+    return found
+
+
+def _tox_dependencies(text: str) -> list[str]:
+    """`deps` of `[testenv]`, but for lines that hold for some environments only."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return []
+    said = parser.get("testenv", "deps", fallback="") or parser.get("base", "deps", fallback="")
+    found = []
+    for line in (part.strip() for part in said.splitlines()):
+        if not line or line.startswith("#") or re.match(r"[\w{},!.-]+\s*:\s*\S", line):
+            continue
+        line = line.replace("{toxinidir}/", "").replace("{tox_root}/", "")
+        if match := re.fullmatch(r"-r\s*([\w./-]+)", line):
+            found.append(f"-r {match[1]}")
+        elif _NAME.match(line) and "{" not in line:
+            found.append(line)
+    return found
+
+
+def _is_requirements(path: str) -> bool:
+    return bool(re.fullmatch(r"(?:(?:tests?|requirements)/)?[\w-]*\w*\.(?:txt|in)", path)) and (
+        "requirements" in path
+    )
+
+
+def _requirement_files(files: Files) -> list[str]:
+    """`-r FILE` for the file of the program itself and those named after tests, else after development."""
+    there = sorted(p for p in files.paths if _is_requirements(p))
+    texts = [p for p in there if p.endswith(".txt")]
+    there = texts + [p for p in there if p.endswith(".in") and f"{p[:-3]}.txt" not in texts]
+
+    def named(words: Sequence[str]) -> list[str]:
+        return [
+            p for p in there if set(re.split(r"[\W_]+", p.rpartition(".")[0])) & set(words) and "doc" not in p
+        ]
+
+    own = [
+        p
+        for p in there
+        if p in {"requirements.txt", "requirements/base.txt", "requirements/requirements.txt"}
+    ]
+    return [f"-r {shlex.quote(p)}" for p in dict.fromkeys([*own, *(named(_TESTS) or named(_DEVELOPMENT))])]
+
+
+def _names(files: Files, wanted: Sequence[str]) -> str:
+    """Everything that the requirements name, to see whether pytest is among them."""
+    named = [files.text(shlex.split(w)[1]) for w in wanted if w.startswith("-r ")]
+    return " ".join(
+        [*wanted, *named, files.text("setup.cfg"), files.text("pyproject.toml").partition("[tool.")[0]]
+    )
+
+
+def _table(value: Any, *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _toml(text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
