@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from orchestrator_action.errors import ForgeError
+from orchestrator_action.text.markdown import first_heading, first_line
 
 Value = str | tuple[str, ...]
 """What a key is read as."""
@@ -27,9 +28,6 @@ _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*$", re.MULTILINE)
 _KEY_LINE = re.compile(r"\s*(#|[\w.-]+\s*:(\s|$)|$)")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _NOT_TEXT = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?)(?:[ \t]+#+)?[ \t]*")
-_NOT_A_TITLE = re.compile(r"\s*(<!--|([-*_][ \t]*){3,}$)")
-_FENCE = re.compile(r" {0,3}(```|~~~)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +55,7 @@ class Document:
     @property
     def title(self) -> str:
         """The title given, else the first heading, else the first line with text, else nothing."""
-        return self.text("title") or _first_heading(self.body)
+        return self.text("title") or first_heading(self.body) or first_line(self.body)
 
 
 def parse(text: str, *, name: str) -> Document:
@@ -183,22 +181,6 @@ def _written(value: Written) -> str:
 
 def _escaped(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
-
-
-def _first_heading(body: str) -> str:
-    fenced, first, before = False, "", ""
-    for line in body.splitlines():
-        if _FENCE.match(line):
-            fenced = not fenced
-            continue
-        heading = None if fenced else _HEADING.fullmatch(line)
-        if heading and heading[1]:
-            return heading[1]
-        if not fenced and before.strip() and re.fullmatch(r" {0,3}(=+|-+)[ \t]*", line):
-            return before.strip()
-        first = first or ("" if fenced or _NOT_A_TITLE.match(line) else line.strip())
-        before = line
-    return first
 
 
 def _error(name: str, line: int, problem: str) -> ForgeError:

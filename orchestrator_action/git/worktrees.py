@@ -45,6 +45,8 @@ FOLDER = ".worktrees"
 OWNER_FILE = "orchestrator-owner"
 LOCK_REASON = "orchestrator-action: in use"
 _ADD_TRIES = 5
+_REF_LOCK_MS = 1000
+"""A ref that is locked for longer than this, five times, is locked by a file somebody left."""
 _GONE = ".gone-"
 """A worktree that was given up and is being deleted."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -225,7 +227,15 @@ class Workspace:
 
     def _add(self, path: Path, how: list[str], start: str, fd: int) -> Path:
         """`git worktree add` without the checkout; the lock outlives us in git itself."""
-        args = ["worktree", "add", "--quiet", "--no-checkout", "--lock", "--reason", LOCK_REASON]
+        args = [
+            "-c",
+            f"core.filesRefLockTimeout={_REF_LOCK_MS}",
+            "worktree",
+            "add",
+            "--quiet",
+            "--no-checkout",
+        ]
+        args += ["--lock", "--reason", LOCK_REASON]
         if how[:1] == ["-b"]:
             args.append("--no-track")
         for tried in range(_ADD_TRIES):

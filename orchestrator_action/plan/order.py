@@ -16,6 +16,7 @@ from orchestrator_action.config.schema import BRANCH_PREFIX
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import Issue, Prompt, Task
 from orchestrator_action.text.limits import clean, mask_shapes
+from orchestrator_action.text.markdown import first_heading
 
 SLUG_CHARS = 40
 TITLE_CHARS = 200
@@ -71,7 +72,12 @@ def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collecti
     """The task of a prompt file. `ids` are the task ids already given in this run."""
     words = slug(prompt.stem) or hashlib.sha256(prompt.stem.encode("utf-8", "replace")).hexdigest()[:8]
     task_id = unique(f"prompt-{words}", ids)
-    title = clean_title(prompt.title) or _first_heading(prompt.text) or clean_title(prompt.stem) or task_id
+    title = (
+        clean_title(prompt.title)
+        or clean_title(first_heading(prompt.text))
+        or clean_title(prompt.stem)
+        or task_id
+    )
     return Task(
         id=task_id,
         title=title,
@@ -83,13 +89,6 @@ def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collecti
         agent=prompt.agent,
         test=prompt.test,
     )
-
-
-def _first_heading(text: str) -> str:
-    for line in text.splitlines():
-        if match := re.match(r"#{1,6}\s+(.+?)\s*#*\s*$", line):
-            return clean_title(match[1])
-    return ""
 
 
 def plan(

@@ -1,9 +1,10 @@
-"""Which lines of a Markdown text are fenced code, raw HTML or prose, as CommonMark has it.
+"""Which lines of a Markdown text are fenced code, raw HTML or prose, as CommonMark has it; its headings and code.
 
-The block phase of the CommonMark reference parser, reduced to what decides where code is: what a
-person sees as code on the forge must be what we keep untouched, and nothing else. Where a text is
-in doubt it counts as prose, which is cleaned. Source: spec.commonmark.org 0.31, appendix "A parsing
-strategy"; the tests compare it with markdown-it-py.
+Headings and code blocks come from markdown-it-py. The lines do not: cleaning needs for each the column at which its
+content begins, inside quotes and lists, and a reader that counts as prose whatever is in doubt. So they are read by
+the block phase of the CommonMark reference parser, reduced to what decides where code is: what a person sees as
+code on the forge must be what we keep untouched, and nothing else. Source: spec.commonmark.org 0.31, appendix
+"A parsing strategy"; the tests compare it with markdown-it-py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ import functools
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _FENCE = re.compile(r"(`{3,})([^`]*)$|(~{3,})(.*)$")
@@ -319,3 +325,45 @@ def fences(text: str) -> tuple[tuple[int, int], ...]:
             spans.append((line.start, line.end))
         leaf = line.leaf
     return tuple(spans)
+
+
+# -- what a document says, by the reference parser -------------------------------------------------
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # late: most commands read no document
+
+    return MarkdownIt("commonmark")
+
+
+def first_heading(text: str) -> str:
+    """The text of the first heading, as it is written; empty when there is none."""
+    tokens = _parser().parse(text)
+    return next(
+        (body.content for head, body in pairwise(tokens) if head.type == "heading_open" and body.content), ""
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line of the first paragraph, as it is written; empty when there is none."""
+    return next(
+        (t.content.splitlines()[0] for t in _parser().parse(text) if t.type == "inline" and t.content), ""
+    )
+
+
+def code_blocks(text: str) -> tuple[tuple[str, str], ...]:
+    """Language (lower case) and body of each closed fence that stands in no quote or list, in order.
+
+    The body is what was written, line ends included. A fence that the end of the text closes is left out: it
+    may have been cut off.
+    """
+    rows = _LINE.findall(text)
+    found = []
+    for token in _parser().parse(text):
+        if token.type == "fence" and token.level == 0 and token.map:
+            first, end = token.map
+            closer = rows[end - 1].strip() if end - first > 1 else ""
+            if closer and not closer.strip(token.markup[0]) and len(closer) >= len(token.markup):
+                found.append(((token.info.split() or [""])[0].lower(), "".join(rows[first + 1 : end - 1])))
+    return tuple(found)

@@ -104,3 +104,20 @@ def test_the_same_paths_are_a_conflict():
 def test_slug_and_title():
     assert "fix-the-thing" == slug("Fix: the thing!")
     assert "a b" == clean_title("a\x00\n\tb")
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("```sh\n# not this\n```\n\n## The real one\n", "The real one"),
+        ("    # code\n\nWords\n=====\n", "Words"),
+        ("~~~\n# one\n```\n# two\n~~~\n", "name"),
+        ("> ```\n> # quoted code\n> ```\n\n# After it #\n", "After it"),
+        ("just words\n", "name"),
+    ],
+)
+def test_a_prompt_files_title_is_its_first_heading_and_no_line_of_code(text, title):
+    """As a page shows it: `#` inside a fence is a comment of a shell."""
+    [task] = plan([], [Prompt(path="name.md", stem="name", text=text)])
+
+    assert title == task.title

@@ -14,16 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import NPM, need
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, git
 
 RUN_ID = 4711
-EXAMPLES = Path(__file__).parents[1] / "npm/node_modules/@octokit/webhooks-examples/api.github.com/index.json"
+EXAMPLES = NPM / "@octokit/webhooks-examples/api.github.com/index.json"
 
 
 def example(name: str, action: str = "", *, having: str = "") -> dict[str, Any]:
     """A real payload of GitHub's from npm @octokit/webhooks-examples; `having` is a key it must hold."""
-    for kind in json.loads(EXAMPLES.read_text(encoding="utf-8")):
+    for kind in json.loads(need(EXAMPLES, "@octokit/webhooks-examples").read_text(encoding="utf-8")):
         if kind["name"] == name:
             for found in kind["examples"]:
                 if found.get("action", "") == action and (not having or having in found):

@@ -1,15 +1,14 @@
 """The process behind `--agent patch`: `work CONTEXT` as the author, `review …` as the reviewer.
 
-Standard library and the phase client only. The author takes the fenced `diff` blocks of the task's
-text, applies and commits them. The reviewer, another process, applies the same blocks to the base
-commit by itself and reports every path in which the author's commit is something else.
+The author takes the fenced `diff` blocks of the task's text, applies and commits them. The reviewer, another
+process, applies the same blocks to the base commit by itself and reports every path in which the author's commit is
+something else.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,30 +18,14 @@ from typing import Any
 
 from orchestrator_action.protocol.connection import ask
 from orchestrator_action.protocol.wire import TOKEN_VARIABLE, PhaseAnswer, PhaseRequest, context_digest
+from orchestrator_action.text.markdown import code_blocks
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
 _LANGUAGES = {"diff", "patch"}
 
 
 def diff_blocks(text: str) -> list[str]:
-    """The contents of the fenced `diff` (or `patch`) blocks of a Markdown text, in order.
-
-    A fence is closed by one of the same character, at least as long. Source: CommonMark 0.31, 4.5.
-    """
-    blocks: list[str] = []
-    fence, language, lines = "", "", [""]
-    for line in text.split("\n"):
-        bare = line.rstrip("\r")
-        if fence:
-            if re.fullmatch(rf" {{0,3}}{re.escape(fence[0])}{{{len(fence)},}}[ \t]*", bare):
-                if language in _LANGUAGES:
-                    blocks.append("\n".join(lines) + "\n")
-                fence = ""
-            else:
-                lines.append(line)
-        elif match := _FENCE.match(bare):
-            fence, language, lines = match[1], match[2].lower(), []
-    return blocks
+    """The contents of the fenced `diff` (or `patch`) blocks of a Markdown text, in order."""
+    return [body for language, body in code_blocks(text) if language in _LANGUAGES]
 
 
 def _git(*args: str, text: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
