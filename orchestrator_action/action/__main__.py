@@ -3,7 +3,11 @@
 import os
 import sys
 
-from orchestrator_action.action.main import main
+from orchestrator_action.process.own_environment import take_secrets
+
+take_secrets()
+
+from orchestrator_action.action.main import main  # noqa: E402 - its imports take a tenth of a second
 
 code = main()
 sys.stdout.flush()

@@ -12,8 +12,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator_action.action.step import SECRETS, Step
+from orchestrator_action.action.step import Step
 from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
+from orchestrator_action.process import own_environment
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.sandbox.start import ask
 
@@ -58,10 +59,11 @@ def trust_checkout(repo: Path, env: Mapping[str, str]) -> None:
 
 def main() -> int:
     """Do what the input `mode` says; the exit code of the step."""
+    own_environment.take_secrets()
     make_undumpable()
     sys.dont_write_bytecode = True
-    step = Step(os.environ)
-    for name in [n for n in os.environ if n.startswith("INPUT_") or n in SECRETS]:
+    step = Step(own_environment.environment())
+    for name in [n for n in os.environ if n.startswith("INPUT_")]:
         del os.environ[name]
     _show_lines()
     try:

@@ -12,6 +12,7 @@ import typer
 from orchestrator_action.cli.options import HERE, Json, Repo, RunName
 from orchestrator_action.cli.terminal import print_json, put, say
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
     from orchestrator_action.git.repo import Git
@@ -136,7 +137,7 @@ def _audit(repo: Path, task: str) -> int:
     from orchestrator_action.run import past_runs as inspect_runs
     from orchestrator_action.run import setup
 
-    git, env = Git.open(repo), setup.environment()
+    git, env = Git.open(repo), environment()
     with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
         remote = setup.make_remote(git, token=setup.token_of(env), private=Path(private), env=env)
         body = inspect_runs.audit_of(git, remote, task)

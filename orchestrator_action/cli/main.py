@@ -1,7 +1,9 @@
 """The console script `orchestrator-action`.
 
+A token leaves the environment before anything else is done, see `own_environment`.
+
 A push waits for `hook pre-push`, so that goes straight to the hook's own door and imports nothing but the
-standard library's smallest parts. Everything else is a command with options, see `commands`.
+standard library's smallest parts. Everything else is a command with options, see `app`.
 """
 
 import sys
@@ -16,6 +18,12 @@ def main() -> None:
         from orchestrator_action.hook import main as hook
 
         hook.leave(hook.main(sys.argv[2:]))
+    from orchestrator_action.process.own_environment import take_secrets
+
+    if sys.argv[1:2] != ["hook"] and take_secrets():
+        from orchestrator_action.process.table import make_undumpable
+
+        make_undumpable()
     from orchestrator_action.cli.entry import enter
 
     enter()

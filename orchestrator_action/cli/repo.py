@@ -12,6 +12,7 @@ from orchestrator_action import __version__
 from orchestrator_action.cli.options import HERE, AgentName, Base, ForgeName, Json, Repo, asked_of
 from orchestrator_action.cli.terminal import print_json, put, say
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.process.own_environment import environment
 
 
 def verify(
@@ -33,7 +34,7 @@ def verify(
     from orchestrator_action.run import setup
     from orchestrator_action.run import verify_branch as again
 
-    env = setup.environment()
+    env = environment()
     with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as parts:
         verified = again.verify(parts, again.branch_meant(parts, branch, pull=pr))
     result = verified.result
@@ -58,9 +59,8 @@ def doctor(
     Example: orchestrator-action doctor
     """
     from orchestrator_action.cli import doctor as checks
-    from orchestrator_action.run import setup
 
-    rows = checks.check_file(file) if file else checks.check_all(repo, agent, setup.environment())
+    rows = checks.check_file(file) if file else checks.check_all(repo, agent, environment())
     for row in rows:
         say(
             f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
@@ -79,9 +79,8 @@ def demo(
     Example: orchestrator-action demo
     """
     from orchestrator_action.cli import demo as show
-    from orchestrator_action.run import setup
 
-    raise typer.Exit(show.demo(show.place(folder), setup.environment()))
+    raise typer.Exit(show.demo(show.place(folder), environment()))
 
 
 def init(

@@ -28,6 +28,7 @@ from orchestrator_action.cli.options import (
     asked_of,
 )
 from orchestrator_action.cli.terminal import print_json, put, say
+from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
     from orchestrator_action.agents.base import Agent
@@ -76,7 +77,7 @@ def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> Ru
     from orchestrator_action.run.recover import settle_pending
     from orchestrator_action.run.run import run_tasks
 
-    env = setup.environment()
+    env = environment()
     settle_pending(Git.open(asked.repo), env, cancel, say=say)
     with setup.start_run(asked, env, cancel, say=say, admit=_admission(asked, dead=dead)) as (found, run):
         _preamble(found, run.run_id)
@@ -95,7 +96,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     """
     from orchestrator_action.git.repo import Git
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.run import recover, setup
+    from orchestrator_action.run import recover
     from orchestrator_action.state import store as run_folders
 
     git = Git.open(repo)
@@ -104,7 +105,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
         with (
-            recover.resume_run(folder, git, setup.environment(), cancel, say=say) as taken,
+            recover.resume_run(folder, git, environment(), cancel, say=say) as taken,
             watch(folder, taken.run.agents),
         ):
             report = recover.resume(taken, say=say, tell=tell)
@@ -130,7 +131,7 @@ def _resume_elsewhere(asked: RunRequest, run_id: str, *, as_json: bool) -> NoRet
     with on_signals() as cancel:
         with (
             tempfile.TemporaryDirectory(prefix="oa-resume-") as private,
-            setup.survey(asked, setup.environment(), private=Path(private)) as found,
+            setup.survey(asked, environment(), private=Path(private)) as found,
         ):
             issues = takeover.issues_of(found.git, found.remote, run_id)
         if not issues:
@@ -167,7 +168,7 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
         setup.plan_run(
-            asked, setup.environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
+            asked, environment(), private=Path(private), say=say, admit=_admission(asked, dry=True)
         ) as found,
     ):
         body = forecast.forecast(found)

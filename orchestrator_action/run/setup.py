@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -409,8 +408,3 @@ def slots_of(found: Survey, *, auto: bool) -> int | Literal["auto"]:
 def now() -> float:
     """Seconds since the epoch, for the doors."""
     return time.time()
-
-
-def environment() -> dict[str, str]:
-    """The process's environment, for the doors."""
-    return dict(os.environ)

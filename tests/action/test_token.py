@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 import typing
 import uuid
@@ -16,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REQUIRE_ALL
 from tests.kit.github_server import TOKEN, GitHubServer
 from tests.kit.repos import Repo, git
-from tests.kit.runner import Runner, checked_out
+from tests.kit.runner import checked_out
+from tests.kit.unprivileged import Unprivileged, as_nobody, give_away
 from tests.kit.whole import LIBRARY, new_file
 
-NOBODY = 65534
 ATTACK = Path(__file__).with_name("attack.sh")
-SYSTEM_PYTHON = Path("/usr/bin/python3")
 TRAPS = 20
 """At least so many kinds of traps must be there for the test to mean something."""
 
@@ -57,62 +51,6 @@ def evil() -> Iterator[str]:
     thread.join(10)
 
 
-def unprivileged() -> bool:
-    """Whether the test itself runs as somebody without privileges."""
-    return os.geteuid() != 0
-
-
-@pytest.fixture
-def open_tmp() -> Iterator[Path]:
-    """A directory that an unprivileged user can reach; pytest's own is closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="oa-attack-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def python(open_tmp: Path) -> Path:
-    """A Python that the unprivileged user can run, with our package in it."""
-    if unprivileged():
-        return Path(sys.executable)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = subprocess.run([SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                           capture_output=True, text=True, check=False)  # fmt: skip
-    if found.stdout.strip() != version:
-        message = f"{SYSTEM_PYTHON} is not Python {version}: no interpreter for an unprivileged user"
-        pytest.fail(message) if REQUIRE_ALL else pytest.skip(message)
-    home = open_tmp / "venv"
-    subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", home], check=True)
-    here = Path(__file__).resolve().parents[2]
-    packages = next(Path(p) for p in sys.path if p.endswith("site-packages"))
-    (home / "lib" / f"python{version}" / "site-packages" / "ours.pth").write_text(f"{packages}\n{here}\n")
-    return home / "bin" / "python"
-
-
-def owned(path: Path) -> None:
-    if not unprivileged():
-        for folder, folders, files in os.walk(path):
-            for name in (".", *folders, *files):
-                os.chown(Path(folder, name), NOBODY, NOBODY, follow_symlinks=False)
-
-
-class Attacked(Runner):
-    """Steps run as an unprivileged user, with the program directories of a hosted runner."""
-
-    python: Path
-
-    def start(self, mode: str = "run", *, event: str = "schedule", payload=None, **inputs: str):
-        env, files = self.environment(mode, event, payload, inputs)
-        owned(self.temp)
-        process = subprocess.Popen(
-            [self.python, "-I", "-m", "orchestrator_action.action"], cwd=self.repo.path, env=env,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            **({} if unprivileged() else {"user": NOBODY, "group": NOBODY, "extra_groups": []}),
-        )  # fmt: skip
-        return process, files
-
-
 def test_an_attack_as_the_same_user_finds_and_catches_no_token(make, open_tmp: Path, python: Path, evil: str):
     """Looked for: environments, /proc, memory, git's settings, helpers, files. Planted: hooks, settings,
     drivers, programs on PATH, Python start-up files, the runner's files. Then the next step runs, too."""
@@ -127,19 +65,19 @@ def test_an_attack_as_the_same_user_finds_and_catches_no_token(make, open_tmp: P
         temp = open_tmp / "runner-temp"
         temp.mkdir()
         work = Repo(checked_out(github, library, open_tmp / "work").path, library.remote)
-        runner = Attacked(github, work, temp)
+        runner = Unprivileged(github, work, temp)
         runner.python = python
         runner.env = {"HOME": str(home), "PATH": f"{home}/.local/bin:{home}/bin:/usr/local/bin:/usr/bin:/bin"}
         host = github.url.removeprefix("http://")
         head = f"LOOT={loot}; EVIL={evil}; HOST={host}; RUNNER={temp}; HOME={home}\n"
         for folder in (work.path, home):
-            owned(folder)
+            give_away(folder)
         issue = github.state.add_issue(
             "Attack", new_file("attack.sh", head + ATTACK.read_text()), user="octo"
         )
         github.label(issue.number, "orchestrate", actor="octo")
 
-        first = runner.step(event="issues", payload=runner.labeled(issue.number))
+        first = runner.step()
         assert (loot / "done").exists(), f"the attack did not run:\n{first.log}"
         traps = [p for name in ("bin", ".local/bin", "evil-hooks") for p in (home / name).iterdir()]
         second = runner.step("settle")
@@ -167,16 +105,15 @@ def test_the_look_is_not_blind(open_tmp: Path):
     git(open_tmp, "init", "-q", str(repo))
     head = f"LOOT={loot}; EVIL=127.0.0.1:9; HOST=127.0.0.1:9; RUNNER={repo}; HOME={open_tmp}\n"
     (repo / "attack.sh").write_text(head + ATTACK.read_text())
-    owned(open_tmp)
+    give_away(open_tmp)
     token = f"ghs_underattack{uuid.uuid4().hex}"
-    me = {} if unprivileged() else {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     careless = subprocess.Popen(
         ["/bin/sh", "-c", "read line"], env={"PATH": "/usr/bin:/bin", "TOKEN": token},
-        stdin=subprocess.PIPE, **me,
+        stdin=subprocess.PIPE, **as_nobody(),
     )  # fmt: skip
     try:
         env = {"PATH": "/usr/bin:/bin", "HOME": str(open_tmp)}
-        subprocess.run(["/bin/sh", "attack.sh"], cwd=repo, env=env, check=True, timeout=60, **me)
+        subprocess.run(["/bin/sh", "attack.sh"], cwd=repo, env=env, check=True, timeout=60, **as_nobody())
     finally:
         careless.communicate(b"\n", timeout=10)
 
