@@ -5,13 +5,28 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: demo test check bench schema lock
+.PHONY: demo quick test test-all test-pythons check bench schema lock
 
 demo: $(STAMP)
 	$(BIN)/orchestrator-action demo
 
+# What needs no git, no process and no server: at every save.
+PURE := tests/core tests/text tests/render tests/docs tests/agents/test_environment.py tests/agents/test_guard.py \
+  tests/agents/test_claude_stream.py tests/evidence/test_counts.py tests/evidence/test_paths.py
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow" $(PURE) $(PYTEST_ARGS)
+
+# On any machine, as it is: what a real component from npm, a long crash sweep or a soak needs stands in test-all.
 test: $(STAMP)
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow and not npm" $(PYTEST_ARGS)
+
+test-all: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+# What is pure or parses text, on every Python we promise that this machine has, with the newest dependencies.
+test-pythons: $(STAMP)
+	$(BIN)/python -m tests.pythons $(filter-out tests/docs,$(PURE))
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -32,6 +32,20 @@ def need(path: Path | str | None, what: str) -> Path:
     pytest.skip(message)
 
 
+NEEDS = {"claude_cli": ("claude", "npm"), "runner": ("npm",)}
+"""Fixtures that stand for a component from npm, and the marks of whatever asks for them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a component from npm, so that `make test` runs on any machine as it is."""
+    for item in items:
+        for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+            for mark in NEEDS[fixture]:
+                item.add_marker(mark)
+        if item.get_closest_marker("claude"):
+            item.add_marker("npm")
+
+
 @pytest.fixture
 def graphql() -> None:
     """GraphQL on the loopback GitHub: an environment made before graphql-core was needed has none."""

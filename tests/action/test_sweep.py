@@ -17,7 +17,7 @@ from tests.kit.whole import GOOD
 
 SLOW = 3
 """On a slow machine there is progress to be told: two updates, and a check in progress."""
-pytestmark = pytest.mark.usefixtures("graphql")
+pytestmark = [pytest.mark.slow, pytest.mark.npm, pytest.mark.usefixtures("graphql")]
 
 
 @pytest.mark.parametrize("case", sample(), ids=str)

@@ -11,7 +11,7 @@ from orchestrator_action.protocol.model import Conclusion, Fact, PhaseState, Pha
 from orchestrator_action.publish.report.junit import junit
 from orchestrator_action.publish.report.sarif import sarif
 from orchestrator_action.publish.report.verdict import document_of
-from orchestrator_action.verify.ecosystems.counts import from_junit
+from orchestrator_action.verify.ecosystems.junit import junit_counts
 
 SHA = "a" * 40
 FACTS = (
@@ -59,7 +59,7 @@ def test_junit_is_read_by_our_own_reader() -> None:
     """One passed, one failed, one that could not be proven; control characters are left out."""
     text = junit([DOCUMENT])
 
-    counts = from_junit(text.encode())
+    counts = junit_counts(text.encode())
     assert counts is not None
     assert (1, 2) == (counts.passed, counts.failed)
     assert "\x1b" not in text
