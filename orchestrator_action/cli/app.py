@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from orchestrator_action import __version__
 from orchestrator_action.cli import hook as hooks
+from orchestrator_action.cli import issue as issues
 from orchestrator_action.cli import look as looking
 from orchestrator_action.cli import repo as repository
 from orchestrator_action.cli import run as running
+from orchestrator_action.cli.terminal import put
 
 app = typer.Typer(
     name="orchestrator-action",
     help="Label issues; get pull requests whose claims have been verified.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-for command in (
-    running.run,
-    running.resume,
-    running.cancel,
-    repository.verify,
-    running.plan,
-    looking.status,
-    looking.logs,
-    looking.report,
-    looking.clean,
-    repository.doctor,
-    repository.demo,
-    repository.init,
-    repository.version,
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        put([f"orchestrator-action {__version__}"])
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Label issues; get pull requests whose claims have been verified."""
+
+
+for command, short in (
+    (running.run, "Run agents on labelled issues, verify what they claim"),
+    (running.resume, "Take up a run that was cut short"),
+    (running.cancel, "End a run, or one task of it, from another terminal"),
+    (repository.verify, "Judge a branch or a pull request at its head"),
+    (running.plan, "Say what would run, and in which order"),
+    (looking.status, "Show the runs and how each task stands"),
+    (looking.logs, "Print what a task's agent did and said"),
+    (looking.report, "Print or write a run's report"),
+    (looking.clean, "Remove trees that nobody needs any more"),
+    (repository.doctor, "Check machine, repository and configuration"),
+    (repository.demo, "Run the main job on a small repository made for it"),
+    (repository.init, "Write a workflow and a configuration"),
+    (repository.version, "Print the version"),
 ):
-    app.command()(command)
-app.add_typer(hooks.app, name="hook")
+    app.command(short_help=short)(command)
+app.add_typer(hooks.app, name="hook", short_help="The local pre-push hook")
+app.add_typer(issues.app, name="issue", short_help="Issues of the local forge")

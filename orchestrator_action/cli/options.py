@@ -25,11 +25,17 @@ Issues = Annotated[
 ForgeName = Annotated[
     str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
 ]
-AgentName = Annotated[str, typer.Option("--agent", help="claude or patch (default: claude).")]
+AgentName = Annotated[str, typer.Option("--agent", help="claude, command or patch (default: claude).")]
 Parallel = Annotated[
     str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
 ]
 Timeout = Annotated[str, typer.Option(help="Wall-clock limit of a task, as 90s or 45m (default: 45m).")]
+Turns = Annotated[
+    int | None, typer.Option("--max-turns", metavar="N", help="Turns of a task's agent (default: 50).")
+]
+Budget = Annotated[
+    float | None, typer.Option("--max-budget-usd", metavar="N", help="Cost limit of a task (default: none).")
+]
 Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
 Test = Annotated[
     list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
@@ -49,6 +55,8 @@ def asked_of(
     max_parallel: str = "",
     timeout: str = "",
     test: list[str] | None = None,
+    max_turns: int | None = None,
+    max_budget_usd: float | None = None,
 ) -> RunRequest:
     """What the options ask for; empty is "not said". Raises ConfigError naming the option."""
     from orchestrator_action.run.setup import RunRequest
@@ -61,6 +69,8 @@ def asked_of(
         "max_parallel": _slots(max_parallel) if max_parallel else None,
         "timeout": timeout or None,
         "test": test or None,
+        "max_turns": max_turns,
+        "max_budget_usd": max_budget_usd,
     }
     return RunRequest(
         repo=repo,

@@ -15,6 +15,7 @@ from orchestrator_action.cli.options import (
     HERE,
     AgentName,
     Base,
+    Budget,
     ForgeName,
     Issues,
     Json,
@@ -25,6 +26,7 @@ from orchestrator_action.cli.options import (
     RunName,
     Test,
     Timeout,
+    Turns,
     asked_of,
 )
 from orchestrator_action.cli.terminal import print_json, put, say
@@ -49,6 +51,8 @@ def run(
     timeout: Timeout = "",
     base: Base = "",
     test: Test = None,
+    max_turns: Turns = None,
+    max_budget_usd: Budget = None,
     repo: Repo = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
     json_: Json = False,
@@ -59,7 +63,7 @@ def run(
     """
     asked = asked_of(
         repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
-        max_parallel=max_parallel, timeout=timeout, test=test,
+        max_parallel=max_parallel, timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
     )  # fmt: skip
     if dry_run:
         _foretell(asked, as_json=json_)

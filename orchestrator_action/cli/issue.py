@@ -1,0 +1,56 @@
+"""`issue new`: an issue for the local forge, so that nobody has to write front matter by hand."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator_action.cli.options import HERE, ForgeName, Repo, asked_of
+from orchestrator_action.cli.terminal import put
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.process.own_environment import environment
+from orchestrator_action.text.limits import marker
+
+app = typer.Typer(help="Issues of the local forge.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def options() -> None:
+    """Issues of the local forge."""
+
+
+@app.command()
+def new(
+    title: Annotated[str, typer.Argument(help="What is to be done, in one line.")],
+    body: Annotated[str, typer.Option("--body", help="The text; - reads it from standard input.")] = "",
+    label: Annotated[str, typer.Option(help="Its label (default: the one that asks for work).")] = "",
+    forge: ForgeName = "local",
+    repo: Repo = HERE,
+) -> None:
+    """Open an issue on the local forge, labelled so that the next run takes it.
+
+    Example: orchestrator-action issue new "Greet people by name" --body -
+    """
+    from orchestrator_action.run import setup
+
+    if not title.strip():
+        raise ConfigError("an issue needs a title", hint="say in one line what is to be done")
+    text = sys.stdin.read() if body == "-" else body
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-issue-") as private,
+        setup.survey(asked_of(repo, forge=forge), environment(), private=Path(private)) as found,
+    ):
+        if found.forge.name != "local":
+            raise ConfigError(
+                f"issues of {found.forge.name} are opened there", hint="on its page, or with its own command"
+            )
+        wanted = label or found.config.label
+        made = found.forge.create_issue(
+            title, text, marker=marker("new", secrets.token_hex(4)), labels=[wanted]
+        )
+    put([f"#{made.number} {made.url}".strip()])
