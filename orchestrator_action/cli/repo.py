@@ -30,7 +30,8 @@ def verify(
     """
     asked = asked_of(repo, forge=forge, agent=agent, base=base)
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.publish.report.document import exit_code, task_json
+    from orchestrator_action.protocol.ends import exit_code
+    from orchestrator_action.publish.report.document import task_json
     from orchestrator_action.run import setup
     from orchestrator_action.run import verify_branch as again
 

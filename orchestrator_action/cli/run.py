@@ -246,7 +246,8 @@ def _summary(report: RunReport, path: Path) -> None:
 
 def _end(report: RunReport, cancel: Cancel, *, as_json: bool) -> NoReturn:
     """Print the report; a caller that interrupted us and does not read it is not waited for."""
-    from orchestrator_action.publish.report.document import exit_code, report_json
+    from orchestrator_action.protocol.ends import exit_code
+    from orchestrator_action.publish.report.document import report_json
 
     if as_json:
         print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)

@@ -16,7 +16,10 @@ DEFAULT_LABEL = "orchestrate"
 LABEL_RUNNING = "orchestrate:running"
 LABEL_DONE = "orchestrate:done"
 LABEL_FAILED = "orchestrate:failed"
-STATE_LABELS = (LABEL_RUNNING, LABEL_DONE, LABEL_FAILED)
+LABEL_DECLINED = "orchestrate:declined"
+END_LABELS = {"done": LABEL_DONE, "failed": LABEL_FAILED, "declined": LABEL_DECLINED}
+"""By the word for how a task ended, as the lease in our comment has it."""
+STATE_LABELS = (LABEL_RUNNING, *END_LABELS.values())
 BRANCH_PREFIX = "orchestrator/"
 CHECK_NAME = "orchestrator"
 REF_PREFIX = "refs/orchestrator/"

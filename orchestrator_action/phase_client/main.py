@@ -31,7 +31,7 @@ from orchestrator_action.protocol.wire import (
 HELD, OPEN, USAGE, PENDING, NO_BROKER = 0, 1, 2, 3, 4
 
 
-VERBS = ("show", "status", "start", "done", "wait")
+VERBS = ("show", "status", "start", "done", "wait", "stop")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--no-change-needed", metavar="WHY", help="nothing is to be changed, and why")
         sub.add_argument("--waive", metavar="WHY", help="leave a waivable phase out, and why")
+    stop = verbs.add_parser("stop", help="say that you cannot do this task; an honest end, not a failure")
+    stop.add_argument("--because", metavar="WHY", required=True, help="why it cannot be done here")
+    stop.add_argument("--needs", metavar="WHAT", help="what somebody would have to give or decide")
     for hidden in ("hook-stop", "hook-pre-tool"):
         verbs.add_parser(hidden)
     verbs.add_parser("opening").add_argument("part", type=int)
@@ -160,7 +163,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run the command line; returns the exit code."""
     parser = _parser()
     given = parser.parse_args(argv)
-    for option in ("waive", "no_change_needed"):
+    for option in ("waive", "no_change_needed", "because", "needs"):
         if (why := getattr(given, option, None)) is not None and not why.strip():
             parser.error(f"--{option.replace('_', '-')} needs a reason")
     if given.verb == "hook-pre-tool":
@@ -186,6 +189,8 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         digest=_digest(env) if getattr(given, "phase", "") == "initial-setup" else "",
         no_change=getattr(given, "no_change_needed", None) or "",
         waive=getattr(given, "waive", None) or "",
+        because=getattr(given, "because", None) or "",
+        needs=getattr(given, "needs", None) or "",
     )
     answer = ask(request, env)
     if given.verb == "show":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from orchestrator_action.config.schema import LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
+from orchestrator_action.config.schema import END_LABELS, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
 from orchestrator_action.errors import ForgeError, NothingToDo
 from orchestrator_action.forge.base import Forge, Queue
 from orchestrator_action.plan import rules
@@ -163,9 +163,7 @@ class Admission:
     def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
         """A run that ended could not change the labels any more."""
         if not self.dry:
-            forge.set_labels(
-                issue.number, add=[LABEL_DONE if state == "done" else LABEL_FAILED], remove=[LABEL_RUNNING]
-            )
+            forge.set_labels(issue.number, add=[END_LABELS.get(state, LABEL_FAILED)], remove=[LABEL_RUNNING])
 
     def _admitted(self, forge: GitHub, config: Config, issue: Issue) -> Iterable[Issue]:
         try:

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_action.protocol.model import Claim, Fact, ReviewFinding
+from orchestrator_action.protocol.model import Claim, Declined, Fact, ReviewFinding
 
 KINDS = frozenset(
     {
         "run-started", "run-resumed", "run-ended",
         "task-planned", "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
-        "claim", "refused", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
+        "claim", "refused", "declined", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "pending", "posted", "salvaged", "reminded", "verified", "note",
         "judged", "retried", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
     }
@@ -132,11 +132,16 @@ class Ledger:
     plan: str = ""
     attempts: int = 0
     reminders: int = 0
+    """How often the agent was sent back because it ended early."""
+    sent_back_red: bool = False
+    """Whether it was sent back with what the final measurement refuted; that is done once."""
     claims: Mapping[str, Claim] = field(default_factory=dict)
     facts: Mapping[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
     findings: tuple[ReviewFinding, ...] = ()
     review_rounds: int = 0
     answers: Mapping[str, FindingAnswer] = field(default_factory=dict)
+    declined: Declined | None = None
+    """What the agent said when it stopped; a claim after that takes it back."""
     ended: str = ""
     """The status of its `task-ended` event, when there is one."""
 
@@ -220,7 +225,11 @@ class _Known:
     def attempted(self, _event: Event) -> None:
         self.plain["attempts"] = self.plain.get("attempts", 0) + 1
 
+    def declined(self, event: Event) -> None:
+        self.plain["declined"] = Declined(**event.data)
+
     def claimed(self, event: Event) -> None:
+        self.plain["declined"] = None
         self.claims[event.data["phase"]] = Claim(**event.data, seq=event.seq)
 
     def measured(self, event: Event) -> None:
@@ -238,8 +247,11 @@ class _Known:
     def answered(self, event: Event) -> None:
         self.answers[event.data["finding"]] = FindingAnswer(**event.data)
 
-    def reminded(self, _: Event) -> None:
-        self.plain["reminders"] = self.plain.get("reminders", 0) + 1
+    def reminded(self, event: Event) -> None:
+        if event.data.get("final"):
+            self.plain["sent_back_red"] = True
+        else:
+            self.plain["reminders"] = self.plain.get("reminders", 0) + 1
 
 
 def _plain(name: str, key: str) -> Callable[[_Known, Event], None]:
@@ -255,6 +267,7 @@ _TAKES: dict[str, Callable[[_Known, Event], None]] = {
     "task-started": _Known.started,
     "attempt-started": _Known.attempted,
     "claim": _Known.claimed,
+    "declined": _Known.declined,
     "fact": _Known.measured,
     "plan": _plain("plan", "text"),
     "issue": _plain("issue", "number"),

@@ -7,22 +7,14 @@ A phase is proven when it was claimed and every rule of it has a fact that holds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import (
-    AgentReport,
-    Conclusion,
     Demand,
-    Ending,
     Fact,
     Finding,
-    Outcome,
     PhaseState,
     PhaseVerdict,
-    Status,
-    Task,
-    TaskResult,
     Verdict,
 )
 from orchestrator_action.protocol.phases import PHASES, Phase, Rule, Scope
@@ -125,41 +117,6 @@ def _judge_rule(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Finding 
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """How a task ended, and why, in one line."""
-
-    status: Status
-    conclusion: Conclusion
-    error: str = ""
-
-    def result(self, task: Task, base_sha: str) -> TaskResult:
-        """What is known of a task by this end alone."""
-        return TaskResult(
-            task_id=task.id,
-            title=task.title,
-            status=self.status,
-            conclusion=self.conclusion,
-            issue=task.issue.number if task.issue else None,
-            branch=task.branch,
-            base_sha=base_sha,
-            error=self.error,
-        )
-
-
-_ENDINGS = {
-    Ending.CANCELLED: (Status.CANCELLED, Conclusion.CANCELLED),
-    Ending.TIMEOUT: (Status.TIMEOUT, Conclusion.TIMED_OUT),
-    Ending.STALLED: (Status.STALLED, Conclusion.TIMED_OUT),
-    Ending.LOG_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
-    Ending.DISK_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
-    Ending.MEMORY_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
-    Ending.NO_START: (Status.FAILED, Conclusion.FAILURE),
-    Ending.SPAWN_FAILED: (Status.FAILED, Conclusion.FAILURE),
-    Ending.LOST: (Status.FAILED, Conclusion.FAILURE),
-}
-
-
 def open_for_agent(verdict: Verdict) -> tuple[PhaseVerdict, ...]:
     """The phases that the agent itself has to close, in order; empty when there is nothing left for it to do.
 
@@ -175,46 +132,7 @@ def open_for_agent(verdict: Verdict) -> tuple[PhaseVerdict, ...]:
     return tuple(found)
 
 
-def conclude(
-    outcome: Outcome, report: AgentReport, verdict: Verdict | None, problems: tuple[str, ...] = ()
-) -> End:
-    """The one status and conclusion of a task.
-
-    `report` is what the agent's output amounts to, `problems` what else must not have happened (a
-    worktree tampered with). Success needs all three: a process that ended well, every phase settled
-    at the final head, and nothing else in the way. An error of the API alone does not undo a task
-    of which nothing was open any more.
-    """
-    if outcome.ending in _ENDINGS:
-        status, conclusion = _ENDINGS[outcome.ending]
-        return End(status=status, conclusion=conclusion, error=outcome.error or str(outcome.ending))
-    if outcome.ending is Ending.ABORTED:
-        problems = (*report.problems, *problems) or ("stopped: its output shows that it cannot succeed",)
-    if problems:
-        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(problems))
-    if report.limit:
-        error = "; ".join(report.problems) or f"stopped at its limit: {report.limit}"
-        return End(status=Status.INCOMPLETE, conclusion=Conclusion.TIMED_OUT, error=error)
-    finished = verdict is not None and verdict.settled
-    if report.problems and not (report.api_failed and finished):
-        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="; ".join(report.problems))
-    if verdict is None:
-        return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="nothing could be measured")
-    if not verdict.settled:
-        if _waits_for_a_person(verdict):
-            error = verdict.findings[0].message
-            return End(status=Status.INCOMPLETE, conclusion=Conclusion.ACTION_REQUIRED, error=error)
-        refuted = any(f.rule == "refuted" for f in verdict.findings)
-        first = verdict.findings[0].message
-        more = f" (and {len(verdict.findings) - 1} more)" if len(verdict.findings) > 1 else ""
-        status = Status.FAILED if refuted else Status.INCOMPLETE
-        return End(status=status, conclusion=Conclusion.FAILURE, error=first + more)
-    if verdict.no_change:
-        return End(status=Status.NO_CHANGE, conclusion=Conclusion.NEUTRAL)
-    return End(status=Status.SUCCESS, conclusion=Conclusion.SUCCESS)
-
-
-def _waits_for_a_person(verdict: Verdict) -> bool:
+def waits_for_a_person(verdict: Verdict) -> bool:
     """Whether the first open phase is open only for reasons no agent can mend, and nothing is refuted.
 
     The phases after it could not be claimed, so that they are open too says nothing.

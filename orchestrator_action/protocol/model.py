@@ -5,7 +5,7 @@ Words are those of the README's glossary; fields stand in the order they become 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -24,6 +24,8 @@ class Status(StrEnum):
 
     SUCCESS = "success"
     NO_CHANGE = "no-change"
+    DECLINED = "declined"
+    """The agent said that it cannot do the task, and why: neither a success nor a lie."""
     INCOMPLETE = "incomplete"
     FAILED = "failed"
     TIMEOUT = "timeout"
@@ -335,6 +337,17 @@ class AgentReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """What an agent says that cannot do its task: why, and what it would need."""
+
+    because: str
+    needs: str = ""
+
+    def __str__(self) -> str:
+        return self.because + (f"; it needs: {self.needs}" if self.needs else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """What the agent says of a phase. `seq` is the journal's number of it."""
 
@@ -389,6 +402,12 @@ class PhaseVerdict:
         return self.state in SETTLED_STATES
 
 
+def exceptions_of(phases: Iterable[PhaseVerdict]) -> tuple[Mapping[str, str], ...]:
+    """Tests that the agent named as changed by what the issue asks for: `id`, `what` and `reason`, each test once."""
+    held = (f.detail.get("exceptions", ()) for p in phases for f in p.facts if f.holds)
+    return tuple({str(e["id"]): e for named in held for e in named}.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The judge's word on a task at one commit."""
@@ -396,6 +415,11 @@ class Verdict:
     head_sha: str
     phases: tuple[PhaseVerdict, ...]
     no_change: str = ""
+
+    @property
+    def exceptions(self) -> tuple[Mapping[str, str], ...]:
+        """What a person has to read although nothing is open."""
+        return exceptions_of(self.phases)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -445,11 +469,18 @@ class TaskResult:
     """The class of each attempt that failed, in order; see `core.failure`."""
     pid: int = 0
     phases: tuple[PhaseVerdict, ...] = ()
+    declined: Declined | None = None
+    """What the agent said, when it said that it cannot do the task."""
     log: str = ""
     error: str = ""
     worktree: str = ""
     """Where the worktree was kept, and nothing when it was removed."""
     kept_because: str = ""
+
+    @property
+    def needs_person(self) -> int:
+        """How many named exceptions a person has to read, although the task succeeded."""
+        return len(exceptions_of(self.phases)) if self.status is Status.SUCCESS else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator_action.errors import BrokerError
 
-VERBS = frozenset({"show", "start", "done", "wait", "open", "status"})
+VERBS = frozenset({"show", "start", "done", "wait", "open", "status", "stop"})
 MAX_REQUEST_BYTES = 1024 * 1024
 """A plan or a pull's body fits; a log does not."""
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -30,6 +30,8 @@ _LIMITS = {
     "file": 512 * 1024,
     "no_change": 4096,
     "waive": 4096,
+    "because": 4096,
+    "needs": 4096,
     "digest": 128,
     "phase": 64,
 }
@@ -47,6 +49,9 @@ class PhaseRequest:
     digest: str = ""
     no_change: str = ""
     waive: str = ""
+    because: str = ""
+    """Why the agent cannot do the task."""
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from orchestrator_action.config.schema import CHECK_NAME, LABEL_DONE, LABEL_FAILED, LABEL_RUNNING, REF_PREFIX
+from orchestrator_action.config.schema import CHECK_NAME, END_LABELS, LABEL_RUNNING, REF_PREFIX
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
 from orchestrator_action.forge.base import MarkedComment, Queue
 from orchestrator_action.git.commit_secrets import secrets_in
 from orchestrator_action.protocol.conflicts import conflicts
+from orchestrator_action.protocol.ends import end_word
 from orchestrator_action.protocol.events import Event, Ledger
 from orchestrator_action.protocol.lease import Lease, find_lease, leaseholder, with_lease
 from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
     Conclusion,
     Conflict,
     Issue,
@@ -83,7 +83,7 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
             _take_labels(run, task, issue, begun)
         run.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
     wish = [run.config.label] if issue.left_by else []  # taken with the claim, not by its label
-    outdated = [n for n in (*wish, LABEL_DONE, LABEL_FAILED) if n in issue.labels]
+    outdated = [n for n in (*wish, *END_LABELS.values()) if n in issue.labels]
     acts = _Acts(run, task.id)
     word = _claim_word(run, issue, task.id, _progress_body(run, issue, ()), "running")
     if run.forge.write_together([word], number=issue.number, add=[LABEL_RUNNING], remove=outdated):
@@ -422,14 +422,12 @@ def _word_on_issue(task_run: TaskRun, result: TaskResult, number: int) -> Marked
     body = render.issue_comment(result, run=info, note=_note(run, task.id), secrets=run.secrets)
     if task.issue is None:
         return MarkedComment(number, marker("task", result.task_id), body)
-    state = "done" if result.status in GOOD_STATUSES else "failed"
-    return _claim_word(run, task.issue, task.id, body, state)
+    return _claim_word(run, task.issue, task.id, body, end_word(result.status))
 
 
 def _labels(run: RunContext, result: TaskResult) -> tuple[list[str], list[str]]:
     """The labels of the end to be set and taken off. One that asks again, set meanwhile, stays: a new wish."""
-    good = result.status in GOOD_STATUSES
-    done, other = (LABEL_DONE, LABEL_FAILED) if good else (LABEL_FAILED, LABEL_DONE)
+    label = END_LABELS[end_word(result.status)]
     claimed = any(e.kind == "claimed" for e in run.journal.of(result.task_id))
     asked = [] if claimed else [run.config.label]
-    return [done], [LABEL_RUNNING, *asked, other]
+    return [label], [LABEL_RUNNING, *asked, *(n for n in END_LABELS.values() if n != label)]

@@ -21,6 +21,7 @@ from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
     Conclusion,
     Conflict,
+    Declined,
     Fact,
     Finding,
     PhaseState,
@@ -142,13 +143,14 @@ def report_from(body: dict[str, Any]) -> RunReport:
 
 def _result(body: dict[str, Any]) -> TaskResult:
     fields = {f.name for f in dataclasses.fields(TaskResult)}
-    pull = body["pull"]
+    pull, declined = body["pull"], body.get("declined")
     return TaskResult(
         **{
             **{k: v for k, v in body.items() if k in fields},
             "status": Status(body["status"]),
             "conclusion": Conclusion(body["conclusion"]),
             "phases": tuple(_phase(p) for p in body["phases"]),
+            "declined": Declined(**declined) if declined else None,
             "pull": pull
             and Pull(
                 number=pull["number"], url=pull["url"], title="", body="", head_branch=body["branch"],

@@ -22,7 +22,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.recovery import end_leftovers
-from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.model import Conclusion, RunReport, Status, Task, TaskResult
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of

@@ -26,13 +26,11 @@ from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
 from orchestrator_action.protocol.conflicts import conflicts
-from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.ends import End, held_up
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
-    Conclusion,
     Conflict,
     RunReport,
-    Status,
     Task,
     TaskResult,
 )
@@ -173,7 +171,7 @@ class _Run:
             if end := stopped(run, self._run_limits):
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
             elif blocker:
-                self._settle(task, _end(Status.BLOCKED, f"{blocker} did not succeed"))
+                self._settle(task, held_up(f"{blocker} did not succeed"))
             elif board.ready(task) and len(board.running) < self._run_limits.slots.limit:
                 board.waiting.remove(task)
                 board.running[pool.submit(work_on, task, run, self._run_limits)] = task
@@ -245,10 +243,6 @@ class _Run:
         last = threading.Thread(target=self._run.workspace.discard, name="discard", daemon=True)
         last.start()
         last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
-
-
-def _end(status: Status, error: str) -> End:
-    return End(status=status, conclusion=Conclusion.SKIPPED, error=error)
 
 
 def peak(spans: Iterable[Span]) -> int:

@@ -15,7 +15,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
-from orchestrator_action.protocol.judge import End
+from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.model import Conclusion, Status, Task
 from orchestrator_action.run.finish import (
     publish_result,

@@ -15,8 +15,8 @@ from pathlib import Path
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
 from orchestrator_action.git.worktree_list import admin_of
 from orchestrator_action.git.worktrees import Worktree
+from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.judge import End, conclude
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
     Conclusion,
@@ -235,20 +235,20 @@ def _work(
     )
     token = run.broker.register(claims.answer)
     try:
-        Trying(task_run, claims, usage, run_limits, token).run(state)
-        problems = () if run.cancel.is_set() else run.workspace.protect(task_run.worktree)
-        verdict: Verdict | None = run_limits.bounded(
-            f"settle-{task.id}", lambda: _settled(claims, usage, problems), run.cancel, _UNKNOWN
-        )
+        attempts = Trying(task_run, claims, usage, run_limits, token)
+        attempts.run(state)
+        problems, verdict = _measured_at_the_end(task_run, claims, attempts, usage, run_limits)
+        if verdict and not problems and attempts.run_with_what_is_red(verdict):
+            problems, verdict = _measured_at_the_end(task_run, claims, attempts, usage, run_limits)
         if verdict is _UNKNOWN:
             verdict = _as_claimed(claims)
     finally:
         run.broker.revoke(token)
         run_limits.bounded(f"measure-{task.id}", claims.close, run.cancel, None)
-    end = conclude(usage.outcome, usage.report, verdict, problems)
+    ledger = claims.ledger()
+    end = conclude(usage.outcome, usage.report, verdict, problems, declined=ledger.declined)
     if end.status not in GOOD_STATUSES:
         end = stopped(run, run_limits) or end
-    ledger = claims.ledger()
     result = _result(task_run, ledger, usage, verdict, end)
     result = replace(result, pull=measure.pull or known_pull(run, ledger, result.head_sha))
     return settle(task_run, result, run_limits, usage)
@@ -270,12 +270,29 @@ def _head_or(task_run: TaskRun, default: str) -> str:
     return default
 
 
-def _settled(claims: Claims, usage: TaskUsage, problems: tuple[str, ...]) -> Verdict | None:
+def _measured_at_the_end(
+    task_run: TaskRun, claims: Claims, attempts: Trying, usage: TaskUsage, run_limits: RunLimits
+) -> tuple[tuple[str, ...], Verdict | None]:
+    """What the agent must not have done, and the verdict at its final head."""
+    run = task_run.run
+    problems = () if run.cancel.is_set() else run.workspace.protect(task_run.worktree)
+    verdict = run_limits.bounded(
+        f"settle-{task_run.task.id}",
+        lambda: _settled(claims, usage, problems, until_red=attempts.may_be_sent_back_red()),
+        run.cancel,
+        _UNKNOWN,
+    )
+    return problems, verdict
+
+
+def _settled(
+    claims: Claims, usage: TaskUsage, problems: tuple[str, ...], *, until_red: bool
+) -> Verdict | None:
     """The final verdict; as things stood when nothing can or should be measured any more."""
-    if usage.outcome.ending is Ending.CANCELLED or problems:
+    if usage.outcome.ending is Ending.CANCELLED or problems or claims.ledger().declined:
         return _as_claimed(claims)
     try:
-        return claims.settle()
+        return claims.settle(until_red=until_red)
     except GitError as exc:
         log.warning("nothing can be measured: %s", exc.message)
         return None
@@ -304,6 +321,7 @@ def _result(
         pid=usage.outcome.pid,
         phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
         log=last_log(task_run.directory, usage),
+        declined=ledger.declined if end.status is Status.DECLINED else None,
         error=end.error,
         **usage.figures(),
     )

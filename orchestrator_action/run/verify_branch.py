@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Event, Ledger, fold
-from orchestrator_action.protocol.judge import End, conclude
 from orchestrator_action.protocol.model import (
     AgentReport,
     Claim,

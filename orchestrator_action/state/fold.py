@@ -14,6 +14,7 @@ from orchestrator_action.config.schema import AgentCommand, Config, Gate, HookCo
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import (
     Conclusion,
+    Declined,
     Demand,
     Issue,
     PhaseVerdict,
@@ -245,10 +246,11 @@ def result_record(result: TaskResult) -> dict[str, Any]:
 def result_of(record: Mapping[str, Any], phases: tuple[PhaseVerdict, ...] = ()) -> TaskResult:
     """The result of such a record."""
     known = _known(TaskResult, record)
-    pull = known.get("pull")
+    pull, declined = known.get("pull"), known.get("declined")
     return TaskResult(
         **{
             **known,
+            "declined": Declined(**declined) if declined else None,
             "status": Status(known["status"]),
             "conclusion": Conclusion(known["conclusion"]),
             "phases": phases,

@@ -23,7 +23,16 @@ from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.process.recovery import read_record
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import Tail
-from orchestrator_action.protocol.model import AgentReport, Ending, Limits, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.model import (
+    AgentReport,
+    Ending,
+    Limits,
+    Mark,
+    Outcome,
+    PhaseState,
+    TaskContext,
+    Verdict,
+)
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import TaskRun
@@ -59,6 +68,8 @@ class Trying:
         """Whether the context is that of an attempt which has not been made yet."""
         self._begun = False
         """Whether the last attempt came as far as the journal."""
+        self._gave_up = False
+        """Whether the agent ended although it knew of phases that were open."""
         self._env = {
             **task_run.env,
             SOCKET_VARIABLE: str(self._run.broker.path),
@@ -69,8 +80,11 @@ class Trying:
 
     def run(self, state: TaskState) -> None:
         """Attempt upon attempt, until nothing is open or nothing can be gained."""
-        if self._taken_up(state) and not self._sent_back():
-            return
+        if not self._taken_up(state) or self._sent_back():
+            self._attempts()
+        self._gave_up = bool(self._still_open())
+
+    def _attempts(self) -> None:
         while True:
             tried(
                 self._once,
@@ -81,6 +95,19 @@ class Trying:
             )
             if not self._sent_back():
                 return
+
+    def run_with_what_is_red(self, verdict: Verdict) -> bool:
+        """Take the session up again, once for a task, with what the final measurement refuted; False when not."""
+        red = [p.phase for p in verdict.phases if p.state is PhaseState.REFUTED]
+        if not red or not self.may_be_sent_back_red():
+            return False
+        self._run.journal.append("reminded", self._task.id, open=red, final=True)
+        self._attempts()
+        return True
+
+    def may_be_sent_back_red(self) -> bool:
+        """Whether a red final result is not the last word yet: what the agent knew and left open is."""
+        return self._can_be_taken_up() and not self._gave_up and not self._claims.ledger().sent_back_red
 
     # -- one more
 
@@ -125,15 +152,20 @@ class Trying:
 
     def _sent_back(self) -> bool:
         """Whether the agent's session is taken up again with what it left open."""
-        task_run, outcome, report = self._task_run, self._usage.outcome, self._usage.report
-        if self._run.cancel.is_set() or not task_run.agent.resumes or time.monotonic() >= self._deadline:
-            return False
-        if outcome.ending is not Ending.EXITED or report.problems or not report.session_id:
+        if not self._can_be_taken_up() or self._usage.report.problems:
             return False
         if self._claims.ledger().reminders >= self._run.config.reminders or not (still := self._still_open()):
             return False
         self._run.journal.append("reminded", self._task.id, open=still)
         return True
+
+    def _can_be_taken_up(self) -> bool:
+        """Whether there is a session that ended by itself, and time for another go."""
+        agent, outcome, report = self._task_run.agent, self._usage.outcome, self._usage.report
+        if self._run.cancel.is_set() or not agent.resumes or time.monotonic() >= self._deadline:
+            return False
+        ended_well = not report.problems or report.api_failed
+        return outcome.ending is Ending.EXITED and ended_well and bool(report.session_id)
 
     def _still_open(self) -> list[str]:
         """The phases that the agent has to close; none when nobody can say how its tree stands."""

@@ -19,6 +19,7 @@ from orchestrator_action.protocol.judge import demand_of, judge, open_for_agent
 from orchestrator_action.protocol.model import (
     SETTLED_STATES,
     Claim,
+    Declined,
     Demand,
     Fact,
     PhaseState,
@@ -28,6 +29,8 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, before
 from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
+from orchestrator_action.text.limits import mask_shapes
+from orchestrator_action.text.template import tail_of
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,11 @@ MeasureClaim = Callable[[Claim, str, bool], Iterable[Fact]]
 
 _PASSES = SETTLED_STATES | {PhaseState.STALE}
 """States that ask nothing of the agent: what is stale is measured again at the end, by us."""
+STOP = "orchestrator-phase stop --because 'WHY' [--needs 'WHAT']"
+STOPPED = """Recorded: you declined this task. It counts neither as a success nor as a fault; your reason is shown.
+End your turn now. Claiming a phase takes it back."""
+OUTPUT_CHARS = 4096
+"""Of what a measurement printed, its end, as an agent is told."""
 BRANCH = "branch-management"
 """Claimed before the first commit, so each commit makes it stale; it costs us little to measure again."""
 
@@ -78,8 +86,11 @@ class Claims:
         return judge(self.ledger(), policy=self._policy, head=head)
 
     def open_phases(self) -> tuple[PhaseVerdict, ...]:
-        """The phases that the agent itself has to close. Raises GitError when its tree has no commit any more."""
-        return open_for_agent(self.verdict())
+        """The phases that the agent itself has to close; none of one that declined its task.
+
+        Raises GitError when its tree has no commit any more.
+        """
+        return () if self.ledger().declined else open_for_agent(self.verdict())
 
     def _measure_branch_again(self, head: str) -> None:
         with self._lock:
@@ -95,6 +106,8 @@ class Claims:
             return PhaseAnswer(ok=True, message=board(self.verdict()))
         if request.verb == "open":
             return self._remind()
+        if request.verb == "stop":
+            return self._decline(request)
         if request.phase not in BY_ID:
             raise BrokerError(f"no phase {request.phase[:40]!r}", hint=f"one of {', '.join(IDS)}")
         phase = BY_ID[request.phase]
@@ -107,13 +120,23 @@ class Claims:
     def _remind(self) -> PhaseAnswer:
         """For an agent about to end: what is open, and whether it is sent back with it."""
         verdict = self.verdict()
-        still = tuple(p.phase for p in open_for_agent(verdict))
+        still = tuple(p.phase for p in self.open_phases())
         with self._lock:
             block = bool(still) and self.ledger().reminders < self._reminders
             if block:
                 self._journal.append("reminded", self._task, open=list(still))
         message = reminder(verdict) if still else "nothing is open"
         return PhaseAnswer(ok=not still, message=message, open=still, detail={"block": block})
+
+    def _decline(self, request: PhaseRequest) -> PhaseAnswer:
+        """Record that the agent cannot do the task; it is asked for nothing more."""
+        declined = Declined(because=request.because.strip(), needs=request.needs.strip())
+        if not any(c.isalnum() for c in declined.because):
+            raise BrokerError("to stop needs a reason in words", hint=STOP)
+        with self._lock:
+            if self.ledger().declined != declined:
+                self._journal.append("declined", self._task, because=declined.because, needs=declined.needs)
+        return PhaseAnswer(ok=True, message=STOPPED)
 
     def _claim(self, phase: Phase, request: PhaseRequest) -> PhaseAnswer:
         with self._lock:
@@ -220,11 +243,12 @@ class Claims:
             ok=found.settled, message=words(phase, found, ledger), findings=findings, open=still
         )
 
-    def settle(self) -> Verdict:
+    def settle(self, *, until_red: bool = False) -> Verdict:
         """Measure everything claimed again at the final head, once, and judge.
 
         Facts that hold once and a review of this very head stand; everything else is measured anew
-        (tests are found again by their tree).
+        (tests are found again by their tree). With `until_red` what comes after a phase that is refuted
+        is left for the next time: the agent gets another go, and a round of review is not spent on it.
         """
         with self._lock:
             running = list(self._running.values())
@@ -238,6 +262,9 @@ class Claims:
             if claim is None or claim.waive or state is PhaseState.NOT_APPLICABLE:
                 continue
             self._measured(claim, head, final=True)
+            found = self.verdict(head).phases[BY_ID[phase_id].number - 1]
+            if until_red and found.state is PhaseState.REFUTED:
+                break
         return self.verdict(head)
 
 
@@ -265,10 +292,17 @@ def words(phase: Phase, found: PhaseVerdict, ledger: Ledger) -> str:
     good = {f.rule for f in found.facts if f.holds and f.commit}
     if not found.settled:
         lines += [f"  to do: {cure}" for rule, cure in unmet.items() if rule not in good]
+        lines += _outputs(found)
     if phase.number in {9, 10} and ledger.open_findings:
         lines.append("Open review findings, each to be answered in review-response:")
         lines += [f"- {f.id} {f.path}:{f.line} [{f.severity}] {f.text}" for f in ledger.open_findings]
     return "\n".join(lines)
+
+
+def _outputs(found: PhaseVerdict) -> list[str]:
+    """The end of what the measurements printed that do not hold, without anything that looks like a secret."""
+    tails = (tail_of(f.detail) for f in found.facts if not f.holds)
+    return [f"What was printed, its end:\n{mask_shapes(tail)[-OUTPUT_CHARS:]}" for tail in tails if tail]
 
 
 def board(verdict: Verdict) -> str:
@@ -281,7 +315,9 @@ def reminder(verdict: Verdict) -> str:
     lines = ["Your task is not finished. These phases are open, and they go in order:"]
     for found in open_for_agent(verdict):
         phase = BY_ID[found.phase]
-        why = found.findings[0].message if found.findings else phase.does
+        why = "; ".join(f.message for f in found.findings) or phase.does
         lines.append(f"- {phase.id}: {why}. Claim it with: {phase.claim}")
+        lines += _outputs(found)
     lines.append("Go on with the first open one; `orchestrator-phase show` prints your task again.")
+    lines.append(f"If you cannot do the task, say so, that is a respectable end: {STOP}")
     return "\n".join(lines)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator_action.protocol.ends import conclude
 from orchestrator_action.protocol.events import Event, claim_data, fact_data, fold, seal
-from orchestrator_action.protocol.judge import NOTHING_CHANGED, conclude, judge
+from orchestrator_action.protocol.judge import NOTHING_CHANGED, judge
 from orchestrator_action.protocol.model import (
     AgentReport,
     Claim,

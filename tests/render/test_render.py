@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from orchestrator_action.protocol.model import Conclusion, PhaseState, PhaseVerdict, Status
+from orchestrator_action.protocol.model import Conclusion, Fact, PhaseState, PhaseVerdict, Status
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.report import document
@@ -318,3 +318,33 @@ def test_a_fact_is_published_with_its_commit_and_figures():
         fact["detail"]["failed"],
     )
     assert {"number": 9, "url": PULL.url} == task["pull"]
+
+
+def test_a_success_with_exceptions_says_so_first_and_names_each_test():
+    """What a person has to read comes before what was measured; never a plain success."""
+    named = {"id": "tests/test_a.py::test_b", "what": "skipped", "reason": f"the issue asks for it {EVIL}"}
+    fact = Fact(
+        phase="testing",
+        rule="nothing-lost",
+        commit="a" * 40,
+        holds=True,
+        message="1 named",
+        detail={"exceptions": [named]},
+    )
+    phases = tuple(replace(p, facts=(fact,)) if p.phase == "testing" else p for p in ALL_PROVEN)
+    task = result(phases=phases, conclusion=Conclusion.NEUTRAL)
+
+    check = render.check_texts(
+        phases, conclusion=Conclusion.NEUTRAL, status=Status.SUCCESS, head_sha="a" * 40, run=RUN
+    )
+    pages = [render.pull_comment(task, run=RUN), render.issue_comment(task, run=RUN), check.summary]
+
+    assert check.title.startswith("Verified except 1 test: read this")
+    for page in pages:
+        assert (
+            page.index("Verified except 1 test: read this")
+            < page.index("`tests/test_a.py::test_b`")
+            < page.index("| # |")
+        )
+        assert "✅ done" not in page
+    assert 1 == document.task_json(task)["needs_person"]

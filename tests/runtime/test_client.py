@@ -30,7 +30,7 @@ def phase(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedPro
     ("args", "code", "error", "hint"),
     [
         ([], 2, "the following arguments are required: VERB", "orchestrator-phase --help"),
-        (["fly"], 2, "no verb 'fly'", "one of show, status, start, done, wait"),
+        (["fly"], 2, "no verb 'fly'", "one of show, status, start, done, wait, stop"),
         (["dome", "testing"], 2, "no verb 'dome'", "did you mean done?"),
         (["done"], 2, "the following arguments are required: PHASE", "orchestrator-phase done --help"),
         (["done", "tests"], 2, "no phase 'tests'", "did you mean testing?"),
@@ -38,6 +38,8 @@ def phase(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedPro
         (["done", "testing", "now"], 2, "unrecognized arguments: now", "orchestrator-phase --help"),
         (["done", "testing", "--note"], 2, "argument --note: expected one argument", "orchestrator-phase done --help"),
         (["done", "documentation", "--waive", " "], 2, "--waive needs a reason", "orchestrator-phase --help"),
+        (["stop"], 2, "the following arguments are required: --because", "orchestrator-phase stop --help"),
+        (["stop", "--because", " "], 2, "--because needs a reason", "orchestrator-phase --help"),
         (["done", "implementation", "--no-change-needed", ""], 2, "--no-change-needed needs a reason",
          "orchestrator-phase --help"),
         (["done", "pull-request", "--file", "/nowhere"], 2, "cannot read /nowhere: No such file or directory",

@@ -299,3 +299,63 @@ def test_a_session_that_is_taken_up_again_costs_what_it_cost(scene, home: House)
     assert ("success", 2, 2) == (task["status"], task["attempts"], len(printed)), ran.err
     assert 0 < printed[0] < printed[1]
     assert pytest.approx(printed[1]) == task["cost_usd"]
+
+
+def test_a_red_final_result_resumes_the_session_once_with_the_failing_tests(scene, home: House):
+    """What broke after the last claim is told to the agent, which may mend it; then the facts decide."""
+    late = bash("echo 'def double(n): return 7' > numbers_.py && git commit -qam 'one more thing'")
+    seen = []
+    mend = bash("git revert --no-edit HEAD -q 2>&1 || git revert --no-edit HEAD")
+
+    def author(request):
+        yield from steps(*GOOD[:-1], late)(request)
+        turn = yield Say("Done.")
+        seen.append(turn.text)
+        yield mend
+        yield claim("testing")
+        yield Say("Mended.")
+
+    ran, _ = scene(author)
+
+    task = ran.task("issue-1")
+    assert ("success", 2) == (task["status"], task["attempts"]), f"{ran.err}\n{log_of(home)}"
+    assert "test_double" in seen[-1], "the agent is told which test failed, and how"
+    assert [True] == [e["data"].get("final", False) for e in home.events() if e["kind"] == "reminded"]
+
+
+def test_a_red_final_result_that_stays_red_decides(scene, home: House):
+    """The agent has one more go, not two."""
+    late = bash("echo oops > numbers_.py && git commit -qam 'one more thing'")
+    ran, _ = scene(steps(*GOOD[:-1], late, *[Say("Done.")] * 9))
+
+    task = ran.task("issue-1")
+    assert (1, "failed", 2) == (ran.code, task["status"], task["attempts"])
+    assert "refuted" == ran.state("issue-1", "testing")
+
+
+def test_an_agent_may_decline_its_task_and_say_why(scene, home: House):
+    """A result of its own kind: no success, no lie; nobody is sent back."""
+    stop = bash("orchestrator-phase stop --because 'the API it names is gone' --needs 'another API'")
+    ran, _ = scene(steps(*START, stop, Say("I stopped.")))
+
+    task = ran.task("issue-1")
+    assert (1, "declined", "action_required", 1) == (
+        ran.code, task["status"], task["conclusion"], task["attempts"],
+    ), f"{ran.err}\n{log_of(home)}"  # fmt: skip
+    assert {"because": "the API it names is gone", "needs": "another API"} == task["declined"]
+    assert (1, 0) == (ran.report["counts"]["declined"], ran.report["counts"]["success"])
+    issue = (home.forge / "issues" / "1.md").read_text()
+    assert "orchestrate:declined" in issue
+    assert "orchestrate:failed" not in issue
+    [comment] = (home.forge / "comments" / "1").glob("*.md")
+    assert "✋ declined" in comment.read_text()
+    assert "the API it names is gone" in comment.read_text()
+    assert "It would need:** another API" in comment.read_text()
+
+
+def test_a_claim_after_declining_takes_it_back(scene, home: House):
+    """Who goes on is judged by the facts."""
+    stop = bash("orchestrator-phase stop --because 'I cannot find the README'")
+    ran, _ = scene(steps(*START, stop, *GOOD[3:]))
+
+    assert (0, "success", None) == (ran.code, ran.task("issue-1")["status"], ran.task("issue-1")["declined"])

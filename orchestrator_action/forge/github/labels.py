@@ -20,6 +20,7 @@ LABELS = {
     config.LABEL_RUNNING: ("fbca04", "An agent works on this issue"),
     config.LABEL_DONE: ("0e8a16", "The agent's work is verified"),
     config.LABEL_FAILED: ("d73a4a", "The agent did not succeed"),
+    config.LABEL_DECLINED: ("d4c5f9", "The agent says that it cannot do this, and why"),
 }
 _MADE_BY_GITHUB = "ededed"
 """The colour of a label that GitHub made because it was set on an issue."""

@@ -22,12 +22,14 @@ from orchestrator_action.protocol.model import (
     Status,
     Task,
     TaskResult,
+    exceptions_of,
 )
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report.document import counts as counts
 from orchestrator_action.publish.report.document import failures as failures
 from orchestrator_action.publish.report.document import report_json as report_json
 from orchestrator_action.publish.report.document import task_json as task_json
+from orchestrator_action.text import figures
 from orchestrator_action.text import limits as texts
 from orchestrator_action.text.template import fill, phase_title
 
@@ -63,6 +65,7 @@ class CheckTexts:
 STATUS_WORDS = {
     Status.SUCCESS: "✅ done",
     Status.NO_CHANGE: "✅ no change needed",
+    Status.DECLINED: "✋ declined",
     Status.INCOMPLETE: "❌ incomplete",
     Status.FAILED: "❌ failed",
     Status.TIMEOUT: "⌛ out of time",
@@ -89,6 +92,10 @@ def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: st
     waived = [p for p in phases if p.state is PhaseState.WAIVED]
     open_ = [p for p in phases if not p.settled]
     parts = [status.value] if status is not Status.SUCCESS else []
+    if status is Status.SUCCESS and (named := exceptions_of(phases)):
+        parts = [
+            f"Verified except {figures.count(len(named), 'test')}: read {'this' if len(named) == 1 else 'these'}"
+        ]
     if status is Status.NO_CHANGE and (no_change := no_change_reason(phases)):
         parts = [f"no change needed: {texts.plain(no_change, limit=120)}"]
     if error:
@@ -182,13 +189,23 @@ def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[s
         "t": result,
         "run": run,
         "rows": rows_of(result.phases),
-        "word": _word(status),
+        "word": word_of(status, result.phases),
+        "exceptions": _exceptions(status, result.phases),
+        "declined": result.declined,
         "headline": headline(result.phases, status=status, error=result.error),
     }
 
 
-def _word(status: Status | None) -> str:
-    return "⏳ working" if status is None else STATUS_WORDS[status]
+def word_of(status: Status | None, phases: Sequence[PhaseVerdict] = ()) -> str:
+    """A sign and a word for how a task stands; None while it runs."""
+    if status is None:
+        return "⏳ working"
+    return "⚠️ done, with exceptions" if _exceptions(status, phases) else STATUS_WORDS[status]
+
+
+def _exceptions(status: Status | None, phases: Sequence[PhaseVerdict]) -> tuple[Mapping[str, str], ...]:
+    """The tests that a person has to read, of a task that succeeded."""
+    return exceptions_of(phases) if status is Status.SUCCESS else ()
 
 
 def rows_of(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
@@ -273,7 +290,8 @@ def check_texts(
         "head": head_sha,
         "pull": pull,
         "error": error,
-        "word": _word(ended),
+        "word": word_of(ended, phases),
+        "exceptions": _exceptions(ended, phases),
         "headline": title,
     }
     return CheckTexts(

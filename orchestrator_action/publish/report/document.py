@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
     Fact,
     PhaseVerdict,
     RunReport,
@@ -62,6 +62,8 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "write_bytes": result.write_bytes,
         "failures": list(result.failures),
         "pid": result.pid,
+        "needs_person": result.needs_person,
+        "declined": dataclasses.asdict(result.declined) if result.declined else None,
         "phases": [_phase(p) for p in result.phases],
         "log": result.log,
         "error": result.error,
@@ -73,13 +75,6 @@ def task_json(result: TaskResult) -> dict[str, Any]:
 def counts(report: RunReport) -> dict[str, int]:
     """How many tasks ended in each status, the absent ones too; the values add up to the tasks."""
     return {status.value: sum(t.status is status for t in report.tasks) for status in Status}
-
-
-def exit_code(tasks: Iterable[TaskResult], *, interrupted: bool = False) -> int:
-    """Of the command: 0 when every task succeeded or needed no change, 1 otherwise, 130 when interrupted."""
-    if interrupted:
-        return 130
-    return 0 if all(t.status in GOOD_STATUSES for t in tasks) else 1
 
 
 def failures(report: RunReport) -> dict[str, int]:

@@ -19,6 +19,7 @@ from orchestrator_action.publish.report.comments import (
     headline,
     no_change_reason,
     rows_of,
+    word_of,
 )
 from orchestrator_action.text import figures
 from orchestrator_action.text import limits as texts
@@ -120,7 +121,7 @@ def _task_rows(report: RunReport) -> list[dict[str, Any]]:
     return [
         {
             "t": task,
-            "word": STATUS_WORDS[task.status],
+            "word": word_of(task.status, task.phases),
             "headline": headline(task.phases, status=task.status, error=task.error),
             "phases": rows_of(task.phases),
             "strip": [
@@ -142,7 +143,7 @@ def job_summary(
         **_totals(report),
         rows=rows[:SUMMARY_TASKS],
         left_out=max(0, len(rows) - SUMMARY_TASKS),
-        open_rows=[r for r in rows if r["t"].status not in GOOD_STATUSES][:50],
+        open_rows=[r for r in rows if r["t"].status not in GOOD_STATUSES or r["t"].needs_person][:50],
         chart=gantt(report, times or {}),
         run_url=run_url,
     )
