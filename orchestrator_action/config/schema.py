@@ -111,6 +111,10 @@ class Config:
     """Test commands; empty means detected."""
     test_timeout: float = 1800.0
     """Of each test command that names none of its own; 0 means none."""
+    test_repeats: int = 3
+    """How often changed and new tests have to pass in a row; 1 repeats nothing."""
+    proof: Literal["required", "reported", "off"] = "reported"
+    """Whether a change has to come with a test that fails without it."""
     docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
     protected: tuple[str, ...] = (
         ".github/workflows/**",

@@ -136,18 +136,41 @@ PHASES: tuple[Phase, ...] = (
         number=6,
         id="testing",
         title="Testing",
-        does="make the tests pass; the orchestrator runs them itself at your commit",
-        claim="orchestrator-phase done testing",
+        does="make the tests pass; the orchestrator runs them itself at your commit and at its base; a test that the "
+        "issue asks to change is named by its id with the reason",
+        claim="orchestrator-phase done testing  (or with --note 'tests/test_a.py::test_b: WHY')",
         rules=(
             _head(
-                "tests-pass",
-                "the test command passes at HEAD and ran at least one test",
-                "mend the code or the tests, commit, and claim again",
+                "suite",
+                "the test command passes at HEAD, or what fails was red at the base before",
+                "mend the code or the tests that are named, commit, and claim again",
             ),
             _head(
-                "tests-kept",
-                "no test was deleted, skipped, emptied or left out without a word",
-                "restore what is named above, or name each file and why in --note",
+                "nothing-lost",
+                "whatever test passed at the base passes here",
+                "restore the tests that are named; where the issue asks for their change, name each by its id "
+                "with the reason in --note: 'tests/test_a.py::test_b: WHY'",
+            ),
+            _head(
+                "base-tests",
+                "the base's tests and test configuration pass on this code",
+                "keep what the base's tests ask for; where the issue asks for another behaviour, name each test "
+                "by its id with the reason in --note: 'tests/test_a.py::test_b: WHY'",
+            ),
+            _head(
+                "shows-the-change",
+                "a test fails at the base and passes here",
+                "add a test that fails without your change",
+            ),
+            _head(
+                "steady",
+                "changed and new tests pass several times in a row",
+                "make the tests that are named, or the code they test, give the same result every time",
+            ),
+            _head(
+                "no-special-case",
+                "no code outside the tests looks for the test runner or defeats comparison",
+                "take the named lines out: code has to do the same whoever runs it",
             ),
         ),
     ),

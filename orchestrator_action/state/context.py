@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -95,6 +95,8 @@ class RunContext:
     isolation: Isolation = field(default_factory=Isolation)
     limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))
     """What one attempt may use, where the configuration says nothing else."""
+    bases: MutableMapping[tuple[str, tuple[str, ...]], object] = field(default_factory=dict)
+    """The suites at the bases of this run's tasks, by base and commands: each runs once. `verify` fills it."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""
 

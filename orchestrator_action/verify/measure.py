@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from orchestrator_action.agents.base import Agent, ReviewRequest
-from orchestrator_action.errors import AgentError, SetupError
+from orchestrator_action.errors import AgentError
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
@@ -24,9 +24,10 @@ from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import ForgeActs, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
+from orchestrator_action.verify.base_suite import BaseSuite, shared_base
+from orchestrator_action.verify.change import Bench, change_facts, run_change
+from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.settings import settings_facts
-from orchestrator_action.verify.test_changes import kept_facts
-from orchestrator_action.verify.test_run import TestRun, run_tests, test_facts
 
 REVIEW_TRIES = 2
 """A malformed review is asked for once more, then the phase is unproven."""
@@ -40,7 +41,9 @@ class Measure:
     def __init__(self, task_run: TaskRun, acts: ForgeActs, *, ledger: Callable[[], Ledger]) -> None:
         self.run, self.task_run, self.acts, self.ledger = task_run.run, task_run, acts, ledger
         self.git = task_run.git
-        self._known: dict[tuple[str, tuple[str, ...]], TestRun] = {}
+        self._meanwhile: dict[str, ChangeRuns] = {}
+        """What was run while the agent lived, by tree; it answers claims and decides nothing."""
+        self._at_end: dict[str, ChangeRuns] = {}
         self.pull: Pull | None = None
         """The pull as the forge last showed it."""
         self._pull_at_end: Pull | None = None
@@ -111,50 +114,56 @@ class Measure:
         )
 
     def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
-        return [
-            *self._tests_pass(head),
-            *kept_facts(
-                self.git,
-                base=self.task_run.base_sha,
-                head=head,
-                note=self._said_of_tests(claim),
-                commands=self.task_run.test_commands,
-            ),
-        ]
+        """At the end nothing counts that was measured while an agent lived."""
+        if final:
+            self._at_end.clear()
+        return self._tested(claim, head, self._at_end if final else self._meanwhile)
+
+    def _tested(self, claim: Claim, head: str, known: dict[str, ChangeRuns]) -> Iterable[Fact]:
+        bench = self._bench()
+        return change_facts(
+            bench, self._runs(bench, head, known), note=self._said_of_tests(claim), proof=self._proof()
+        )
+
+    def _proof(self) -> Proof:
+        return Proof(self.run.config.proof)
+
+    def _bench(self) -> Bench:
+        task_run = self.task_run
+        return Bench(
+            git=self.git, commands=task_run.test_commands, checkout=task_run.measuring,
+            env=task_run.command_env, evidence_dir=task_run.directory / "evidence", run=task_run.run_command,
+            timeout_of=self.run.config.test_timeout_of,
+        )  # fmt: skip
+
+    def _runs(self, bench: Bench, head: str, known: dict[str, ChangeRuns]) -> ChangeRuns:
+        """What was run of this tree; what was red is run once more, and both results are kept."""
+        tree = self.git.tree(head)
+        before = known.get(tree)
+        if before is not None and before.head and (before.head_before or before.head.passed):
+            return replace(before, head_sha=head)
+        runs = run_change(
+            bench, base=self.task_run.base_sha, head=head, proof=self._proof(), repeats=self.run.config.test_repeats,
+            base_run=self.base_suite(bench).result,
+        )  # fmt: skip
+        if before is not None:
+            runs = replace(runs, head_before=before.head)
+        known[tree] = runs
+        return runs
+
+    def base_suite(self, bench: Bench) -> BaseSuite:
+        """The suite at this task's base, one for all tasks of the run."""
+        run, base = self.run, self.task_run.base_sha
+        memory = run.git.common_dir / "orchestrator" / "bases"
+        level = str(getattr(run.isolation, "level", ""))
+        return shared_base(
+            run.bases, base, bench.commands, lambda: BaseSuite(bench, base, memory=memory, level=level)
+        )
 
     def _said_of_tests(self, claim: Claim) -> str:
-        """What was said of tests that went away; an answer to the review does not take it back."""
+        """What was said of tests; an answer to the review does not take it back."""
         testing = self.ledger().claims.get("testing")
         return f"{claim.note}\n{claim.text}\n{testing.note}\n{testing.text}" if testing else claim.note
-
-    def _tests_pass(self, head: str) -> Iterable[Fact]:
-        commands, tree = self.task_run.test_commands, self.git.tree(head)
-        known = self._known.get((tree, commands))
-        if known is not None or not commands:
-            return test_facts(self._run_tests(head, tree, Path()))
-        try:
-            with self.task_run.measuring(head) as worktree:
-                return test_facts(self._run_tests(head, tree, worktree))
-        except SetupError as exc:
-            return [
-                Fact(
-                    phase="testing", rule="tests-pass", commit=head, holds=False,
-                    message=f"nothing could be tested: {exc.message}", detail={"unproven": True},
-                )
-            ]  # fmt: skip
-
-    def _run_tests(self, head: str, tree: str, worktree: Path) -> TestRun:
-        return run_tests(
-            self.task_run.test_commands,
-            commit=head,
-            tree=tree,
-            worktree=worktree,
-            env=self.task_run.command_env,
-            evidence_dir=self.task_run.directory / "evidence",
-            timeout_of=self.run.config.test_timeout_of,
-            run=self.task_run.run_command,
-            known=self._known,
-        )
 
     def _documentation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return evidence.docs_facts(
@@ -329,7 +338,7 @@ class Measure:
         problems = [] if final else self._record_answers(claim, head)
         facts: list[Fact] = []
         if self.ledger().fact("review", "reviewed", head) is None:
-            facts += self._testing(claim, head, final)
+            facts += self._tested(claim, head, self._at_end if final else self._meanwhile)
             self._push(head)
             facts += self._review(claim, head, final)
         still = [f.id for f in self.ledger().open_findings]

@@ -31,15 +31,9 @@ def kept_facts(
 ) -> tuple[Fact, ...]:
     """The fact `tests-kept`: nothing was taken from the tests, or from how `commands` run them, but what
     `note` names."""
-    texts = _with_texts(git, git.changes(base, head))
-    tests = [t for t in texts if is_test_path(t[0].old_path or t[0].path)]
-    places = {_top(p) for p in git.paths(base) if is_test_path(p)}
-    losses = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change, places)]
-    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_path(c.path)]
-    moved = [(path, new) for path, new in added if _top(path) in places]
-    losses = [*_without_moved(losses, moved), *_singled_out(added), *_ways(git, base, texts, commands)]
-    silent = [(path, what) for path, what, _ in losses if not _named(path, note)]
-    told = sorted({path for path, _, _ in losses} - {path for path, _ in silent})
+    losses_ = losses(git, base=base, head=head, commands=commands)
+    silent = [(path, what) for path, what, _ in losses_ if not is_named(path, note)]
+    told = sorted({path for path, _, _ in losses_} - {path for path, _ in silent})
     message = "; ".join(f"{shown(path)}: {what}" for path, what in silent[:5])
     if len(silent) > 5:
         message += f"; and {len(silent) - 5} more"
@@ -52,7 +46,7 @@ def kept_facts(
     else:
         message = f"tests, or how they run, were changed without a word in the claim's note: {message}"
     detail: dict[str, Any] = {
-        "lost": [{"path": shown(p), "what": w} for p, w, _ in losses[:50]],
+        "lost": [{"path": shown(p), "what": w} for p, w, _ in losses_[:50]],
         "named": [shown(p) for p in told[:50]],
     }
     return (
@@ -64,6 +58,17 @@ def kept_facts(
 
 Loss = tuple[str, str, tuple[str, ...]]
 """The path, what happened, and the names of the tests that are gone."""
+
+
+def losses(git: Git, *, base: str, head: str, commands: Sequence[str] = ()) -> list[Loss]:
+    """What the text of the files shows was taken from the tests, or from how `commands` run them."""
+    texts = _with_texts(git, git.changes(base, head))
+    tests = [t for t in texts if is_test_path(t[0].old_path or t[0].path)]
+    places = {_top(p) for p in git.paths(base) if is_test_path(p)}
+    found = [loss for change in tests if change[0].status not in "AC" for loss in _losses(*change, places)]
+    added = [(c.path, new) for c, _, new in texts if c.status in "AC" and is_test_path(c.path)]
+    moved = [(path, new) for path, new in added if _top(path) in places]
+    return [*_without_moved(found, moved), *_singled_out(added), *_ways(git, base, texts, commands)]
 
 
 _MAX_READ_BYTES = 8 * 1024**2
@@ -162,7 +167,7 @@ def _without_moved(losses: Sequence[Loss], added: Sequence[tuple[str, str]]) -> 
     return [loss for loss in losses if not loss[2] or not set(loss[2]) <= new]
 
 
-def _named(path: str, note: str) -> bool:
+def is_named(path: str, note: str) -> bool:
     """Whether a note names this file, by its path or by its own name as a word."""
     name = path.rpartition("/")[2]
     return path in note or bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", note))

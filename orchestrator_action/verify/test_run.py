@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator_action.protocol.model import Ending, Fact, Outcome
+from orchestrator_action.protocol.model import Ending, Outcome
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.lines import strip_ansi
@@ -64,10 +64,20 @@ class CommandRun:
         """Ended by itself, with 0."""
         return self.outcome.ending is Ending.EXITED and self.outcome.exit_code == 0
 
+    @property
+    def cannot_run(self) -> bool:
+        """It ended badly before any test had a result: what it collects cannot be imported or compiled."""
+        if self.passed or self.outcome.ending is not Ending.EXITED:
+            return False
+        if self.cases:
+            failing = [c for c in self.cases if c.outcome in {"failed", "error"}]
+            return not any(c.outcome in {"passed", "failed"} for c in self.cases) and bool(failing)
+        return self.counts is None or not self.counts.ran
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRun:
-    """All test commands at one commit; those after the first that failed were not started."""
+    """All test commands at one commit; those after the first that could not run were not started."""
 
     __test__ = False
 
@@ -77,6 +87,26 @@ class TestRun:
     runs: tuple[CommandRun, ...]
     reused_from: str = ""
     """The other commit this was measured at, when its tree is the same."""
+
+    @property
+    def cases(self) -> tuple[CaseResult, ...] | None:
+        """Every test of every command by its id; None when those of some command have none."""
+        found: list[CaseResult] = []
+        for run in self.runs:
+            if run.cases is None and (run.counts is None or run.counts.ran):
+                return None
+            found += run.cases or ()
+        return tuple(found) if self.runs else None
+
+    @property
+    def counts(self) -> Counts | None:
+        """All commands together; None when no number could be read of any."""
+        return total(r.counts for r in self.runs if r.counts)
+
+    @property
+    def passed(self) -> bool:
+        """Every command was started, and ended by itself with 0."""
+        return len(self.runs) == len(self.commands) and all(r.passed for r in self.runs)
 
 
 Known = MutableMapping[tuple[str, tuple[str, ...]], TestRun]
@@ -95,10 +125,11 @@ def run_tests(
     run: Runner,
     known: Known | None = None,
 ) -> TestRun:
-    """Run the test commands in a clean checkout of `commit`, one after the other, until one fails.
+    """Run the test commands in a clean checkout of `commit`, one after the other, until one cannot run.
 
-    `timeout_of` gives the seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; pytest
-    is asked, through PYTEST_ADDOPTS, to write JUnit XML into `evidence_dir`, where the logs go too.
+    A command whose tests fail does not end it: which ones fail is compared with the base. `timeout_of` gives the
+    seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; its reports go into `evidence_dir`,
+    where the logs go too.
     """
     key = (tree, tuple(commands))
     if known is not None and (before := known.get(key)):
@@ -108,7 +139,8 @@ def run_tests(
     runs: list[CommandRun] = []
     for number, command in enumerate(commands, 1):
         runs.append(_run_one(command, number, worktree, env, folder, timeout_of(command), run))
-        if not runs[-1].passed:
+        counts = runs[-1].counts
+        if not runs[-1].passed and not (counts and counts.ran and runs[-1].outcome.ending is Ending.EXITED):
             break
     done = TestRun(commit=commit, tree=tree, commands=tuple(commands), runs=tuple(runs))
     if known is not None and not any(r.outcome.ending is Ending.CANCELLED for r in runs):
@@ -158,6 +190,14 @@ def _run_one(
     )
 
 
+def _all_cases(cases: tuple[CaseResult, ...] | None, counts: Counts | None) -> tuple[CaseResult, ...] | None:
+    """Cases that are all there were: two runners may have written the same report one over the other."""
+    if cases is None or counts is None:
+        return cases
+    ran = sum(c.outcome != "skipped" for c in cases)
+    return cases if ran >= counts.ran else None
+
+
 def read_end(log: Path, limit: int) -> str:
     """The last `limit` bytes of a log, as text; empty when there is none."""
     try:
@@ -174,41 +214,8 @@ def tail_of(text: str) -> str:
     return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
 
 
-def test_facts(done: TestRun) -> tuple[Fact, ...]:
-    """The fact `tests-pass` of a test run."""
-    holds, message, unproven = _judge(done)
-    lacking = bool(done.runs) and bool(_lacking(done.runs[-1]))
-    counts = total(r.counts for r in done.runs if r.counts)
-    detail: dict[str, Any] = {
-        "commands": [_run_detail(r) for r in done.runs],
-        "tree": done.tree,
-        "passed": counts.passed if counts else None,
-        "failed": counts.failed if counts else None,
-        "skipped": counts.skipped if counts else None,
-        "duration_s": round(sum(r.duration_s for r in done.runs), 3),
-    }
-    if unproven:
-        detail["unproven"] = True
-    if not done.commands or lacking:
-        detail["person"] = True  # how it is tested, and with what, is not the agent's to say
-    if done.reused_from:
-        detail["reused_from"] = done.reused_from
-    return (
-        Fact(
-            phase="testing",
-            rule="tests-pass",
-            commit=done.commit,
-            holds=holds,
-            message=message,
-            detail=detail,
-        ),
-    )
-
-
-test_facts.__test__ = False  # type: ignore[attr-defined]
-
-
-def _run_detail(run: CommandRun) -> dict[str, Any]:
+def run_detail(run: CommandRun) -> dict[str, Any]:
+    """A command's end and figures, as a fact's detail has them."""
     counts = run.counts
     return {
         "command": run.command,
@@ -230,37 +237,56 @@ def _run_detail(run: CommandRun) -> dict[str, Any]:
     }
 
 
-def _judge(done: TestRun) -> tuple[bool, str, bool]:
-    """Whether the run proves anything: holds, the sentence, and whether it is merely unproven."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a run says by itself, without any other to compare with."""
+
+    holds: bool
+    message: str
+    unproven: bool = False
+    person: bool = False
+    """How it is tested, and with what, is not the agent's to say."""
+
+
+def judge_run(done: TestRun) -> Judged:
+    """Whether a run proves anything."""
     if not done.runs:
-        return False, "no test command is known; set `test` in .github/orchestrator.yml", True
-    last = done.runs[-1]
-    counts = total(r.counts for r in done.runs if r.counts)
-    if not last.passed:
-        if _ran_nothing(last):
-            return False, f"`{last.command}` collected no test: nothing was tested", True
-        if lacking := _lacking(last):
-            return (
-                False,
-                f"`{last.command}` cannot run here: {lacking} is not installed (a `setup` command may do that)",
-                True,
-            )
-        return False, _failure(last), False
-    if counts is None:
-        return False, _no_count(last.command), True
+        return Judged(
+            holds=False, unproven=True, person=True,
+            message="no test command is known; set `test` in .github/orchestrator.yml",
+        )  # fmt: skip
+    bad = next((r for r in done.runs if not r.passed), None)
+    if bad is not None:
+        return _judge_bad(bad)
+    if (silent := next((r for r in done.runs if r.counts is None), None)) and done.counts is None:
+        return Judged(holds=False, unproven=True, message=_no_count(silent.command))
+    counts = done.counts or Counts()
     if counts.failed:
-        return False, f"`{last.command}` exited with 0 although {counts.failed} tests failed", False
-    if not counts.ran:
-        all_skipped = f": all {counts.skipped} were skipped" if counts.skipped else ""
-        return False, f"`{'`, `'.join(done.commands)}` ran no test{all_skipped}: nothing was tested", True
+        words = f"`{done.runs[-1].command}` exited with 0 although {counts.failed} tests failed"
+        return Judged(holds=False, message=words)
+    commands = "`, `".join(done.commands)
+    if not counts.passed:
+        skipped = f": all {counts.skipped} were skipped" if counts.skipped else ""
+        return Judged(
+            holds=False, unproven=True, message=f"`{commands}` ran no test{skipped}: nothing was tested"
+        )
     took = sum(r.duration_s for r in done.runs)
     skipped = f", {counts.skipped} skipped" if counts.skipped else ""
     again = f", measured at {done.reused_from[:12]} with the same files" if done.reused_from else ""
-    return (
-        True,
-        f"{counts.passed} passed{skipped} in {took:.1f} s (`{'`, `'.join(done.commands)}`){again}",
-        False,
+    return Judged(
+        holds=True, message=f"{counts.passed} passed{skipped} in {took:.1f} s (`{commands}`){again}"
     )
+
+
+def _judge_bad(bad: CommandRun) -> Judged:
+    if _ran_nothing(bad):
+        return Judged(
+            holds=False, unproven=True, message=f"`{bad.command}` collected no test: nothing was tested"
+        )
+    if lacking := _lacking(bad):
+        words = f"`{bad.command}` cannot run here: {lacking} is not installed (a `setup` command may do that)"
+        return Judged(holds=False, unproven=True, person=True, message=words)
+    return Judged(holds=False, message=_failure(bad))
 
 
 def _no_count(command: str) -> str:
@@ -295,7 +321,7 @@ def _lacking(run: CommandRun) -> str:
 
 def _failure(run: CommandRun) -> str:
     outcome, of = run.outcome, ""
-    if run.counts and run.counts.failed:
+    if run.counts and run.counts.failed and not run.cannot_run:
         of = f": {run.counts.failed} of {run.counts.ran} tests failed"
     if outcome.ending is Ending.TIMEOUT:
         return (

@@ -22,7 +22,7 @@ from orchestrator_action.protocol.model import (
     PhaseState,
     Status,
 )
-from orchestrator_action.protocol.phases import IDS, PHASES, Scope
+from orchestrator_action.protocol.phases import BY_ID, IDS, PHASES, Scope
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 FINE = Outcome(ending=Ending.EXITED, exit_code=0)
@@ -54,9 +54,13 @@ class Story:
         for phase in PHASES:
             if phase.id == but:
                 continue
-            self.claim(phase.id, commit)
-            for rule in phase.rules:
-                self.fact(phase.id, rule.id, commit)
+            self.measured(phase.id, commit)
+        return self
+
+    def measured(self, phase: str, commit: str = A) -> Story:
+        self.claim(phase, commit)
+        for rule in BY_ID[phase].rules:
+            self.fact(phase, rule.id, commit)
         return self
 
     def verdict(self, head: str = A, policy: dict[str, Demand] | None = None, upto: str | None = None):
@@ -113,20 +117,20 @@ def test_only_what_happened_once_stays_true():
 
 
 def test_a_head_that_goes_back_is_judged_by_what_was_measured_there():
-    story = Story().proven(A).proven(B).fact("testing", "tests-pass", B, holds=False)
+    story = Story().proven(A).proven(B).fact("testing", "suite", B, holds=False)
 
     assert (True, False) == (story.verdict(A).settled, story.verdict(B).settled)
 
 
 def test_the_second_measurement_at_the_new_head_decides():
-    story = Story().proven(A).proven(B).fact("testing", "tests-pass", B, holds=False)
+    story = Story().proven(A).proven(B).fact("testing", "suite", B, holds=False)
 
     assert PhaseState.REFUTED is story.verdict(B).phases[5].state
-    assert story.fact("testing", "tests-pass", B).verdict(B).settled
+    assert story.fact("testing", "suite", B).verdict(B).settled
 
 
 def test_nothing_collected_is_unproven_not_refuted():
-    story = Story().proven().fact("testing", "tests-pass", A, holds=False, unproven=True)
+    story = Story().proven().fact("testing", "suite", A, holds=False, unproven=True)
 
     assert ["unproven"] == [f.rule for f in story.verdict().findings]
 
@@ -257,19 +261,19 @@ MAP = {
     "nothing claimed": (Story(), "incomplete", "failure"),
     "one missing": (Story().proven(but="settings-update"), "incomplete", "failure"),
     "not measured": (Story().proven(but="review").claim("review"), "incomplete", "failure"),
-    "unproven": (Story().proven().fact("testing", "tests-pass", A, False, unproven=True), "incomplete", "failure"),
+    "unproven": (Story().proven().fact("testing", "suite", A, False, unproven=True), "incomplete", "failure"),
     "stale": (Story().proven(B), "incomplete", "failure"),
-    "refuted": (Story().proven().fact("testing", "tests-pass", A, False), "failed", "failure"),
+    "refuted": (Story().proven().fact("testing", "suite", A, False), "failed", "failure"),
     "protected path": (
         Story().proven().fact("implementation", "protected-untouched", A, False), "failed", "failure"
     ),
     "not waivable": (Story().proven(but="testing").claim("testing", waive="hm"), "incomplete", "failure"),
     "person: no test command, later phases unclaimed": (
-        upto("testing").claim("testing").fact("testing", "tests-pass", A, False, unproven=True, person=True)
-        .fact("testing", "tests-kept"), "incomplete", "action_required",
+        upto("testing").measured("testing").fact("testing", "suite", A, False, unproven=True, person=True),
+        "incomplete", "action_required",
     ),
     "person: no test command, all claimed": (
-        Story().proven().fact("testing", "tests-pass", A, False, unproven=True, person=True),
+        Story().proven().fact("testing", "suite", A, False, unproven=True, person=True),
         "incomplete", "action_required",
     ),
     "person: reviews used up": (
@@ -277,8 +281,8 @@ MAP = {
         "incomplete", "action_required",
     ),
     "person, but the same phase is refuted too": (
-        Story().proven().fact("testing", "tests-pass", A, False, unproven=True, person=True)
-        .fact("testing", "tests-kept", A, False), "failed", "failure",
+        Story().proven().fact("testing", "suite", A, False, unproven=True, person=True)
+        .fact("testing", "nothing-lost", A, False), "failed", "failure",
     ),
     "person, but another phase is refuted": (
         Story().proven().fact("review", "reviewed", A, False, unproven=True, person=True)
@@ -290,7 +294,7 @@ MAP = {
     ),
     "person, but at another commit": (
         Story().proven().fact("review", "reviewed", B, False, unproven=True, person=True).proven(B)
-        .fact("testing", "tests-pass", A, False, unproven=True, person=True), "incomplete", "failure",
+        .fact("testing", "suite", A, False, unproven=True, person=True), "incomplete", "failure",
     ),
 }  # fmt: skip
 """What is claimed and measured, and how that ends: the map of the issue, row by row."""
@@ -429,8 +433,8 @@ def test_no_order_of_claims_and_edits_reaches_success_without_every_fact_at_the_
                 story.proven(head)
                 known.all(head)
                 if not holds:
-                    story.fact("testing", "tests-pass", head, holds=False)
-                    known.fact("testing", "tests-pass", head, False)
+                    story.fact("testing", "suite", head, holds=False)
+                    known.fact("testing", "suite", head, False)
             case ("but", phase, claimed):
                 story.proven(head, but=phase)
                 known.all(head, but=phase)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,10 @@ import pytest
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.worktrees import Workspace
-from orchestrator_action.protocol.model import Ending, Fact, Outcome
-from orchestrator_action.verify.test_run import Known, TestRun, run_tests, tail_of, test_facts
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.verify.test_run import Known, TestRun, run_tests, tail_of
+from tests.evidence.judge import PYTEST, UNITTEST, alone, start
 from tests.kit.repos import Repo, clean_env
-
-PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
-UNITTEST = f"{sys.executable} -m unittest"
-
-
-def start(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float) -> Outcome:
-    """A plain runner: what matters here is what becomes of outcomes, not how processes are ended."""
-    with log.open("wb") as out:
-        try:
-            code = subprocess.run(
-                argv,
-                cwd=cwd,
-                env=env,
-                stdout=out,
-                stderr=out,
-                stdin=subprocess.DEVNULL,
-                timeout=timeout_s,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return Outcome(ending=Ending.TIMEOUT, signal=9)
-    if code < 0:
-        return Outcome(ending=Ending.EXITED, signal=-code)
-    return Outcome(ending=Ending.EXITED, exit_code=code)
 
 
 class Bench:
@@ -68,8 +44,8 @@ class Bench:
         )  # fmt: skip
 
     def fact(self, *commands: str, **how: Any) -> Fact:
-        [fact] = test_facts(self.run(*commands, **how))
-        assert (fact.phase, fact.rule) == ("testing", "tests-pass")
+        fact = alone(self.run(*commands, **how))
+        assert (fact.phase, fact.rule) == ("testing", "suite")
         assert "\n" not in fact.message
         return fact
 
@@ -267,7 +243,7 @@ def test_options_of_the_environment_are_kept(bench: Callable[..., Bench], tmp_pa
     done = run_tests([PYTEST], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",
                      timeout_of=lambda _: 60, run=start)  # fmt: skip
 
-    assert test_facts(done)[0].detail["passed"] == 1
+    assert alone(done).detail["passed"] == 1
 
 
 def test_reports_left_in_the_build_folder_are_read(bench: Callable[..., Bench]):

@@ -311,7 +311,7 @@ def test_a_fact_is_published_with_its_commit_and_figures():
     [task] = render.report_json(report(result(phases=REFUTED)))["tasks"]
     [fact] = task["phases"][5]["facts"]
 
-    assert ("tests-pass", "b" * 40, False, 2) == (
+    assert ("suite", "b" * 40, False, 2) == (
         fact["rule"],
         fact["commit"],
         fact["holds"],

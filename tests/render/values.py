@@ -62,7 +62,7 @@ TESTING = PhaseVerdict(
     facts=(
         Fact(
             phase="testing",
-            rule="tests-pass",
+            rule="suite",
             commit="b" * 40,
             holds=False,
             message=EVIL,

@@ -156,7 +156,7 @@ def test_a_commit_after_testing_is_stale_and_the_second_measurement_decides(scen
 
     task = ran.task("issue-1")
     assert status == task["status"], f"{ran.err}\n{log_of(home)}"
-    tests = [e["data"] for e in home.events() if e["kind"] == "fact" and e["data"]["rule"] == "tests-pass"]
+    tests = [e["data"] for e in home.events() if e["kind"] == "fact" and e["data"]["rule"] == "suite"]
     assert 2 == len({t["commit"] for t in tests})
     assert task["head_sha"] == tests[-1]["commit"] == home.repo.at_remote(f"refs/heads/{task['branch']}")
     assert (status == "success") == tests[-1]["holds"]

@@ -377,7 +377,7 @@ def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
         ran.state("issue-1", "testing"),
     )
     assert "`sleep 600` did not end within 1 s and was stopped after 1" in task["error"]
-    [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "tests-pass"]
+    [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "suite"]
     assert [("exited", 1800), ("timeout", 1)] == [
         (c["ending"], c["timeout_s"]) for c in fact["detail"]["commands"]
     ]

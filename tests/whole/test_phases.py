@@ -146,7 +146,7 @@ RULES = {
     "branch-management": ("on-branch", "refuted"),
     "research-and-planning": ("plan-recorded", "refuted"),
     "implementation": ("nothing-changed", "refuted"),
-    "testing": ("tests-pass", "refuted"),
+    "testing": ("suite", "refuted"),
     "documentation": ("docs-changed", "refuted"),
     "pull-request": ("pull-open", "refuted"),
     "review": ("reviewed", "unproven"),

@@ -125,7 +125,7 @@ def tamper(at: House, change) -> None:
 
 
 def forge_a_fact(lines: list[str]) -> list[str]:
-    at = next(i for i, line in enumerate(lines) if '"tests-pass"' in line)
+    at = next(i for i, line in enumerate(lines) if '"suite"' in line)
     return [*lines[:at], lines[at].replace('"holds":true', '"holds":false'), *lines[at + 1 :]]
 
 

@@ -1,0 +1,285 @@
+"""The facts of any change, measured against its base: of our own tasks, and of anybody's pull request.
+
+Read top to bottom: which suites are run, on which mixture of sources and tests, and what is judged from them.
+At most two whole suites a change beside the base's: one at the head, and one of the base's tests on the head's
+sources where tests were changed. Changed tests, and one repetition of what was red, come on top.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.git import checkout
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.verify.compare import normal_id
+from orchestrator_action.verify.ecosystems.results import only_tests
+from orchestrator_action.verify.ecosystems.testfiles import is_test_path
+from orchestrator_action.verify.no_special_case import special_case_facts
+from orchestrator_action.verify.overlay import Overlay, lay_tests
+from orchestrator_action.verify.test_changes import Loss, losses
+from orchestrator_action.verify.test_paths import TestPaths
+from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
+from orchestrator_action.verify.testing_facts import ChangeRuns, Proof, testing_facts
+
+REPEATS = 3
+"""How often changed and new tests have to pass in a row."""
+STEADY_WITHIN_S = 120.0
+"""No repetition is begun after so much time."""
+WHOLE_AGAIN_S = 30.0
+"""A suite that took no longer is repeated once where no single tests can be run."""
+MOST_NAMED = 60
+"""More files or tests than this are not put on one command line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What suites are run with: the base's commands, clean checkouts, an environment, and where logs go."""
+
+    git: Git
+    commands: tuple[str, ...]
+    checkout: Callable[[str], AbstractContextManager[Path]]
+    """A clean checkout of exactly this commit, made ready for its tests; thrown away afterwards."""
+    env: Mapping[str, str]
+    evidence_dir: Path
+    run: Runner
+    timeout_of: Callable[[str], float] = lambda _: 1800.0
+    known: Known = field(default_factory=dict)
+    """Suites that were run before, by tree and commands."""
+
+    def suite(self, commit: str) -> TestRun:
+        """The whole suite at `commit`, run once for each tree."""
+        known = self.known.get((self.git.tree(commit), self.commands))
+        if known is not None or not self.commands:
+            return self.run_in(Path(), commit)
+        with self.checkout(commit) as tree:
+            return self.run_in(tree, commit)
+
+    def run_in(
+        self, tree: Path, commit: str, commands: Sequence[str] = (), *, again: bool = False
+    ) -> TestRun:
+        """The suite, or other commands, in a checkout that is there; `again` also where the end is known."""
+        return run_tests(
+            commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=self.env,
+            evidence_dir=self.evidence_dir, timeout_of=self._timeout, run=self.run,
+            known=None if again else self.known,
+        )  # fmt: skip
+
+    def _timeout(self, command: str) -> float:
+        own = [c for c in self.commands if command.startswith(c)]
+        return self.timeout_of(own[0] if own else command)
+
+
+@contextmanager
+def clean_checkout(git: Git, root: Path, commit: str) -> Iterator[Path]:
+    """A checkout of exactly `commit` on a fresh path below `root`, gone afterwards."""
+    root.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix="clean-", dir=root))
+    try:
+        checkout.make(git, path, commit)
+        yield path
+    finally:
+        checkout.remove(git, path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def measure_change(
+    bench: Bench,
+    *,
+    base: str,
+    head: str,
+    note: str = "",
+    proof: Proof = Proof.REPORTED,
+    base_run: Callable[[], TestRun] | None = None,
+    repeats: int = REPEATS,
+) -> tuple[Fact, ...]:
+    """All facts of Testing on the change from `base` to `head`, each tied to `head`.
+
+    `note` names exceptions. `base_run` gives the base's suite where it is measured elsewhere, once for many
+    changes. What cannot be measured is a fact that does not hold and says why, never an exception.
+    """
+    runs = run_change(bench, base=base, head=head, base_run=base_run, repeats=repeats, proof=proof)
+    return change_facts(bench, runs, note=note, proof=proof)
+
+
+def change_facts(bench: Bench, runs: ChangeRuns, *, note: str, proof: Proof) -> tuple[Fact, ...]:
+    """The facts, from what was run; the same runs may be judged again with other words of the agent."""
+    static = special_case_facts(bench.git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
+    return (*testing_facts(runs, note=note, proof=proof), *static)
+
+
+def run_change(
+    bench: Bench,
+    *,
+    base: str,
+    head: str,
+    proof: Proof = Proof.REPORTED,
+    base_run: Callable[[], TestRun] | None = None,
+    repeats: int = REPEATS,
+) -> ChangeRuns:
+    """Run every suite that the facts of this change need."""
+    git = bench.git
+    changes = git.changes(base, head)
+    paths = {p for c in changes for p in (c.path, c.old_path) if p}
+    tests = TestPaths.at(git, base, bench.commands, paths)
+    changed = tuple(
+        c.path for c in changes if c.status != "D" and is_test_path(c.path) and (c.new_blob != c.old_blob)
+    )
+    laid = lay_tests(git, take=base, over=head, tests=tests, commands=bench.commands)
+    runs = ChangeRuns(
+        base_sha=base, head_sha=head, commands=bench.commands, tests=tests, changed_tests=changed,
+        renames={c.old_path: c.path for c in changes if c.status == "R" and c.old_path},
+        gone=frozenset(p for p in paths if p not in set(git.paths(head))),
+        laid=laid, only_tests_changed=git.tree(laid.commit) == git.tree(base),
+        losses=tuple(_losses(git, base, head, bench.commands)),
+    )  # fmt: skip
+    if not bench.commands:
+        return runs
+    runs = _with_base(runs, bench, base_run)
+    runs = _with_head(runs, bench, repeats)
+    if laid.commit != head and not runs.only_tests_changed and _may_go_on(runs):
+        runs = _with_base_tests(runs, bench)
+    if changed and proof is not Proof.OFF and _may_go_on(runs):
+        runs = _with_shown(runs, bench)
+    return runs
+
+
+def _losses(git: Git, base: str, head: str, commands: Sequence[str]) -> Sequence[Loss]:
+    return losses(git, base=base, head=head, commands=commands)
+
+
+def _may_go_on(runs: ChangeRuns) -> bool:
+    """Whether there is a head worth comparing: a suite that could not run at all says everything itself."""
+    ended = runs.head.runs if runs.head else ()
+    return bool(ended) and all(r.outcome.ending is not Ending.CANCELLED for r in ended)
+
+
+def _with_base(runs: ChangeRuns, bench: Bench, base_run: Callable[[], TestRun] | None) -> ChangeRuns:
+    try:
+        return replace(runs, base=base_run() if base_run else bench.suite(runs.base_sha))
+    except OrchestratorError as exc:
+        return replace(runs, base_error=exc.message)
+
+
+def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
+    """The suite at the head, and in the same checkout the repetitions: of what is red, of what is new."""
+    head = runs.head_sha
+    try:
+        with bench.checkout(head) as tree:
+            run = bench.run_in(tree, head)
+            runs = replace(runs, head=run)
+            if again := _red_again(runs, bench, tree):
+                runs = replace(runs, head_again=again)
+            steady = _repeated(runs, bench, tree, repeats)
+    except OrchestratorError as exc:
+        return replace(runs, head_error=exc.message)
+    if steady and not all(r.passed for r in steady):
+        steady = _repeated_afresh(runs, bench, len(steady), steady)
+    return replace(runs, repeats=repeats, steady=steady)
+
+
+def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, red: TestRun | None = None) -> tuple[TestRun, ...]:
+    """Tests that are red and were not at the base, run once more by themselves."""
+    run = red or runs.head
+    if run is None or run.passed or run.cases is None:
+        return ()
+    before = (
+        {normal_id(c.id) for c in (runs.base.cases or ()) if c.outcome != "passed"} if runs.base else set()
+    )
+    failing = [c for c in run.cases if c.outcome in {"failed", "error"} and normal_id(c.id) not in before]
+    if not failing or len(failing) > MOST_NAMED or any(r.cannot_run for r in run.runs):
+        return ()
+    done = []
+    for command_run in run.runs:
+        ids = [c.id for c in command_run.cases or () if c in failing]
+        command = only_tests(command_run.command, ids, tree=tree) if ids else None
+        if ids and command is None:
+            return ()
+        if command:
+            done.append(bench.run_in(tree, run.commit, (command,), again=True))
+    return tuple(done)
+
+
+def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple[TestRun, ...]:
+    """Changed and new tests, as often as is still wanted; without any, a short suite once more."""
+    run = runs.head
+    if run is None or not run.passed or repeats < 2:
+        return ()
+    commands = _only(run, runs.changed_tests, tree)
+    if not runs.changed_tests or not commands:
+        short = sum(r.duration_s for r in run.runs) <= WHOLE_AGAIN_S
+        no_other_suite = runs.laid.commit == runs.head_sha
+        return (bench.run_in(tree, run.commit, again=True),) if short and no_other_suite else ()
+    done: list[TestRun] = []
+    spent = 0.0
+    for _ in range(repeats - 1):
+        if spent > STEADY_WITHIN_S:
+            break
+        done.append(bench.run_in(tree, run.commit, commands, again=True))
+        spent += sum(r.duration_s for r in done[-1].runs)
+        if not done[-1].passed:
+            break
+    return tuple(done)
+
+
+def _repeated_afresh(
+    runs: ChangeRuns, bench: Bench, times: int, used: tuple[TestRun, ...]
+) -> tuple[TestRun, ...]:
+    """What failed in a tree that tests had used is tried in fresh ones: only that tells of the tests."""
+    commands = used[-1].commands
+    done = []
+    for _ in range(max(2, times)):
+        with bench.checkout(runs.head_sha) as tree:
+            done.append(bench.run_in(tree, runs.head_sha, commands, again=True))
+        if not done[-1].passed:
+            return tuple(done)
+    return tuple(done)
+
+
+def _only(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...]:
+    """Commands for nothing but these test files, of every command whose kind of files they are."""
+    found = []
+    for command_run in run.runs:
+        endings = {c.file.rpartition(".")[2] for c in command_run.cases or () if c.file}
+        own = [f for f in files if not endings or f.rpartition(".")[2] in endings]
+        command = only_tests(command_run.command, own, tree=tree) if own and len(own) <= MOST_NAMED else None
+        if command:
+            found.append(command)
+    return tuple(found)
+
+
+def _with_base_tests(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """The base's tests and test configuration on the head's sources."""
+    commit = runs.laid.commit
+    try:
+        with bench.checkout(commit) as tree:
+            run = bench.run_in(tree, commit)
+            return replace(runs, base_tests=run, base_tests_again=_red_again(runs, bench, tree, run))
+    except OrchestratorError as exc:
+        return replace(runs, base_tests_error=exc.message)
+
+
+def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """The head's changed tests on the base's sources."""
+    git = bench.git
+    if runs.head is None:
+        return runs
+    tests = TestPaths.at(git, runs.head_sha, bench.commands, runs.changed_tests)
+    over: Overlay = lay_tests(
+        git, take=runs.head_sha, over=runs.base_sha, tests=tests, commands=bench.commands
+    )
+    if git.tree(over.commit) == git.tree(runs.head_sha):
+        return runs  # the change is in the tests alone
+    try:
+        with bench.checkout(over.commit) as tree:
+            commands = _only(runs.head, runs.changed_tests, tree)
+            run = bench.run_in(tree, over.commit, commands) if commands else None
+            return replace(runs, shown=run)
+    except OrchestratorError:
+        return runs

@@ -1,0 +1,99 @@
+"""What was run for one change, as values; `change` fills them, `testing_facts` judges them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator_action.protocol.model import Ending
+from orchestrator_action.verify.compare import normal_id
+from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.overlay import Overlay
+from orchestrator_action.verify.test_changes import Loss
+from orchestrator_action.verify.test_paths import TestPaths
+from orchestrator_action.verify.test_run import CommandRun, TestRun
+
+
+class Proof(StrEnum):
+    """Whether a change has to come with a test that shows it."""
+
+    REQUIRED = "required"
+    REPORTED = "reported"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRuns:
+    """The suites of one change. None: not run; the words beside it say why where somebody has to know."""
+
+    base_sha: str
+    head_sha: str
+    commands: tuple[str, ...]
+    tests: TestPaths
+    laid: Overlay
+    """The base's tests on the head's sources."""
+    changed_tests: tuple[str, ...] = ()
+    """Test files that the branch adds or changes."""
+    renames: Mapping[str, str] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+    """Files of the base that the head does not have."""
+    only_tests_changed: bool = False
+    losses: tuple[Loss, ...] = ()
+    """What reading the files tells; it counts where no comparison can be made."""
+    base: TestRun | None = None
+    base_error: str = ""
+    head: TestRun | None = None
+    head_error: str = ""
+    head_before: TestRun | None = None
+    """An earlier run at the same commit that was red: a repeated claim is measured once more."""
+    head_again: tuple[TestRun, ...] = ()
+    """What was red at the head and not at the base, once more by itself."""
+    repeats: int = 1
+    steady: tuple[TestRun, ...] = ()
+    base_tests: TestRun | None = None
+    base_tests_error: str = ""
+    base_tests_again: tuple[TestRun, ...] = ()
+    shown: TestRun | None = None
+    """The head's changed tests on the base's sources."""
+
+    @property
+    def red_before(self) -> frozenset[str]:
+        """Tests that did not pass at the base, by normal id."""
+        return frozenset(normal_id(c.id) for c in failing(self.base))
+
+    @property
+    def flaky(self) -> frozenset[str]:
+        """Tests that were red and green at the head, by normal id."""
+        red = {normal_id(c.id) for run in (self.head, self.head_before) for c in failing(run)}
+        green = {normal_id(c.id) for run in (*self.head_again, self.head) for c in passing(run)}
+        if self.head is not None and self.head.passed:
+            green |= red if self.head.cases is None else set()
+        return frozenset(red & green)
+
+
+def failing(run: TestRun | None) -> list[CaseResult]:
+    """Tests of a run that failed, or could not be run."""
+    return [c for c in cases_of(run) if c.outcome in {"failed", "error"}]
+
+
+def passing(run: TestRun | None) -> list[CaseResult]:
+    """Tests of a run that passed."""
+    return [c for c in cases_of(run) if c.outcome == "passed"]
+
+
+def cases_of(run: TestRun | None) -> Iterable[CaseResult]:
+    """Whatever tests of a run are known by id, of some of its commands at least."""
+    return [c for r in run.runs for c in r.cases or ()] if run else []
+
+
+def command_words(run: CommandRun) -> str:
+    """How a command ended that did not pass and whose tests are not the reason."""
+    outcome = run.outcome
+    if outcome.ending is Ending.TIMEOUT:
+        return f"did not end within {run.timeout_s:g} s"
+    if outcome.ending is not Ending.EXITED:
+        return f"was ended: {outcome.error or outcome.ending}"
+    if outcome.signal is not None:
+        return f"was killed by signal {outcome.signal}"
+    return f"ended with exit code {outcome.exit_code}"

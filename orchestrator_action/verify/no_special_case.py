@@ -1,0 +1,263 @@
+"""Code outside the tests that looks for the test runner, or makes comparisons and exit codes say what it likes.
+
+Static: only lines that the branch adds count, each named with its path and number. Pure but for reading git.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.model import Fact
+from orchestrator_action.protocol.paths import shown
+from orchestrator_action.verify.test_paths import TestPaths
+
+MAX_BYTES = 2 * 1024**2
+"""Larger files are data, or made by a program."""
+
+_SCRIPTS = ("js", "cjs", "mjs", "jsx", "ts", "cts", "mts", "tsx")
+_LOOKS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("py",),
+        (r"PYTEST_(?:CURRENT_TEST|XDIST_WORKER|VERSION)\b"
+        r"|['\"]_?(?:pytest|unittest|nose2?)(?:\.\w+)*['\"]\s+(?:not\s+)?in\s+(?:\w+\.)?modules\b"
+        r"|\bmodules\s*(?:\.get\(|\[)\s*['\"]_?(?:pytest|unittest|nose2?)\b"
+        r"|['\"](?:pytest|py\.test|unittest)\w*['\"]\s+in\s+(?:\w+\.)?(?:argv|orig_argv)\b"
+        r"|\bargv\b[^\n]*['\"](?:pytest|py\.test|unittest)|_called_from_test\b"
+        r"|(?:inspect\.stack|_getframe|extract_stack|currentframe)\([^\n]*(?:test|pytest)"),
+    ),
+    (
+        _SCRIPTS,
+        (r"\bJEST_WORKER_ID\b|\bVITEST(?:_\w+)?\b|\bNODE_TEST_CONTEXT\b|\bMOCHA_\w+\b|\bAVA_PATH\b"
+        r"|NODE_ENV\b['\"\]]*\s*(?:===?|!==?)\s*['\"`]test['\"`]|['\"`]test['\"`]\s*(?:===?|!==?)[^\n]*NODE_ENV"
+        r"|\btypeof\s+(?:global(?:This)?\.)?(?:jest|describe|it|vi|expect|beforeEach)\b"
+        r"|\b(?:global|globalThis|window)\.(?:jest|describe|it|vi|expect|beforeEach|mocha)\b"
+        r"|\bargv\b[^\n]*['\"`/](?:jest|mocha|vitest|ava|--test)\b"
+        r"|\brequire\.main\b[^\n]*(?:jest|mocha|vitest)"),
+    ),
+    (
+        ("go",),
+        (r"\btesting\.Testing\(\)|flag\.Lookup\(\"test\."
+        r"|os\.Args\[0\][^\n]*\.test\"|HasSuffix\([^\n]*\"\.test\"\)"),
+    ),
+    (("rb",), r"defined\?\s*\(?\s*(?:RSpec|Minitest|Test::Unit)|\$(?:0|PROGRAM_NAME)[^\n]*(?:rspec|test|minitest)"),
+    (
+        ("php",),
+        (r"PHPUNIT_(?:COMPOSER_INSTALL|TESTSUITE)|defined\(['\"]PHPUNIT|class_exists\([^\n]*PHPUnit"
+        r"|\$argv\b[^\n]*(?:phpunit|pest)|\$_SERVER\[['\"]argv['\"]\][^\n]*(?:phpunit|pest)"),
+    ),
+    (
+        ("java", "kt", "scala", "groovy"),
+        r"getStackTrace\(\)[^\n]*(?:junit|Test)|\"org\.(?:junit|testng)[\w.]*\"|surefire\.(?:test|real)\.class\.path",
+    ),
+    (("ex",), r"Mix\.env\(\)\s*==\s*:test|Code\.ensure_loaded\?\(ExUnit\)"),
+    (
+        ("cs", "fs"),
+        r"AppDomain\.CurrentDomain\.GetAssemblies\(\)[^\n]*(?:xunit|nunit|mstest)|\"(?:xunit|nunit)[\w.]*\"",
+    ),
+    (("swift",), r"XCTestConfigurationFilePath|NSClassFromString\(\"XCTest"),
+)  # fmt: skip
+"""By file ending: how code finds out that a test runner is there."""
+
+_ENDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("py",), r"\bos\._exit\s*\(", "ends the process past the test runner"),
+    (("py",), r"\batexit\.register\([^\n]*(?:exit|kill)", "changes the exit code at the end"),
+    (_SCRIPTS, r"\bprocess\.on\(\s*['\"`](?:exit|beforeExit)['\"`][^\n]*exit", "changes the exit code at the end"),
+    (_SCRIPTS, r"^\s*process\.exitCode\s*=\s*0\b", "changes the exit code at the end"),
+    (_SCRIPTS, r"^(?:process\.(?:exit|reallyExit)\s*\(\s*0?\s*\))", "ends the process when it is loaded"),
+    (("rb",), r"\bat_exit\b[^\n]*exit!?", "changes the exit code at the end"),
+    (("php",), r"register_shutdown_function\([^\n]*exit", "changes the exit code at the end"),
+)  # fmt: skip
+
+_EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        _SCRIPTS,
+        (r"\b(?:equals|isEqual|asymmetricMatch|deepEqual)\s*(?:\([^)]*\)|=\s*(?:function\s*)?\([^)]*\)\s*(?:=>)?)"
+        r"[^{\n]*\{\s*return\s+true\b"),
+    ),
+    (_SCRIPTS, r"\b(?:equals|isEqual|asymmetricMatch)\s*[:=]\s*\([^)]*\)\s*=>\s*true\b"),
+    (("java", "kt", "scala", "groovy"), r"\bequals\s*\([^)]*\)[^{\n=]*(?:\{\s*return\s+true\b|=\s*true\b)"),
+    (("rb",), r"\bdef\s+(?:==|eql\?|===)[^\n]*\n?\s*true\b"),
+    (("cs", "fs"), r"\bEquals\s*\([^)]*\)\s*(?:=>\s*true\b|\{\s*return\s+true\b)"),
+    (("rs",), r"\bfn\s+eq\s*\(&self[^)]*\)\s*->\s*bool\s*\{\s*(?:return\s+)?true\b"),
+    (("swift",), r"static\s+func\s+==[^{]*\{\s*(?:return\s+)?true\b"),
+)  # fmt: skip
+"""Comparisons that are true whatever is compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialCase:
+    """One line that treats a test otherwise than everybody else."""
+
+    path: str
+    line: int
+    what: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{shown(self.path)}:{self.line} {self.what}: `{self.text}`"
+
+
+def special_case_facts(git: Git, *, base: str, head: str, tests: TestPaths) -> tuple[Fact, ...]:
+    """The fact `no-special-case`, from the lines that the branch adds outside its tests."""
+    found = special_cases(git, base=base, head=head, tests=tests)
+    message = "no line that the branch adds outside the tests looks for the test runner or defeats comparison"
+    if found:
+        message = "; ".join(str(f) for f in found[:3])
+        message += f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    lines = [{"path": shown(f.path), "line": f.line, "what": f.what, "text": f.text} for f in found[:50]]
+    return (
+        Fact(
+            phase="testing", rule="no-special-case", commit=head, holds=not found, message=message,
+            detail={"lines": lines},
+        ),
+    )  # fmt: skip
+
+
+def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[SpecialCase]:
+    """Every such line, in the order of the diff."""
+    changes = [
+        c
+        for c in git.changes(base, head)
+        if c.status != "D" and c.new_mode in {"100644", "100755"} and not tests.belongs(c.path)
+        and not _never_shipped(c.path)
+    ]  # fmt: skip
+    sizes = git.sizes([c.new_blob for c in changes])
+    changes = [c for c, size in zip(changes, sizes, strict=True) if (size or 0) <= MAX_BYTES]
+    old = git.blobs([c.old_blob for c in changes])
+    new = git.blobs([c.new_blob for c in changes])
+    found: list[SpecialCase] = []
+    for change, before, after in zip(changes, old, new, strict=True):
+        text = (after or b"").decode("utf-8", "replace")
+        known = set((before or b"").decode("utf-8", "replace").splitlines())
+        found += [f for f in in_text(change.path, text) if f.text not in {k.strip()[:160] for k in known}]
+    return found
+
+
+def _never_shipped(path: str) -> bool:
+    """Files in which looking for the runner is their purpose, or that are no code."""
+    name = path.rpartition("/")[2]
+    return bool(
+        re.fullmatch(r"(?:[\w.-]+\.config\.\w+|\.\w+rc(?:\.\w+)?|conftest\.py|noxfile\.py|setup\.py)", name)
+    )
+
+
+def in_text(path: str, text: str) -> list[SpecialCase]:
+    """Every such line of one file, as far as its language is known."""
+    ending = path.rpartition(".")[2].lower()
+    code = _without_rust_tests(text) if ending == "rs" else text
+    found = [*_by_line(path, ending, code), *_by_shape(path, ending, code)]
+    if ending == "py":
+        found += _python(path, code)
+    return sorted(found, key=lambda f: f.line)
+
+
+def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
+    looks = [re.compile(p) for endings, p in _LOOKS if ending in endings]
+    ends = [(re.compile(p), what) for endings, p, what in _ENDS if ending in endings]
+    if ending == "rs":
+        looks.append(
+            re.compile(
+                r"\bcfg!\s*\(\s*(?:not\s*\(\s*)?test\b|#\[cfg\((?:not\(test\)|test)\)\]\s*(?!.*\bmod\b)"
+            )
+        )
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.strip()
+        if (
+            not bare
+            or bare.startswith(("//", "#!", "* ", "/*"))
+            or (ending in {"py", "rb"} and bare[0] == "#")
+        ):
+            continue
+        if any(p.search(line) for p in looks):
+            yield SpecialCase(path=path, line=number, what="looks for the test runner", text=bare[:160])
+        for pattern, what in ends:
+            if pattern.search(line):
+                yield SpecialCase(path=path, line=number, what=what, text=bare[:160])
+
+
+def _by_shape(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
+    for endings, pattern in _EQUAL:
+        if ending not in endings:
+            continue
+        for match in re.finditer(pattern, text):
+            number = text.count("\n", 0, match.start()) + 1
+            line = text.split("\n")[number - 1].strip()[:160]
+            yield SpecialCase(path=path, line=number, what="is equal to anything", text=line)
+
+
+def _without_rust_tests(text: str) -> str:
+    """Blank out `#[cfg(test)]` modules, line for line: there it is a test's own word."""
+    from orchestrator_action.verify.rust_tests import test_blocks
+
+    for block in test_blocks(text):
+        text = text.replace(block, "\n" * block.count("\n"), 1)
+    return text
+
+
+_Def = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _python(path: str, text: str) -> Iterable[SpecialCase]:
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    lines = text.split("\n")
+
+    def at(node: ast.AST, what: str) -> SpecialCase:
+        number = getattr(node, "lineno", 1)
+        return SpecialCase(path=path, line=number, what=what, text=lines[number - 1].strip()[:160])
+
+    for node in ast.walk(module):
+        if (
+            isinstance(node, _Def)
+            and node.name in {"__eq__", "__ne__", "__contains__"}
+            and _is_constant(node)
+        ) or (isinstance(node, ast.Assign) and _assigns_constant_eq(node)):
+            yield at(node, "is equal to anything")
+    yield from (at(node, "ends the process when it is imported") for node in _exits(module.body))
+
+
+def _is_constant(function: _Def) -> bool:
+    """Every way out returns the same constant, and nothing is looked at."""
+    body: Sequence[ast.stmt] = [
+        s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+    ]
+    if not body or not isinstance(body[-1], ast.Return):
+        return False
+    returns = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+    values = [r.value for r in returns if isinstance(r, ast.Constant)]
+    wanted = function.name != "__ne__"
+    return len(values) == len(returns) and all(v is wanted for v in values)
+
+
+def _assigns_constant_eq(node: ast.Assign) -> bool:
+    """`__eq__ = lambda self, other: True`."""
+    names = [t.attr if isinstance(t, ast.Attribute) else getattr(t, "id", "") for t in node.targets]
+    value = node.value
+    constant = isinstance(value, ast.Lambda) and isinstance(value.body, ast.Constant)
+    return "__eq__" in names and constant and value.body.value is True  # type: ignore[attr-defined]
+
+
+def _exits(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
+    """Statements at the top of a module that end the process; below `if __name__ == "__main__"` they may."""
+    for node in body:
+        if isinstance(node, ast.If):
+            if "__main__" not in ast.unparse(node.test):
+                yield from _exits([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try):
+            yield from _exits([*node.body, *node.orelse, *node.finalbody])
+        elif (isinstance(node, ast.Expr) and _ends(node.value)) or (
+            isinstance(node, ast.Raise) and node.exc is not None and "SystemExit" in ast.unparse(node.exc)
+        ):
+            yield node
+
+
+def _ends(value: ast.expr) -> bool:
+    if not isinstance(value, ast.Call):
+        return False
+    return ast.unparse(value.func) in {"sys.exit", "exit", "quit", "os.abort", "os.kill", "os.killpg"}
