@@ -203,6 +203,7 @@ def _tls(settings: Mapping[str, str], env: Mapping[str, str]) -> ssl.SSLContext:
         ) from exc
     if settings.get("http.sslverify", "true").lower() in _FALSE or env.get("GIT_SSL_NO_VERIFY"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
     return context
 
 
