@@ -60,6 +60,12 @@ class AgentError(OrchestratorError):
     exit_code = 6
 
 
+class IsolationError(OrchestratorError):
+    """Isolation is required, and what holds on this machine is less."""
+
+    exit_code = 6
+
+
 class SetupError(OrchestratorError):
     """The repository's own setup command failed; the task ends, the run goes on."""
 

@@ -135,6 +135,7 @@ def _run(step: Step, asked: setup.RunRequest, admission: Admission, cancel: Canc
             f"run {run.run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
             f"base {found.base_branch} {found.base_sha[:12]}"
         )
+        step.say(f"isolation: {found.isolation.sentence()}")
         step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
         slots = setup.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
         with Progress(run, found.tasks):

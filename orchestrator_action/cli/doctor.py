@@ -16,6 +16,8 @@ from orchestrator_action.git.process import base_env, spawn
 from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
 from orchestrator_action.run import setup
+from orchestrator_action.run.walls import isolation_of
+from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.text.figures import duration
 
 OLDEST_GIT = (2, 38)
@@ -70,6 +72,7 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
         *found,
         _tests(git, config),
         _agent(agent or config.agent, config),
+        *_isolation(config, env),
         *_credentials(git),
         _token(env),
     ]
@@ -112,6 +115,30 @@ def _agent(name: str, config: Config) -> Row:
     except OrchestratorError as exc:
         return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)
     return Row(what="agent", found=f"{name} {agent.version()}".strip())
+
+
+def _isolation(config: Config, env: Mapping[str, str]) -> list[Row]:
+    """The level that holds here, and what the probe reached from within it."""
+    try:
+        found = isolation_of(config, env)
+    except OrchestratorError as exc:
+        return [Row(what="isolation", found=exc.message, ok=False, hint=exc.hint)]
+    why = f": {found.why}" if found.why else ""
+    hint = "" if found.level is Level.SANDBOXED else "apt-get install bubblewrap"
+    return [
+        Row(
+            what="isolation",
+            found=f"{found.level.word}{why}; held: {', '.join(found.held) or 'nothing'}",
+            ok=found.level is Level.SANDBOXED or config.isolation == "off",
+            hint=hint,
+            optional=True,
+        ),
+        *(
+            Row(what="within reach", found=name, ok=True, optional=True)
+            for name in [", ".join(found.reached)]
+            if name
+        ),
+    ]
 
 
 def _credentials(git: Git) -> list[Row]:

@@ -219,6 +219,7 @@ def _preamble(found: Survey, run_id: str) -> None:
         f"run {run_id}: {count(len(found.tasks), 'task')}, agent {found.config.agent}, "
         f"base {found.base_branch} {found.base_sha[:12]}"
     )
+    say(f"isolation: {found.isolation.sentence()}")
     say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
     for note in found.notes:
         say(f"note: {note}")

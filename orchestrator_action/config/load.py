@@ -136,6 +136,8 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return _tests()
     if field.name == "phases":
         return _Phases
+    if field.name == "network":
+        return Annotated[hint, BeforeValidator(_one_or_many), Field(strict=False)]
     if hint == tuple[str, ...]:
         return _Texts
     if dataclasses.is_dataclass(hint):

@@ -93,6 +93,16 @@ class HookConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxConfig:
+    """What the walls let through beside what is always let through. Paths may begin with `~`."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    """Names of environment variables that the repository's commands may see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything a repository or a caller can set. Durations are seconds."""
 
@@ -147,6 +157,11 @@ class Config:
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()
+    isolation: Literal["required", "auto", "off"] = "off"
+    """Walls around agents, reviewers and the repository's commands: as high as they hold here, or no run."""
+    sandbox: SandboxConfig = SandboxConfig()
+    network: tuple[Literal["agents", "setup", "tests", "gates"], ...] = ("agents", "setup", "tests", "gates")
+    """Who keeps the network where the walls can take it; agents includes reviewers, setup teardown."""
 
     def test_timeout_of(self, command: str) -> float:
         """How long this test command may take, in seconds; 0 is without limit."""

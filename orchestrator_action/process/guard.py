@@ -18,12 +18,15 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator_action.process import record as record_file
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.launch import LaunchError, launch
 from orchestrator_action.process.limits import Log, Usage
+
+if TYPE_CHECKING:
+    from orchestrator_action.sandbox.outside import Outside
 
 TERM_AT = 0.4
 """Share of the stop grace after which INT was not enough."""
@@ -32,6 +35,7 @@ LEFTOVER_GRACE_S = 0.4
 KILL_PATIENCE_S = 5.0
 """Until a process that does not even die of KILL counts as a survivor."""
 KILL_ROUND_S = 0.02
+WALLS_AFTER_ROUNDS = 3
 EXACT_AFTER_ROUNDS = 4
 """The kernel's lists of children may skip one while another ends; then the whole table is read."""
 FLOODS = ("log-limit", "disk-limit")
@@ -53,6 +57,9 @@ class Guard:
         self._poll.register(control, select.POLLIN)
         self._poll.register(wake, select.POLLIN)
         self._leader = self._ticks = 0
+        self._outside: Outside | None = None
+        self._walls: frozenset[int] = frozenset()
+        """Who holds up the walls. Ended last of all: everybody within dies with them."""
         self._status: int | None = None
         self._childless = False
         self._ending = ""
@@ -128,14 +135,20 @@ class Guard:
         self._write_record({"state": "starting", **self._identity}, sync=False)
         if self._is_alone():
             raise LaunchError(ORPHANED)
-        self._program = launch(
+        started = launch(
             [raw(a) for a in order["argv"]],
             cwd=raw(order["cwd"]),
             env={raw(k): raw(v) for k, v in order["env"].items()},
             log=self._log.fd,
+            prefix=[raw(a) for a in order.get("prefix", ())],
         )
-        self._leader = self._program.pid
+        self._program, self._leader, self._outside = started
+        if self._outside is not None:
+            self._poll.register(self._outside, select.POLLIN)
+            self._walls = frozenset({self._program.pid, self._outside.inside})
+            self._usage.aside = self._walls
         self._ticks = procs.start_ticks(self._leader)
+        self._program_ticks = procs.start_ticks(self._program.pid)
         self._expects_start: bool = order["expects_start"]
         self._identity |= {"pid": self._leader, "start_ticks": self._ticks}
         self._write_record({"state": "running", **self._identity})
@@ -157,6 +170,8 @@ class Guard:
         for fd, _ in self._poll.poll(max(0.0, self._next_due() - time.monotonic()) * 1000):
             if fd == self._wake:
                 drain(self._wake)
+            elif self._outside is not None and fd == self._outside.fileno():
+                self._hear_from_within(self._outside)
             else:
                 self._hear()
 
@@ -184,6 +199,15 @@ class Guard:
         *lines, self._inbox = (self._inbox + chunk).split(b"\n")
         for line in lines:
             self._obey(json.loads(line))
+
+    def _hear_from_within(self, outside: Outside) -> None:
+        """The program has ended, or the walls fell: then whoever held them up is about to be reaped."""
+        status = outside.status()
+        if status is not None:
+            self._leader_ended(status)
+            outside.let_go()
+        elif outside.over:
+            self._poll.unregister(outside)
 
     def _obey(self, message: dict[str, Any]) -> None:
         match message["order"]:
@@ -235,7 +259,9 @@ class Guard:
     def _note_escaped(self) -> None:
         """Name in the record what left the session: should everybody be killed, it is found again."""
         left = sorted(
-            [p.pid, p.start_ticks] for p in self._usage.tree if p.sid != self._leader and not p.ended
+            [p.pid, p.start_ticks]
+            for p in self._usage.tree
+            if p.sid != self._leader and not p.ended and p.pid not in self._walls
         )
         if left != self._identity["escaped"]:
             self._identity["escaped"] = left
@@ -294,14 +320,16 @@ class Guard:
         for process in procs.kill_all(self._tree, freeze=self._kill_rounds > 0):
             self._count_leftover(process)
         self._kill_rounds += 1
+        if self._walls and self._kill_rounds > WALLS_AFTER_ROUNDS:
+            procs.send(self._program.pid, self._program_ticks, signal.SIGKILL)  # the kernel ends all within
         self._reap()
         if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
             self._gave_up = True
             self._survivors = self._tree()
 
     def _tree(self) -> list[procs.Process]:
-        """Who is alive of this attempt."""
-        return [p for p in self._family() if not p.ended]
+        """Who is alive of this attempt, but for those who hold up its walls."""
+        return [p for p in self._family() if not p.ended and p.pid not in self._walls]
 
     def _family(self) -> list[procs.Process]:
         """Everybody of this attempt, zombies included."""
@@ -327,8 +355,13 @@ class Guard:
             if pid == 0:
                 self._childless = False
                 return
-            if pid == self._leader:
-                self._leader_ended(status)
+            if pid == self._program.pid and self._status is None:
+                self._leader_ended(self._status_of(status))
+
+    def _status_of(self, status: int) -> int:
+        """How the program ended when its walls, or itself without any, ended with `status`."""
+        told = self._outside.status() if self._outside is not None else None
+        return status if told is None else told
 
     def _leader_ended(self, status: int) -> None:
         """What it leaves behind is asked once, shortly, and then killed."""

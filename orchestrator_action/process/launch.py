@@ -14,8 +14,12 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator_action.sandbox.spawn import spawn
+
+if TYPE_CHECKING:
+    from orchestrator_action.sandbox.outside import Outside
 
 _DEAF_TO = (
     signal.SIGINT,
@@ -39,6 +43,14 @@ class LaunchError(Exception):
     """Nothing runs; the text says why."""
 
 
+class Launched(NamedTuple):
+    """What runs. Within walls `process` is who builds them, and `outside` tells how the program ended."""
+
+    process: subprocess.Popen[bytes]
+    program: int
+    outside: Outside | None
+
+
 def ignore_broadcast_signals() -> None:
     """Let signals meant for everybody pass this process by, without handing that on to what it starts."""
     for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -54,20 +66,59 @@ def _pass_by(signum: int, frame: object) -> None:
 
 
 def launch(
-    argv: Sequence[bytes], *, cwd: bytes, env: Mapping[bytes, bytes], log: int
-) -> subprocess.Popen[bytes]:
+    argv: Sequence[bytes],
+    *,
+    cwd: bytes,
+    env: Mapping[bytes, bytes],
+    log: int,
+    prefix: Sequence[bytes] = (),
+) -> Launched:
     """Start `argv` with stdout and stderr on the descriptor `log`; returns once it runs.
 
-    Raises LaunchError when the directory is gone or the program cannot be executed.
+    With a `prefix` it runs within the walls that this builds. Raises LaunchError when the directory is gone
+    or the program cannot be executed.
     """
     if not argv or not argv[0]:
         raise LaunchError("no program is named")
     try:
-        child = spawn(argv, cwd=cwd, env=env, stdout=log, stderr=log)
+        started = _within(prefix, argv, cwd, env, log) if prefix else _plain(argv, cwd, env, log)
     except (OSError, ValueError, subprocess.SubprocessError) as exc:
         raise LaunchError(_words(exc, argv, cwd, env)) from exc
-    _prefer_for_oom(child.pid)
-    return child
+    _prefer_for_oom(started.program)
+    return started
+
+
+def _plain(argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes], log: int) -> Launched:
+    child = spawn(argv, cwd=cwd, env=env, stdout=log, stderr=log)
+    return Launched(child, child.pid, None)
+
+
+def _within(
+    prefix: Sequence[bytes], argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes], log: int
+) -> Launched:
+    from orchestrator_action.sandbox.outside import Outside, WallError
+
+    outside, begun = Outside(), os.fstat(log).st_size
+    whole = [*prefix, b"%d" % outside.theirs, *argv]
+    try:
+        child = spawn(whole, cwd=cwd, env=env, stdout=log, stderr=log, keep_fds=[outside.theirs])
+        try:
+            outside.wait_until_runs()
+        except (OSError, WallError):
+            child.kill()
+            child.wait()
+            raise
+    except WallError:
+        raise LaunchError(f"the sandbox could not be built: {_said(log, begun)}") from None
+    return Launched(child, outside.program, outside)
+
+
+def _said(log: int, begun: int) -> str:
+    """What the builder of the walls wrote into the log."""
+    with open(f"/proc/self/fd/{log}", "rb") as file:
+        file.seek(begun)
+        lines = file.read(4096).decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in lines if line.strip()), "it says nothing")
 
 
 def _prefer_for_oom(pid: int) -> None:

@@ -89,6 +89,8 @@ class Usage:
         self._pss_after = 0.0
         self._interval = 0.1
         self.tree: list[procs.Process] = []
+        self.aside: frozenset[int] = frozenset()
+        """Processes of ours in the family; their memory is not the program's."""
         self.next_look = self._started + self._interval
 
     def look(self, now: float, output_at: float) -> Passed | None:
@@ -118,6 +120,7 @@ class Usage:
 
     def _memory(self, now: float, tree: list[procs.Process]) -> Passed | None:
         allowed = int(self._limits["rss_mib"]) * procs.MIB
+        tree = [p for p in tree if p.pid not in self.aside]
         resident = sum(p.rss_bytes for p in tree)
         pressing = bool(allowed) and resident > allowed
         if not pressing and (resident <= self._peak or now < self._pss_after):

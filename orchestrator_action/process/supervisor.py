@@ -88,6 +88,7 @@ def supervise(
     order = _json_line(
         {
             "argv": [_text(a) for a in ready.argv],
+            "prefix": [_text(a) for a in ready.prefix],
             "env": {_text(k): _text(v) for k, v in env.items()},
             "cwd": _text(str(Path(ready.cwd).absolute())),
             "log": str(log.absolute()),

@@ -500,6 +500,8 @@ class RunReport:
     requested: int
     tasks: tuple[TaskResult, ...]
     conflicts: tuple[Conflict, ...] = ()
+    isolation: Mapping[str, Any] = field(default_factory=dict)
+    """The level of the walls, what the probe found held and within reach, and why it is no higher."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -289,7 +289,7 @@ def push_salvage(run: RunContext, task: str, sha: str) -> None:
 
 def run_info(run: RunContext, agent: str) -> render.RunInfo:
     """What the texts say of the run."""
-    return render.RunInfo(run_id=run.run_id, agent=agent, url=run.run_url)
+    return render.RunInfo(run_id=run.run_id, agent=agent, url=run.run_url, isolation=run.isolation.level.word)
 
 
 def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError, OrchestratorError
+from orchestrator_action.git.worktree_list import delete
 from orchestrator_action.git.worktrees import Worktree
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.events import fold, last_measured
@@ -93,6 +94,7 @@ def _tidy(task_run: TaskRun, run_limits: RunLimits) -> str:
     """
     workspace, task = task_run.run.workspace, task_run.task
     _teardown(task_run)
+    delete(task_run.directory / "scratch")
     measured = workspace.root / f"measure-{task.id}"
     with contextlib.suppress(GitError):
         if measured.exists():
@@ -175,7 +177,7 @@ def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRu
         directory=directory_of(run, task.id),
         limits=limits,
         env={**run.env, **IDENTITY},
-        command_env=command_env(run.env),
+        command_env=command_env(run.env, run.config.sandbox.env),
         test_commands=context.test_commands,
     )
 

@@ -28,6 +28,7 @@ from orchestrator_action.run.finish import publish_again, record_end, recorded_r
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.run import UNSETTLED, run_tasks
 from orchestrator_action.run.setup import Survey, enter_run, make_forge, make_remote, token_of
+from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import RunState, TaskState, config_of, recall, tasks_of
 from orchestrator_action.state.journal import Journal, read_events
@@ -124,11 +125,13 @@ def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Pat
     forge = make_forge(str(plan["forge"]), git=git, remote=remote, token=token, env=env)
     if not git.rev_parse(str(plan["base_sha"])):
         remote.fetch(str(plan["base_branch"]))
+    config = config_of(plan)
     try:
         yield Survey(
-            git=git, remote=remote, forge=forge, config=config_of(plan), base_branch=str(plan["base_branch"]),
+            git=git, remote=remote, forge=forge, config=config, base_branch=str(plan["base_branch"]),
             base_sha=str(plan["base_sha"]), tasks=tasks_of(plan), test_commands=tuple(plan["test_commands"]),
             test_found="as planned", token=token, forge_name=str(plan["forge"]),
+            isolation=isolation_of(config, env),
         )  # fmt: skip
     finally:
         forge.close()

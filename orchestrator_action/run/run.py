@@ -285,6 +285,7 @@ def _report(
         requested=len(tasks),
         tasks=results,
         conflicts=_conflicts(results, run),
+        isolation=run.isolation.json(),
     )
 
 

@@ -34,6 +34,8 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.run.walls import isolation_of
+from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
@@ -78,6 +80,7 @@ class Survey:
     token: str = ""
     forge_name: str = ""
     """As `--forge` takes it, with an absolute folder: another process finds the same forge by it."""
+    isolation: Isolation = field(default_factory=Isolation)
 
 
 def token_of(env: Mapping[str, str]) -> str:
@@ -193,13 +196,14 @@ def survey(asked: RunRequest, env: Mapping[str, str], *, private: Path) -> Itera
     if config.base_branch and not asked.base and config.base_branch != base_branch:
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
+    walls = isolation_of(config, env)
     name = full_forge_name(forge_name(asked.forge, env, remote), git)
     forge = make_forge(name, git=git, remote=remote, token=token, env=env)
     try:
         commands, found = test_commands(git, base_sha, config)
         yield Survey(
             git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
-            tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name,
+            tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name, isolation=walls,
         )  # fmt: skip
     finally:
         forge.close()
@@ -390,6 +394,7 @@ def run_context_of(
         run_url=_run_url(env),
         parallel=found.config.max_parallel > 1,
         forge_name=found.forge_name,
+        isolation=found.isolation,
     )
 
 

@@ -194,7 +194,7 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
         directory=directory,
         limits=context.limits,
         env={**run.env, **IDENTITY},
-        command_env=command_env(run.env),
+        command_env=command_env(run.env, run.config.sandbox.env),
         test_commands=context.test_commands,
     )
     run.journal.append(

@@ -186,8 +186,8 @@ def _task_run(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
     )  # fmt: skip
     return TaskRun(
         run=run, task=task, agent=run.agents(run.config.agent), context=context, worktree=worktree,
-        git=worktree.git, directory=directory, limits=limits, env=run.env, command_env=command_env(run.env),
-        test_commands=run.test_commands,
+        git=worktree.git, directory=directory, limits=limits, env=run.env,
+        command_env=command_env(run.env, run.config.sandbox.env), test_commands=run.test_commands,
     )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Policy:
 
     role: Role
     level: Level = Level.OPEN
+    program: str = ""
+    """What builds the walls, by absolute path, where a program does: `bwrap`."""
     write: tuple[str, ...] = ()
     """Folders and files it may change: its own tree, its scratch."""
     read: tuple[str, ...] = ()

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.protocol.model import Command
+from orchestrator_action.sandbox import bubblewrap
 from orchestrator_action.sandbox.policy import TRUSTED, Policy
 from orchestrator_action.sandbox.spawn import DEVNULL, PIPE, Stream, spawn
+from orchestrator_action.sandbox.view import folders_of, walled_env
 
 TimeoutExpired = subprocess.TimeoutExpired
 """What `ask` raises for a program that takes too long."""
@@ -29,10 +31,23 @@ class Prepared:
     prefix: tuple[str, ...] = ()
 
 
-def prepare(command: Command, policy: Policy) -> Prepared:
-    """The command within the walls of `policy`."""
+def prepare(command: Command, policy: Policy, *, supervised: bool = True) -> Prepared:
+    """The command within the walls of `policy`, whose scratch is made where it is not there yet.
+
+    A `supervised` one tells a guard how it ended: the descriptor for that comes last in the prefix.
+    """
     env = {**command.env, **dict(policy.env)}
-    return Prepared(argv=command.argv, cwd=command.cwd, env=env)
+    if not policy.walled:
+        return Prepared(argv=command.argv, cwd=command.cwd, env=env)
+    folders = folders_of(env, command.argv[0] if command.argv else "")
+    for name in ("home", "tmp") if policy.scratch else ():
+        Path(policy.scratch, name).mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Prepared(
+        argv=command.argv,
+        cwd=command.cwd,
+        env=walled_env(env, policy, folders),
+        prefix=bubblewrap.prefix(policy, folders, cwd=command.cwd or str(Path.cwd()), supervised=supervised),
+    )
 
 
 def start(
@@ -49,7 +64,7 @@ def start(
 
     Raises OSError or ValueError when it cannot be started.
     """
-    ready = prepare(command, policy)
+    ready = prepare(command, policy, supervised=False)
     return spawn(
         [*ready.prefix, *ready.argv], env=ready.env, cwd=ready.cwd or None, stdin=stdin, stdout=stdout,
         stderr=stderr, keep_fds=keep_fds, new_session=new_session,

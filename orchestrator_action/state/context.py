@@ -19,10 +19,12 @@ from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import Interrupted, SetupError
 from orchestrator_action.forge.base import Forge
+from orchestrator_action.git import checkout
 from orchestrator_action.git.include import copy_included
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.worktree_list import delete
 from orchestrator_action.git.worktrees import Workspace, Worktree
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.protocol.model import (
@@ -48,9 +50,9 @@ STOP_GRACE_S = 2.0
 """INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
 
 
-def command_env(env: Mapping[str, str]) -> dict[str, str]:
+def command_env(env: Mapping[str, str], extra: Sequence[str] = ()) -> dict[str, str]:
     """What the repository's own commands get of `env`: tools and an identity, no keys of any kind."""
-    return {**command_environment(env), **IDENTITY}
+    return {**command_environment(env, extra), **IDENTITY}
 
 
 class TaskBroker(Protocol):
@@ -140,8 +142,34 @@ class TaskRun:
         return self.worktree.base_sha
 
     def policy(self, role: Role, tree: Path, *, write: Sequence[Path] = ()) -> Policy:
-        """What a process of this task may touch: `tree` is its own, and `write` besides."""
-        return self.run.isolation.policy(role, write=[tree, *write])
+        """What a process of this task may touch: `tree` is its own, and `write` besides.
+
+        A reviewer only reads the tree. Nobody but the agent comes to the broker.
+        """
+        own, shared = self._git_folders(tree)
+        looks = role is Role.REVIEWER
+        return self.run.isolation.policy(
+            role,
+            write=[*([] if looks else [tree, *own]), *write],
+            read=[
+                self.directory,
+                *shared,
+                *([tree, *own] if looks else []),
+                *([self.run.broker.path.parent] if role is Role.AGENT else []),
+            ],
+            scratch=self.scratch(tree),
+        )
+
+    def _git_folders(self, tree: Path) -> tuple[list[Path], list[Path]]:
+        """Of git's folders, those that a process in `tree` may change, and those it only reads."""
+        common, admin = self.run.git.common_dir, self.worktree.admin
+        if tree != self.worktree.path or admin.is_relative_to(common / "orchestrator"):
+            return [checkout.home(self.run.git, tree)], [common]
+        return [common, admin], [common / n for n in ("config", "hooks", "info", "worktrees", "orchestrator")]
+
+    def scratch(self, tree: Path) -> Path:
+        """What is HOME and /tmp to the processes of a tree, in a sandbox; goes with the tree."""
+        return self.directory / "scratch" / tree.name
 
     def run_command(
         self,
@@ -206,8 +234,12 @@ class TaskRun:
     def measuring(self, commit: str) -> Iterator[Path]:
         """A clean worktree at exactly `commit`, made ready by the repository's setup commands."""
         tree = self.run.workspace.measure(self.task.id, commit)
-        self.setup(tree.path, "measure-setup")
-        yield tree.path
+        delete(self.scratch(tree.path))
+        try:
+            self.setup(tree.path, "measure-setup")
+            yield tree.path
+        finally:
+            delete(self.scratch(tree.path))
 
     @contextlib.contextmanager
     def reviewing(self, commit: str) -> Iterator[Path]:
@@ -217,6 +249,7 @@ class TaskRun:
             yield tree.path
         finally:
             self.run.workspace.remove(tree)
+            delete(self.scratch(tree.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

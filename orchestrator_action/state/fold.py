@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from orchestrator_action.config.schema import AgentCommand, Config, Gate, HookConfig, SizeLimits, TestCommand
+from orchestrator_action.config.schema import (
+    AgentCommand,
+    Config,
+    Gate,
+    HookConfig,
+    SandboxConfig,
+    SizeLimits,
+    TestCommand,
+)
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import (
     Conclusion,
@@ -216,6 +224,8 @@ def config_of(plan: Mapping[str, Any]) -> Config:
         known["hook"] = HookConfig(**hook)
     if "agent_command" in known:
         known["agent_command"] = AgentCommand(**_known(AgentCommand, known["agent_command"]))
+    if "sandbox" in known:
+        known["sandbox"] = SandboxConfig(**_known(SandboxConfig, known["sandbox"]))
     if "size" in known:
         known["size"] = SizeLimits(**_known(SizeLimits, known["size"]))
     if "test" in known:

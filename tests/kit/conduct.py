@@ -2,7 +2,7 @@
 
 AGENT is JSON: {"programs": [...], "resumes": false, …}, see `scripted`. `run`, `resume` and signals work as
 in the command line; what it prints for people goes to stderr, the report to stdout. With the flag `dies_at`
-it kills itself at that step, see `dying`.
+it kills itself at that step, see `dying`. Without walls, as its programs register by their real PIDs.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.run import recover as resume
 from orchestrator_action.run import setup
 from orchestrator_action.run.run import run_tasks
+from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.state.store import find_run
 from tests.kit.dying import Death
 from tests.kit.scripted import ScriptedAgent
@@ -33,6 +34,7 @@ def main() -> int:
     env = setup.environment()
     flags = {
         "agent": "patch",
+        "isolation": "off",
         "max_parallel": int(rest[0]) if rest else 4,
         **json.loads(rest[1] if rest[1:] else "{}"),
     }
@@ -42,7 +44,7 @@ def main() -> int:
             if verb == "resume":
                 git = Git.open(Path())
                 with resume.resume_run(find_run(git, "last"), git, env, cancel, say=say) as taken:
-                    run = death.within(replace(taken.run, agents=lambda _: made))
+                    run = death.within(replace(taken.run, agents=lambda _: made, isolation=Isolation()))
                     report = resume.resume(replace(taken, run=run), say=say, tell=tell)
             else:
                 prompts = tuple(Path(p) for p in flags.pop("prompts", ()))

@@ -103,6 +103,11 @@ class House:
         front = f"---\ntitle: {json.dumps(title)}\nlabels: {json.dumps(list(labels))}\nauthor: ada\nstate: open\n---\n"
         (folder / f"{number}.md").write_text(front + text, encoding="utf-8")
 
+    def configure(self, text: str) -> None:
+        """Make `text` the configuration of the base commit."""
+        self.repo.commit({".github/orchestrator.yml": text}, "Configure")
+        self.repo.push()
+
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-I", "-m", "orchestrator_action.cli.main", *args]
 

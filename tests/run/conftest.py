@@ -115,7 +115,7 @@ def conduct(home: House) -> Iterator[Callable[..., Conducted]]:
 
 @dataclass
 class InProcess:
-    """A run in this very process, with a scripted agent."""
+    """A run in this very process, with a scripted agent and no walls: programs register by their real PIDs."""
 
     home: House
     cancel: Cancel
@@ -123,7 +123,7 @@ class InProcess:
     def run(
         self, agent: ScriptedAgent, *, slots: int = 2, first_wait_s: float = 0.01, **more: Any
     ) -> RunReport:
-        flags = {"agent": "patch", "max_parallel": slots, **more.pop("flags", {})}
+        flags = {"agent": "patch", "isolation": "off", "max_parallel": slots, **more.pop("flags", {})}
         asked = wiring.RunRequest(repo=self.home.repo.path, forge=f"local:{self.home.forge}", flags=flags)
         told: list[TaskResult] = []
         with wiring.start_run(asked, self.home.environment(), self.cancel, say=lambda _: None) as (

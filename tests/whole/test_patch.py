@@ -140,7 +140,10 @@ def test_four_tasks_at_once_are_alive_at_the_same_instant(home: House):
     """Each agent waits for its tests, which all wait for each other: that is possible in parallel only."""
     rendezvous = home.repo.path.parent / "rendezvous"
     rendezvous.mkdir()
-    wait = f"touch {rendezvous}/$$; while [ $(ls {rendezvous} | wc -l) -lt 4 ]; do sleep 0.05; done"
+    home.configure(f"sandbox:\n  write: [{rendezvous}]\n")
+    wait = (
+        f"mktemp -p {rendezvous} >/dev/null; while [ $(ls {rendezvous} | wc -l) -lt 4 ]; do sleep 0.05; done"
+    )
     for number in range(1, 5):
         home.issue(number, f"Task {number}", new_file(f"more{number}.py"))
 

@@ -48,6 +48,8 @@ class RunInfo:
     agent: str = ""
     url: str = ""
     """The page of the workflow run, where there is one."""
+    isolation: str = ""
+    """The level of the walls that agent and tests ran in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,8 @@ def _report(report: RunReport) -> dict[str, Any]:
         "speedup": round(report.speedup, 2),
         "peak_parallel": report.peak_parallel,
         "cost_usd": report.cost_usd,
+        "isolation": dict(report.isolation)
+        or {"level": "open", "held": [], "reached": [], "why": "not on record"},
         "requested": report.requested,
         "counts": counts(report),
         "failures": failures(report),

@@ -1,0 +1,63 @@
+"""Level `sandboxed`: the command line of bubblewrap for a policy.
+
+bubblewrap builds the namespaces and ends with them; what runs first within is our `inside.py`. A
+process in there sees the system read-only, a private HOME, /tmp and /run, the processes of its own
+namespace, and gains no privilege by executing anything. Source: bwrap(1).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from orchestrator_action.sandbox.policy import Policy
+from orchestrator_action.sandbox.view import Folders, Shown, arrange
+
+INSIDE = str(Path(__file__).with_name("inside.py"))
+_NAMESPACES = (
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+)  # fmt: skip
+
+
+def prefix(policy: Policy, folders: Folders, *, cwd: str, supervised: bool) -> tuple[str, ...]:
+    """What stands before the command, when it is `supervised` with the descriptor of its guard's socket between."""
+    return (
+        policy.program,
+        *_NAMESPACES,
+        *(() if policy.network else ("--unshare-net",)),
+        "--cap-drop", "ALL",
+        "--die-with-parent", *(("--as-pid-1",) if supervised else ()),
+        "--ro-bind", "/", "/",
+        "--dev", "/dev",
+        "--proc", "/proc",
+        *_mounts(policy, folders),
+        "--chdir", cwd,
+        "--", *((sys.executable, "-I", "-S", "-E", INSIDE) if supervised else ()),
+    )  # fmt: skip
+
+
+def _mounts(policy: Policy, folders: Folders) -> Iterable[str]:
+    private = _private(policy, folders)
+    for path, shown in arrange(policy, folders):
+        if shown is Shown.WRITE:
+            yield from ("--bind-try", path, path)
+        elif shown is Shown.READ:
+            yield from ("--ro-bind-try", path, path)
+        elif path in private:
+            yield from ("--bind", private[path], path)
+        elif os.path.isdir(path):
+            yield from ("--perms", "0700", "--tmpfs", path)
+        else:
+            yield from ("--ro-bind-try", "/dev/null", path)
+
+
+def _private(policy: Policy, folders: Folders) -> dict[str, str]:
+    """Where HOME and /tmp of this process are on disk."""
+    if not policy.scratch:
+        return {}
+    return {
+        **dict.fromkeys(folders.homes[:1], f"{policy.scratch}/home"),
+        folders.tmp: f"{policy.scratch}/tmp",
+    }

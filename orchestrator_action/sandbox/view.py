@@ -1,0 +1,249 @@
+"""What a walled process sees of the file system: which folders are hidden, which it reads, which it writes.
+
+The system is readable. Homes, /tmp and /run are hidden, for that is where keys, sockets and other
+people's work are. Out of them come back, read-only: the programs that PATH leads to with what belongs to
+them, our own program, and what the policy names. Files with credentials stay hidden wherever they lie.
+Pure but for looking at the disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pwd
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from orchestrator_action.sandbox.policy import Policy
+
+PACKAGE = str(Path(__file__).resolve().parents[1])
+
+CREDENTIALS = (
+    ".ssh", ".gnupg", ".netrc", "_netrc", ".aws", ".azure", ".config/gcloud", ".config/gh", ".config/hub",
+    ".config/glab-cli", ".config/git/credentials", ".git-credentials", ".git-credential-cache", ".docker",
+    ".config/containers", ".kube", ".npmrc", ".yarnrc.yml", ".pypirc", ".config/pip", ".config/pypoetry",
+    ".config/uv", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".m2/settings.xml",
+    ".gradle/gradle.properties", ".composer/auth.json", ".config/composer/auth.json", ".terraform.d",
+    ".terraformrc", ".vault-token", ".claude", ".claude.json", ".config/claude", ".codex", ".gemini", ".qwen",
+    ".copilot", ".config/github-copilot", ".local/share/opencode", ".local/share/keyrings", ".password-store",
+    ".pgpass", ".my.cnf", ".bash_history", ".zsh_history", ".mozilla", ".config/google-chrome",
+    ".config/chromium",
+)  # fmt: skip
+"""Below a home; hidden even when a configuration asks for the folder they are in, but not by their own name."""
+_SYSTEM_SECRETS = (
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+)
+"""Readable by root without any capability."""
+_RUNNER_SECRETS = (".credentials", ".credentials_rsaparams", ".runner", ".env")
+"""In the folder of a self-hosted runner, two above its temporary one."""
+_SOCKETS = ("/run", "/var/run", "/tmp", "/var/tmp")
+_WHOLE = (
+    ".pyenv",
+    ".nvm",
+    ".rustup",
+    ".volta",
+    ".asdf",
+    ".rbenv",
+    ".sdkman",
+    ".nodenv",
+    ".goenv",
+    ".fnm",
+    ".bun",
+)
+"""Folders of a home that hold one tool and all of it."""
+_USER_SITE = ("lib", "pipx", "share/pipx", "share/uv", "share/pnpm", "share/mise")
+_WITH_PROGRAMS = ("pyvenv.cfg", "lib", "libexec", "include", "conda-meta")
+"""Beside the folder with a tool's programs, when all of it is the tool's."""
+_TOOLS = (
+    "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "GOROOT", "JAVA_HOME", "VOLTA_HOME",
+    "RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY", "pythonLocation", "DOTNET_ROOT", "SDKMAN_DIR", "RBENV_ROOT",
+    "PLAYWRIGHT_BROWSERS_PATH",
+)  # fmt: skip
+"""Variables that name the folder of a tool."""
+
+
+class Shown(IntEnum):
+    """How much of a folder a process sees."""
+
+    HIDDEN = 0
+    READ = 1
+    WRITE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Where things are on this machine for a process with a given HOME and PATH."""
+
+    homes: tuple[str, ...]
+    """The process's HOME first, then the one the system has on record."""
+    hidden: tuple[str, ...]
+    tools: tuple[str, ...]
+    """What is readable below hidden folders because PATH, or our own program, leads to it."""
+    secrets: tuple[str, ...]
+    tmp: str = "/tmp"
+
+
+def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
+    """Folders and files in the order in which they must be laid over each other, the system being readable.
+
+    Of two rules the longer path decides; of two for one path the one that shows more. A credential stays
+    hidden unless its own path is asked for.
+    """
+    rules: dict[str, Shown] = {}
+
+    def add(paths: Iterable[str], shown: Shown) -> None:
+        for path in map(real, paths):
+            rules[path] = max(shown, rules.get(path, Shown.HIDDEN))
+
+    add((*folders.hidden, *policy.mask), Shown.HIDDEN)
+    add((*folders.tools, *policy.read), Shown.READ)
+    add(policy.write, Shown.WRITE)
+    for secret in folders.secrets:
+        rules.setdefault(secret, Shown.HIDDEN)
+    return list(_needed(rules))
+
+
+def _needed(rules: Mapping[str, Shown]) -> Iterator[tuple[str, Shown]]:
+    """The rules that change anything, parents before children."""
+    for path in sorted(rules, key=lambda p: (p.count("/"), p)):
+        if rules[path] is not _shown(os.path.dirname(path), rules):
+            yield path, rules[path]
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path != "/":
+        path = os.path.dirname(path)
+        yield path
+
+
+def real(path: str) -> str:
+    """The path without symbolic links."""
+    return os.path.realpath(path)
+
+
+_GONE = (
+    "TEMP",
+    "TMP",
+    "XDG_RUNTIME_DIR",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DOCKER_HOST",
+)
+_CACHES = (
+    "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "PIP_CACHE_DIR", "UV_CACHE_DIR",
+    "NPM_CONFIG_CACHE", "npm_config_cache", "GOPATH", "GOCACHE", "GOMODCACHE", "CARGO_HOME", "DENO_DIR",
+    "GRADLE_USER_HOME", "COMPOSER_HOME", "MIX_HOME", "HEX_HOME", "STACK_ROOT",
+)  # fmt: skip
+"""Folders that a tool must be able to write; without the variable it takes one below HOME."""
+
+
+def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict[str, str]:
+    """The environment as it is true within: temporary files in /tmp, caches where they can be written."""
+    rules = {real(path): Shown.WRITE for path in policy.write} | dict.fromkeys(folders.hidden, Shown.WRITE)
+    rules |= dict.fromkeys(folders.tools, Shown.READ)
+    kept = {name: value for name, value in env.items() if name not in _GONE}
+    for name in _CACHES:
+        if name in kept and _shown(real(kept[name]), rules) is not Shown.WRITE:
+            del kept[name]
+    if "TMPDIR" in kept:
+        kept["TMPDIR"] = folders.tmp
+    if real(kept.get("HOME") or "/") not in folders.homes:
+        kept["HOME"] = folders.tmp
+    return kept
+
+
+def _shown(path: str, rules: Mapping[str, Shown]) -> Shown:
+    return next((rules[p] for p in (path, *_parents(path)) if p in rules), Shown.READ)
+
+
+def folders_of(env: Mapping[str, str], program: str = "") -> Folders:
+    """Look at this machine with the eyes of a process that has this environment and runs this program."""
+    named = tuple(env[name] for name in _TOOLS if env.get(name))
+    return _folders(env.get("HOME", ""), env.get("PATH", os.defpath), named, program)
+
+
+@functools.lru_cache(maxsize=64)
+def _folders(home: str, path: str, named: tuple[str, ...], program: str) -> Folders:
+    homes = tuple(dict.fromkeys(h for h in map(real, filter(None, (home, _recorded_home()))) if _is_home(h)))
+    hidden = tuple(dict.fromkeys(p for p in map(real, (*homes, *_SOCKETS)) if os.path.isdir(p)))
+    places = [*path.split(":"), *([os.path.dirname(program)] if "/" in program else [])]
+    tools = {PACKAGE, real(sys.prefix), real(sys.base_prefix), real("/etc/resolv.conf"), *map(real, named)}
+    for place in places:
+        if os.path.isabs(place) and os.path.isdir(place) and _below(real(place), hidden):
+            tools.update(_tool_folders(place, homes, hidden))
+    return Folders(
+        homes=homes,
+        hidden=hidden,
+        tools=tuple(t for t in sorted(tools) if _below(t, hidden) and t not in hidden),
+        secrets=tuple(_secrets(homes)),
+        tmp=real("/tmp"),
+    )
+
+
+def _recorded_home() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
+
+
+def _is_home(path: str) -> bool:
+    """Whether hiding this folder takes nothing of the system away."""
+    system = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys", "/nonexistent")
+    return path != "/" and os.path.isdir(path) and not _below(path, system)
+
+
+def _below(path: str, folders: Iterable[str]) -> bool:
+    return any(path == f or path.startswith(f.rstrip("/") + "/") for f in folders)
+
+
+def _secrets(homes: Iterable[str]) -> Iterator[str]:
+    temp = os.environ.get("RUNNER_TEMP", "")
+    runner = os.path.dirname(os.path.dirname(real(temp))) if temp else ""
+    known = [os.path.join(home, name) for home in homes for name in CREDENTIALS]
+    known += [*_SYSTEM_SECRETS, *(os.path.join(runner, name) for name in _RUNNER_SECRETS if runner)]
+    for path in known:
+        if os.path.lexists(path):
+            yield real(path)
+
+
+def _tool_folders(place: str, homes: Iterable[str], hidden: tuple[str, ...]) -> Iterator[str]:
+    """A folder of PATH below a hidden one, and whatever its programs need beside them."""
+    yield real(place)
+    yield _root(real(place), homes)
+    for home in homes:
+        if real(place) == f"{home}/.local/bin":
+            yield from (
+                f"{home}/.local/{name}" for name in _USER_SITE if os.path.isdir(f"{home}/.local/{name}")
+            )
+    with os.scandir(place) as entries:
+        links = [entry.path for entry in entries if entry.is_symlink()]
+    for link in links:
+        target = real(link)
+        if os.path.isfile(target) and _below(target, hidden):
+            yield _root(os.path.dirname(target), homes)
+
+
+def _root(folder: str, homes: Iterable[str]) -> str:
+    """The folder of the whole tool whose programs are in `folder`."""
+    for home in homes:
+        if folder.startswith(f"{home}/"):
+            first = folder[len(home) + 1 :].split("/")[0]
+            if first in _WHOLE:
+                return os.path.join(home, first)
+    parts = folder.split("/")
+    if "node_modules" in parts:
+        return "/".join(parts[: parts.index("node_modules") + 1])
+    above = os.path.dirname(folder)
+    shared = {*homes, *(f"{home}/{name}" for home in homes for name in (".local", ".cargo", "go"))}
+    whole = above not in shared and any(os.path.exists(f"{above}/{name}") for name in _WITH_PROGRAMS)
+    return above if whole else folder
