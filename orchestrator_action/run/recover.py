@@ -16,6 +16,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import ForgeError, JournalError, OrchestratorError
 from orchestrator_action.forge.base import Forge
+from orchestrator_action.forge.registry import make_forge
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel
@@ -27,7 +28,7 @@ from orchestrator_action.protocol.model import Conclusion, RunReport, Status, Ta
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.run import UNSETTLED, run_tasks
-from orchestrator_action.run.setup import Survey, enter_run, make_forge, make_remote, token_of
+from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, token_of
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import RunState, TaskState, config_of, recall, tasks_of
@@ -122,7 +123,7 @@ def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Pat
     """Repository, remote and forge as the run was planned with them."""
     plan, token = state.plan, token_of(env)
     remote = make_remote(git, token=token, private=private, env=env)
-    forge = make_forge(str(plan["forge"]), git=git, remote=remote, token=token, env=env)
+    forge = make_forge(str(plan["forge"]), forge_parts(git, remote, token, env))
     if not git.rev_parse(str(plan["base_sha"])):
         remote.fetch(str(plan["base_branch"]))
     config = config_of(plan)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
@@ -18,6 +17,8 @@ from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
 from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Forge
+from orchestrator_action.forge.github.address import run_url, servers
+from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
 from orchestrator_action.git.include import patterns_at
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import (
@@ -88,46 +89,11 @@ def token_of(env: Mapping[str, str]) -> str:
     return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
 
 
-def forge_name(asked: str, env: Mapping[str, str], remote: Remote) -> str:
-    """`github`, `local` or `local:DIR`: as asked, otherwise by where the remote is."""
-    if asked:
-        return asked
-    if env.get("GITHUB_REPOSITORY") or _on_github(remote.url, env):
-        return "github"
-    return "local"
-
-
-def _on_github(url: str, env: Mapping[str, str]) -> bool:
-    server = urlsplit(env.get("GITHUB_SERVER_URL", "https://github.com")).hostname
-    host = urlsplit(url).hostname if "://" in url else url.partition("@")[2].partition(":")[0]
-    return bool(host) and host == server
-
-
-def _servers(env: Mapping[str, str]) -> set[str]:
-    """Where the forge's token may be sent to: nowhere but to the forge itself."""
-    api = urlsplit(env.get("GITHUB_API_URL", "https://api.github.com"))
-    web = env.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
-    return {web, f"{api.scheme}://{api.netloc.removeprefix('api.')}"}
-
-
-def repository_of(url: str, env: Mapping[str, str]) -> str:
-    """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
-    if name := env.get("GITHUB_REPOSITORY"):
-        return name
-    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
-    name = path.strip("/").removesuffix(".git")
-    if name.count("/") == 1:
-        return name
-    raise ConfigError(
-        f"cannot tell the GitHub repository from the remote {url!r}", hint="set GITHUB_REPOSITORY=owner/name"
-    )
-
-
 def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
     """The repository's remote; for one that has none, a bare repository of ours beside the runs."""
     in_action = env.get("GITHUB_ACTIONS") == "true"
     remote = open_remote(
-        git, private_dir=private, token=token, env=env, servers=_servers(env), strict=in_action
+        git, private_dir=private, token=token, env=env, servers=servers(env), strict=in_action
     )
     if remote is not None:
         return remote
@@ -144,37 +110,9 @@ def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) 
     return own
 
 
-def full_forge_name(name: str, git: Git) -> str:
-    """The name of a forge that means the same from any directory."""
-    kind, _, folder = name.partition(":")
-    if kind != "local":
-        return name
-    return f"local:{Path(folder).expanduser().absolute() if folder else state_dir(git) / 'forge'}"
-
-
-def make_forge(name: str, *, git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> Forge:
-    """The forge of this name. Raises ConfigError for one nobody knows, or a token that is missing."""
-    kind, _, folder = name.partition(":")
-    if kind == "local":
-        from orchestrator_action.forge.folder.forge import LocalForge
-
-        where = Path(folder).expanduser().absolute() if folder else state_dir(git) / "forge"
-        return LocalForge(
-            where,
-            read_ref=lambda branch: remote.sha(f"refs/heads/{branch}") or None,
-            default_branch=remote.default_branch,
-        )
-    if name == "github":
-        from orchestrator_action.forge.github.forge import GitHubForge
-
-        if not token:
-            raise ConfigError("GitHub needs a token", hint="set GITHUB_TOKEN, or use --forge local")
-        return GitHubForge(
-            repository_of(remote.url, env),
-            token,
-            base_url=env.get("GITHUB_API_URL", "https://api.github.com"),
-        )
-    raise ConfigError(f"no forge {name!r}", hint="github, local or local:DIR")
+def forge_parts(git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> ForgeParts:
+    """What the forge of a repository is made of."""
+    return ForgeParts(remote=remote, folder=state_dir(git) / "forge", token=token, env=env)
 
 
 Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
@@ -197,8 +135,9 @@ def survey(asked: RunRequest, env: Mapping[str, str], *, private: Path) -> Itera
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
     walls = isolation_of(config, env)
-    name = full_forge_name(forge_name(asked.forge, env, remote), git)
-    forge = make_forge(name, git=git, remote=remote, token=token, env=env)
+    parts = forge_parts(git, remote, token, env)
+    name = forge_name(asked.forge, parts)
+    forge = make_forge(name, parts)
     try:
         commands, found = test_commands(git, base_sha, config)
         yield Survey(
@@ -391,18 +330,11 @@ def run_context_of(
         base_branch=found.base_branch,
         test_commands=found.test_commands,
         include=patterns_at(found.git, found.base_sha),
-        run_url=_run_url(env),
+        run_url=run_url(env),
         parallel=found.config.max_parallel > 1,
         forge_name=found.forge_name,
         isolation=found.isolation,
     )
-
-
-def _run_url(env: Mapping[str, str]) -> str:
-    needed = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    if not all(env.get(n) for n in needed):
-        return ""
-    return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}"
 
 
 def slots_of(found: Survey, *, auto: bool) -> int | Literal["auto"]:
