@@ -25,22 +25,20 @@ def prepare(step: Step) -> int:
     """Which agent will run, and what has to be installed for it: outputs for the steps that follow."""
     import shutil
 
-    from orchestrator_action.agents.claude.agent import ClaudeAgent
+    from orchestrator_action.agents.registry import package_to_install
     from orchestrator_action.config.load import load_bytes
+    from orchestrator_action.config.schema import Config
 
     mode = step["FOR_MODE"] or "run"
     if mode not in MODES:
         raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
     trust_checkout(step.repo, step.env)
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
-    config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else None
-    agent = step["AGENT"] or (config.agent if config else "") or "claude"
-    version = step["CLAUDE_VERSION"]
-    if version and not version.replace(".", "").replace("-", "").isalnum():
-        raise ConfigError(f"{version!r} is no version", hint="claude-version is such as 2.1.330")
-    wanted = version if mode != "settle" and agent == "claude" and ClaudeAgent().version() != version else ""
+    config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
+    agent = step["AGENT"] or config.agent
+    wanted = package_to_install(agent, "" if mode == "settle" else step[f"{agent.upper()}_VERSION"])
     step.files.set_output("agent", agent)
-    step.files.set_output("claude-version", wanted)
+    step.files.set_output("npm-package", wanted)
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
     return 0
 

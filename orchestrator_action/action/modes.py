@@ -15,6 +15,8 @@ from typing import Any
 import orchestrator_action
 from orchestrator_action.action.runner_files import print_foreign
 from orchestrator_action.action.step import Step
+from orchestrator_action.agents.registry import root_env
+from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, NothingToDo
 from orchestrator_action.git.repo import Git
 from orchestrator_action.plan.admission import Admission, trigger_of
@@ -149,12 +151,12 @@ def _run(step: Step, asked: setup.RunRequest, admission: Admission, cancel: Canc
 def agent_env(env: Mapping[str, str], agent: str) -> dict[str, str]:
     """The environment with what the agent's CLI needs here: its directory, and that it may be root."""
     home = Path(
-        env.get("RUNNER_TEMP", "/nonexistent"), "orchestrator-action", "claude", "node_modules", ".bin"
+        env.get("RUNNER_TEMP", "/nonexistent"), "orchestrator-action", "agent", "node_modules", ".bin"
     )
     path = (
         f"{home}{os.pathsep}{env.get('PATH', os.defpath)}" if home.is_dir() else env.get("PATH", os.defpath)
     )
-    root = {"IS_SANDBOX": "1"} if agent in {"", "claude"} and os.geteuid() == 0 and in_container() else {}
+    root = root_env(agent or Config().agent) if os.geteuid() == 0 and in_container() else {}
     return {**env, "PATH": path, **root}
 
 

@@ -6,6 +6,7 @@ Each is imported when it is asked for: a run pays for the agents that it uses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.config.schema import Config
@@ -30,15 +31,52 @@ def _command(config: Config) -> Agent:
     return CommandAgent(settings=config.agent_command, args=config.agent_args, env_names=config.agent_env)
 
 
-AGENTS: Mapping[str, Callable[[Config], Agent]] = {"claude": _claude, "patch": _patch, "command": _command}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentKind:
+    """How an agent is made, and what a machine needs for it."""
+
+    make: Callable[[Config], Agent]
+    npm_package: str = ""
+    """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
+    root_env: Mapping[str, str] = field(default_factory=dict)
+    """What its program wants to be told where it runs as root in a container."""
+
+
+AGENTS: Mapping[str, AgentKind] = {
+    "claude": AgentKind(make=_claude, npm_package="@anthropic-ai/claude-code", root_env={"IS_SANDBOX": "1"}),
+    "patch": AgentKind(make=_patch),
+    "command": AgentKind(make=_command),
+}
 """By the name that `--agent` takes."""
 
 
 def make_agent(name: str, config: Config) -> Agent:
     """The agent of this name. Raises ConfigError for one that nobody knows."""
+    return _kind(name).make(config)
+
+
+def _kind(name: str) -> AgentKind:
     if name not in AGENTS:
         raise ConfigError(f"no agent {name!r}", hint=f"one of {', '.join(AGENTS)}")
-    return AGENTS[name](config)
+    return AGENTS[name]
+
+
+def package_to_install(name: str, version: str) -> str:
+    """The npm package, with its version, that is missing for an agent; empty when nothing is.
+
+    Raises ConfigError for an agent nobody knows, and for what is no version.
+    """
+    if version and not version.replace(".", "").replace("-", "").isalnum():
+        raise ConfigError(f"{version!r} is no version", hint=f"{name}-version is such as 2.1.330")
+    kind = _kind(name)
+    if not version or not kind.npm_package or kind.make(Config()).version() == version:
+        return ""
+    return f"{kind.npm_package}@{version}"
+
+
+def root_env(name: str) -> Mapping[str, str]:
+    """What an agent's program wants to be told where it runs as root in a container."""
+    return _kind(name).root_env
 
 
 def words_of(name: str) -> Callable[[bytes], str]:
