@@ -14,9 +14,20 @@ if _PARENT not in sys.path:
     sys.path.append(_PARENT)
 
 if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036 - a hook finds whatever its interpreter has become
+        found = ".".join(map(str, sys.version_info[:2]))
+        words = f"error: {sys.executable} is Python {found}; orchestrator-action needs 3.11 or newer\n"
+        os.write(2, words.encode())
+        os.write(2, b"hint: install it for a newer Python, then: orchestrator-action hook install\n")
+        os.write(2, b"nothing was pushed\n")
+        os._exit(70)
     try:
         from orchestrator_action.hook.main import leave, main
-    except ImportError as exc:  # half of the package is gone: a push gets a reason, not a traceback
+    except (
+        ImportError,
+        SyntaxError,
+        AttributeError,
+    ) as exc:  # half of the package is gone: a reason, no traceback
         os.write(2, f"error: orchestrator-action is damaged: {exc}\n".encode())
         os.write(2, b"hint: install it again, then: orchestrator-action hook install\nnothing was pushed\n")
         os._exit(70)

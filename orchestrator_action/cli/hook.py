@@ -57,13 +57,19 @@ def status(repo: Repo = HERE) -> None:
 
 @app.command()
 def run(
-    ref: Annotated[str, typer.Argument(help="What would be pushed.")] = "HEAD", repo: Repo = HERE
+    ref: Annotated[str, typer.Argument(help="What would be pushed.")] = "HEAD",
+    gate: Annotated[
+        list[str] | None, typer.Option(help="Run this gate only; can be given several times.")
+    ] = None,
+    anew: Annotated[bool, typer.Option("--all", help="Also run gates that have passed before.")] = False,
+    repo: Repo = HERE,
 ) -> None:
     """Run the gates of a commit as a push would; what passes is remembered, and the push is instant.
 
-    Example: orchestrator-action hook run HEAD
+    Example: orchestrator-action hook run HEAD --gate tests
     """
-    _hook(repo, "run", ref)
+    named = [word for name in gate or [] for word in ("--gate", name)]
+    _hook(repo, "run", *named, *(["--all"] if anew else []), ref)
 
 
 @app.command()
@@ -73,6 +79,15 @@ def audit(repo: Repo = HERE) -> None:
     Example: orchestrator-action hook audit
     """
     _hook(repo, "audit")
+
+
+@app.command()
+def clean(repo: Repo = HERE) -> None:
+    """Remove the gates' trees of repositories that are gone, and what gates left that could not be removed.
+
+    Example: orchestrator-action hook clean
+    """
+    _hook(repo, "clean")
 
 
 # Both are here to be found in --help; `cli` sends them straight to the hook's door, for their speed.

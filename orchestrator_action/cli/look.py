@@ -163,7 +163,10 @@ def clean(
     Example: orchestrator-action clean --remove
     """
     from orchestrator_action.git.repo import Git
+    from orchestrator_action.hook.litter import clean_litter
     from orchestrator_action.run import past_runs as inspect_runs
 
     for line in inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run):
+        say(line)
+    for line in clean_litter(remove=not dry_run) if not tasks else ():
         say(line)

@@ -70,6 +70,13 @@ def duration(value: object) -> float:
     return seconds
 
 
+def _cache_for(value: object) -> object:
+    """How long a pass counts: None for ever, 0 not at all. YAML 1.1 reads `on` and `off` as booleans."""
+    if value is None or value is True or value == "on":
+        return None
+    return 0.0 if value is False or value == "off" else duration(value)
+
+
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -99,6 +106,11 @@ _Duration = Annotated[
     float,
     BeforeValidator(duration, json_schema_input_type=float | str),
     Field(description="seconds, or text such as 45m"),
+]
+_CacheFor = Annotated[
+    float | None,
+    BeforeValidator(_cache_for, json_schema_input_type=bool | float | str),
+    Field(description="how long a pass counts: seconds, text such as 7d, or off"),
 ]
 _Texts = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
@@ -138,6 +150,8 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return _Phases
     if field.name == "network":
         return Annotated[hint, BeforeValidator(_one_or_many), Field(strict=False)]
+    if field.name == "cache":
+        return _CacheFor
     if hint == tuple[str, ...]:
         return _Texts
     if dataclasses.is_dataclass(hint):
@@ -147,7 +161,7 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if dataclasses.is_dataclass(item):
         inner: Any = model_of(typing.cast("Any", item))
         return Annotated[tuple[inner, ...], Field(strict=False)]
-    if hint is str and field.name in {"command", "name"}:
+    if hint is str and field.name in {"command", "name", "match"}:
         return Annotated[str, Field(pattern=r"\S")]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0

@@ -59,6 +59,23 @@ class Gate:
     """Untracked paths of the checkout linked into the slot, such as node_modules."""
     env: tuple[str, ...] = ()
     """Names of environment variables the gate may see although they look like secrets."""
+    key: Literal["auto", "tree", "commit"] = "auto"
+    """What a pass is remembered for. `auto`: the commit when the command asks git, else the tree."""
+    cache: float | None = None
+    """How long a remembered pass counts, in seconds; 0 (in YAML also `off`): not at all; left out: for ever."""
+    only: tuple[str, ...] = ()
+    """Patterns of branches, of refs (`refs/tags/*`) and of remotes (`remote:NAME`) this gate is for; empty: all."""
+    skip: tuple[str, ...] = ()
+    """The same, for what this gate is not run for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteRules:
+    """What holds for a push to certain remotes instead, such as one's own fork."""
+
+    match: str
+    """A remote's name or URL, with `*` for anything."""
+    protected_branches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +104,19 @@ class HookConfig:
     """The pre-push hook."""
 
     protected_branches: tuple[str, ...] = ("main", "master", "release/*")
+    remotes: tuple[RemoteRules, ...] = ()
+    """The first that matches replaces `protected-branches`."""
+    other_refs: Literal["judge", "allow", "refuse"] = "judge"
+    """Refs that are neither branches nor tags. `judge`: by the gates; notes and our audit trails go as they are."""
     gates: tuple[Gate, ...] = ()
     timeout: float = 600.0
     """Seconds for all gates of one push together."""
+    jobs: int = 0
+    """How many gates run at the same time, in the order written; 0 means all."""
+    fail_fast: bool = False
+    """Whether the first gate that fails ends the others."""
+    clean: bool = True
+    """False: what gates built and git ignores is kept for the next push, while the lock files stay the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

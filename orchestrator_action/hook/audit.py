@@ -2,15 +2,16 @@
 
 git writes `update by push` into the reflog of a remote-tracking branch for each push, judged or not; the
 hook writes its own journal. What is in the first and not in the second was pushed with `--no-verify`,
-with the hook out of place, or from before it came. A deleted branch takes its reflog with it, and a push
-to a bare URL leaves none: those cannot be seen here.
+with the hook out of place, or under a hook manager that did not start it. A deleted branch takes its reflog
+with it, and a tag and a push to a bare URL leave none: the audit says what it cannot know.
 """
 
 import os
 import time
 
 from orchestrator_action.hook import journal
-from orchestrator_action.hook.fast_git import find_site, git
+from orchestrator_action.hook.fast_git import find_site, git, read_file
+from orchestrator_action.hook.gate_report import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +40,37 @@ def audit() -> int:
         if at >= int(since) and (ref, oid) not in judged and not (at <= since and (tracking, oid) in before)
     ]
     for at, line in sorted(lines + round_it):
-        print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), line)
+        print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), printable(line))
     if not lines and not round_it:
-        print("every push since the hook came was judged")
+        print("every push that this clone's reflogs know of was judged")
+    print("\n".join(map(printable, _unknown(since))))
     return 1 if round_it else 0
+
+
+def _unknown(since: float) -> list[str]:
+    """What cannot be known here, each as a line."""
+    off = git("config", "--type=bool", "--get", "core.logAllRefUpdates")[1].strip() == b"false"
+    if off:
+        return ["not known: any push round the hook; reflogs are off here (core.logAllRefUpdates)"]
+    lines = ["not known: pushes round the hook of tags, to a bare URL, and of what was deleted since"]
+    _, out = git("for-each-ref", "--format=%(refname) %(symref)", "refs/remotes")
+    for ref, _, target in (line.partition(" ") for line in os.fsdecode(out).splitlines()):
+        first = min((at for at, _, _ in _reflog(ref)), default=None)
+        if target or (first is not None and first <= since):
+            continue
+        if first is None:
+            lines.append(f"not known: pushes of {ref}, which has no reflog, or an expired one")
+        elif _has_lost_its_beginning(ref):
+            begins = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(first))
+            lines.append(f"not known: pushes of {ref} before {begins}, where its reflog begins")
+    return lines
+
+
+def _has_lost_its_beginning(ref: str) -> bool:
+    """Whether the oldest entry of a reflog is no creation of the ref: older ones have expired."""
+    path = os.fsdecode(git("rev-parse", "--git-path", f"logs/{ref}")[1]).rstrip("\n")
+    first = (read_file(path) or b"").partition(b"\n")[0].split(b" ")[0]
+    return bool(first.strip(b"0"))
 
 
 def _pushes() -> "Iterator[tuple[float, str, str, str, str]]":

@@ -7,7 +7,8 @@ import sys
 
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.hook.policy import CONFIG_PATH, Gate, Policy, encode
+from orchestrator_action.hook.base import CONFIG_PATH
+from orchestrator_action.hook.policy import Gate, Policy, encode
 
 
 def compile_policy(text: str) -> Policy:
@@ -21,13 +22,15 @@ def of_config(config: Config) -> Policy:
     """What of a configuration concerns the hook."""
     policy = Policy()
     policy.protected.extend(config.hook.protected_branches)
+    policy.remotes.extend((rules.match, list(rules.protected_branches)) for rules in config.hook.remotes)
     policy.timeout_s = config.hook.timeout
+    for name in ("other_refs", "jobs", "fail_fast", "clean"):
+        setattr(policy, name, getattr(config.hook, name))
     policy.phases.update({phase: str(demand) for phase, demand in config.phases.items()})
     for given in config.hook.gates:
-        gate = Gate(given.name, given.command, given.timeout)
-        gate.inputs.extend(given.inputs)
-        gate.link.extend(given.link)
-        gate.env.extend(given.env)
+        gate = Gate(given.name, given.command, given.timeout, given.key, given.cache)
+        for name in ("inputs", "link", "env", "only", "skip"):
+            getattr(gate, name).extend(getattr(given, name))
         policy.gates.append(gate)
     return policy
 

@@ -12,17 +12,29 @@ it; gates find another repository (see `gate_repository`).
 
 import fcntl
 import os
+import select
 import time
 
-from orchestrator_action.hook.fast_git import PushSite, git, read_file, run, tell_user, write_file
+from orchestrator_action.hook.fast_git import (
+    SIGKILL,
+    SIGPIPE,
+    PushSite,
+    git,
+    read_file,
+    run,
+    tell_user,
+    write_file,
+)
 from orchestrator_action.hook.gate_env import MARK, git_env
 from orchestrator_action.hook.gate_repository import GATES_MARK, make_repository
-from orchestrator_action.hook.passes import short_digest
-from orchestrator_action.hook.proc import Watch, ancestors, identity, kill_marked
+from orchestrator_action.hook.gate_submodules import fill_submodules, links_to_commits
+from orchestrator_action.hook.passes import Listing, is_lock_file, short_digest
+from orchestrator_action.hook.push_watch import PushWatch, ancestors, process_name
+from orchestrator_action.process import table as procs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 TREES_AT_ONCE = 4
 """More pushes at once than this wait for each other."""
@@ -86,20 +98,21 @@ def inside_gate(site: PushSite) -> bool:
     owners = (read_file(os.path.join(root, str(n), "owner")) or b"" for n in range(1, TREES_AT_ONCE + 1))
     running = {owner.partition(b" ")[2].strip() for owner in owners if owner}
     above = ancestors(os.getppid()) if running else []
-    return any(identity(pid) in running for pid, _ in above) if above else MARK in os.environ
+    return any(process_name(pid) in running for pid, _ in above) if above else MARK in os.environ
 
 
 class GateTree:
     """One tree, held by this process. `tree` is the folder gates run in, `git_dir` the repository they see."""
 
-    def __init__(self, home: str, site: PushSite, lock: int) -> None:
+    def __init__(self, home: str, site: PushSite, lock: int, watch: PushWatch) -> None:
         self.home = home
         self.site = site
+        self.lock = lock
+        self._watch = watch
         self.tree = os.path.join(home, _name_of(site))
         self.git_dir = os.path.join(home, "repository.git")
         self.token = os.urandom(8).hex()
         self._index = os.path.join(home, "index")
-        self._lock = lock
         self._env = git_env(
             os.environ, GIT_DIR=site.common, GIT_WORK_TREE=self.tree, GIT_INDEX_FILE=self._index
         )
@@ -108,8 +121,9 @@ class GateTree:
         """Put our mark on it, after ending what a killed run may have left running."""
         left = read_file(self._owner)
         if left:
-            kill_marked(f"{MARK}=".encode() + left.split()[0])
-        write_file(self._owner, self.token.encode() + b" " + identity(os.getpid()))
+            marker = f"{MARK}=".encode() + left.split()[0]
+            procs.kill_all(lambda: [p for p in procs.everyone() if procs.carries(p.pid, marker)])
+        write_file(self._owner, self.token.encode() + b" " + process_name(os.getpid()))
         write_file(os.path.join(os.path.dirname(self.home), "of"), os.fsencode(self.site.common))
 
     @property
@@ -120,13 +134,16 @@ class GateTree:
     def release(self) -> None:
         """Let go of it; the kernel does the same should we die."""
         _unlink(self._owner)
-        os.close(self._lock)
+        os.close(self.lock)
 
-    def refresh(self, commit: str) -> None:
+    def refresh(self, commit: str, *, clean: bool = True) -> None:
         """Make the tree exactly `commit`, nothing more and nothing less, and its repository new.
+
+        Without `clean`, what git ignores stays as the last gates left it, as long as the lock files are the same.
 
         Raises GitError when that cannot be done even in a tree made anew.
         """
+        self._clean = ("clean", "-ffdxq") if clean or self._locks_differ(commit) else ("clean", "-ffdq")
         if not self._try_refresh(commit):
             self._rebuild()
             if not self._try_refresh(commit):
@@ -134,7 +151,11 @@ class GateTree:
 
                 words = (read_file(self._log) or b"").decode("utf-8", "replace").strip()
                 last = words.splitlines()[-1] if words else "git gave no reason"
-                raise GitError(f"commit {commit[:12]} cannot be checked out: {last}", hint=f"see {self._log}")
+                full = "No space left" in words
+                hint = "free some disk space, or set RUNNER_TEMP to a folder on another disk" if full else ""
+                raise GitError(
+                    f"commit {commit[:12]} cannot be checked out: {last}", hint=hint or f"see {self._log}"
+                )
         remove_tree(self.git_dir)
         make_repository(
             self.git_dir, site=self.site, commit=commit, tree=self.tree,
@@ -153,7 +174,8 @@ class GateTree:
     def _git(self, *args: str) -> bool:
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            return git(*NEUTRAL, "-C", self.tree, *args, env=self._env, stderr=log)[0] == 0
+            words = ("git", *NEUTRAL, "-C", self.tree, *args)
+            return run_watched(words, self._env, stderr=log, watch=self._watch) == 0
         finally:
             os.close(log)
 
@@ -163,23 +185,30 @@ class GateTree:
         for stale in (f"{self._index}.lock", self._log):
             _unlink(stale)
         self._empty_submodules()
-        if not self._git("clean", "-ffdxq") or not self._git("read-tree", "--reset", "-u", commit):
+        if not self._git(*self._clean) or not self._git("read-tree", "--reset", "-u", commit):
             return False
         if os.path.lexists(os.path.join(self.tree, ".gitmodules")):
             write_file(self._submodules, b"")
+            fill_submodules(self.site.common, self.tree, index=self._index, env=self._env)
         return True
+
+    def _locks_differ(self, commit: str) -> bool:
+        """Whether the lock files are others than at the last commit that was here."""
+        kept = os.path.join(self.home, "lock-files")
+        locks = [row for row in Listing().of(commit) if is_lock_file(row[1])]
+        digest = short_digest(os.fsencode("".join(f"{meta} {path}\n" for meta, path in locks)), 20).encode()
+        same = read_file(kept) == digest
+        write_file(kept, digest)
+        return not same
 
     def _empty_submodules(self) -> None:
         """What the last gates put into a submodule's directory; git clean leaves it alone."""
         if not os.path.exists(self._submodules):
             return
-        _, out = git(*NEUTRAL, "-C", self.tree, "ls-files", "-s", "-z", env=self._env)
-        for row in os.fsdecode(out).split("\0"):
-            if row.startswith("160000 "):
-                path = os.path.join(self.tree, row.partition("\t")[2])
-                if os.path.isdir(path) and os.listdir(path):
-                    remove_tree(path)
-                    os.mkdir(path)
+        for path, _ in links_to_commits(self._env, self.tree):
+            if os.path.isdir(path) and not os.path.islink(path):
+                remove_tree(path)
+                os.mkdir(path)
         os.unlink(self._submodules)
 
     def _rebuild(self) -> None:
@@ -209,6 +238,59 @@ class GateTree:
         return [name for name, what in self._differing().items() if self._before.get(name) != what]
 
 
+def run_watched(argv: "tuple[str, ...]", env: "Mapping[str, str]", *, stderr: int, watch: PushWatch) -> int:
+    """Run a program of ours that may take long; its exit code.
+
+    Raises Stopped, with nothing of it left, when the push ends before it.
+    """
+    pid = os.posix_spawnp(
+        argv[0], argv, env, setsigdef=(SIGPIPE,),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+        ],
+    )  # fmt: skip
+    try:
+        status = _wait_for(pid, watch)
+    except BaseException:
+        _end_child(pid)
+        raise
+    return os.waitstatus_to_exitcode(status)
+
+
+def _wait_for(pid: int, watch: PushWatch) -> int:
+    try:
+        own = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        own = -1
+    poller = select.poll()
+    for fd in (own, *watch.fds):
+        if fd >= 0:
+            poller.register(fd, select.POLLIN)
+    try:
+        while True:
+            ready = {fd for fd, _ in poller.poll(1000 * (watch.tick_s if own >= 0 else 0.01))}
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                return status
+            if ready - {own} or watch.gone():
+                raise Stopped
+    finally:
+        if own >= 0:
+            os.close(own)
+
+
+def _end_child(pid: int) -> None:
+    """Ask git to end, which takes its lock files and filters along; kill it when it does not."""
+    for number, patience_s in ((15, 0.4), (SIGKILL, 5.0)):
+        os.kill(pid, number)
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.01)
+
+
 def _fingerprint(path: str) -> bytes:
     """What is in a tracked path: its kind, mode bit for execution, and contents."""
     try:
@@ -226,7 +308,7 @@ def _name_of(site: PushSite) -> str:
     return "tree" if plain in ("", "index", "lock", "owner", "repository.git") else plain
 
 
-def take_tree(site: PushSite, watch: Watch, *, until: float) -> GateTree:
+def take_tree(site: PushSite, watch: PushWatch, *, until: float) -> GateTree:
     """A tree nobody else uses. Waits when all are taken, until the monotonic time `until`.
 
     Raises Stopped when the push ends meanwhile, GitError when the time is up.
@@ -237,11 +319,11 @@ def take_tree(site: PushSite, watch: Watch, *, until: float) -> GateTree:
             home = os.path.join(root, str(number))
             lock = _try_lock(home)
             if lock is not None:
-                taken = GateTree(home, site, lock)
+                taken = GateTree(home, site, lock, watch)
                 taken.claim()
                 return taken
-        watch.wait(0.1)
-        if watch.asked:
+        time.sleep(0.1)
+        if watch.gone():
             raise Stopped
         if time.monotonic() > until:
             from orchestrator_action.errors import GitError

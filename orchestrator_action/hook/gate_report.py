@@ -1,19 +1,21 @@
 """What a person is told of gates: which failed, where, the end of its output, and how to repeat it."""
 
 import os
+import time
 
-from orchestrator_action.hook.fast_git import PushSite
+from orchestrator_action.hook.fast_git import PushSite, read_file, tell_user
 from orchestrator_action.hook.policy import Gate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from orchestrator_action.hook.push import Work
 
 TAIL_LINES = 30
 TAIL_BYTES = 8192
 LOGS_KEPT = 60
+LIVE_AFTER_S, SILENT_S, LIVE_LINES = 2.0, 10.0, 40
 
 
 class GateResult:
@@ -29,14 +31,55 @@ class GateResult:
         self.log = log
 
 
-def log_path(where: PushSite, commit: str, name: str, mark: str) -> str:
-    """Where the output of a gate goes; the oldest logs make way."""
-    folder = os.path.join(where.state, "logs")
+class LiveOutput:
+    """What running gates print, line by line on a terminal, once the user has waited for two seconds."""
+
+    def __init__(self) -> None:
+        self._terminal = os.isatty(2)
+        self.tick_s = 0.25 if self._terminal else 3600.0
+        self._started = self._spoke = time.monotonic()
+        self._read: dict[str, int] = {}
+
+    def show(self, logs: "Mapping[str, str]") -> None:
+        """Print what is new in these logs, by gate; every ten silent seconds say that they still run."""
+        now = time.monotonic()
+        if not self._terminal or now - self._started < LIVE_AFTER_S:
+            return
+        for name, log in logs.items():
+            for line in self._fresh_lines(log):
+                tell_user(f"  {name} {now - self._started:.0f} s | {line}")
+                self._spoke = now
+        if now - self._spoke > SILENT_S:
+            tell_user(f"orchestrator: {', '.join(logs)}: running for {now - self._started:.0f} s")
+            self._spoke = now
+
+    def _fresh_lines(self, log: str) -> list[str]:
+        text = (read_file(log) or b"")[self._read.get(log, 0) :]
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read[log] = self._read.get(log, 0) + len(whole)
+        lines = whole.decode("utf-8", "replace").splitlines()[-LIVE_LINES:]
+        return [line for line in map(printable, lines) if line]
+
+
+def printable(line: str) -> str:
+    """A line of a program's output without what could move a terminal's cursor."""
+    return "".join(c for c in line if c.isprintable() or c == "\t")
+
+
+def log_path(site: PushSite, home: str, commit: str, name: str, mark: str) -> str:
+    """Where the output of a gate goes; the oldest logs make way.
+
+    In the repository's own state, or in the tree's `home` when that cannot be written.
+    """
+    folder = os.path.join(site.state, "logs")
     try:
-        old = [os.path.join(folder, kept) for kept in os.listdir(folder)]
-    except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
-        old = []
+    except OSError:
+        pass
+    if not os.access(folder, os.W_OK | os.X_OK):
+        folder = os.path.join(home, "logs")
+        os.makedirs(folder, exist_ok=True)
+    old = [os.path.join(folder, kept) for kept in os.listdir(folder)]
     if len(old) > LOGS_KEPT:
         try:
             for path in sorted(old, key=os.path.getmtime)[: LOGS_KEPT // 2]:
@@ -87,5 +130,5 @@ def _tail(log: str) -> list[str]:
         return []
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
     cut = size > TAIL_BYTES or len(lines) > TAIL_LINES
-    shown = ["".join(c for c in line if c.isprintable() or c == "\t") for line in lines[-TAIL_LINES:]]
+    shown = [printable(line) for line in lines[-TAIL_LINES:]]
     return (["[…]"] if cut else []) + [line for line in shown if line]

@@ -41,7 +41,7 @@ def make_repository(
     """
     for folder in ("objects/info", "objects/pack", "refs", "hooks", "info"):
         os.makedirs(os.path.join(git_dir, folder))
-    write_file(f"{git_dir}/objects/info/alternates", _alternate(os.path.join(site.common, "objects")))
+    write_file(f"{git_dir}/objects/info/alternates", alternate_line(os.path.join(site.common, "objects")))
     for name in ("shallow", "info/attributes", "info/exclude"):
         text = read_file(os.path.join(site.common, name))
         if text is not None:
@@ -56,7 +56,7 @@ def make_repository(
     write_file(os.path.join(tree, ".git"), b"gitdir: " + os.fsencode(git_dir) + b"\n")
 
 
-def _alternate(folder: str) -> bytes:
+def alternate_line(folder: str) -> bytes:
     """A line of objects/info/alternates. Source: git's alternates file, where a quoted path is C-quoted."""
     raw = os.fsencode(folder)
     if raw.startswith(b'"') or b"\n" in raw:

@@ -1,315 +1,219 @@
 """Gates, run in parallel at exactly the pushed commit, and ended with whoever waits for them.
 
-Two processes: a *front*, which git waits for and which does nothing but wait and take signals, and a
-*runner* in a session of its own, which starts the gates and is the subreaper of everything below it. The
-runner stops when the front is gone (their pipe ends) or when the `git push` above is gone (its pidfd is
-ready), however either died; nothing it started survives it.
+Each gate runs under a guard (see `process`): when this process, or the `git push` above it, is gone, however
+it went, the guard ends its gate and everything that gate started, daemons included.
 """
 
 import os
 import time
 
 from orchestrator_action.hook import passes as memory
-from orchestrator_action.hook import proc
-from orchestrator_action.hook.fast_git import SIGKILL, SIGPIPE, PushSite, tell_user
+from orchestrator_action.hook.fast_git import PushSite, tell_user
 from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
-from orchestrator_action.hook.gate_env import MARK, gate_env
-from orchestrator_action.hook.gate_report import GateResult, changed_files, failure, log_path
+from orchestrator_action.hook.gate_env import MARK, checkouts, gate_env
+from orchestrator_action.hook.gate_report import GateResult, LiveOutput, changed_files, failure, log_path
 from orchestrator_action.hook.links import link
-from orchestrator_action.hook.policy import Gate
+from orchestrator_action.hook.push_facts import facts_of, filled
+from orchestrator_action.hook.push_watch import PushWatch
+from orchestrator_action.hook.push_watch import pushing as processes_above
+from orchestrator_action.process.together import GuardedPrograms, Supervised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator_action.hook.push import Work
+    from orchestrator_action.hook.policy import Gate, Policy
+    from orchestrator_action.hook.push import Push, Work
 
 STOP_GRACE_S = 0.4
 """Between asking a gate's processes to end and killing them; the promise is one second."""
+STOP_PATIENCE_S = 8.0
+"""For the guards to report that everything is gone."""
 LOG_LIMIT_BYTES = 256 * 1024**2
 NOTHING = "nothing was pushed"
 SLOW_S = 30.0
 """After this long the remote may have hung up: the connection is open while gates run."""
 
 
-class _Running:
-    __slots__ = ("deadline", "fd", "gate", "key", "log", "mark", "pid", "started", "stopped_for")
-
-    def __init__(self, gate: Gate, key: str, pid: int, log: str, mark: str, until: float) -> None:
-        self.gate = gate
-        self.key = key
-        self.pid = pid
-        self.log = log
-        self.mark = mark
-        self.started = time.monotonic()
-        self.deadline = min(until, self.started + gate.timeout_s) if gate.timeout_s > 0 else until
-        self.stopped_for = ""
-        try:
-            self.fd = os.pidfd_open(pid)
-        except (AttributeError, OSError):
-            self.fd = -1
-
-
-def run_work(work: "Sequence[Work]", where: PushSite, *, timeout_s: float, pushing: bool = True) -> int:
+def run_work(work: "Sequence[Work]", policy: "Policy", site: PushSite, push: "Push") -> int:
     """Run the gates of a push, commit by commit; 0, 1 when one failed, 130 when it was ended.
 
-    `timeout_s` limits all of it together. Passes are remembered, failures explained on stderr.
+    Passes are remembered, failures explained on stderr.
     """
-    if inside_gate(where):
+    if inside_gate(site):
         tell_user(
             "orchestrator: this push comes from a gate of the same repository; its gates are not run again"
         )
         return 0
-    watched = proc.pushing() if pushing else []
-    proc.become_subreaper()
-    reader, writer = os.pipe()
-    runner = os.fork()
-    if runner == 0:
-        os.close(writer)
-        _run_and_exit(work, where, timeout_s, pushing, reader, watched)
-    os.close(reader)
-    return _wait(runner, writer)
-
-
-def _wait(runner: int, writer: int) -> int:
-    """The front: wait for the runner.
-
-    Ctrl-C closes the pipe, which makes the runner stop; any other signal ends the front, and so the pipe.
-    No handlers: the `signal` module alone costs 6 ms of every push that runs a gate.
-    """
-    interrupted = False
-    while True:
-        try:
-            status = os.waitstatus_to_exitcode(os.waitpid(runner, 0)[1])
-            break
-        except KeyboardInterrupt:
-            if not interrupted:
-                os.close(writer)
-            interrupted = True
-    if status < 0:
-        proc.end_all({}, grace_s=0.0)
-    if interrupted:
-        return 130
-    if status < 0:
-        tell_user(f"error: the gates' runner was killed by signal {-status}\n{NOTHING}")
-        return 70
-    return status
-
-
-def _run_and_exit(
-    work: "Sequence[Work]", where: PushSite, timeout_s: float, pushing: bool, control: int, watched: list[int]
-) -> None:
-    """The runner. Never returns: whatever happens in it must not run on in two processes."""
-    code = 70
-    try:
-        os.setsid()
-        proc.become_subreaper()
-        _close_behind()
-        code = _run(work, where, timeout_s, pushing, proc.Watch(control, watched))
-    except KeyboardInterrupt:
-        code = 130
-    except BaseException as exc:  # noqa: BLE001 - said, and turned into a refusal
-        from orchestrator_action.hook.crash import explain
-
-        code = explain(exc, pushing=pushing)
-    finally:
-        os._exit(code)
-
-
-def _close_behind() -> None:
-    """No gate inherits a descriptor that somebody else waits on, such as a pipe of the caller."""
-    folder = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
-    for name in os.listdir(folder):
-        if int(name) > 2:
-            try:
-                os.set_inheritable(int(name), False)
-            except OSError:
-                continue
-
-
-def _run(work: "Sequence[Work]", where: PushSite, timeout_s: float, pushing: bool, watch: proc.Watch) -> int:
     started = time.monotonic()
-    until = started + timeout_s if timeout_s > 0 else float("inf")
-    ended: dict[int, int] = {}
-    bad = 0
     try:
-        slot = take_tree(where, watch, until=until)
-        try:
-            for item in work:
-                bad += _run_commit(item, slot, until, pushing, watch)
-        finally:
-            proc.end_all(ended, grace_s=STOP_GRACE_S)
-            slot.release()
-    except Stopped:
+        bad = _run_commits(work, policy, site, push, started)
+    except (Stopped, KeyboardInterrupt):
         tell_user("orchestrator: stopped; no gate runs any more and none is remembered")
-        if pushing:
+        if push.pushing:
             tell_user(NOTHING)
         return 130
     seconds = time.monotonic() - started
-    if pushing and seconds > SLOW_S:
+    if push.pushing and seconds > SLOW_S:
         tell_user(
             f"orchestrator: the connection to the remote was open for these {seconds:.0f} s; should it have "
             "been closed, push again: what passed is not run again (or use `orchestrator-action hook run`)"
         )
-    if bad and pushing:
+    if bad and push.pushing:
         tell_user(NOTHING)
     return 1 if bad else 0
 
 
-def _run_commit(item: "Work", slot: GateTree, until: float, pushing: bool, watch: proc.Watch) -> int:
-    """The gates of one commit: how many did not pass."""
-    if watch.gone():
-        raise Stopped
-    slot.refresh(item.commit)
-    links = [name for gate, _ in item.wanted for name in gate.link]
-    missing = link(links, top=slot.site.top, tree=slot.tree)
-    names = ", ".join(gate.name for gate, _ in item.wanted)
-    tell_user(f"orchestrator: {item.commit[:12]}: {names}")
-    ends, withheld = _run_all(item, slot, until, watch)
-    changed = slot.changed()
-    bad = [end for end in ends if end.why]
-    for end in ends:
-        if not end.why and not changed:
-            memory.remember(slot.site.state, end.key, commit=item.commit, at=time.time())
-            if not pushing:
-                tell_user(f"ok: {end.gate.name}, {end.seconds:.1f} s")
-    for end in bad:
-        tell_user(failure(end, item, withheld=withheld, missing=missing))
-    if changed:
-        tell_user(changed_files(changed, item, names))
-    return len(bad) + bool(changed)
+def _run_commits(
+    work: "Sequence[Work]", policy: "Policy", site: PushSite, push: "Push", started: float
+) -> int:
+    """The gates of every commit: how many did not pass."""
+    until = started + policy.timeout_s if policy.timeout_s > 0 else float("inf")
+    watch = PushWatch(processes_above() if push.pushing else [])
+    tree = take_tree(site, watch, until=until)
+    bad = 0
+    try:
+        tree.refresh(work[0].commit, clean=policy.clean)
+        with GuardedPrograms(held=[tree.lock]) as programs:
+            for number, item in enumerate(work):
+                if watch.gone():
+                    raise Stopped
+                if number:
+                    tree.refresh(item.commit, clean=policy.clean)
+                bad += _OneCommit(item, policy, tree, push, programs, watch, until).run()
+    finally:
+        tree.release()
+    return bad
 
 
-def _run_all(
-    item: "Work", slot: GateTree, until: float, watch: proc.Watch
-) -> tuple[list[GateResult], list[str]]:
-    """Start every gate, wait for all. Raises Stopped, with nothing left running, when nobody waits for us."""
-    ended: dict[int, int] = {}
-    ends: dict[str, GateResult] = {}
-    running: list[_Running] = []
-    withheld: set[str] = set()
-    os.chdir(slot.tree)
-    for number, (gate, key) in enumerate(item.wanted):
-        one, hidden = _start(gate, key, f"{slot.token}.{number:04d}", slot, item.commit, until)
-        withheld.update(hidden)
-        running.append(one)
-        if one.fd >= 0:
-            watch.poller.register(one.fd)
-    while running:
-        _wait_for_any(running, watch)
-        proc.reap(ended)
-        if watch.asked:
-            proc.end_all(ended, grace_s=STOP_GRACE_S)
-            if not proc.KNOWS_TREES:
-                proc.end_groups([r.pid for r in running], ended, grace_s=STOP_GRACE_S)
-            raise Stopped
-        for one in [r for r in running if r.pid in ended or _is_over(r, until)]:
-            running.remove(one)
-            if one.fd >= 0:
-                watch.poller.unregister(one.fd)
-                os.close(one.fd)
-            seconds = time.monotonic() - one.started
-            _end_gate(one, ended, others=running)
-            ends[one.mark] = GateResult(one.gate, one.key, _why(one, ended), seconds, one.log)
-    proc.end_all(ended, grace_s=STOP_GRACE_S)
-    os.chdir("/")
-    return [ends[mark] for mark in sorted(ends)], sorted(withheld)
+class _OneCommit:
+    """The gates of one commit in its tree."""
 
+    def __init__(
+        self, item: "Work", policy: "Policy", tree: GateTree, push: "Push", programs: GuardedPrograms,
+        watch: PushWatch, until: float,
+    ) -> None:  # fmt: skip
+        self.item = item
+        self.policy = policy
+        self.tree = tree
+        self.push = push
+        self.programs = programs
+        self.watch = watch
+        self.until = until
+        self.withheld: set[str] = set()
+        self.logs: dict[str, str] = {}
+        self.results: dict[str, GateResult] = {}
 
-def _wait_for_any(running: list[_Running], watch: proc.Watch) -> None:
-    now = time.monotonic()
-    nearest = min(r.deadline for r in running) - now
-    blind = any(r.fd < 0 for r in running)
-    watch.wait(min(nearest, 0.02) if blind else nearest)
+    def run(self) -> int:
+        """Run them all and say what failed; how many did not pass."""
+        item, site = self.item, self.tree.site
+        links = [name for gate, _ in item.wanted for name in gate.link]
+        missing = link(links, top=site.top, tree=self.tree.tree)
+        self.facts = facts_of(item, self.push, folder=self.tree.home)
+        names = ", ".join(gate.name for gate, _ in item.wanted)
+        tell_user(f"orchestrator: {item.commit[:12]}: {names}")
+        self._run_gates()
+        changed = self.tree.changed()
+        results = [
+            self.results[gate.name + key] for gate, key in item.wanted if gate.name + key in self.results
+        ]
+        for result in results:
+            if not result.why and not changed:
+                self._remember(result)
+        bad = [result for result in results if result.why]
+        for result in bad:
+            tell_user(failure(result, item, withheld=sorted(self.withheld), missing=missing))
+        if changed:
+            tell_user(changed_files(changed, item, names))
+        return len(bad) + bool(changed)
 
+    def _remember(self, result: GateResult) -> None:
+        if result.gate.cache_s != 0:
+            memory.remember(self.tree.site.state, result.key, commit=self.item.commit, at=time.time())
+        if not self.push.pushing:
+            tell_user(f"ok: {result.gate.name}, {result.seconds:.1f} s")
 
-def _start(
-    gate: Gate, key: str, mark: str, slot: GateTree, commit: str, until: float
-) -> tuple[_Running, list[str]]:
-    where = slot.site
-    roots = dict.fromkeys(
-        os.path.realpath(path)
-        for path in (where.top, where.common.removesuffix("/.git") if where.common.endswith("/.git") else "")
-        if path
-    )
-    env, withheld = gate_env(
-        os.environ, named=gate.env, slot=slot.tree, roots=list(roots), command=gate.command, mark=mark
-    )
-    log = log_path(where, commit, gate.name, mark)
-    pid = os.posix_spawn(
-        "/bin/sh",
-        ("/bin/sh", "-c", gate.command),
-        env,
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-        setsigmask=(),
-        setsigdef=(proc.SIGHUP, proc.SIGINT, SIGPIPE, proc.SIGTERM),
-    )
-    return _Running(gate, key, pid, log, mark, until), withheld
+    def _run_gates(self) -> None:
+        """Start the gates, as many at once as may run, and wait for all of them.
 
+        Raises Stopped or KeyboardInterrupt, with nothing left running, when nobody waits for us.
+        """
+        waiting = list(self.item.wanted)
+        live = LiveOutput()
+        at_once = self.policy.jobs or len(waiting)
+        try:
+            while waiting or self.programs.running:
+                while waiting and len(self.programs.running) < at_once:
+                    self._start(*waiting.pop(0))
+                if not self.programs.running:
+                    continue  # there was nothing to run a command on
+                ended = self.programs.wait(min(self.watch.tick_s, live.tick_s), also=self.watch.fds)
+                if self.watch.gone():
+                    raise Stopped
+                live.show({self._label(one): self.logs[one.name] for one in (*self.programs.running, *ended)})
+                for one in ended:
+                    self._record(one)
+                if self.policy.fail_fast and any(result.why for result in self.results.values()):
+                    waiting = []
+                    self._stop_others()
+        except BaseException:
+            self.programs.stop("nobody waits for it", patience_s=STOP_PATIENCE_S)
+            raise
 
-def _is_over(one: _Running, until: float) -> bool:
-    """Whether a running gate has used up what it may use."""
-    if time.monotonic() >= one.deadline:
-        own = one.gate.timeout_s
-        one.stopped_for = (
-            f"timed out after {own:g} s"
-            if one.deadline < until
-            else "timed out: the limit for all gates of one push was reached"
+    def _stop_others(self) -> None:
+        others = list(self.programs.running)
+        self.programs.stop("another gate failed", patience_s=STOP_PATIENCE_S)
+        for one in others:
+            self._record(one)
+
+    def _label(self, one: Supervised) -> str:
+        return next(gate.name for gate, key in self.item.wanted if gate.name + key == one.name)
+
+    def _start(self, gate: "Gate", key: str) -> None:
+        tree, site = self.tree, self.tree.site
+        if "{files}" in gate.command and not self.facts.files:
+            self.results[gate.name + key] = GateResult(gate, key, "", 0.0, os.devnull)
+            return
+        env, hidden = gate_env(
+            os.environ, named=gate.env, tree=tree.tree, top=site.top, roots=checkouts(site),
+            command=gate.command, mark=tree.token,
+        )  # fmt: skip
+        self.withheld.update(hidden)
+        name = gate.name + key
+        self.logs[name] = log_path(
+            site, tree.home, self.item.commit, gate.name, f"{tree.token}.{len(self.logs):04d}"
         )
-    elif os.path.getsize(one.log) > LOG_LIMIT_BYTES:
-        one.stopped_for = f"stopped: more than {LOG_LIMIT_BYTES // 1024**2} MiB of output"
-    return bool(one.stopped_for)
+        left_s = self.until - time.monotonic()
+        wall_s = min((s for s in (gate.timeout_s, left_s) if 0 < s < float("inf")), default=0.0)
+        command, variables = filled(gate.command, self.facts)
+        self.programs.start(
+            name, ("/bin/sh", "-c", command), env={**env, **variables, MARK: tree.token}, cwd=tree.tree,
+            log=self.logs[name],
+            limits={"wall_s": max(wall_s, 0.001 if left_s <= 0 else 0.0), "stop_grace_s": STOP_GRACE_S,
+                    "log_bytes": LOG_LIMIT_BYTES},
+        )  # fmt: skip
+
+    def _record(self, one: Supervised) -> None:
+        gate, key = next((gate, key) for gate, key in self.item.wanted if gate.name + key == one.name)
+        seconds = time.monotonic() - one.started_at
+        why = _why(one.outcome, gate, self.until)
+        self.results[one.name] = GateResult(gate, key, why, seconds, self.logs[one.name])
 
 
-def _end_gate(one: _Running, ended: dict[int, int], *, others: list[_Running]) -> None:
-    """GateResult what is left of one gate, daemons included, without touching the others."""
-    leaders = {r.pid for r in others}
-    if one.pid in ended and set(proc.children(os.getpid())) <= leaders:
-        return
-    mark = f"{MARK}={one.mark}".encode()
-    asked_at = time.monotonic()
-    if not proc.KNOWS_TREES:
-        proc.end_groups([one.pid], ended, grace_s=STOP_GRACE_S)
-        return
-    number = proc.SIGTERM
-    while True:
-        left = _members(one, mark, leaders)
-        if not left or time.monotonic() - asked_at > 3.0:
-            break
-        if time.monotonic() - asked_at >= STOP_GRACE_S:
-            number = SIGKILL
-        proc.send(left, number)
-        time.sleep(0.01)
-        proc.reap(ended)
-    proc.reap(ended)
-
-
-def _members(one: _Running, mark: bytes, leaders: set[int]) -> list[int]:
-    """Processes that surely belong to this gate: below its leader, in its session, or carrying its mark."""
-    mine = []
-    for child in proc.children(os.getpid()):
-        if child == one.pid:
-            mine += [child, *proc.descendants(child)]
-        elif child not in leaders:
-            below = [child, *proc.descendants(child)]
-            if any(proc.has_marker(p, mark) or proc.session_of(p) == one.pid for p in below):
-                mine += below
-    return mine
-
-
-def _why(one: _Running, ended: dict[int, int]) -> str:
-    if one.stopped_for:
-        return one.stopped_for
-    code = os.waitstatus_to_exitcode(ended[one.pid])
-    if code == 127:
-        return "exit 127: a program it names was not found"
-    if code == 126:
-        return "exit 126: a program it names is not executable"
-    if code < 0:
-        return f"killed by signal {-code}"
-    return f"exit {code}" if code else ""
+def _why(outcome: dict[str, object], gate: "Gate", until: float) -> str:
+    """Why a gate did not pass, in words; empty when it did."""
+    ending, code, number = outcome["ending"], outcome.get("exit_code"), outcome.get("signal")
+    if ending == "timeout":
+        if time.monotonic() >= until:
+            return "timed out: the limit for all gates of one push was reached"
+        return f"timed out after {gate.timeout_s:g} s"
+    if ending == "log-limit":
+        return f"stopped: more than {LOG_LIMIT_BYTES // 1024**2} MiB of output"
+    if ending != "exited":
+        return f"{ending}: {outcome.get('error') or 'no reason is known'}"
+    if outcome.get("survivors"):
+        return f"left processes that cannot be ended: {outcome.get('error')}"
+    if number:
+        return f"killed by signal {number}"
+    return {0: "", 126: "exit 126: a program it names is not executable",
+            127: "exit 127: a program it names was not found"}.get(int(str(code)), f"exit {code}")  # fmt: skip

@@ -76,6 +76,8 @@ class Where:
         _, out = git("rev-parse", "--path-format=absolute", "--git-path", "hooks")
         active = os.fsdecode(out).rstrip("\n") or own
         self.foreign = "" if os.path.realpath(active) == os.path.realpath(own) else active
+        if not self.foreign and _is_tracked_folder(own, where):
+            self.foreign = os.path.realpath(own)
         self.hook = os.path.join(own, HOOK)
         self.kept = os.path.join(own, KEPT)
         self.script = os.path.join(where.state, HOOK)
@@ -84,6 +86,13 @@ class Where:
     def config_hook(self) -> str:
         """The command of our config hook, or an empty string."""
         return os.fsdecode(git("config", "--local", "--get", f"{SECTION}.command")[1]).rstrip("\n")
+
+
+def _is_tracked_folder(own: str, where: PushSite) -> bool:
+    """Whether `.git/hooks` leads into the checkout: a file with this machine's paths must not go there."""
+    real, top = os.path.realpath(own), os.path.realpath(where.top) if where.top else ""
+    inside_git = real.startswith(f"{os.path.realpath(where.common)}/")
+    return bool(top) and real.startswith(f"{top}/") and not inside_git
 
 
 def git_version() -> tuple[int, ...]:
@@ -127,7 +136,7 @@ def _write_script(path: str) -> None:
 def _install_as_config(where: Where) -> int:
     if git_version() < CONFIG_HOOKS_SINCE:
         raise ConfigError(
-            f"core.hooksPath is set to {where.foreign}, which belongs to somebody else; "
+            f"hooks are in {where.foreign}, which belongs to somebody else or to the checkout; "
             f"with git {'.'.join(map(str, git_version()))} a hook cannot live beside it",
             hint=f"add this line to {where.foreign.removesuffix('/_')}/{HOOK}: {LINE}"
             "  (or `git config --unset core.hooksPath`, or git 2.54)",
@@ -251,16 +260,36 @@ def _displaced(where: Where) -> str:
     return f"displaced: {where.hook} is not ours; run orchestrator-action hook install to run both"
 
 
+def manager_of(where: Where) -> str:
+    """Which tool owns the hook that git starts here; an empty string when none is known."""
+    path = os.path.join(where.foreign or os.path.dirname(where.hook), HOOK)
+    text = read_file(path) or b""
+    if b"husky" in text or ".husky" in path:
+        return "husky"
+    return next((name for name in ("lefthook", "prek", "pre-commit") if name.encode() in text), "")
+
+
 def status() -> int:
-    """Print how the hook stands on stdout: 0 when it does its work, 1 otherwise."""
+    """Print whether the hook is in force: 0 when a push starts it as it was installed, 1 otherwise."""
+    from orchestrator_action.hook.probe import is_started
+
     where = Where(find_site())
     found = [line for line in findings() if line]
-    if found:
-        print("\n".join(found))
+    elsewhere = [line for line in found if line.startswith(("not installed", "displaced", "shadowed"))]
+    started, doubt = is_started()
+    if not started or found != elsewhere:
+        print("\n".join(found or [f"not in force: {doubt or 'a probe push did not start it'}"]))
+        if started and not doubt:
+            print("a push starts it all the same")
+        elif found and doubt:
+            print(doubt)
         return 1
-    how = "as a config hook" if where.config_hook() else "by another hook" if where.foreign else where.hook
+    if elsewhere or where.foreign:
+        how = f"by {manager_of(where) or 'another hook'}"
+    else:
+        how = "as a config hook" if where.config_hook() else where.hook
     earlier = f"; then the earlier hook, {where.kept}" if os.path.lexists(where.kept) else ""
     print(f"installed: {how}{earlier}")
-    if not os.path.exists(os.path.join(where.place.common, "orchestrator", "hook", "journal")):
+    if not os.path.exists(os.path.join(where.place.state, "journal")):
         print("no push has been judged yet")
     return 0

@@ -1,9 +1,10 @@
 """Which gates have passed already. Only passes are remembered, each under everything it depended on.
 
 The key covers the tree of the commit (or, for a gate with `inputs`, exactly those paths and every
-manifest and lock file), the command, the values of the variables it names, the programs its command
-names as they are on this machine, and the state of linked directories. Anything torn, foreign or
-unreadable is a miss: forgetting costs a gate run, remembering wrongly would cost the truth.
+manifest and lock file; for one about the commit the commit, too), the command, the values of the variables
+it names, the programs its command names as they are on this machine, what is installed for the user, and
+the state of linked directories. Anything torn, foreign or unreadable is a miss: forgetting costs a gate
+run, remembering wrongly would cost the truth.
 """
 
 import os
@@ -35,6 +36,8 @@ TOOL_CHOICE = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYENV_VERSION", "RUSTUP_TOOLCHAIN
 
 _VENDOR_MARKS = (".package-lock.json", ".modules.yaml", ".yarn-integrity", ".yarn-state.yml", "pyvenv.cfg")
 _LIMIT = 2000
+PLACEHOLDERS = ("{from}", "{to}", "{ref}", "{remote}", "{files}")
+"""What a command may be given about the push; then it is about the commit."""
 
 
 def short_digest(text: bytes, size: int) -> str:
@@ -48,17 +51,63 @@ def is_lock_file(path: str) -> bool:
     return name in LOCK_FILES or (name.startswith("requirements") and name.endswith((".txt", ".in")))
 
 
+COMMIT_TOOLS = frozenset(
+    {"git", "commitlint", "gitlint", "commitizen", "cz", "committed", "convco", "gitleaks"}
+)
+"""A command that names one of these may look at the commit and its history, not only at the tree."""
+
+
+def is_about_commit(gate: Gate) -> bool:
+    """Whether a pass counts for the commit only: as configured, else by what the command names."""
+    if gate.key != "auto":
+        return gate.key == "commit"
+    return asks_about_push(gate) or any(
+        word.rpartition("/")[2] in COMMIT_TOOLS for word in command_words(gate.command)
+    )
+
+
+def asks_about_push(gate: Gate) -> bool:
+    """Whether a gate's command is given the ref, the remote or the changed files."""
+    return "ORCHESTRATOR_" in gate.command or any(mark in gate.command for mark in PLACEHOLDERS)
+
+
 def inputs_digest(gate: Gate, tree: str, listing: "Listing") -> str:
-    """What of the tree this gate depends on: all of it, or its inputs and the lock files."""
+    """What of the tree this gate depends on: all of it, or its inputs, its own scripts and the lock files."""
     if not gate.inputs:
         return tree
     from orchestrator_action.protocol.paths import matches
 
     digest = blake2b(digest_size=20)
+    scripts = {word.removeprefix("./") for word in command_words(gate.command)}
     for meta, path in listing.of(tree):
-        if is_lock_file(path) or matches(path, gate.inputs):
+        if is_lock_file(path) or path in scripts or matches(path, gate.inputs):
             digest.update(f"{meta}\t{path}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+class Keys:
+    """The names under which passes are kept; what does not depend on the commit is found out once a gate."""
+
+    __slots__ = ("_digests", "_listing", "_machine", "_top")
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self._listing = Listing()
+        self._machine: dict[int, list[str]] = {}
+        self._digests: dict[tuple[int, str], str] = {}
+
+    def of(self, gate: Gate, commit: str, tree: str, push: str) -> str:
+        """The key of `gate` at this commit, which has this tree; `push` says what its push is about."""
+        parts = [tree]
+        if is_about_commit(gate):
+            parts = [tree, commit, push] if asks_about_push(gate) else [tree, commit]
+        what = (id(gate), "\n".join(parts))
+        if what not in self._digests:
+            if id(gate) not in self._machine:
+                self._machine[id(gate)] = _machine_parts(gate, self._top)
+            digest = inputs_digest(gate, tree, self._listing)
+            self._digests[what] = _digest_of([digest, *parts[1:], *self._machine[id(gate)]])
+        return self._digests[what]
 
 
 class Listing:
@@ -82,12 +131,16 @@ class Listing:
         return self._known[tree]
 
 
-def gate_key(gate: Gate, digest: str, top: str) -> str:
-    """The name under which a pass of `gate` on inputs `digest` is kept."""
-    parts = ["1", gate.name, gate.command, digest]
+def _machine_parts(gate: Gate, top: str) -> list[str]:
+    """All that a pass depends on besides what was pushed: command, variables, programs, linked folders."""
+    parts = ["2", gate.name, gate.command]
     parts += [f"{name}={os.environ.get(name, '')}" for name in (*TOOL_CHOICE, *gate.env)]
-    parts += _tools(gate.command)
+    parts += _tools(gate, top)
     parts += [mark for link in gate.link for mark in _link_state(os.path.join(top, link))]
+    return parts
+
+
+def _digest_of(parts: list[str]) -> str:
     key = blake2b(digest_size=20)
     for part in parts:
         raw = part.encode("utf-8", "surrogateescape")
@@ -110,17 +163,59 @@ def command_words(command: str) -> list[str]:
     return [word for word in words if not word.startswith("-") and "=" not in word]
 
 
-def _tools(command: str) -> list[str]:
+def _tools(gate: Gate, top: str) -> list[str]:
+    """The programs a command may start, as they are on this machine.
+
+    A word with a slash is a path of the tree, which the tree's own digest covers, unless it leads into a
+    linked folder of the checkout or out of the repository.
+    """
     path = tool_path()
+    sites = _user_sites()
     found = []
-    for word in command_words(command):
-        for candidate in [word] if "/" in word else [f"{d}/{word}" for d in path]:
-            mark = _stat_mark(candidate)
+    for word in command_words(gate.command):
+        if "/" not in word:
+            candidates = [f"{d}/{word}" for d in path]
+        elif os.path.isabs(word):
+            candidates = [word]
+        else:
+            plain = os.path.normpath(word)
+            linked = any(plain.startswith(f"{link.rstrip('/')}/") for link in gate.link)
+            candidates = [os.path.join(top, plain)] if linked else []
+        for candidate in candidates:
+            mark = _file_mark(candidate)
             if mark:
                 found.append(f"{word}={mark}")
                 found += _site_packages(candidate)
                 break
-    return found
+        if word.replace("_", "a").replace(".", "a").isalnum():
+            found += [f"module={mark}" for site in sites for mark in _module_marks(site, word)]
+    return found + [f"site={_stat_mark(site)}" for site in sites]
+
+
+def _user_sites() -> list[str]:
+    """The folders of `pip install --user`, for every Python that has one."""
+    home = os.environ.get("PYTHONUSERBASE") or os.path.join(os.environ.get("HOME", ""), ".local")
+    try:
+        versions = sorted(v for v in os.listdir(f"{home}/lib") if v.startswith("python"))
+    except OSError:
+        return []
+    return [f"{home}/lib/{v}/site-packages" for v in versions]
+
+
+def _module_marks(site: str, word: str) -> list[str]:
+    name = word.partition(".")[0]
+    places = (
+        f"{site}/{name}.py",
+        f"{site}/{name}",
+        f"{site}/{name}/__init__.py",
+        f"{site}/{name}/__main__.py",
+    )
+    return [mark for mark in map(_stat_mark, places) if mark]
+
+
+def _file_mark(path: str) -> str:
+    """As `_stat_mark`, for files only: a folder's time changes with every file made in it."""
+    return _stat_mark(path) if os.path.isfile(path) else ""
 
 
 def _site_packages(program: str) -> list[str]:
@@ -136,7 +231,9 @@ def _site_packages(program: str) -> list[str]:
 
 
 def _link_state(path: str) -> list[str]:
-    return [f"link={name}={_stat_mark(os.path.join(path, name))}" for name in ("", *_VENDOR_MARKS)]
+    """What a package manager wrote about its folder; the folder's own time only where there is nothing."""
+    marks = [f"{name}={mark}" for name in _VENDOR_MARKS if (mark := _stat_mark(os.path.join(path, name)))]
+    return [f"link={mark}" for mark in marks or [_stat_mark(path)]]
 
 
 def _stat_mark(path: str) -> str:
@@ -147,13 +244,18 @@ def _stat_mark(path: str) -> str:
     return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
-def passed(state: str, key: str) -> bool:
-    """Whether a pass is on record under `key`."""
-    record = read_file(os.path.join(state, "passes", key))
+def passed(state: str, key: str, *, cache_s: float | None = None) -> bool:
+    """Whether a pass is on record under `key`, and is not older than `cache_s` seconds."""
+    record = read_file(os.path.join(state, "passes", key)) if cache_s != 0 else None
     if not record:
         return False
     body, _, seal = record.rpartition(b" ")
-    return body.startswith(b"pass " + key.encode()) and seal == _seal(body)
+    whole = body.startswith(b"pass " + key.encode()) and seal == _seal(body)
+    if not whole or cache_s is None:
+        return whole
+    import time
+
+    return 0 <= time.time() - int(body.rpartition(b" ")[2]) < cache_s
 
 
 def remember(state: str, key: str, *, commit: str, at: float) -> None:

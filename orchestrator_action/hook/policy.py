@@ -1,11 +1,4 @@
-"""What is demanded of a push, and where that is read: from the base, never from the pushed commit.
-
-The base is the default branch of the remote as this clone last saw it: `refs/remotes/<remote>/HEAD`, or
-`main`, or `master` there. A remote this clone has never seen anything of (pushing to a URL, a second
-remote) is judged by `origin`, then by any other remote. So a commit cannot unprotect its own target: its
-`.github/orchestrator.yml` counts once it has arrived at the default branch. Only a repository that knows
-no remote branch at all has no base; then the pushed commit's file is all there is, and it can add to the
-default protection but not take from it.
+"""What is demanded of a push, in a form that is read in microseconds.
 
 YAML needs PyYAML, which the hook must not import; the file is compiled once per blob, by a helper
 process, to a few lines of text kept under `.git/orchestrator/hook/policy/`.
@@ -15,45 +8,53 @@ import os
 import sys
 
 from orchestrator_action import __version__
+from orchestrator_action.hook.base import CONFIG_PATH
 from orchestrator_action.hook.fast_git import git, read_file, run, write_file
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-CONFIG_PATH = ".github/orchestrator.yml"
-"""As core.config.CONFIG_PATH, whose module would cost 20 ms here; a test keeps them equal."""
 DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
 DEFAULT_TIMEOUT_S = 600.0
 
-_HEADER = "orchestrator pre-push policy 1"
-_USUAL = ("HEAD", "main", "master")
-_LESS_USUAL = ("trunk", "develop", "default", "dev")
+_HEADER = "orchestrator pre-push policy 2"
+_LISTS = ("inputs", "link", "env", "only", "skip")
 
 
 class Gate:
-    """One configured gate. `timeout_s` in seconds; the rest as core.config.Gate."""
+    """One configured gate. `timeout_s` in seconds; the rest as config.schema.Gate."""
 
-    __slots__ = ("command", "env", "inputs", "link", "name", "timeout_s")
+    __slots__ = ("cache_s", "command", "env", "inputs", "key", "link", "name", "only", "skip", "timeout_s")
 
-    def __init__(self, name: str, command: str, timeout_s: float) -> None:
+    def __init__(
+        self, name: str, command: str, timeout_s: float, key: str = "auto", cache_s: float | None = None
+    ) -> None:
         self.name = name
         self.command = command
         self.timeout_s = timeout_s
+        self.key = key
+        self.cache_s = cache_s
         self.inputs: list[str] = []
         self.link: list[str] = []
         self.env: list[str] = []
+        self.only: list[str] = []
+        self.skip: list[str] = []
 
 
 class Policy:
     """What is demanded. `phases` holds only what differs from the default."""
 
-    __slots__ = ("gates", "phases", "protected", "timeout_s")
+    __slots__ = (
+        "clean", "fail_fast", "gates", "jobs", "other_refs", "phases", "protected", "remotes", "timeout_s",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.protected: list[str] = []
+        self.remotes: list[tuple[str, list[str]]] = []
+        """Pairs of a remote's name or URL, with `*` for anything, and the branches protected there."""
+        self.other_refs = "judge"
         self.timeout_s = DEFAULT_TIMEOUT_S
+        self.jobs = 0
+        self.fail_fast = False
+        self.clean = True
         self.phases: dict[str, str] = {}
         self.gates: list[Gate] = []
 
@@ -63,72 +64,6 @@ def default_policy() -> Policy:
     policy = Policy()
     policy.protected.extend(DEFAULT_PROTECTED)
     return policy
-
-
-class Base:
-    """The commit that says what is demanded. `commit` and `blob` are empty when there is none."""
-
-    __slots__ = ("blob", "commit", "ref", "seen")
-
-    def __init__(self, ref: str = "", commit: str = "", blob: str = "", *, seen: bool = False) -> None:
-        self.ref = ref
-        self.commit = commit
-        self.blob = blob
-        self.seen = seen
-        """Whether anything is known of the very remote that is pushed to."""
-
-
-def ask_objects(specs: "Sequence[str]") -> dict[str, str]:
-    """The object id of each spec that exists, in one git process."""
-    code, out = git(
-        "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{s}\n" for s in specs).encode()
-    )
-    answers = out.decode("utf-8", "surrogateescape").splitlines()
-    if code or len(answers) != len(specs):
-        from orchestrator_action.errors import GitError
-
-        raise GitError(f"git cat-file --batch-check failed with exit code {code}", hint="run git fsck")
-    return {
-        spec: oid for spec, oid in zip(specs, answers, strict=True) if len(oid) in (40, 64) and " " not in oid
-    }
-
-
-def base_specs(remote: str) -> list[str]:
-    """What to ask about the usual places of a base, for `ask_objects`."""
-    return [
-        spec
-        for name in _USUAL
-        for spec in (
-            f"refs/remotes/{remote}/{name}^{{commit}}",
-            f"refs/remotes/{remote}/{name}:{CONFIG_PATH}",
-        )
-    ]
-
-
-def find_base(remote: str, known: dict[str, str]) -> Base:
-    """The base of a push to `remote`; `known` holds the answers to `base_specs(remote)`."""
-    for name in _USUAL:
-        ref = f"refs/remotes/{remote}/{name}"
-        commit = known.get(f"{ref}^{{commit}}")
-        if commit:
-            return Base(ref, commit, known.get(f"{ref}:{CONFIG_PATH}", ""), seen=True)
-    _, out = git("for-each-ref", "--format=%(refname)", "refs/remotes")
-    refs = out.decode("utf-8", "surrogateescape").splitlines()
-    own = f"refs/remotes/{remote}/"
-    order = (*_USUAL, *_LESS_USUAL)
-
-    def rank(ref: str) -> tuple[int, int, str]:
-        where = 0 if ref.startswith(own) else 1 if ref.startswith("refs/remotes/origin/") else 2
-        leaf = ref.rpartition("/")[2]
-        return where, order.index(leaf) if leaf in order else len(order), ref
-
-    seen = any(ref.startswith(own) for ref in refs)
-    for ref in sorted(refs, key=rank):
-        found = ask_objects([f"{ref}^{{commit}}", f"{ref}:{CONFIG_PATH}"])
-        commit = found.get(f"{ref}^{{commit}}")
-        if commit:
-            return Base(ref, commit, found.get(f"{ref}:{CONFIG_PATH}", ""), seen=seen)
-    return Base(seen=seen)
 
 
 def load_policy(blob: str, state: str, *, commit: str) -> Policy:
@@ -141,7 +76,13 @@ def load_policy(blob: str, state: str, *, commit: str) -> Policy:
     policy = decode(kept) if kept else None
     if policy:
         return policy
-    _, text = git("cat-file", "blob", blob)
+    code, text = git("cat-file", "blob", blob)
+    if code:  # only our own repository has it: the default branch was never fetched
+        code, text = git(f"--git-dir={state}/base.git", "cat-file", "blob", blob)
+    if code:
+        from orchestrator_action.errors import GitError
+
+        raise GitError(f"{CONFIG_PATH} of {commit[:12]} cannot be read", hint="git fetch, and push again")
     compiled = _compile(text, commit)
     policy = decode(compiled)
     if policy is None:
@@ -194,14 +135,21 @@ def _unescape_part(text: str, plain: dict[str, str]) -> str:
 
 def encode(policy: Policy) -> bytes:
     """A policy as lines of tab-separated fields, with an end line that shows a torn file."""
-    rows: list[tuple[str, ...]] = [(_HEADER,), ("timeout", str(policy.timeout_s))]
+    rows: list[tuple[str, ...]] = [
+        (_HEADER,),
+        ("timeout", str(policy.timeout_s)),
+        ("other-refs", policy.other_refs),
+        ("jobs", str(policy.jobs)),
+        ("fail-fast", str(policy.fail_fast)),
+        ("clean", str(policy.clean)),
+    ]
     rows += [("protected", pattern) for pattern in policy.protected]
+    rows += [("remote", match, *patterns) for match, patterns in policy.remotes]
     rows += [("phase", phase, demand) for phase, demand in policy.phases.items()]
     for gate in policy.gates:
-        rows.append(("gate", gate.name, gate.command, str(gate.timeout_s)))
-        rows += [("inputs", value) for value in gate.inputs]
-        rows += [("link", value) for value in gate.link]
-        rows += [("env", value) for value in gate.env]
+        cache = "" if gate.cache_s is None else str(gate.cache_s)
+        rows.append(("gate", gate.name, gate.command, str(gate.timeout_s), gate.key, cache))
+        rows += [(kind, value) for kind in _LISTS for value in getattr(gate, kind)]
     rows.append(("end", str(len(rows))))
     return "".join("\t".join(map(_escape, row)) + "\n" for row in rows).encode("utf-8", "surrogateescape")
 
@@ -224,14 +172,25 @@ def _decode(lines: list[str]) -> Policy:
         match kind:
             case "protected":
                 policy.protected.append(values[0])
+            case "remote":
+                policy.remotes.append((values[0], values[1:]))
             case "timeout":
                 policy.timeout_s = float(values[0])
+            case "other-refs":
+                policy.other_refs = values[0]
+            case "jobs":
+                policy.jobs = int(values[0])
+            case "fail-fast" | "clean":
+                setattr(policy, kind.replace("-", "_"), values[0] == "True")
             case "phase":
                 policy.phases[values[0]] = values[1]
             case "gate":
-                policy.gates.append(Gate(values[0], values[1], float(values[2])))
-            case _:
+                cache_s = float(values[4]) if values[4] else None
+                policy.gates.append(Gate(values[0], values[1], float(values[2]), values[3], cache_s))
+            case _ if kind in _LISTS:
                 getattr(policy.gates[-1], kind).append(values[0])
+            case _:
+                raise ValueError(kind)
     return policy
 
 
@@ -244,6 +203,24 @@ def protects(pattern: str, ref: str) -> bool:
     if not pattern.startswith("refs/"):
         pattern = f"refs/heads/{pattern}"
     return _match_names(pattern.split("/"), ref.split("/"))
+
+
+def applies(gate: Gate, ref: str, remote: str, url: str) -> bool:
+    """Whether a gate is for pushes of this remote ref to this remote, by its `only` and `skip`."""
+    if gate.only and not any(_means(pattern, ref, remote, url) for pattern in gate.only):
+        return False
+    return not any(_means(pattern, ref, remote, url) for pattern in gate.skip)
+
+
+def _means(pattern: str, ref: str, remote: str, url: str) -> bool:
+    if pattern.startswith("remote:"):
+        return matches_remote(pattern.removeprefix("remote:"), remote, url)
+    return protects(pattern, ref)
+
+
+def matches_remote(pattern: str, remote: str, url: str) -> bool:
+    """Whether a pattern, with `*` for anything, is a remote's name or URL."""
+    return _match_name(pattern, remote) or _match_name(pattern, url)
 
 
 def _match_names(pattern: list[str], names: list[str]) -> bool:

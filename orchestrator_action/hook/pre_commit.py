@@ -9,10 +9,10 @@ the cure, never a guess.
 import os
 
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.hook import policy as rules
+from orchestrator_action.hook.base import ask_objects
 from orchestrator_action.hook.fast_git import run
-from orchestrator_action.hook.proc import ancestors
-from orchestrator_action.hook.push import Ref, judge_push
+from orchestrator_action.hook.push import PROBE, Ref, judge_push
+from orchestrator_action.hook.push_watch import ancestors
 
 CURE = "orchestrator-action hook install (it keeps pre-commit's hook and runs it too)"
 
@@ -25,6 +25,8 @@ def from_pre_commit() -> int:
         raise ConfigError(
             "pre-commit did not say which remote is pushed to", hint=f"use stage pre-push, or: {CURE}"
         )
+    if PROBE in os.environ:
+        return judge_push(remote, url, [])
     refs = _refs_of(_push_command())
     return judge_push(remote, url, refs) if refs else 0
 
@@ -67,7 +69,7 @@ def _ref(local: str, remote: str, flag: str) -> Ref:
     none = "0" * 40
     if flag == "-" or not local or local == "(delete)":
         return Ref("(delete)", none, remote, "1" * 40)
-    oid = rules.ask_objects([local]).get(local)
+    oid = ask_objects([local]).get(local)
     if oid is None:
         raise ConfigError(f"{local!r}, which is being pushed, cannot be resolved", hint=CURE)
     return Ref(local, oid, remote, none if flag == "*" else "1" * 40)

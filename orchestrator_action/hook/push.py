@@ -6,6 +6,7 @@ run; remembered gates cost one lookup; only what is left starts processes.
 
 import os
 
+from orchestrator_action.hook import base as bases
 from orchestrator_action.hook import policy as rules
 from orchestrator_action.hook.fast_git import PushSite, find_site, git, tell_user
 
@@ -13,12 +14,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator_action.hook.policy import Base, Gate, Policy
+    from orchestrator_action.hook.base import Base, Objects
+    from orchestrator_action.hook.policy import Gate, Policy
 
 USAGE = "error: pre-push is started by `git push`, with the remote's name and URL and the refs on stdin"
 SKIP = "ORCHESTRATOR_SKIP"
+PROBE = "ORCHESTRATOR_PROBE"
+"""As `probe` sets it."""
+USUAL_REFS = ("refs/heads/", "refs/tags/")
 RECORDS = ("refs/notes/", "refs/orchestrator/")
-"""Refs that hold records about commits, not code to judge."""
+"""Where records about commits are kept; what else is pushed there is judged as code."""
 TASK_PREFIX = "refs/heads/orchestrator/"
 """As core.config.BRANCH_PREFIX; a test keeps them equal."""
 NOTHING = "nothing was pushed"
@@ -49,12 +54,26 @@ class Ref:
 class Work:
     """Gates to run at one commit. `wanted` pairs each gate with the key its pass is kept under."""
 
-    __slots__ = ("commit", "refs", "wanted")
+    __slots__ = ("commit", "first", "refs", "wanted")
 
-    def __init__(self, commit: str, refs: list[str], wanted: "list[tuple[Gate, str]]") -> None:
+    def __init__(self, commit: str, refs: list[str], wanted: "list[tuple[Gate, str]]", first: Ref) -> None:
         self.commit = commit
         self.refs = refs
         self.wanted = wanted
+        self.first = first
+        """The first pushed ref at this commit: what gates are told about."""
+
+
+class Push:
+    """Where a push goes, and the commit whose word decides about it; `pushing` is False by hand."""
+
+    __slots__ = ("base", "pushing", "remote", "url")
+
+    def __init__(self, remote: str, url: str, base: str, *, pushing: bool = True) -> None:
+        self.remote = remote
+        self.url = url
+        self.base = base
+        self.pushing = pushing
 
 
 def parse(text: bytes) -> list[Ref]:
@@ -112,13 +131,16 @@ def pre_push(stub: str, arguments: "Sequence[str]") -> int:
 
 def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
     """0 when every ref may go, 1 when one may not, 130 after a signal; says why on stderr."""
+    if PROBE in os.environ:
+        return _answer_probe()
     where = find_site()
     if SKIP in os.environ:
         return _skip(where, remote, refs)
-    known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
-    base = rules.find_base(remote, known)
+    memory = bases.remembered_base(where, remote, url)
+    known = bases.ask_objects([*bases.base_specs(remote, memory), *object_specs(refs)])
+    base = bases.find_base(remote, url, known, memory, where)
     policy = policy_of(base, refs, known, where)
-    problems = _protection(policy, base, refs, url) + _broken_configs(base, refs, known, where)
+    problems = _protection(policy, base, refs, remote, url) + _broken_configs(base, refs, known, where)
     tasks = [ref for ref in refs if ref.remote.startswith(TASK_PREFIX) and not ref.deletes]
     if tasks and not problems:
         from orchestrator_action.hook.tasks import open_phases
@@ -128,7 +150,9 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
         tell_user("\n".join([*problems, NOTHING]))
         _record(where, "refused", remote, refs)
         return 1
-    code = run_gates(policy, find_work(policy, refs, known, where), where) if policy.gates else 0
+    push = Push(remote, url, base.commit)
+    work = find_work(policy, refs, known, where, push) if policy.gates else []
+    code = run_gates(policy, work, where, push)
     _record(where, "allowed" if code == 0 else "refused", remote, refs)
     return code
 
@@ -136,21 +160,27 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
 def object_specs(refs: "Iterable[Ref]") -> list[str]:
     """What to ask about the pushed objects: the commit, its tree and its configuration."""
     oids = dict.fromkeys(ref.oid for ref in refs if not ref.deletes)
-    return [
-        spec
-        for oid in oids
-        for spec in (f"{oid}^{{commit}}", f"{oid}^{{tree}}", f"{oid}:{rules.CONFIG_PATH}")
-    ]
+    return [spec for oid in oids for spec in (f"{oid}^{{tree}}", *bases.commit_specs(oid))]
 
 
-def policy_of(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: PushSite) -> "Policy":
-    """What is demanded of this push: the base's word, or without any base the pushed commit's."""
+def policy_of(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: PushSite) -> "Policy":
+    """What is demanded of this push: the base's word, or without any base the pushed commit's.
+
+    Raises ConfigError when something that is no configuration stands in its place.
+    """
+    if base.fault:
+        from orchestrator_action.errors import ConfigError
+
+        raise ConfigError(
+            f"the configuration of {base.commit[:12]} cannot be used: {base.fault}",
+            hint="mend that; a push that mends it needs ORCHESTRATOR_SKIP='mends the configuration'",
+        )
     if base.blob:
         return rules.load_policy(base.blob, where.state, commit=base.commit)
     if base.commit:
         return rules.default_policy()
     for ref in sorted(refs, key=lambda ref: ref.remote not in ("refs/heads/main", "refs/heads/master")):
-        blob = known.get(f"{ref.oid}:{rules.CONFIG_PATH}")
+        blob, _ = bases.config_of(ref.oid, known)
         if blob:
             policy = rules.load_policy(blob, where.state, commit=ref.oid)
             policy.protected += [p for p in rules.DEFAULT_PROTECTED if p not in policy.protected]
@@ -158,18 +188,25 @@ def policy_of(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where:
     return rules.default_policy()
 
 
-def _protection(policy: "Policy", base: "Base", refs: "Sequence[Ref]", url: str) -> list[str]:
-    """One line per protected ref, and the way out."""
-    hit = [ref for ref in refs if any(rules.protects(p, ref.remote) for p in policy.protected)]
-    if hit and not base.seen and all(ref.creates and not ref.deletes for ref in hit) and _is_empty(url):
-        return []  # the first push makes the branch there is to protect
-    if not hit:
-        return []
-    by = f"{rules.CONFIG_PATH} of {base.commit[:12]}" if base.blob else "the default policy"
-    lines = [f"error: {ref.remote} is protected by {by}" for ref in hit]
-    lines.append(
-        "hint: push a branch of your own and open a pull request: git push origin HEAD:refs/heads/my-change"
+def _protection(policy: "Policy", base: "Base", refs: "Sequence[Ref]", remote: str, url: str) -> list[str]:
+    """One line per ref that may not be pushed, and the way out."""
+    by = f"{bases.CONFIG_PATH} of {base.commit[:12]}" if base.blob else "the default policy"
+    lines = [
+        f"error: {ref.remote} is neither a branch nor a tag, which {by} refuses"
+        for ref in refs
+        if policy.other_refs == "refuse" and not ref.remote.startswith(USUAL_REFS)
+    ]
+    protected = next(
+        (own for match, own in policy.remotes if rules.matches_remote(match, remote, url)), policy.protected
     )
+    hit = [ref for ref in refs if any(rules.protects(p, ref.remote) for p in protected)]
+    if hit and not base.seen and all(ref.creates and not ref.deletes for ref in hit) and _is_empty(url):
+        return lines  # the first push makes the branch there is to protect
+    lines += [f"error: {ref.remote} is protected by {by}" for ref in hit]
+    if hit:
+        lines.append(
+            "hint: push a branch of your own and open a pull request: git push origin HEAD:refs/heads/my-change"
+        )
     return lines
 
 
@@ -179,51 +216,98 @@ def _is_empty(url: str) -> bool:
     return code == 0 and not out.strip()
 
 
-def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: dict[str, str], where: PushSite) -> list[str]:
+def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: PushSite) -> list[str]:
     """Faults of a configuration that is about to arrive: once merged, it would stop every push."""
-    from_heads = [ref for ref in refs if ref.remote.startswith("refs/heads/")]
-    blobs = {known.get(f"{ref.oid}:{rules.CONFIG_PATH}", ""): ref for ref in from_heads}
     problems = []
-    for blob, ref in blobs.items():
-        if blob and blob != base.blob:
-            try:
-                rules.load_policy(blob, where.state, commit=ref.oid)
-            except Exception as exc:
-                if getattr(exc, "exit_code", 0) != 2:
-                    raise
-                problems += [f"error: {exc}", f"hint: mend it in {ref.remote} and push again"]
+    judged = {base.blob, ""}
+    for ref in refs:
+        if not ref.remote.startswith("refs/heads/") or ref.deletes:
+            continue
+        blob, fault = bases.config_of(ref.oid, known)
+        if fault:
+            problems += [f"error: {ref.oid[:12]}: {fault}", f"hint: mend it in {ref.remote} and push again"]
+        if blob in judged:
+            continue
+        judged.add(blob)
+        try:
+            rules.load_policy(blob, where.state, commit=ref.oid)
+        except Exception as exc:
+            if getattr(exc, "exit_code", 0) != 2:
+                raise
+            problems += [f"error: {exc}", f"hint: mend it in {ref.remote} and push again"]
     return problems
 
 
-def find_work(policy: "Policy", refs: "Iterable[Ref]", known: dict[str, str], where: PushSite) -> list[Work]:
-    """The gates that have not passed yet, once per tree."""
+def find_work(
+    policy: "Policy",
+    refs: "Iterable[Ref]",
+    known: "Objects",
+    where: PushSite,
+    push: Push,
+    *,
+    anew: bool = False,
+) -> list[Work]:
+    """The gates that have not passed yet, once per thing that each is about: a tree, or a commit."""
     from orchestrator_action.hook import passes as memory
 
-    by_tree: dict[str, tuple[str, list[str]]] = {}
+    by_commit: dict[str, tuple[str, list[Ref]]] = {}
     for ref in refs:
         commit, tree = known.get(f"{ref.oid}^{{commit}}"), known.get(f"{ref.oid}^{{tree}}")
-        if commit and tree and not ref.deletes and not ref.remote.startswith(RECORDS):
-            by_tree.setdefault(tree, (commit, []))[1].append(ref.remote)
-    listing, work, seen = memory.Listing(), [], set()
-    for tree, (commit, names) in by_tree.items():
-        wanted = []
+        if commit and tree and not ref.deletes and _is_gated(policy, ref):
+            by_commit.setdefault(commit, (tree, []))[1].append(ref)
+    keys = memory.Keys(where.top)
+    work: dict[str, Work] = {}
+    seen: dict[str, str] = {}
+    for commit, (tree, pushed) in by_commit.items():
+        names = [ref.remote for ref in pushed]
         for gate in policy.gates:
-            key = memory.gate_key(gate, memory.inputs_digest(gate, tree, listing), where.top)
-            if key not in seen and not memory.passed(where.state, key):
-                wanted.append((gate, key))
-            seen.add(key)
-        if wanted:
-            work.append(Work(commit, names, wanted))
-    return work
+            if push.pushing and not any(rules.applies(gate, n, push.remote, push.url) for n in names):
+                continue
+            about = f"{pushed[0].remote} {pushed[0].remote_oid} {push.base} {push.url}"
+            key = keys.of(gate, commit, tree, about)
+            if key in seen:
+                if seen[key]:
+                    work[seen[key]].refs += [name for name in names if name not in work[seen[key]].refs]
+                continue
+            seen[key] = ""
+            if anew or not memory.passed(where.state, key, cache_s=gate.cache_s):
+                item = work.setdefault(commit, Work(commit, list(names), [], pushed[0]))
+                item.wanted.append((gate, key))
+                seen[key] = commit
+    return list(work.values())
 
 
-def run_gates(policy: "Policy", work: list[Work], where: PushSite, *, pushing: bool = True) -> int:
+def _is_gated(policy: "Policy", ref: Ref) -> bool:
+    """Whether a pushed commit is code to judge: always on branches and tags, elsewhere by policy."""
+    if ref.remote.startswith(USUAL_REFS):
+        return True
+    if policy.other_refs == "allow":
+        return False
+    if not ref.remote.startswith(RECORDS):
+        return True
+    from orchestrator_action.hook.records import is_record
+
+    return not is_record(ref.oid)
+
+
+def run_gates(policy: "Policy", work: list[Work], where: PushSite, push: Push) -> int:
     """Run what is left to run, if anything."""
     if not work:
         return 0
     from orchestrator_action.hook.gates import run_work
 
-    return run_work(work, where, timeout_s=policy.timeout_s, pushing=pushing)
+    return run_work(work, policy, where, push)
+
+
+def _answer_probe() -> int:
+    """Leave a sign for `hook status` that the hook was started; and refuse, whoever set the variable."""
+    try:
+        with open(os.path.join(os.environ[PROBE], "started"), "x", encoding="ascii"):
+            pass
+    except OSError:
+        pass
+    tell_user(f"orchestrator: a probe by `hook status` ({PROBE} is set); {NOTHING}")
+    return 1
 
 
 def _skip(where: PushSite, remote: str, refs: "Sequence[Ref]") -> int:

@@ -3,14 +3,16 @@
 import os
 
 from orchestrator_action.errors import ConfigError, GitError
-from orchestrator_action.hook import policy as rules
+from orchestrator_action.hook import base as bases
 from orchestrator_action.hook.fast_git import find_site, git, tell_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE = "orchestrator-action hook install | uninstall | status | run [REF] | audit"
+USAGE = (
+    "orchestrator-action hook install | uninstall | status | run [--gate NAME] [--all] [REF] | audit | clean"
+)
 
 
 def command(verb: str, arguments: "Sequence[str]") -> int:
@@ -24,8 +26,13 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
             from orchestrator_action.hook.audit import audit
 
             return audit()
-        case "run", [] | [_]:
-            return run_here(arguments[0] if arguments else "HEAD")
+        case "clean", []:
+            from orchestrator_action.hook.litter import clean_litter
+
+            print("\n".join(clean_litter()) or "nothing to remove")
+            return 0
+        case "run", _:
+            return run_here(*_run_options(arguments))
         case "pre-commit", []:
             from orchestrator_action.hook.pre_commit import from_pre_commit
 
@@ -38,30 +45,60 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
             raise ConfigError(f"not a hook command: {' '.join([verb, *arguments]).strip()!r}", hint=USAGE)
 
 
-def run_here(ref: str) -> int:
+def _run_options(arguments: "Sequence[str]") -> "tuple[str, list[str], bool]":
+    """`[--gate NAME]… [--all] [REF]`: the commit, the gates asked for, whether to run all of them anew."""
+    refs, names, anew = [], [], False
+    words = iter(arguments)
+    for word in words:
+        if word == "--gate":
+            names.append(next(words, ""))
+        elif word == "--all":
+            anew = True
+        elif word.startswith("-"):
+            raise ConfigError(f"not an option of `hook run`: {word}", hint=USAGE)
+        else:
+            refs.append(word)
+    if len(refs) > 1:
+        raise ConfigError("`hook run` takes one commit", hint=USAGE)
+    return (refs or ["HEAD"])[0], names, anew
+
+
+def run_here(ref: str, names: "Sequence[str]" = (), anew: bool = False) -> int:
     """Run the gates of `ref` as a push would, and remember what passes: then the push runs none.
 
-    Raises GitError when there is no such commit.
+    `names` are the gates to run, all when empty; `anew` runs those that have passed before, too.
+    Raises GitError when there is no such commit, ConfigError when there is no such gate.
     """
-    from orchestrator_action.hook.push import Ref, find_work, object_specs, policy_of, run_gates
+    from orchestrator_action.hook.push import Push, Ref, find_work, object_specs, policy_of, run_gates
 
     where = find_site()
     code, out = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if code:
         raise GitError(f"there is no commit {ref!r}", hint="give a branch, a tag or a commit id")
     commit, remote = out.decode().strip(), _default_remote()
-    refs = [Ref(ref, commit, ref, "0" * len(commit))]
-    known = rules.ask_objects([*rules.base_specs(remote), *object_specs(refs)])
-    policy = policy_of(rules.find_base(remote, known), refs, known, where)
+    refs = [Ref(ref, commit, "refs/heads/(none)", "0" * len(commit))]
+    url = os.fsdecode(git("remote", "get-url", "--push", remote)[1]).strip()
+    memory = bases.remembered_base(where, remote, url)
+    known = bases.ask_objects([*bases.base_specs(remote, memory), *object_specs(refs)])
+    base = bases.find_base(remote, url, known, memory, where, ask=False)
+    policy = policy_of(base, refs, known, where)
+    if names:
+        policy.gates = [gate for gate in policy.gates if gate.name in names]
+        unknown = [name for name in names if name not in [gate.name for gate in policy.gates]]
+        if unknown:
+            raise ConfigError(
+                f"there is no gate {unknown[0]!r}", hint=f"see hook.gates in {bases.CONFIG_PATH} of the base"
+            )
     if not policy.gates:
         tell_user(
             "orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)"
         )
         return 0
-    work = find_work(policy, refs, known, where)
+    push = Push(remote, url, base.commit, pushing=False)
+    work = find_work(policy, refs, known, where, push, anew=anew)
     if not work:
         tell_user(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
-    return run_gates(policy, work, where, pushing=False)
+    return run_gates(policy, work, where, push)
 
 
 def _default_remote() -> str:

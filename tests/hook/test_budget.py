@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.config import schema as configuration
+from orchestrator_action.hook import base as bases
 from orchestrator_action.hook import policy as rules
 from orchestrator_action.hook import push
+from orchestrator_action.process.together import NO_LIMITS
+from orchestrator_action.protocol.model import Limits
 from tests.hook.conftest import Governed, gate, policy
 
 HEAVY = {
@@ -24,12 +28,15 @@ HEAVY = {
     "requests",
     "asyncio",
     "pydantic",
-    "subprocess",
-    "signal",
-    "re",
-    "json",
+    "dataclasses",
+    "inspect",
+    "pathlib",
 }
+"""What a gate does not wait for; its guard needs json, signal and subprocess."""
 HOT = HEAVY | {
+    "subprocess",
+    "select",
+    "socket",
     "json",
     "re",
     "dataclasses",
@@ -107,10 +114,18 @@ def test_constants_repeated_for_speed_are_the_same():
     """They stand twice because importing their module would cost more than the whole hook."""
     defaults = configuration.HookConfig()
 
-    assert rules.CONFIG_PATH == configuration.CONFIG_PATH
+    assert bases.CONFIG_PATH == configuration.CONFIG_PATH
     assert rules.DEFAULT_PROTECTED == defaults.protected_branches
     assert rules.DEFAULT_TIMEOUT_S == defaults.timeout
     assert f"refs/heads/{configuration.BRANCH_PREFIX}" == push.TASK_PREFIX
+
+
+def test_the_limits_a_gate_is_given_are_those_a_guard_knows():
+    """`together` repeats their names for the same reason."""
+    known = {field.name for field in dataclasses.fields(Limits)}
+
+    assert set(NO_LIMITS) <= known
+    assert {name for name in known if not name.startswith("max_")} == set(NO_LIMITS)
 
 
 @pytest.mark.parametrize("text", ["a\tb", "a\nb", "a\\nb", "\\", "\\\\t", "\r\n", "ü 漢", "", "x\\"])
@@ -136,8 +151,12 @@ def test_a_compiled_policy_reads_back_as_it_was(text: str):
 
 def test_every_key_of_the_configuration_reaches_the_hook(govern: Callable[..., Governed]):
     """The compiled policy carries each field of a gate."""
-    more = 'timeout: 2m, inputs: ["a/**"], link: [b], env: [C]'
-    g = govern(policy(gate("all", "true", more), more="  timeout: 90s\n"))
+    more = 'timeout: 2m, inputs: ["a/**"], link: [b], env: [C], key: tree, cache: 7d, only: [x], skip: [y]'
+    extra = (
+        "  timeout: 90s\n  remotes: [{match: fork, protected-branches: [z]}]\n  other-refs: allow\n"
+        "  jobs: 3\n  fail-fast: true\n  clean: false\n"
+    )
+    g = govern(policy(gate("all", "true", more), more=extra))
     g.push("origin", "main:x")
     [kept] = (g.path / ".git/orchestrator/hook/policy").iterdir()
 
@@ -145,13 +164,12 @@ def test_every_key_of_the_configuration_reaches_the_hook(govern: Callable[..., G
 
     assert read is not None
     [one] = read.gates
-    assert (120.0, ["a/**"], ["b"], ["C"], 90.0) == (
-        one.timeout_s,
-        one.inputs,
-        one.link,
-        one.env,
-        read.timeout_s,
-    )
+    assert (120.0, ["a/**"], ["b"], ["C"]) == (one.timeout_s, one.inputs, one.link, one.env)
+    assert ("tree", 604800.0, ["x"], ["y"]) == (one.key, one.cache_s, one.only, one.skip)
+    assert (90.0, [("fork", ["z"])], "allow") == (read.timeout_s, read.remotes, read.other_refs)
+    assert (3, True, False) == (read.jobs, read.fail_fast, read.clean)
+    fields = {field.name for field in dataclasses.fields(configuration.Gate)}
+    assert {name.removesuffix("_s") for name in rules.Gate.__slots__} == fields
 
 
 def test_the_line_of_other_hook_managers_waits_for_no_command_line(g: Governed):

@@ -344,9 +344,8 @@ def test_the_slot_is_a_clean_whole_checkout_to_git_too(govern: Callable[..., Gov
 def test_a_bug_of_ours_refuses_and_names_the_crash_file(g: Governed):
     """Never a silent pass, never a bare traceback."""
     g.branch("task", {"f": "GOOD 2\n"})
-    folder = g.path / ".git/orchestrator/hook"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "logs").write_text("where a directory belongs\n")
+    assert 0 == g.push("origin", "main:other").code
+    (g.tree.parent / "owner").mkdir()  # where a file belongs
 
     done = g.push("origin", "task")
 

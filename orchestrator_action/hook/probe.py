@@ -1,0 +1,37 @@
+"""A probe push: does git, with whatever hook manager stands between, start this hook here?
+
+`git push --dry-run` of HEAD to an empty repository of ours, with `ORCHESTRATOR_PROBE` set. The hook answers
+by leaving a file and always refuses, so that nobody gets round it by that variable.
+"""
+
+import os
+import shutil
+import tempfile
+
+from orchestrator_action.hook.fast_git import git, run
+
+PROBE = "ORCHESTRATOR_PROBE"
+BRANCH = "orchestrator-probe"
+PATIENCE_S = 60.0
+
+
+def is_started() -> tuple[bool, str]:
+    """Whether a push from the current directory starts the hook, and why that cannot be told, if so."""
+    if git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")[0]:
+        return False, "there is no commit yet, so a probe push is impossible"
+    folder = tempfile.mkdtemp(prefix="orchestrator-probe-")
+    try:
+        sha256 = len(git("rev-parse", "HEAD")[1].strip()) == 64
+        form = ("--object-format=sha256",) if sha256 else ()
+        target = os.path.join(folder, "empty.git")
+        if run(("git", "init", "-q", "--bare", "--template=", *form, target))[0]:
+            return False, "no repository for a probe push could be made"
+        env = {**os.environ, PROBE: folder}
+        env.pop("ORCHESTRATOR_SKIP", None)
+        refspec = f"HEAD:refs/heads/{BRANCH}"
+        code, _ = git("push", "--dry-run", "-q", target, refspec, env=env, timeout_s=PATIENCE_S)
+        if os.path.exists(os.path.join(folder, "started")):
+            return True, ""
+        return False, f"a probe push took longer than {PATIENCE_S:g} s" if code == -9 else ""
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
