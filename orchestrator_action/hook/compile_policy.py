@@ -24,6 +24,10 @@ def of_config(config: Config) -> Policy:
     policy.protected.extend(config.hook.protected_branches)
     policy.remotes.extend((rules.match, list(rules.protected_branches)) for rules in config.hook.remotes)
     policy.timeout_s = config.hook.timeout
+    policy.isolation = config.isolation
+    policy.network.extend(config.network)
+    policy.sandbox_read.extend(config.sandbox.read)
+    policy.sandbox_write.extend(config.sandbox.write)
     for name in ("other_refs", "jobs", "fail_fast", "clean"):
         setattr(policy, name, getattr(config.hook, name))
     policy.phases.update({phase: str(demand) for phase, demand in config.phases.items()})

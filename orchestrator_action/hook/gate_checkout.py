@@ -157,6 +157,7 @@ class GateTree:
                     f"commit {commit[:12]} cannot be checked out: {last}", hint=hint or f"see {self._log}"
                 )
         remove_tree(self.git_dir)
+        remove_tree(os.path.join(self.home, "scratch"))
         make_repository(
             self.git_dir, site=self.site, commit=commit, tree=self.tree,
             index=read_file(self._index) or b"", env=git_env(os.environ),

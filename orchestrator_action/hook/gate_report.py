@@ -90,7 +90,9 @@ def log_path(site: PushSite, home: str, commit: str, name: str, mark: str) -> st
     return os.path.join(folder, f"{commit[:12]}-{plain[:60]}-{mark}.log")
 
 
-def failure(end: GateResult, item: "Work", *, withheld: list[str], missing: list[str]) -> str:
+def failure(
+    end: GateResult, item: "Work", *, withheld: list[str], missing: list[str], walls: str = ""
+) -> str:
     """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
     at = f"{item.commit[:12]} ({', '.join(item.refs)})"
     lines = [f"error: gate {end.gate.name} failed at {at}: {end.why}, {end.seconds:.1f} s"]
@@ -101,6 +103,8 @@ def failure(end: GateResult, item: "Work", *, withheld: list[str], missing: list
         lines.append(f"  not in the checkout, so not linked: {', '.join(missing)}")
     if withheld:
         lines.append(f"  kept from gates as secrets (see `env`): {', '.join(withheld)}")
+    if walls.startswith("sandboxed"):
+        lines.append("  within walls: HOME, /tmp and /run are private; `sandbox: {read: […]}` shows it more")
     lines.append(f"hint: repeat it with: orchestrator-action hook run {item.commit[:12]}")
     if "limit for all gates" in end.why:
         lines.append(

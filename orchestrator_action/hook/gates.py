@@ -12,6 +12,7 @@ from orchestrator_action.hook.fast_git import PushSite, tell_user
 from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
 from orchestrator_action.hook.gate_env import MARK, checkouts, gate_env
 from orchestrator_action.hook.gate_report import GateResult, LiveOutput, changed_files, failure, log_path
+from orchestrator_action.hook.gate_walls import walls_for
 from orchestrator_action.hook.links import link
 from orchestrator_action.hook.push_facts import facts_of, filled
 from orchestrator_action.hook.push_watch import PushWatch
@@ -101,6 +102,7 @@ class _OneCommit:
         self.watch = watch
         self.until = until
         self.withheld: set[str] = set()
+        self.walls = ""
         self.logs: dict[str, str] = {}
         self.results: dict[str, GateResult] = {}
 
@@ -122,7 +124,9 @@ class _OneCommit:
                 self._remember(result)
         bad = [result for result in results if result.why]
         for result in bad:
-            tell_user(failure(result, item, withheld=sorted(self.withheld), missing=missing))
+            tell_user(
+                failure(result, item, withheld=sorted(self.withheld), missing=missing, walls=self.walls)
+            )
         if changed:
             tell_user(changed_files(changed, item, names))
         return len(bad) + bool(changed)
@@ -186,9 +190,14 @@ class _OneCommit:
         left_s = self.until - time.monotonic()
         wall_s = min((s for s in (gate.timeout_s, left_s) if 0 < s < float("inf")), default=0.0)
         command, variables = filled(gate.command, self.facts)
+        links = [os.path.join(site.top, name) for name in gate.link]
+        walls = walls_for(self.policy, tree, env, command=gate.command, links=links)
+        if walls:
+            env = walls.within(env)
+            self.walls = walls.said
         self.programs.start(
             name, ("/bin/sh", "-c", command), env={**env, **variables, MARK: tree.token}, cwd=tree.tree,
-            log=self.logs[name],
+            log=self.logs[name], prefix=walls.prefix if walls else (),
             limits={"wall_s": max(wall_s, 0.001 if left_s <= 0 else 0.0), "stop_grace_s": STOP_GRACE_S,
                     "log_bytes": LOG_LIMIT_BYTES},
         )  # fmt: skip

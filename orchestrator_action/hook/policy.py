@@ -16,6 +16,8 @@ DEFAULT_PROTECTED = ("main", "master", "release/*")
 DEFAULT_TIMEOUT_S = 600.0
 
 _HEADER = "orchestrator pre-push policy 2"
+_WORDS, _SWITCHES = ("isolation", "other_refs"), ("fail_fast", "clean")
+_POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write")
 _LISTS = ("inputs", "link", "env", "only", "skip")
 
 
@@ -43,7 +45,8 @@ class Policy:
     """What is demanded. `phases` holds only what differs from the default."""
 
     __slots__ = (
-        "clean", "fail_fast", "gates", "jobs", "other_refs", "phases", "protected", "remotes", "timeout_s",
+        "clean", "fail_fast", "gates", "isolation", "jobs", "network", "other_refs", "phases", "protected",
+        "remotes", "sandbox_read", "sandbox_write", "timeout_s",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -55,6 +58,10 @@ class Policy:
         self.jobs = 0
         self.fail_fast = False
         self.clean = True
+        self.isolation = "off"
+        self.network: list[str] = []
+        self.sandbox_read: list[str] = []
+        self.sandbox_write: list[str] = []
         self.phases: dict[str, str] = {}
         self.gates: list[Gate] = []
 
@@ -138,12 +145,10 @@ def encode(policy: Policy) -> bytes:
     rows: list[tuple[str, ...]] = [
         (_HEADER,),
         ("timeout", str(policy.timeout_s)),
-        ("other-refs", policy.other_refs),
         ("jobs", str(policy.jobs)),
-        ("fail-fast", str(policy.fail_fast)),
-        ("clean", str(policy.clean)),
     ]
-    rows += [("protected", pattern) for pattern in policy.protected]
+    rows += [(name, str(getattr(policy, name))) for name in (*_WORDS, *_SWITCHES)]
+    rows += [(name, value) for name in _POLICY_LISTS for value in getattr(policy, name)]
     rows += [("remote", match, *patterns) for match, patterns in policy.remotes]
     rows += [("phase", phase, demand) for phase, demand in policy.phases.items()]
     for gate in policy.gates:
@@ -170,18 +175,18 @@ def _decode(lines: list[str]) -> Policy:
     for line in lines:
         kind, *values = map(_unescape, line.split("\t"))
         match kind:
-            case "protected":
-                policy.protected.append(values[0])
             case "remote":
                 policy.remotes.append((values[0], values[1:]))
             case "timeout":
                 policy.timeout_s = float(values[0])
-            case "other-refs":
-                policy.other_refs = values[0]
             case "jobs":
                 policy.jobs = int(values[0])
-            case "fail-fast" | "clean":
-                setattr(policy, kind.replace("-", "_"), values[0] == "True")
+            case _ if kind in _WORDS:
+                setattr(policy, kind, values[0])
+            case _ if kind in _SWITCHES:
+                setattr(policy, kind, values[0] == "True")
+            case _ if kind in _POLICY_LISTS:
+                getattr(policy, kind).append(values[0])
             case "phase":
                 policy.phases[values[0]] = values[1]
             case "gate":

@@ -37,6 +37,10 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
             from orchestrator_action.hook.pre_commit import from_pre_commit
 
             return from_pre_commit()
+        case "walls", []:
+            from orchestrator_action.hook import make_walls
+
+            return make_walls.main()
         case "compile", []:
             from orchestrator_action.hook.compile_policy import main
 

@@ -113,9 +113,12 @@ class GuardedPrograms:
 
     def start(
         self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: str, log: str,
-        limits: Mapping[str, float],
+        limits: Mapping[str, float], prefix: Sequence[str] = (),
     ) -> Supervised:  # fmt: skip
-        """Start one program; its output goes to the file `log`. What cannot be started is an outcome."""
+        """Start one program; its output goes to the file `log`. What cannot be started is an outcome.
+
+        `prefix` builds the walls it runs within, as `sandbox.prepare` gives it.
+        """
         ours, theirs = socket.socketpair()
         one = Supervised(name, ours)
         with theirs:
@@ -125,10 +128,18 @@ class GuardedPrograms:
                 one.outcome = {"ending": "lost", "error": f"the process that starts programs is gone: {exc}"}
         one.tell(
             argv=[_carried(word) for word in argv],
+            prefix=[_carried(word) for word in prefix],
             env={_carried(key): _carried(value) for key, value in env.items()},
-            cwd=_carried(cwd), log=log, append=False, limits={**NO_LIMITS, **limits}, expects_start=False,
-            record="", marker="", owner=os.getpid(), owner_ticks=0,
-        )  # fmt: skip
+            cwd=_carried(cwd),
+            log=log,
+            append=False,
+            limits={**NO_LIMITS, **limits},
+            expects_start=False,
+            record="",
+            marker="",
+            owner=os.getpid(),
+            owner_ticks=0,
+        )
         self.running.append(one)
         return one
 
