@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.config.records import from_record
 from orchestrator_action.errors import ConfigError, JournalError
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
@@ -19,21 +20,13 @@ from orchestrator_action.git.worktrees import Workspace
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
-    Conclusion,
-    Conflict,
-    Declined,
-    Fact,
-    Finding,
     PhaseState,
     PhaseVerdict,
-    Pull,
     RunReport,
-    Status,
-    TaskResult,
 )
 from orchestrator_action.run.live import WordsOf
 from orchestrator_action.state import orders
-from orchestrator_action.state.fold import TaskState, recall
+from orchestrator_action.state.fold import TaskState, recall, result_of
 from orchestrator_action.state.journal import read_events
 from orchestrator_action.state.store import drop_scratch, run_dirs
 from orchestrator_action.text.limits import harmless_log_line
@@ -130,44 +123,18 @@ def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
 
 
 def report_from(body: dict[str, Any]) -> RunReport:
-    """The values of a published report, for rendering it anew."""
-    fields = {f.name for f in dataclasses.fields(RunReport)}
-    return RunReport(
-        **{
-            **{k: v for k, v in body.items() if k in fields},
-            "tasks": tuple(_result(t) for t in body["tasks"]),
-            "conflicts": tuple(Conflict(**{**c, "paths": tuple(c["paths"])}) for c in body["conflicts"]),
-        }
-    )
-
-
-def _result(body: dict[str, Any]) -> TaskResult:
-    fields = {f.name for f in dataclasses.fields(TaskResult)}
-    pull, declined = body["pull"], body.get("declined")
-    return TaskResult(
-        **{
-            **{k: v for k, v in body.items() if k in fields},
-            "status": Status(body["status"]),
-            "conclusion": Conclusion(body["conclusion"]),
-            "phases": tuple(_phase(p) for p in body["phases"]),
-            "declined": Declined(**declined) if declined else None,
-            "pull": pull
-            and Pull(
-                number=pull["number"], url=pull["url"], title="", body="", head_branch=body["branch"],
-                head_sha=body["head_sha"], base_branch="",
-            ),
-        }
-    )  # fmt: skip
+    """The values of a published report, for rendering it anew. Raises JournalError when it is no such report."""
+    tasks = tuple(result_of(t, tuple(_phase(p) for p in t["phases"])) for t in body["tasks"])
+    try:
+        return replace(from_record(RunReport, {**body, "tasks": ()}), tasks=tasks)
+    except ValueError as exc:
+        hint = "look at it with the version that wrote it"
+        raise JournalError(f"the report cannot be read: {exc}", hint=hint) from None
 
 
 def _phase(body: dict[str, Any]) -> PhaseVerdict:
-    return PhaseVerdict(
-        phase=body["phase"],
-        state=PhaseState(body["state"]),
-        reason=body.get("reason", ""),
-        findings=tuple(Finding(**f) for f in body["findings"]),
-        facts=tuple(Fact(phase=body["phase"], **f) for f in body["facts"]),
-    )
+    facts = [{**f, "phase": body["phase"]} for f in body["facts"]]
+    return from_record(PhaseVerdict, {**body, "facts": facts})
 
 
 def log_lines(
@@ -265,7 +232,7 @@ def _harmless(line: bytes) -> str:
 CANCEL_WITHIN_S = 10.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """What came of an order to cancel."""
 

@@ -7,30 +7,16 @@ and the others need to take a run up again on a machine that knows nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from orchestrator_action.config.schema import (
-    AgentCommand,
-    Config,
-    Gate,
-    HookConfig,
-    SandboxConfig,
-    SizeLimits,
-    TestCommand,
-)
+from orchestrator_action.config.records import from_record, to_record
+from orchestrator_action.config.schema import Config
+from orchestrator_action.errors import JournalError
 from orchestrator_action.protocol.events import Event
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    Declined,
-    Demand,
-    Issue,
-    PhaseVerdict,
-    Pull,
-    Status,
-    Task,
-    TaskResult,
-)
+from orchestrator_action.protocol.model import PhaseVerdict, Task, TaskResult
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +182,8 @@ def planned(
     """
     return {
         "requested": [t.id for t in tasks],
-        "tasks": [asdict(t) for t in tasks],
-        "config": asdict(config),
+        "tasks": [to_record(t) for t in tasks],
+        "config": to_record(config),
         "forge": forge,
         "repository": repository,
         "agent": config.agent,
@@ -208,45 +194,30 @@ def planned(
 
 
 def tasks_of(plan: Mapping[str, Any]) -> tuple[Task, ...]:
-    """The tasks of `run-started`, as they were planned."""
-    return tuple(
-        Task(**{**_known(Task, t), "issue": Issue(**_known(Issue, t["issue"])) if t.get("issue") else None})
-        for t in plan["tasks"]
-    )
+    """The tasks of `run-started`, as they were planned. Raises JournalError when they cannot be read."""
+    return tuple(_read(Task, task) for task in plan["tasks"])
 
 
 def config_of(plan: Mapping[str, Any]) -> Config:
-    """The configuration of `run-started`, as it was in force."""
-    known = _known(Config, plan["config"])
-    if "hook" in known:
-        hook = _known(HookConfig, known["hook"])
-        hook["gates"] = tuple(Gate(**_known(Gate, g)) for g in hook.get("gates", ()))
-        known["hook"] = HookConfig(**hook)
-    if "agent_command" in known:
-        known["agent_command"] = AgentCommand(**_known(AgentCommand, known["agent_command"]))
-    if "sandbox" in known:
-        known["sandbox"] = SandboxConfig(**_known(SandboxConfig, known["sandbox"]))
-    if "size" in known:
-        known["size"] = SizeLimits(**_known(SizeLimits, known["size"]))
-    if "test" in known:
-        known["test"] = tuple(
-            TestCommand(command=t) if isinstance(t, str) else TestCommand(**_known(TestCommand, t))
-            for t in known["test"]
-        )
-    if "phases" in known:
-        known["phases"] = {k: Demand(v) for k, v in known["phases"].items()}
-    return Config(**known)
+    """The configuration of `run-started`, as it was in force. Raises JournalError when it cannot be read."""
+    record = dict(plan["config"])
+    tests = record.get("test", ())  # the first versions kept the commands alone
+    record["test"] = [{"command": t} if isinstance(t, str) else t for t in tests]
+    return _read(Config, record)
 
 
-def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `kind` in a record; a version of ours that knew others does not hinder us."""
-    names = {f.name for f in fields(kind)}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in record.items() if k in names}
+def _read(kind: type[V], record: Any) -> V:
+    try:
+        return from_record(kind, record)
+    except ValueError as exc:
+        raise JournalError(
+            f"the journal cannot be read: {exc}", hint="use the version of orchestrator-action that wrote it"
+        ) from None
 
 
 def result_record(result: TaskResult) -> dict[str, Any]:
     """A result as data of `judged` and `task-ended`; the phases stand in the journal as claims and facts."""
-    record = asdict(result)
+    record = to_record(result)
     del record["phases"]
     pull = result.pull
     record["pull"] = {"number": pull.number, "url": pull.url, "base": pull.base_branch} if pull else None
@@ -254,19 +225,14 @@ def result_record(result: TaskResult) -> dict[str, Any]:
 
 
 def result_of(record: Mapping[str, Any], phases: tuple[PhaseVerdict, ...] = ()) -> TaskResult:
-    """The result of such a record."""
-    known = _known(TaskResult, record)
-    pull, declined = known.get("pull"), known.get("declined")
-    return TaskResult(
-        **{
-            **known,
-            "declined": Declined(**declined) if declined else None,
-            "status": Status(known["status"]),
-            "conclusion": Conclusion(known["conclusion"]),
-            "phases": phases,
-            "pull": pull and Pull(
-                number=pull["number"], url=pull["url"], title="", body="", head_branch=known.get("branch", ""),
-                head_sha=known.get("head_sha", ""), base_branch=pull.get("base", ""),
-            ),
-        }
-    )  # fmt: skip
+    """The result of such a record, or of a task of the published report."""
+    pull = record.get("pull") and pull_record(record)
+    return replace(_read(TaskResult, {**record, "phases": (), "pull": pull}), phases=phases)
+
+
+def pull_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The pull request of a result's record, with what only the result knows of it."""
+    return {
+        "title": "", "body": "", "base_branch": record["pull"].get("base", ""),
+        "head_branch": record.get("branch", ""), "head_sha": record.get("head_sha", ""), **record["pull"],
+    }  # fmt: skip

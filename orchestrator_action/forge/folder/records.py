@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from orchestrator_action.config.records import from_record, to_record
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.protocol.model import Annotation, Check, Conclusion, IssueEvent
 
@@ -70,21 +71,10 @@ def with_url(check: Check, url: str) -> Check:
 
 def render_check(record: CheckRecord, *, at: str) -> str:
     """The file of a check."""
-    check = record.check
-    fields: dict[str, Any] = {
-        "id": check.id,
-        "name": check.name,
-        "head_sha": check.head_sha,
-        "external_id": record.external_id,
-        "status": check.status,
-        "conclusion": check.conclusion,
-        "title": check.title,
-        "summary": check.summary,
-        "text": check.text,
-        "annotations": [dataclasses.asdict(a) for a in check.annotations],
-        "updated_at": at,
-    }
-    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+    fields = to_record(record.check)
+    del fields["url"], fields["kind"]  # where the file lies, and what it is
+    whole = {**fields, "external_id": record.external_id, "updated_at": at}
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def parse_check(text: str | None, name: str) -> CheckRecord | None:
@@ -95,21 +85,11 @@ def parse_check(text: str | None, name: str) -> CheckRecord | None:
     if text is None:
         return None
     fields = _object(text, name)
+    status = "completed" if fields.get("conclusion") else "in_progress"
     try:
-        conclusion = fields.get("conclusion")
-        check = Check(
-            id=int(fields.get("id", 0)),
-            name=str(fields["name"]),
-            head_sha=str(fields["head_sha"]),
-            status=str(fields.get("status", "completed" if conclusion else "in_progress")),
-            conclusion=Conclusion(conclusion) if conclusion else None,
-            title=str(fields.get("title", "")),
-            summary=str(fields.get("summary", "")),
-            text=str(fields.get("text", "")),
-            annotations=tuple(Annotation(**a) for a in fields.get("annotations", ())),
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise ForgeError(f"{name}:1: not a check: {exc}", hint="mend or delete that file") from exc
+        check = from_record(Check, {"id": 0, "status": status, "conclusion": None, **fields})
+    except ValueError as exc:
+        raise ForgeError(f"{name}:1: not a check: {exc}", hint="mend or delete that file") from None
     return CheckRecord(str(fields.get("external_id", "")), check)
 
 
@@ -126,9 +106,9 @@ def parse_events(text: str, name: str) -> Iterator[IssueEvent]:
             continue
         fields = _object(line, name, first=number)
         try:
-            yield IssueEvent(**fields, actor_type="User")
-        except TypeError as exc:
-            raise ForgeError(f"{name}:{number}: not an event: {exc}", hint="mend that line") from exc
+            yield from_record(IssueEvent, {**fields, "actor_type": "User"})
+        except ValueError as exc:
+            raise ForgeError(f"{name}:{number}: not an event: {exc}", hint="mend that line") from None
 
 
 def _object(text: str, name: str, *, first: int = 1) -> dict[str, Any]:
