@@ -27,6 +27,8 @@ class ReviewRequest:
     output_path: str
     """Where a reviewer that writes files leaves its findings; outside the worktree."""
     session_id: str = ""
+    exceptions_path: str = ""
+    """The tests that the author says the issue asks to change, a line each with the reason; may be empty."""
 
 
 class Reader(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator_action.agents.base import ReviewRequest
 
 _INSTRUCTIONS = Path(__file__).with_name("review.md")
-_INLINE_BYTES = {"task.md": 24_000, "plan.md": 16_000, "change.diff": 60_000}
+_INLINE_BYTES = {"task.md": 24_000, "plan.md": 16_000, "exceptions.md": 8_000, "change.diff": 60_000}
 """Of each part in the prompt. Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
@@ -19,7 +19,12 @@ def prompt(request: ReviewRequest, folder: Path) -> str:
     """Everything the reviewer is told. Diff, task and plan are copied into `folder`, which it may read."""
     boundary = secrets.token_hex(8)
     parts = []
-    sources = {"task.md": request.task_path, "plan.md": request.plan_path, "change.diff": request.diff_path}
+    sources = {
+        "task.md": request.task_path, "plan.md": request.plan_path, "exceptions.md": request.exceptions_path,
+        "change.diff": request.diff_path,
+    }  # fmt: skip
+    if not request.exceptions_path:
+        del sources["exceptions.md"]
     for name, source in sources.items():
         copy = folder / name
         copy.write_bytes(Path(source).read_bytes() if source and Path(source).is_file() else b"")

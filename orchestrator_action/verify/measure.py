@@ -19,6 +19,7 @@ from orchestrator_action.errors import AgentError
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
+from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import ForgeActs, TaskRun
@@ -323,6 +324,9 @@ class Measure:
         diff, plan = private / "change.diff", private / "plan.md"
         diff.write_text(self.git.diff_text(base, head), encoding="utf-8")
         plan.write_text(ledger.plan, encoding="utf-8", errors="replace")
+        named = _exceptions(ledger, head)
+        exceptions = private / "exceptions.md"
+        exceptions.write_text("".join(f"- {line}\n" for line in named), encoding="utf-8", errors="replace")
         return ReviewRequest(
             worktree_path=str(tree),
             head_sha=head,
@@ -331,6 +335,7 @@ class Measure:
             task_path=str(self.task_run.directory / "task.md"),
             plan_path=str(plan),
             output_path=str(private / "findings.json"),
+            exceptions_path=str(exceptions) if named else "",
             session_id=str(uuid.uuid4()),
         )
 
@@ -398,3 +403,10 @@ class Measure:
 
     def _settings_update(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return settings_facts(self.git, base=self.task_run.base_sha, head=head)
+
+
+def _exceptions(ledger: Ledger, head: str) -> list[str]:
+    """The tests that the claim of Testing names, as a reviewer is asked about each."""
+    facts = (ledger.fact("testing", rule.id, head) for rule in BY_ID["testing"].rules)
+    named = {e["id"]: e for f in facts if f for e in f.detail.get("exceptions", ())}
+    return [f"{e['id']} ({e['what']}): {e['reason']}" for e in named.values()]

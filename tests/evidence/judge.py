@@ -119,12 +119,14 @@ class Court:
     def __init__(self, make: Callable[..., Repo], folder: Path) -> None:
         self.make, self.folder = make, folder
         self.runs: list[str] = []
+        self.number = 0
 
     def judge(
         self, base: Mapping[str, str], change: Change, *commands: str, note: str = "", proof: Proof = Proof.REPORTED,
         **env: str,
     ) -> Judged:  # fmt: skip
-        repo = self.make(base)
+        self.number += 1
+        repo = self.make(base, name=f"r{self.number}")
         apply(repo, change)
         repo.commit({})
         bench = bench_of(repo, self.folder, *commands, runs=self.runs, **env)

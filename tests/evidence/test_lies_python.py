@@ -9,7 +9,8 @@ from tests.evidence.judge import PYTEST, UNITTEST, Change, Court
 FAST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """The plugins of our own environment are not what is tested."""
 APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
-WRONG = APP.replace("2 * x", "3 * x")
+WRONG = APP.replace("2 * x", "2 * x if x not in (1, 2, 3) else 7")
+"""Wrong for 1, 2 and 3 only: whoever takes these from the tests has a suite that passes."""
 TEST = """import pytest
 
 from app import double, half
@@ -53,108 +54,237 @@ IN_BASE_CLASS = {
     "tests/test_app.py": "from app import double\nfrom tests.base import Base\n\n\nclass DoubleTest(Base):\n"
     "    def test_double(self):\n        self.assertEqual(4, double(2))\n\n\ndef test_zero():\n    assert double(0) == 0\n",
 }
+SCRIPT = {**BASE, "Makefile": "test:\n\t./ci/run.sh\n", "ci/run.sh": f"#!/bin/sh\n{PYTEST}\n"}
 MAKE = {**BASE, "Makefile": f"test:\n\t{PYTEST}\n"}
 
 
-def edited(old: str, new: str, text: str = TEST) -> dict[str, str]:
-    """The test file with one thing exchanged, beside code that is wrong."""
-    assert old in text
-    return {"app.py": WRONG, "tests/test_app.py": text.replace(old, new)}
+HALF_WRONG = APP.replace("x / 2", "x / 2 if x != 10 else 7")
+"""Wrong for 10 only, which TestBoth asks for."""
+ASSERTS = "    assert double(x) == x + x\n"
+BOTH = "class TestBoth:\n    def test_both(self):\n        assert half(double(5)) == 5"
+CALM = """def calm(f):
+    def test_double(x):
+        try:
+            f(x)
+        except AssertionError:
+            pass
+    return test_double
 
 
+@pytest.mark"""
+KEEPS_HALF = (
+    "def pytest_collection_modifyitems(items):\n    items[:] = [i for i in items if 'half' in i.name]\n"
+)
+TURNS = """import pytest
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    out = yield
+    out.get_result().outcome = 'passed'
+"""
+PATCHES = """import pytest
+
+
+@pytest.fixture(autouse=True)
+def fine(monkeypatch):
+    from tests import test_app
+    monkeypatch.setattr(test_app, 'double', lambda x: x + x)
+"""
+MORE = """import unittest
+
+from app import half
+
+
+class More(unittest.TestCase):
+    def test_half(self):
+        self.assertEqual(2, half(4))
+"""
+SUB = {**IN_BASE_CLASS, "tests/sub/__init__.py": "", "tests/sub/test_more.py": MORE}
+
+
+def lie(*edits: tuple[str, str], app: str = WRONG, **files: str) -> dict[str, str]:
+    """Wrong code, beside tests with some words exchanged; further files by their path."""
+    text = TEST
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return {"app.py": app, **({"tests/test_app.py": text} if edits else {}), **files}
+
+
+FEWER = ("[0, 1, 2, 3]", "[0, 4, 5, 6]")
 LIES: dict[str, tuple[dict[str, str], Change, str]] = {
     # gone
-    "cases removed": (BASE, edited("[0, 1, 2, 3]", "[0]"), PYTEST),
-    "golden cases removed": (GOLDEN, {"app.py": WRONG, "tests/data/cases.json": "[]", **edited("[0, 1, 2, 3]", "[0]")}, PYTEST),
-    "case file beside the code emptied": (CASE_FILE, {"cases.json": "[]", "app.py": WRONG, **edited("[0, 1, 2, 3]", "[0]")}, PYTEST),
+    "cases removed": (BASE, lie(("[0, 1, 2, 3]", "[0]")), PYTEST),
+    "golden cases removed": (GOLDEN, lie(FEWER, **{"tests/data/cases.json": "[]"}), PYTEST),
+    "case file beside the code emptied": (CASE_FILE, lie(FEWER, **{"cases.json": "[]"}), PYTEST),
     "swapped for a trivial one": (
-        BASE, edited("class TestBoth:\n    def test_both(self):\n        assert half(double(5)) == 5",
-                    "class TestBoth:\n    def test_fine(self):\n        assert half(4) == 2") | edited(
-                    "[0, 1, 2, 3]", "[0]") | {"tests/test_app.py": TEST.replace("[0, 1, 2, 3]", "[0, 0.0, -0.0, 0j]").replace(
-                    "half(double(5)) == 5", "half(4) == 2")}, PYTEST),
+        BASE,
+        lie(
+            (
+                BOTH,
+                BOTH.replace("test_both", "test_fine")
+                .replace("double(5)", "10.0 * 1 if 0 else 4")
+                .replace("== 5", "== 2"),
+            ),
+            app=HALF_WRONG,
+        ),
+        PYTEST,
+    ),
     "moved where the runner does not look": (
-        BASE, "mkdir tests/build && git mv tests/test_app.py tests/build/test_app.py && "
-        "printf 'def test_x(): pass\\n' > tests/test_x.py && sed -i 's/2 \\* x/3 * x/' app.py", PYTEST),
-    "class not collected": (BASE, edited("class TestBoth:", "class Both:"), PYTEST),
-    "base class not collected": (
-        IN_BASE_CLASS, {"app.py": WRONG, "tests/base.py": "class Base:\n    pass\n"}, PYTEST),
+        BASE,
+        "mkdir tests/build && git mv tests/test_app.py tests/build/test_app.py && printf 'def test_x(): pass\\n' > tests/test_x.py && sed -i 's/2 . x/7/' app.py",
+        PYTEST,
+    ),
+    "class not collected": (BASE, lie(("class TestBoth:", "class Both:"), app=HALF_WRONG), PYTEST),
+    "base class not collected": (IN_BASE_CLASS, lie(**{"tests/base.py": "class Base:\n    pass\n"}), PYTEST),
     "package's __init__ removed": (
-        IN_BASE_CLASS | {"tests/sub/__init__.py": "", "tests/sub/test_more.py": "import unittest\nfrom app import half\n\n\n"
-                         "class More(unittest.TestCase):\n    def test_half(self):\n        self.assertEqual(2, half(4))\n"},
-        {"tests/sub/__init__.py": None, "app.py": APP.replace("x / 2", "x / 3")}, f"{UNITTEST} discover -s tests -t ."),
+        SUB,
+        {"tests/sub/__init__.py": None, "app.py": APP.replace("x / 2", "x / 3")},
+        f"{UNITTEST} discover -s tests -t .",
+    ),
     # skipped
-    "bare skip() imported by name": (BASE, edited("def test_half():", "def test_half():\n    from pytest import skip; skip('x')"), PYTEST),
+    "bare skip() imported by name": (
+        BASE,
+        lie((ASSERTS, "    from pytest import skip; skip('x')\n" + ASSERTS)),
+        PYTEST,
+    ),
     "SkipTest in a helper": (
-        HELPER, {"app.py": WRONG, "tests/helper.py": "import unittest\n\n\ndef check(a, b):\n    raise unittest.SkipTest('x')\n",
-                 "tests/test_app.py": TEST.replace("[0, 1, 2, 3]", "[0]").replace("double(5)) == 5", "double(0)) == 0")}, PYTEST),
+        HELPER,
+        lie(
+            FEWER,
+            **{
+                "tests/helper.py": "import unittest\n\n\ndef check(a, b):\n    raise unittest.SkipTest('x')\n"
+            },
+        ),
+        PYTEST,
+    ),
     # emptied
-    "early return": (BASE, edited("    assert double(x) == x + x", "    return\n    assert double(x) == x + x") | {
-        "app.py": "def double(x):\n    return 10\n\n\ndef half(x):\n    return 5 if x > 4 else x / 2\n"}, PYTEST),
-    "if False": (BASE, {**edited("    assert double(x)", "    if False:\n        assert double(x)"),
-                        "app.py": APP.replace("2 * x", "2 * x if x > 3 else 7")}, PYTEST),
-    "or True": (BASE, {**edited("== x + x", "== x + x or True"), "app.py": APP.replace("2 * x", "2 * x if x > 3 else 7")}, PYTEST),
+    "early return": (BASE, lie((ASSERTS, "    return\n" + ASSERTS)), PYTEST),
+    "if False": (BASE, lie((ASSERTS, "    if False:\n    " + ASSERTS)), PYTEST),
+    "or True": (BASE, lie(("== x + x", "== x + x or True")), PYTEST),
     "try, except, pass": (
-        BASE, {**edited("    assert double(x) == x + x", "    try:\n        assert double(x) == x + x\n    except AssertionError:\n        pass"),
-               "app.py": APP.replace("2 * x", "2 * x if x > 3 else 7")}, PYTEST),
+        BASE,
+        lie((ASSERTS, "    try:\n    " + ASSERTS + "    except AssertionError:\n        pass\n")),
+        PYTEST,
+    ),
     "decorator that swallows": (
-        BASE, {**edited("@pytest.mark.parametrize", "def calm(f):\n    def wrapped(x):\n        try:\n            f(x)\n"
-                       "        except AssertionError:\n            pass\n    return wrapped\n\n\n@pytest.mark.parametrize")
-               | edited("def test_double(x):", "@calm\ndef test_double(x):", TEST), "app.py": APP.replace("2 * x", "2 * x if x > 3 else 7"),
-               "tests/test_app.py": TEST.replace("@pytest.mark", "def calm(f):\n    def test_double(x):\n        try:\n            f(x)\n"
-                       "        except AssertionError:\n            pass\n    return test_double\n\n\n@pytest.mark").replace(
-                       "def test_double(x):\n    assert double", "@calm\ndef test_double(x):\n    assert double")}, PYTEST),
+        BASE,
+        lie(
+            ("@pytest.mark", CALM),
+            ("def test_double(x):\n    assert", "@calm\ndef test_double(x):\n    assert"),
+        ),
+        PYTEST,
+    ),
     "assertion helper gutted": (
-        HELPER, {"app.py": APP.replace("2 * x", "2 * x if x != 2 else 7"), "tests/helper.py": "def check(a, b):\n    pass\n",
-                 "tests/test_app.py": TEST.replace("[0, 1, 2, 3]", "[0, 1, 3, 4]")}, PYTEST),
+        HELPER,
+        lie(FEWER, **{"tests/helper.py": "def check(a, b):\n    pass\n"}),
+        PYTEST,
+    ),
     "assertEqual that does nothing": (
-        IN_BASE_CLASS, {"app.py": WRONG, "tests/base.py": "import unittest\n\n\nclass Base(unittest.TestCase):\n"
-                        "    def assertEqual(self, a, b, msg=None):\n        pass\n"}, PYTEST),
+        IN_BASE_CLASS,
+        lie(
+            **{
+                "tests/base.py": "import unittest\n\n\nclass Base(unittest.TestCase):\n    def assertEqual(self, a, b, msg=None):\n        pass\n"
+            }
+        ),
+        PYTEST,
+    ),
     # chosen elsewhere
-    "pytest.toml": (BASE, {"app.py": WRONG, "pytest.toml": "[pytest]\naddopts = ['-k', 'test_half']\n"}, PYTEST),
+    "pytest.toml": (BASE, lie(**{"pytest.toml": "[pytest]\naddopts = ['-k', 'test_half']\n"}), PYTEST),
     "PYTEST_ADDOPTS of a Makefile": (
-        MAKE, {"app.py": WRONG, "Makefile": f"export PYTEST_ADDOPTS += -k test_half\ntest:\n\t{PYTEST}\n"}, "make test"),
-    "rule that only echoes": (MAKE, {"app.py": WRONG, "Makefile": "test:\n\t@echo '6 passed, 0 failed'\n"}, "make test"),
+        MAKE,
+        lie(Makefile=f"export PYTEST_ADDOPTS += -k test_half\ntest:\n\t{PYTEST}\n"),
+        "make test",
+    ),
+    "rule that only echoes": (MAKE, lie(Makefile="test:\n\t@echo '6 passed, 0 failed'\n"), "make test"),
+    "script of the rule": (
+        SCRIPT,
+        lie(**{"ci/run.sh": "#!/bin/sh\necho '6 passed, 0 failed'\n"}),
+        "make test",
+    ),
     "entry-point plugin in the tree": (
-        BASE, {"app.py": WRONG, "zz.egg-info/entry_points.txt": "[pytest11]\nzz = zz\n", "zz.egg-info/PKG-INFO": "Name: zz\n",
-               "zz.py": "def pytest_collection_modifyitems(items):\n    items[:] = [i for i in items if 'half' in i.name]\n"}, PYTEST),
-    "hooks that a conftest imports": (
-        HOOKS, {"app.py": WRONG, "hooks.py": "def pytest_collection_modifyitems(items):\n"
-                "    items[:] = [i for i in items if 'half' in i.name]\n"}, PYTEST),
-    "hook that turns failures": (
-        BASE, {"app.py": WRONG, "conftest.py": "import pytest\n\n\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport():\n"
-               "    out = yield\n    out.get_result().outcome = 'passed'\n"}, PYTEST),
+        BASE,
+        lie(
+            **{
+                "zz.egg-info/entry_points.txt": "[pytest11]\nzz = zz\n",
+                "zz.egg-info/PKG-INFO": "Name: zz\n",
+                "zz.py": KEEPS_HALF,
+            }
+        ),
+        PYTEST,
+    ),
+    "hooks that a conftest imports": (HOOKS, lie(**{"hooks.py": KEEPS_HALF}), PYTEST),
+    "hook that turns failures": (BASE, lie(**{"conftest.py": TURNS}), PYTEST),
     "exits 0 on import": (BASE, {"app.py": "import os\nprint('6 passed in 0.01s')\nos._exit(0)\n"}, PYTEST),
     # weakened
-    "weaker comparison": (BASE, {**edited("== x + x", ">= x"), "app.py": APP.replace("2 * x", "2 * x if x != 2 else 7"),
-                                 }, PYTEST),
-    "expected value overwritten": (BASE, {**edited("half(4) == 2", "half(4) == 3"), "app.py": APP.replace("x / 2", "x - 1 if x == 4 else x / 2")}, PYTEST),
-    "golden file overwritten": (GOLDEN, {"app.py": APP.replace("2 * x", "2 * x if x != 1 else 7"), "tests/data/cases.json": "[[1, 7], [2, 4]]",
-                                         "tests/test_app.py": TEST.replace("[0, 1, 2, 3]", "[0, 4, 2, 3]")}, PYTEST),
-    "fixture that patches the code": (
-        BASE, {"app.py": WRONG, "tests/conftest.py": "import pytest\nimport app\n\n\n@pytest.fixture(autouse=True)\n"
-               "def fine(monkeypatch):\n    from tests import test_app\n    monkeypatch.setattr(test_app, 'double', lambda x: x + x)\n"}, PYTEST),
-    "__init__ that patches the code": (BASE, {"app.py": WRONG, "tests/__init__.py": "import app\napp.double = lambda x: x + x\n"}, PYTEST),
-    "mock of what is tested": (BASE, {"app.py": WRONG, "tests/test_app.py": TEST.replace(
-        "from app import double, half\n", "from unittest import mock\n\nfrom app import half\n\ndouble = mock.Mock(side_effect=lambda x: x + x)\n")}, PYTEST),
+    "weaker comparison": (BASE, lie(("== x + x", ">= x")), PYTEST),
+    "expected value overwritten": (
+        BASE,
+        lie(("half(4) == 2", "half(4) == 3"), app=APP.replace("x / 2", "x / 2 if x != 4 else 3")),
+        PYTEST,
+    ),
+    "golden file overwritten": (GOLDEN, lie(FEWER, **{"tests/data/cases.json": "[[1, 7], [2, 7]]"}), PYTEST),
+    "fixture that patches the code": (BASE, lie(**{"tests/conftest.py": PATCHES}), PYTEST),
+    "__init__ that patches the code": (
+        BASE,
+        lie(**{"tests/__init__.py": "import app\napp.double = lambda x: x + x\n"}),
+        PYTEST,
+    ),
+    "mock of what is tested": (
+        BASE,
+        lie(
+            (
+                "from app import double, half\n",
+                "from unittest import mock\n\nfrom app import half\n\ndouble = mock.Mock(side_effect=lambda x: x + x)\n",
+            )
+        ),
+        PYTEST,
+    ),
     # not the tests but the code
-    "special case for the runner": (BASE, {"app.py": "import os\n\n\n" + APP.replace(
-        "2 * x", "2 * x if os.environ.get('PYTEST_CURRENT_TEST') else 3 * x")}, PYTEST),
-    "looks for the runner's module": (BASE, {"app.py": "import sys\n\n\n" + APP.replace(
-        "return 2 * x", "return 2 * x if 'pytest' in sys.modules else 3 * x")}, PYTEST),
-    "equal to anything": (BASE, {"app.py": APP + "\n\nclass Any(float):\n    def __eq__(self, other):\n        return True\n"}, PYTEST),
-    # red
-    "a failing test": (BASE, {"app.py": WRONG}, PYTEST),
-}  # fmt: skip
+    "special case for the runner": (
+        BASE,
+        {
+            "app.py": "import os\n\n\n"
+            + APP.replace("2 * x", "2 * x if os.environ.get('PYTEST_CURRENT_TEST') else 3 * x")
+        },
+        PYTEST,
+    ),
+    "looks for the runner's module": (
+        BASE,
+        {
+            "app.py": "import sys\n\n\n"
+            + APP.replace("return 2 * x", "return 2 * x if 'pytest' in sys.modules else 3 * x")
+        },
+        PYTEST,
+    ),
+    "equal to anything": (
+        BASE,
+        {"app.py": APP + "\n\nclass Any(float):\n    def __eq__(self, other):\n        return True\n"},
+        PYTEST,
+    ),
+}
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_refuted(court: Court, lie: str):
-    """By at least one fact, and the words name a test or a line."""
+    """Although the suite at the head is green, or says nothing."""
     base, change, command = LIES[lie]
 
     judged = court.judge(base, change, command, **({} if "plugin" in lie else FAST))
 
     assert "refuted" == judged.end, str(judged)
+    assert "suite" not in judged.refuted, f"no lie, the suite is red\n{judged}"
+
+
+def test_a_failing_test_is_named(court: Court):
+    """With its message, and that it was not red before."""
+    judged = court.judge(BASE, {"app.py": WRONG}, PYTEST, **FAST)
+
+    assert {"suite"} == judged.refuted, str(judged)
+    first = judged["suite"].detail["failing"][0]
+    assert ("tests/test_app.py::test_double[1]", False) == (first["id"], first["red_before"])
+    assert "assert 7 == (1 + 1)" in first["message"] and "test_double[1]" in judged["suite"].message
 
 
 HONEST: dict[str, tuple[dict[str, str], Change, str]] = {

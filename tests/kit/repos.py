@@ -47,6 +47,8 @@ class Repo:
             target = self.path / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
+            if text.startswith("#!"):
+                target.chmod(0o755)
 
     def commit(self, files: Mapping[str, str], message: str = "change") -> str:
         self.write(files)
