@@ -18,6 +18,7 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git import checkout
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
@@ -50,6 +51,10 @@ class Bench:
     evidence_dir: Path
     run: Runner
     timeout_of: Callable[[str], float] = lambda _: 1800.0
+    roots: tuple[Path, ...] = ()
+    """Checkouts whose editable installs must not be tested in the place of a clean one."""
+    own_home: bool = True
+    """Whether HOME is an empty folder of ours; a sandbox gives one itself."""
     known: Known = field(default_factory=dict)
     """Suites that were run before, by tree and commands."""
 
@@ -65,8 +70,10 @@ class Bench:
         self, tree: Path, commit: str, commands: Sequence[str] = (), *, again: bool = False
     ) -> TestRun:
         """The suite, or other commands, in a checkout that is there; `again` also where the end is known."""
+        home = self.evidence_dir / "home" if self.own_home else None
+        env = clean_env(self.env, tree=tree, roots=self.roots, home=home)
         return run_tests(
-            commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=self.env,
+            commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=env,
             evidence_dir=self.evidence_dir, timeout_of=self._timeout, run=self.run,
             known=None if again else self.known,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
-from orchestrator_action.sandbox.policy import Role
+from orchestrator_action.sandbox.policy import Level, Role
 from orchestrator_action.state.context import ForgeActs, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
@@ -134,7 +134,8 @@ class Measure:
         return Bench(
             git=self.git, commands=task_run.test_commands, checkout=task_run.measuring,
             env=task_run.command_env, evidence_dir=task_run.directory / "evidence", run=task_run.run_command,
-            timeout_of=self.run.config.test_timeout_of,
+            timeout_of=self.run.config.test_timeout_of, own_home=self.run.isolation.level is Level.OPEN,
+            roots=tuple(p for p in (self.run.workspace.main, task_run.worktree.path) if p),
         )  # fmt: skip
 
     def _runs(self, bench: Bench, head: str, known: dict[str, ChangeRuns]) -> ChangeRuns:
@@ -156,7 +157,7 @@ class Measure:
         """The suite at this task's base, one for all tasks of the run."""
         run, base = self.run, self.task_run.base_sha
         memory = run.git.common_dir / "orchestrator" / "bases"
-        level = str(getattr(run.isolation, "level", ""))
+        level = run.isolation.level.name
         return shared_base(
             run.bases, base, bench.commands, lambda: BaseSuite(bench, base, memory=memory, level=level)
         )

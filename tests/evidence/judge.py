@@ -97,7 +97,14 @@ def apply(repo: Repo, change: Change) -> None:
             repo.write({path: text})
 
 
-def bench_of(repo: Repo, folder: Path, *commands: str, runs: list[str] | None = None, **env: str) -> Bench:
+def bench_of(
+    repo: Repo,
+    folder: Path,
+    *commands: str,
+    runs: list[str] | None = None,
+    roots: tuple[Path, ...] = (),
+    **env: str,
+) -> Bench:
     """A bench over a repository; `runs` collects every command that is started."""
     git = Git.open(repo.path)
 
@@ -108,7 +115,7 @@ def bench_of(repo: Repo, folder: Path, *commands: str, runs: list[str] | None = 
 
     return Bench(
         git=git, commands=commands, checkout=lambda commit: clean_checkout(git, folder / "trees", commit),
-        env=clean_env(PYTHONDONTWRITEBYTECODE="1", **env), evidence_dir=folder / "evidence", run=counted,
+        env=clean_env(PYTHONDONTWRITEBYTECODE="1", **env), evidence_dir=folder / "evidence", run=counted, roots=roots,
         timeout_of=lambda _: 60.0,
     )  # fmt: skip
 

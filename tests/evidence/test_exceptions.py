@@ -34,8 +34,8 @@ def test_a_test_that_the_issue_changes_is_an_exception_when_it_is_named(court: C
 
 @pytest.mark.parametrize(
     "note",
-    ["changed the tests as the issue asks", "tests/test_app.py: as the issue asks", f"{ID}", "test_greet: as the issue asks",
-     "tests/test_app.py::test_more: as the issue asks", f"{ID}: -"],
+    ["changed the tests as the issue asks", "tests/test_app.py: as the issue asks", f"{ID}",
+     "test_greet: as the issue asks", "tests/test_app.py::test_more: as the issue asks", f"{ID}: -"],
 )  # fmt: skip
 def test_a_test_that_is_not_named_with_a_reason_refutes(note: str):
     assert "" == reason_for(note, ID, "tests/test_app.py")
