@@ -129,8 +129,13 @@ def run_change(
     proof: Proof = Proof.REPORTED,
     base_run: Callable[[], TestRun] | None = None,
     repeats: int = REPEATS,
+    thorough: bool = True,
 ) -> ChangeRuns:
-    """Run every suite that the facts of this change need."""
+    """Run every suite that the facts of this change need.
+
+    Without `thorough`, for an answer meanwhile, changed tests are neither repeated nor tried at the base, unless a
+    proof is required.
+    """
     git = bench.git
     changes = git.changes(base, head)
     paths = {p for c in changes for p in (c.path, c.old_path) if p}
@@ -144,15 +149,15 @@ def run_change(
         renames={c.old_path: c.path for c in changes if c.status == "R" and c.old_path},
         gone=frozenset(p for p in paths if p not in set(git.paths(head))),
         laid=laid, only_tests_changed=git.tree(laid.commit) == git.tree(base),
-        losses=tuple(_losses(git, base, head, bench.commands)),
+        losses=tuple(_losses(git, base, head, bench.commands)), thorough=thorough or proof is Proof.REQUIRED,
     )  # fmt: skip
     if not bench.commands:
         return runs
     runs = _with_base(runs, bench, base_run)
-    runs = _with_head(runs, bench, repeats)
+    runs = _with_head(runs, bench, repeats if thorough else 1)
     if laid.commit != head and not runs.only_tests_changed and _may_go_on(runs):
         runs = _with_base_tests(runs, bench)
-    if changed and proof is not Proof.OFF and _may_go_on(runs):
+    if changed and (proof is Proof.REQUIRED or (thorough and proof is Proof.REPORTED)) and _may_go_on(runs):
         runs = _with_shown(runs, bench)
     return runs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -49,6 +50,8 @@ class ChangeRuns:
     """An earlier run at the same commit that was red: a repeated claim is measured once more."""
     head_again: tuple[TestRun, ...] = ()
     """What was red at the head and not at the base, once more by itself."""
+    thorough: bool = True
+    """Whether changed tests were repeated and tried at the base, as is done for what decides."""
     repeats: int = 1
     steady: tuple[TestRun, ...] = ()
     base_tests: TestRun | None = None
@@ -65,11 +68,16 @@ class ChangeRuns:
     @property
     def flaky(self) -> frozenset[str]:
         """Tests that were red and green at the head, by normal id."""
-        red = {normal_id(c.id) for run in (self.head, self.head_before) for c in failing(run)}
-        green = {normal_id(c.id) for run in (*self.head_again, self.head) for c in passing(run)}
-        if self.head is not None and self.head.passed:
-            green |= red if self.head.cases is None else set()
-        return frozenset(red & green)
+        red = {normal_id(c.id): short_name(c) for run in (self.head, self.head_before) for c in failing(run)}
+        green = {normal_id(c.id) for c in passing(self.head)}
+        again = {short_name(c) for run in self.head_again for c in passing(run)}
+        again -= {short_name(c) for run in self.head_again for c in failing(run)}
+        return frozenset(i for i, name in red.items() if i in green or name in again)
+
+
+def short_name(case: CaseResult) -> str:
+    """The end of its name: a test that is run by itself may have a shorter id than in its suite."""
+    return ".".join(re.split(r"::|(?<=\w)\.(?=\w)", normal_id(case.id))[-2:])
 
 
 def failing(run: TestRun | None) -> list[CaseResult]:

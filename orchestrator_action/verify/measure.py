@@ -146,7 +146,7 @@ class Measure:
             return replace(before, head_sha=head)
         runs = run_change(
             bench, base=self.task_run.base_sha, head=head, proof=self._proof(), repeats=self.run.config.test_repeats,
-            base_run=self.base_suite(bench).result,
+            base_run=self.base_suite(bench).result, thorough=known is self._at_end,
         )  # fmt: skip
         if before is not None:
             runs = replace(runs, head_before=before.head)

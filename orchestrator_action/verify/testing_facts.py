@@ -21,6 +21,7 @@ from orchestrator_action.verify.change_runs import (
     command_words,
     failing,
     passing,
+    short_name,
 )
 from orchestrator_action.verify.compare import LostTest, lost_tests, name_in_file, normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
@@ -345,9 +346,10 @@ def _have_ids(base: TestRun, run: TestRun) -> bool:
 
 def _base_tests_by_id(runs: ChangeRuns, note: str, run: TestRun) -> _Answer:
     ends = {normal_id(c.id): c for c in cases_of(run)}
-    green = {normal_id(c.id) for again in runs.base_tests_again for c in passing(again)}
+    green = {short_name(c) for again in runs.base_tests_again for c in passing(again)}
+    green -= {short_name(c) for again in runs.base_tests_again for c in failing(again)}
     passed_before = [c for c in passing(runs.base) if normal_id(c.id) not in runs.flaky]
-    pairs = [(c, ends.get(normal_id(c.id))) for c in passed_before if normal_id(c.id) not in green]
+    pairs = [(c, ends.get(normal_id(c.id))) for c in passed_before if short_name(c) not in green]
     wrong = [
         end
         for _, end in pairs
@@ -469,6 +471,8 @@ def _shown(runs: ChangeRuns, proof: Proof) -> _Answer:
 def _what_shows(runs: ChangeRuns) -> tuple[bool, str, dict[str, Any]]:
     if not runs.changed_tests:
         return False, "no test was added or changed: nothing shows the change", {}
+    if not runs.thorough:
+        return False, "not tried at the base yet: that is done at the end", {}
     run = runs.shown
     if run is None:
         return (
@@ -476,8 +480,8 @@ def _what_shows(runs: ChangeRuns) -> tuple[bool, str, dict[str, Any]]:
             "not measured: changed tests cannot be run by themselves here, or only tests were changed",
             {},
         )
-    here = {normal_id(c.id) for c in passing(runs.head)}
-    red = [c for c in failing(run) if normal_id(c.id) in here]
+    here = {short_name(c) for c in passing(runs.head)}
+    red = [c for c in failing(run) if c.outcome == "failed" and short_name(c) in here]
     if red:
         ids = [shown(c.id) for c in red[:50]]
         one = len(red) == 1
@@ -506,6 +510,8 @@ def _steady(runs: ChangeRuns) -> _Answer:
         )
         if not runs.head.passed:
             why = "not repeated: the suite is red"
+        elif not runs.thorough:
+            why = "not repeated yet: that is done at the end"
         return _Answer(message=why, detail={"measured": False})
     what = "the changed tests" if runs.steady[0].commands != runs.commands else "all tests"
     bad = next((r for r in runs.steady if not r.passed), None)

@@ -51,7 +51,10 @@ class _Open(Exception):  # noqa: N818 - how the worker's way ends, not a fault
 class _Author:
     def __init__(self, context_path: str) -> None:
         self.context: dict[str, Any] = json.loads(Path(context_path).read_text(encoding="utf-8"))
-        self.blocks = diff_blocks(Path(self.context["task_path"]).read_text(encoding="utf-8"))
+        text = Path(self.context["task_path"]).read_text(encoding="utf-8")
+        self.blocks = diff_blocks(text)
+        self.note = "\n".join(body for language, body in code_blocks(text) if language == "note")
+        """What the task's fenced `note` blocks say of its tests."""
 
     def claim(self, phase: str, **fields: str) -> PhaseAnswer:
         """Claim a phase and wait for its measurement; a claim that does not hold ends the way."""
@@ -107,7 +110,7 @@ class _Author:
             self.claim("implementation", no_change="the task's diff is in the tree already")
             return
         self.claim("implementation")
-        self.claim("testing")
+        self.claim("testing", note=self.note)
         self.document()
         self.claim(
             "pull-request", note=self.context["task_name"], file="Applies the diff given in the task.\n"
