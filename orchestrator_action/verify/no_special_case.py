@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import shown
+from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
 MAX_BYTES = 2 * 1024**2
@@ -103,7 +104,10 @@ class SpecialCase:
 
 def special_case_facts(git: Git, *, base: str, head: str, tests: TestPaths) -> tuple[Fact, ...]:
     """The fact `no-special-case`, from the lines that the branch adds outside its tests."""
-    found = special_cases(git, base=base, head=head, tests=tests)
+    found = [
+        *special_cases(git, base=base, head=head, tests=tests),
+        *_made_from_tests(git, base=base, head=head, tests=tests),
+    ]
     message = "no line that the branch adds outside the tests looks for the test runner or defeats comparison"
     if found:
         message = "; ".join(str(f) for f in found[:3])
@@ -119,22 +123,60 @@ def special_case_facts(git: Git, *, base: str, head: str, tests: TestPaths) -> t
 
 def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[SpecialCase]:
     """Every such line, in the order of the diff."""
+    found: list[SpecialCase] = []
+    for path, before, after in _changed_texts(git, base, head, lambda p: not tests.belongs(p)):
+        if not _never_shipped(path):
+            known = {line.strip()[:160] for line in before.splitlines()}
+            found += [f for f in in_text(path, after) if f.text not in known]
+    return found
+
+
+def _changed_texts(
+    git: Git, base: str, head: str, wanted: Callable[[str], bool]
+) -> Iterable[tuple[str, str, str]]:
+    """Path, text before and text after of each changed file that is wanted and not too large."""
     changes = [
         c
         for c in git.changes(base, head)
-        if c.status != "D" and c.new_mode in {"100644", "100755"} and not tests.belongs(c.path)
-        and not _never_shipped(c.path)
-    ]  # fmt: skip
+        if c.status != "D" and c.new_mode in {"100644", "100755"} and wanted(c.path)
+    ]
     sizes = git.sizes([c.new_blob for c in changes])
     changes = [c for c, size in zip(changes, sizes, strict=True) if (size or 0) <= MAX_BYTES]
     old = git.blobs([c.old_blob for c in changes])
     new = git.blobs([c.new_blob for c in changes])
-    found: list[SpecialCase] = []
     for change, before, after in zip(changes, old, new, strict=True):
-        text = (after or b"").decode("utf-8", "replace")
-        known = set((before or b"").decode("utf-8", "replace").splitlines())
-        found += [f for f in in_text(change.path, text) if f.text not in {k.strip()[:160] for k in known}]
+        yield (
+            change.path,
+            (before or b"").decode("utf-8", "replace"),
+            (after or b"").decode("utf-8", "replace"),
+        )
+
+
+def _made_from_tests(git: Git, *, base: str, head: str, tests: TestPaths) -> Iterable[SpecialCase]:
+    """Added lines that answer the very inputs of the tests that the branch adds."""
+    added = _added(_changed_texts(git, base, head, tests.is_test))
+    cases = ["\n".join(text for _, text in lines) for lines in added.values()]
+    if not cases:
+        return
+    code = _changed_texts(git, base, head, lambda p: not tests.belongs(p) and p.endswith(_CODE))
+    for one in hard_coded(cases, _added(code)):
+        yield SpecialCase(path=one.path, line=one.line, what="answers a test's own input", text=one.text)
+
+
+def _added(texts: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[int, str]]]:
+    """The lines that are new in each file, with their numbers."""
+    found = {}
+    for path, before, after in texts:
+        known = set(before.splitlines())
+        found[path] = [(n, line) for n, line in enumerate(after.splitlines(), 1) if line not in known]
     return found
+
+
+_CODE = (
+    ".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".rs", ".go", ".java", ".kt", ".scala", ".rb", ".php", ".cs",
+    ".c", ".cc", ".cpp", ".h", ".hpp", ".swift", ".ex", ".exs", ".dart", ".pl", ".lua", ".sh", ".jl", ".r",
+)  # fmt: skip
+"""Endings of files that are code: data and documents may well hold what tests ask for."""
 
 
 def _never_shipped(path: str) -> bool:
