@@ -1,0 +1,195 @@
+"""The attack suite: a hostile agent, and a hostile command of the repository, in whole runs at each level.
+
+Everything is a real process of an unprivileged user: the orchestrator, two agents at once, setup, servers
+that were there before. What each level lets through stands in LETS_THROUGH and, for people, in SECURITY.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator_action.process import table as procs
+from orchestrator_action.sandbox.isolation import Isolation
+from tests.action.conftest import open_tmp, python
+from tests.kit import attacker
+from tests.kit.repos import make_repo
+from tests.kit.unprivileged import as_nobody, give_away
+from tests.kit.whole import GOOD, LIBRARY
+
+__all__ = ["open_tmp", "python"]
+
+ALL = {attack.__name__ for attack in attacker.ATTACKS}
+NETWORK = {"abstract_server", "loopback_server"}
+"""Within reach of whoever keeps the network."""
+SHARED = {"base_object", "ref_main", "ref_tag", "ref_of_another"}
+"""Within reach while a task's tree is a linked worktree, whose objects and refs are those of the repository."""
+LETS_THROUGH = {
+    "open": ALL - {"privilege"},
+    "sandboxed": NETWORK | SHARED,
+    "sandboxed, no network": SHARED,
+}
+"""What succeeds at each level, for a user who may not sudo. SECURITY.md says the same in words."""
+
+
+@dataclass
+class Field:
+    """A user's machine: home, repository, servers, and what the attacker is told of them."""
+
+    root: Path
+    python: Path
+    plan: dict[str, Any]
+
+    def run(self, config: str, *, agent: str = "command") -> subprocess.CompletedProcess[str]:
+        """A whole run as the unprivileged user."""
+        settings = self.root / "r" / "repo" / ".github" / "orchestrator.yml"
+        settings.write_text(f"test: python3 -m unittest discover\n{config}")
+        env = {"HOME": str(self.root / "home"), "PATH": self.plan["path"], "LANG": "C.UTF-8"}
+        git = ["git", "-c", "user.name=u", "-c", "user.email=u@example.org"]
+        for args in (["add", "-A"], ["commit", "-qm", "Configure"], ["push", "-q", "origin", "main"]):
+            subprocess.run([*git, *args], cwd=self.root / "r" / "repo", env=env, check=True, **as_nobody())
+        argv = [self.python, "-I", "-m", "orchestrator_action.cli.main", "run", "--agent", agent, "--json"]
+        return subprocess.run(
+            [*argv, "--forge", f"local:{self.root / 'forge'}", "--max-parallel", "2"],
+            cwd=self.root / "r" / "repo", env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=110, check=False, **as_nobody(),
+        )  # fmt: skip
+
+    def got(self) -> dict[str, set[str]]:
+        """What the attackers of the last run say that they got, by who they were."""
+        found: dict[str, set[str]] = {}
+        run = sorted((self.root / "r/repo/.git/orchestrator/runs").iterdir())[-1]
+        for log in run.glob("tasks/*/*.log"):
+            text = log.read_text()
+            assert "BROKEN" not in text, text
+            for line in re.findall(r"^GOT (.*)$", text, re.MULTILINE):
+                said = json.loads(line)
+                found.setdefault(said["who"], set()).update(said["got"])
+        return found
+
+    def alive(self) -> list[int]:
+        """The attackers' daemons that still run."""
+        name = self.plan["daemon"].encode()
+        return [
+            p.pid for p in procs.everyone() if not p.ended and name in procs.slurp(f"/proc/{p.pid}/cmdline")
+        ]
+
+
+@contextmanager
+def _server(address: Any) -> Iterator[socket.socket]:
+    """Something that listens, as a multiplexer or an ssh agent of the user does."""
+    with socket.socket(socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen(64)
+        if isinstance(address, str) and not address.startswith("\0"):
+            os.chmod(address, 0o777)
+        yield server
+
+
+def _lay_out(root: Path, python: Path) -> dict[str, Any]:
+    """Home, credentials, repository and plan; the token is invented."""
+    token = f"ghs_invented{uuid.uuid4().hex}"
+    home, repo = root / "home", make_repo(root / "r", dict(LIBRARY))
+    for number in (1, 2):
+        issue = root / "forge" / "issues" / f"{number}.md"
+        issue.parent.mkdir(parents=True, exist_ok=True)
+        issue.write_text(
+            f"---\ntitle: Task {number}\nlabels: [orchestrate]\nauthor: ada\nstate: open\n---\n{GOOD}"
+        )
+    credentials = {
+        ".netrc": f"machine forge.invalid login x password {token}\n",
+        ".git-credentials": f"https://x:{token}@forge.invalid\n",
+        ".gitconfig": f'[credential]\n\thelper = store\n[http "https://forge.invalid/"]\n\textraheader = t: {token}\n',
+        ".config/gh/hosts.yml": f"forge.invalid:\n  oauth_token: {token}\n",
+        ".ssh/id_ed25519": token,
+        ".npmrc": f"//registry.invalid/:_authToken={token}\n",
+        ".aws/credentials": f"aws_secret_access_key={token}\n",
+        ".bashrc": "",
+        ".local/bin/a-tool": "#!/bin/sh\n",
+    }
+    for name, text in credentials.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    repo.git("tag", "v1")
+    repo.git("branch", "orchestrator/another")
+    library = next((root / "venv").glob("lib/python*/site-packages"))
+    shutil.copytree(Path(sys.modules["orchestrator_action"].__file__).parent, library / "orchestrator_action")
+    return {
+        "token": token, "home": str(home), "credentials": list(credentials), "seconds": 1.0,
+        "user_site": str(home / ".local/lib/python3/site-packages/usercustomize.py"),
+        "path": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin", "path_folder": str(home / ".local/bin"),
+        "package": str(library / "orchestrator_action"),
+        "package_files": ["__init__.py", "text/templates/prompt.md.j2", "errors.py"],
+        "git": str(repo.path / ".git"), "trees": [f"{repo.path}/.worktrees/*", "/var/tmp/orchestrator-*/*/*"],
+        "server": str(root / "server"), "ssh_agent": str(root / "agent"), "abstract": f"oa-{uuid.uuid4().hex}",
+        "daemon": f"oa-daemon-{uuid.uuid4().hex}",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def field(open_tmp: Path, python: Path) -> Iterator[Field]:
+    """Laid out, with a process that holds the token in its environment and servers that listen."""
+    plan = _lay_out(open_tmp, python)
+    with ExitStack() as stack:
+        for address in (plan["server"], plan["ssh_agent"], "\0" + plan["abstract"]):
+            stack.enter_context(_server(address))
+        plan["port"] = stack.enter_context(_server(("127.0.0.1", 0))).getsockname()[1]
+        bait = subprocess.Popen(["sleep", "600"], env={"TOKEN": plan["token"]}, **as_nobody())
+        stack.callback(lambda: (bait.kill(), bait.wait()))
+        plan["bait"] = [bait.pid]
+        told = open_tmp / "told"
+        told.mkdir()
+        (told / "plan.json").write_text(json.dumps(plan))
+        shutil.copy(Path(attacker.__file__), told / "attacker.py")
+        give_away(open_tmp)
+        yield Field(open_tmp, python, plan)
+
+
+def hostile(field: Field, level: str) -> str:
+    """A configuration whose agent and whose setup attack, at a level."""
+    told = field.root / "told"
+    attack = f"/usr/bin/python3 {told}/attacker.py"
+    network = "network: []\n" if level == "sandboxed, no network" else ""
+    return (
+        f"isolation: {'off' if level == 'open' else 'required'}\n{network}sandbox: {{read: [{told}]}}\nretries: 0\n"
+        f"setup: {attack} setup {told}/plan.json\n"
+        f"agent-command: {{argv: [/usr/bin/python3, {told}/attacker.py, agent, {told}/plan.json]}}\n"
+    )
+
+
+@pytest.mark.parametrize("level", LETS_THROUGH)
+def test_what_an_attack_gets_is_what_the_level_lets_through(field: Field, walls: Isolation, level: str):
+    """By an agent and by the repository's own command, at the same moment as another task's."""
+    ran = field.run(hostile(field, level))
+
+    got = field.got()
+    assert {"agent", "setup"} == set(got), ran.stderr
+    assert LETS_THROUGH[level] == got["agent"]
+    assert LETS_THROUGH[level] - {"broker_of_another"} == got["setup"] - {"broker_of_another"}
+    assert [] == field.alive()
+    assert 1 == ran.returncode
+    assert level.split(",")[0] == json.loads(ran.stdout)["isolation"]["level"]
+
+
+@pytest.mark.parametrize("level", ["off", "required"])
+def test_an_honest_run_succeeds_at_each_level(field: Field, walls: Isolation, level: str):
+    """Two tasks at once, by the same unprivileged user on the same machine."""
+    ran = field.run(f"isolation: {level}\n", agent="patch")
+
+    report = json.loads(ran.stdout)
+    assert ["success", "success"] == [t["status"] for t in report["tasks"]], ran.stderr
+    assert {"off": "open", "required": "sandboxed"}[level] == report["isolation"]["level"]
+    assert 0 == ran.returncode
