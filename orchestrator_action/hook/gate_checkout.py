@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TREES_AT_ONCE = 4
 """More pushes at once than this wait for each other."""
+_ROOM_BYTES = 1024**2
 _OLD_REASON = "pre-push slot of orchestrator-action"
 """By which the version before locked its slots, which were worktrees of the user's repository."""
 
@@ -151,10 +152,12 @@ class GateTree:
 
                 words = (read_file(self._log) or b"").decode("utf-8", "replace").strip()
                 last = words.splitlines()[-1] if words else "git gave no reason"
-                full = "No space left" in words
+                full = "No space left" in words or _is_full(self.home)
                 hint = "free some disk space, or set RUNNER_TEMP to a folder on another disk" if full else ""
                 raise GitError(
-                    f"commit {commit[:12]} cannot be checked out: {last}", hint=hint or f"see {self._log}"
+                    f"commit {commit[:12]} cannot be checked out: {last}"
+                    + (f"; No space left in {self.home}" if full else ""),
+                    hint=hint or f"see {self._log}",
                 )
         remove_tree(self.git_dir)
         remove_tree(os.path.join(self.home, "scratch"))
@@ -290,6 +293,12 @@ def _end_child(pid: int) -> None:
             if os.waitpid(pid, os.WNOHANG)[0]:
                 return
             time.sleep(0.01)
+
+
+def _is_full(folder: str) -> bool:
+    """Whether a disk has no room for a single file more."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < _ROOM_BYTES or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 def _fingerprint(path: str) -> bytes:
