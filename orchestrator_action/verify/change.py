@@ -18,8 +18,10 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git import checkout
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing
 from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
+from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.no_special_case import special_case_facts
@@ -27,7 +29,7 @@ from orchestrator_action.verify.overlay import Overlay, lay_tests
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
-from orchestrator_action.verify.testing_facts import ChangeRuns, Proof, testing_facts
+from orchestrator_action.verify.testing_facts import testing_facts
 
 REPEATS = 3
 """How often changed and new tests have to pass in a row."""
@@ -153,8 +155,9 @@ def run_change(
     )  # fmt: skip
     if not bench.commands:
         return runs
-    runs = _with_base(runs, bench, base_run)
     runs = _with_head(runs, bench, repeats if thorough else 1)
+    runs = _with_base(runs, bench, base_run)
+    runs = _with_head_again(runs, bench)
     if laid.commit != head and not runs.only_tests_changed and _may_go_on(runs):
         runs = _with_base_tests(runs, bench)
     if changed and (proof is Proof.REQUIRED or (thorough and proof is Proof.REPORTED)) and _may_go_on(runs):
@@ -180,14 +183,11 @@ def _with_base(runs: ChangeRuns, bench: Bench, base_run: Callable[[], TestRun] |
 
 
 def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
-    """The suite at the head, and in the same checkout the repetitions: of what is red, of what is new."""
+    """The suite at the head, and in the same checkout the repetitions of what is new."""
     head = runs.head_sha
     try:
         with bench.checkout(head) as tree:
-            run = bench.run_in(tree, head)
-            runs = replace(runs, head=run)
-            if again := _red_again(runs, bench, tree):
-                runs = replace(runs, head_again=again)
+            runs = replace(runs, head=bench.run_in(tree, head))
             steady = _repeated(runs, bench, tree, repeats)
     except OrchestratorError as exc:
         return replace(runs, head_error=exc.message)
@@ -196,20 +196,29 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
     return replace(runs, repeats=repeats, steady=steady)
 
 
-def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, red: TestRun | None = None) -> tuple[TestRun, ...]:
-    """Tests that are red and were not at the base, run once more by themselves."""
-    run = red or runs.head
-    if run is None or run.passed or run.cases is None:
-        return ()
-    before = (
-        {normal_id(c.id) for c in (runs.base.cases or ()) if c.outcome != "passed"} if runs.base else set()
-    )
-    failing = [c for c in run.cases if c.outcome in {"failed", "error"} and normal_id(c.id) not in before]
-    if not failing or len(failing) > MOST_NAMED or any(r.cannot_run for r in run.runs):
-        return ()
+def _with_head_again(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """What is red at the head and was not at the base, once more in a fresh checkout."""
+    if runs.head is None or runs.head.passed or not _new_red(runs, runs.head):
+        return runs
+    try:
+        with bench.checkout(runs.head_sha) as tree:
+            return replace(runs, head_again=_red_again(runs, bench, tree, runs.head))
+    except OrchestratorError:
+        return runs  # what was red stays red
+
+
+def _new_red(runs: ChangeRuns, run: TestRun) -> list[CaseResult]:
+    """Tests that are red and were not at the base; none where so many are that chance is no reason."""
+    new = [c for c in failing(run) if normal_id(c.id) not in runs.red_before]
+    return new if len(new) <= MOST_NAMED and not any(r.cannot_run for r in run.runs) else []
+
+
+def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, run: TestRun) -> tuple[TestRun, ...]:
+    """What is newly red, once more by itself; nothing where single tests cannot be run."""
+    new = set(_new_red(runs, run))
     done = []
     for command_run in run.runs:
-        ids = [c.id for c in command_run.cases or () if c in failing]
+        ids = [c.id for c in command_run.cases or () if c in new]
         command = only_tests(command_run.command, ids, tree=tree) if ids else None
         if ids and command is None:
             return ()

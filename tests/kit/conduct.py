@@ -18,6 +18,7 @@ from orchestrator_action.cli.terminal import print_json, say
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import on_signals
+from orchestrator_action.process.own_environment import environment
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.run import recover as resume
 from orchestrator_action.run import setup
@@ -31,7 +32,7 @@ from tests.kit.scripted import ScriptedAgent
 def main() -> int:
     verb, forge, agent, *rest = sys.argv[1:]
     made = ScriptedAgent(**json.loads(agent))
-    env = setup.environment()
+    env = environment()
     flags = {
         "agent": "patch",
         "isolation": "off",

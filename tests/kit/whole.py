@@ -74,6 +74,7 @@ class Ran:
     @property
     def report(self) -> dict[str, Any]:
         """The report on stdout: exactly one JSON object, and nothing else."""
+        assert self.out, self.err[-3000:]
         body: dict[str, Any] = json.loads(self.out)
         return body
 
