@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator_action.process.files import replace_file
+
 CHANNELS = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHUB_STEP_SUMMARY")
 """Source: docs.github.com, "Workflow commands for GitHub Actions", environment files."""
 
@@ -62,11 +64,8 @@ def _put(path: Path, content: bytes) -> None:
                 return
         elif stat.S_ISDIR(found.st_mode):
             path.rename(path.with_name(f"{path.name}.moved"))
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
-        part.write_bytes(content)
-        part.chmod(0o644)
-        part.replace(path)
+        replace_file(path, content, mode=0o644, sync=False)
 
 
 def digest_of(home: Path) -> str:

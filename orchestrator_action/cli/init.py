@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator_action.config.schema import CONFIG_PATH
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.state.journal import replace_file
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.verify.ecosystems.detection import detect_at
 
 KINDS = {

@@ -121,7 +121,7 @@ def report(
 
 
 def _write(path: Path, text: str) -> None:
-    from orchestrator_action.state.journal import replace_file
+    from orchestrator_action.process.files import replace_file
 
     try:
         replace_file(path, text)

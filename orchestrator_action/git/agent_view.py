@@ -22,6 +22,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git.process import spawn
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.paths import shown
 
 COPIED = ("config", "hooks", "info", "HEAD", "worktrees")
@@ -167,9 +168,7 @@ def scrub(config: Path, env: Mapping[str, str], *, also: str = r"(?!)") -> None:
 def use_view(admin: Path, view: Path | None, common: Path) -> None:
     """Point the worktree directory `admin` at a view, or back at the shared directory with None."""
     target = str(view) if view else os.path.relpath(common, admin)
-    part = admin / "commondir.new"
-    part.write_text(f"{target}\n", encoding="utf-8", errors="surrogateescape")
-    part.replace(admin / "commondir")
+    replace_file(admin / "commondir", f"{target}\n".encode("utf-8", "surrogateescape"), sync=False)
 
 
 def drop_view(view: Path) -> None:

@@ -12,9 +12,7 @@ settings that stood in the repository when the run began.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +31,7 @@ from orchestrator_action.git.process import (
 from orchestrator_action.git.push_commands import PushOperation, ReadOperation
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.token_proxy import TokenProxy
+from orchestrator_action.process.files import replace_file
 
 OURS = (f"refs/heads/{BRANCH_PREFIX}", REF_PREFIX)
 """What may be pushed to: task branches and our own refs."""
@@ -196,9 +195,7 @@ class Remote:
         """Give the private repository the cuts of the borrowed history."""
         theirs, ours = self.source.common_dir / "shallow", self.store / "shallow"
         if theirs.exists():
-            part = ours.with_name(f"shallow.{os.urandom(4).hex()}")
-            shutil.copyfile(theirs, part)
-            part.replace(ours)
+            replace_file(ours, theirs.read_bytes(), sync=False)
 
     def _retried(self, args: list[str], timeout_s: float, url: str, moves: Moves | None = None) -> Done:
         """Run a transport command; what may pass by itself is tried again."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from orchestrator_action.git import fingerprint
 from orchestrator_action.git.repo import Git
+from orchestrator_action.process.files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -124,11 +125,10 @@ def _read(path: Path) -> _File:
 
 
 def _write(path: Path, given: _File) -> None:
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     if given.target:
+        path.parent.mkdir(exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
         part.symlink_to(given.target)
+        part.replace(path)
     else:
-        part.write_bytes(given.body or b"")
-        part.chmod(given.mode)
-    part.replace(path)
+        replace_file(path, given.body or b"", mode=given.mode, sync=False)

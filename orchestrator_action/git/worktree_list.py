@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import shutil
@@ -18,6 +17,7 @@ from orchestrator_action.git.cache import branch_of
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import hint_for, last_line
 from orchestrator_action.git.repo import Git
+from orchestrator_action.process.files import lock_file, replace_file
 
 LOCK_TIMEOUT_S = 300.0
 _LIST_TRIES = 20
@@ -53,7 +53,8 @@ def locked(common: Path) -> Iterator[int]:
     try:
         fd = os.open(common, os.O_RDONLY)
         try:
-            _flock(fd, common, deadline)
+            if not lock_file(fd, wait_s=deadline - time.monotonic()):
+                raise _lock_error(common)
             yield fd
         finally:
             os.close(fd)
@@ -83,10 +84,8 @@ def exclude(common: Path, line: str) -> bool:
     if line in text.splitlines():
         return False
     file.parent.mkdir(exist_ok=True)
-    part = file.with_name("exclude.orchestrator")
     text = text if not text or text.endswith("\n") else text + "\n"
-    part.write_text(f"{text}{line}\n", encoding="utf-8", errors="surrogateescape")
-    part.replace(file)
+    replace_file(file, f"{text}{line}\n".encode("utf-8", "surrogateescape"))
     return True
 
 
@@ -153,18 +152,6 @@ def _parse_entry(record: str) -> Entry:
         head=values.get("HEAD", ""),
         locked=values.get("locked"),
     )
-
-
-def _flock(fd: int, common: Path, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise _lock_error(common) from None
-            time.sleep(random.uniform(0.002, 0.01))  # noqa: S311 - jitter
-        else:
-            return
 
 
 def _lock_error(common: Path) -> WorktreeError:

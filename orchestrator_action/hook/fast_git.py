@@ -5,6 +5,8 @@ One call is one process. Output comes back as bytes; git's own words on stderr g
 
 import os
 
+from orchestrator_action.process.files import replace_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,19 +145,8 @@ def read_file(path: str) -> bytes | None:
 
 
 def write_file(path: str, text: bytes) -> None:
-    """Replace a file as a whole: a reader sees the old or the new one."""
-    fresh = f"{path}.{os.getpid()}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    try:
-        fd = os.open(fresh, flags, 0o644)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        fd = os.open(fresh, flags, 0o644)
-    try:
-        os.write(fd, text)
-    finally:
-        os.close(fd)
-    os.replace(fresh, path)
+    """Replace a file as a whole. What a hook keeps may be lost in a power cut: nobody waits for the disk."""
+    replace_file(path, text, sync=False)
 
 
 def tell_user(text: str) -> None:

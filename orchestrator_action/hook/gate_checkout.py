@@ -10,7 +10,6 @@ user's repository, with its settings and filters, as the user's own checkout wou
 it; gates find another repository (see `gate_repository`).
 """
 
-import fcntl
 import os
 import select
 import time
@@ -31,6 +30,7 @@ from orchestrator_action.hook.gate_submodules import fill_submodules, links_to_c
 from orchestrator_action.hook.passes import Listing, is_lock_file, short_digest
 from orchestrator_action.hook.push_watch import PushWatch, ancestors, process_name
 from orchestrator_action.process import table as procs
+from orchestrator_action.process.files import lock_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -351,12 +351,10 @@ def _try_lock(home: str) -> int | None:
     except FileNotFoundError:
         os.makedirs(home, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
+    if lock_file(lock):
+        return lock
+    os.close(lock)
+    return None
 
 
 def remove_trees(site: PushSite) -> None:

@@ -6,15 +6,14 @@ import json
 import os
 from pathlib import Path
 
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.process.table import Identity, identity, is_alive
 
 
 def write_owner(file: Path) -> None:
     """Say in `file` that this process works here; whole or not at all."""
     me = identity(os.getpid())
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(me._asdict() if me else {}), encoding="utf-8")
-    part.replace(file)
+    replace_file(file, json.dumps(me._asdict() if me else {}), sync=False)
 
 
 def live_owner(file: Path) -> int:

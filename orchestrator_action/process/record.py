@@ -6,24 +6,14 @@ import json
 import os
 from collections.abc import Mapping
 
+from orchestrator_action.process.files import replace_file, sync_folder
+
 
 def write(path: str, record: Mapping[str, object], *, sync: bool = True) -> None:
     """Put the record in place, whole or not at all; with `sync`, so that a power cut does not lose it.
 
     Raises OSError when it cannot be written.
     """
-    fresh = f"{path}.new"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, json.dumps(record).encode("ascii") + b"\n")
-        if sync:
-            os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(fresh, path)
+    replace_file(path, json.dumps(record) + "\n", mode=0o600, sync=sync)
     if sync:
-        folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(os.path.dirname(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -17,6 +16,7 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.process.files import lock_file
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
@@ -37,11 +37,7 @@ _LOOK_S = 0.2
 def is_held(journal: Path) -> bool:
     """Whether a living orchestrator holds this journal."""
     with journal.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+        return not lock_file(file.fileno(), shared=True)
 
 
 def overview(folder: Path) -> dict[str, Any]:

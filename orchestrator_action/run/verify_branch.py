@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.model import (
@@ -31,7 +32,6 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.publish import post_check
 from orchestrator_action.state.context import RunContext, TaskRun, command_env
-from orchestrator_action.state.journal import replace_file
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.claims import Claims
 

@@ -9,7 +9,6 @@ deletes, cuts or replaces while it is held, an agent say, is written anew: its h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -21,32 +20,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.errors import JournalError
+from orchestrator_action.process.files import lock_file, replace_file
 from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode, encode, fold, seal
 
 log = logging.getLogger(__name__)
 
-LOCK_TRIES, LOCK_PAUSE_S = 5, 0.04
+LOCK_WAIT_S = 0.2
 """`status` holds the lock for an instant when it asks whether anybody else does."""
 
 
 def new_run_id(now: float) -> str:
     """A run's id: UTC time and six random hex digits, sortable."""
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + "-" + secrets.token_hex(3)
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a reader never sees half of it, nor does a crash leave one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        with open(fresh, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
 
 
 def read_events(path: Path, *, strict: bool = True) -> tuple[Event, ...]:
@@ -134,13 +119,8 @@ class Journal:
             self._by_task.setdefault(event.task, []).append(event)
 
     def _take(self) -> None:
-        for _ in range(LOCK_TRIES):
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                time.sleep(LOCK_PAUSE_S)
-            else:
-                return
+        if lock_file(self._file, wait_s=LOCK_WAIT_S):
+            return
         raise JournalError(
             f"run {self.run} is being worked on by another orchestrator",
             hint=f"wait for it, or: orchestrator-action cancel {self.run}",
@@ -200,7 +180,7 @@ class Journal:
         fresh = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file)
             text = "".join(f"{encode(event)}\n" for event in self.events).encode()
             with open(file, "wb", closefd=False) as out:
                 out.write(text)

@@ -19,8 +19,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.model import Ending
-from orchestrator_action.state.journal import replace_file
 from orchestrator_action.verify.change import Bench
 from orchestrator_action.verify.test_run import TestRun, read_end
 

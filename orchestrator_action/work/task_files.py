@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.git.worktrees import OWNER_FILE, Worktree
+from orchestrator_action.process.files import replace_file
 from orchestrator_action.process.owner import live_owner
 from orchestrator_action.protocol.model import Limits, Task, TaskContext
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.protocol.wire import context_digest
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.journal import replace_file
 from orchestrator_action.text.limits import clean, sanitise
 from orchestrator_action.work.prompt import task_prompt
 

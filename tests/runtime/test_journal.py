@@ -12,7 +12,8 @@ import threading
 import pytest
 
 from orchestrator_action.errors import JournalError
-from orchestrator_action.state.journal import Journal, new_run_id, read_events, replace_file
+from orchestrator_action.process.files import replace_file
+from orchestrator_action.state.journal import Journal, new_run_id, read_events
 
 
 @pytest.fixture
