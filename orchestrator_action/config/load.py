@@ -96,12 +96,6 @@ def _phase_id(value: str) -> str:
     return value
 
 
-def _not_negative(value: float) -> float:
-    if value < 0:
-        raise ValueError("must not be negative")
-    return value
-
-
 _Duration = Annotated[
     float,
     BeforeValidator(duration, json_schema_input_type=float | str),

@@ -24,18 +24,6 @@ class Change:
     deleted: int | None = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What a commit says of itself."""
-
-    sha: str
-    parents: tuple[str, ...]
-    author: str
-    email: str
-    subject: str
-    message: str
-
-
 def parse_changes(out: bytes) -> tuple[Change, ...]:
     """The changes in `git diff-tree -r -z --raw --numstat` output: raw records first, then the counts."""
     parts = out.split(b"\0")

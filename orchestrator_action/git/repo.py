@@ -24,7 +24,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.cache import SHA, branch_of, head_of, remembered
-from orchestrator_action.git.parse import Change, Commit, hides_nothing, parse_batch, parse_changes
+from orchestrator_action.git.parse import Change, hides_nothing, parse_batch, parse_changes
 from orchestrator_action.git.process import (
     HARDENED,
     TIMEOUT_S,
@@ -218,17 +218,6 @@ class Git:
             return tuple(self.text("rev-list", "--reverse", "--topo-order", head, f"^{base}", "--").split())
 
         return remembered(self.common_dir, "commits", (base, head), ask, large=True)
-
-    def commit(self, sha: str) -> Commit:
-        """What a commit says of itself."""
-        fields = "%H%x00%P%x00%an%x00%ae%x00%s%x00%B"
-        shown = ("show", "--no-patch", "--no-notes", "--encoding=UTF-8", f"--format={fields}")
-        done = self.run(*shown, f"{sha}^{{commit}}")
-        full, parents, author, email, subject, message = done.text.split("\0")
-        return Commit(
-            sha=full, parents=tuple(parents.split()), author=author, email=email, subject=subject,
-            message=message.rstrip("\n"),
-        )  # fmt: skip
 
     def changes(self, base: str, head: str) -> tuple[Change, ...]:
         """Every path that differs between two commits (or trees), renames found, in git's order."""

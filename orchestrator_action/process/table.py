@@ -330,22 +330,6 @@ def _libc() -> Any:
     return libc
 
 
-def missing() -> tuple[str, ...]:
-    """What this system cannot do for us, each as a clause; empty on a current Linux."""
-    lacks = []
-    if not sys.platform.startswith("linux"):
-        lacks.append(
-            "a daemon that leaves its parent and session is not adopted, only found while it is a child"
-        )
-        lacks.append("our memory is not hidden from processes of the same user")
-    if not HAS_PROC:
-        lacks.append("memory is resident memory, shared pages counted several times")
-        lacks.append("an attempt's processes cannot be found by their environment")
-    if not hasattr(os, "pidfd_open"):
-        lacks.append("signals are sent to a PID checked just before, not through a pidfd")
-    return tuple(lacks)
-
-
 def slurp(path: str) -> bytes:
     """A small file of /proc in as few calls as possible; empty when it is gone or not ours to read."""
     try:

@@ -20,7 +20,7 @@ from orchestrator_action.protocol.model import Claim, Declined, Fact, ReviewFind
 KINDS = frozenset(
     {
         "run-started", "run-resumed", "run-ended",
-        "task-planned", "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
+        "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "declined", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "pending", "posted", "salvaged", "reminded", "verified", "note",
         "judged", "retried", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",

@@ -434,12 +434,11 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Two branches of one run that touch the same paths. `certain` when a trial merge failed."""
+    """Two branches of one run that touch the same paths."""
 
     a: str
     b: str
     paths: tuple[str, ...]
-    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from orchestrator_action.git.parse import Change, parse_batch, parse_changes
 from orchestrator_action.git.process import (
     base_env,
     git_program,
-    identity_env,
     last_line,
     spawn,
 )
@@ -148,7 +147,7 @@ def test_replaced_grafted_and_forged_history_is_not_believed(repo: Repo):
     assert seen.merge_base(base, tip) == base
     assert [c.path for c in seen.changes(base, tip)] == ["a"]
     assert seen.file(tip, "a") == b"1"
-    assert seen.commit(tip).subject == "change"
+    assert b"\nchange\n" in seen.run("cat-file", "commit", tip).out + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -173,22 +172,6 @@ def test_ancestors_merge_bases_and_commits(repo: Repo):
     assert not seen.is_ancestor("0" * 40, two)
     assert seen.merge_base(alone, two) == ""
     assert seen.unreachable(two, ["refs/remotes/*"]) == 2
-
-
-def test_a_commit_says_who_made_it(repo: Repo):
-    """In any alphabet."""
-    env = {**clean_env(), **identity_env("Zoë Ø", "zoe@example.org")}
-    git(repo.path, "commit", "-q", "--allow-empty", "-m", "Größer ☃\n\nbody\n\nx: y", env=env)
-    seen = Git.open(repo.path)
-    head = seen.head()
-
-    found = seen.commit(head)
-
-    assert (found.author, found.email, found.subject) == ("Zoë Ø", "zoe@example.org", "Größer ☃")
-    assert found.message == "Größer ☃\n\nbody\n\nx: y"
-    assert found.parents == (repo.git("rev-parse", "HEAD~"),)
-    with pytest.raises(GitError):
-        seen.commit("0" * 40)
 
 
 def test_every_kind_of_change_has_its_letter(make: Callable[..., Repo]):

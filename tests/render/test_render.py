@@ -187,7 +187,7 @@ def test_the_pull_comment_has_ledger_evidence_findings_resources_conflicts_and_t
         "611 MiB",
         "4 min 12 s",
         "$0.42",
-        "with `issue-8` (a trial merge failed)",
+        "with `issue-8` (both touch the same paths)",
         "https://github.com/o/r/actions/runs/1",
     ):
         assert part in body, part

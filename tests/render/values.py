@@ -129,7 +129,7 @@ FINDINGS = (
     ReviewFinding(id="f2", path=EVIL, line=0, severity="note", text="fine"),
 )
 CONFLICTS = (
-    Conflict(a="issue-7", b="issue-8", paths=("src/a.py", EVIL), certain=True),
+    Conflict(a="issue-7", b="issue-8", paths=("src/a.py", EVIL)),
     Conflict(a="issue-8", b="issue-9", paths=("b",)),
     Conflict(a="issue-6", b="issue-8", paths=(EVIL,)),
 )

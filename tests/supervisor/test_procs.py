@@ -137,11 +137,6 @@ def test_times_of_ps_are_understood(text: str, seconds: float) -> None:
     assert seconds == procs.ps_seconds(text)
 
 
-def test_this_linux_lacks_nothing() -> None:
-    """What a system cannot do is said; here, there is nothing to say."""
-    assert () == procs.missing()
-
-
 UNDUMPABLE = """
 import os, sys
 from orchestrator_action.process import table as procs

@@ -134,7 +134,5 @@ def _report(report: RunReport) -> dict[str, Any]:
         "counts": counts(report),
         "failures": failures(report),
         "tasks": [task_json(t) for t in report.tasks],
-        "conflicts": [
-            {"a": c.a, "b": c.b, "paths": list(c.paths), "certain": c.certain} for c in report.conflicts
-        ],
+        "conflicts": [{"a": c.a, "b": c.b, "paths": list(c.paths)} for c in report.conflicts],
     }
