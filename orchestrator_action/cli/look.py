@@ -23,7 +23,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Go on until no run is under way.")] = False,
     json_: Json = False,
 ) -> None:
-    """Show the runs of this repository, how each task stands, and worktrees that were kept.
+    """Show the runs of this repository, how each task stands, and trees that were kept.
 
     Example: orchestrator-action status --watch
     """
@@ -158,7 +158,7 @@ def clean(
     ] = True,
     repo: Repo = HERE,
 ) -> None:
-    """Remove worktrees that are clean, unowned and whose commits are elsewhere; list the others.
+    """Remove trees that are clean, unowned and whose commits are elsewhere; list the others.
 
     Example: orchestrator-action clean --remove
     """

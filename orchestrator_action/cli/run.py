@@ -232,7 +232,7 @@ def tell(result: TaskResult) -> None:
         + (f": {result.error}" if result.error else "")
     )
     if result.kept_because:
-        say(f"{result.task_id}: worktree kept at {result.worktree}: {result.kept_because}")
+        say(f"{result.task_id}: tree kept at {result.worktree}: {result.kept_because}")
 
 
 def _summary(report: RunReport, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether a worktree may go: only when nothing is lost with it. Every function gives the reason why not."""
+"""Whether a tree may go: only when nothing is lost with it. Every function gives the reason why not."""
 
 from __future__ import annotations
 
@@ -7,39 +7,36 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.git import salvage
 from orchestrator_action.git.cache import is_remote_tip
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktree_list import is_folder
+from orchestrator_action.git.salvage import KEPT_REFS
 from orchestrator_action.protocol.paths import listed
 
-KEPT_REFS = ("refs/remotes/*", "refs/tags/*", f"{salvage.PREFIX}*", "refs/orchestrator/kept/*")
-"""A commit that one of these contains is not lost with its worktree."""
-
-_ALL_REFS = ("refs/heads/*", "refs/remotes/*", "refs/tags/*", "refs/orchestrator/*")
+ON_REMOTES = ("refs/remotes/*", "refs/tags/*")
+"""Where a commit is known to somebody else than this machine."""
 _UNDER_WAY = {
     "rebase-merge": "a rebase", "rebase-apply": "a rebase", "MERGE_HEAD": "a merge",
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert", "BISECT_LOG": "a bisect",
 }  # fmt: skip
 
 
-def reason_to_keep(git: Git, branch: str) -> str:
-    """Why the worktree that `git` sees must stay; empty when it may go."""
+def reason_to_keep(git: Git, branch: str, user: Git) -> str:
+    """Why the tree that `git` sees must stay; empty when it may go. `user` is the user's own repository."""
     try:
-        return _reason(git, branch)
+        return _reason(git, branch, user)
     except GitError as exc:
         return exc.message
 
 
-def _reason(git: Git, branch: str) -> str:
-    path, admin = git.work_tree, git.git_dir
-    if path is None or not is_folder(path):
-        return unreachable_head(git)
+def _reason(git: Git, branch: str, user: Git) -> str:
+    path, own = git.work_tree, git.git_dir
+    if path is None:
+        return ""
     for name, what in _UNDER_WAY.items():
-        if (admin / name).exists():
+        if (own / name).exists():
             return f"{what} is under way"
-    if (admin / "index").exists() and (changed := git.dirty()):
+    if (own / "index").exists() and (changed := git.dirty()):
         return f"uncommitted changes: {listed(changed)}"
     if inner := foreign_repositories(git):
         return f"it holds other repositories: {listed(inner)}"
@@ -47,22 +44,14 @@ def _reason(git: Git, branch: str) -> str:
     if not head:
         return "its HEAD names no commit"
     lost = 0 if is_remote_tip(git.common_dir, head) else git.shared.unreachable(head, KEPT_REFS)
-    if not lost:
+    if not lost or not user.unreachable_or_absent(head, ON_REMOTES):
         return ""
     return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {branch or head[:12]}"
 
 
-def unreachable_head(git: Git) -> str:
-    """Why the directory of a worktree that is gone must stay: its HEAD is all that names a commit."""
-    head = git.head()
-    if head and git.shared.unreachable(head, _ALL_REFS):
-        return f"commit {head[:12]} is on no branch"
-    return ""
-
-
 def inner_repositories(path: Path) -> list[str]:
-    """Directories of a worktree that are repositories of their own; `.` when its own link was replaced."""
-    found = ["."] if (path / ".git").is_dir() and not (path / ".git").is_symlink() else []
+    """Directories of a tree that are repositories of their own."""
+    found: list[str] = []
     for folder, names, files in os.walk(path):
         if folder != str(path) and (".git" in names or ".git" in files):
             found.append(os.path.relpath(folder, path))
@@ -96,7 +85,7 @@ def _is_plain_submodule(git: Git, name: str, recorded: str) -> bool:
     own = Path(os.path.normpath(path / line.removeprefix("gitdir: ")))
     if not own.is_relative_to(git.git_dir / "modules") or inner_repositories(path):
         return False
-    seen = replace(git, git_dir=own, common_dir=own, work_tree=path, filters={}, filters_seen="none")
+    seen = replace(git.shared, git_dir=own, common_dir=own, work_tree=path, filters={}, filters_seen="none")
     if seen.head() != recorded or seen.dirty():
         return False
     return not seen.refs("refs/stash") and not _local_commits(seen)

@@ -12,9 +12,10 @@ settings that stood in the repository when the run began.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
@@ -63,6 +64,9 @@ class Remote:
     push_url: str
     store: Path
     source: Git
+    """The user's repository: what is fetched goes there."""
+    private: Git | None = None
+    """Our private repository during a run: what is pushed comes from there, what the remote has is noted there."""
     trusted: bool = True
     """Whether hooks of a remote that is a local folder may run; not for one that agents can write."""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -105,7 +109,7 @@ class Remote:
     def fetch(self, branch: str) -> str:
         """Bring the remote's `branch` into the repository; returns its commit.
 
-        The remote-tracking branch moves as with `git fetch`. Raises GitError when there is no such branch.
+        No ref of the user's moves. Raises GitError when there is no such branch.
         """
         ref = f"refs/heads/{branch}"
         sha = self.sha(ref)
@@ -187,9 +191,17 @@ class Remote:
         return {ref: now[ref] for ref in moves}
 
     def _track(self, branch: str, sha: str) -> None:
-        """Move the remote-tracking branch, as git does after a fetch or push."""
-        with contextlib.suppress(GitError):
-            self.source.update_ref(f"refs/remotes/{self.name}/{branch}", sha)
+        """Note in the private repository where the remote's branch is; the user's own refs are his."""
+        if self.private is not None:
+            with contextlib.suppress(GitError):
+                self.private.update_ref(f"refs/remotes/{self.name}/{branch}", sha)
+
+    def pushing_from(self, private: Git) -> Remote:
+        """The same remote, pushing what the private repository has."""
+        lent = (private.common_dir / "objects", self.source.common_dir / "objects")
+        alternates = self.store / "objects" / "info" / "alternates"
+        alternates.write_bytes(b"".join(os.fsencode(path) + b"\n" for path in lent))
+        return replace(self, private=private)
 
     def _sync_shallow(self) -> None:
         """Give the private repository the cuts of the borrowed history."""

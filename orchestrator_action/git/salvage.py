@@ -10,13 +10,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
+from orchestrator_action.git.private import bring, hand_over
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
 
 PREFIX = "refs/orchestrator/salvage/"
+KEPT_REFS = ("refs/remotes/*", "refs/tags/*", "refs/orchestrator/*")
+"""A commit that one of these contains is not lost with its tree."""
 _AUTHOR = identity_env("orchestrator-action", "orchestrator-action@users.noreply.github.com")
 
 
@@ -25,45 +29,53 @@ def ref(task_id: str) -> str:
     return f"{PREFIX}{task_id}"
 
 
-def save(git: Git, index: Path, head: str, task_id: str) -> str | None:
-    """Save what differs from `head` in a checkout, and `head` itself when no branch has it.
+def save(seen: Git, private: Git, user: Git, index: Path, head: str, task_id: str) -> str | None:
+    """Save what differs from `head` in a tree, and `head` itself when no branch has it.
 
-    `git` as seen from that checkout, without a work tree when its files are gone. `index` is its own
-    index file; a temporary one is used in its place. Returns the commit, or None when there is nothing
-    to save.
+    `seen` is git on the tree, without a work tree when its files are gone; what it writes stays in a bare
+    repository of ours, from which it is taken into `private`, and from there into the `user`'s repository.
+    `index` is the tree's own index file; a temporary one is used in its place. Returns the commit, or None
+    when there is nothing to save.
     """
-    base = git.tree(head)
-    tree = _tree_of_files(git, git.work_tree, head) if git.work_tree else base
-    staged = _tree_of_index(git, index)
-    git = git.shared
+    base = private.tree(head)
+    tree = _tree_of_files(seen, seen.work_tree, head) if seen.work_tree else base
+    staged = _tree_of_index(seen, index)
+    git = replace(seen, git_dir=seen.common_dir, work_tree=None)
     parents = [head]
     if staged not in {"", base, tree}:
         parents.append(_commit(git, staged, [head], f"index of {task_id}"))
     if tree == base and len(parents) == 1:
-        lost = git.unreachable(head, ("refs/heads/*", "refs/remotes/*", "refs/tags/*", "refs/orchestrator/*"))
-        return keep(git, head, task_id) if lost else None
-    return _store(git, tree, parents, task_id, f"uncommitted work of {task_id}")
+        lost = private.unreachable(head, ("refs/heads/*", *KEPT_REFS)) and user.unreachable_or_absent(
+            head, KEPT_REFS
+        )
+        return keep(private, user, head, task_id) if lost else None
+    return _store(git, private, user, tree, parents, task_id, f"uncommitted work of {task_id}")
 
 
-def keep(git: Git, commit: str, task_id: str) -> str:
+def keep(private: Git, user: Git, commit: str, task_id: str) -> str:
     """Keep an existing commit and all it contains."""
-    before = git.rev_parse(ref(task_id))
-    if before and git.is_ancestor(commit, before):
+    before = user.rev_parse(ref(task_id))
+    if before and private.is_ancestor(commit, before):
         return before
     if not before:
-        git.update_ref(ref(task_id), commit, "")
+        hand_over(private, user, commit, ref(task_id))
         return commit
-    return _store(git, git.tree(commit), [commit], task_id, f"commits of {task_id}")
+    return _store(private, private, user, private.tree(commit), [commit], task_id, f"commits of {task_id}")
 
 
-def _store(git: Git, tree: str, parents: list[str], task_id: str, message: str) -> str:
-    before = git.rev_parse(ref(task_id))
+def _store(
+    git: Git, private: Git, user: Git, tree: str, parents: list[str], task_id: str, message: str
+) -> str:
+    """Make the commit where `git` writes, and name it in the user's repository."""
+    before = user.rev_parse(ref(task_id))
     if before and git.tree(before) == tree and git.is_ancestor(parents[0], before):
         return before
     if before and not any(git.is_ancestor(before, p) for p in parents):
         parents = [*parents, before]
     commit = _commit(git, tree, parents, message)
-    git.update_ref(ref(task_id), commit, before)
+    if git.common_dir != private.common_dir:
+        bring(git, private, commit)
+    hand_over(private, user, commit, ref(task_id))
     return commit
 
 

@@ -275,7 +275,7 @@ def push(task_run: TaskRun, sha: str) -> None:
         known = run.journal.ledger(task.id).pushed_sha
         if known == sha:
             return
-        if found := secrets_in(run.git, task_run.base_sha, sha):
+        if found := secrets_in(run.private, task_run.base_sha, sha):
             raise GitError(f"{task_run.branch} is not pushed: {'; '.join(found[:3])}", hint=TAKE_IT_OUT)
         run.remote.push(sha, f"refs/heads/{task_run.branch}", known=known)
         run.journal.append("pushed", task.id, sha=sha, branch=task_run.branch)
@@ -383,10 +383,10 @@ def _conflicts(run: RunContext, result: TaskResult) -> tuple[Conflict, ...]:
     others = [t for t in pushed if t != result.task_id][-COMPARED:]
     found: list[Conflict] = []
     with contextlib.suppress(GitError):
-        mine = {c.path for c in run.git.changes(result.base_sha, result.head_sha)}
+        mine = {c.path for c in run.private.changes(result.base_sha, result.head_sha)}
         for other in others:
             base = run.journal.ledger(other).base_sha
-            theirs = {c.path for c in run.git.changes(base, pushed[other])}
+            theirs = {c.path for c in run.private.changes(base, pushed[other])}
             found += conflicts({result.task_id: mine, other: theirs})
     return tuple(found)
 

@@ -78,7 +78,7 @@ class Trail:
         if len(good) != 1 or not all(f and f.holds for f in facts):
             return
         sha = good.pop()
-        if not ledger.pushed_sha or not self._run.git.is_ancestor(sha, ledger.pushed_sha):
+        if not ledger.pushed_sha or not self._run.private.is_ancestor(sha, ledger.pushed_sha):
             push(self._task_run, sha)
 
     def _push(self) -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator_action.errors import GitError, OrchestratorError
-from orchestrator_action.git.worktree_list import delete
-from orchestrator_action.git.worktrees import Worktree
+from orchestrator_action.git.tree_view import delete
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.events import fold, last_measured
 from orchestrator_action.protocol.judge import judge
@@ -49,7 +47,7 @@ def settle(task_run: TaskRun, result: TaskResult, run_limits: RunLimits, usage: 
     kept = run_limits.bounded(
         "tidying", lambda: _tidy(task_run, run_limits), run.cancel, "the run had to end"
     )
-    where = str(task_run.worktree.path) if kept else ""
+    where = str(task_run.tree.path) if kept else ""
     return replace(with_problems(result, problems), worktree=where, kept_because=kept, **usage.figures())
 
 
@@ -88,20 +86,17 @@ def record_end(run: RunContext, result: TaskResult) -> TaskResult:
 
 
 def _tidy(task_run: TaskRun, run_limits: RunLimits) -> str:
-    """Remove what the task borrowed; returns why its worktree was kept, or an empty string.
+    """Remove what the task borrowed; returns why its tree was kept, or an empty string.
 
     A run that is being cancelled only moves the files aside: to tell comes first, to delete last.
     """
-    workspace, task = task_run.run.workspace, task_run.task
+    trees, task = task_run.run.trees, task_run.task
     _teardown(task_run)
     delete(task_run.directory / "scratch")
-    measured = workspace.root / f"measure-{task.id}"
-    with contextlib.suppress(GitError):
-        if measured.exists():
-            workspace.remove(measured)
     try:
-        kept = workspace.remove(task_run.worktree, delete=not run_limits.user.is_set())
-        if kept and (saved := workspace.salvage(task_run.worktree, task.id)):
+        trees.keep_branch(task_run.tree, task.id)
+        kept = trees.remove(task_run.tree, delete=not run_limits.user.is_set())
+        if kept and (saved := trees.salvage(task_run.tree, task.id)):
             task_run.run.journal.append("salvaged", task.id, sha=saved)
             push_salvage(task_run.run, task.id, saved)
     except GitError as exc:
@@ -114,10 +109,10 @@ def _teardown(task_run: TaskRun) -> None:
     if not task_run.run.config.teardown:
         return
     if not task_run.run.cancel.is_set():
-        task_run.teardown(task_run.worktree.path, "teardown")
+        task_run.teardown(task_run.tree.path, "teardown")
         return
     free = replace(task_run, run=replace(task_run.run, cancel=Cancel()))
-    free.teardown(task_run.worktree.path, "teardown")  # given up with us when the time is over
+    free.teardown(task_run.tree.path, "teardown")  # given up with us when the time is over
 
 
 # -- tasks whose work is done elsewhere -------------------------------------------------------------
@@ -150,14 +145,13 @@ def publish_again(run: RunContext, task: Task, state: TaskState, run_limits: Run
 
 
 def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRun:
-    """A task of which only the result is left: what publishing needs, and no worktree."""
-    git = run.workspace.git
-    path = run.workspace.root / f"task-{task.id}"
+    """A task of which only the result is left: what publishing needs, and no tree."""
+    tree = run.trees.absent(task.id, result.branch or task.branch, result.base_sha)
     limits = Limits()
     with contextlib.suppress(OrchestratorError):
         limits = limits_of(run)
     context = TaskContext(
-        path="", task=task, run_id=run.run_id, attempt=max(1, result.attempts), worktree_path=str(path),
+        path="", task=task, run_id=run.run_id, attempt=max(1, result.attempts), worktree_path=str(tree.path),
         prompt_path="", base_sha=result.base_sha, base_branch=run.base_branch, limits=limits,
         test_commands=task.test or run.test_commands, digest="",
     )  # fmt: skip
@@ -166,14 +160,8 @@ def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRu
         task=task,
         agent=run.agents(task.agent or run.config.agent),
         context=context,
-        worktree=Worktree(
-            path=path,
-            admin=Path(git.common_dir),
-            branch=result.branch or task.branch,
-            base_sha=result.base_sha,
-            git=git,
-        ),
-        git=git,
+        tree=tree,
+        git=run.private,
         directory=directory_of(run, task.id),
         limits=limits,
         env={**run.env, **IDENTITY},
@@ -182,15 +170,16 @@ def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRu
     )
 
 
-def salvage_worktree(run: RunContext, task: Task) -> str:
-    """Keep what a worktree holds that no commit has; returns the head of the task's branch."""
+def salvage_tree(run: RunContext, task: Task) -> str:
+    """Keep what a tree holds that no commit has; returns the head of the task's branch."""
     ledger = run.journal.ledger(task.id)
     try:
-        worktree = run.workspace.adopt(task.id, ledger.branch or task.branch, ledger.base_sha)
-        if worktree is None:
-            return run.git.rev_parse(f"refs/heads/{ledger.branch}") if ledger.branch else ""
-        head = worktree.git.head()
-        if sha := run.workspace.salvage(worktree, task.id):
+        tree = run.trees.adopt(task.id, ledger.branch or task.branch, ledger.base_sha)
+        if tree is None:
+            return run.private.rev_parse(f"refs/heads/{ledger.branch}") if ledger.branch else ""
+        head = tree.git.head()
+        run.trees.keep_branch(tree, task.id)
+        if sha := run.trees.salvage(tree, task.id):
             run.journal.append("salvaged", task.id, sha=sha)
             push_salvage(run, task.id, sha)
         return head

@@ -15,7 +15,7 @@ from orchestrator_action.errors import ConfigError, JournalError
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.git.task_tree import known_trees
 from orchestrator_action.process.files import lock_file
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge
@@ -268,23 +268,23 @@ def cancel(folder: Path, task: str, *, within_s: float = CANCEL_WITHIN_S) -> Can
 
 
 def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
-    """Remove the worktrees that may go, of these tasks or of all; a line for each, also for those that stay.
+    """Remove the trees that may go, of these tasks or of all; a line for each, also for those that stay.
 
     Without `remove` it only says what would go.
     """
-    workspace = Workspace(git)
-    wanted = {f"{kind}-{task}" for task in tasks for kind in ("task", "measure", "review")}
-    found = [left for left in workspace.leftovers() if not wanted or left.path.name in wanted]
+    trees = known_trees(git)
+    found = [left for left in trees.leftovers() if not tasks or left.task_id in tasks]
     if not found:
-        yield "no worktree of ours is left" + (f" of {', '.join(tasks)}" if tasks else "")
+        yield "no tree of ours is left" + (f" of {', '.join(tasks)}" if tasks else "")
     for left in found:
-        kept = left.kept_because or (workspace.remove(left.path) if remove else "")
+        kept = left.kept_because or (trees.remove(left.path) if remove else "")
         if kept:
             yield f"kept {left.path}: {kept}"
         else:
             yield f"{'removed' if remove else 'would remove'} {left.path}"
     if remove:
-        workspace.discard()
+        trees.discard()
+        trees.drop_bases()
         for folder in run_dirs(git):
             if not is_held(folder / "journal.jsonl"):
                 drop_scratch(folder)

@@ -226,8 +226,7 @@ class _Run:
     # -- the end
 
     def _end(self) -> RunReport:
-        self._run.workspace.drop_branches()
-        self._run.workspace.put_back()
+        self._run.trees.drop_bases()
         state = recall(self._journal.events)
         report = _report(self._tasks, self._board, self._run, state, time.monotonic() - self._began)
         self._journal.write_report(render.report_json(report, self._run.secrets))
@@ -240,7 +239,7 @@ class _Run:
 
     def _discard(self) -> None:
         """Delete what the cancelled tasks left, as far as time allows; the next run, or `clean`, does the rest."""
-        last = threading.Thread(target=self._run.workspace.discard, name="discard", daemon=True)
+        last = threading.Thread(target=self._run.trees.discard, name="discard", daemon=True)
         last.start()
         last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
 
@@ -304,7 +303,7 @@ def _conflicts(results: Sequence[TaskResult], run: RunContext) -> tuple[Conflict
         if not result.head_sha or result.head_sha == result.base_sha:
             continue
         try:
-            touched[result.task_id] = {c.path for c in run.git.changes(result.base_sha, result.head_sha)}
+            touched[result.task_id] = {c.path for c in run.private.changes(result.base_sha, result.head_sha)}
         except GitError as exc:
             log.warning("no diff of task=%s: %s", result.task_id, exc.message)
     return conflicts(touched)

@@ -22,7 +22,7 @@ from orchestrator_action.run.finish import (
     record_end,
     recorded_phases,
     recorded_task_run,
-    salvage_worktree,
+    salvage_tree,
 )
 from orchestrator_action.run.past_runs import is_held
 from orchestrator_action.run.recover import Resumable, resume_run, settle_pending
@@ -68,7 +68,7 @@ def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) ->
     events = run.journal.of(task.id)
     ledger = run.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
-    head = salvage_worktree(run, task) if begun else ""
+    head = salvage_tree(run, task) if begun else ""
     end = End(status=Status.CANCELLED, conclusion=Conclusion.CANCELLED, error=KILLED)
     result = replace(
         end.result(task, ledger.base_sha or run.base_sha),

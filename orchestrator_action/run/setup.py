@@ -20,6 +20,8 @@ from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url, servers
 from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
 from orchestrator_action.git.include import patterns_at
+from orchestrator_action.git.place import trees_root
+from orchestrator_action.git.private import known_branches
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import (
     folder_remote,
@@ -29,7 +31,7 @@ from orchestrator_action.git.remotes import (
     seed_bare,
 )
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.git.task_tree import Trees
 from orchestrator_action.plan.order import plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
@@ -159,7 +161,7 @@ def plan_run(
 ) -> Iterator[Survey]:
     """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
     with survey(asked, env, private=private) as found:
-        taken = {r.removeprefix("refs/heads/") for r in found.git.refs("refs/heads/" + BRANCH_PREFIX)}
+        taken = known_branches(found.git, BRANCH_PREFIX)
         remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
         issues = _issues(asked, found.config, found.forge)
@@ -312,14 +314,15 @@ def run_context_of(
 
     for name in {found.config.agent, *found.config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
         agent(name).check()
+    trees = Trees(found.git, run_id=run_id, root=trees_root(env, found.config.trees))
     return RunContext(
         run_id=run_id,
         run_dir=journal.path.parent,
         config=found.config,
         agents=agent,
         forge=found.forge,
-        remote=found.remote,
-        workspace=Workspace(found.git),
+        remote=found.remote.pushing_from(trees.private),
+        trees=trees,
         git=found.git,
         journal=journal,
         broker=broker,

@@ -1,4 +1,4 @@
-"""One task from its worktree to its result: prepare, let the agent work, measure again, publish, tidy up.
+"""One task from its tree to its result: prepare, let the agent work, measure again, publish, tidy up.
 
 Read top to bottom. Whatever goes wrong on the way is this task's result, never the run's end; only a
 journal that takes nothing more is, for then nothing may be done that relies on it. A task that an
@@ -10,11 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
-from orchestrator_action.git.worktree_list import admin_of
-from orchestrator_action.git.worktrees import Worktree
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import (
@@ -36,7 +33,7 @@ from orchestrator_action.run.finish import (
     recorded_phases,
     recorded_result,
     recorded_task_run,
-    salvage_worktree,
+    salvage_tree,
     settle,
     with_problems,
 )
@@ -48,7 +45,7 @@ from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.attempts import Trying, last_log
 from orchestrator_action.work.claims import Claims
-from orchestrator_action.work.task_files import directory_of, drop_stale_locks, write_context
+from orchestrator_action.work.task_files import directory_of, write_context
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +80,7 @@ def _whole_way(
         if state.judged is not None and state.judged["status"] != Status.CANCELLED:
             result = _finish_judged(task, run, state, run_limits)
         else:
-            ready = bool(state.attempts) and _path(task, run).is_dir()
+            ready = bool(state.attempts) and run.trees.path_of(task.id).is_dir()
             _claim(task, run, run_limits)
             task_run = _prepared(task, run, state)
             trails.append(Trail(task_run))
@@ -144,17 +141,14 @@ def _finish_judged(task: Task, run: RunContext, state: TaskState, run_limits: Ru
     """A task that was judged before a crash: only the telling and the tidying are left."""
     result = publish_again(run, task, state, run_limits)
     kept = ""
-    for left in run.workspace.leftovers():
-        if left.path.name in {f"task-{task.id}", f"measure-{task.id}", f"review-{task.id}"}:
-            if left.path == _path(task, run) and left.kept_because:
-                salvage_worktree(run, task)
-            kept = run.workspace.remove(left.path) or kept
-    where = str(_path(task, run)) if kept else ""
+    where = ""
+    for left in run.trees.leftovers():
+        if left.task_id == task.id:
+            if left.kept_because:
+                salvage_tree(run, task)
+            if why := run.trees.remove(left.path):
+                kept, where = why, str(left.path)
     return replace(result, worktree=where, kept_because=kept)
-
-
-def _path(task: Task, run: RunContext) -> Path:
-    return run.workspace.root / f"task-{task.id}"
 
 
 # -- the way of a task ------------------------------------------------------------------------------
@@ -169,28 +163,28 @@ def _claim(task: Task, run: RunContext, run_limits: RunLimits) -> None:
 
 
 def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
-    """The task's worktree, files, environment and place at the broker; set up once."""
+    """The task's tree, files, environment and place at the broker; set up once."""
     agent = run.agents(task.agent or run.config.agent)
     run.check_not_cancelled()
     base = base_of(run, task)
-    worktree = _adopted(task, run, base) if state.begun else None
-    if worktree is None:
-        worktree = run.workspace.create(task.id, task.branch, base, at=task.goes_on_at)
+    tree = run.trees.adopt(task.id, task.branch, base) if state.begun else None
+    if tree is None:
+        tree = run.trees.create(task.id, task.branch, base, at=task.goes_on_at)
     directory = directory_of(run, task.id)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        context = write_context(task, run, worktree, directory)
+        context = write_context(task, run, tree, directory)
     except OSError:
         with contextlib.suppress(GitError):
-            run.workspace.remove(worktree)  # ours, and nothing was done in it
+            run.trees.remove(tree)  # ours, and nothing was done in it
         raise
     task_run = TaskRun(
         run=run,
         task=task,
         agent=agent,
         context=context,
-        worktree=worktree,
-        git=worktree.git,
+        tree=tree,
+        git=tree.git,
         directory=directory,
         limits=context.limits,
         env={**run.env, **IDENTITY},
@@ -198,8 +192,8 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
         test_commands=context.test_commands,
     )
     run.journal.append(
-        "task-started", task.id, base_sha=worktree.base_sha, base_branch=run.base_branch, branch=worktree.branch,
-        digest=context.digest, worktree=str(worktree.path), note=worktree.note, text_sha256=text_digest(task),
+        "task-started", task.id, base_sha=tree.base_sha, base_branch=run.base_branch, branch=tree.branch,
+        digest=context.digest, worktree=str(tree.path), note=tree.note, text_sha256=text_digest(task),
         **({"issue": task.issue.number} if task.issue else {}),
     )  # fmt: skip
     if task.goes_on_at:
@@ -207,22 +201,13 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
     return task_run
 
 
-def _adopted(task: Task, run: RunContext, base_sha: str) -> Worktree | None:
-    """The worktree that an earlier process of ours left, with what a killed git left in it cleared away."""
-    common = run.git.common_dir
-    with contextlib.suppress(GitError):
-        drop_stale_locks(common, admin_of(common, _path(task, run)), task.branch)
-    return run.workspace.adopt(task.id, task.branch, base_sha)
-
-
 def _work(
     task_run: TaskRun, usage: TaskUsage, trail: Trail, state: TaskState, run_limits: RunLimits, *, ready: bool
 ) -> TaskResult:
-    """`ready` says that an earlier process of ours has set the worktree up."""
+    """`ready` says that an earlier process of ours has set the tree up."""
     run, task = task_run.run, task_run.task
     if not ready:
-        task_run.setup(task_run.worktree.path, "setup")
-        run.workspace.accept(task_run.worktree)
+        task_run.setup(task_run.tree.path, "setup")
     measure = Measure(task_run, FORGE_ACTS, ledger=lambda: run.journal.ledger(task.id))
     claims = Claims(
         journal=run.journal,
@@ -255,12 +240,10 @@ def _work(
 
 
 def _head(task_run: TaskRun) -> str:
-    """The commit the task stands at. Raises GitError when the agent has destroyed its worktree."""
+    """The commit the task stands at. Raises GitError when the agent has destroyed its tree."""
     head = task_run.git.head()
     if not head:
-        raise GitError(
-            f"{task_run.worktree.path} has no commit any more", hint="the worktree was tampered with"
-        )
+        raise GitError(f"{task_run.tree.path} has no commit any more", hint="the tree was tampered with")
     return head
 
 
@@ -275,7 +258,7 @@ def _measured_at_the_end(
 ) -> tuple[tuple[str, ...], Verdict | None]:
     """What the agent must not have done, and the verdict at its final head."""
     run = task_run.run
-    problems = () if run.cancel.is_set() else run.workspace.protect(task_run.worktree)
+    problems = () if run.cancel.is_set() else run.trees.problems(task_run.tree)
     verdict = run_limits.bounded(
         f"settle-{task_run.task.id}",
         lambda: _settled(claims, usage, problems, until_red=attempts.may_be_sent_back_red()),

@@ -111,8 +111,7 @@ def verify(run: RunContext, branch: str) -> Verified:
         verdict = claims.settle()
     finally:
         claims.close()
-        for kind in ("measure", "review"):
-            run.workspace.remove(run.workspace.root / f"{kind}-{task_id}")
+        run.trees.remove(task_run.tree)
     end = conclude(FINE, AgentReport(), verdict, trail.problems)
     ledger = _ledger(run, trail.events, task_id)
     result = _result(task_run, ledger, verdict, end, head, measure)
@@ -164,9 +163,8 @@ def _ledger(run: RunContext, earlier: Sequence[Event], task_id: str) -> Ledger:
 
 
 def _task_run(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
-    """The task as far as its ledger tells, seen from a detached worktree at its head."""
-    worktree = run.workspace.measure(ledger.task, head)
-    worktree = replace(worktree, branch=ledger.branch, base_sha=ledger.base_sha)
+    """The task as far as its ledger tells, seen from a clean checkout of its head."""
+    tree = replace(run.trees.measure(ledger.task, head), branch=ledger.branch, base_sha=ledger.base_sha)
     directory = run.run_dir / "tasks" / ledger.task
     directory.mkdir(parents=True, exist_ok=True)
     issue: Issue | None = run.forge.issue(ledger.issue) if ledger.issue else None
@@ -180,13 +178,13 @@ def _task_run(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
     replace_file(directory / "task.md", task.text)
     limits = Limits(wall_s=run.config.timeout)
     context = TaskContext(
-        path="", task=task, run_id=run.run_id, attempt=0, worktree_path=str(worktree.path), prompt_path="",
+        path="", task=task, run_id=run.run_id, attempt=0, worktree_path=str(tree.path), prompt_path="",
         base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=run.test_commands,
         digest=ledger.digest,
     )  # fmt: skip
     return TaskRun(
-        run=run, task=task, agent=run.agents(run.config.agent), context=context, worktree=worktree,
-        git=worktree.git, directory=directory, limits=limits, env=run.env,
+        run=run, task=task, agent=run.agents(run.config.agent), context=context, tree=tree,
+        git=tree.git, directory=directory, limits=limits, env=run.env,
         command_env=command_env(run.env, run.config.sandbox.env), test_commands=run.test_commands,
     )  # fmt: skip
 

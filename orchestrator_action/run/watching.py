@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.git.task_tree import known_trees
 from orchestrator_action.run import past_runs as inspect_runs
 
 LOOK_S = 0.5
 
 
 def standing(git: Git, runs: Sequence[Path]) -> dict[str, Any]:
-    """Every run of `runs` and every worktree of ours, as things are now."""
+    """Every run of `runs` and every tree of ours, as things are now."""
     kept = [
         {
             "path": str(left.path),
@@ -24,7 +24,7 @@ def standing(git: Git, runs: Sequence[Path]) -> dict[str, Any]:
             "head_sha": left.head_sha,
             "kept_because": left.kept_because,
         }
-        for left in Workspace(git).leftovers()
+        for left in known_trees(git).leftovers()
     ]
     return {"schema": 1, "runs": [inspect_runs.overview(path) for path in runs], "worktrees": kept}
 
@@ -47,7 +47,7 @@ def lines(now: dict[str, Any]) -> list[str]:
         found += [_row(task) for task in run["tasks"]] if whole else []
     for left in now["worktrees"]:
         why = left["kept_because"] or "can go: orchestrator-action clean --remove"
-        found.append(f"worktree {left['path']}: {why}")
+        found.append(f"tree {left['path']}: {why}")
     return found
 
 

@@ -19,13 +19,12 @@ from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import Interrupted, SetupError
 from orchestrator_action.forge.base import Forge
-from orchestrator_action.git import checkout
 from orchestrator_action.git.include import copy_included
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktree_list import delete
-from orchestrator_action.git.worktrees import Workspace, Worktree
+from orchestrator_action.git.task_tree import TaskTree, Trees
+from orchestrator_action.git.tree_view import delete
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.protocol.model import (
     Command,
@@ -44,7 +43,7 @@ from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.journal import Journal
 
 IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
-"""Author and committer of what is committed in a worktree of ours."""
+"""Author and committer of what is committed in a tree of ours."""
 
 STOP_GRACE_S = 2.0
 """INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
@@ -77,8 +76,9 @@ class RunContext:
     agents: Callable[[str], Agent]
     forge: Forge
     remote: Remote
-    workspace: Workspace
+    trees: Trees
     git: Git
+    """The user's repository: base, configuration, audit trails. What agents committed is in `private`."""
     journal: Journal
     broker: TaskBroker
     cancel: Cancel
@@ -89,7 +89,7 @@ class RunContext:
     base_branch: str
     test_commands: tuple[str, ...]
     include: tuple[str, ...] = ()
-    """Patterns of ignored files that every worktree gets from the checkout."""
+    """Patterns of ignored files that every tree gets from the checkout."""
     run_url: str = ""
     parallel: bool = True
     forge_name: str = ""
@@ -102,6 +102,11 @@ class RunContext:
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""
 
+    @property
+    def private(self) -> Git:
+        """Our private repository: what agents committed, checked, and all that the user's has."""
+        return self.trees.private
+
     def check_not_cancelled(self) -> None:
         """Raise Interrupted once the run is being cancelled: no further outside effect begins."""
         if self.cancel.is_set():
@@ -112,14 +117,15 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """One task being worked on: its worktree, its files and its environments."""
+    """One task being worked on: its tree, its files and its environments."""
 
     run: RunContext
     task: Task
     agent: Agent
     context: TaskContext
-    worktree: Worktree
+    tree: TaskTree
     git: Git
+    """git on the tree: commits are read from our private repository."""
     directory: Path
     """Where the task's files are: context, prompt, logs, evidence."""
     limits: Limits
@@ -134,42 +140,35 @@ class TaskRun:
     @property
     def branch(self) -> str:
         """The task branch."""
-        return self.worktree.branch
+        return self.tree.branch
 
     @property
     def base_sha(self) -> str:
         """The recorded base commit."""
-        return self.worktree.base_sha
+        return self.tree.base_sha
 
     def policy(self, role: Role, tree: Path, *, write: Sequence[Path] = ()) -> Policy:
         """What a process of this task may touch: `tree` is its own, and `write` besides.
 
         A reviewer only reads the tree. Nobody but the agent comes to the broker.
         """
-        own, shared = self._git_folders(tree)
         looks = role is Role.REVIEWER
+        borrowed = self.tree.readable if tree == self.tree.path else self.run.trees.readable
         return self.run.isolation.policy(
             role,
-            write=[*([] if looks else [tree, *own]), *write],
+            write=[*([] if looks else [tree]), *write],
             read=[
                 self.directory,
-                *shared,
-                *([tree, *own] if looks else []),
+                *borrowed,
+                *([tree] if looks else []),
                 *([self.run.broker.path.parent] if role is Role.AGENT else []),
             ],
             scratch=self.scratch(tree),
         )
 
-    def _git_folders(self, tree: Path) -> tuple[list[Path], list[Path]]:
-        """Of git's folders, those that a process in `tree` may change, and those it only reads."""
-        common, admin = self.run.git.common_dir, self.worktree.admin
-        if tree != self.worktree.path or admin.is_relative_to(common / "orchestrator"):
-            return [checkout.home(self.run.git, tree)], [common]
-        return [common, admin], [common / n for n in ("config", "hooks", "info", "worktrees", "orchestrator")]
-
     def scratch(self, tree: Path) -> Path:
         """What is HOME and /tmp to the processes of a tree, in a sandbox; goes with the tree."""
-        return self.directory / "scratch" / tree.name
+        return self.directory / "scratch" / tree.parent.name
 
     def run_command(
         self,
@@ -196,11 +195,11 @@ class TaskRun:
         )
 
     def setup(self, tree: Path, name: str) -> None:
-        """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a worktree.
+        """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a tree.
 
         Raises SetupError naming the command that failed.
         """
-        main = self.run.workspace.main
+        main = self.run.trees.main
         copy_included(self.run.git, main, self.run.include, tree)
         for number, command in enumerate(self.run.config.setup, 1):
             log = self.directory / f"{name}-{number}.log"
@@ -217,7 +216,7 @@ class TaskRun:
                 raise SetupError(f"setup command {command!r} failed: {how}", hint=f"see {log}")
 
     def teardown(self, tree: Path, name: str) -> None:
-        """Run the repository's teardown commands in a worktree; what they say is in their logs."""
+        """Run the repository's teardown commands in a tree; what they say is in their logs."""
         for number, command in enumerate(self.run.config.teardown, 1):
             log = self.directory / f"{name}-{number}.log"
             argv = ["/bin/sh", "-c", command]
@@ -232,23 +231,23 @@ class TaskRun:
 
     @contextlib.contextmanager
     def measuring(self, commit: str) -> Iterator[Path]:
-        """A clean worktree at exactly `commit`, made ready by the repository's setup commands."""
-        tree = self.run.workspace.measure(self.task.id, commit)
-        delete(self.scratch(tree.path))
+        """A clean checkout of exactly `commit` on a fresh path, made ready by the setup commands; gone afterwards."""
+        tree = self.run.trees.measure(self.task.id, commit)
         try:
             self.setup(tree.path, "measure-setup")
             yield tree.path
         finally:
+            self.run.trees.remove(tree)
             delete(self.scratch(tree.path))
 
     @contextlib.contextmanager
     def reviewing(self, commit: str) -> Iterator[Path]:
-        """A worktree at exactly `commit`, its files read-only, for a reviewer; gone afterwards."""
-        tree = self.run.workspace.review(self.task.id, commit)
+        """A clean checkout of exactly `commit`, its files read-only, for a reviewer; gone afterwards."""
+        tree = self.run.trees.review(self.task.id, commit)
         try:
             yield tree.path
         finally:
-            self.run.workspace.remove(tree)
+            self.run.trees.remove(tree)
             delete(self.scratch(tree.path))
 
 

@@ -7,7 +7,6 @@ sources where tests were changed. Changed tests, and one repetition of what was 
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -94,8 +93,7 @@ def clean_checkout(git: Git, root: Path, commit: str) -> Iterator[Path]:
         checkout.make(git, path, commit)
         yield path
     finally:
-        checkout.remove(git, path)
-        shutil.rmtree(path, ignore_errors=True)
+        checkout.remove(path)
 
 
 def measure_change(

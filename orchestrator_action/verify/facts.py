@@ -93,7 +93,7 @@ def foreign_commits(git: Git, *, branch: str, base: str, head: str) -> int:
     prefix = f"refs/heads/{branch.partition('/')[0]}/"
     others = [
         sha
-        for ref, sha in {**git.refs("refs/remotes/"), **git.refs(prefix)}.items()
+        for ref, sha in {**git.shared.refs("refs/remotes/"), **git.shared.refs(prefix)}.items()
         if ref != own and not ref.endswith((f"/{branch}", "/HEAD"))
     ]
     above = set(git.commits(base, head))

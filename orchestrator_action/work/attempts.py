@@ -1,6 +1,6 @@
 """The attempts of one task: tried again while that may help, sent back with what is open, within one deadline.
 
-A session is taken up again where the agent can; otherwise a fresh one starts on a clean worktree, with
+A session is taken up again where the agent can; otherwise a fresh one starts on a clean tree, with
 the commits that are there and the facts that hold. Every attempt has its own log and record.
 """
 
@@ -41,7 +41,7 @@ from orchestrator_action.state.fold import TaskState
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.work.claims import Claims, reminder
-from orchestrator_action.work.task_files import drop_stale_locks, log_path, phase_client, record_path
+from orchestrator_action.work.task_files import log_path, phase_client, record_path
 
 log = logging.getLogger(__name__)
 
@@ -193,13 +193,13 @@ class Trying:
             return "Go on with your task; `orchestrator-phase show` prints what is open."
 
     def _clean(self) -> None:
-        """The worktree as its last commit has it; what was not committed is saved first.
+        """The tree as its last commit has it; what was not committed is saved first.
 
         Nothing of the attempt before lives any more, so a lock file of its git is nobody's.
         """
-        worktree, git = self._task_run.worktree, self._task_run.git
-        drop_stale_locks(self._run.git.common_dir, worktree.admin, worktree.branch)
-        if saved := self._run.workspace.salvage(worktree, self._task.id):
+        tree, git = self._task_run.tree, self._task_run.git
+        tree.drop_stale_locks()
+        if saved := self._run.trees.salvage(tree, self._task.id):
             self._run.journal.append("salvaged", self._task.id, sha=saved)
         git.run("reset", "--hard", "--quiet", self._start(), write=True)
         git.run("clean", "-ffdq", write=True)
@@ -209,13 +209,13 @@ class Trying:
 
         Commits from before Initial Setup could never be proven; they are kept, out of the way.
         """
-        worktree, head = self._task_run.worktree, self._task_run.git.head()
+        tree, head = self._task_run.tree, self._task_run.git.head()
         clean = self._claims.ledger().fact("initial-setup", "clean-base")
-        if not head or head == worktree.base_sha or (clean is not None and clean.holds):
+        if not head or head == tree.base_sha or (clean is not None and clean.holds):
             return "HEAD"
-        saved = salvage.keep(self._run.git, head, self._task.id)
+        saved = salvage.keep(self._run.private, self._run.git, head, self._task.id)
         self._run.journal.append("salvaged", self._task.id, sha=saved)
-        return worktree.base_sha
+        return tree.base_sha
 
     def _taken_up(self, state: TaskState) -> bool:
         """Take over from the process before us; true when its last attempt ended well and need not be repeated.
@@ -298,7 +298,7 @@ class Trying:
             log=log_path(task_run.directory, context.attempt),
             limits=limits,
             cancel=stop,
-            policy=task_run.policy(Role.AGENT, task_run.worktree.path, write=[private]),
+            policy=task_run.policy(Role.AGENT, task_run.tree.path, write=[private]),
             feed=feed,
             expects_start=task_run.agent.announces_start,
             record=record_path(task_run.directory, context.attempt),

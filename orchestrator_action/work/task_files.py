@@ -1,11 +1,9 @@
-"""The files of a task outside its worktree: context, prompt, logs and the agent's `orchestrator-phase`."""
+"""The files of a task outside its tree: context, prompt, logs and the agent's `orchestrator-phase`."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 import secrets
 import shlex
 import sys
@@ -14,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.git.worktrees import OWNER_FILE, Worktree
+from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.process.owner import live_owner
 from orchestrator_action.protocol.model import Limits, Task, TaskContext
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.protocol.wire import context_digest
@@ -55,7 +52,7 @@ def limits_of(run: RunContext) -> Limits:
     )
 
 
-def write_context(task: Task, run: RunContext, worktree: Worktree, directory: Path) -> TaskContext:
+def write_context(task: Task, run: RunContext, tree: TaskTree, directory: Path) -> TaskContext:
     """Write `task.md`, `prompt.md` and `context.json`; their digest is what the first claim must carry.
 
     What a task was given once stays: a run that is taken up again finds the same files and digest.
@@ -63,36 +60,36 @@ def write_context(task: Task, run: RunContext, worktree: Worktree, directory: Pa
     tests = task.test or run.test_commands
     context = TaskContext(
         path=str(directory / "context.json"), task=task, run_id=run.run_id, attempt=1,
-        worktree_path=str(worktree.path), prompt_path=str(directory / "prompt.md"), base_sha=worktree.base_sha,
+        worktree_path=str(tree.path), prompt_path=str(directory / "prompt.md"), base_sha=tree.base_sha,
         base_branch=run.base_branch, limits=limits_of(run), test_commands=tests, digest="",
         parallel=run.parallel, session_id=str(uuid.uuid4()),
     )  # fmt: skip
-    body = _written(Path(context.path), worktree)
+    body = _written(Path(context.path), tree)
     if body is None:
-        body = _write(task, run, worktree, directory, context)
+        body = _write(task, run, tree, directory, context)
     return replace(context, digest=body["digest"])
 
 
-def _written(path: Path, worktree: Worktree) -> dict[str, Any] | None:
+def _written(path: Path, tree: TaskTree) -> dict[str, Any] | None:
     """The context of an earlier attempt in the same place; None when there is none, or it is damaged."""
     try:
         body: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         digest = body.pop("digest")
     except (OSError, ValueError, KeyError, AttributeError):
         return None
-    same = context_digest(body) == digest and body.get("worktree_path") == str(worktree.path)
-    return {**body, "digest": digest} if same and body.get("base_sha") == worktree.base_sha else None
+    same = context_digest(body) == digest and body.get("worktree_path") == str(tree.path)
+    return {**body, "digest": digest} if same and body.get("base_sha") == tree.base_sha else None
 
 
 def _write(
-    task: Task, run: RunContext, worktree: Worktree, directory: Path, context: TaskContext
+    task: Task, run: RunContext, tree: TaskTree, directory: Path, context: TaskContext
 ) -> dict[str, Any]:
     limits = context.limits
     text = sanitise(task.text).text if task.issue else clean(task.text)[0]
     replace_file(directory / "task.md", text)
     prompt = task_prompt(
-        task, boundary=secrets.token_hex(8), branch=worktree.branch, base_branch=run.base_branch,
-        base_sha=worktree.base_sha, test_commands=context.test_commands,
+        task, boundary=secrets.token_hex(8), branch=tree.branch, base_branch=run.base_branch,
+        base_sha=tree.base_sha, test_commands=context.test_commands,
         message=GOES_ON if task.goes_on_at else "",
     )  # fmt: skip
     replace_file(Path(context.prompt_path), prompt)
@@ -100,7 +97,7 @@ def _write(
         "task_id": task.id,
         "task_name": task.title,
         "original_prompt_file": task.prompt_file or context.prompt_path,
-        "worktree_path": str(worktree.path),
+        "worktree_path": str(tree.path),
         "orchestrator_context": {
             "parallel_execution": run.parallel, "subprocess_mode": True, "governance_delegation": True,
         },
@@ -108,9 +105,9 @@ def _write(
         "run_id": run.run_id,
         "attempt": context.attempt,
         "issue": _issue_context(task),
-        "base_sha": worktree.base_sha,
+        "base_sha": tree.base_sha,
         "base_branch": run.base_branch,
-        "branch": worktree.branch,
+        "branch": tree.branch,
         "phases": [
             {"number": p.number, "id": p.id, "title": p.title, "does": p.does, "claim": p.claim} for p in PHASES
         ],
@@ -136,19 +133,6 @@ def _issue_context(task: Task) -> dict[str, Any] | None:
         "labeled_by": issue.labeled_by,
         "body_sha256": hashlib.sha256(issue.body.encode("utf-8", "replace")).hexdigest(),
     }
-
-
-def drop_stale_locks(common: Path, admin: Path, branch: str) -> None:
-    """Remove what a killed git left in a worktree's own part of the git directory.
-
-    Only when nothing that could hold these locks is alive: after an attempt, or before taking one up again.
-    """
-    if (owner := live_owner(admin / OWNER_FILE)) and owner != os.getpid():
-        return
-    branch_lock = common / "refs" / "heads" / f"{branch}.lock"
-    for lock in (admin / "index.lock", admin / "HEAD.lock", branch_lock):
-        with contextlib.suppress(OSError):
-            lock.unlink()
 
 
 def phase_client(directory: Path) -> Path:

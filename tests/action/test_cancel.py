@@ -57,7 +57,7 @@ def test_a_cancel_ends_and_tells_everything_in_time(runner: Runner, tmp_path: Pa
     for one in issues:
         [comment] = runner.github.state.comments_on(one.number)
         assert "cancelled" in comment.body
-    assert [] == alive(runner.repo.path)
+    assert [] == alive(runner.repo.path, runner.temp)
     print(f"4 stubborn tasks: cancelled and told in {took:.2f} s (goal {SOFT_S})")
 
 
@@ -109,7 +109,7 @@ def test_a_killed_step_is_settled_by_the_next(runner: Runner, tmp_path: Path):
 
     process.kill()
     process.communicate(timeout=30)
-    wait_for(lambda: not alive(runner.repo.path), "the end of all processes", within_s=15)
+    wait_for(lambda: not alive(runner.repo.path, runner.temp), "the end of all processes", within_s=15)
     done = runner.step("settle")
 
     assert (0, ["orchestrate:failed"]) == (done.code, one.labels), done.log

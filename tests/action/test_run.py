@@ -36,7 +36,7 @@ def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
     assert "```mermaid\ngantt" in done.summary
     assert done.report["run_id"] == done.outputs["run-id"]
     assert json.loads(Path(done.outputs["report-path"]).read_text())["run_id"] == done.outputs["run-id"]
-    assert [] == alive(runner.repo.path)
+    assert [] == alive(runner.repo.path, runner.temp)
 
 
 def test_a_token_that_a_checkout_left_behind_is_refused(runner: Runner):

@@ -37,7 +37,7 @@ class Dead:
         wait_for(lambda: mark.exists() and started(runner) and self.said("implementation"), "the push")
         process.kill()
         process.communicate(timeout=30)
-        wait_for(lambda: not alive(runner.repo.path), "the end of all processes", within_s=30)
+        wait_for(lambda: not alive(runner.repo.path, runner.temp), "the end of all processes", within_s=30)
         runner.github.state.runs[RUN_ID] |= {"status": "completed", "conclusion": "failure"}
         self.head = git(runner.repo.remote, "rev-parse", started(runner)[0]).strip()
 

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.verify.test_run import Known, TestRun, run_tests, tail_of
 from tests.evidence.judge import PYTEST, UNITTEST, alone, start
 from tests.kit.repos import Repo, clean_env
+from tests.kit.trees import trees_of
 
 
 class Bench:
-    """Runs commands on a tree of files, in a measuring worktree at its commit."""
+    """Runs commands on a tree of files, in a clean checkout at its commit."""
 
     def __init__(self, repo: Repo, evidence: Path) -> None:
         self.repo, self.evidence = repo, evidence
         self.git = Git.open(repo.path)
-        self.space = Workspace(self.git)
+        self.trees = trees_of(self.git)
         self.known: Known = {}
 
     def run(
@@ -36,7 +36,7 @@ class Bench:
         limits: Mapping[str, float] | None = None,
     ) -> TestRun:
         sha = self.git.rev_parse(commit)
-        tree = self.space.measure("t", sha)
+        tree = self.trees.measure("t", sha)
         return run_tests(
             commands, commit=sha, tree=self.git.tree(sha), worktree=tree.path, env=clean_env(),
             evidence_dir=self.evidence, run=start, known=self.known,
@@ -237,7 +237,7 @@ def test_a_pytest_that_writes_no_reports_is_counted_by_its_lines(bench: Callable
 def test_options_of_the_environment_are_kept(bench: Callable[..., Bench], tmp_path: Path):
     """PYTEST_ADDOPTS of the repository's own goes on working."""
     b = bench(test_a_py=BAD)
-    tree = b.space.measure("t", "HEAD")
+    tree = b.trees.measure("t", "HEAD")
     env = {**clean_env(), "PYTEST_ADDOPTS": "-k test_a"}
 
     done = run_tests([PYTEST], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",
@@ -378,7 +378,7 @@ def test_tests_do_not_change_the_repository(bench: Callable[..., Bench]):
 
 def test_the_environment_is_exactly_what_was_given(bench: Callable[..., Bench], tmp_path: Path):
     """Plus what asks pytest for its report, and CI=1: nothing of ours leaks into the commands."""
-    tree = bench().space.measure("t", "HEAD")
+    tree = bench().trees.measure("t", "HEAD")
     env = {"PATH": os.environ["PATH"], "GIVEN": "yes"}
 
     done = run_tests(["env"], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",

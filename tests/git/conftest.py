@@ -1,4 +1,4 @@
-"""A repository with its workspace and its remotes, and what an agent does in a worktree."""
+"""A repository with its trees and its remotes, and what an agent does in a tree."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import open_remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace, Worktree
+from orchestrator_action.git.task_tree import TaskTree, Trees
 from orchestrator_action.process import table as procs
 from tests.git.server import GitServer, serve
 from tests.kit.repos import Repo, git
+from tests.kit.trees import trees_of
 
 REF = "refs/heads/orchestrator/issue-1"
 
@@ -34,8 +35,8 @@ def server(repo: Repo) -> Iterator[GitServer]:
 
 
 @pytest.fixture
-def space(repo: Repo) -> Workspace:
-    return Workspace(Git.open(repo.path))
+def trees(repo: Repo) -> Trees:
+    return trees_of(repo.path)
 
 
 @pytest.fixture
@@ -49,12 +50,12 @@ def identity_of(pid: int) -> dict[str, object]:
     return who._asdict()
 
 
-def commit(worktree: Worktree, name: str = "new.txt", text: str = "new\n") -> str:
-    """Commit a file as an agent would: in the worktree, with its own git."""
-    (worktree.path / name).write_text(text)
-    git(worktree.path, "add", name)
-    git(worktree.path, "commit", "-q", "-m", f"add {name}")
-    return git(worktree.path, "rev-parse", "HEAD")
+def commit(tree: TaskTree, name: str = "new.txt", text: str = "new\n") -> str:
+    """Commit a file as an agent would: in the tree, with its own git."""
+    (tree.path / name).write_text(text)
+    git(tree.path, "add", name)
+    git(tree.path, "commit", "-q", "-m", f"add {name}")
+    return git(tree.path, "rev-parse", "HEAD")
 
 
 def elsewhere(repo: Repo, tmp_path: Path, files: dict[str, str]) -> str:

@@ -16,29 +16,34 @@ from orchestrator_action.git.remotes import (
     seed_bare,
 )
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import REF, elsewhere
 from tests.git.server import TOKEN, GitServer
 from tests.kit.repos import Repo, clean_env, git
+from tests.kit.trees import trees_of
 
 
 def test_the_base_is_the_remote_s_not_the_checkout_s(remote: Remote, repo: Repo, tmp_path: Path):
-    """What somebody pushed a minute ago is where tasks start."""
+    """What somebody pushed a minute ago is where tasks start; the user's refs stay where they are."""
     theirs = elsewhere(repo, tmp_path, {"b": "2"})
+    before = repo.git("for-each-ref")
 
     assert remote.default_branch() == "main"
     assert remote.fetch("main") == theirs
-    assert repo.git("rev-parse", "origin/main") == theirs
+    assert repo.git("for-each-ref") == before
     assert repo.git("cat-file", "-t", theirs) == "commit"
 
 
 def test_a_push_is_read_back_from_the_remote(remote: Remote, repo: Repo):
-    """And the remote-tracking branch moves, so that the commits count as kept."""
+    """And noted in our private repository, so that the commits count as kept; no ref of the user's moves."""
+    private = trees_of(repo.path).private
+    remote = remote.pushing_from(private)
     sha = repo.commit({"x": "1"})
+    before = repo.git("for-each-ref")
 
     assert remote.push(sha, REF, known="") == sha
     assert repo.at_remote(REF) == sha
-    assert repo.git("rev-parse", "refs/remotes/origin/orchestrator/issue-1") == sha
+    assert private.rev_parse("refs/remotes/origin/orchestrator/issue-1") == sha
+    assert repo.git("for-each-ref") == before
     assert remote.push(sha, REF, known=sha) == sha
 
 
@@ -263,18 +268,19 @@ def test_twelve_tasks_push_at_once(repo: Repo, server: GitServer, tmp_path: Path
     from concurrent.futures import ThreadPoolExecutor
 
     seen = Git.open(repo.path)
-    space = Workspace(seen)
-    remote = open_remote(seen, private_dir=tmp_path / "private", token=TOKEN)
-    assert remote is not None
+    trees = trees_of(seen)
+    opened = open_remote(seen, private_dir=tmp_path / "private", token=TOKEN)
+    assert opened is not None
+    remote = opened.pushing_from(trees.private)
     base = seen.head()
 
     def one(n: int) -> bool:
-        made = space.create(f"t{n}", f"orchestrator/t{n}", base)
+        made = trees.create(f"t{n}", f"orchestrator/t{n}", base)
         (made.path / f"f{n}").write_text("x")
         git(made.path, "add", "-A", env=clean_env())
         git(made.path, "commit", "-q", "-m", f"c{n}")
         sha = made.git.head()
-        return remote.push(sha, f"refs/heads/orchestrator/t{n}", known="") == sha and not space.remove(made)
+        return remote.push(sha, f"refs/heads/orchestrator/t{n}", known="") == sha and not trees.remove(made)
 
     with ThreadPoolExecutor(12) as pool:
         assert all(pool.map(one, range(24)))

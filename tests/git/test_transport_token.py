@@ -16,10 +16,10 @@ from orchestrator_action.git.remotes import (
     persisted_credentials,
 )
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
 from tests.git.conftest import REF, elsewhere
 from tests.git.server import TOKEN, GitServer, serve
 from tests.kit.repos import Repo, git
+from tests.kit.trees import trees_of
 
 
 def test_a_token_goes_to_the_https_url_and_not_to_ssh(repo: Repo, server: GitServer, tmp_path: Path):
@@ -142,7 +142,7 @@ def test_no_git_that_talks_to_the_forge_has_the_token_or_runs_where_an_agent_wro
     lines = [one for one in (tmp_path / "talks").read_text().splitlines() if "get-urlmatch" not in one]
     assert len(lines) >= 3
     assert all(line.startswith(f"{private}/") for line in lines)
-    assert theirs == repo.git("rev-parse", "origin/main")
+    assert "commit" == repo.git("cat-file", "-t", theirs)
 
 
 def test_the_private_repository_is_private_and_borrows(repo: Repo, server: GitServer, tmp_path: Path):
@@ -231,7 +231,7 @@ def test_a_password_in_the_url_is_used_and_not_shown(repo: Repo, server: GitServ
 
     assert remote.default_branch() == "main"
     assert remote.url == f"{server.url}/remote.git"
-    made = Workspace(seen).create("t", "orchestrator/t", seen.head())
+    made = trees_of(seen).create("t", "orchestrator/t", seen.head())
     assert git(made.path, "remote", "get-url", "origin") == f"{server.url}/remote.git"
 
 

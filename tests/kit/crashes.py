@@ -106,7 +106,7 @@ def _home(root: Path, tasks: int) -> House:
 
 def _resumed(home: House, tasks: int, killed: tuple[str, ...], what: str) -> Survived:
     """Resume, or begin again what never began; and look at what is there then."""
-    eventually(lambda: not alive(home.repo.path), what="the end of what the guards had to end")
+    eventually(lambda: not alive(home.repo.path, home.temp), what="the end of what the guards had to end")
     ran = home.cli(*_verb(home), "--json")
     assert ran.out, f"{what}: {ran.code} {ran.err}"
     return _seen(home, ran.report, tasks, killed)
@@ -174,14 +174,13 @@ def _seen(home: House, report: dict, tasks: int, killed: tuple[str, ...]) -> Sur
             list((home.forge / "pulls" / str((task["pull"] or {}).get("number", 0)) / "reviews").glob("*"))
         )
         twice += [f"{reviews} reviews of {task['task_id']}"] if reviews > 1 else []
-    listed = home.repo.git("worktree", "list", "--porcelain").count("worktree ")
-    left += [f"{listed - 1} worktrees"] if listed != 1 else []
+    left += home.trees()
     left += [str(lock) for lock in (home.repo.path / ".git").glob("**/*.lock")]
     return Survived(
         killed_at=killed,
         ends={t["task_id"]: t["status"] for t in report["tasks"]},
         lost_commits=lost,
         duplicates=tuple(twice),
-        survivors=tuple(alive(home.repo.path)),
+        survivors=tuple(alive(home.repo.path, home.temp)),
         left=tuple(left),
     )

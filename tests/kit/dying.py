@@ -1,6 +1,6 @@
 """Parts of a run that kill their own process, as `kill -9` does, right before or after the n-th step it takes.
 
-A step is a line of the journal, a call of the forge, of the remote, or of the workspace: all that is seen
+A step is a line of the journal, a call of the forge, of the remote, or of the trees: all that is seen
 from outside happens in one of them.
 """
 
@@ -22,7 +22,7 @@ STEPS = {
         "comment", "ours", "start_check", "finish_check", "post_check", "write_together", "status",
     },
     "remote": {"fetch", "fetch_ref", "push", "push_many", "sha"},
-    "workspace": {"create", "adopt", "measure", "review", "remove", "salvage", "accept", "put_back"},
+    "trees": {"create", "adopt", "measure", "review", "remove", "salvage", "keep_branch", "drop_bases"},
 }  # fmt: skip
 
 

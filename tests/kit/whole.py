@@ -133,7 +133,18 @@ class House:
     def environment(self) -> dict[str, str]:
         """Emptied but for what a command needs."""
         kept = ("PATH", "HOME", "LANG", "TMPDIR")
-        return {**{k: os.environ[k] for k in kept if k in os.environ}, **self.env}
+        self.temp.mkdir(exist_ok=True)
+        own = {"RUNNER_TEMP": str(self.temp)}
+        return {**{k: os.environ[k] for k in kept if k in os.environ}, **own, **self.env}
+
+    @property
+    def temp(self) -> Path:
+        """Where the trees of its runs are."""
+        return self.forge.parent / "temp"
+
+    def trees(self) -> list[str]:
+        """Every tree that is there, by what is on disk."""
+        return sorted(str(p) for p in self.temp.glob("orchestrator/*/*/*"))
 
     @property
     def run_dir(self) -> Path:
@@ -144,24 +155,20 @@ class House:
         return [json.loads(line) for line in (self.run_dir / "journal.jsonl").read_text().splitlines()]
 
     def assert_tidy(self, kept: Sequence[str] = ()) -> None:
-        """No worktree but those `kept`, no process, no lock of ours is left, and the checkout is as it was."""
-        listed = self.repo.git("worktree", "list", "--porcelain")
-        there = [
-            line.removeprefix("worktree ") for line in listed.splitlines() if line.startswith("worktree ")
-        ]
-        assert sorted([str(self.repo.path), *kept]) == sorted(there)
-        folder = self.repo.path / ".worktrees"
-        assert sorted(kept) == sorted(map(str, folder.iterdir() if folder.exists() else ()))
-        assert bool(kept) == folder.exists()
+        """No tree but those `kept`, no process, no lock of ours is left, and the checkout is as it was."""
+        assert sorted(kept) == self.trees()
+        assert bool(kept) == (self.repo.path / ".git" / "orchestrator" / "trees").exists()
+        assert 1 == self.repo.git("worktree", "list", "--porcelain").count("worktree ")
+        assert not (self.repo.path / ".worktrees").exists()
         assert "" == self.repo.git("status", "--porcelain")
-        assert [] == alive(self.repo.path)
+        assert [] == alive(self.repo.path, self.temp)
         assert not list((self.repo.path / ".git").glob("**/*.lock"))
 
 
-def alive(root: Path) -> list[str]:
-    """Processes whose environment, arguments or directory name `root`."""
+def alive(*roots: Path) -> list[str]:
+    """Processes whose environment, arguments or directory name one of the folders `roots`."""
     found = []
-    needle = os.fsencode(root)
+    needles = [os.fsencode(root) for root in roots]
     for folder in Path("/proc").glob("[0-9]*"):
         if folder.name == str(os.getpid()):
             continue
@@ -171,7 +178,7 @@ def alive(root: Path) -> list[str]:
             where = os.fsencode(os.readlink(folder / "cwd"))
         except OSError:
             continue
-        if needle in told or needle in where:
+        if any(needle in told or needle in where for needle in needles):
             found.append(f"{folder.name} {command[:200]!r}")
     return found
 

@@ -1,7 +1,8 @@
-"""What an agent must not do to git, done by one of two tasks of a whole run once its honest work is finished.
+"""What an agent does to git that is nobody else's, done by one of two tasks of a whole run after its honest work.
 
-FAULTS 30: its own task fails with that named, the other does not notice, nothing the agent made runs with our
-rights, and the user's repository is afterwards as it was.
+FAULTS 30: what breaks its own tree is its own task's end, with that named; what it does to refs, settings and
+hooks reaches its own clone only. The other task does not notice, nothing the agent made runs with our rights, and
+the user's repository is afterwards as it was.
 """
 
 from __future__ import annotations
@@ -18,22 +19,21 @@ for h in pre-push post-checkout pre-commit post-index-change reference-transacti
   printf "#!/bin/sh\\n: >$TRAP\\n" >"$d/$h"; chmod +x "$d/$h"
 done
 """
-OTHER = 'o=$(git for-each-ref --format="%(refname)" "refs/heads/orchestrator/issue-2*"); '
 
 MISDEEDS = {
-    "deletes its worktree": ("the worktree was deleted", 'cd /; rm -rf "$OLDPWD"'),
-    "deletes its .git file": ("the worktree's .git file was removed or changed", "rm .git"),
+    "deletes its tree": ("the task's tree was deleted", 'cd /; rm -rf "$OLDPWD"'),
+    "deletes its .git folder": ("the tree's .git folder was removed or replaced", "rm -rf .git"),
     "makes a repository of its own": (
-        "the worktree's .git file was removed or changed", "rm .git; git init -q .",
+        "the tree's .git folder was removed or replaced", "rm -rf .git; git init -q .",
     ),
-    "points its .git file elsewhere": (
-        "the worktree's .git file was removed or changed", 'echo "gitdir: $TOP/.git" > .git',
+    "points its .git elsewhere": (
+        "the tree's .git folder was removed or replaced", 'rm -rf .git; echo "gitdir: $TOP/.git" > .git',
     ),
-    "takes its worktree off the list": (
-        "the worktree was deleted", 'git worktree remove --force --force "$PWD"',
+    "puts the user's in its place": (
+        "the tree's .git folder was removed or replaced", 'rm -rf .git; ln -s "$TOP/.git" .git',
     ),
-    "deletes git's directory for it": (
-        "the worktree was removed from git's list", 'rm -rf "$TOP/.git/worktrees/task-issue-1"',
+    "borrows the user's refs": (
+        "the tree's .git folder leads somewhere else", 'echo "$TOP/.git" >.git/commondir',
     ),
     "switches branch": ("HEAD is on elsewhere, not on the task branch", "git checkout -q -b elsewhere"),
     "detaches its HEAD": ("HEAD is on no branch, not on the task branch", "git checkout -q --detach"),
@@ -45,56 +45,31 @@ MISDEEDS = {
     "takes its branch to before its base": (
         "not from its base", 'git reset -q --hard "$(git rev-list --max-parents=0 HEAD)"',
     ),
-    "sets a name for everybody": ("git setting user.name was added", "git config user.name Mallory"),
-    "sets a hooks path": (
-        "git setting core.hookspath was added", f'd=$PWD/.h; {TRAPS} git config core.hooksPath "$d"',
-    ),
-    "sets an fsmonitor": (
-        "git setting core.fsmonitor was added", """git config core.fsmonitor "sh -c ': >$TRAP'" """,
-    ),
-    "sets a filter": (
-        "git setting filter.x.clean was added",
-        """echo '* filter=x' >.gitattributes; git add -A; git commit -qm filters
-           git config filter.x.clean "sh -c ': >$TRAP; cat'"; touch *.py""",
-    ),
-    "installs hooks": ("git hook post-checkout was added", f'd=$(git rev-parse --git-common-dir)/hooks; {TRAPS}'),
-    "moves the base branch": ("refs/heads/main", "git update-ref refs/heads/main HEAD"),
-    "commits on the base branch": (
-        "refs/heads/main",
-        """git checkout -q --ignore-other-worktrees main; git commit -q --allow-empty -m mine
-           git checkout -q "$BRANCH" """,
-    ),
-    "pushes onto the user's branch": ("refs/heads/feature", "git push -qf . HEAD:feature"),
-    "moves the user's branch by plumbing": ("refs/heads/feature", "git update-ref refs/heads/feature HEAD"),
-    "deletes the user's branch": ("refs/heads/feature", "git branch -qD feature"),
-    "deletes the user's packed branch": (
-        "refs/heads/feature", "git pack-refs --all; git branch -qD feature",
-    ),
-    "renames the user's branch": ("refs/heads/feature", "git branch -M feature mine"),
-    "moves a tag": ("refs/tags/v1", "git tag -f v1 HEAD"),
-    "moves the other task's branch": (
-        "refs/heads/orchestrator/issue-2", f'{OTHER} git update-ref "$o" HEAD',
-    ),
-    "takes the other task's commits for its own": (
-        "refs/heads/orchestrator/mine", f'{OTHER} git branch -q orchestrator/mine "$o"',
-    ),
-    "deletes the other task's branch": (
-        "refs/heads/orchestrator/issue-2", f'{OTHER} git update-ref -d "$o"',
+    "forges an object": (
+        "cannot be taken over",
+        """echo honest >y; git add y; git commit -qm y; o=$(git rev-parse HEAD:y); f=.git/objects/$(echo $o | cut -c1-2)
+           f=$f/$(echo $o | cut -c3-); chmod +w $f
+           python3 -c "import sys, zlib; open(sys.argv[1], 'wb').write(zlib.compress(b'blob 7\\0forged!'))" $f""",
     ),
 }  # fmt: skip
 """Misdeed → the words that name it, and how it is done."""
 
-REACHING_OUT = {
-    "sets a name": ("git setting user.name was added", 'git config --file "$TOP/.git/config" user.name Mallory'),
-    "sets an fsmonitor": (
-        "git setting core.fsmonitor was added",
-        """git config --file "$TOP/.git/config" core.fsmonitor "sh -c ': >$TRAP'" """,
-    ),
-    "empties the configuration": ("git setting", ': >"$TOP/.git/config"'),
-    "installs hooks": ("git hook pre-push was changed", f'd=$TOP/.git/hooks; {TRAPS}'),
-    "deletes a hook": ("git hook pre-push was removed", 'rm "$TOP/.git/hooks/pre-push"'),
+OWN_BUSINESS = {
+    "sets a name": "git config user.name Mallory",
+    "sets a hooks path": f'd=$PWD/../.h; {TRAPS} git config core.hooksPath "$d"',
+    "sets an fsmonitor": """git config core.fsmonitor "sh -c ': >$TRAP'" """,
+    "installs hooks": f"d=$(git rev-parse --git-common-dir)/hooks; {TRAPS}",
+    "moves the base branch": "git update-ref refs/heads/main HEAD",
+    "commits on the base branch": """git checkout -q main; git commit -q --allow-empty -m mine
+                                     git checkout -q "$BRANCH" """,
+    "pushes onto the user's branch": "git push -qf . HEAD:feature",
+    "deletes the user's branch": "git pack-refs --all; git branch -qD feature",
+    "renames the user's branch": "git branch -M feature mine",
+    "moves a tag": "git tag -f v1 HEAD",
+    "moves another task's branch": "git update-ref refs/heads/orchestrator/issue-2-task-2 HEAD",
+    "moves what the remote had": "git update-ref refs/remotes/origin/main HEAD",
 }  # fmt: skip
-"""The same, in the user's own git directory, by its path."""
+"""What is done in the agent's own clone: it reaches nobody, so it is no misdeed."""
 
 HARMLESS = (
     "git worktree prune",
@@ -127,15 +102,18 @@ def done_by(home: House, trap: Path, piece: str) -> dict[str, str]:
     return {"issue-1": f'{names}\n"$@" || exit\n{piece}\nexit 0'}
 
 
+USERS_REFS = ("refs/heads", "refs/tags", "refs/remotes")
+
+
 def as_it_is(home: House) -> dict[str, str]:
-    """The user's configuration, hooks, HEAD and checkout, byte for byte, and every branch and tag but the tasks'."""
+    """The user's configuration, hooks, HEAD and checkout, byte for byte, and every branch, tag and remote branch."""
     top = home.repo.path
     files = [top / ".git" / "config", top / ".git" / "HEAD", *(top / ".git" / "hooks").glob("*")]
-    files += [p for p in top.rglob("*") if p.is_file() and not {".git", ".worktrees"} & set(p.parts)]
+    files += [p for p in top.rglob("*") if p.is_file() and ".git" not in p.parts]
     found = {str(p): hashlib.sha256(p.read_bytes()).hexdigest() + oct(p.stat().st_mode) for p in files}
-    shown = home.repo.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags")
+    shown = home.repo.git("for-each-ref", "--format=%(refname) %(objectname)", *USERS_REFS)
     refs = (line.partition(" ") for line in shown.splitlines())
-    return found | {ref: sha for ref, _, sha in refs if not ref.startswith("refs/heads/orchestrator/")}
+    return found | {ref: sha for ref, _, sha in refs}
 
 
 def told(task: dict) -> list[str]:
@@ -164,27 +142,19 @@ def test_a_misdeed_is_its_own_tasks_end_and_nobody_elses(home: House, conduct, t
     ran = conduct(slots=2, shell=done_by(home, tmp_path / "trap", piece)).end()
 
     assert_alone(home, ran, named, tmp_path / "trap")
-    after = as_it_is(home)
-    assert before == {k: v for k, v in after.items() if k in before}
-    assert {"refs/heads/elsewhere", "refs/heads/other"} >= after.keys() - before.keys(), (
-        "its own new branches only"
-    )
+    assert before == as_it_is(home)
 
 
-@pytest.mark.parametrize("misdeed", REACHING_OUT)
-def test_what_is_changed_in_the_users_own_directory_is_put_back(
-    home: House, conduct, tmp_path: Path, misdeed: str
-):
-    """Whoever was under way at that moment answers for it; here only one was."""
-    named, piece = REACHING_OUT[misdeed]
+@pytest.mark.parametrize("deed", OWN_BUSINESS)
+def test_what_is_done_in_its_own_clone_reaches_nobody(home: House, conduct, tmp_path: Path, deed: str):
+    """By construction: both tasks succeed, no trap springs, and the user's repository is as it was."""
     before = as_it_is(home)
 
-    ran = conduct(slots=1, shell=done_by(home, tmp_path / "trap", piece)).end()
+    ran = conduct(slots=2, shell=done_by(home, tmp_path / "trap", OWN_BUSINESS[deed])).end()
 
-    assert_alone(home, ran, named, tmp_path / "trap")
+    assert {"success"} == {t["status"] for t in ran.report["tasks"]}, [told(t) for t in ran.report["tasks"]]
+    assert not (tmp_path / "trap").exists(), "something of its making ran"
     assert before == as_it_is(home)
-    kept = home.repo.path / ".git" / "orchestrator" / "undone"
-    assert ("deletes a hook" == misdeed) != kept.exists(), "what was there instead is kept"
 
 
 @pytest.mark.parametrize("deed", HARMLESS)
@@ -201,7 +171,7 @@ def test_what_takes_nothing_from_anybody_is_no_misdeed(home: House, conduct, tmp
 
 def test_a_run_whose_records_an_agent_deleted_is_told_to_its_end(home: House, conduct):
     """Its folder and its journal: what happened is written anew, and every task has its one end."""
-    gone = {"issue-1": "rm -rf ../../.git/orchestrator/runs; exit 1"}
+    gone = {"issue-1": f"rm -rf {home.repo.path}/.git/orchestrator/runs; exit 1"}
 
     ran = conduct(slots=1, shell=gone).end()
 
@@ -213,9 +183,11 @@ def test_a_run_whose_records_an_agent_deleted_is_told_to_its_end(home: House, co
     home.assert_tidy()
 
 
-def test_a_task_that_cannot_be_begun_leaves_no_worktree(home: House, conduct):
+def test_a_task_that_cannot_be_begun_leaves_no_tree(home: House, conduct):
     """A file stands where its own would be: a fault of the machine, said in one line."""
-    blocked = {"issue-1": 't=$(echo ../../.git/orchestrator/runs/*/tasks); rm -rf $t; : >"$t"; exit 1'}
+    blocked = {
+        "issue-1": f't=$(echo {home.repo.path}/.git/orchestrator/runs/*/tasks); rm -rf $t; : >"$t"; exit 1'
+    }
 
     ran = conduct(slots=1, shell=blocked).end()
 

@@ -33,7 +33,7 @@ def test_killed_at_a_random_point_a_run_comes_to_the_same_end(tmp_path: Path, se
 
 @pytest.mark.parametrize("step", _few([s for n in range(3, 90, 16) for s in (n, -n - 8)], 2))
 def test_killed_right_before_or_after_a_step_it_comes_to_the_same_end(tmp_path: Path, step: int):
-    """FAULTS 25: a line of the journal, a call of the forge, of the remote, of the workspace."""
+    """FAULTS 25: a line of the journal, a call of the forge, of the remote, of the trees."""
     seen = crash_at_step(tmp_path, step)
 
     assert seen and seen.faultless, seen
@@ -62,5 +62,4 @@ def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
     assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.pid not in before]
     memory, later, files, files_later = watched.quarters()
     assert later - memory < 16 and files_later - files <= 8
-    kept = home.repo.git("worktree", "list", "--porcelain").count("worktree ") - 1
-    assert kept == sum(bool(t.kept_because) for t in report.tasks)
+    assert len(home.trees()) == sum(bool(t.kept_because) for t in report.tasks)

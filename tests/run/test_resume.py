@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -386,11 +387,12 @@ def test_a_missing_journal_is_refused_by_name(home: House):
     assert ran.code in {2, 5} and "error: no run" in ran.err, ran.err
 
 
-def test_a_torn_worktree_is_finished_not_lost(home: House, conduct, pids: Pids):
-    """FAULTS 29: killed between `worktree add` and the checkout."""
+def test_a_torn_tree_is_finished_not_lost(home: House, conduct, pids: Pids):
+    """FAULTS 29: killed while its index was written."""
     killed_at_work(home, conduct, pids)
     eventually(lambda: not pids.alive(), what="the end of the agent")
-    admin = home.repo.path / ".git" / "worktrees" / "task-issue-1"
+    [tree] = home.trees()
+    admin = Path(tree) / ".git"
     (admin / "index").unlink()
     (admin / "index.lock").touch()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
 from orchestrator_action.run.watching import standing
 from tests.kit.repos import Repo
+from tests.kit.trees import trees_of
 
 
 def test_a_tree_that_is_removed_while_it_is_looked_at_is_no_error(repo: Repo):
@@ -16,9 +16,9 @@ def test_a_tree_that_is_removed_while_it_is_looked_at_is_no_error(repo: Repo):
     head, stop, seen = git.head(), threading.Event(), set()
 
     def work() -> None:
-        workspace = Workspace(Git.open(repo.path))
+        trees = trees_of(repo.path)
         for number in range(20):
-            workspace.remove(workspace.create(f"t{number}", f"orchestrator/t{number}", head))
+            trees.remove(trees.create(f"t{number}", f"orchestrator/t{number}", head))
         stop.set()
 
     worker = threading.Thread(target=work)

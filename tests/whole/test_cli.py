@@ -257,8 +257,8 @@ def test_output_that_cannot_be_written_is_said(home: House, args: list[str]):
 
 
 def test_clean_says_when_there_is_nothing(home: House):
-    assert "no worktree of ours is left" in home.cli("clean").err
-    assert "no worktree of ours is left of issue-9" in home.cli("clean", "issue-9").err
+    assert "no tree of ours is left" in home.cli("clean").err
+    assert "no tree of ours is left of issue-9" in home.cli("clean", "issue-9").err
 
 
 def test_a_demo_without_git_is_said(home: House):

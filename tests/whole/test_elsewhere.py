@@ -37,7 +37,7 @@ def killed(home: House, tmp_path: Path) -> tuple[str, str]:
     wait_for(pushed, "the push")
     process.kill()
     process.wait()
-    wait_for(lambda: not alive(home.repo.path), "the end of all processes")
+    wait_for(lambda: not alive(home.repo.path, home.temp), "the end of all processes")
     go_on.touch()
     return home.run_dir.name, home.repo.at_remote("refs/heads/orchestrator/issue-1-add-more")
 

@@ -1,4 +1,4 @@
-"""Worktrees to measure and to review in, and every kind of repository they are made from."""
+"""Clean checkouts to measure and to review in, and every kind of repository they are made from."""
 
 from __future__ import annotations
 
@@ -9,66 +9,72 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.worktrees import Workspace
+from orchestrator_action.git.task_tree import Trees
 from tests.git.conftest import commit, identity_of
 from tests.kit.repos import Repo, clean_env, git
+from tests.kit.trees import trees_of
 
 
-def test_measuring_is_at_exactly_one_commit(space: Workspace, repo: Repo, base: str):
-    """Nothing of the measurement before stays: files, ignored files, index flags, permissions, links."""
-    made = space.create("t", "orchestrator/t", base)
-    tip = commit(made, "new.txt")
-    first = space.measure("t", tip)
+def test_a_clean_checkout_is_at_exactly_one_commit_on_a_fresh_path(trees: Trees, base: str):
+    """Nothing of the measurement before is met again, nor anybody else's files."""
+    made = trees.create("t", "orchestrator/t", base)
+    commit(made, "new.txt")
+    first = trees.measure("t", made.git.head())
     assert (first.path / "new.txt").is_file()
-    (first.path / "junk").mkdir()
-    (first.path / "junk/inner").write_text("x")
-    (first.path / "junk").chmod(0o500)
-    git(first.path, "init", "-q", "nested")
-    git(first.path, "update-index", "--skip-worktree", "README.md")
-    (first.path / "README.md").write_text("forged\n")
-    (first.path / ".git").unlink()
 
-    again = space.measure("t", base)
+    again = trees.measure("t", base)
 
-    assert again.path == first.path
+    assert again.path != first.path
     assert sorted(p.name for p in again.path.iterdir()) == [".git", "README.md"]
-    assert (again.path / "README.md").read_text() == "# hello\n"
-    assert again.git.head() == base
-    assert again.git.branch() == ""
+    assert not [part for part in again.path.parts if part.startswith(".")]
+    assert (again.git.head(), again.git.branch(), again.git.dirty()) == (base, "", ())
     assert git(again.path, "status", "--porcelain") == ""
-    assert space.remove(again) == ""
+    assert trees.remove(again) == trees.remove(first) == ""
+    assert not again.path.exists() and not first.path.exists()
 
 
-def test_a_review_worktree_is_read_only(space: Workspace, base: str):
-    """And goes like any other."""
-    made = space.review("t", base)
+def test_what_is_left_in_a_checkout_does_not_keep_it(trees: Trees, base: str):
+    """Read-only folders, repositories, links, a broken git folder: nothing in it is of value."""
+    made = trees.measure("t", base)
+    (made.path / "junk").mkdir()
+    (made.path / "junk" / "inner").write_text("x")
+    (made.path / "junk").chmod(0o500)
+    git(made.path, "init", "-q", "nested")
+    subprocess.run(["rm", "-rf", str(made.path / ".git")], check=True)
 
-    assert not os.stat(made.path / "README.md").st_mode & 0o222
-    assert space.remove(made) == ""
+    assert trees.remove(made) == ""
     assert not made.path.exists()
 
 
-def test_a_bare_repository_has_worktrees_too(repo: Repo, base: str):
-    """Inside itself."""
-    space = Workspace(Git.open(repo.remote))
+def test_a_review_checkout_is_read_only(trees: Trees, base: str):
+    """And goes like any other."""
+    made = trees.review("t", base)
 
-    made = space.create("t", "orchestrator/t", base)
+    assert not os.stat(made.path / "README.md").st_mode & 0o222
+    assert trees.remove(made) == ""
+    assert not made.path.exists()
 
-    assert made.path.is_relative_to(repo.remote)
+
+def test_a_bare_repository_has_trees_too(repo: Repo, base: str):
+    """With a checkout of their own."""
+    trees = trees_of(repo.remote)
+
+    made = trees.create("t", "orchestrator/t", base)
+
+    assert made.path.name == "remote"
     assert (made.path / "README.md").is_file()
-    assert space.protect(made) == ()
-    repo.git("fetch", "-q")
-    space.git.update_ref("refs/orchestrator/kept/main", base)
-    assert space.remove(made) == ""
+    assert trees.problems(made) == ()
+    assert trees.remove(made) == ""
 
 
-def test_a_linked_worktree_shares_the_place_of_its_main_checkout(repo: Repo, base: str, tmp_path: Path):
-    """Wherever one starts."""
+def test_a_linked_worktree_s_trees_are_known_to_its_main_checkout(repo: Repo, base: str, tmp_path: Path):
+    """And called like it, wherever one starts."""
     repo.git("worktree", "add", "-q", "--detach", str(tmp_path / "other"))
 
-    made = Workspace(Git.open(tmp_path / "other")).create("t", "orchestrator/t", base)
+    made = trees_of(tmp_path / "other").create("t", "orchestrator/t", base)
 
-    assert made.path == repo.path / ".worktrees/task-t"
+    assert made.path.name == "repo"
+    assert [made.path] == [left.path for left in trees_of(repo.path).leftovers()]
 
 
 def test_a_shallow_clone_is_usable(repo: Repo, tmp_path: Path):
@@ -78,14 +84,15 @@ def test_a_shallow_clone_is_usable(repo: Repo, tmp_path: Path):
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{repo.remote}", "shallow")
     git(tmp_path / "shallow", "checkout", "-q", "--detach")
     head = git(tmp_path / "shallow", "rev-parse", "HEAD")
-    space = Workspace(Git.open(tmp_path / "shallow"))
+    trees = trees_of(Git.open(tmp_path / "shallow"))
 
-    made = space.create("t", "orchestrator/t", head)
+    made = trees.create("t", "orchestrator/t", head)
     tip = commit(made)
+    assert made.git.head() == tip
 
     assert git(made.path, "rev-parse", "--is-shallow-repository") == "true"
-    assert space.git.commits(head, tip) == (tip,)
-    assert space.git.merge_base(head, tip) == head
+    assert trees.private.commits(head, tip) == (tip,)
+    assert trees.private.merge_base(head, tip) == head
     assert made.git.dirty() == ()
 
 
@@ -94,23 +101,23 @@ def test_a_sparse_checkout_stays_sparse_and_clean(make: Callable[..., Repo]):
     repo = make({"a/x": "1", "b/y": "2", "README.md": "r"})
     repo.git("sparse-checkout", "set", "a")
     base = repo.git("rev-parse", "HEAD")
-    space = Workspace(Git.open(repo.path))
+    trees = trees_of(Git.open(repo.path))
 
-    made = space.create("t", "orchestrator/t", base)
+    made = trees.create("t", "orchestrator/t", base)
 
     assert made.git.dirty() == ()
-    assert space.salvage(made, "t") is None
-    assert space.protect(made) == ()
-    assert space.remove(made) == ""
+    assert trees.salvage(made, "t") is None
+    assert trees.problems(made) == ()
+    assert trees.remove(made) == ""
 
 
 def test_lfs_pointers_are_files_like_any(make: Callable[..., Repo]):
     """Without git-lfs the pointer is what is checked out, and it is clean."""
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12\n"
     repo = make({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "a.bin": pointer})
-    space = Workspace(Git.open(repo.path))
+    trees = trees_of(Git.open(repo.path))
 
-    made = space.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
+    made = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
 
     assert (made.path / "a.bin").read_text() == pointer
     assert made.git.dirty() == ()
@@ -123,24 +130,24 @@ def test_a_submodule_is_a_folder_nobody_enters(make: Callable[..., Repo]):
     repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.remote), "sub")
     repo.git("commit", "-q", "-m", "sub")
     repo.push()
-    space = Workspace(Git.open(repo.path))
+    trees = trees_of(Git.open(repo.path))
 
-    made = space.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
+    made = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
 
     assert made.git.dirty() == ()
-    assert list(space.git.links("HEAD")) == ["sub"]
-    assert space.remove(made) == ""
-    again = space.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
+    assert list(trees.user.links("HEAD")) == ["sub"]
+    assert trees.remove(made) == ""
+    again = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
     git(again.path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
     (again.path / "sub/i").write_text("2")
-    assert space.remove(again) == "it holds other repositories: sub"
+    assert trees.remove(again) == "it holds other repositories: sub"
     git(again.path / "sub", "commit", "-q", "-a", "-m", "mine")
-    assert space.remove(again).startswith("uncommitted changes: sub")
+    assert trees.remove(again).startswith("uncommitted changes: sub")
     git(again.path / "sub", "branch", "mine")
     git(again.path / "sub", "reset", "-q", "--hard", "origin/main")
-    assert space.remove(again) == "it holds other repositories: sub"
+    assert trees.remove(again) == "it holds other repositories: sub"
     git(again.path / "sub", "branch", "-q", "-D", "mine", "main", check=False)
-    assert space.remove(again) == ""
+    assert trees.remove(again) == ""
 
 
 def test_sha256_repositories_work(tmp_path: Path):
@@ -150,23 +157,24 @@ def test_sha256_repositories_work(tmp_path: Path):
     git(tmp_path / "r", "add", "a")
     git(tmp_path / "r", "commit", "-q", "-m", "first")
     seen = Git.open(tmp_path / "r")
-    space = Workspace(seen)
+    trees = trees_of(seen)
 
-    made = space.create("t", "orchestrator/t", seen.head())
+    made = trees.create("t", "orchestrator/t", seen.head())
     tip = commit(made)
 
+    assert made.git.head() == tip
     assert len(tip) == 64
-    assert [c.path for c in seen.changes(made.base_sha, tip)] == ["new.txt"]
-    assert "add new.txt" == git(tmp_path / "r", "log", "-1", "--format=%s", tip)
-    assert space.salvage(made, "t") is None
-    assert space.remove(made).startswith("2 commits not on any remote")
+    assert [c.path for c in made.git.changes(made.base_sha, tip)] == ["new.txt"]
+    assert git(made.path, "log", "-1", "--format=%s", tip) == "add new.txt"
+    assert trees.salvage(made, "t") is None
+    assert trees.remove(made).startswith("1 commit not on any remote")
 
 
-def test_what_tests_do_to_git_stays_in_their_replica(space: Workspace, repo: Repo, base: str):
+def test_what_tests_do_to_git_stays_in_their_checkout(trees: Trees, repo: Repo, base: str):
     """Also when they do it in the wrong directory; and cloning their own checkout works."""
     repo.git("tag", "v1.0")
     before = (repo.path / ".git/config").read_bytes(), repo.git("for-each-ref"), repo.git("worktree", "list")
-    made = space.measure("t", base)
+    made = trees.measure("t", base)
 
     for command in (
         "git init -q . && git config core.bare true && git config core.bare false",
@@ -182,25 +190,23 @@ def test_what_tests_do_to_git_stays_in_their_replica(space: Workspace, repo: Rep
 
     after = (repo.path / ".git/config").read_bytes(), repo.git("for-each-ref"), repo.git("worktree", "list")
     assert before == after
-    assert space.measure("t", base).git.dirty() == ()
-    assert not (made.path / "x").exists()
 
 
-def test_a_replica_nobody_uses_any_more_can_go(space: Workspace, base: str):
+def test_a_checkout_nobody_uses_any_more_can_go(trees: Trees, base: str):
     """Left over by a killed orchestrator; one that is in use stays."""
-    made = space.measure("t", base)
+    made = trees.measure("t", base)
     other = subprocess.Popen(["sleep", "60"])
     try:
-        (made.admin / "orchestrator-owner").write_text(json.dumps(identity_of(other.pid)))
-        assert [left.kept_because for left in space.leftovers()] == [f"process {other.pid} works in it"]
-        assert space.remove(made.path) == f"process {other.pid} works in it"
+        made.slot.owner_file.write_text(json.dumps(identity_of(other.pid)))
+        assert [left.kept_because for left in trees.leftovers()] == [f"process {other.pid} works in it"]
+        assert trees.remove(made.path) == f"process {other.pid} works in it"
     finally:
         other.kill()
         other.wait()
 
-    assert [left.kept_because for left in space.leftovers()] == [""]
-    assert space.remove(made.path) == ""
-    assert not made.path.exists() and not made.admin.exists()
+    assert [left.kept_because for left in trees.leftovers()] == [""]
+    assert trees.remove(made.path) == ""
+    assert not made.path.exists() and not made.slot.folder.exists()
 
 
 def test_a_submodule_can_be_the_repository(make: Callable[..., Repo]):
@@ -208,25 +214,25 @@ def test_a_submodule_can_be_the_repository(make: Callable[..., Repo]):
     inner = make({"i": "1"}, name="inner")
     outer = make({"README.md": "r"}, name="outer")
     outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.remote), "sub")
-    space = Workspace(Git.open(outer.path / "sub"))
+    trees = trees_of(Git.open(outer.path / "sub"))
 
-    made = space.create("t", "orchestrator/t", space.git.head())
+    made = trees.create("t", "orchestrator/t", trees.user.head())
     tip = commit(made)
 
-    assert made.path == outer.path / "sub/.worktrees/task-t"
+    assert made.path.name == "sub"
     assert git(made.path, "rev-parse", "--show-toplevel") == str(made.path)
     assert made.git.head() == tip
-    assert space.protect(made) == ()
-    assert space.measure("t", tip).git.dirty() == ()
+    assert trees.problems(made) == ()
+    assert trees.measure("t", tip).git.dirty() == ()
 
 
 def test_a_bare_repository_beside_its_worktrees_is_usable(repo: Repo, base: str, tmp_path: Path):
     """A layout some people like: `.bare`, and a linked worktree per branch."""
     git(tmp_path, "clone", "-q", "--bare", str(repo.remote), "proj/.bare")
     git(tmp_path / "proj/.bare", "worktree", "add", "-q", "../main", "main")
-    space = Workspace(Git.open(tmp_path / "proj/main"))
+    trees = trees_of(Git.open(tmp_path / "proj/main"))
 
-    made = space.create("t", "orchestrator/t", base)
+    made = trees.create("t", "orchestrator/t", base)
 
-    assert made.path == tmp_path / "proj/.bare/.worktrees/task-t"
+    assert made.path.name == "proj"
     assert commit(made) == made.git.head()

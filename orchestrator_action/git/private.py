@@ -1,0 +1,129 @@
+"""Our private repository: what agents committed, checked object by object, out of their reach.
+
+One for each of the user's repositories, in `.git/orchestrator/private.git`. It borrows the user's objects
+and has settings that no agent can write. Whatever is judged, measured, searched for secrets or pushed is
+read here. An agent's tree is never read through its own settings, refs to replace objects, grafts, hooks or
+alternates: its objects come through a *window*, a bare repository of ours that borrows them, and a fetch
+computes every name anew. An object that is not what its name says does not arrive, which is then said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from orchestrator_action.config.schema import REF_PREFIX
+from orchestrator_action.errors import GitError, WorktreeError
+from orchestrator_action.git import borrow
+from orchestrator_action.git.borrow import Template
+from orchestrator_action.git.cache import SHA
+from orchestrator_action.git.process import HARDENED, base_env, last_line, settings, spawn
+from orchestrator_action.git.repo import Git
+
+NAME = "private.git"
+BASES = f"{REF_PREFIX}bases/"
+"""Refs in the user's repository that keep what is borrowed of it."""
+BRANCHES = f"{REF_PREFIX}branches/"
+"""Refs in the user's repository: the branch of each task that ended with commits."""
+
+_LOCAL = {
+    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+def path_of(user: Git) -> Path:
+    """Where the private repository of a user's repository is, there or not."""
+    return user.common_dir / "orchestrator" / NAME
+
+
+def open_private(user: Git, template: Template) -> Git:
+    """The private repository, made when it is missing and brought up to date with the user's."""
+    at = path_of(user)
+    for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+        (at / folder).mkdir(parents=True, exist_ok=True)
+    at.chmod(0o700)
+    borrow.put(at / "objects" / "info" / "alternates", os.fsencode(user.common_dir / "objects") + b"\n")
+    borrow.write_settings(at / "config", (*template.settings, ("core.logallrefupdates", "false")))
+    borrow.copy_common(template, at)
+    borrow.write_refs(at, template.refs, {})
+    borrow.put(at / "HEAD", b"ref: refs/heads/none\n")
+    git = replace(user, git_dir=at, common_dir=at, work_tree=None)
+    return replace(
+        git, filters_seen=git.config_digest() if user.filters_seen == user.config_digest() else "none"
+    )
+
+
+def known_branches(user: Git, prefix: str) -> set[str]:
+    """Branches below `prefix` of tasks at work, or that ended, in this repository."""
+    there = path_of(user) / "refs" / "heads" / prefix
+    found = {f"{prefix}{file.relative_to(there)}" for file in there.rglob("*") if file.is_file()}
+    return found | {r.removeprefix("refs/heads/") for r in user.refs(f"refs/heads/{prefix}")}
+
+
+def make_window(at: Path, objects: Path, private: Git) -> Git:
+    """A bare repository of ours at `at` through which the `objects` of an agent's tree are read."""
+    for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
+        (at / folder).mkdir(parents=True, exist_ok=True)
+    lent = b"".join(os.fsencode(path) + b"\n" for path in (objects, private.common_dir / "objects"))
+    borrow.put(at / "objects" / "info" / "alternates", lent)
+    for name in ("config", "shallow", "info/exclude", "info/attributes"):
+        borrow.replace_by_copy(private.common_dir / name, at / name)
+    borrow.put(at / "HEAD", b"ref: refs/heads/none\n")
+    return replace(private, git_dir=at, common_dir=at, work_tree=None)
+
+
+def bring(source: Git, target: Git, sha: str) -> None:
+    """Fetch commit `sha` and what it needs from one bare repository of ours into another, with object checks.
+
+    Raises WorktreeError when an object is missing or is not what its name says.
+    """
+    if not re.fullmatch(SHA, sha):
+        raise GitError(f"{sha!r} is not the name of a commit", hint="look at the task's tree")
+    ref = f"refs/offered/{os.urandom(6).hex()}"
+    borrow_ref = source.common_dir / ref
+    borrow_ref.parent.mkdir(parents=True, exist_ok=True)
+    borrow.put(borrow_ref, f"{sha}\n".encode("ascii"))
+    try:
+        _fetch(source.common_dir, target, ref, sha)
+    finally:
+        borrow_ref.unlink(missing_ok=True)
+
+
+def _fetch(source: Path, target: Git, ref: str, sha: str) -> None:
+    args = [
+        *settings((*HARDENED, "transfer.fsckObjects=true", "fetch.unpackLimit=100", *_TOLERATED)),
+        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-recurse-submodules",
+        "--no-auto-maintenance", "--refmap=", f"file://{source}", ref,
+    ]  # fmt: skip
+    env = {**base_env(target.env), **_LOCAL, "GIT_DIR": str(target.common_dir)}
+    done = spawn(args, env=env, cwd=target.common_dir)
+    if done.code or not target.rev_parse(sha):
+        why = last_line(done.err) or "it is missing"
+        raise WorktreeError(
+            f"the commits up to {sha[:12]} cannot be taken over: {why}",
+            hint="an object of the task's tree is missing, or is not what its name says",
+        )
+
+
+_TOLERATED = tuple(
+    f"fetch.fsck.{kind}=ignore"
+    for kind in ("missingSpaceBeforeDate", "zeroPaddedFilemode", "badTimezone", "missingTaggerEntry")
+)
+"""Flaws of old histories that harm nobody. Source: git-scm.com, git-fsck(1)."""
+
+
+def hand_over(private: Git, user: Git, sha: str, ref: str) -> None:
+    """Bring a commit of ours into the user's repository, named by a ref of ours there."""
+    if not ref.startswith(REF_PREFIX):
+        raise GitError(f"{ref} is the user's", hint=f"only {REF_PREFIX} is ours")
+    before = user.rev_parse(ref)
+    if before == sha:
+        return
+    if not user.rev_parse(sha):
+        bring(private, user.shared, sha)
+    user.update_ref(ref, sha)

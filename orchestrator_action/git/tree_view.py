@@ -1,0 +1,185 @@
+"""A task's tree as we look at it: its HEAD, index and files; all else from our private repository.
+
+git is given the tree's own directory as GIT_DIR and the private repository as GIT_COMMON_DIR. So it takes
+HEAD, the index and the branches from the tree, and objects, settings, attributes, what is ignored and where
+history is cut from where no agent writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestrator_action.errors import GitError, WorktreeError
+from orchestrator_action.git import private
+from orchestrator_action.git.cache import SHA, branch_of, is_known_commit
+from orchestrator_action.git.parse import read_line
+from orchestrator_action.git.process import TIMEOUT_S, Done
+from orchestrator_action.git.repo import Git
+
+MARK = "orchestrator"
+"""File in a tree's `.git` that says it is the one we made."""
+
+
+class _Taken:
+    """What was last taken of a task's branch, and one taking at a time."""
+
+    def __init__(self) -> None:
+        self.sha, self.lock = "", threading.RLock()
+
+
+@dataclass(frozen=True)
+class TreeView(Git):
+    """git on a tree of ours. `head()` takes what was committed into the private repository first."""
+
+    private: Git | None = field(default=None, repr=False)
+    window: Path = Path()
+    task_branch: str = ""
+    mark: str = ""
+    taken: _Taken = field(default_factory=_Taken, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, git: Git, own: Path, path: Path, *, window: Path, branch: str, mark: str) -> TreeView:
+        """The view of the tree at `path`, whose git directory is `own`."""
+        made = cls(
+            git_dir=own, common_dir=git.common_dir, work_tree=path, object_format=git.object_format, env=git.env,
+            lazy_fetch=git.lazy_fetch, filters=git.filters, filters_seen=git.filters_seen, private=git,
+            window=window, task_branch=branch, mark=mark,
+        )  # fmt: skip
+        if branch:
+            made.taken.sha = git.rev_parse(f"refs/heads/{branch}")
+        return made
+
+    @property
+    def shared(self) -> Git:
+        """The private repository."""
+        assert self.private is not None
+        return self.private
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        write: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        keep_fds: Sequence[int] = (),
+    ) -> Done:
+        """One hardened git; it writes only while the tree's git directory is the one we made."""
+        if write and self.work_tree and (problems := broken(self.work_tree, self.mark)):
+            raise WorktreeError(problems[0], hint=f"look at {self.work_tree}")
+        return super().run(
+            *args, stdin=stdin, check=check, env=env, write=write, timeout_s=timeout_s, keep_fds=keep_fds
+        )
+
+    def head(self) -> str:
+        """The commit HEAD is at, which is then in the private repository; empty on an unborn branch.
+
+        Raises WorktreeError when the tree is not the one we made any more, an object is missing or forged, or
+        our own record of the branch was moved.
+        """
+        if self.work_tree and (problems := broken(self.work_tree, self.mark)):
+            raise WorktreeError(problems[0], hint=f"look at {self.work_tree}")
+        with self.taken.lock:
+            tip = self._tip()
+            if tip and not self.shared.rev_parse(tip):
+                private.bring(
+                    replace(self.shared, git_dir=self.window, common_dir=self.window), self.shared, tip
+                )
+            if tip and self.task_branch and tip != self.taken.sha and self.branch() == self.task_branch:
+                self._record(tip)
+            return tip
+
+    def dirty(self) -> tuple[str, ...]:
+        """Paths that differ from HEAD or are untracked and not ignored."""
+        self.head()
+        return super().dirty()
+
+    def moved(self) -> bool:
+        """Whether somebody else moved our record of the task's branch."""
+        return bool(self.task_branch) and self.shared.rev_parse(self._ref) != self.taken.sha
+
+    @property
+    def _ref(self) -> str:
+        return f"refs/heads/{self.task_branch}"
+
+    def _record(self, tip: str) -> None:
+        try:
+            self.shared.update_ref(self._ref, tip, self.taken.sha)
+        except GitError:
+            if not self.moved():
+                raise
+            raise WorktreeError(
+                f"the task branch {self.task_branch} was moved outside its tree",
+                hint="our private repository is nobody else's to write",
+            ) from None
+        self.taken.sha = tip
+
+    def _tip(self) -> str:
+        branch = branch_of(self.git_dir)
+        if branch is not None:
+            line = read_line(self.git_dir / (f"refs/heads/{branch}" if branch else "HEAD"))
+            if SHA.fullmatch(line) and is_known_commit(self.common_dir, line):
+                return line
+        seen = replace(self.shared, git_dir=self.git_dir, common_dir=self.window)
+        done = seen.run("rev-parse", "--verify", "--quiet", "HEAD", check=False)
+        return done.text if done.code == 0 and SHA.fullmatch(done.text) else ""
+
+
+def broken(path: Path, mark: str) -> list[str]:
+    """What makes a tree's git directory none that we could work with, in plain words; empty when it is ours."""
+    own = path / ".git"
+    if not is_folder(path):
+        return ["the task's tree was deleted"]
+    if own.is_symlink() or not own.is_dir() or not mark or read_line(own / MARK) != mark:
+        return ["the tree's .git folder was removed or replaced"]
+    if (own / "commondir").exists() or not (own / "HEAD").is_file() or _has_links(own):
+        return ["the tree's .git folder leads somewhere else"]
+    return []
+
+
+def _has_links(own: Path) -> bool:
+    """Whether a link stands where git would write through it."""
+    with os.scandir(own) as entries:
+        if any(entry.is_symlink() for entry in entries):
+            return True
+    walked = (entry for name in ("refs", "logs") for entry in os.walk(own / name))
+    return any(
+        Path(folder, name).is_symlink() for folder, names, files in walked for name in (*names, *files)
+    )
+
+
+def is_folder(path: Path) -> bool:
+    """A real directory. A link in a tree's place would lead us into somebody else's files."""
+    return path.is_dir() and not path.is_symlink() and not path.parent.is_symlink()
+
+
+def set_writable(path: Path, writable: bool) -> None:
+    """Give or take the owner's write permission of everything below `path`; links are left alone."""
+    for folder, names, files in os.walk(path):
+        if not writable and folder == str(path) and ".git" in names:
+            names.remove(".git")
+        for name in ("", *files):
+            with contextlib.suppress(OSError):
+                item = Path(folder, name)
+                if item.is_symlink():
+                    continue
+                mode = item.stat().st_mode & 0o7777
+                item.chmod(
+                    mode | 0o700 if writable and not name else mode | 0o200 if writable else mode & ~0o222
+                )
+
+
+def delete(gone: Path) -> None:
+    """Delete what was given up; what cannot be deleted now is tried again later."""
+    if is_folder(gone):
+        set_writable(gone, True)
+        shutil.rmtree(gone, ignore_errors=True)
+    elif gone.is_symlink():
+        gone.unlink(missing_ok=True)
