@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Mapping
@@ -75,7 +76,18 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
         *_isolation(config, env),
         *_credentials(git),
         _token(env),
+        _hook(git),
     ]
+
+
+def _hook(git: Git) -> Row:
+    """How the pre-push hook stands here, as far as files tell; `hook status` asks git itself."""
+    from orchestrator_action.hook.install import findings
+
+    with contextlib.chdir(git.work_tree or git.common_dir):
+        found = [line for line in findings() if line]
+    what, _, hint = (found[0] if found else "installed").partition(": ")
+    return Row(what="hook", found=what, ok=not found or what == "not installed", hint=hint, optional=True)
 
 
 def _git(env: Mapping[str, str]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator_action.config.schema import CONFIG_PATH
@@ -90,7 +90,24 @@ def configuration(git: Git) -> str:
     else:
         lines += ["# Without a test command no change can be proven.", "# test: make test"]
     lines += ["label: orchestrate", "max-parallel: 4", "timeout: 45m"]
+    lines += _hook(found.commands if found else ())
     return "\n".join(lines) + "\n"
+
+
+def _hook(commands: Sequence[str]) -> list[str]:
+    """The `hook` section: the detected tests as gates of a push."""
+    lines = [
+        "# The local pre-push hook (orchestrator-action hook install) reads this from the default branch of the",
+        "# remote: it counts once it is there.",
+        "hook:",
+        '  protected-branches: [main, master, "release/*"]',
+    ]
+    if commands:
+        lines.append("  gates:")
+    for number, command in enumerate(commands, 1):
+        name = "tests" if len(commands) == 1 else f"tests-{number}"
+        lines.append(f"    - {{name: {name}, command: {json.dumps(command)}, timeout: 5m}}")
+    return lines
 
 
 def _new(root: Path, wanted: Mapping[str, str], say: Callable[[str], None]) -> dict[str, str]:

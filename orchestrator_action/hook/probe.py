@@ -24,7 +24,10 @@ def is_started() -> tuple[bool, str]:
         sha256 = len(git("rev-parse", "HEAD")[1].strip()) == 64
         form = ("--object-format=sha256",) if sha256 else ()
         target = os.path.join(folder, "empty.git")
-        if run(("git", "init", "-q", "--bare", "--template=", *form, target))[0]:
+        plain = {
+            k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+        }
+        if run(("git", "init", "-q", "--bare", "--template=", *form, target), env=plain)[0]:
             return False, "no repository for a probe push could be made"
         env = {**os.environ, PROBE: folder}
         env.pop("ORCHESTRATOR_SKIP", None)
