@@ -24,11 +24,13 @@ from orchestrator_action.process.cancel import Cancel, on_signals
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, TaskResult
 from orchestrator_action.publish.progress import Progress, times
+from orchestrator_action.publish.report.change import change_lines
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
+from orchestrator_action.run.verify_change import VerifiedChange, verify_any
 from orchestrator_action.text.figures import count
 from orchestrator_action.text.template import environment
 
@@ -258,24 +260,28 @@ def _preload() -> None:
 
 
 def verify(step: Step) -> int:
-    """Judge a branch again at its head and post the check there."""
-    from orchestrator_action.run.verify_branch import verify as judge_again
-
-    branch = step["BRANCH"] or _branch_of(step.payload())
+    """Judge a branch or anybody's pull request at its head and post the check there."""
+    branch, pull = step["BRANCH"], 0
     if not branch:
+        pull = _pull_of(step.payload())
+        branch = "" if pull else step.env.get("GITHUB_REF_NAME", "")
+    if not branch and not pull:
         raise NothingToDo(
-            "the event names no branch to verify", hint="give branch, or run it on pull_request"
+            "the event names nothing to verify", hint="give branch, or run it on pull_request or push"
         )
     asked = asked_of(step)
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     env = agent_env(step.env, asked.flags.get("agent") or "")
     _preload()
     with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
-        verified = judge_again(run, branch)
+        verified = verify_any(run, branch=branch, pull=pull)
     step.guard.restore()
+    if isinstance(verified, VerifiedChange):
+        return _tell_change(step, verified)
     result = verified.result
     step.say(
-        f"{branch} at {result.head_sha[:12]}: {result.status}" + (f": {result.error}" if result.error else "")
+        f"{result.branch} at {result.head_sha[:12]}: {result.status}"
+        + (f": {result.error}" if result.error else "")
     )
     for problem in verified.problems:
         step.remark("warning", problem)
@@ -284,13 +290,25 @@ def verify(step: Step) -> int:
     return 0 if good else 1
 
 
-def _branch_of(payload: Mapping[str, Any]) -> str:
-    """The branch of the event's pull request, when it is one of this repository's and of ours."""
-    pull = payload.get("pull_request") or {}
-    head = pull.get("head") or {}
-    same = (head.get("repo") or {}).get("full_name") == (payload.get("repository") or {}).get("full_name")
-    branch = str(head.get("ref") or "")
-    return branch if same and branch.startswith("orchestrator/") else ""
+def _tell_change(step: Step, verified: VerifiedChange) -> int:
+    """Lines, annotations and outputs of anybody's change."""
+    document, verdict = verified.document, verified.verdict
+    for line in change_lines(document, verdict):
+        step.say(line)
+    for fact in verdict.open:
+        step.remark("warning" if fact.detail.get("unproven") else "error", f"{fact.rule}: {fact.message}")
+    step.files.set_output("document", str(verified.path))
+    good = verdict.conclusion in {"success", "neutral"}
+    step.files.set_output("conclusion", str(verdict.conclusion))
+    return 0 if good else 1
+
+
+def _pull_of(payload: Mapping[str, Any]) -> int:
+    """The number of the event's pull request: of `pull_request`, and of a comment on one. 0: there is none."""
+    issue = payload.get("issue") or {}
+    found = payload.get("pull_request") or (issue if issue.get("pull_request") else {})
+    number = found.get("number")
+    return number if isinstance(number, int) else 0
 
 
 def settle(step: Step) -> int:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator_action.cli.options import HERE, Json, Repo, RunName
-from orchestrator_action.cli.terminal import print_json, put, say
-from orchestrator_action.errors import ConfigError
+from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
@@ -117,19 +116,7 @@ def report(
     spans, found = times(read_events(folder / "journal.jsonl")), inspect_runs.report_from(body)
     for name, path in wanted.items():
         if path is not None:
-            _write(path, FORMATS[name](found, spans))
-
-
-def _write(path: Path, text: str) -> None:
-    from orchestrator_action.process.files import replace_file
-
-    try:
-        replace_file(path, text)
-    except OSError as exc:
-        raise ConfigError(
-            f"cannot write {path}: {exc.strerror}", hint="name a file that can be made"
-        ) from None
-    say(f"written: {path}")
+            write_text(path, FORMATS[name](found, spans))
 
 
 def _audit(repo: Path, task: str) -> int:

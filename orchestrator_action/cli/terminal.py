@@ -15,6 +15,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from orchestrator_action.errors import ConfigError
@@ -112,6 +113,19 @@ def put(lines: Iterable[str], *, at_once: bool = False) -> None:
         raise ConfigError(
             f"the output cannot be written: {exc.strerror}", hint="see where stdout leads"
         ) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that was asked for, whole or not at all, and say so. Raises ConfigError when it cannot be made."""
+    from orchestrator_action.process.files import replace_file
+
+    try:
+        replace_file(path, text)
+    except OSError as exc:
+        raise ConfigError(
+            f"cannot write {path}: {exc.strerror}", hint="name a file that can be made"
+        ) from None
+    say(f"written: {path}")
 
 
 def print_json(value: Any, *, within_s: float = 0.0) -> None:

@@ -273,7 +273,7 @@ def start_run_without_tasks(
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
         survey(asked, env, private=Path(private)) as found,
-        enter_run(found, env, cancel) as run,
+        enter_run(found, env, cancel, needs_agents=False) as run,
     ):
         try:
             yield run
@@ -284,9 +284,17 @@ def start_run_without_tasks(
 
 @contextlib.contextmanager
 def enter_run(
-    found: Survey, env: Mapping[str, str], cancel: Cancel, *, journal: Journal | None = None
+    found: Survey,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    journal: Journal | None = None,
+    needs_agents: bool = True,
 ) -> Iterator[RunContext]:
-    """The parts of a new run, or of the one whose open `journal` is given. Nothing survives the block."""
+    """The parts of a new run, or of the one whose open `journal` is given. Nothing survives the block.
+
+    With `needs_agents`, raises AgentError when an agent's program is not there: to judge needs none.
+    """
     if found.token:
         make_undumpable()
     if journal is None:
@@ -295,9 +303,14 @@ def enter_run(
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
         folder = journal.path.parent
         note_scratch(folder, (broker.directory, found.remote.store.parent))
-        yield run_context_of(
+        made = run_context_of(
             found, run_id=journal.run, journal=journal, broker=broker, cancel=cancel, env=env
         )
+        if needs_agents:
+            config = found.config
+            for name in {config.agent, *config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
+                made.agents(name).check()
+        yield made
         (folder / SCRATCH).unlink(missing_ok=True)
 
 
@@ -312,8 +325,6 @@ def run_context_of(
             agents[name] = make_agent(name, found.config)
         return agents[name]
 
-    for name in {found.config.agent, *found.config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
-        agent(name).check()
     trees = Trees(found.git, run_id=run_id, root=trees_root(env, found.config.trees))
     return RunContext(
         run_id=run_id,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git import checkout
+from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing
@@ -36,6 +37,8 @@ STEADY_WITHIN_S = 120.0
 """No repetition is begun after so much time."""
 WHOLE_AGAIN_S = 30.0
 """A suite that took no longer is repeated once where no single tests can be run."""
+MAX_TEXT_BYTES = 1024**2
+"""Of a test file that is read to see whether a test lives on under another name."""
 MOST_NAMED = 60
 """More files or tests than this are not put on one command line."""
 
@@ -146,6 +149,7 @@ def run_change(
     laid = lay_tests(git, take=base, over=head, tests=tests, commands=bench.commands)
     runs = ChangeRuns(
         base_sha=base, head_sha=head, commands=bench.commands, tests=tests, changed_tests=changed,
+        test_texts=_test_texts(git, changes, tests),
         renames={c.old_path: c.path for c in changes if c.status == "R" and c.old_path},
         gone=frozenset(p for p in paths if p not in set(git.paths(head))),
         laid=laid, only_tests_changed=git.tree(laid.commit) == git.tree(base),
@@ -161,6 +165,20 @@ def run_change(
     if changed and (proof is Proof.REQUIRED or (thorough and proof is Proof.REPORTED)) and _may_go_on(runs):
         runs = _with_shown(runs, bench)
     return runs
+
+
+def _test_texts(git: Git, changes: Sequence[Change], tests: TestPaths) -> dict[str, tuple[str, str]]:
+    """Every changed test file's text at the base and at the head, those of a renamed one under both names."""
+    wanted = [c for c in changes if tests.is_test(c.path) or (c.old_path and tests.is_test(c.old_path))]
+    old, new = (git.blobs([getattr(c, side) for c in wanted]) for side in ("old_blob", "new_blob"))
+    found: dict[str, tuple[str, str]] = {}
+    for change, before, after in zip(wanted, old, new, strict=True):
+        texts = [(body or b"")[:MAX_TEXT_BYTES].decode("utf-8", "replace") for body in (before, after)]
+        if change.old_path and change.old_path != change.path:
+            found[change.old_path] = (texts[0], "")
+            texts[0] = ""
+        found[change.path] = (texts[0], texts[1])
+    return found
 
 
 def _losses(git: Git, base: str, head: str, commands: Sequence[str]) -> Sequence[Loss]:

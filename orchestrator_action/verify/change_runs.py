@@ -11,6 +11,7 @@ from orchestrator_action.protocol.model import Ending
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.overlay import Overlay
+from orchestrator_action.verify.renamed import Texts
 from orchestrator_action.verify.test_changes import Loss
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import CommandRun, TestRun
@@ -36,6 +37,8 @@ class ChangeRuns:
     """The base's tests on the head's sources."""
     changed_tests: tuple[str, ...] = ()
     """Test files that the branch adds or changes."""
+    test_texts: Texts = field(default_factory=dict)
+    """Of these, what tells whether a test lives on under another name."""
     renames: Mapping[str, str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     """Files of the base that the head does not have."""

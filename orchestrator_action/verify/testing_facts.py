@@ -26,6 +26,7 @@ from orchestrator_action.verify.change_runs import (
 from orchestrator_action.verify.compare import LostTest, lost_tests, name_in_file, normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.exceptions import NamedTest, reason_for
+from orchestrator_action.verify.renamed import lives_on
 from orchestrator_action.verify.test_changes import is_named
 from orchestrator_action.verify.test_run import CommandRun, TestRun, judge_run, run_detail
 
@@ -212,7 +213,7 @@ def _not_compared(why: str) -> _Answer:
 
 def _by_id(runs: ChangeRuns, note: str, base: Sequence[CaseResult], head: Sequence[CaseResult]) -> _Answer:
     lost = [t for t in lost_tests(base, head, runs.renames) if t.how != "failed"]
-    renamed = [t for t in lost if t.renamed_to and _passes_on_head(runs, t)]
+    renamed = [t for t in lost if t.renamed_to and _lives_on(runs, t) and _passes_on_head(runs, t)]
     open_ = [t for t in lost if t not in renamed]
     named, silent = _split(open_, note, runs)
     number = len([c for c in base if c.outcome == "passed"])
@@ -236,6 +237,11 @@ def _by_id(runs: ChangeRuns, note: str, base: Sequence[CaseResult], head: Sequen
     if named:
         message = f"of {number} tests that passed at the base {len(named)} do not pass here, each named with its reason"
     return _Answer(message=message, exceptions=named, detail=detail)
+
+
+def _lives_on(runs: ChangeRuns, test: LostTest) -> bool:
+    """Whether the new test is this one: with most of its words, and every value that it compares with."""
+    return lives_on(test.id, test.renamed_to, runs.test_texts, test.file, runs.renames)
 
 
 def _passes_on_head(runs: ChangeRuns, test: LostTest) -> bool:

@@ -68,6 +68,15 @@ def cure(verdict: ChangeVerdict) -> str:
     )
 
 
+def change_lines(document: VerdictDocument, verdict: ChangeVerdict) -> list[str]:
+    """A change's verdict in lines: how it ends, then every fact."""
+    lines = [f"{document.name} at {document.commit[:12]}: {verdict.conclusion}"]
+    for fact in document.facts:
+        sign = "ok  " if fact.holds else ("?   " if fact.detail.get("unproven") else "FAIL")
+        lines.append(f"  {sign} {fact.rule}: {fact.message}")
+    return lines
+
+
 def change_texts(
     document: VerdictDocument, verdict: ChangeVerdict, *, marker: str, since: str, secrets: Iterable[str] = ()
 ) -> ChangeTexts:

@@ -1,0 +1,204 @@
+"""Anybody's change: a branch or a pull request that no task of ours made gets the same facts and the same check.
+
+There is no ledger and no claim, so phases are left out. What the base asks for is measured at the head; a person
+with write access may let a fact pass for this head by a comment. Read top to bottom: find, measure, tell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from orchestrator_action.config.records import to_record
+from orchestrator_action.config.schema import CHECK_NAME
+from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.forge.base import Queue
+from orchestrator_action.protocol.acceptance import (
+    Acceptance,
+    ChangeVerdict,
+    conclude_change,
+    read_acceptances,
+)
+from orchestrator_action.protocol.documents import VerdictDocument, digest_of
+from orchestrator_action.protocol.events import Ledger
+from orchestrator_action.protocol.model import Claim, Fact, Pull
+from orchestrator_action.publish.agent_acts import FORGE_ACTS
+from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
+from orchestrator_action.publish.report.verdict import exceptions_of, versions
+from orchestrator_action.run.verify_branch import Verified, branch_meant, task_of_branch, task_run_at, verify
+from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.documents import encode
+from orchestrator_action.text.limits import marker
+from orchestrator_action.verify import facts as evidence
+from orchestrator_action.verify.measure import Measure
+from orchestrator_action.verify.settings import settings_facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundChange:
+    """A change to be judged: `name` is its branch, `base` the commit it grows from."""
+
+    id: str
+    name: str
+    base: str
+    head: str
+    pull: Pull | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedChange:
+    """What was measured of a change, and what it comes to."""
+
+    change: FoundChange
+    document: VerdictDocument
+    verdict: ChangeVerdict
+    path: Path
+    """Where the document is written, in the run's folder."""
+
+
+def find_change(run: RunContext, *, branch: str = "", pull: int = 0) -> FoundChange:
+    """The change of a branch or of a pull request, forks included.
+
+    Raises GitError when its commit is not at the remote, ConfigError when it changes nothing.
+    """
+    known = run.forge.pull(pull) if pull else None
+    name = known.head_branch if known else branch
+    ref = f"refs/pull/{pull}/head" if known and run.forge.name == "github" else f"refs/heads/{name}"
+    head = run.remote.fetch_ref(ref)
+    if not head:
+        raise GitError(f"{ref} is not at the remote", hint="push the branch first")
+    onto = known.base_branch if known else run.base_branch
+    tip = run.remote.fetch(onto)
+    base = run.git.merge_base(tip, head)
+    if not base:
+        raise GitError(f"{name} and {onto} have no common commit", hint="rebase the branch")
+    if base == head:
+        raise ConfigError(f"{name} holds nothing that {onto} has not", hint="there is nothing to verify")
+    return FoundChange(
+        id=f"pull-{pull}" if pull else _id_of(name), name=name, base=base, head=head, pull=known
+    )
+
+
+def _id_of(branch: str) -> str:
+    """A name for files of ours, from any branch's name."""
+    return "branch-" + (
+        "".join(c if c.isascii() and c.isalnum() else "-" for c in branch).strip("-")[:60] or "x"
+    )
+
+
+def measure_change(run: RunContext, change: FoundChange) -> VerdictDocument:
+    """Measure everything that can be measured of a change without a claim."""
+    ledger = Ledger(
+        task=change.id, run=run.run_id, base_sha=change.base, base_branch=run.base_branch, branch=change.name
+    )
+    task_run = replace(task_run_at(run, ledger, change.head), git=run.private)  # nobody works in its tree
+    try:
+        measure = Measure(task_run, FORGE_ACTS, ledger=lambda: ledger)
+        facts = tuple(_facts(run, change, measure))
+    finally:
+        run.trees.remove(task_run.tree)
+    return VerdictDocument(
+        commit=change.head,
+        name=change.name,
+        base=change.base,
+        conclusion=str(conclude_change(facts).conclusion),
+        facts=facts,
+        exceptions=tuple(exceptions_of(facts)),
+        policy_digest=digest_of(to_record(run.config)),
+        test_commands=run.test_commands,
+        isolation=run.isolation.level.word,
+        environment=versions(run.git.text("version").removeprefix("git version ").strip()),
+        measured_at=_now(),
+    )
+
+
+def _facts(run: RunContext, change: FoundChange, measure: Measure) -> Iterable[Fact]:
+    git, base, head, config = measure.git, change.base, change.head, run.config
+    yield from measure(Claim(phase="testing", head_sha=head), head, True)
+    changed = evidence.implementation_facts(
+        git, base=base, head=head, protected=config.protected, size=config.size
+    )
+    yield from (f for f in changed if f.rule != "clean-tree")  # nobody works in a tree here
+    yield from settings_facts(git, base=base, head=head)
+    for fact in evidence.docs_facts(git, base=base, head=head, patterns=config.docs):
+        yield replace(fact, holds=True, detail={**fact.detail, "reported": True})
+
+
+def verify_any(run: RunContext, *, branch: str = "", pull: int = 0) -> Verified | VerifiedChange:
+    """Judge a branch or a pull request: as a task of ours where a trail speaks of it, otherwise as anybody's change.
+
+    A fork's branch may have the name of one of ours: then its head is not at our remote under that name.
+    """
+    meant = branch_meant(run, branch, pull=pull)
+    known = run.forge.pull(pull) if pull else None
+    ours = known is None or run.remote.sha(f"refs/heads/{meant}") == known.head_sha
+    task_id = task_of_branch(run, meant) if ours else ""
+    if task_id:
+        return verify(run, meant, task_id)
+    return verify_change(run, find_change(run, branch=meant, pull=pull))
+
+
+def verify_change(run: RunContext, change: FoundChange) -> VerifiedChange:
+    """Measure a change and tell its pull request; a branch without one gets the check only."""
+    document = measure_change(run, change)
+    return publish_change(run, change, document)
+
+
+def publish_change(run: RunContext, change: FoundChange, document: VerdictDocument) -> VerifiedChange:
+    """Write comment and check of a change from its document; what people accepted for this head counts."""
+    number = change.pull.number if change.pull else 0
+    key = marker("change", str(number or change.id))
+    since = _judged_since(run, number, key, change.head) if number else _now()
+    accepted: tuple[Acceptance, ...] = ()
+    if number:
+        queue = cast("Queue", run.forge)
+        accepted = read_acceptances(
+            run.forge.comments(number),
+            since=since,
+            may_write=lambda login: queue.permission(login) in _WRITERS,
+        )
+    verdict = conclude_change(document.facts, accepted)
+    told = change_texts(document, verdict, marker=key, since=since, secrets=run.secrets)
+    if number:
+        run.forge.comment(number, marker=key, body=told.comment)
+    _post_check(run, change, verdict, told)
+    run.journal.append(
+        "verified",
+        change.id,
+        head=change.head,
+        status=str(verdict.conclusion),
+        problems=[f.message for f in verdict.open],
+    )
+    path = run.run_dir / "verdict.json"
+    path.write_bytes(encode(document))
+    return VerifiedChange(change=change, document=document, verdict=verdict, path=path)
+
+
+_WRITERS = frozenset({"admin", "maintain", "write"})
+
+
+def _judged_since(run: RunContext, number: int, key: str, head: str) -> str:
+    """When this very head was judged first: acceptances before that were of another head."""
+    mine = cast("Queue", run.forge).ours(number, key)
+    sha, since = read_head_line(mine.body) if mine else ("", "")
+    return since if sha == head else _now()
+
+
+def _post_check(run: RunContext, change: FoundChange, verdict: ChangeVerdict, told: ChangeTexts) -> None:
+    run.forge.post_check(
+        head_sha=change.head,
+        name=CHECK_NAME,
+        external_id=f"{run.run_id}.{change.id}",
+        conclusion=verdict.conclusion,
+        title=told.check.title,
+        summary=told.check.summary,
+        text=told.check.text,
+        annotations=told.check.annotations,
+    )
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
