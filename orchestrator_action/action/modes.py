@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-import pkgutil
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orchestrator_action
 from orchestrator_action.action.runner_files import print_foreign
 from orchestrator_action.action.step import Step
 from orchestrator_action.agents.registry import root_env
@@ -28,11 +25,11 @@ from orchestrator_action.publish.report.change import change_lines
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
+from orchestrator_action.run.installed_program import InstalledProgram
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
 from orchestrator_action.run.verify_change import VerifiedChange, verify_any
 from orchestrator_action.text.figures import count
-from orchestrator_action.text.template import environment
 
 RESULTS_BYTES = 900_000
 """Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
@@ -47,7 +44,7 @@ def run(step: Step) -> int:
     admission = Admission(
         trigger=trigger, run=leaseholder(step.env), say=step.say, asked=asked.issues, dry=dry
     )
-    _preload()
+    step.guard.watch_program(InstalledProgram.of_action(step.env))
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step
     with on_signals() as cancel:
         try:
@@ -248,17 +245,6 @@ def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
     return 0
 
 
-def _preload() -> None:
-    """Have all of our code and texts in memory before an agent starts, who might change them on disk."""
-    for module in pkgutil.walk_packages(orchestrator_action.__path__, "orchestrator_action."):
-        if not module.name.endswith(("__main__", ".patch_worker")):
-            importlib.import_module(module.name)
-    texts = environment()
-    texts.auto_reload = False
-    for name in texts.list_templates():
-        texts.get_template(name)
-
-
 def verify(step: Step) -> int:
     """Judge a branch or anybody's pull request at its head and post the check there."""
     branch, pull = step["BRANCH"], 0
@@ -272,7 +258,7 @@ def verify(step: Step) -> int:
     asked = asked_of(step)
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     env = agent_env(step.env, asked.flags.get("agent") or "")
-    _preload()
+    step.guard.watch_program(InstalledProgram.of_action(step.env))
     with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
         verified = verify_any(run, branch=branch, pull=pull)
     step.guard.restore()

@@ -2,19 +2,18 @@
 
 A runner reads the files of a step when the step has ended: variables and search path for all later steps,
 which hold tokens too. And the next step runs this very program again. Both are looked at before an agent
-starts and after the last one has ended.
+starts and after the last one has ended; between the steps the script in action.yml looks, as this program
+could be what was changed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import stat
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator_action.process.files import replace_file
 
@@ -22,30 +21,37 @@ CHANNELS = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STATE", "GITHU
 """Source: docs.github.com, "Workflow commands for GitHub Actions", environment files."""
 
 
+class Program(Protocol):
+    """The installed program, as it was."""
+
+    def changed(self) -> tuple[str, ...]:
+        """Files that are not what they were."""
+
+
 @dataclass(slots=True)
 class RunnerGuard:
-    """The runner's files as they were, and a digest of the installed program."""
+    """The runner's files as they were, and what is watched of the installed program."""
 
     files: Mapping[Path, bytes]
-    home: Path | None
-    digest: str
+    program: Program | None = None
     _untouched: bool | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> RunnerGuard:
-        """As things are now. The program is watched where the Action installed it, below `RUNNER_TEMP`."""
+        """As things are now."""
         paths = [Path(environ[n]) for n in CHANNELS if environ.get(n)]
-        temp = environ.get("RUNNER_TEMP")
-        home = Path(sys.prefix)
-        ours = home if temp and home.is_relative_to(temp) else None
-        return cls({p: _content(p) for p in paths}, ours, digest_of(ours) if ours else "")
+        return cls({p: _content(p) for p in paths})
+
+    def watch_program(self, program: Program) -> None:
+        """From now on a change of these files is noticed."""
+        self.program = program
 
     def restore(self) -> bool:
         """Put the runner's files back as they were, once; False when the program itself was changed."""
         if self._untouched is None:
             for path, content in self.files.items():
                 _put(path, content)
-            self._untouched = self.home is None or digest_of(self.home) == self.digest
+            self._untouched = self.program is None or not self.program.changed()
         return self._untouched
 
 
@@ -66,19 +72,3 @@ def _put(path: Path, content: bytes) -> None:
             path.rename(path.with_name(f"{path.name}.moved"))
     with contextlib.suppress(OSError):
         replace_file(path, content, mode=0o644, sync=False)
-
-
-def digest_of(home: Path) -> str:
-    """A digest of all files below `home`, byte code included: it is what runs."""
-    total = hashlib.sha256()
-    for path in _files(home):
-        total.update(os.fsencode(path) + b"\0")
-        with contextlib.suppress(OSError):
-            total.update(hashlib.sha256(path.read_bytes()).digest() if path.is_file() else b"-")
-    return total.hexdigest()
-
-
-def _files(home: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(home):
-        folders.sort()
-        yield from (Path(folder, name) for name in sorted(names))

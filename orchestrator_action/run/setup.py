@@ -37,6 +37,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.state.context import RunContext
@@ -300,6 +301,7 @@ def enter_run(
     if journal is None:
         run_id = new_run_id(now())
         journal = Journal(journal_of(found.git, run_id), run_id)
+    load_all()
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
         folder = journal.path.parent
         note_scratch(folder, (broker.directory, found.remote.store.parent))
@@ -347,6 +349,7 @@ def run_context_of(
         run_url=run_url(env),
         parallel=found.config.max_parallel > 1,
         forge_name=found.forge_name,
+        changed_program_files=InstalledProgram.of_action(env).changed,
         isolation=found.isolation,
     )
 

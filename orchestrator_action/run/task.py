@@ -259,6 +259,10 @@ def _measured_at_the_end(
     """What the agent must not have done, and the verdict at its final head."""
     run = task_run.run
     problems = () if run.cancel.is_set() else run.trees.problems(task_run.tree)
+    if changed := run.changed_program_files():
+        problems += (
+            f"files of the installed orchestrator were changed while agents ran: {', '.join(changed)}",
+        )
     verdict = run_limits.bounded(
         f"settle-{task_run.task.id}",
         lambda: _settled(claims, usage, problems, until_red=attempts.may_be_sent_back_red()),

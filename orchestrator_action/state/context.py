@@ -95,6 +95,8 @@ class RunContext:
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
     isolation: Isolation = field(default_factory=Isolation)
+    changed_program_files: Callable[[], tuple[str, ...]] = tuple
+    """Files of the installed program that are not what they were when the run began."""
     limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))
     """What one attempt may use, where the configuration says nothing else."""
     bases: MutableMapping[tuple[str, tuple[str, ...]], object] = field(default_factory=dict)
