@@ -65,13 +65,13 @@ class InstalledProgram:
 
     @classmethod
     def of_action(cls, environ: Mapping[str, str]) -> InstalledProgram:
-        """What the Action installed below `RUNNER_TEMP`, what it was installed from, and Python's library."""
+        """What the Action installed below `RUNNER_TEMP`, what it was installed from, Python's library, byte code."""
         temp, prefix = environ.get("RUNNER_TEMP"), Path(sys.prefix)
         if not temp or not prefix.is_relative_to(temp):
             return cls.ours()
-        source = environ.get("GITHUB_ACTION_PATH")
+        more = (environ.get("GITHUB_ACTION_PATH"), sys.pycache_prefix)
         library = Path(sysconfig.get_path("stdlib"))
-        return cls.below([prefix, library, *([Path(source)] if source else [])], closed=True)
+        return cls.below([prefix, library, *(Path(m) for m in more if m)], closed=True)
 
     @classmethod
     def below(cls, folders: Sequence[Path], *, closed: bool = False) -> InstalledProgram:

@@ -82,7 +82,9 @@ def test_the_step_that_runs_becomes_our_program():
     holding = [s for s in steps if "INPUT_GITHUB_TOKEN" in s.get("env", {})]
 
     assert ["Run", "Settle"] == [s["name"] for s in holding]
-    assert {'exec "$PYTHON" -I -m orchestrator_action.action'} == {s["run"] for s in holding}
+    assert {'exec "$PYTHON" -I -B -X "pycache_prefix=$BYTECODE" -m orchestrator_action.action'} == {
+        s["run"] for s in holding
+    }
     assert "always()" in holding[1]["if"]
 
 
