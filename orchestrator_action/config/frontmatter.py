@@ -58,7 +58,7 @@ class Document:
         return self.text("title") or first_heading(self.body) or first_line(self.body)
 
 
-def parse(text: str, *, name: str) -> Document:
+def parse_document(text: str, *, name: str) -> Document:
     """Take `text` apart; `name` is the file's, for messages.
 
     Raises ForgeError, naming file and line, when there is front matter and it is broken.
@@ -73,7 +73,7 @@ def parse(text: str, *, name: str) -> Document:
 
 
 def render(keys: Mapping[str, Written], body: str) -> str:
-    """A file with this front matter and body; `parse` gives both back."""
+    """A file with this front matter and body; `parse_document` gives both back."""
     head = "".join(f"{key}: {_written(value)}\n" for key, value in keys.items())
     return f"---\n{head}---\n\n{body.rstrip()}\n" if body.strip() else f"---\n{head}---\n"
 

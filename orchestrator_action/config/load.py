@@ -22,13 +22,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.config.yaml_document import (
-    MAX_BYTES,
+    MAX_YAML_BYTES,
     KeyPath,
     at_offset,
     compose,
     config_error,
-    place,
-    short,
+    place_of,
+    shown_value,
 )
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import Demand, Prompt
@@ -57,7 +57,7 @@ _LONGEST_S = 366 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
 
 
-def duration(value: object) -> float:
+def parse_duration(value: object) -> float:
     """Seconds from `90`, `90s`, `45m`, `1.5h`. Raises ValueError in words for the user."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("a duration is a number of seconds or text such as 45m")
@@ -74,7 +74,7 @@ def _cache_for(value: object) -> object:
     """How long a pass counts: None for ever, 0 not at all. YAML 1.1 reads `on` and `off` as booleans."""
     if value is None or value is True or value == "on":
         return None
-    return 0.0 if value is False or value == "off" else duration(value)
+    return 0.0 if value is False or value == "off" else parse_duration(value)
 
 
 def _one_or_many(value: object) -> object:
@@ -98,7 +98,7 @@ def _phase_id(value: str) -> str:
 
 _Duration = Annotated[
     float,
-    BeforeValidator(duration, json_schema_input_type=float | str),
+    BeforeValidator(parse_duration, json_schema_input_type=float | str),
     Field(description="seconds, or text such as 45m"),
 ]
 _CacheFor = Annotated[
@@ -191,13 +191,13 @@ def load_text(text: str, *, source: str) -> Config:
 
     Raises ConfigError listing every finding as `file:line:column: what`.
     """
-    if len(text) > MAX_BYTES:
-        raise config_error([f"{source}:1:1: the file is larger than {MAX_BYTES // 1024} KiB"])
+    if len(text) > MAX_YAML_BYTES:
+        raise config_error([f"{source}:1:1: the file is larger than {MAX_YAML_BYTES // 1024} KiB"])
     tree, marks, problems = compose(text, source)
     if not isinstance(tree, dict):
         raise config_error([f"{source}:1:1: the file must hold keys and values"])
     config, findings = _validate(tree)
-    problems += [f"{place(source, marks, at)}: {what}" for at, what in findings]
+    problems += [f"{place_of(source, marks, at)}: {what}" for at, what in findings]
     if problems or config is None:
         raise config_error(sorted(problems, key=_by_place))
     return config
@@ -272,7 +272,7 @@ def _words(error: Mapping[str, Any], kind: Any = Config) -> str:
     message = _SAYS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     message = message.replace("Input should be", "must be")
     plain = isinstance(got, str | int | float | bool) and repr(got) not in message
-    shown = f" (got {short(got)})" if plain else ""
+    shown = f" (got {shown_value(got)})" if plain else ""
     return message[:1].lower() + message[1:] + shown
 
 
@@ -320,7 +320,9 @@ def prompt_file(path: Path) -> Prompt:
     try:
         fields = model_of(_Front).model_validate(tree)
     except ValidationError as exc:
-        problems += [f"{place(str(path), marks, tuple(e['loc']))}: {_words(e, _Front)}" for e in exc.errors()]
+        problems += [
+            f"{place_of(str(path), marks, tuple(e['loc']))}: {_words(e, _Front)}" for e in exc.errors()
+        ]
     if problems:
         raise config_error(sorted(problems, key=_by_place))
     return Prompt(path=str(path), stem=path.stem, text=body, **fields.model_dump())

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-V = TypeVar("V")
+Value = TypeVar("Value")
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
@@ -27,10 +27,10 @@ def to_record(value: Any) -> dict[str, Any]:
     return record
 
 
-def from_record(kind: type[V], record: Any) -> V:
+def from_record(kind: type[Value], record: Any) -> Value:
     """The value of a record. Raises ValueError naming the first place that does not fit."""
     try:
-        value: V = _adapter(kind).validate_python(record)
+        value: Value = _adapter(kind).validate_python(record)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or kind.__name__

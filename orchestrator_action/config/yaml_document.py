@@ -21,7 +21,7 @@ Position = tuple[int, int]
 KeyPath = tuple[str | int, ...]
 """Keys and indexes that lead to a value."""
 
-MAX_BYTES = 256 * 1024
+MAX_YAML_BYTES = 256 * 1024
 _MAX_DEPTH = 20
 _MAX_VALUES = 20_000
 """Bounds of a file that a person wrote: beyond them the parser itself, or an anchor in an anchor, gives way."""
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile(r"[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U
 """What YAML takes in no place. Source: yaml.org/spec/1.2.2, "c-printable"."""
 
 
-def place(source: str, marks: Mapping[KeyPath, Position], at: KeyPath) -> str:
+def place_of(source: str, marks: Mapping[KeyPath, Position], at: KeyPath) -> str:
     """Where a value stands, as `source:line:column`; of one that is not there, where it belongs."""
     while at and at not in marks:
         named = tuple(part for part in at if isinstance(part, str))
@@ -144,7 +144,7 @@ def _scalar(loader: Any, node: Any) -> Any:
     except yaml.YAMLError:
         raise
     except Exception as exc:  # whatever a tag such as `!!timestamp` makes of a text it does not fit
-        what = f"{short(node.value)} is not what its tag {node.tag.rpartition(':')[2]!r} says"
+        what = f"{shown_value(node.value)} is not what its tag {node.tag.rpartition(':')[2]!r} says"
         raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from exc
 
 
@@ -155,7 +155,7 @@ def _only_in_yaml_1_1(node: Any) -> bool:
     return node.tag in {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"} and ":" in node.value
 
 
-def short(got: object) -> str:
+def shown_value(got: object) -> str:
     """A value as it can be shown in a finding."""
     text = repr(got)
     return text if len(text) <= 60 else f"{text[:60]}…"

@@ -23,6 +23,9 @@ from orchestrator_action.protocol.model import (
     ReviewFinding,
 )
 
+ACTIONS_LOGIN = "github-actions[bot]"
+"""Under which the token of a workflow writes. Source: docs.github.com, "GITHUB_TOKEN"."""
+
 
 @dataclass(frozen=True, slots=True)
 class MarkedComment:

@@ -20,7 +20,7 @@ from orchestrator_action.plan.rules import IssueRequest
 from orchestrator_action.protocol.lease import find_lease, is_dead
 from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 from orchestrator_action.text.limits import code, inline, marker, plain
-from orchestrator_action.text.lookalikes import PREFIX
+from orchestrator_action.text.lookalikes import MARKER_NAME
 
 MAX_COMMENTS = 30
 """Of an issue's maintainers that go into its text, the newest."""
@@ -258,7 +258,7 @@ class Admission:
         seen = self._seen(issue, request, events)
         known = issue.number in self._edits or seen is not None or not request.at
         edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
-        told = [c for c in comments if not c.body.startswith(f"<!-- {PREFIX}:refused:")]
+        told = [c for c in comments if not c.body.startswith(f"<!-- {MARKER_NAME}:refused:")]
         return rules.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)
 
     def _seen(self, issue: Issue, request: IssueRequest, events: Sequence[IssueEvent]) -> Issue | None:
@@ -274,7 +274,7 @@ class Admission:
         return seen if same else None
 
     def _may_be_read(self, forge: GitHub, comment: Comment, request: IssueRequest) -> bool:
-        if not rules.may_be_read(comment, request) or comment.body.startswith(f"<!-- {PREFIX}:"):
+        if not rules.may_be_read(comment, request) or comment.body.startswith(f"<!-- {MARKER_NAME}:"):
             return False
         return self._role(forge, comment.author) in rules.WRITERS
 

@@ -14,7 +14,7 @@ from typing import cast
 
 from orchestrator_action.config.schema import CHECK_NAME, END_LABELS, LABEL_RUNNING, REF_PREFIX
 from orchestrator_action.errors import GitError, OrchestratorError, TakenError
-from orchestrator_action.forge.base import MarkedComment, Queue
+from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Queue
 from orchestrator_action.git.commit_secrets import secrets_in
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import end_word
@@ -37,8 +37,6 @@ from orchestrator_action.text.limits import marker
 
 log = logging.getLogger(__name__)
 
-ACTIONS_LOGIN = "github-actions[bot]"
-"""Under which the token of a workflow writes."""
 TAKE_IT_OUT = "take it out of every commit of the branch, and revoke it if it was real"
 COMPARED = 60
 """Other tasks of the run, the latest pushed, whose changes are compared with those of a pull."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orchestrator_action
-from orchestrator_action.text.template import environment
+from orchestrator_action.text.template import template_environment
 
 PACKAGE = Path(orchestrator_action.__path__[0])
 
@@ -38,7 +38,7 @@ def load_all() -> None:
             importlib.import_module(module.name)
     for late in _LATE:
         importlib.import_module(late)
-    texts = environment()
+    texts = template_environment()
     texts.auto_reload = False
     for template in texts.list_templates():
         texts.get_template(template)

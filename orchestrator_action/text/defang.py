@@ -46,7 +46,7 @@ _ROUNDS = 6
 
 def _code(text: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The spans of fences, and of fences and code spans together."""
-    lines = blocks.lines(text)
+    lines = blocks.line_kinds(text)
     fenced = tuple((line.content, line.end) for line in lines if line.kind in FENCED)
     return fenced, tuple(sorted((*fenced, *code_spans(text, lines)[0])))
 
@@ -103,7 +103,7 @@ def without_markers(text: str) -> str:
 def _quiet_lines(text: str) -> str:
     """No line begins with a command for a bot, and none defines a link."""
     parts: list[str] = []
-    for line in blocks.lines(text):
+    for line in blocks.line_kinds(text):
         raw = text[line.start : line.end]
         if line.kind in FENCED:
             parts.append(_CODE_SLASH.sub(" /", raw))

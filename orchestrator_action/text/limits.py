@@ -21,7 +21,7 @@ from orchestrator_action.text.defang import (
     web_address,
     without_markers,
 )
-from orchestrator_action.text.lookalikes import PREFIX
+from orchestrator_action.text.lookalikes import MARKER_NAME
 from orchestrator_action.text.redact import REDACTED, mask, mask_shapes, mask_values
 from orchestrator_action.text.runner_log import escape_data, escape_property, harmless_log_line
 from orchestrator_action.text.unicode import clean, strip_ansi
@@ -79,7 +79,7 @@ _NOT_IN_ID = re.compile(r"[^A-Za-z0-9._/-]+")
 def marker(kind: str, id: str) -> str:  # noqa: A002 - the word of the marker's own grammar
     """The hidden line by which we find our own comment, pull or issue again."""
     safe = [re.sub("-{2,}", "-", _NOT_IN_ID.sub("-", part)).strip("-") for part in (kind, id)]
-    return f"<!-- {PREFIX}:{safe[0]}:{safe[1]} -->"
+    return f"<!-- {MARKER_NAME}:{safe[0]}:{safe[1]} -->"
 
 
 def title(text: str, *, limit: int = TITLE_LIMIT) -> str:

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-PREFIX = "orchestrator-action"
+MARKER_NAME = "orchestrator-action"
 
 # Unicode's confusables.txt, as far as the letters of PREFIX and the marks around it go.
 _CONFUSABLE = str.maketrans(
@@ -32,7 +32,7 @@ _CONFUSABLE = str.maketrans(
 )
 _FOLDED = re.compile(
     r"(?:<\s*!\s*-*\s*)?"
-    rf"{PREFIX.replace('-', '[- ]*')}\s*:\s*[a-z0-9-]{{1,40}}(?:\s*:\s*[^\s<>]*)?(?:\s*-*\s*>)?"
+    rf"{MARKER_NAME.replace('-', '[- ]*')}\s*:\s*[a-z0-9-]{{1,40}}(?:\s*:\s*[^\s<>]*)?(?:\s*-*\s*>)?"
 )
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")

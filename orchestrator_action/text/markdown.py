@@ -279,7 +279,7 @@ def _raw_offset(raw: str, column: int) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def lines(text: str) -> tuple[Line, ...]:
+def line_kinds(text: str) -> tuple[Line, ...]:
     """All lines of a text, in order; their spans cover it without a gap."""
     scanner = _Scanner()
     found: list[Line] = []
@@ -306,7 +306,7 @@ def lines(text: str) -> tuple[Line, ...]:
 
 def open_fence(text: str) -> str:
     """The fence still open at the end of a text, outside any quote or list; else an empty string."""
-    last = lines(text)[-1:]
+    last = line_kinds(text)[-1:]
     if last and last[0].kind in {Kind.FENCE_OPEN, Kind.FENCE} and last[0].depth == 0:
         return last[0].fence
     return ""
@@ -316,7 +316,7 @@ def fences(text: str) -> tuple[tuple[int, int], ...]:
     """The spans of all fenced blocks, their fence lines included."""
     spans: list[tuple[int, int]] = []
     leaf = -1
-    for line in lines(text):
+    for line in line_kinds(text):
         if line.kind not in FENCED:
             continue
         if line.leaf == leaf:

@@ -28,18 +28,18 @@ def hidden(marker: str) -> str:
 
 def mark(body: str, marker: str) -> str:
     """`body` with the marker as its first line; unchanged when it stands there already."""
-    if carries(body, marker):
+    if carries_marker(body, marker):
         return body
     return f"{hidden(marker)}\n{body}"
 
 
-def carries(body: str | None, marker: str) -> bool:
+def carries_marker(body: str | None, marker: str) -> bool:
     """True when the first line of `body` is this marker and nothing else."""
     first, _, _ = (body or "").lstrip("\ufeff").partition("\n")
     return first.strip() == hidden(marker)
 
 
-def cut(text: str, limit: int) -> str:
+def cut_to_bytes(text: str, limit: int) -> str:
     """`text` in at most `limit` bytes of UTF-8 (so at most as many characters), saying so when cut.
 
     Never ends inside a character, and closes a code fence that the cut left open.

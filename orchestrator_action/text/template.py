@@ -106,7 +106,7 @@ def figures_of(detail: Mapping[str, Any]) -> str:
 
 
 @functools.cache
-def environment() -> Environment:
+def template_environment() -> Environment:
     """The one Jinja environment of this process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
@@ -140,4 +140,4 @@ def environment() -> Environment:
 
 def fill(template: str, secrets: Iterable[str], /, **values: object) -> str:
     """A template filled in, without any of `secrets`."""
-    return text.mask(environment().get_template(template).render(**values), secrets)
+    return text.mask(template_environment().get_template(template).render(**values), secrets)

@@ -83,7 +83,7 @@ def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 
 def view(text: str) -> View:
     """Read a text."""
-    lines = blocks.lines(text)
+    lines = blocks.line_kinds(text)
     fences: list[Span] = []
     leaf = -1
     for line in lines:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from orchestrator_action.agents.claude.shell import commands
 from orchestrator_action.agents.claude.tool_guard import (
     CONFIG,
-    CREDENTIALS,
     GIT_FILES,
+    NO_CREDENTIALS,
     NO_VERIFY,
     ONE_OFF,
     PUSH,
@@ -129,7 +129,7 @@ OTHERS = [
     ("git worktree add ../x", WORKTREE),
     ("git worktree remove --force .", WORKTREE),
     ("git worktree prune", WORKTREE),
-    ("git credential fill", CREDENTIALS),
+    ("git credential fill", NO_CREDENTIALS),
     ("echo x > .git/hooks/pre-push", GIT_FILES),
     ("echo x >> .git/config", GIT_FILES),
     ("rm -f .git/hooks/pre-commit", GIT_FILES),

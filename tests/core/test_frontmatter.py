@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.config.frontmatter import edit, parse, render
+from orchestrator_action.config.frontmatter import edit, parse_document, render
 from orchestrator_action.errors import ForgeError
 
 
@@ -16,7 +16,7 @@ from orchestrator_action.errors import ForgeError
     ["12:30", "on", "No", "null", "0o17", "1e3", "2026-01-02", "'12:30'", '"on"', "=", "1_000", "0x1F"],
 )
 def test_a_title_stays_the_text_that_was_written(written: str) -> None:
-    assert written.strip("'\"") == parse(f"---\ntitle: {written}\n---\nbody\n", name="1.md").title
+    assert written.strip("'\"") == parse_document(f"---\ntitle: {written}\n---\nbody\n", name="1.md").title
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_title_stays_the_text_that_was_written(written: str) -> None:
     ],
 )
 def test_the_title_is_given_or_the_first_heading_or_the_first_line(text: str, title: str) -> None:
-    assert title == parse(text, name="1.md").title
+    assert title == parse_document(text, name="1.md").title
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_the_title_is_given_or_the_first_heading_or_the_first_line(text: str, ti
     ],
 )
 def test_labels_are_a_text_or_a_list(written: str, labels: tuple[str, ...]) -> None:
-    assert labels == parse(f"---\nlabels: {written}\n---\n", name="1.md").names("labels")
+    assert labels == parse_document(f"---\nlabels: {written}\n---\n", name="1.md").names("labels")
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_labels_are_a_text_or_a_list(written: str, labels: tuple[str, ...]) -> N
 )
 def test_broken_front_matter_names_file_and_line(text: str, line: int) -> None:
     with pytest.raises(ForgeError, match=rf"^issues/7\.md:{line}: ") as caught:
-        parse(text, name="issues/7.md")
+        parse_document(text, name="issues/7.md")
 
     assert caught.value.hint
 
 
 def test_a_rule_at_the_top_of_plain_markdown_is_no_front_matter() -> None:
     """`---` and then prose, never closed, is a horizontal rule."""
-    document = parse("---\n\nA rule above me.\n", name="1.md")
+    document = parse_document("---\n\nA rule above me.\n", name="1.md")
 
     assert ("A rule above me.", "---\n\nA rule above me.\n") == (document.title, document.body)
 
@@ -92,7 +92,7 @@ def test_a_rule_at_the_top_of_plain_markdown_is_no_front_matter() -> None:
     body=st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200),
 )
 def test_what_is_rendered_is_read_back(title: str, labels: list[str], body: str) -> None:
-    document = parse(render({"title": title, "labels": tuple(labels)}, body), name="1.md")
+    document = parse_document(render({"title": title, "labels": tuple(labels)}, body), name="1.md")
 
     assert {"title": title, "labels": tuple(labels)} == dict(document.keys)
     assert body.strip() == document.body.strip()
@@ -118,11 +118,13 @@ def test_any_front_matter_keeps_its_other_keys_through_an_edit(
     if "\n---" in head or "\n..." in head:
         return
 
-    after = parse(edit(before, "labels", tuple(labels), name="1.md"), name="1.md")
+    after = parse_document(edit(before, "labels", tuple(labels), name="1.md"), name="1.md")
 
-    wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in parse(before, name="1.md").keys.items()}
+    wanted = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in parse_document(before, name="1.md").keys.items()
+    }
     assert {**wanted, "labels": tuple(labels)} == dict(after.keys)
-    assert parse(before, name="1.md").body == after.body
+    assert parse_document(before, name="1.md").body == after.body
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -147,7 +149,7 @@ def test_a_flow_mapping_is_edited_too() -> None:
     edited = edit("---\n{title: x, labels: [a]}\n---\nbody\n", "labels", ("b", "c"), name="1.md")
 
     assert ("x", ("b", "c"), "body\n") == (
-        (d := parse(edited, name="1.md")).title,
+        (d := parse_document(edited, name="1.md")).title,
         d.names("labels"),
         d.body,
     )

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.base import ACTIONS_LOGIN
 from orchestrator_action.forge.github.client import Api
-from orchestrator_action.forge.github.forge import ACTIONS_LOGIN, GitHubForge
+from orchestrator_action.forge.github.forge import GitHubForge
 from orchestrator_action.protocol.model import Conclusion
 from tests.forge.conftest import Connect
 from tests.kit.github_server import APP, PAT, TOKEN, GitHubServer

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.forge import GitHubForge
-from orchestrator_action.forge.github.pulls import lines_of
+from orchestrator_action.forge.github.pulls import lines_of_patch
 from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
 from tests.kit.github_server import GitHubServer
 from tests.text.page import shown
@@ -216,4 +216,4 @@ def test_when_line_comments_are_refused_all_go_into_the_body(
 def test_the_lines_of_a_patch_are_those_of_the_new_file() -> None:
     patch = "@@ -1,3 +1,4 @@\n a\n-b\n+B\n+C\n d\n@@ -10 +11,2 @@ def f():\n-x\n+y\n+z\n\\ No newline"
 
-    assert {1, 2, 3, 4, 11, 12} == lines_of(patch)
+    assert {1, 2, 3, 4, 11, 12} == lines_of_patch(patch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.agents.claude.words import words_of
+from orchestrator_action.agents.claude.words import claude_words
 from orchestrator_action.protocol.events import KINDS, Event
 from orchestrator_action.publish.report.words import MOST_CHARS, event_words
 
@@ -76,4 +76,4 @@ def tool(name: str, **given: Any) -> bytes:
 )
 def test_a_line_of_the_cli_reads_as_words(line: bytes, words: str) -> None:
     """What says nothing of what it does is left out."""
-    assert words == words_of(line)
+    assert words == claude_words(line)

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from orchestrator_action.text.markdown import FENCED, lines
+from orchestrator_action.text.markdown import FENCED, line_kinds
 
 PIECES = (
     "```",
@@ -63,7 +63,7 @@ def ours(text: str) -> list[tuple[int, int]]:
     """Line ranges of the fences we find."""
     found: list[tuple[int, int]] = []
     last = None
-    for number, line in enumerate(lines(text)):
+    for number, line in enumerate(line_kinds(text)):
         if line.kind in FENCED:
             if last == line.leaf:
                 found[-1] = (found[-1][0], number + 1)

@@ -27,7 +27,7 @@ from orchestrator_action.protocol.model import Command, Outcome, TaskContext
 from orchestrator_action.sandbox.start import ask
 
 PLUGIN = Path(__file__).resolve().parent / "plugin"
-COMMAND = "agent:workflow-manager"
+SLASH_COMMAND = "agent:workflow-manager"
 _SESSIONS = uuid.UUID("5f0c9a8e-6c1d-4b53-9d0e-0a6f3f0f6a11")
 """Namespace of session ids for contexts that bring none."""
 
@@ -111,11 +111,11 @@ class ClaudeAgent:
 
     def reader(self) -> ClaudeReader:
         """A fresh reader for one attempt."""
-        return ClaudeReader(COMMAND)
+        return ClaudeReader(SLASH_COMMAND)
 
     def words_of(self, line: bytes) -> str:
         """A tool call, a text or the closing words of the stream, in words."""
-        return words.words_of(line)
+        return words.claude_words(line)
 
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """The process of a review: a session of its own, which can only read.
@@ -146,7 +146,7 @@ class ClaudeAgent:
 
         Raises AgentError when the review did not take place.
         """
-        return claude_review.findings(request, log, outcome)
+        return claude_review.review_findings_in(request, log, outcome)
 
     def _argv(self, context: TaskContext, session: str) -> tuple[str, ...]:
         resumed = context.resume_session
@@ -155,7 +155,9 @@ class ClaudeAgent:
         return (
             self.executable,
             "-p",
-            (context.message or "Go on with the open phases.") if resumed else f"/{COMMAND} {context.path}",
+            (context.message or "Go on with the open phases.")
+            if resumed
+            else f"/{SLASH_COMMAND} {context.path}",
             "--plugin-dir",
             str(self.plugin),
             "--dangerously-skip-permissions",

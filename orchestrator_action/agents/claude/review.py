@@ -44,7 +44,7 @@ def argv(
     )
 
 
-def findings(request: ReviewRequest, log: Path, outcome: Outcome) -> str:
+def review_findings_in(request: ReviewRequest, log: Path, outcome: Outcome) -> str:
     """The raw JSON text of the answer, from the log of a session that succeeded.
 
     Raises AgentError when it did not, by the same rule as for any session.

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
 
-Event = Mapping[str, Any]
+StreamEvent = Mapping[str, Any]
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -58,12 +58,12 @@ class ClaudeReader:
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
         self._abort = ""
-        self._init: Event | None = None
+        self._init: StreamEvent | None = None
         self._session_id = ""
-        self._results: dict[str, Event] = {}
+        self._results: dict[str, StreamEvent] = {}
         self._messages: set[str] = set()
         self._faults: list[str] = []
-        self._retry: Event = {}
+        self._retry: StreamEvent = {}
         self._plain: deque[str] = deque(maxlen=5)
 
     @property
@@ -72,7 +72,7 @@ class ClaudeReader:
         return self._abort
 
     @property
-    def results(self) -> tuple[Event, ...]:
+    def results(self) -> tuple[StreamEvent, ...]:
         """The complete result events, each once, in order."""
         return tuple(self._results.values())
 
@@ -116,7 +116,7 @@ class ClaudeReader:
             retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
 
-    def _system(self, event: Event) -> Mark | None:
+    def _system(self, event: StreamEvent) -> Mark | None:
         subtype = event.get("subtype")
         if subtype == "init":
             return self._started(event)
@@ -125,7 +125,7 @@ class ClaudeReader:
             return None
         return None if subtype == "status" else Mark.ACTIVITY
 
-    def _started(self, event: Event) -> Mark:
+    def _started(self, event: StreamEvent) -> Mark:
         self._init = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         if self._wanted and self._wanted not in _commands(event):
@@ -134,13 +134,13 @@ class ClaudeReader:
             self._give_up(f"plugin error: {error}")
         return Mark.STARTED
 
-    def _result(self, event: Event) -> Mark:
+    def _result(self, event: StreamEvent) -> Mark:
         key = _text(event.get("uuid")) or json.dumps(event, sort_keys=True)
         self._results[key] = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         return Mark.RESULT
 
-    def _assistant(self, event: Event) -> None:
+    def _assistant(self, event: StreamEvent) -> None:
         message = event.get("message")
         message = message if isinstance(message, Mapping) else {}
         if not event.get("parent_tool_use_id") and message.get("model") != "<synthetic>":
@@ -148,7 +148,7 @@ class ClaudeReader:
         if event.get("error"):
             self._faults.append(_text(event["error"]))
 
-    def _rate_limit(self, event: Event) -> None:
+    def _rate_limit(self, event: StreamEvent) -> None:
         info = event.get("rate_limit_info")
         if isinstance(info, Mapping) and info.get("status") == "rejected":
             self._faults.append("rate_limit")
@@ -223,7 +223,7 @@ def _process_problems(outcome: Outcome) -> list[str]:
     return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []
 
 
-def _result_problems(result: Event) -> list[str]:
+def _result_problems(result: StreamEvent) -> list[str]:
     found = []
     subtype = _text(result.get("subtype"))
     if subtype != "success":
@@ -237,7 +237,7 @@ def _result_problems(result: Event) -> list[str]:
     return found
 
 
-def _was_at_work(result: Event) -> bool:
+def _was_at_work(result: StreamEvent) -> bool:
     turns = result.get("num_turns")
     return isinstance(turns, int) and not isinstance(turns, bool) and turns >= 1
 
@@ -248,19 +248,19 @@ def _tokens(counted: object, names: Iterable[str]) -> int:
     return sum(int(_number(counted.get(name)) or 0) for name in names)
 
 
-def _model_tokens(result: Event) -> int:
+def _model_tokens(result: StreamEvent) -> int:
     """The tokens that a result's cost counts: those of every model, also of sub-agents."""
     models = result.get("modelUsage")
     return sum(_tokens(m, _MODEL_USAGE) for m in models.values()) if isinstance(models, Mapping) else 0
 
 
-def _words(result: Event) -> str:
+def _words(result: StreamEvent) -> str:
     words = _text(result.get("result")) or "no words given"
     status = result.get("api_error_status")
     return _short(words if not status or str(status) in words else f"{status} {words}")
 
 
-def _event(line: bytes) -> Event | None:
+def _event(line: bytes) -> StreamEvent | None:
     if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
         return None
     try:
@@ -270,12 +270,12 @@ def _event(line: bytes) -> Event | None:
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
 
 
-def _commands(init: Event) -> frozenset[str]:
+def _commands(init: StreamEvent) -> frozenset[str]:
     listed = init.get("slash_commands")
     return frozenset(str(c).removeprefix("/") for c in listed) if isinstance(listed, list) else frozenset()
 
 
-def _plugin_errors(init: Event) -> list[str]:
+def _plugin_errors(init: StreamEvent) -> list[str]:
     errors = init.get("plugin_errors")
     if not errors:
         return []

@@ -22,7 +22,7 @@ ONE_OFF = "this setting would have git run or reach something that is not part o
 GIT_FILES = "git's own files (configuration, hooks) are not part of the task"
 NO_VERIFY = "hooks must not be skipped: mend what they object to"
 WORKTREE = "one worktree per task: stay in this one, and make, move or remove none"
-CREDENTIALS = "credentials are not for agents; the broker does what needs them"
+NO_CREDENTIALS = "credentials are not for agents; the broker does what needs them"
 
 _SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "busybox"})
 _INTERPRETER = re.compile(r"(python|pypy|node|deno|bun|perl|ruby|php)[\d.]*")
@@ -172,7 +172,7 @@ def _git(words: Sequence[str], *, skips_hooks: bool, depth: int) -> str:
     if (sub, *args[:1]) in {("svn", "dcommit"), ("p4", "submit")}:
         return PUSH
     if sub in {"credential", "credential-store", "credential-cache"}:
-        return CREDENTIALS
+        return NO_CREDENTIALS
     if sub == "remote":
         return "" if _first(args) in {"", "show", "get-url", "update"} else REMOTE
     if sub == "config":

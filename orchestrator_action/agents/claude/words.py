@@ -19,7 +19,7 @@ _CLAIM_WORDS = {
 }  # fmt: skip
 
 
-def words_of(line: bytes) -> str:
+def claude_words(line: bytes) -> str:
     """The words of one line; empty when it says nothing of what the agent does."""
     try:
         event = json.loads(line)

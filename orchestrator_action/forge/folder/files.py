@@ -137,7 +137,7 @@ def changed_at(path: Path) -> float:
         return 0.0
 
 
-def entries(path: Path) -> list[str]:
+def entries_of(path: Path) -> list[str]:
     """The names in a directory without hidden ones, sorted; none when it is missing."""
     try:
         return sorted(p.name for p in path.iterdir() if not p.name.startswith("."))

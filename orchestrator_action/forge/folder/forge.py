@@ -30,7 +30,7 @@ from orchestrator_action.protocol.model import (
     Pull,
     ReviewFinding,
 )
-from orchestrator_action.text.marker import carries, finding_text, mark
+from orchestrator_action.text.marker import carries_marker, finding_text, mark
 
 
 class LocalForge(LocalPermissions):
@@ -100,7 +100,7 @@ class LocalForge(LocalPermissions):
         with self._folder.writing():
             for number in self._numbers():
                 issue = self._issue(number)
-                if issue and carries(issue.body, marker) and issue.author == self._author:
+                if issue and carries_marker(issue.body, marker) and issue.author == self._author:
                     return issue
             keys: dict[str, frontmatter.Written] = {
                 "title": title,
@@ -184,9 +184,13 @@ class LocalForge(LocalPermissions):
         reviews = self._pull_path(pull).parent / "reviews"
         text = mark("\n\n".join([body, *(finding_text(f) for f in findings)]).strip(), marker)
         with self._folder.writing():
-            for name in files.entries(reviews):
+            for name in files.entries_of(reviews):
                 document = self._document(reviews / name)
-                if document and carries(document.body, marker) and document.text("author") == self._author:
+                if (
+                    document
+                    and carries_marker(document.body, marker)
+                    and document.text("author") == self._author
+                ):
                     return (reviews / name).as_uri()
             keys = {"author": self._author, "event": "COMMENT", "commit": head_sha, "created": self._now()}
             path = reviews / f"{self._folder.next('last-id')}.md"
@@ -225,7 +229,9 @@ class LocalForge(LocalPermissions):
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our oldest comment with this marker."""
-        mine = (c for c in self.comments(number) if c.author == self._author and carries(c.body, marker))
+        mine = (
+            c for c in self.comments(number) if c.author == self._author and carries_marker(c.body, marker)
+        )
         return next(mine, None)
 
     def comments(self, number: int) -> Iterator[Comment]:
@@ -284,8 +290,8 @@ class LocalForge(LocalPermissions):
 
     def checks(self, head_sha: str) -> tuple[Check, ...]:
         """All checks on a commit, by name."""
-        at = self._root / "checks" / records.directory_of(head_sha)
-        paths = [at / n for n in files.entries(at) if n.endswith(".json")]
+        at = self._root / "checks" / records.check_directory(head_sha)
+        paths = [at / n for n in files.entries_of(at) if n.endswith(".json")]
         found = ((p, records.parse_check(files.read(p), self._shown(p))) for p in paths)
         return tuple(records.with_url(r.check, p.as_uri()) for p, r in found if r)
 
@@ -338,7 +344,7 @@ class LocalForge(LocalPermissions):
     def _numbered(self, at: Path) -> list[int]:
         """The numbers of `<n>.md` files, in order; other names become warnings."""
         numbers = []
-        for name in files.entries(at):
+        for name in files.entries_of(at):
             stem = name.removesuffix(".md")
             if stem != name and NUMBER.fullmatch(stem):
                 numbers.append(int(stem))
@@ -347,7 +353,7 @@ class LocalForge(LocalPermissions):
         return sorted(numbers)
 
     def _pull_numbers(self) -> list[int]:
-        return [int(n) for n in files.entries(self._root / "pulls") if NUMBER.fullmatch(n)]
+        return [int(n) for n in files.entries_of(self._root / "pulls") if NUMBER.fullmatch(n)]
 
     def _last_comment(self, number: int) -> int:
         return max(self._numbered(self._root / "comments" / str(number)), default=0)
@@ -358,7 +364,7 @@ class LocalForge(LocalPermissions):
 
     def _document(self, path: Path) -> Document | None:
         text = files.read(path)
-        return None if text is None else frontmatter.parse(text, name=self._shown(path))
+        return None if text is None else frontmatter.parse_document(text, name=self._shown(path))
 
     def _issue(self, number: int) -> Issue | None:
         path = self._issue_path(number)

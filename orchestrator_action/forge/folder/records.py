@@ -26,7 +26,7 @@ class CheckRecord:
     check: Check
 
 
-def directory_of(head_sha: str) -> str:
+def check_directory(head_sha: str) -> str:
     """The directory of a commit's checks. Raises ForgeError (422) for what is not a SHA."""
     if not _SHA.fullmatch(head_sha):
         raise ForgeError(f"{head_sha!r} is not a commit", hint="give the full SHA", status=422)
@@ -46,7 +46,7 @@ def file_of(head_sha: str, name: str) -> str:
         safe = (
             f"{safe[:130].rpartition('%')[0] or safe[:130]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
         )
-    return f"{directory_of(head_sha)}/{safe}.json"
+    return f"{check_directory(head_sha)}/{safe}.json"
 
 
 def finished(

@@ -12,11 +12,11 @@ from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.pulls import MAX_LINE
 from orchestrator_action.protocol.model import Annotation, Check, Conclusion
-from orchestrator_action.text.marker import cut, one_line
+from orchestrator_action.text.marker import cut_to_bytes, one_line
 
 MAX_TEXT = 65_535
 """Of summary and text each. Source: docs.github.com, "Create a check run"."""
-MAX_TITLE = 255
+MAX_CHECK_TITLE = 255
 MAX_ANNOTATIONS = 50
 """A request. Source: the same page, `output.annotations`."""
 MAX_STATUS = 140
@@ -200,7 +200,7 @@ class Checks:
         what = f"the statuses of {head_sha[:12]}"
         latest: dict[str, Check] = {}
         for data in self._api.pages(f"/commits/{head_sha}/statuses", what):
-            found = understood(lambda: read.status(data, head_sha), what)  # noqa: B023
+            found = understood(lambda: read.commit_status(data, head_sha), what)  # noqa: B023
             latest.setdefault(found.name, found)
         return list(latest.values())
 
@@ -218,12 +218,13 @@ class Checks:
         }
         what = f"the status {name}"
         data = self._api.send("POST", f"/statuses/{head_sha}", what, body)
-        return understood(lambda: read.status(data, head_sha), what)
+        return understood(lambda: read.commit_status(data, head_sha), what)
 
 
 def _output(title: str, summary: str, text: str) -> dict[str, Any]:
-    output = {"title": one_line(title, MAX_TITLE) or "…", "summary": cut(summary or title or "…", MAX_TEXT)}
-    return {**output, "text": cut(text, MAX_TEXT)} if text else output
+    shown = one_line(title, MAX_CHECK_TITLE) or "…"
+    output = {"title": shown, "summary": cut_to_bytes(summary or title or "…", MAX_TEXT)}
+    return {**output, "text": cut_to_bytes(text, MAX_TEXT)} if text else output
 
 
 def _with_annotations(texts: dict[str, Any], annotations: Sequence[Annotation]) -> dict[str, Any]:
@@ -245,6 +246,6 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
         "start_line": line,
         "end_line": line,
         "annotation_level": annotation.level,
-        "message": cut(annotation.message, MAX_TEXT) or "…",
+        "message": cut_to_bytes(annotation.message, MAX_TEXT) or "…",
     }
-    return {**made, "title": one_line(annotation.title, MAX_TITLE)} if annotation.title else made
+    return {**made, "title": one_line(annotation.title, MAX_CHECK_TITLE)} if annotation.title else made

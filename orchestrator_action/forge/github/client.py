@@ -32,11 +32,11 @@ from github.Requester import Requester
 from requests.utils import parse_header_links
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github.github_patience import MAX_WAITS, OnRetry, Patience
+from orchestrator_action.forge.github.github_patience import MAX_WAITS, OnRetry, RateLimitPatience
 
 PER_PAGE = 100
 """Source: docs.github.com, "Using pagination in the REST API": at most 100 a page."""
-REMEMBERED = 500
+REMEMBERED_ANSWERS = 500
 """Answers kept for the sake of their ETag."""
 NONSENSE = (AssertionError, TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
 """What PyGithub raises on half an answer, an answer that is no JSON, or a link to another host."""
@@ -80,7 +80,7 @@ class Api:
         self._tries = tries
         self._on_retry = on_retry
         self._host = base_url
-        patience = Patience(
+        patience = RateLimitPatience(
             total=MAX_WAITS,
             connect=0,
             read=False,
@@ -219,7 +219,7 @@ class Api:
             return copy.deepcopy(old)
         with self._lock:
             self._seen.pop(url, None)
-            while len(self._seen) >= REMEMBERED:
+            while len(self._seen) >= REMEMBERED_ANSWERS:
                 self._seen.pop(next(iter(self._seen)))
             if headers.get("etag"):
                 self._seen[url] = (str(headers["etag"]), copy.deepcopy(data))

@@ -15,7 +15,7 @@ from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.pulls import MAX_BODY
 from orchestrator_action.protocol.model import Comment
-from orchestrator_action.text.marker import carries, cut, hidden, mark
+from orchestrator_action.text.marker import carries_marker, cut_to_bytes, hidden, mark
 
 
 class Comments:
@@ -45,7 +45,7 @@ class Comments:
 
     def text(self, body: str, marker: str) -> str:
         """The body as it is written, within GitHub's limit."""
-        return cut(mark(body, marker), MAX_BODY)
+        return cut_to_bytes(mark(body, marker), MAX_BODY)
 
     def write(self, number: int, marker: str, body: str) -> Comment:
         """Write or update our one comment with this marker."""
@@ -94,7 +94,7 @@ class Comments:
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our oldest comment with the marker, over all pages."""
         for comment in self.all(number):
-            if carries(comment.body, marker) and comment.author == self._viewer():
+            if carries_marker(comment.body, marker) and comment.author == self._viewer():
                 return comment
         return None
 

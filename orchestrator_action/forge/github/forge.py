@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
@@ -26,7 +26,7 @@ from orchestrator_action.forge.github.client import Api, UnclearError, understoo
 from orchestrator_action.forge.github.comments import Comments
 from orchestrator_action.forge.github.github_patience import OnRetry
 from orchestrator_action.forge.github.labels import Labels
-from orchestrator_action.forge.github.pulls import MAX_BODY, MAX_TITLE, UNTITLED, Pulls
+from orchestrator_action.forge.github.pulls import MAX_BODY, MAX_PULL_TITLE, UNTITLED, Pulls
 from orchestrator_action.protocol.model import (
     Annotation,
     Check,
@@ -37,12 +37,11 @@ from orchestrator_action.protocol.model import (
     Pull,
     ReviewFinding,
 )
-from orchestrator_action.text.marker import carries, cut, mark, one_line
+from orchestrator_action.text.marker import carries_marker, cut_to_bytes, mark, one_line
 
-ACTIONS_LOGIN = "github-actions[bot]"
 SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
-REMEMBERED = 1000
+REMEMBERED_ISSUES = 1000
 """Issues of which we know when they were last shown to us."""
 ROLES = ("admin", "maintain", "write", "triage", "read", "none")
 ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
@@ -202,7 +201,7 @@ class GitHubForge:
         self._comments.noted(issue.number, issue.comments)
         self._together.noted(issue.number, data)
         self._labels.shown(issue.number, issue.labels)
-        if len(self._seen) >= REMEMBERED:
+        if len(self._seen) >= REMEMBERED_ISSUES:
             self._seen.clear()
         self._seen[issue.number] = time.monotonic(), replace(issue, body="")
 
@@ -213,8 +212,8 @@ class GitHubForge:
             if found:
                 return found
             given = {
-                "title": one_line(title, MAX_TITLE) or UNTITLED,
-                "body": cut(mark(body, marker), MAX_BODY),
+                "title": one_line(title, MAX_PULL_TITLE) or UNTITLED,
+                "body": cut_to_bytes(mark(body, marker), MAX_BODY),
                 "labels": list(labels),
             }
             made = self._api.send(
@@ -231,7 +230,7 @@ class GitHubForge:
         what = "the newest issues"
         params = {"state": "all", "sort": "created", "direction": "desc"}
         for data in self._api.pages("/issues", what, params, limit=SEARCHED_PAGES):
-            if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
+            if understood(lambda: carries_marker(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
                 return understood(lambda: read.issue(data), what)  # noqa: B023
         return None
 

@@ -19,7 +19,7 @@ OnRetry = Callable[[str, str, float], None]
 """Told of every repeated request: `PATCH /repos/…`, the reason, the seconds waited."""
 
 
-class Patience(GithubRetry):
+class RateLimitPatience(GithubRetry):
     """Waits out rate limits, and only those; `max_wait_s` bounds what one request waits in sum."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Patience(GithubRetry):
         self.max_wait_s, self.waited_s, self._sleeper, self._told = max_wait_s, waited_s, sleep, told
         super().__init__(**kwargs)
 
-    def new(self, **kw: Any) -> Patience:
+    def new(self, **kw: Any) -> RateLimitPatience:
         """The next state, with what is ours carried over."""
         ours = {"waited_s": self.waited_s, "sleep": self._sleeper, "told": self._told}
         return super().new(max_wait_s=self.max_wait_s, **ours, **kw)
@@ -60,7 +60,7 @@ class Patience(GithubRetry):
         if self.waited_s + wait > self.max_wait_s:
             data = {"message": f"the rate limit asks for {wait:.0f} s"}
             raise RateLimitExceededExceedsMaxWait(response.status, data, dict(response.headers), wait=wait)
-        assert isinstance(retry, Patience)
+        assert isinstance(retry, RateLimitPatience)
         retry.waited_s = self.waited_s + wait
         retry.get_backoff_time = lambda: wait  # type: ignore[method-assign]
         if self._told:

@@ -120,7 +120,7 @@ def _conclusion(word: str | None) -> Conclusion | None:
     return Conclusion(word) if word in set(Conclusion) else Conclusion.FAILURE
 
 
-def status(data: Any, head_sha: str) -> Check:
+def commit_status(data: Any, head_sha: str) -> Check:
     """A commit status as a check of kind `status`."""
     conclusion = _OF_STATUS.get(str(data["state"]), Conclusion.FAILURE)
     return Check(

@@ -10,11 +10,11 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.protocol.model import Pull, ReviewFinding
-from orchestrator_action.text.marker import carries, cut, finding_text, mark, one_line
+from orchestrator_action.text.marker import carries_marker, cut_to_bytes, finding_text, mark, one_line
 
 MAX_BODY = 65_535
 """Of any body. GitHub takes 65,536 characters; one less serves checks too."""
-MAX_TITLE = 256
+MAX_PULL_TITLE = 256
 MAX_LINE = 2**31 - 1
 """No file has more lines, and no database of theirs a larger number."""
 UNTITLED = "Untitled"
@@ -68,7 +68,8 @@ class Pulls:
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""
-        text = {"title": one_line(title, MAX_TITLE) or UNTITLED, "body": cut(body, MAX_BODY), "base": base}
+        shown = one_line(title, MAX_PULL_TITLE) or UNTITLED
+        text = {"title": shown, "body": cut_to_bytes(body, MAX_BODY), "base": base}
         what = f"the pull of {branch}"
         try:
             made = self._create(branch, text, what)
@@ -140,7 +141,7 @@ class Pulls:
         marker: str,
     ) -> str:
         others = [finding_text(f) for f in findings if f not in lines]
-        text = cut(mark("\n\n".join([body, *others]).strip(), marker), MAX_BODY)
+        text = cut_to_bytes(mark("\n\n".join([body, *others]).strip(), marker), MAX_BODY)
         given = {
             "commit_id": head_sha,
             "event": "COMMENT",
@@ -156,7 +157,7 @@ class Pulls:
     def _find_review(self, pull: int, marker: str) -> str | None:
         what = f"the reviews of pull #{pull}"
         for data in self._api.pages(f"/pulls/{pull}/reviews", what):
-            if understood(lambda: carries(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
+            if understood(lambda: carries_marker(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
                 return understood(lambda: str(data["html_url"]), what)  # noqa: B023
         return None
 
@@ -169,7 +170,7 @@ class Pulls:
                 "POST",
                 f"/pulls/{pull}/comments/{thread}/replies",
                 f"the answer in pull #{pull}",
-                {"body": cut(text, MAX_BODY)},
+                {"body": cut_to_bytes(text, MAX_BODY)},
                 found=lambda: thread in self._threads(pull)[1] or None,  # noqa: B023
             )
         return len(new)
@@ -199,11 +200,11 @@ class Pulls:
         for data in self._api.pages(f"/pulls/{pull}/files", what):
             name = understood(lambda: str(data["filename"]), what)  # noqa: B023
             if name in wanted:
-                shown[name] = lines_of(data.get("patch") or "")
+                shown[name] = lines_of_patch(data.get("patch") or "")
         return [f for f in findings if f.line in shown.get(f.path, ())]
 
 
-def lines_of(patch: str) -> set[int]:
+def lines_of_patch(patch: str) -> set[int]:
     """The lines of the new file that `patch` shows: only these take a comment."""
     lines: set[int] = set()
     at = 0
@@ -218,5 +219,5 @@ def lines_of(patch: str) -> set[int]:
 
 
 def _on_line(finding: ReviewFinding) -> dict[str, Any]:
-    text = cut(f"**{finding.id}** {finding.severity}: {finding.text}", MAX_BODY)
+    text = cut_to_bytes(f"**{finding.id}** {finding.severity}: {finding.text}", MAX_BODY)
     return {"path": finding.path, "line": finding.line, "side": "RIGHT", "body": text}
