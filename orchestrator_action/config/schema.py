@@ -165,6 +165,11 @@ class Config:
     """Only what differs from the default."""
     size: SizeLimits = SizeLimits()
     setup: tuple[str, ...] = ()
+    """Commands that make a tree ready for its tests; empty means detected."""
+    setup_env: tuple[str, ...] = ()
+    """Names of variables that set-up gets where the dependencies are the base's: keys of private registries."""
+    test_env: tuple[str, ...] = ()
+    """Names of environment variables that the repository's own commands get, tests above all."""
     teardown: tuple[str, ...] = ()
     setup_timeout: float = 900.0
     reminders: int = 3

@@ -165,7 +165,7 @@ def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRu
         directory=directory_of(run, task.id),
         limits=limits,
         env={**run.env, **IDENTITY},
-        command_env=command_env(run.env, run.config.sandbox.env),
+        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
         test_commands=context.test_commands,
     )
 

@@ -45,6 +45,7 @@ from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
 from orchestrator_action.state.takeover import look
 from orchestrator_action.verify.ecosystems.detection import detect_at
+from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
 
 TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
@@ -346,6 +347,9 @@ def run_context_of(
         base_branch=found.base_branch,
         test_commands=found.test_commands,
         include=patterns_at(found.git, found.base_sha),
+        preparation=TreeSetup(
+            setup_in_force(found.git, found.base_sha, found.config), cache=found.git.common_dir / SETUP_CACHE
+        ),
         run_url=run_url(env),
         parallel=found.config.max_parallel > 1,
         forge_name=found.forge_name,

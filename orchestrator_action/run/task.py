@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
@@ -187,8 +188,8 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
         git=tree.git,
         directory=directory,
         limits=context.limits,
-        env={**run.env, **IDENTITY},
-        command_env=command_env(run.env, run.config.sandbox.env),
+        env={**_with_setup(run, tree.path), **IDENTITY},
+        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
         test_commands=context.test_commands,
     )
     run.journal.append(
@@ -199,6 +200,11 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
     if task.goes_on_at:
         carry(run, task)
     return task_run
+
+
+def _with_setup(run: RunContext, tree: Path) -> Mapping[str, str]:
+    """The door's environment with the programs that set-up puts into the task's tree."""
+    return run.preparation.environment(tree, run.env) if run.preparation is not None else run.env
 
 
 def _work(

@@ -175,7 +175,8 @@ def task_run_at(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
     return TaskRun(
         run=run, task=task, agent=run.agents(run.config.agent), context=context, tree=tree,
         git=tree.git, directory=directory, limits=limits, env=run.env,
-        command_env=command_env(run.env, run.config.sandbox.env), test_commands=run.test_commands,
+        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
+        test_commands=run.test_commands,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
-from orchestrator_action.errors import Interrupted, SetupError
+from orchestrator_action.errors import Interrupted
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.git.include import copy_included
 from orchestrator_action.git.process import identity_env
@@ -28,7 +28,6 @@ from orchestrator_action.git.tree_view import delete
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.protocol.model import (
     Command,
-    Ending,
     Issue,
     Limits,
     Outcome,
@@ -49,9 +48,9 @@ STOP_GRACE_S = 2.0
 """INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
 
 
-def command_env(env: Mapping[str, str], extra: Sequence[str] = ()) -> dict[str, str]:
-    """What the repository's own commands get of `env`: tools and an identity, no keys of any kind."""
-    return {**command_environment(env, extra), **IDENTITY}
+def command_env(env: Mapping[str, str], named: Sequence[str] = ()) -> dict[str, str]:
+    """What the repository's own commands get of `env`: tools, an identity, and what the configuration names."""
+    return {**command_environment(env, named), **IDENTITY}
 
 
 class TaskBroker(Protocol):
@@ -64,6 +63,16 @@ class TaskBroker(Protocol):
 
     def revoke(self, token: str) -> None:
         """From now on the token opens nothing."""
+
+
+class Preparation(Protocol):
+    """What makes a fresh tree ready for its tests: as configured, or as detected at the base. `verify` has it."""
+
+    def prepare(self, task_run: TaskRun, tree: Path, name: str) -> None:
+        """Make `tree` ready; logs begin with `name`. Raises SetupError naming the command that failed."""
+
+    def environment(self, tree: Path, env: Mapping[str, str]) -> Mapping[str, str]:
+        """`env` with what was put into the tree: its own programs come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,8 @@ class RunContext:
     test_commands: tuple[str, ...]
     include: tuple[str, ...] = ()
     """Patterns of ignored files that every tree gets from the checkout."""
+    preparation: Preparation | None = None
+    """None: a tree is ready as it is."""
     run_url: str = ""
     parallel: bool = True
     forge_name: str = ""
@@ -197,25 +208,18 @@ class TaskRun:
         )
 
     def setup(self, tree: Path, name: str) -> None:
-        """Bring in what `.worktreeinclude` names, then run the repository's setup commands in a tree.
+        """Bring in what `.worktreeinclude` names, then make a tree ready for its tests.
 
         Raises SetupError naming the command that failed.
         """
-        main = self.run.trees.main
-        copy_included(self.run.git, main, self.run.include, tree)
-        for number, command in enumerate(self.run.config.setup, 1):
-            log = self.directory / f"{name}-{number}.log"
-            outcome = self.run_command(
-                ["/bin/sh", "-c", command],
-                cwd=tree,
-                env=self.command_env,
-                log=log,
-                timeout_s=self.run.config.setup_timeout,
-                role=Role.SETUP,
-            )
-            if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
-                how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
-                raise SetupError(f"setup command {command!r} failed: {how}", hint=f"see {log}")
+        copy_included(self.run.git, self.run.trees.main, self.run.include, tree)
+        if self.run.preparation is not None:
+            self.run.preparation.prepare(self, tree, name)
+
+    def tree_env(self, tree: Path, env: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """What the repository's own commands get in a tree of ours; with `env`, what somebody else gets there."""
+        given = self.command_env if env is None else env
+        return self.run.preparation.environment(tree, given) if self.run.preparation is not None else given
 
     def teardown(self, tree: Path, name: str) -> None:
         """Run the repository's teardown commands in a tree; what they say is in their logs."""

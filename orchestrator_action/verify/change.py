@@ -59,6 +59,8 @@ class Bench:
     """Checkouts whose editable installs must not be tested in the place of a clean one."""
     own_home: bool = True
     """Whether HOME is an empty folder of ours; a sandbox gives one itself."""
+    tree_env: Callable[[Path, Mapping[str, str]], Mapping[str, str]] = lambda _, env: env
+    """The environment as commands in this checkout get it: what was set up in it comes first."""
     known: Known = field(default_factory=dict)
     """Suites that were run before, by tree and commands."""
 
@@ -75,7 +77,7 @@ class Bench:
     ) -> TestRun:
         """The suite, or other commands, in a checkout that is there; `again` also where the end is known."""
         home = self.evidence_dir / "home" if self.own_home else None
-        env = clean_env(self.env, tree=tree, roots=self.roots, home=home)
+        env = self.tree_env(tree, clean_env(self.env, tree=tree, roots=self.roots, home=home))
         return run_tests(
             commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=env,
             evidence_dir=self.evidence_dir, timeout_of=self._timeout, run=self.run,

@@ -283,6 +283,25 @@ def _files_at_end(command: str, names: Sequence[str], _: Path | None) -> str | N
     return f"{command} {shlex.join(files_of(names))}" if is_simple(command) else None
 
 
+_TICK = re.compile(r"(✔|✓|✖|✘|×|- \[skip\]|- \[todo\]) (.+?)(?: \([\d.]+ ?m?s\))?(?: \d+ ?ms)?")
+
+
+def _ticks(lines: list[str]) -> list[CaseResult]:
+    """What ava, mocha, jest and vitest print of a case: `✔ title (12ms)`, `✖ title`, `- [skip] title`."""
+    outcomes: dict[str, CaseOutcome] = {
+        "✔": "passed",
+        "✓": "passed",
+        "✖": "failed",
+        "✘": "failed",
+        "×": "failed",
+    }
+    return [
+        CaseResult(id=m[2], outcome=outcomes.get(m[1], "skipped"))
+        for line in lines
+        if (m := _TICK.fullmatch(line)) and not re.search(r"\d+ (?:tests?|passing)\b", line)
+    ]
+
+
 _THROUGH = r"^(?:npm|pnpm|yarn|bun)(?: run)? (?:t|tst|test)\b|"
 RUNNERS = (
     Runner(
@@ -344,6 +363,7 @@ RUNNERS = (
         only=_direct_only("ava"),
         sources=("ava", "tap"),
     ),
+    Runner(name="printed ticks", printed=_ticks, sources=("ava", "mocha", "jest", "vitest")),
     Runner(
         name="bun test",
         command=r"^bun test\b",

@@ -91,50 +91,52 @@ def _uses_pytest(files: Files) -> bool:
 
 def _locked(files: Files, project: Mapping[str, Any]) -> SetupStep | None:
     if "uv.lock" in files.paths:
+        groups = _group_names(project)
         asked = [w for e in _extra_names(project, files) for w in ("--extra", e)]
-        asked += [w for g in _group_names(project) for w in ("--group", g)]
-        return _step(
-            "uv sync",
-            [_with_tool("uv", f"sync --quiet --frozen --link-mode copy {shlex.join(asked)}")],
-            files,
-        )
+        asked += [w for g in groups for w in ("--group", g)]
+        asked += ["--no-dev"] if groups and "dev" not in groups else []
+        return _step("uv sync", [_uv_sync(shlex.join(asked))], files)
     if "poetry.lock" in files.paths:
-        groups = _table(project, "tool", "poetry", "group")
-        named = [g for g in groups if g in (*_TESTS, *_DEVELOPMENT)]
-        with_groups = f" --with {','.join(named)}" if named else ""
-        extras = _table(project, "tool", "poetry", "extras") or _table(
-            project, "project", "optional-dependencies"
-        )
-        with_extras = "".join(f" -E {e}" for e in extras if e in _TESTS)
-        command = f"install --no-interaction --quiet{with_groups}{with_extras}"
-        return _step("poetry install", [_with_tool("poetry", command)], files)
+        return _step("poetry install", [_poetry_install(project)], files)
     if "pdm.lock" in files.paths:
         command = "sync --quiet --group :all" if _group_names(project) else "sync --quiet --dev"
-        return _step("pdm sync", [_with_tool("pdm", command)], files)
+        start = f"{_tool('pdm')} && printf '%s/.venv/bin/python' \"$PWD\" > .pdm-python"
+        return _step("pdm sync", [f"{start} && PDM_CHECK_UPDATE=0 $tool {command}"], files)
     return None
 
 
-def _with_tool(tool: str, arguments: str) -> str:
-    """The tool of the machine, else one from the registry in a folder of its own below `.venv`."""
-    settings = {
-        "uv": "UV_PROJECT_ENVIRONMENT=.venv UV_LINK_MODE=copy",
-        "poetry": "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true",
-        "pdm": "PDM_VENV_IN_PROJECT=1 PDM_CHECK_UPDATE=0",
-    }[tool]
-    own = f".venv/tools/{tool}"
-    make = {
-        "uv": "python3 -m venv .venv",
-        "poetry": "python3 -m venv .venv",
-        "pdm": "python3 -m venv .venv && printf '.venv/bin/python' > .pdm-python",
-    }[tool]
-    arguments = arguments.strip()
+def _tool(name: str) -> str:
+    """Makes the environment, and names as `$tool` the machine's tool, else one from the registry below `.venv`."""
+    own = f".venv/tools/{name}"
     return (
-        f"{make} && {_IGNORE} && "
-        f"if command -v {tool} >/dev/null 2>&1 && {tool} --version >/dev/null 2>&1; then "
-        f"{settings} {tool} {arguments}; "
-        f"else python3 -m venv {own} && {own}/bin/python -m pip install --quiet --disable-pip-version-check {tool} && "
-        f"{settings} {own}/bin/{tool} {arguments}; fi"
+        f"python3 -m venv .venv && {_IGNORE} && "
+        f"if command -v {name} >/dev/null 2>&1 && {name} --version >/dev/null 2>&1; then tool={name}; else "
+        f"python3 -m venv {own} && {own}/bin/python -m pip install --quiet --disable-pip-version-check {name} && "
+        f"tool={own}/bin/{name}; fi"
     )
+
+
+def _uv_sync(groups: str) -> str:
+    """What the lock file says, from where it says; the same versions from the machine's own index otherwise."""
+    listed = ".venv/locked.txt"
+    sync = f"sync --quiet --frozen {groups}".strip()
+    export = f"export --quiet --frozen --no-hashes --no-emit-project --output-file {listed} {groups}".strip()
+    install = f".venv/bin/python -m pip install --quiet --disable-pip-version-check -r {listed} -e ."
+    return (
+        f"{_tool('uv')} && export UV_PROJECT_ENVIRONMENT=.venv UV_LINK_MODE=copy && "
+        f"{{ $tool {sync} || {{ $tool {export} && {install}; }}; }}"
+    )
+
+
+def _poetry_install(project: Mapping[str, Any]) -> str:
+    groups = [g for g in _table(project, "tool", "poetry", "group") if g in (*_TESTS, *_DEVELOPMENT)]
+    extras = _table(project, "tool", "poetry", "extras") or _table(
+        project, "project", "optional-dependencies"
+    )
+    asked = [f"--with {','.join(groups)}"] if groups else []
+    asked += [f"-E {e}" for e in extras if e in _TESTS]
+    settings = "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true"
+    return f"{_tool('poetry')} && {settings} $tool install --no-interaction --quiet {' '.join(asked)}".strip()
 
 
 # -- manifests -------------------------------------------------------------------------------------

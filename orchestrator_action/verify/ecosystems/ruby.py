@@ -28,9 +28,7 @@ _REPORT = "rspec.json"
 _RSPEC = re.compile(
     r"(\d+) examples?, (\d+) failures?(?:, (\d+) pending)?(?:, (\d+) errors? occurred outside of examples)?"
 )
-_TESTS = re.compile(
-    r"(?:.*/)?tests?/(?:.*/)?(?:test_\w+|\w+_test|spec_\w+|tc_\w+)\.rb|(?:test_\w+|\w+_test)\.rb"
-)
+_TESTS = re.compile(r"tests?/(?:.*/)?(?:test_\w+|\w+_test|spec_\w+|tc_\w+)\.rb|(?:test_\w+|\w+_test)\.rb")
 
 
 def _detect(files: Files) -> Detected | None:

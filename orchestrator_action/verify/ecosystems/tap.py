@@ -24,20 +24,33 @@ def tap_points(lines: list[str]) -> list[CaseResult]:
     if not any(_PLAN.fullmatch(line) for line in lines):
         return []
     found: list[CaseResult] = []
-    open_: list[str] = []
+    open_: list[tuple[str, int]] = []
     for line in lines:
         if match := re.fullmatch(r"# Subtest: (.*)", line):
-            open_.append(match[1])
+            open_.append((match[1], len(found)))
+        elif line == "}" and open_:
+            open_.pop()
         elif match := _POINT.fullmatch(line):
-            said, skipped = match[3], _DIRECTIVE.search(match[3])
-            name = re.sub(r"\s*#\s*time=.*", "", said[: skipped.start()] if skipped else said)
-            name = re.sub(r"\s*\{\s*$", "", name).strip() or f"{match[2] or len(found) + 1}"
-            if open_ and name == open_[-1]:
-                open_.pop()
-                continue  # its own points were counted
-            outcome: CaseOutcome = "skipped" if skipped else "failed" if match[1] else "passed"
-            found.append(CaseResult(id=" > ".join([*open_, name]), outcome=outcome))
+            point = _point(match, [name for name, _ in open_], len(found) + 1)
+            if match[3].endswith("{"):  # its points follow, as vitest and old node-tap print them
+                open_.append((point.id.rpartition(" > ")[2], len(found)))
+            elif open_ and point.id.endswith(f"{open_[-1][0]} > {open_[-1][0]}"):
+                name, start = open_.pop()
+                inside = found[start:]
+                tells = any(case.outcome == "failed" for case in inside) or point.outcome != "failed"
+                if not inside or not tells:
+                    found.append(_point(match, [n for n, _ in open_], len(found) + 1))
+            else:
+                found.append(point)
     return found
+
+
+def _point(match: re.Match[str], inside: list[str], number: int) -> CaseResult:
+    said, skipped = match[3], _DIRECTIVE.search(match[3])
+    name = re.sub(r"\s*#\s*time=.*", "", said[: skipped.start()] if skipped else said)
+    name = re.sub(r"\s*\{\s*$", "", name).strip() or f"{match[2] or number}"
+    outcome: CaseOutcome = "skipped" if skipped else "failed" if match[1] else "passed"
+    return CaseResult(id=" > ".join([*inside, name]), outcome=outcome)
 
 
 def tap_counts(lines: list[str]) -> Iterable[Counts]:
