@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from orchestrator_action.run import setup
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.text.figures import duration
+from orchestrator_action.verify.setup import SetupPlan, setup_in_force
 
 OLDEST_GIT = (2, 38)
 LONGEST_CONFIG = 1024 * 1024
@@ -71,7 +73,7 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
     return [
         *rows,
         *found,
-        _tests(git, config),
+        *_tests(git, config, env),
         _agent(agent or config.agent, config),
         *_isolation(config, env),
         *_credentials(git),
@@ -107,13 +109,45 @@ def _config(git: Git) -> tuple[Config, list[Row]]:
     return Config(), [Row(what="configuration", found=f"no {CONFIG_PATH}; the defaults apply")]
 
 
-def _tests(git: Git, config: Config) -> Row:
+def _tests(git: Git, config: Config, env: Mapping[str, str]) -> list[Row]:
+    """The test command, what makes a tree ready for it, and whether the programs of both are here."""
     head = git.head()
+    plan = setup_in_force(git, head, config) if head else SetupPlan()
+    lacking = plan.missing(env.get("PATH"))
+    found = "; ".join(plan.how) or "nothing to install"
+    hint = f"install {', '.join(lacking)}, or set `setup` in {CONFIG_PATH}" if lacking else ""
+    row = Row(what="set-up", found=f"{found}{'; missing: ' if lacking else ''}{', '.join(lacking)}", ok=not lacking,
+              hint=hint)  # fmt: skip
+    return [row, _test_row(git, head, config, plan, env)]
+
+
+def _test_row(git: Git, head: str, config: Config, plan: SetupPlan, env: Mapping[str, str]) -> Row:
     commands, how = setup.test_commands(git, head, config) if head else ((), "no commit yet")
     if commands:
+        if missing := [p for c in commands if (p := _program(c)) and not _is_here(p, plan, env)]:
+            hint = f"install {missing[0]}, or let a `setup` command do it"
+            return Row(what="tests", found=f"{missing[0]} is not installed; {how}", ok=False, hint=hint)
         timed = ", ".join(f"{command} ({_at_most(config.test_timeout_of(command))})" for command in commands)
         return Row(what="tests", found=f"{timed}; {how}")
     return Row(what="tests", found=how, ok=False, hint=f"set `test: COMMAND` in {CONFIG_PATH}")
+
+
+def _program(command: str) -> str:
+    """The program a test command begins with; empty where it is a path of the tree or more than a name."""
+    match = re.match(r"(?:\w+=\S* )*([\w.+-]+)(?:\s|$)", command)
+    return match[1] if match else ""
+
+
+def _is_here(program: str, plan: SetupPlan, env: Mapping[str, str]) -> bool:
+    return (
+        plan.provides(program)
+        or shutil.which(program, path=env.get("PATH")) is not None
+        or program in _BUILTIN
+    )
+
+
+_BUILTIN = frozenset({"cd", "set", "export", "test", "true", "exit", "echo", "if", "for", "while", ":", "."})
+"""Words that a shell knows by itself."""
 
 
 def _at_most(seconds: float) -> str:

@@ -12,6 +12,7 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.verify.ecosystems.detection import detect_at
+from orchestrator_action.verify.setup import detect_setup
 
 KINDS = {
     "label": ("on-label.yml", ".github/workflows/orchestrate.yml"),
@@ -87,8 +88,14 @@ def configuration(git: Git) -> str:
     lines = ["# Every key is optional; what is written here is checked by: orchestrator-action doctor"]
     if found and found.commands:
         lines += [f"# found: {found.how}", f"test: {json.dumps(list(found.commands))}"]
+        lines += [f"# set-up, found again for each tree: {how}" for how in detect_setup(git, head).how]
     else:
-        lines += ["# Without a test command no change can be proven.", "# test: make test"]
+        lines += [
+            "# No test command was found. Without tests no change can be proven by them: set `test` as soon as",
+            "# there are some, and take the next line out.",
+            "phases: {testing: off}",
+            "# test: make test",
+        ]
     lines += ["label: orchestrate", "max-parallel: 4", "timeout: 45m"]
     lines += _hook(found.commands if found else ())
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.paths import mentioned
 from orchestrator_action.run.setup import Survey
+from orchestrator_action.verify.setup import setup_in_force
 
 
 def forecast(found: Survey) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def forecast(found: Survey) -> dict[str, Any]:
         "base_sha": found.base_sha,
         "test": list(found.test_commands),
         "test_found": found.test_found,
+        "setup": list(setup_in_force(found.git, found.base_sha, found.config).how),
         "tasks": [
             {
                 "task_id": t.id,
@@ -44,6 +46,7 @@ def lines(body: Mapping[str, Any]) -> list[str]:
     """A forecast in words."""
     tests = " && ".join(body["test"]) or "none"
     said = [f"base {body['base_branch']} {body['base_sha'][:12]}; tests: {tests} ({body['test_found']})"]
+    said += [f"set-up: {step}" for step in body["setup"]]
     for number, task in enumerate(body["tasks"], 1):
         after = f" after {', '.join(task['depends_on'])}" if task["depends_on"] else ""
         said.append(f"{number:3} {task['task_id']:14} {task['title']} → {task['branch']}{after}")

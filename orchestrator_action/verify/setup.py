@@ -57,10 +57,14 @@ class SetupPlan:
         """What was found, a line each."""
         return tuple(step.how for step in self.steps)
 
-    @property
-    def tools(self) -> tuple[str, ...]:
-        """The programs that have to be there, each once."""
-        return tuple(dict.fromkeys(tool for step in self.steps for tool in step.tools))
+    def missing(self, path: str | None) -> tuple[str, ...]:
+        """The programs that the steps need and that are nowhere on `path`, each once."""
+        tools = dict.fromkeys(tool for step in self.steps for tool in step.tools)
+        return tuple(tool for tool in tools if shutil.which(tool, path=path) is None)
+
+    def provides(self, program: str) -> bool:
+        """Whether a program may come from what is set up in the tree."""
+        return bool(self.steps) and program in {"python", "python3", "pytest", "tox", "nox"}
 
 
 def detect_setup(git: Git, commit: str) -> SetupPlan:
@@ -72,7 +76,7 @@ def setup_in_force(git: Git, commit: str, config: Config) -> SetupPlan:
     """The commands of the configuration; without any, what was detected."""
     if not config.setup:
         return detect_setup(git, commit)
-    steps = [SetupStep(how="configured", commands=(command,)) for command in config.setup]
+    steps = [SetupStep(how=f"configured: {command}", commands=(command,)) for command in config.setup]
     return SetupPlan(steps=tuple(steps))
 
 

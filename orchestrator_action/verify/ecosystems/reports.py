@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
@@ -32,18 +33,35 @@ def read_report(path: Path) -> bytes | None:
         return None
 
 
-def remember_reports(tree: Path, report_dir: Path) -> None:
-    """Write down which reports are there before anything ran: what a commit or an earlier run brought."""
+def remember_reports(tree: Path, report_dir: Path, *, single: bool) -> None:
+    """Write down which reports are there before anything ran: what a commit or an earlier run brought.
+
+    `single` says that the command starts one runner once, so that its report is about all that ran.
+    """
     there = {str(path): _digest(path) for path in _report_files(tree)}
     report_dir.mkdir(parents=True, exist_ok=True)
-    (report_dir / _BEFORE).write_text(json.dumps({"tree": str(tree), "reports": there}), encoding="utf-8")
+    (report_dir / _BEFORE).write_text(
+        json.dumps({"tree": str(tree), "single": single, "reports": there}), encoding="utf-8"
+    )
+
+
+def _before(report_dir: Path) -> dict[str, Any]:
+    try:
+        before = json.loads((report_dir / _BEFORE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return before if isinstance(before, dict) else {}
+
+
+def is_single(report_dir: Path) -> bool:
+    """Whether the command was one run of one runner."""
+    return _before(report_dir).get("single") is True
 
 
 def fresh_reports(report_dir: Path) -> list[bytes]:
     """The reports that the run wrote into its tree: new ones, or old ones that say something else now."""
-    try:
-        before = json.loads((report_dir / _BEFORE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    before = _before(report_dir)
+    if not before:
         return []
     found: list[bytes] = []
     for path in _report_files(Path(before["tree"])):

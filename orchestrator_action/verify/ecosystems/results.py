@@ -13,10 +13,11 @@ from pathlib import Path
 
 from orchestrator_action.verify.ecosystems.base import CaseResult, Instrumented, Reader, Runner, is_simple
 from orchestrator_action.verify.ecosystems.counts import Counts, total
+from orchestrator_action.verify.ecosystems.javascript_runners import script_of
 from orchestrator_action.verify.ecosystems.junit import junit_counts
 from orchestrator_action.verify.ecosystems.lines import lines_of, without_prefixes
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS, RUNNERS
-from orchestrator_action.verify.ecosystems.reports import remember_reports, tree_cases, tree_counts
+from orchestrator_action.verify.ecosystems.reports import is_single, remember_reports, tree_cases, tree_counts
 
 
 def instrument(command: str, *, tree: Path, env: Mapping[str, str], report_dir: Path) -> Instrumented:
@@ -24,7 +25,7 @@ def instrument(command: str, *, tree: Path, env: Mapping[str, str], report_dir: 
 
     `env` is the environment it will have; the additions come back with it. `report_dir` is made.
     """
-    remember_reports(tree, report_dir)
+    remember_reports(tree, report_dir, single=_own_runner(script_of(command, tree) or "") is not None)
     env = dict(env)
     for runner in RUNNERS:
         if runner.instrument is None or not (runner.everywhere or re.search(runner.command, command)):
@@ -50,7 +51,7 @@ def read_cases(report_dir: Path, output: str, command: str) -> tuple[CaseResult,
     else:
         return _printed(lines, command)
     counted = total(_by_runner(lines, command))
-    if counted is not None and counted.ran > len(found):
+    if counted is not None and counted.ran > len(found) and not is_single(report_dir):
         return None  # one report was written over by another run of the same command
     return _numbered(found)
 
@@ -102,9 +103,10 @@ def read_counts(report_dir: Path, output: str, command: str) -> Counts | None:
         own = [c for c in lines if c.source in runner.sources]
         said = total(own)
         # Several runs in one command write the same file one after the other: their lines know better.
-        summed.append(said if said is not None and len(own) > 1 and said.ran > report.ran else report)
+        more = said is not None and len(own) > 1 and said.ran > report.ran and not is_single(report_dir)
+        summed.append(said if more and said is not None else report)
         lines = [c for c in lines if c.source not in runner.sources]
-    if summed and _own_runner(command) is not None:
+    if summed and is_single(report_dir):
         return total(summed)
     return total([*summed, *lines]) or tree_counts(report_dir) or _xml_in(output)
 

@@ -33,7 +33,7 @@ _TESTS = re.compile(r"tests?/(?:.*/)?(?:test_\w+|\w+_test|spec_\w+|tc_\w+)\.rb|(
 
 def _detect(files: Files) -> Detected | None:
     bundled = "bundle exec " if "Gemfile" in files.paths else ""
-    if ".rspec" in files.paths or any(re.fullmatch(r"(?:.*/)?spec/.*_spec\.rb", p) for p in files.paths):
+    if ".rspec" in files.paths or any(re.fullmatch(r"spec/.*_spec\.rb", p) for p in files.paths):
         return Detected((f"{bundled}rspec",), "RSpec: spec/")
     tests = sorted(p for p in files.paths if _TESTS.fullmatch(p))
     if not tests:

@@ -1,0 +1,181 @@
+"""Set-up is detected like the test command, and what it installed is kept for the next tree."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.errors import SetupError
+from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+from orchestrator_action.verify.setup import SetupPlan, plan_setup, prepare_tree, setup_environment
+from tests.kit.repos import Repo, clean_env
+
+CASES: list[tuple[dict[str, str], list[str]]] = [
+    ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n[dependency-groups]\ntests=['pytest']\ndev=['ruff']\n"},
+     ["tool=uv", "sync --quiet --frozen --group tests --no-dev"]),
+    ({"poetry.lock": "", "pyproject.toml": "[tool.poetry.group.test.dependencies]\npytest='*'\n"},
+     ["tool=poetry", "install --no-interaction --quiet --with test"]),
+    ({"pdm.lock": "", "pyproject.toml": "[project]\nname='a'\n"}, ["pdm", "sync"]),
+    ({"pyproject.toml": "[project]\nname='a'\n[project.optional-dependencies]\ntest=['pytest']\ndocs=['sphinx']\n"},
+     ["-e '.[test]'"]),
+    ({"pyproject.toml": "[build-system]\n[dependency-groups]\ndev=['pytest', {include-group='x'}]\nx=['six']\n"},
+     ["pytest six", "-e ."]),
+    ({"setup.py": "", "requirements.txt": "six", "requirements-dev.txt": "pytest", "docs/requirements.txt": "sphinx"},
+     ["-r requirements.txt -r requirements-dev.txt -e ."]),
+    ({"setup.py": "", "tox.ini": "[testenv]\ndeps =\n  pytest\n  py38: old\n  -r{toxinidir}/tests/req.txt\n"},
+     ["pytest -r tests/req.txt -e ."]),
+    ({"requirements/test.txt": "pytest", "requirements/docs.txt": "sphinx"}, ["-r requirements/test.txt;"]),
+    ({"package.json": '{"devDependencies": {"mocha": "1"}}', "package-lock.json": "{}"}, ["npm ci"]),
+    ({"package.json": '{"devDependencies": {"mocha": "1"}}'}, ["npm install --no-package-lock"]),
+    ({"package.json": '{"packageManager": "pnpm@9"}', "pnpm-lock.yaml": ""}, ["pnpm install --frozen-lockfile"]),
+    ({"package.json": "{}", "yarn.lock": ""}, ["yarn install --frozen-lockfile"]),
+    ({"package.json": "{}", "yarn.lock": "", ".yarnrc.yml": ""}, ["yarn install --immutable"]),
+    ({"package.json": "{}", "bun.lock": ""}, ["bun install --frozen-lockfile"]),
+    ({"Gemfile": "", "Gemfile.lock": ""}, ["bundle install"]),
+    ({"composer.json": "{}"}, ["composer install"]),
+    ({"Cargo.toml": "", "Cargo.lock": ""}, ["cargo fetch --quiet --locked"]),
+    ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
+    ({"pom.xml": ""}, ["mvn -B -q test-compile"]),
+    ({"a.csproj": ""}, ["dotnet restore"]),
+    ({".gitmodules": ""}, ["git submodule update --init --recursive"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "words"), CASES, ids=[" ".join(f) for f, _ in CASES])
+def test_what_a_tree_needs_is_found(files: dict[str, str], words: list[str]):
+    """By lock file, manifest, extras, groups, requirements, tox's dependencies."""
+    plan = plan_setup(Files(frozenset(files), files))
+
+    said = " ".join(plan.commands)
+    assert all(word in said for word in words), said
+    assert "docs" not in said and "sphinx" not in said
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"README.md": ""},
+        {"package.json": '{"scripts": {"test": "node --test"}}'},
+        {"test_a.py": "import unittest\n"},
+        {"go.mod": "module x"},
+        {"Makefile": "test:\n\ttrue\n"},
+    ],
+)
+def test_a_tree_that_needs_nothing_is_ready(files: dict[str, str]):
+    """No environment is made for nothing."""
+    assert plan_setup(Files(frozenset(files), files)).steps == ()
+
+
+def test_pytest_is_installed_only_where_the_machine_has_none():
+    """Test files without any manifest take the machine's own pytest."""
+    files = {"test_a.py": "import pytest\n"}
+
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    assert step.unless == "python3 -c 'import pytest'"
+
+
+STEP = SetupStep(
+    how="install",
+    commands=("echo ran >> $RUNS; mkdir -p deps/bin; touch deps/pyvenv.cfg left",
+              "echo \"#!$PWD/deps/bin/python\" > deps/bin/tool"),
+    inputs=("lock",),
+    keeps=("deps",),
+    path=("deps/bin",),
+    env={"DEPS": "{tree}/deps"},
+)  # fmt: skip
+
+
+class Trees:
+    """Trees of one repository that are set up by a step."""
+
+    def __init__(self, make: Callable[..., Repo], folder: Path) -> None:
+        self.make, self.folder, self.cache = make, folder, folder / "cache"
+        self.plan = SetupPlan(steps=(STEP,))
+
+    def ready(self, name: str, *, lock: str = "1", at_base: bool = True, level: str = "open") -> Path:
+        repo = self.make({"lock": lock}, name=name)
+
+        def run(command: str, step: SetupStep | None, part: str) -> None:
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=repo.path,
+                env={**clean_env(), "RUNS": str(self.folder / "runs")},
+                check=False,
+            )
+            if done.returncode:
+                raise SetupError(command, hint=part)
+
+        prepare_tree(
+            self.plan, repo.path, env=clean_env(), run=run, cache=self.cache, level=level, at_base=at_base
+        )
+        return repo.path
+
+    @property
+    def runs(self) -> int:
+        file = self.folder / "runs"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@pytest.fixture
+def trees(make: Callable[..., Repo], tmp_path: Path) -> Trees:
+    return Trees(make, tmp_path)
+
+
+def test_a_second_tree_gets_a_copy(trees: Trees):
+    """With its own path in it, and sharing no file with the first or with what is kept."""
+    trees.ready("one")
+    second = trees.ready("two")
+
+    assert trees.runs == 1
+    assert (second / "deps/bin/tool").read_text() == f"#!{second}/deps/bin/python\n"
+    (second / "deps/bin/tool").write_text("changed")
+    third = trees.ready("three")
+    assert (third / "deps/bin/tool").read_text() == f"#!{third}/deps/bin/python\n"
+
+
+def test_another_lock_file_or_other_walls_install_anew(trees: Trees):
+    """What is kept belongs to the contents of its inputs and to the level it was installed at."""
+    trees.ready("one")
+    trees.ready("two", lock="2")
+    trees.ready("three", level="sandboxed")
+
+    assert trees.runs == 3
+
+
+def test_what_ran_beside_an_agents_work_is_not_kept(trees: Trees):
+    """An install script of the branch could have put anything there."""
+    trees.ready("one", at_base=False)
+    trees.ready("two")
+
+    assert trees.runs == 2
+
+
+def test_what_set_up_leaves_is_no_change_of_the_agents(trees: Trees):
+    """`git status` of the tree stays clean; the file is there."""
+    tree = trees.ready("one")
+
+    said = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=tree, env=clean_env(), capture_output=True, text=True
+    )
+    assert said.stdout == "" and (tree / "left").exists()
+
+
+def test_the_trees_own_programs_come_first(trees: Trees):
+    """Variables name the tree that the command runs in."""
+    env = setup_environment(trees.plan, Path("/t"), {"PATH": "/usr/bin"})
+
+    assert env == {"PATH": "/t/deps/bin:/usr/bin", "DEPS": "/t/deps"}
+
+
+def test_a_failed_set_up_keeps_nothing(trees: Trees):
+    """The next tree tries again."""
+    trees.plan = SetupPlan(steps=(SetupStep(how="x", commands=("mkdir deps && false",), keeps=("deps",)),))
+
+    with pytest.raises(SetupError):
+        trees.ready("one")
+
+    assert list(trees.cache.glob("*/files")) == []
