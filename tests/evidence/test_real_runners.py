@@ -253,10 +253,23 @@ def test_reports_in_the_tree_are_this_runs_only(tmp_path: Path):
     assert ran.cases == (CaseResult(id="a::new", outcome="passed"),)
 
 
-def test_a_script_with_reporters_of_its_own_is_left_alone(tmp_path: Path):
-    """A second reporter beside `--test-reporter` is a usage error of node's."""
+@pytest.mark.parametrize("reporter", ["dot", "tap", "junit", "spec"])
+def test_a_reporter_of_the_repositorys_own_stays(reporter: str, tmp_path: Path):
+    """Ours comes beside it, so that even dots have numbers and ids."""
     _need("node")
-    package = json.dumps({"scripts": {"test": "node --test --test-reporter=tap"}})
+    package = json.dumps({"scripts": {"test": f"node --test --test-reporter={reporter}"}})
+
+    ran = Ran(tmp_path, {"package.json": package, "a.test.js": NODE}, "npm test")
+
+    assert ran.counts is not None and (ran.counts.passed, ran.counts.failed, ran.counts.skipped) == (1, 1, 1)
+    assert "a.test.js::s > b" in ran.outcomes
+
+
+def test_reporters_with_destinations_are_left_alone(tmp_path: Path):
+    """Where the repository pairs reporters and destinations itself, one more is a usage error of node's."""
+    _need("node")
+    options = "--test-reporter=tap --test-reporter-destination=stdout"
+    package = json.dumps({"scripts": {"test": f"node --test {options}"}})
 
     ran = Ran(tmp_path, {"package.json": package, "a.test.js": NODE}, "npm test")
 

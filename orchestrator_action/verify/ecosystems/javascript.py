@@ -189,10 +189,12 @@ def _ava(lines: list[str]) -> Iterable[Counts]:
 
 
 def _node(lines: list[str]) -> Iterable[Counts]:
-    """`node --test`: `# pass 3` (TAP) or `ℹ pass 3` (spec), after `tests 4`; one block per run."""
+    """`node --test`: `# pass 3` (TAP) or `ℹ pass 3` (spec), after `tests 4`; one block per run. ava's TAP too."""
     words: dict[str, int] = {}
     for line in lines:
-        match = re.fullmatch(r"(?:[#ℹ]|<!--) (tests|pass|fail|cancelled|skipped|todo)\s+(\d+)(?: -->)?", line)
+        match = re.fullmatch(
+            r"(?:[#ℹ]|<!--) (tests|pass|fail|cancelled|skipped|skip|todo)\s+(\d+)(?: -->)?", line
+        )
         if not match:
             continue
         if match.group(1) == "tests" and words:
@@ -207,8 +209,8 @@ def _node_counts(words: dict[str, int]) -> Counts:
     return Counts(
         passed=words.get("pass", 0),
         failed=words.get("fail", 0) + words.get("cancelled", 0),
-        skipped=words.get("skipped", 0) + words.get("todo", 0),
-        source="node --test",
+        skipped=words.get("skipped", 0) + words.get("skip", 0) + words.get("todo", 0),
+        source="node --test" if "cancelled" in words else "tap",
     )
 
 
@@ -287,7 +289,8 @@ def _node_tap(lines: list[str]) -> Iterable[Counts]:
 
 def _json_reports(lines: list[str]) -> Iterable[Counts]:
     """The JSON of `jest --json` and vitest (one line), and of mocha's `json` reporter (`"stats": {`)."""
-    for line in lines:
+    said = any(line.startswith("Tests:") for line in lines)
+    for line in lines if not said else ():
         if line.startswith("{") and '"numTotalTests"' in line and (found := _jest_json(line)):
             yield found
     at = next((n for n, line in enumerate(lines) if line == '"stats": {'), None)

@@ -104,20 +104,18 @@ def _reporter(name: str) -> str:
 def _node_instrument(
     command: str, tree: Path, env: Mapping[str, str], report_dir: Path
 ) -> tuple[str, Mapping[str, str]] | None:
-    """A second reporter by NODE_OPTIONS; not where the repository asks for reporters itself."""
+    """A second reporter by NODE_OPTIONS; not where the repository asks for several itself."""
     script = script_of(command, tree) or ""
     said = f"{script} {command} {env.get('NODE_OPTIONS', '')}"
-    if "test-reporter" in said or not (
-        re.search(r"\bnode\b.*\s--test\b", script) or _is_node_test(script, tree)
-    ):
+    if not (re.search(r"\bnode\b.*\s--test\b", script) or _is_node_test(script, tree)):
         return None
-    if _node_version(env, tree) < (20, 0):
+    named = len(re.findall(r"--test-reporter[= ]", said))
+    if named > 1 or "--test-reporter-destination" in said or _node_version(env, tree) < (20, 0):
         return None
     where = f"file://{quote(_reporter('node_test.mjs'))}?out={quote(str(report_dir / _NODE))}"
-    options = (
-        "--test-reporter=spec --test-reporter-destination=stdout "
-        f"--test-reporter={where} --test-reporter-destination=stdout"
-    )
+    own = f"--test-reporter={where} --test-reporter-destination=stdout"
+    other = "" if named else "--test-reporter=spec "  # with two reporters each of them needs a destination
+    options = f"{own} {other}--test-reporter-destination=stdout"
     return command, {"NODE_OPTIONS": f"{env.get('NODE_OPTIONS', '')} {options}".strip()}
 
 

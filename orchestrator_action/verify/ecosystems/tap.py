@@ -35,7 +35,7 @@ def tap_points(lines: list[str]) -> list[CaseResult]:
             if match[3].endswith("{"):  # its points follow, as vitest and old node-tap print them
                 open_.append((point.id.rpartition(" > ")[2], len(found)))
             elif open_ and point.id.endswith(f"{open_[-1][0]} > {open_[-1][0]}"):
-                name, start = open_.pop()
+                _, start = open_.pop()
                 inside = found[start:]
                 tells = any(case.outcome == "failed" for case in inside) or point.outcome != "failed"
                 if not inside or not tells:
