@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
 from orchestrator_action.protocol.ends import End, conclude
