@@ -1,18 +1,16 @@
-"""Tests that went away: files deleted, renamed out of sight, emptied, thinned out, newly skipped, not run.
+"""Tests that went away, as far as reading the files tells: deleted, renamed out of sight, emptied, newly skipped.
 
-A suite that passes proves little when the test that failed was removed. What the branch takes from the
-tests must be named in the claim's note, file by file; then it is a decision, not a trick.
+A hint where the comparison with the base says that something is lost, and what decides where no comparison can
+be made: then what the branch takes from the tests has to be named in the claim's note, file by file.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed, shown
 from orchestrator_action.verify.ecosystems.testfiles import (
     NAMES_OTHERS,
@@ -24,37 +22,6 @@ from orchestrator_action.verify.ecosystems.testfiles import (
     test_names,
     ways_text,
 )
-
-
-def kept_facts(
-    git: Git, *, base: str, head: str, note: str = "", commands: Sequence[str] = ()
-) -> tuple[Fact, ...]:
-    """The fact `tests-kept`: nothing was taken from the tests, or from how `commands` run them, but what
-    `note` names."""
-    losses_ = losses(git, base=base, head=head, commands=commands)
-    silent = [(path, what) for path, what, _ in losses_ if not is_named(path, note)]
-    told = sorted({path for path, _, _ in losses_} - {path for path, _ in silent})
-    message = "; ".join(f"{shown(path)}: {what}" for path, what in silent[:5])
-    if len(silent) > 5:
-        message += f"; and {len(silent) - 5} more"
-    if not silent:
-        message = (
-            f"tests were taken away or run otherwise, and named: {listed(told)}"
-            if told
-            else "no test was taken away"
-        )
-    else:
-        message = f"tests, or how they run, were changed without a word in the claim's note: {message}"
-    detail: dict[str, Any] = {
-        "lost": [{"path": shown(p), "what": w} for p, w, _ in losses_[:50]],
-        "named": [shown(p) for p in told[:50]],
-    }
-    return (
-        Fact(
-            phase="testing", rule="tests-kept", commit=head, holds=not silent, message=message, detail=detail
-        ),
-    )
-
 
 Loss = tuple[str, str, tuple[str, ...]]
 """The path, what happened, and the names of the tests that are gone."""

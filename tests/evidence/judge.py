@@ -15,6 +15,7 @@ from orchestrator_action.protocol.model import Ending, Fact, Outcome
 from orchestrator_action.verify.change import Bench, clean_checkout, measure_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.overlay import Overlay
+from orchestrator_action.verify.test_changes import is_named, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
@@ -22,6 +23,22 @@ from tests.kit.repos import Repo, clean_env
 
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
 UNITTEST = f"{sys.executable} -m unittest"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What reading the files tells of a change."""
+
+    holds: bool
+    message: str
+    lost: tuple[str, ...]
+
+
+def kept(git: Git, *, base: str, head: str, note: str = "", commands: Sequence[str] = ()) -> Kept:
+    """Whether nothing was taken from the tests but what `note` names, and what it was."""
+    found = losses(git, base=base, head=head, commands=commands)
+    silent = [f"{path}: {what}" for path, what, _ in found if not is_named(path, note)]
+    return Kept(not silent, "; ".join(silent), tuple(path for path, _, _ in found))
 
 
 def alone(done: TestRun) -> Fact:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Fact
 from orchestrator_action.verify.ecosystems.testfiles import skip_marks, test_names
-from orchestrator_action.verify.test_changes import is_test_path, kept_facts
+from orchestrator_action.verify.test_changes import is_test_path
+from tests.evidence import judge
+from tests.evidence.judge import Kept
 from tests.kit.repos import Repo
 
 TWO = "def test_a():\n    assert f(1) == 1\n\n\ndef test_b():\n    assert f(2) == 2\n"
@@ -23,10 +24,9 @@ def tested(make: Callable[..., Repo]) -> Repo:
     return repo
 
 
-def kept(repo: Repo, note: str = "") -> Fact:
+def kept(repo: Repo, note: str = "") -> Kept:
     seen = Git.open(repo.path)
-    [fact] = kept_facts(seen, base=seen.rev_parse("main"), head=seen.head(), note=note)
-    return fact
+    return judge.kept(seen, base=seen.rev_parse("main"), head=seen.head(), note=note)
 
 
 def test_more_tests_are_fine(tested: Repo):
@@ -78,7 +78,7 @@ def test_what_was_taken_away_is_named(tested: Repo, change: dict[str, str | None
     assert message in kept(tested).message
     told = kept(tested, note="tests/test_app.py: the feature is gone, as the issue asks")
     assert told.holds
-    assert "named" in told.message and told.detail["lost"]
+    assert told.lost
     assert kept(tested, note="removed test_app.py, it tested nothing").holds
     assert not kept(tested, note="tidied tests").holds
     assert not kept(tested, note="see other_test_app.pyc").holds

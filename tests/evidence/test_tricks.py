@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Fact
-from orchestrator_action.verify.test_changes import kept_facts
+from tests.evidence import judge
+from tests.evidence.judge import Kept
 from tests.kit.repos import Repo, clean_env
 
 MAKEFILE = """PY ?= python3
@@ -57,11 +57,11 @@ def branch(make: Callable[..., Repo]) -> Callable[[Mapping[str, str] | str], Rep
     return changed
 
 
-def kept(repo: Repo, note: str = "") -> Fact:
+def kept(repo: Repo, note: str = "") -> Kept:
     seen = Git.open(repo.path)
-    [fact] = kept_facts(seen, base=seen.rev_parse("main"), head=seen.head(), note=note, commands=COMMANDS)
-    assert "\n" not in fact.message
-    return fact
+    found = judge.kept(seen, base=seen.rev_parse("main"), head=seen.head(), note=note, commands=COMMANDS)
+    assert "\n" not in found.message
+    return found
 
 
 HOOK = "\n\ndef pytest_collection_modifyitems(items):\n    items[:] = items[:1]\n"
@@ -201,4 +201,4 @@ def test_files_no_parser_understands_are_compared_whole(branch):
     found = kept(branch(broken))
 
     assert not found.holds
-    assert {p for p in broken if p != "tests/test_app.py"} <= {lost["path"] for lost in found.detail["lost"]}
+    assert {p for p in broken if p != "tests/test_app.py"} <= set(found.lost)
