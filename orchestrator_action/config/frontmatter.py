@@ -114,17 +114,21 @@ def _unix(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _block(text: str, name: str) -> tuple[int, int, int] | None:
-    """Start and end of the YAML and start of the body; None without front matter."""
+def split(text: str) -> tuple[int, int, int] | None:
+    """Start and end of the YAML and start of the body; None without front matter, or with one nobody closed."""
     opening = _OPEN.match(text)
-    if not opening:
+    closing = _CLOSE.search(text, opening.end()) if opening else None
+    if not opening or not closing:
         return None
-    closing = _CLOSE.search(text, opening.end())
-    if closing:
-        return opening.end(), closing.start(), min(closing.end() + 1, len(text))
-    if _KEY_LINE.match(text, opening.end()):
+    return opening.end(), closing.start(), min(closing.end() + 1, len(text))
+
+
+def _block(text: str, name: str) -> tuple[int, int, int] | None:
+    """As `split`; an error where somebody forgot the closing line."""
+    opening, block = _OPEN.match(text), split(text)
+    if opening and not block and _KEY_LINE.match(text, opening.end()):
         raise _error(name, 1, "the front matter is not closed by a line of ---")
-    return None
+    return block
 
 
 def _compose(block: str, name: str) -> yaml.MappingNode | None:

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
+from orchestrator_action.config.frontmatter import split
 from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.config.yaml_document import (
     MAX_YAML_BYTES,
@@ -308,7 +309,8 @@ def prompt_file(path: Path) -> Prompt:
         raise ConfigError(f"no prompt file {path}", hint="give the path of a Markdown file") from None
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read {path}: {exc}", hint="a prompt file is text in UTF-8") from None
-    front, body = split_front_matter(text)
+    block = split(text)
+    front, body = (text[block[0] : block[1]], text[block[2] :]) if block else (None, text)
     if not body.strip():
         raise ConfigError(f"{path} has no text", hint="say in it what is to be done")
     # the line of the opening dashes is counted too
@@ -332,12 +334,6 @@ def _plain_title(front: str) -> str:
     """The title as it was written, where YAML 1.1 made a number or a truth value of it."""
     match = re.search(r"^title:\s*(.*?)\s*$", front, re.MULTILINE)
     return match[1] if match else ""
-
-
-def split_front_matter(text: str) -> tuple[str | None, str]:
-    """Front matter (None when there is none) and the rest."""
-    match = re.match(r"---[ \t]*\r?\n(.*?)(?:^|\n)---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
-    return (match[1], text[match.end() :]) if match else (None, text)
 
 
 if __name__ == "__main__":
