@@ -41,6 +41,11 @@ def path_of(user: Git) -> Path:
     return user.common_dir / "orchestrator" / NAME
 
 
+def user_dir(private: Git) -> Path:
+    """The git directory of the repository that a private one belongs to."""
+    return private.common_dir.parent.parent
+
+
 def open_private(user: Git, template: Template) -> Git:
     """The private repository, made when it is missing and brought up to date with the user's."""
     at = path_of(user)

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError, WorktreeError
-from orchestrator_action.git import private
+from orchestrator_action.git import lfs_objects, private
 from orchestrator_action.git.cache import SHA, branch_of, is_known_commit
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import TIMEOUT_S, Done
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.slots import Slot
 
 MARK = "orchestrator"
 """File in a tree's `.git` that says it is the one we made."""
@@ -89,9 +90,9 @@ class TreeView(Git):
         with self.taken.lock:
             tip = self._tip()
             if tip and not self.shared.rev_parse(tip):
-                private.bring(
-                    replace(self.shared, git_dir=self.window, common_dir=self.window), self.shared, tip
-                )
+                window = replace(self.shared, git_dir=self.window, common_dir=self.window)
+                private.bring(window, self.shared, tip)
+                lfs_objects.take(self.git_dir, self.common_dir, [private.user_dir(self.shared)])
             if tip and self.task_branch and tip != self.taken.sha and self.branch() == self.task_branch:
                 self._record(tip)
             return tip
@@ -183,3 +184,14 @@ def delete(gone: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
     elif gone.is_symlink():
         gone.unlink(missing_ok=True)
+
+
+def delete_tree(slot: Slot) -> None:
+    """Delete a tree's files, then its record. What cannot be deleted now is tried again by `clean`."""
+    delete(slot.path)
+    folder = slot.path.parent
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()
+    if not slot.path.exists():
+        slot.drop()

@@ -15,7 +15,7 @@ from orchestrator_action.errors import ConfigError, JournalError
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import known_trees
+from orchestrator_action.git.trees import known_trees
 from orchestrator_action.process.files import lock_file
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge

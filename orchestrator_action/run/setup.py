@@ -31,7 +31,7 @@ from orchestrator_action.git.remotes import (
     seed_bare,
 )
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
 from orchestrator_action.plan.order import plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import known_trees
+from orchestrator_action.git.trees import known_trees
 from orchestrator_action.run import past_runs as inspect_runs
 
 LOOK_S = 0.5

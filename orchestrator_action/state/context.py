@@ -23,8 +23,9 @@ from orchestrator_action.git.include import copy_included
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import TaskTree, Trees
+from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.git.tree_view import delete
+from orchestrator_action.git.trees import Trees
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.protocol.model import (
     Command,

@@ -10,7 +10,8 @@ import pytest
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import open_remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import TaskTree, Trees
+from orchestrator_action.git.task_tree import TaskTree
+from orchestrator_action.git.trees import Trees
 from orchestrator_action.process import table as procs
 from tests.git.server import GitServer, serve
 from tests.kit.repos import Repo, git

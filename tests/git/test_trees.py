@@ -14,7 +14,7 @@ import pytest
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git.place import SHARED_TEMP, make_root, trees_root
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
 from tests.kit.trees import trees_of
@@ -174,11 +174,11 @@ def test_a_directory_in_the_way_is_named(trees: Trees, base: str):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestrator_action.git import task_tree
+from orchestrator_action.git import trees as task_trees
 from tests.kit.trees import trees_of
 trees = trees_of(Path(sys.argv[1]))
 step = sys.argv[3]
-owner = task_tree.Slot if step in {"take", "write"} else task_tree.Trees
+owner = task_trees.Slot if step in {"take", "write"} else task_trees.Trees
 real = getattr(owner, step)
 def die(self, *args, **kwargs):
     made = real(self, *args, **kwargs)

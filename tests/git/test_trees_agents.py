@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import GitError, WorktreeError
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
 from tests.kit.trees import trees_of

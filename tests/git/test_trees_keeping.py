@@ -13,7 +13,7 @@ import pytest
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git.private import known_branches
 from orchestrator_action.git.process import git_program
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit, identity_of
 from tests.kit.ill import eventually
 from tests.kit.repos import Repo, clean_env, git

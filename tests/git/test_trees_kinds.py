@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from orchestrator_action.errors import GitError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
+from tests.conftest import REQUIRE_ALL
 from tests.git.conftest import commit, identity_of
 from tests.kit.repos import Repo, clean_env, git
 from tests.kit.trees import trees_of
@@ -115,7 +120,7 @@ def test_lfs_pointers_are_files_like_any(make: Callable[..., Repo]):
     """Without git-lfs the pointer is what is checked out, and it is clean."""
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 12\n"
     repo = make({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "a.bin": pointer})
-    trees = trees_of(Git.open(repo.path))
+    trees = trees_of(Git.open(repo.path, clean_env(GIT_CONFIG_NOSYSTEM="1")))
 
     made = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
 
@@ -123,31 +128,153 @@ def test_lfs_pointers_are_files_like_any(make: Callable[..., Repo]):
     assert made.git.dirty() == ()
 
 
-def test_a_submodule_is_a_folder_nobody_enters(make: Callable[..., Repo]):
-    """It is left empty; once filled it keeps the worktree as long as something of it is nowhere else."""
-    inner = make({"i": "1"}, name="inner")
-    repo = make({"README.md": "r"}, name="outer")
-    repo.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.remote), "sub")
-    repo.git("commit", "-q", "-m", "sub")
-    repo.push()
-    trees = trees_of(Git.open(repo.path))
+@pytest.fixture
+def large(make: Callable[..., Repo]) -> Repo:
+    """A repository with a file of git-lfs, whose contents are in the user's store and nowhere else."""
+    if shutil.which("git-lfs") is None:
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("git-lfs is not installed (Debian package git-lfs)")
+    repo = make({"README.md": "r"})
+    repo.git("lfs", "install", "--local")
+    repo.git("lfs", "track", "*.bin")
+    (repo.path / "a.bin").write_bytes(b"large" * 1000)
+    repo.git("add", "-A")
+    repo.git("commit", "-q", "-m", "large")
+    return repo
 
-    made = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
+
+def stored(repo: Repo) -> dict[str, bytes]:
+    return {
+        p.name: p.read_bytes() for p in (repo.path / ".git" / "lfs" / "objects").rglob("*") if p.is_file()
+    }
+
+
+def test_files_of_lfs_are_there_as_in_the_users_checkout(large: Repo):
+    """Read from his store, through which the tree can write nothing; in clean checkouts too."""
+    trees = trees_of(large.path)
+    before = stored(large)
+
+    made = trees.create("t", "orchestrator/t", trees.user.head())
+    measured = trees.measure("t", made.base_sha)
+    for file in (*made.path.rglob("lfs/objects/*/*/*"), made.path / "a.bin"):
+        file.chmod(0o644)
+        file.write_bytes(b"changed")
+
+    assert (measured.path / "a.bin").read_bytes() == b"large" * 1000
+    assert before == stored(large)
+
+
+def test_files_of_lfs_that_a_task_adds_reach_its_checkouts(large: Repo):
+    """Each is what its name says; one that is not does not arrive, and its commit cannot be checked out."""
+    trees = trees_of(large.path)
+    made = trees.create("t", "orchestrator/t", trees.user.head())
+    (made.path / "b.bin").write_bytes(b"added" * 1000)
+    git(made.path, "add", "b.bin")
+    git(made.path, "commit", "-q", "-m", "b")
+
+    measured = trees.measure("t", made.git.head())
+    assert (measured.path / "b.bin").read_bytes() == b"added" * 1000
+
+    (made.path / "c.bin").write_bytes(b"other" * 1000)
+    git(made.path, "add", "c.bin")
+    git(made.path, "commit", "-q", "-m", "c")
+    oid = git(made.path, "cat-file", "blob", "HEAD:c.bin").split("sha256:")[1].split()[0]
+    [file] = made.path.rglob(f"lfs/objects/*/*/{oid}")
+    file.chmod(0o644)
+    file.write_bytes(b"forged" * 1000)
+    head = made.git.head()
+    with pytest.raises(GitError, match=r"c\.bin"):
+        trees.measure("t", head)
+    assert [left.task_id for left in trees.leftovers() if "measure" in left.path.parent.name] == ["t"]
+
+
+@pytest.fixture
+def outer(make: Callable[..., Repo]) -> Repo:
+    """A repository with a submodule that has one itself; the user's checkout has both."""
+    deep, inner, outer = (make({name: "1"}, name=name) for name in ("deep", "inner", "outer"))
+    allowed = ("-c", "protocol.file.allow=always", "submodule", "--quiet")
+    for repo, sub, path in ((inner, deep, "lib/deep"), (outer, inner, "sub")):
+        repo.git(*allowed, "add", str(sub.remote), path)
+        repo.git("commit", "-q", "-m", "a submodule")
+        repo.push()
+    outer.git(*allowed, "update", "--init", "--recursive")
+    return outer
+
+
+def test_submodules_come_from_the_users_own_copies(outer: Repo):
+    """Without the network, and each a clone of its own: the user's are as they were."""
+    trees = trees_of(outer.path)
+    outer.git("config", "remote.origin.url", "/nowhere")
+    inner = outer.path / ".git" / "modules" / "sub"
+    before = git(inner, "for-each-ref"), (inner / "config").read_bytes()
+
+    made = trees.create("t", "orchestrator/t", trees.user.head())
+    measured = trees.measure("t", made.base_sha)
+    for tree in (made, measured):
+        assert (tree.path / "sub" / "inner").is_file() and (
+            tree.path / "sub" / "lib" / "deep" / "deep"
+        ).is_file()
+        assert git(tree.path, "status", "--porcelain") == ""
+        assert [line[0] for line in git(tree.path, "submodule", "status", "--recursive").splitlines()] == [
+            " ",
+            " ",
+        ]
+    assert inner / "objects" in made.readable
+    git(made.path / "sub", "commit", "-q", "--allow-empty", "-m", "mine")
+    git(made.path / "sub", "config", "user.name", "Mallory")
+
+    assert before == (git(inner, "for-each-ref"), (inner / "config").read_bytes())
+    assert trees.remove(measured) == ""
+
+
+def test_a_submodule_the_user_has_not_stays_an_empty_folder(outer: Repo, tmp_path: Path):
+    """As it is in his own checkout."""
+    git(tmp_path, "clone", "-q", str(outer.remote), "fresh")
+    trees = trees_of(tmp_path / "fresh")
+
+    made = trees.create("t", "orchestrator/t", trees.user.head())
 
     assert made.git.dirty() == ()
-    assert list(trees.user.links("HEAD")) == ["sub"]
+    assert list((made.path / "sub").iterdir()) == []
     assert trees.remove(made) == ""
-    again = trees.create("t", "orchestrator/t", repo.git("rev-parse", "HEAD"))
-    git(again.path, "-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
-    (again.path / "sub/i").write_text("2")
-    assert trees.remove(again) == "it holds other repositories: sub"
-    git(again.path / "sub", "commit", "-q", "-a", "-m", "mine")
-    assert trees.remove(again).startswith("uncommitted changes: sub")
-    git(again.path / "sub", "branch", "mine")
-    git(again.path / "sub", "reset", "-q", "--hard", "origin/main")
-    assert trees.remove(again) == "it holds other repositories: sub"
-    git(again.path / "sub", "branch", "-q", "-D", "mine", "main", check=False)
-    assert trees.remove(again) == ""
+
+
+def test_a_submodule_keeps_its_tree_while_something_of_it_is_nowhere_else(outer: Repo):
+    """Changed files, a commit, a branch; a tree whose submodules are as they were goes."""
+    trees = trees_of(outer.path)
+    assert trees.remove(trees.create("t", "orchestrator/t", trees.user.head())) == ""
+    made = trees.create("t", "orchestrator/t", trees.user.head())
+    sub = made.path / "sub"
+
+    (sub / "inner").write_text("2")
+    assert trees.remove(made) == "it holds other repositories: sub"
+    git(sub, "commit", "-q", "-a", "-m", "mine")
+    assert trees.remove(made).startswith("uncommitted changes: sub")
+    git(sub, "branch", "mine")
+    git(sub, "reset", "-q", "--hard", "origin/main")
+    assert trees.remove(made).startswith("it holds other repositories: sub")
+    git(sub, "branch", "-q", "-D", "mine")
+    assert trees.remove(made) == ""
+
+
+@pytest.mark.parametrize("name", ["../../../hooks", "{outside}", "a/../../b"])
+def test_a_submodule_cannot_name_a_place_outside(repo: Repo, base: str, tmp_path: Path, name: str):
+    """`.gitmodules` of a commit is an agent's: it is not taken over, or the submodule stays empty."""
+    trees = trees_of(repo.path)
+    git(tmp_path, "clone", "-q", "--bare", str(repo.remote), "outside")
+    name = name.format(outside=tmp_path / "outside")
+    made = trees.create("t", "orchestrator/t", base)
+    (made.path / ".gitmodules").write_text(f'[submodule "{name}"]\n\tpath = sub\n\turl = /nowhere\n')
+    git(made.path, "update-index", "--add", "--cacheinfo", f"160000,{base},sub")
+    git(made.path, "add", ".gitmodules")
+    git(made.path, "commit", "-q", "-m", "sub")
+
+    try:
+        head = made.git.head()
+    except GitError as exc:
+        assert "cannot be taken over" in exc.message
+    else:
+        measured = trees.measure("t", head)
+        assert list((measured.path / "sub").iterdir()) == []
 
 
 def test_sha256_repositories_work(tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.task_tree import Trees
+from orchestrator_action.git.trees import Trees
 
 
 def trees_of(where: Git | Path, run_id: str = "run") -> Trees:
