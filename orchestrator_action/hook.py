@@ -22,7 +22,7 @@ if __name__ == "__main__":
         os.write(2, b"nothing was pushed\n")
         os._exit(70)
     try:
-        from orchestrator_action.hook.main import leave, main
+        from orchestrator_action.hook.main import exit_at_once, main
     except (
         ImportError,
         SyntaxError,
@@ -31,4 +31,4 @@ if __name__ == "__main__":
         os.write(2, f"error: orchestrator-action is damaged: {exc}\n".encode())
         os.write(2, b"hint: install it again, then: orchestrator-action hook install\nnothing was pushed\n")
         os._exit(70)
-    leave(main())
+    exit_at_once(main())

@@ -84,10 +84,10 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
 
 def _hook(git: Git) -> Row:
     """How the pre-push hook stands here, as far as files tell; `hook status` asks git itself."""
-    from orchestrator_action.hook.install import findings
+    from orchestrator_action.hook.install import hook_findings
 
     with contextlib.chdir(git.work_tree or git.common_dir):
-        found = [line for line in findings() if line]
+        found = [line for line in hook_findings() if line]
     what, _, hint = (found[0] if found else "installed").partition(": ")
     return Row(what="hook", found=what, ok=not found or what == "not installed", hint=hint, optional=True)
 

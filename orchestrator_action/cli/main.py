@@ -17,7 +17,7 @@ def main() -> None:
     if sys.argv[1:3] in WAITED_FOR and "--help" not in sys.argv:
         from orchestrator_action.hook import main as hook
 
-        hook.leave(hook.main(sys.argv[2:]))
+        hook.exit_at_once(hook.main(sys.argv[2:]))
     from orchestrator_action.process.own_environment import take_secrets
 
     if sys.argv[1:2] != ["hook"] and take_secrets():

@@ -14,10 +14,10 @@ from orchestrator_action.hook.base import (
     ask_objects,
     base_path,
     commit_specs,
-    config_of,
+    config_at,
     encode_base,
 )
-from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, git, run, write_file
+from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, git, run_program, write_file
 
 ANSWER_S, FETCH_S = 30.0, 120.0
 
@@ -50,7 +50,7 @@ def ask_default_branch(remote: str, url: str, site: PushSite) -> tuple[bool, Kno
 def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str, str]:
     known = ask_objects(commit_specs(commit))
     if f"{commit}^{{commit}}" in known:
-        return config_of(commit, known)
+        return config_at(commit, known)
     home = own_repository(site)
     source = f"refs/heads/{branch}" if branch else "HEAD"
     code, _ = git(
@@ -71,7 +71,7 @@ def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str,
     for spec, answer in zip(commit_specs(commit)[1:], kinds[1:], strict=True):
         if len(answer) == 2 and len(answer[0]) in (40, 64):
             found[spec], found.kinds[spec] = answer[0], answer[1]
-    return config_of(commit, found)
+    return config_at(commit, found)
 
 
 def own_repository(site: PushSite) -> str:
@@ -84,7 +84,7 @@ def own_repository(site: PushSite) -> str:
             return home
         sha256 = len(git("rev-parse", "--revs-only", "HEAD")[1].strip()) == 64
         form = ("--object-format=sha256",) if sha256 else ()
-        if run(("git", "init", "-q", "--bare", "--template=", *form, home), env=_own_env())[0] == 0:
+        if run_program(("git", "init", "-q", "--bare", "--template=", *form, home), env=_own_env())[0] == 0:
             from orchestrator_action.hook.gate_repository import alternate_line
 
             os.makedirs(os.path.join(home, "objects", "info"), exist_ok=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def audit() -> int:
+def print_audit() -> int:
     """Print every push nobody judged, and every skip with its reason; 1 when there is one of the first."""
     state = find_site().state
     known = list(journal.read_lines(state))

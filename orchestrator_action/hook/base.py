@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIG_PATH = ".github/orchestrator.yml"
 """As core.config.CONFIG_PATH, whose module would cost 20 ms here; a test keeps them equal."""
 NEAR_MISS = ".github/orchestrator.yaml"
-ASKED_AGAIN_AFTER_S = 86400.0
+BASE_ASKED_AGAIN_AFTER_S = 86400.0
 """For a default branch of which this clone has no remote-tracking branch."""
 
 _HEADER = "orchestrator base 1"
@@ -29,7 +29,7 @@ _USUAL = ("HEAD", "main", "master")
 _LESS_USUAL = ("trunk", "develop", "default", "dev")
 
 
-class Base:
+class PolicyBase:
     """The commit that says what is demanded. `commit` and `blob` are empty when there is none."""
 
     __slots__ = ("blob", "commit", "fault", "ref", "seen")
@@ -93,7 +93,7 @@ def commit_specs(commit: str) -> list[str]:
     return [f"{commit}^{{commit}}", f"{commit}:{CONFIG_PATH}", f"{commit}:{NEAR_MISS}"]
 
 
-def config_of(commit: str, known: Objects) -> tuple[str, str]:
+def config_at(commit: str, known: Objects) -> tuple[str, str]:
     """The configuration's blob, or an empty string, and what is wrong with its place, or an empty string."""
     spec = f"{commit}:{CONFIG_PATH}"
     if spec in known and known.kinds[spec] != "blob":
@@ -139,7 +139,7 @@ def base_specs(remote: str, memory: KnownBase | None) -> list[str]:
 
 def find_base(
     remote: str, url: str, known: Objects, memory: KnownBase | None, site: PushSite, *, ask: bool = True
-) -> Base:
+) -> PolicyBase:
     """The base of a push to `remote`; `known` holds the answers to `base_specs`.
 
     Without `ask` the remote is not asked: for judging a commit by hand, without a push.
@@ -147,23 +147,23 @@ def find_base(
     if memory:
         ref = tracking(remote, memory.branch)
         commit = known.get(f"{ref}^{{commit}}", "")
-        if commit and config_of(ref, known) == (memory.blob, memory.fault):
-            return _own_or_other(Base(ref, commit, memory.blob, memory.fault, seen=True), remote)
+        if commit and config_at(ref, known) == (memory.blob, memory.fault):
+            return _own_or_other(PolicyBase(ref, commit, memory.blob, memory.fault, seen=True), remote)
         if not commit and not _is_old(memory):
-            return _own_or_other(Base(ref, memory.commit, memory.blob, memory.fault, seen=True), remote)
+            return _own_or_other(PolicyBase(ref, memory.commit, memory.blob, memory.fault, seen=True), remote)
     if ask:
         from orchestrator_action.hook.ask_remote import ask_default_branch
 
         answers, said = ask_default_branch(remote, url, site)
         if said:
-            base = Base(tracking(remote, said.branch), said.commit, said.blob, said.fault, seen=True)
+            base = PolicyBase(tracking(remote, said.branch), said.commit, said.blob, said.fault, seen=True)
             return _own_or_other(base, remote)
         if not answers:
             return _guess(remote)
     return _by_tracking(remote)
 
 
-def _guess(remote: str) -> Base:
+def _guess(remote: str) -> PolicyBase:
     """The base of a remote that does not answer, where the names of its branches leave no doubt.
 
     Raises GitError where they do: in a clone of a single branch that branch must not judge itself.
@@ -182,20 +182,20 @@ def _guess(remote: str) -> Base:
 def _is_old(memory: KnownBase) -> bool:
     import time
 
-    return not 0 <= time.time() - memory.at < ASKED_AGAIN_AFTER_S
+    return not 0 <= time.time() - memory.at < BASE_ASKED_AGAIN_AFTER_S
 
 
-def _own_or_other(base: Base, remote: str) -> Base:
+def _own_or_other(base: PolicyBase, remote: str) -> PolicyBase:
     """The remote's own word; one that has no configuration is judged by the others', if they have one."""
     if base.blob or base.fault or remote == "origin":
         return base
     other = _by_tracking(remote, but_not=True)
     if other.blob or other.fault:
-        return Base(other.ref, other.commit, other.blob, other.fault, seen=True)
+        return PolicyBase(other.ref, other.commit, other.blob, other.fault, seen=True)
     return base
 
 
-def _by_tracking(remote: str, *, but_not: bool = False) -> Base:
+def _by_tracking(remote: str, *, but_not: bool = False) -> PolicyBase:
     """The base as the remote-tracking branches say it: this remote's, then `origin`'s, then any other's."""
     _, out = git("for-each-ref", "--format=%(refname)", "refs/remotes")
     refs = out.decode("utf-8", "surrogateescape").splitlines()
@@ -213,5 +213,5 @@ def _by_tracking(remote: str, *, but_not: bool = False) -> Base:
             continue
         found = ask_objects(commit_specs(ref))
         if f"{ref}^{{commit}}" in found:
-            return Base(ref, found[f"{ref}^{{commit}}"], *config_of(ref, found), seen=seen)
-    return Base(seen=seen)
+            return PolicyBase(ref, found[f"{ref}^{{commit}}"], *config_at(ref, found), seen=seen)
+    return PolicyBase(seen=seen)

@@ -8,19 +8,19 @@ import sys
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.hook.base import CONFIG_PATH
-from orchestrator_action.hook.policy import Gate, Policy, encode
+from orchestrator_action.hook.policy import HookGate, PushPolicy, encode_policy
 
 
-def compile_policy(text: str) -> Policy:
+def compile_policy(text: str) -> PushPolicy:
     """The policy in a configuration text. Raises ConfigError with file, line and column of every fault."""
     from orchestrator_action.config.load import load_text
 
     return of_config(load_text(text, source=CONFIG_PATH))
 
 
-def of_config(config: Config) -> Policy:
+def of_config(config: Config) -> PushPolicy:
     """What of a configuration concerns the hook."""
-    policy = Policy()
+    policy = PushPolicy()
     policy.protected.extend(config.hook.protected_branches)
     policy.remotes.extend((rules.match, list(rules.protected_branches)) for rules in config.hook.remotes)
     policy.timeout_s = config.hook.timeout
@@ -32,7 +32,7 @@ def of_config(config: Config) -> Policy:
         setattr(policy, name, getattr(config.hook, name))
     policy.phases.update({phase: str(demand) for phase, demand in config.phases.items()})
     for given in config.hook.gates:
-        gate = Gate(given.name, given.command, given.timeout, given.key, given.cache)
+        gate = HookGate(given.name, given.command, given.timeout, given.key, given.cache)
         for name in ("inputs", "link", "env", "only", "skip"):
             getattr(gate, name).extend(getattr(given, name))
         policy.gates.append(gate)
@@ -43,7 +43,7 @@ def main() -> int:
     """Compile stdin to stdout."""
     try:
         text = sys.stdin.buffer.read().decode("utf-8")
-        compiled = encode(compile_policy(text))
+        compiled = encode_policy(compile_policy(text))
     except UnicodeDecodeError as exc:
         print(f"{CONFIG_PATH}:1:1: not UTF-8 text ({exc.reason})", file=sys.stderr)
         return 2

@@ -38,10 +38,10 @@ def git(
     is -9. Raises FileNotFoundError when there is no git on PATH.
     """
     given = {**os.environ, **UNDECEIVED} if env is None else env
-    return run(("git", *args), stdin=stdin, env=given, stderr=stderr, timeout_s=timeout_s)
+    return run_program(("git", *args), stdin=stdin, env=given, stderr=stderr, timeout_s=timeout_s)
 
 
-def run(
+def run_program(
     argv: tuple[str, ...],
     *,
     stdin: bytes = b"",

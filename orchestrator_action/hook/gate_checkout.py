@@ -20,11 +20,11 @@ from orchestrator_action.hook.fast_git import (
     PushSite,
     git,
     read_file,
-    run,
+    run_program,
     tell_user,
     write_file,
 )
-from orchestrator_action.hook.gate_env import MARK, git_env
+from orchestrator_action.hook.gate_env import GATE_MARK, git_env
 from orchestrator_action.hook.gate_repository import GATES_MARK, make_repository
 from orchestrator_action.hook.gate_submodules import fill_submodules, links_to_commits
 from orchestrator_action.hook.passes import Listing, is_lock_file, short_digest
@@ -59,14 +59,16 @@ class Stopped(Exception):  # noqa: N818 - it is an end, not a fault
     """Somebody or something ended the push."""
 
 
-def trees_root() -> str:
+def gate_trees_root() -> str:
     """The folder of every repository's gate trees: ours alone, on disk, with no dot in front of a name.
+
+    As git.place has it for the trees of tasks, whose imports a push cannot wait for.
 
     Raises ConfigError when somebody else owns it.
     """
     temp = os.environ.get("RUNNER_TEMP", "")
-    base = temp if os.path.isabs(temp) and os.path.isdir(temp) else "/var/tmp"  # noqa: S108 - made 0700
-    root = os.path.join(base, f"orchestrator-{os.getuid()}")
+    shown = os.path.isabs(temp) and os.path.isdir(temp) and "/." not in temp
+    root = f"{temp}/orchestrator" if shown else f"/var/tmp/orchestrator-{os.geteuid()}"  # noqa: S108 - made 0700
     try:
         os.makedirs(root, mode=0o700, exist_ok=True)
         found = os.lstat(root)
@@ -75,7 +77,7 @@ def trees_root() -> str:
 
         why = f"the folder for gate trees cannot be made: {root}: {exc.strerror}"
         raise ConfigError(why, hint="set RUNNER_TEMP to a folder of yours") from None
-    if found.st_uid != os.getuid() or not os.path.isdir(root) or os.path.islink(root):
+    if found.st_uid != os.geteuid() or not os.path.isdir(root) or os.path.islink(root):
         from orchestrator_action.errors import ConfigError
 
         raise ConfigError(f"{root} belongs to somebody else", hint="set RUNNER_TEMP to a folder of yours")
@@ -84,7 +86,7 @@ def trees_root() -> str:
 
 def repository_root(site: PushSite) -> str:
     """The folder of this repository's gate trees."""
-    return os.path.join(trees_root(), short_digest(os.fsencode(os.path.realpath(site.common)), 6))
+    return os.path.join(gate_trees_root(), short_digest(os.fsencode(os.path.realpath(site.common)), 6))
 
 
 def inside_gate(site: PushSite) -> bool:
@@ -99,7 +101,7 @@ def inside_gate(site: PushSite) -> bool:
     owners = (read_file(os.path.join(root, str(n), "owner")) or b"" for n in range(1, TREES_AT_ONCE + 1))
     running = {owner.partition(b" ")[2].strip() for owner in owners if owner}
     above = ancestors(os.getppid()) if running else []
-    return any(process_name(pid) in running for pid, _ in above) if above else MARK in os.environ
+    return any(process_name(pid) in running for pid, _ in above) if above else GATE_MARK in os.environ
 
 
 class GateTree:
@@ -122,7 +124,7 @@ class GateTree:
         """Put our mark on it, after ending what a killed run may have left running."""
         left = read_file(self._owner)
         if left:
-            marker = f"{MARK}=".encode() + left.split()[0]
+            marker = f"{GATE_MARK}=".encode() + left.split()[0]
             procs.kill_all(lambda: [p for p in procs.everyone() if procs.carries(p.pid, marker)])
         write_file(self._owner, self.token.encode() + b" " + process_name(os.getpid()))
         write_file(os.path.join(os.path.dirname(self.home), "of"), os.fsencode(self.site.common))
@@ -407,9 +409,9 @@ def remove_tree(path: str) -> None:
     """Remove a directory whatever modes a gate left in it. External programs: shutil costs 10 ms."""
     if not os.path.lexists(path):
         return
-    if run(("rm", "-rf", "--", path))[0]:
-        run(("chmod", "-R", "u+rwX", "--", path))
-        run(("rm", "-rf", "--", path))
+    if run_program(("rm", "-rf", "--", path))[0]:
+        run_program(("chmod", "-R", "u+rwX", "--", path))
+        run_program(("rm", "-rf", "--", path))
 
 
 def _unlink(path: str) -> None:

@@ -8,7 +8,7 @@ are given again, as they are in the slot, where they come first.
 import os
 
 from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, read_file
-from orchestrator_action.hook.passes import command_words, tool_path
+from orchestrator_action.hook.passes import shell_words, tool_path
 from orchestrator_action.text.token_shapes import holds_token
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ DROPPED = (
     "OLDPWD",
 )  # fmt: skip
 
-MARK = "ORCHESTRATOR_GATE"
+GATE_MARK = "ORCHESTRATOR_GATE"
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -106,7 +106,7 @@ def gate_env(
         given[name] = value if keeps else _moved_list(name, value, top, roots, tree)
     path = _moved_list("PATH", os.pathsep.join(tool_path()), top, roots, tree)
     given.update(PATH=path, PWD=tree, GIT_TERMINAL_PROMPT="0")
-    given[MARK] = mark
+    given[GATE_MARK] = mark
     python_path = _python_path(environ.get("PYTHONPATH", ""), top, tree=tree, roots=roots, command=command)
     if python_path:
         given["PYTHONPATH"] = python_path
@@ -165,7 +165,7 @@ def _prefixes(command: str, roots: "list[str]") -> "Iterator[str]":
     seen = set()
     candidates = [os.environ.get("VIRTUAL_ENV", ""), os.environ.get("CONDA_PREFIX", "")]
     candidates += [f"{root}/{name}" for root in roots for name in (".venv", "venv", "env")]
-    for word in command_words(command):
+    for word in shell_words(command):
         if os.path.isabs(word):
             candidates.append(os.path.dirname(os.path.dirname(word)))
         elif "/" in word:

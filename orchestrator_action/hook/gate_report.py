@@ -4,7 +4,7 @@ import os
 import time
 
 from orchestrator_action.hook.fast_git import PushSite, read_file, tell_user
-from orchestrator_action.hook.policy import Gate
+from orchestrator_action.hook.policy import HookGate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from orchestrator_action.hook.push import Work
 
-TAIL_LINES = 30
+SHOWN_LINES = 30
 TAIL_BYTES = 8192
 LOGS_KEPT = 60
 LIVE_AFTER_S, SILENT_S, LIVE_LINES = 2.0, 10.0, 40
@@ -23,7 +23,7 @@ class GateResult:
 
     __slots__ = ("gate", "key", "log", "seconds", "why")
 
-    def __init__(self, gate: Gate, key: str, why: str, seconds: float, log: str) -> None:
+    def __init__(self, gate: HookGate, key: str, why: str, seconds: float, log: str) -> None:
         self.gate = gate
         self.key = key
         self.why = why
@@ -66,7 +66,7 @@ def printable(line: str) -> str:
     return "".join(c for c in line if c.isprintable() or c == "\t")
 
 
-def log_path(site: PushSite, home: str, commit: str, name: str, mark: str) -> str:
+def gate_log_path(site: PushSite, home: str, commit: str, name: str, mark: str) -> str:
     """Where the output of a gate goes; the oldest logs make way.
 
     In the repository's own state, or in the tree's `home` when that cannot be written.
@@ -133,6 +133,6 @@ def _tail(log: str) -> list[str]:
     except OSError:
         return []
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
-    cut = size > TAIL_BYTES or len(lines) > TAIL_LINES
-    shown = [printable(line) for line in lines[-TAIL_LINES:]]
+    cut = size > TAIL_BYTES or len(lines) > SHOWN_LINES
+    shown = [printable(line) for line in lines[-SHOWN_LINES:]]
     return (["[…]"] if cut else []) + [line for line in shown if line]

@@ -10,17 +10,17 @@ import sys
 import time
 
 from orchestrator_action import __version__
-from orchestrator_action.hook.fast_git import read_file, run, write_file
-from orchestrator_action.hook.passes import command_words, short_digest
+from orchestrator_action.hook.fast_git import read_file, run_program, write_file
+from orchestrator_action.hook.passes import shell_words, short_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator_action.hook.gate_checkout import GateTree
-    from orchestrator_action.hook.policy import Policy
+    from orchestrator_action.hook.policy import PushPolicy
 
-ASKED_AGAIN_AFTER_S = 3600.0
+WALLS_ASKED_AGAIN_AFTER_S = 3600.0
 _VOLATILE = ("_", "SHLVL", "OLDPWD", "WINDOWID", "ORCHESTRATOR_GATE", "COLUMNS", "LINES")
 """Variables that have nothing to do with walls and are others in every push."""
 
@@ -43,7 +43,7 @@ class GateWalls:
 
 
 def walls_for(
-    policy: "Policy", tree: "GateTree", env: "Mapping[str, str]", *, command: str, links: "list[str]"
+    policy: "PushPolicy", tree: "GateTree", env: "Mapping[str, str]", *, command: str, links: "list[str]"
 ) -> GateWalls | None:
     """The walls of a gate; None when isolation is off.
 
@@ -80,7 +80,7 @@ def walls_for(
 def _remembered(path: str) -> dict[str, object]:
     try:
         answer: dict[str, object] = json.loads(read_file(path) or b"{}")
-        fresh = 0 <= time.time() - float(str(answer.get("at", 0))) < ASKED_AGAIN_AFTER_S
+        fresh = 0 <= time.time() - float(str(answer.get("at", 0))) < WALLS_ASKED_AGAIN_AFTER_S
     except ValueError:
         return {}
     return answer if fresh else {}
@@ -90,7 +90,7 @@ def _ask(question: bytes) -> dict[str, object]:
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
     reader, writer = os.pipe()
     try:
-        code, out = run((sys.executable, "-I", door, "walls"), stdin=question, stderr=writer)
+        code, out = run_program((sys.executable, "-I", door, "walls"), stdin=question, stderr=writer)
     finally:
         os.close(writer)
     with open(reader, "rb") as stream:
@@ -116,7 +116,7 @@ def _object_folders(common: str) -> "Iterator[str]":
 
 def _named_tools(command: str) -> "Iterator[str]":
     """The programs that a command names by their whole path, each with the environment it belongs to."""
-    for word in command_words(command):
+    for word in shell_words(command):
         if os.path.isabs(word) and os.path.isfile(word) and os.access(word, os.X_OK):
             yield os.path.realpath(word)
             prefix = os.path.dirname(os.path.dirname(word))

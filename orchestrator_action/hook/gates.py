@@ -10,10 +10,11 @@ import time
 from orchestrator_action.hook import passes as memory
 from orchestrator_action.hook.fast_git import PushSite, tell_user
 from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
-from orchestrator_action.hook.gate_env import MARK, checkouts, gate_env
-from orchestrator_action.hook.gate_report import GateResult, LiveOutput, changed_files, failure, log_path
+from orchestrator_action.hook.gate_env import GATE_MARK, checkouts, gate_env
+from orchestrator_action.hook.gate_report import GateResult, LiveOutput, changed_files, failure, gate_log_path
 from orchestrator_action.hook.gate_walls import walls_for
-from orchestrator_action.hook.links import link
+from orchestrator_action.hook.links import link_folders
+from orchestrator_action.hook.push import NOTHING
 from orchestrator_action.hook.push_facts import facts_of, filled
 from orchestrator_action.hook.push_watch import PushWatch
 from orchestrator_action.hook.push_watch import pushing as processes_above
@@ -23,20 +24,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator_action.hook.policy import Gate, Policy
+    from orchestrator_action.hook.policy import HookGate, PushPolicy
     from orchestrator_action.hook.push import Push, Work
 
-STOP_GRACE_S = 0.4
+GATE_STOP_GRACE_S = 0.4
 """Between asking a gate's processes to end and killing them; the promise is one second."""
 STOP_PATIENCE_S = 8.0
 """For the guards to report that everything is gone."""
 LOG_LIMIT_BYTES = 256 * 1024**2
-NOTHING = "nothing was pushed"
 SLOW_S = 30.0
 """After this long the remote may have hung up: the connection is open while gates run."""
 
 
-def run_work(work: "Sequence[Work]", policy: "Policy", site: PushSite, push: "Push") -> int:
+def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push: "Push") -> int:
     """Run the gates of a push, commit by commit; 0, 1 when one failed, 130 when it was ended.
 
     Passes are remembered, failures explained on stderr.
@@ -66,7 +66,7 @@ def run_work(work: "Sequence[Work]", policy: "Policy", site: PushSite, push: "Pu
 
 
 def _run_commits(
-    work: "Sequence[Work]", policy: "Policy", site: PushSite, push: "Push", started: float
+    work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push: "Push", started: float
 ) -> int:
     """The gates of every commit: how many did not pass."""
     until = started + policy.timeout_s if policy.timeout_s > 0 else float("inf")
@@ -91,7 +91,7 @@ class _OneCommit:
     """The gates of one commit in its tree."""
 
     def __init__(
-        self, item: "Work", policy: "Policy", tree: GateTree, push: "Push", programs: GuardedPrograms,
+        self, item: "Work", policy: "PushPolicy", tree: GateTree, push: "Push", programs: GuardedPrograms,
         watch: PushWatch, until: float,
     ) -> None:  # fmt: skip
         self.item = item
@@ -110,7 +110,7 @@ class _OneCommit:
         """Run them all and say what failed; how many did not pass."""
         item, site = self.item, self.tree.site
         links = [name for gate, _ in item.wanted for name in gate.link]
-        missing = link(links, top=site.top, tree=self.tree.tree)
+        missing = link_folders(links, top=site.top, tree=self.tree.tree)
         self.facts = facts_of(item, self.push, folder=self.tree.home)
         names = ", ".join(gate.name for gate, _ in item.wanted)
         tell_user(f"orchestrator: {item.commit[:12]}: {names}")
@@ -173,7 +173,7 @@ class _OneCommit:
     def _label(self, one: Supervised) -> str:
         return next(gate.name for gate, key in self.item.wanted if gate.name + key == one.name)
 
-    def _start(self, gate: "Gate", key: str) -> None:
+    def _start(self, gate: "HookGate", key: str) -> None:
         tree, site = self.tree, self.tree.site
         if "{files}" in gate.command and not self.facts.files:
             self.results[gate.name + key] = GateResult(gate, key, "", 0.0, os.devnull)
@@ -184,7 +184,7 @@ class _OneCommit:
         )  # fmt: skip
         self.withheld.update(hidden)
         name = gate.name + key
-        self.logs[name] = log_path(
+        self.logs[name] = gate_log_path(
             site, tree.home, self.item.commit, gate.name, f"{tree.token}.{len(self.logs):04d}"
         )
         left_s = self.until - time.monotonic()
@@ -196,9 +196,9 @@ class _OneCommit:
             env = walls.within(env)
             self.walls = walls.said
         self.programs.start(
-            name, ("/bin/sh", "-c", command), env={**env, **variables, MARK: tree.token}, cwd=tree.tree,
+            name, ("/bin/sh", "-c", command), env={**env, **variables, GATE_MARK: tree.token}, cwd=tree.tree,
             log=self.logs[name], prefix=walls.prefix if walls else (),
-            limits={"wall_s": max(wall_s, 0.001 if left_s <= 0 else 0.0), "stop_grace_s": STOP_GRACE_S,
+            limits={"wall_s": max(wall_s, 0.001 if left_s <= 0 else 0.0), "stop_grace_s": GATE_STOP_GRACE_S,
                     "log_bytes": LOG_LIMIT_BYTES},
         )  # fmt: skip
 
@@ -209,7 +209,7 @@ class _OneCommit:
         self.results[one.name] = GateResult(gate, key, why, seconds, self.logs[one.name])
 
 
-def _why(outcome: dict[str, object], gate: "Gate", until: float) -> str:
+def _why(outcome: dict[str, object], gate: "HookGate", until: float) -> str:
     """Why a gate did not pass, in words; empty when it did."""
     ending, code, number = outcome["ending"], outcome.get("exit_code"), outcome.get("signal")
     if ending == "timeout":

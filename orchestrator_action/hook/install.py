@@ -20,7 +20,7 @@ from orchestrator_action.hook.passes import short_digest
 
 HOOK = "pre-push"
 KEPT = f"{HOOK}.orchestrator-kept"
-MARK = b"# orchestrator-action pre-push hook, version "
+STUB_MARK = b"# orchestrator-action pre-push hook, version "
 CONFIG_HOOKS_SINCE = (2, 54)
 """`hook.<name>.command` and `.event`. Source: git-scm.com/docs/git-hook/2.54.0."""
 SECTION = "hook.orchestrator-action"
@@ -58,7 +58,7 @@ def _quoted(path: str) -> bytes:
 
 
 def _is_ours(text: bytes | None) -> bool:
-    return text is not None and MARK in text
+    return text is not None and STUB_MARK in text
 
 
 def _is_edited(text: bytes) -> bool:
@@ -101,7 +101,7 @@ def git_version() -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups() if part) if found else (0,)
 
 
-def install() -> int:
+def install_hook() -> int:
     """Install the hook in the repository of the current directory; doing it twice changes nothing."""
     where = Where(find_site())
     if where.foreign:
@@ -157,11 +157,11 @@ def _begin(where: Where) -> None:
         return
     _, out = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/remotes")
     tips = [line.rsplit(" ", 1) for line in os.fsdecode(out).splitlines()]
-    journal.append(state, journal.BEFORE, "", [(ref, oid) for ref, oid in tips])
-    journal.append(state, journal.INSTALLED, "", [("", "")])
+    journal.append_lines(state, journal.BEFORE, "", [(ref, oid) for ref, oid in tips])
+    journal.append_lines(state, journal.INSTALLED, "", [("", "")])
 
 
-def uninstall() -> int:
+def uninstall_hook() -> int:
     """Remove the hook and its slots; an earlier hook comes back as it was. The record for `audit` stays."""
     where = Where(find_site())
     text = read_file(where.hook)
@@ -195,7 +195,7 @@ def uninstall() -> int:
     return 0
 
 
-def findings() -> list[str]:
+def hook_findings() -> list[str]:
     """Everything that keeps the hook from doing its work, each with its cure; empty when it is in order."""
     where = Where(find_site())
     text = read_file(where.hook)
@@ -269,12 +269,12 @@ def manager_of(where: Where) -> str:
     return next((name for name in ("lefthook", "prek", "pre-commit") if name.encode() in text), "")
 
 
-def status() -> int:
+def print_status() -> int:
     """Print whether the hook is in force: 0 when a push starts it as it was installed, 1 otherwise."""
     from orchestrator_action.hook.probe import is_started
 
     where = Where(find_site())
-    found = [line for line in findings() if line]
+    found = [line for line in hook_findings() if line]
     elsewhere = [line for line in found if line.startswith(("not installed", "displaced", "shadowed"))]
     started, doubt = is_started()
     if not started or found != elsewhere:

@@ -30,7 +30,9 @@ class JournalLine:
         self.reason = reason
 
 
-def append(state: str, word: str, remote: str, refs: "Iterable[tuple[str, str]]", reason: str = "") -> None:
+def append_lines(
+    state: str, word: str, remote: str, refs: "Iterable[tuple[str, str]]", reason: str = ""
+) -> None:
     """Add lines. Raises OSError when they cannot be written."""
     at = f"{time.time():.3f}"
     clean = [str(value).replace("\t", " ").replace("\n", " ") for value in (remote, reason)]

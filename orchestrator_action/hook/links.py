@@ -28,7 +28,7 @@ _KEPT_HIDDEN = (
 _BEFORE_NAME, _AFTER_NAME = "\"'/ \n,{", "\"'@:/ \n,"
 
 
-def link(names: "list[str]", *, top: str, tree: str) -> list[str]:
+def link_folders(names: "list[str]", *, top: str, tree: str) -> list[str]:
     """Link `names` of the checkout `top` into the gate tree; those that are not there are returned.
 
     What the commit itself tracks stays as it is; a name that leads out of the checkout counts as missing.

@@ -6,7 +6,7 @@
 import os
 
 from orchestrator_action.hook.fast_git import read_file
-from orchestrator_action.hook.gate_checkout import remove_tree, remove_unused, trees_root
+from orchestrator_action.hook.gate_checkout import gate_trees_root, remove_tree, remove_unused
 from orchestrator_action.hook.passes import short_digest
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def clean_litter(*, remove: bool = True) -> "Iterator[str]":
     """Remove it, or only name it; a line for each. Trees in use and of living repositories stay."""
-    root = trees_root()
+    root = gate_trees_root()
     try:
         names = sorted(os.listdir(root))
     except FileNotFoundError:

@@ -32,10 +32,10 @@ def main(argv: "list[str] | None" = None) -> int:
 def _run(arguments: "list[str]") -> int:
     verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if verb == "pre-push":
-        from orchestrator_action.hook.push import pre_push
+        from orchestrator_action.hook.push import judge_stdin
 
         # The stub gives its own path first; another manager's line gives git's two arguments only.
-        return pre_push(rest[0], rest[1:]) if len(rest) > 2 else pre_push("", rest)
+        return judge_stdin(rest[0], rest[1:]) if len(rest) > 2 else judge_stdin("", rest)
     from orchestrator_action.hook.verbs import command
 
     return command(verb, rest)
@@ -47,7 +47,7 @@ def _explain(exc: Exception, arguments: "list[str]") -> int:
     return explain(exc, pushing=arguments[:1] in (["pre-push"], ["pre-commit"]))
 
 
-def leave(code: int) -> "NoReturn":
+def exit_at_once(code: int) -> "NoReturn":
     """End this process: taking the interpreter apart would cost every push 2 ms."""
     if sys.stdout is not None:
         sys.stdout.flush()

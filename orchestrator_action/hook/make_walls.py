@@ -19,7 +19,7 @@ from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import prepare
 
 
-def answer(asked: dict[str, Any]) -> dict[str, Any]:
+def find_walls(asked: dict[str, Any]) -> dict[str, Any]:
     """The level, what builds its walls, and the environment as it is true within.
 
     Raises IsolationError when the configuration requires more than holds here.
@@ -51,7 +51,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     """Answer the question on stdin."""
     try:
-        print(json.dumps(answer(json.load(sys.stdin))))
+        print(json.dumps(find_walls(json.load(sys.stdin))))
     except OrchestratorError as exc:
         print(f"{exc.message}\n{exc.hint}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ run, remembering wrongly would cost the truth.
 import os
 
 from orchestrator_action.hook.fast_git import git, read_file, write_file
-from orchestrator_action.hook.policy import Gate
+from orchestrator_action.hook.policy import HookGate
 
 try:
     from _blake2 import blake2b  # hashlib would load OpenSSL: 3 ms
@@ -57,28 +57,28 @@ COMMIT_TOOLS = frozenset(
 """A command that names one of these may look at the commit and its history, not only at the tree."""
 
 
-def is_about_commit(gate: Gate) -> bool:
+def is_about_commit(gate: HookGate) -> bool:
     """Whether a pass counts for the commit only: as configured, else by what the command names."""
     if gate.key != "auto":
         return gate.key == "commit"
     return asks_about_push(gate) or any(
-        word.rpartition("/")[2] in COMMIT_TOOLS for word in command_words(gate.command)
+        word.rpartition("/")[2] in COMMIT_TOOLS for word in shell_words(gate.command)
     )
 
 
-def asks_about_push(gate: Gate) -> bool:
+def asks_about_push(gate: HookGate) -> bool:
     """Whether a gate's command is given the ref, the remote or the changed files."""
     return "ORCHESTRATOR_" in gate.command or any(mark in gate.command for mark in PLACEHOLDERS)
 
 
-def inputs_digest(gate: Gate, tree: str, listing: "Listing") -> str:
+def inputs_digest(gate: HookGate, tree: str, listing: "Listing") -> str:
     """What of the tree this gate depends on: all of it, or its inputs, its own scripts and the lock files."""
     if not gate.inputs:
         return tree
     from orchestrator_action.protocol.paths import matches
 
     digest = blake2b(digest_size=20)
-    scripts = {word.removeprefix("./") for word in command_words(gate.command)}
+    scripts = {word.removeprefix("./") for word in shell_words(gate.command)}
     for meta, path in listing.of(tree):
         if is_lock_file(path) or path in scripts or matches(path, gate.inputs):
             digest.update(f"{meta}\t{path}\0".encode("utf-8", "surrogateescape"))
@@ -96,7 +96,7 @@ class Keys:
         self._machine: dict[int, list[str]] = {}
         self._digests: dict[tuple[int, str], str] = {}
 
-    def of(self, gate: Gate, commit: str, tree: str, push: str) -> str:
+    def of(self, gate: HookGate, commit: str, tree: str, push: str) -> str:
         """The key of `gate` at this commit, which has this tree; `push` says what its push is about."""
         parts = [tree]
         if is_about_commit(gate):
@@ -131,7 +131,7 @@ class Listing:
         return self._known[tree]
 
 
-def _machine_parts(gate: Gate, top: str) -> list[str]:
+def _machine_parts(gate: HookGate, top: str) -> list[str]:
     """All that a pass depends on besides what was pushed: command, variables, programs, linked folders."""
     parts = ["2", gate.name, gate.command]
     parts += [f"{name}={os.environ.get(name, '')}" for name in (*TOOL_CHOICE, *gate.env)]
@@ -155,7 +155,7 @@ def tool_path() -> list[str]:
     ]
 
 
-def command_words(command: str) -> list[str]:
+def shell_words(command: str) -> list[str]:
     """The words of a shell command that may name a program; coarse, and too many does no harm."""
     for mark in ";&|()<>`\"'\n":
         command = command.replace(mark, " ")
@@ -163,7 +163,7 @@ def command_words(command: str) -> list[str]:
     return [word for word in words if not word.startswith("-") and "=" not in word]
 
 
-def _tools(gate: Gate, top: str) -> list[str]:
+def _tools(gate: HookGate, top: str) -> list[str]:
     """The programs a command may start, as they are on this machine.
 
     A word with a slash is a path of the tree, which the tree's own digest covers, unless it leads into a
@@ -172,7 +172,7 @@ def _tools(gate: Gate, top: str) -> list[str]:
     path = tool_path()
     sites = _user_sites()
     found = []
-    for word in command_words(gate.command):
+    for word in shell_words(gate.command):
         if "/" not in word:
             candidates = [f"{d}/{word}" for d in path]
         elif os.path.isabs(word):

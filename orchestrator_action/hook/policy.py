@@ -9,7 +9,7 @@ import sys
 
 from orchestrator_action import __version__
 from orchestrator_action.hook.base import CONFIG_PATH
-from orchestrator_action.hook.fast_git import git, read_file, run, write_file
+from orchestrator_action.hook.fast_git import git, read_file, run_program, write_file
 
 DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
@@ -21,7 +21,7 @@ _POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write")
 _LISTS = ("inputs", "link", "env", "only", "skip")
 
 
-class Gate:
+class HookGate:
     """One configured gate. `timeout_s` in seconds; the rest as config.schema.Gate."""
 
     __slots__ = ("cache_s", "command", "env", "inputs", "key", "link", "name", "only", "skip", "timeout_s")
@@ -41,7 +41,7 @@ class Gate:
         self.skip: list[str] = []
 
 
-class Policy:
+class PushPolicy:
     """What is demanded. `phases` holds only what differs from the default."""
 
     __slots__ = (
@@ -63,24 +63,24 @@ class Policy:
         self.sandbox_read: list[str] = []
         self.sandbox_write: list[str] = []
         self.phases: dict[str, str] = {}
-        self.gates: list[Gate] = []
+        self.gates: list[HookGate] = []
 
 
-def default_policy() -> Policy:
+def default_policy() -> PushPolicy:
     """What holds in a repository without a configuration."""
-    policy = Policy()
+    policy = PushPolicy()
     policy.protected.extend(DEFAULT_PROTECTED)
     return policy
 
 
-def load_policy(blob: str, state: str, *, commit: str) -> Policy:
+def load_policy(blob: str, state: str, *, commit: str) -> PushPolicy:
     """The policy in a configuration blob; compiled at most once per blob and version of this tool.
 
     Raises ConfigError with file and line of every fault.
     """
     path = os.path.join(state, "policy", f"{blob}-{__version__}")
     kept = read_file(path)
-    policy = decode(kept) if kept else None
+    policy = decode_policy(kept) if kept else None
     if policy:
         return policy
     code, text = git("cat-file", "blob", blob)
@@ -91,7 +91,7 @@ def load_policy(blob: str, state: str, *, commit: str) -> Policy:
 
         raise GitError(f"{CONFIG_PATH} of {commit[:12]} cannot be read", hint="git fetch, and push again")
     compiled = _compile(text, commit)
-    policy = decode(compiled)
+    policy = decode_policy(compiled)
     if policy is None:
         raise RuntimeError(f"the compiled policy cannot be read back: {compiled!r}")
     try:
@@ -106,7 +106,7 @@ def _compile(text: bytes, commit: str) -> bytes:
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
     reader, writer = os.pipe()
     try:
-        code, out = run((sys.executable, "-I", door, "compile"), stdin=text, stderr=writer)
+        code, out = run_program((sys.executable, "-I", door, "compile"), stdin=text, stderr=writer)
     finally:
         os.close(writer)
     with open(reader, "rb") as stream:
@@ -140,7 +140,7 @@ def _unescape_part(text: str, plain: dict[str, str]) -> str:
     return head + "".join(plain.get(piece[:1], piece[:1]) + piece[1:] for piece in rest)
 
 
-def encode(policy: Policy) -> bytes:
+def encode_policy(policy: PushPolicy) -> bytes:
     """A policy as lines of tab-separated fields, with an end line that shows a torn file."""
     rows: list[tuple[str, ...]] = [
         (_HEADER,),
@@ -159,7 +159,7 @@ def encode(policy: Policy) -> bytes:
     return "".join("\t".join(map(_escape, row)) + "\n" for row in rows).encode("utf-8", "surrogateescape")
 
 
-def decode(text: bytes) -> Policy | None:
+def decode_policy(text: bytes) -> PushPolicy | None:
     """The policy `encode` wrote, or None for anything else: torn, older, not ours."""
     lines = text.decode("utf-8", "surrogateescape").split("\n")
     if len(lines) < 3 or lines[0] != _HEADER or lines[-1] or lines[-2] != f"end\t{len(lines) - 2}":
@@ -170,8 +170,8 @@ def decode(text: bytes) -> Policy | None:
         return None
 
 
-def _decode(lines: list[str]) -> Policy:
-    policy = Policy()
+def _decode(lines: list[str]) -> PushPolicy:
+    policy = PushPolicy()
     for line in lines:
         kind, *values = map(_unescape, line.split("\t"))
         match kind:
@@ -191,7 +191,7 @@ def _decode(lines: list[str]) -> Policy:
                 policy.phases[values[0]] = values[1]
             case "gate":
                 cache_s = float(values[4]) if values[4] else None
-                policy.gates.append(Gate(values[0], values[1], float(values[2]), values[3], cache_s))
+                policy.gates.append(HookGate(values[0], values[1], float(values[2]), values[3], cache_s))
             case _ if kind in _LISTS:
                 getattr(policy.gates[-1], kind).append(values[0])
             case _:
@@ -210,7 +210,7 @@ def protects(pattern: str, ref: str) -> bool:
     return _match_names(pattern.split("/"), ref.split("/"))
 
 
-def applies(gate: Gate, ref: str, remote: str, url: str) -> bool:
+def applies(gate: HookGate, ref: str, remote: str, url: str) -> bool:
     """Whether a gate is for pushes of this remote ref to this remote, by its `only` and `skip`."""
     if gate.only and not any(_means(pattern, ref, remote, url) for pattern in gate.only):
         return False

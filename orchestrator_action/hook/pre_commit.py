@@ -10,7 +10,7 @@ import os
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.hook.base import ask_objects
-from orchestrator_action.hook.fast_git import run
+from orchestrator_action.hook.fast_git import run_program
 from orchestrator_action.hook.push import PROBE, Ref, judge_push
 from orchestrator_action.hook.push_watch import ancestors
 
@@ -51,7 +51,7 @@ def _refs_of(command: list[str]) -> list[Ref]:
         if word not in ("-n", "--dry-run", "-q", "--quiet", "--progress", "-v", "--verbose", "--porcelain")
     ]  # fmt: skip
     options = [word for word in command[1:at] if word not in ("-p", "--paginate")]
-    code, out = run(
+    code, out = run_program(
         ("git", *options, "push", "--dry-run", "--porcelain", "--no-verify", *asked), stderr=2, timeout_s=60.0
     )
     refs = []

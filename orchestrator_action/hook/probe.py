@@ -8,11 +8,11 @@ import os
 import shutil
 import tempfile
 
-from orchestrator_action.hook.fast_git import git, run
+from orchestrator_action.hook.fast_git import git, run_program
+from orchestrator_action.hook.push import PROBE
 
-PROBE = "ORCHESTRATOR_PROBE"
-BRANCH = "orchestrator-probe"
-PATIENCE_S = 60.0
+PROBE_BRANCH = "orchestrator-probe"
+PROBE_PATIENCE_S = 60.0
 
 
 def is_started() -> tuple[bool, str]:
@@ -27,14 +27,14 @@ def is_started() -> tuple[bool, str]:
         plain = {
             k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
         }
-        if run(("git", "init", "-q", "--bare", "--template=", *form, target), env=plain)[0]:
+        if run_program(("git", "init", "-q", "--bare", "--template=", *form, target), env=plain)[0]:
             return False, "no repository for a probe push could be made"
         env = {**os.environ, PROBE: folder}
         env.pop("ORCHESTRATOR_SKIP", None)
-        refspec = f"HEAD:refs/heads/{BRANCH}"
-        code, _ = git("push", "--dry-run", "-q", target, refspec, env=env, timeout_s=PATIENCE_S)
+        refspec = f"HEAD:refs/heads/{PROBE_BRANCH}"
+        code, _ = git("push", "--dry-run", "-q", target, refspec, env=env, timeout_s=PROBE_PATIENCE_S)
         if os.path.exists(os.path.join(folder, "started")):
             return True, ""
-        return False, f"a probe push took longer than {PATIENCE_S:g} s" if code == -9 else ""
+        return False, f"a probe push took longer than {PROBE_PATIENCE_S:g} s" if code == -9 else ""
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,10 +14,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from orchestrator_action.hook.base import Base, Objects
-    from orchestrator_action.hook.policy import Gate, Policy
+    from orchestrator_action.hook.base import Objects, PolicyBase
+    from orchestrator_action.hook.policy import HookGate, PushPolicy
 
-USAGE = "error: pre-push is started by `git push`, with the remote's name and URL and the refs on stdin"
+PRE_PUSH_USAGE = (
+    "error: pre-push is started by `git push`, with the remote's name and URL and the refs on stdin"
+)
 SKIP = "ORCHESTRATOR_SKIP"
 PROBE = "ORCHESTRATOR_PROBE"
 """As `probe` sets it."""
@@ -56,7 +58,9 @@ class Work:
 
     __slots__ = ("commit", "first", "refs", "wanted")
 
-    def __init__(self, commit: str, refs: list[str], wanted: "list[tuple[Gate, str]]", first: Ref) -> None:
+    def __init__(
+        self, commit: str, refs: list[str], wanted: "list[tuple[HookGate, str]]", first: Ref
+    ) -> None:
         self.commit = commit
         self.refs = refs
         self.wanted = wanted
@@ -76,7 +80,7 @@ class Push:
         self.pushing = pushing
 
 
-def parse(text: bytes) -> list[Ref]:
+def parse_refs(text: bytes) -> list[Ref]:
     """The ref lines. Local names may hold spaces (`HEAD@{5 minutes ago}`), so split from the right.
 
     Raises ValueError naming a line that is none.
@@ -104,7 +108,7 @@ def read_stdin() -> bytes | None:
     return b"".join(chunks)
 
 
-def pre_push(stub: str, arguments: "Sequence[str]") -> int:
+def judge_stdin(stub: str, arguments: "Sequence[str]") -> int:
     """The hook itself: `arguments` as git gives them, the refs on stdin; the exit code for git.
 
     `stub` is the installed hook's path, next to which an earlier hook may be kept; empty when another
@@ -116,10 +120,10 @@ def pre_push(stub: str, arguments: "Sequence[str]") -> int:
         text = os.fsencode(arguments[2]) + b"\n" + text
         arguments = arguments[:2]
     if text is None:
-        tell_user(f"{USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
+        tell_user(f"{PRE_PUSH_USAGE}\nhint: to judge a commit by hand: orchestrator-action hook run [REF]")
         return 2
     try:
-        refs = parse(text)
+        refs = parse_refs(text)
     except ValueError as exc:
         tell_user(f"error: not a line of the pre-push protocol: {exc}\n{NOTHING}")
         return 2
@@ -163,7 +167,7 @@ def object_specs(refs: "Iterable[Ref]") -> list[str]:
     return [spec for oid in oids for spec in (f"{oid}^{{tree}}", *bases.commit_specs(oid))]
 
 
-def policy_of(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: PushSite) -> "Policy":
+def policy_of(base: "PolicyBase", refs: "Sequence[Ref]", known: "Objects", where: PushSite) -> "PushPolicy":
     """What is demanded of this push: the base's word, or without any base the pushed commit's.
 
     Raises ConfigError when something that is no configuration stands in its place.
@@ -180,7 +184,7 @@ def policy_of(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: Push
     if base.commit:
         return rules.default_policy()
     for ref in sorted(refs, key=lambda ref: ref.remote not in ("refs/heads/main", "refs/heads/master")):
-        blob, _ = bases.config_of(ref.oid, known)
+        blob, _ = bases.config_at(ref.oid, known)
         if blob:
             policy = rules.load_policy(blob, where.state, commit=ref.oid)
             policy.protected += [p for p in rules.DEFAULT_PROTECTED if p not in policy.protected]
@@ -188,7 +192,9 @@ def policy_of(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: Push
     return rules.default_policy()
 
 
-def _protection(policy: "Policy", base: "Base", refs: "Sequence[Ref]", remote: str, url: str) -> list[str]:
+def _protection(
+    policy: "PushPolicy", base: "PolicyBase", refs: "Sequence[Ref]", remote: str, url: str
+) -> list[str]:
     """One line per ref that may not be pushed, and the way out."""
     by = f"{bases.CONFIG_PATH} of {base.commit[:12]}" if base.blob else "the default policy"
     lines = [
@@ -216,14 +222,16 @@ def _is_empty(url: str) -> bool:
     return code == 0 and not out.strip()
 
 
-def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: "Objects", where: PushSite) -> list[str]:
+def _broken_configs(
+    base: "PolicyBase", refs: "Sequence[Ref]", known: "Objects", where: PushSite
+) -> list[str]:
     """Faults of a configuration that is about to arrive: once merged, it would stop every push."""
     problems = []
     judged = {base.blob, ""}
     for ref in refs:
         if not ref.remote.startswith("refs/heads/") or ref.deletes:
             continue
-        blob, fault = bases.config_of(ref.oid, known)
+        blob, fault = bases.config_at(ref.oid, known)
         if fault:
             problems += [f"error: {ref.oid[:12]}: {fault}", f"hint: mend it in {ref.remote} and push again"]
         if blob in judged:
@@ -239,7 +247,7 @@ def _broken_configs(base: "Base", refs: "Sequence[Ref]", known: "Objects", where
 
 
 def find_work(
-    policy: "Policy",
+    policy: "PushPolicy",
     refs: "Iterable[Ref]",
     known: "Objects",
     where: PushSite,
@@ -277,7 +285,7 @@ def find_work(
     return list(work.values())
 
 
-def _is_gated(policy: "Policy", ref: Ref) -> bool:
+def _is_gated(policy: "PushPolicy", ref: Ref) -> bool:
     """Whether a pushed commit is code to judge: always on branches and tags, elsewhere by policy."""
     if ref.remote.startswith(USUAL_REFS):
         return True
@@ -290,7 +298,7 @@ def _is_gated(policy: "Policy", ref: Ref) -> bool:
     return not is_record(ref.oid)
 
 
-def run_gates(policy: "Policy", work: list[Work], where: PushSite, push: Push) -> int:
+def run_gates(policy: "PushPolicy", work: list[Work], where: PushSite, push: Push) -> int:
     """Run what is left to run, if anything."""
     if not work:
         return 0
@@ -336,9 +344,9 @@ def _record(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]") -> N
 
 
 def _journal(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]", reason: str) -> None:
-    from orchestrator_action.hook.journal import append
+    from orchestrator_action.hook.journal import append_lines
 
-    append(where.state, word, remote, [(ref.remote, ref.oid) for ref in refs], reason)
+    append_lines(where.state, word, remote, [(ref.remote, ref.oid) for ref in refs], reason)
 
 
 def _hand_over(stub: str, arguments: "Sequence[str]", text: bytes) -> None:

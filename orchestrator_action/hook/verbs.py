@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-USAGE = (
+HOOK_USAGE = (
     "orchestrator-action hook install | uninstall | status | run [--gate NAME] [--all] [REF] | audit | clean"
 )
 
@@ -21,11 +21,16 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
         case "install" | "uninstall" | "status", []:
             from orchestrator_action.hook import install
 
-            return int(getattr(install, verb)())
+            verbs = {
+                "install": install.install_hook,
+                "uninstall": install.uninstall_hook,
+                "status": install.print_status,
+            }
+            return verbs[verb]()
         case "audit", []:
-            from orchestrator_action.hook.audit import audit
+            from orchestrator_action.hook.audit import print_audit
 
-            return audit()
+            return print_audit()
         case "clean", []:
             from orchestrator_action.hook.litter import clean_litter
 
@@ -46,7 +51,9 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
 
             return main()
         case _:
-            raise ConfigError(f"not a hook command: {' '.join([verb, *arguments]).strip()!r}", hint=USAGE)
+            raise ConfigError(
+                f"not a hook command: {' '.join([verb, *arguments]).strip()!r}", hint=HOOK_USAGE
+            )
 
 
 def _run_options(arguments: "Sequence[str]") -> "tuple[str, list[str], bool]":
@@ -59,11 +66,11 @@ def _run_options(arguments: "Sequence[str]") -> "tuple[str, list[str], bool]":
         elif word == "--all":
             anew = True
         elif word.startswith("-"):
-            raise ConfigError(f"not an option of `hook run`: {word}", hint=USAGE)
+            raise ConfigError(f"not an option of `hook run`: {word}", hint=HOOK_USAGE)
         else:
             refs.append(word)
     if len(refs) > 1:
-        raise ConfigError("`hook run` takes one commit", hint=USAGE)
+        raise ConfigError("`hook run` takes one commit", hint=HOOK_USAGE)
     return (refs or ["HEAD"])[0], names, anew
 
 

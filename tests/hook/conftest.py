@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.hook import main as hook
-from orchestrator_action.hook.policy import decode
+from orchestrator_action.hook.policy import decode_policy
 from tests.kit.repos import Repo, clean_env, git, make_repo
 
 COMPILED: dict[str, tuple[str, bytes]] = {}
@@ -125,12 +125,12 @@ class Governed:
             text = path.read_text()
             blob = git(self.path, "hash-object", str(path))
             for kept in folder.glob(f"{blob}-*"):
-                if decode(kept.read_bytes()):
+                if decode_policy(kept.read_bytes()):
                     COMPILED[text] = kept.name, kept.read_bytes()
 
     def trees(self) -> list[Path]:
         """The gate trees made so far: each beside its lock, named after the repository."""
-        locks = self.cache.glob("orchestrator-*/hook/*/*/lock")
+        locks = self.cache.glob("orchestrator*/hook/*/*/lock")
         return [tree for lock in locks for tree in [lock.parent / self.path.name] if tree.is_dir()]
 
     @property

@@ -132,7 +132,7 @@ def test_the_limits_a_gate_is_given_are_those_a_guard_knows():
 def test_a_compiled_policy_reads_back_as_it_was(text: str):
     """Whatever stands in a command or a name."""
     made = rules.default_policy()
-    one = rules.Gate(text, text, 1.5)
+    one = rules.HookGate(text, text, 1.5)
     one.inputs.append(text)
     one.link.append(text)
     one.env.append(text)
@@ -140,11 +140,11 @@ def test_a_compiled_policy_reads_back_as_it_was(text: str):
     made.phases[text] = "off"
     made.protected.append(text)
 
-    back = rules.decode(rules.encode(made))
+    back = rules.decode_policy(rules.encode_policy(made))
 
     assert back is not None
     [gate_back] = back.gates
-    for name in rules.Gate.__slots__:
+    for name in rules.HookGate.__slots__:
         assert getattr(one, name) == getattr(gate_back, name)
     assert (made.protected, made.phases, made.timeout_s) == (back.protected, back.phases, back.timeout_s)
 
@@ -160,7 +160,7 @@ def test_every_key_of_the_configuration_reaches_the_hook(govern: Callable[..., G
     g.push("origin", "main:x")
     [kept] = (g.path / ".git/orchestrator/hook/policy").iterdir()
 
-    read = rules.decode(kept.read_bytes())
+    read = rules.decode_policy(kept.read_bytes())
 
     assert read is not None
     [one] = read.gates
@@ -169,7 +169,7 @@ def test_every_key_of_the_configuration_reaches_the_hook(govern: Callable[..., G
     assert (90.0, [("fork", ["z"])], "allow") == (read.timeout_s, read.remotes, read.other_refs)
     assert (3, True, False) == (read.jobs, read.fail_fast, read.clean)
     fields = {field.name for field in dataclasses.fields(configuration.Gate)}
-    assert {name.removesuffix("_s") for name in rules.Gate.__slots__} == fields
+    assert {name.removesuffix("_s") for name in rules.HookGate.__slots__} == fields
 
 
 def test_the_line_of_other_hook_managers_waits_for_no_command_line(g: Governed):

@@ -360,7 +360,7 @@ def test_a_tracked_script_on_path_is_the_pushed_one(govern: Callable[..., Govern
     g = govern(policy(gate("tests", "the-check")), {"bin/the-check": "#!/bin/sh\nexit 1\n"})
     (g.path / "bin/the-check").chmod(0o755)
     g.git("checkout", "-q", "-b", "task")
-    g.git("commit", "-q", "-a", "-m", "executable")
+    g.git("commit", "-q", "-a", "--allow-empty", "-m", "executable")
     (g.path / "bin/the-check").write_text("#!/bin/sh\nexit 0\n")
 
     done = g.push("origin", "task", env={"PATH": f"{g.path}/bin:{g.env()['PATH']}"})

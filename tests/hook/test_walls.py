@@ -68,7 +68,7 @@ def test_a_walled_gate_reaches_nothing_of_the_users(
         "home": f"cat {home}/secret",
         "checkout": f"cat {g.path}/f",
         "config": f"cat {g.path}/.git/config",
-        "tree of ours": f"ls {g.cache}/orchestrator-*/hook/*/1/lock",
+        "tree of ours": f"ls {g.cache}/orchestrator*/hook/*/1/lock",
         "process": f"kill {other.pid}",
     }[reach]
     g.commit({".github/orchestrator.yml": WALLED + policy(gate("reach", command))})
