@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pkgutil
 import platform
@@ -11,8 +12,10 @@ import sys
 import benchmarks
 
 
-def main(names: list[str]) -> None:
-    """Import each module and call its `main()`."""
+def main(arguments: list[str]) -> None:
+    """Import each module and call its `main()`; what begins with `--` and follows is for the last one named."""
+    start = next((n for n, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    names, options = arguments[:start], arguments[start:]
     found = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_")]
     unknown = sorted(set(names) - set(found))
     if unknown:
@@ -22,8 +25,14 @@ def main(names: list[str]) -> None:
     print(f"load before: {', '.join(f'{load:.2f}' for load in os.getloadavg())}")
     for name in names or found:
         module = importlib.import_module(f"benchmarks.{name}")
-        if hasattr(module, "main"):
+        if not hasattr(module, "main"):
+            continue
+        if not inspect.signature(module.main).parameters:
             module.main()
+        elif options:
+            module.main(options)
+        else:
+            print(f"{name}: left out, it needs options: python -m benchmarks {name} --help")
 
 
 if __name__ == "__main__":

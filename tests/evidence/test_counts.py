@@ -104,3 +104,26 @@ def test_sums_name_their_sources():
 
     assert both == Counts(passed=1, failed=2, source="pytest + jest")
     assert total([]) is None
+
+
+CASES_XML = '<testsuite><testcase classname="a" name="x"/><testcase name="y"><failure>{}</failure></testcase></testsuite>'
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\x1b[31mred\x1b[0m", b"&#27;[31m", b"&#x1b;", b"caf\xe9", b"\x00", b"&#xFFFE;", b"\xef\xbb\xbf"],
+    ids=repr,
+)
+def test_a_report_with_characters_xml_cannot_hold_is_read(broken: bytes):
+    """They stand in what tests print; the cases around them are no less true."""
+    xml = b'<?xml version="1.0" encoding="UTF-8"?>\n' + CASES_XML.encode().replace(b"{}", broken)
+
+    assert Counts(passed=1, failed=1, source="junit") == junit_counts(xml)
+
+
+def test_a_report_of_numbers_only_is_counted():
+    """A suite inside another one is part of it, and counted once."""
+    inner = b'<testsuite tests="5" failures="1" skipped="1"><testsuite tests="5"/></testsuite>'
+    xml = b"<testsuites>" + inner + b"</testsuites>"
+
+    assert Counts(passed=3, failed=1, skipped=1, source="junit") == junit_counts(xml)

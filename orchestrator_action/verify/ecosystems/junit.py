@@ -46,8 +46,7 @@ def _mended(xml: bytes) -> str:
 
 def _character(match: re.Match[str]) -> str:
     number = int(match[1], 16) if match[1] else int(match[2])
-    fine = number in {9, 10, 13} or 0x20 <= number <= 0x10FFFF
-    return match[0] if fine and not 0xD800 <= number <= 0xDFFF else "\ufffd"
+    return match[0] if number <= 0x10FFFF and not _NO_XML.match(chr(number)) else "\ufffd"
 
 
 def junit_counts(xml: bytes) -> Counts | None:
