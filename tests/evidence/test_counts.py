@@ -106,7 +106,10 @@ def test_sums_name_their_sources():
     assert total([]) is None
 
 
-CASES_XML = '<testsuite><testcase classname="a" name="x"/><testcase name="y"><failure>{}</failure></testcase></testsuite>'
+CASES_XML = (
+    '<testsuite><testcase classname="a" name="x"/>'
+    '<testcase name="y"><failure>{}</failure></testcase></testsuite>'
+)
 
 
 @pytest.mark.parametrize(
