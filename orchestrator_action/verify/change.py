@@ -7,6 +7,7 @@ sources where tests were changed. Changed tests, and one repetition of what was 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,7 @@ from orchestrator_action.git import checkout
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing
 from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
@@ -30,6 +32,9 @@ from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
 from orchestrator_action.verify.testing_facts import testing_facts
+from orchestrator_action.verify.watch import Watch
+
+log = logging.getLogger(__name__)
 
 REPEATS = 3
 """How often changed and new tests have to pass in a row."""
@@ -78,11 +83,13 @@ class Bench:
         """The suite, or other commands, in a checkout that is there; `again` also where the end is known."""
         home = self.evidence_dir / "home" if self.own_home else None
         env = self.tree_env(tree, clean_env(self.env, tree=tree, roots=self.roots, home=home))
-        return run_tests(
+        watched = Watch(tree, self.git.paths(commit)) if self.own_home else None
+        done = run_tests(
             commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=env,
             evidence_dir=self.evidence_dir, timeout_of=self._timeout, run=self.run,
             known=None if again else self.known,
         )  # fmt: skip
+        return replace(done, touched=watched.touched()) if watched and not done.reused_from else done
 
     def _timeout(self, command: str) -> float:
         own = [c for c in self.commands if command.startswith(c)]
@@ -161,6 +168,7 @@ def run_change(
         return runs
     runs = _with_head(runs, bench, repeats if thorough else 1)
     runs = _with_base(runs, bench, base_run)
+    runs = _with_untouched_head(runs, bench)
     runs = _with_head_again(runs, bench)
     if laid.commit != head and not runs.only_tests_changed and _may_go_on(runs):
         runs = _with_base_tests(runs, bench)
@@ -212,6 +220,34 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
     if steady and not all(r.passed for r in steady):
         steady = _repeated_afresh(runs, bench, len(steady), steady)
     return replace(runs, repeats=repeats, steady=steady)
+
+
+def _with_untouched_head(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """A checkout that was written to otherwise than at the base is thrown away, and measured once more.
+
+    Where the same files are written again it was the tests.
+    """
+    strange = _strange(runs, runs.head)
+    if not strange:
+        return runs
+    log.warning("a clean checkout changed while it was measured commit=%s files=%s", runs.head_sha, strange)
+    try:
+        with bench.checkout(runs.head_sha) as tree:
+            again = bench.run_in(tree, runs.head_sha, again=True)
+    except OrchestratorError as exc:
+        return replace(runs, head=None, head_error=exc.message)
+    other = _strange(runs, again)
+    if other and other != strange:
+        error = f"the clean checkout was changed by somebody while it was measured, twice: {listed(sorted(other))}"
+        return replace(runs, head=None, head_error=error)
+    return replace(runs, head=again, thrown_away=() if other else tuple(sorted(strange)))
+
+
+def _strange(runs: ChangeRuns, run: TestRun | None) -> set[str]:
+    """Files written while a suite ran that the same suite left alone at the base."""
+    if run is None or runs.base is None:
+        return set()
+    return set(run.touched) - set(runs.base.touched) - set(runs.changed_tests)
 
 
 def _with_head_again(runs: ChangeRuns, bench: Bench) -> ChangeRuns:

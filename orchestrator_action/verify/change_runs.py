@@ -49,6 +49,8 @@ class ChangeRuns:
     base_error: str = ""
     head: TestRun | None = None
     head_error: str = ""
+    thrown_away: tuple[str, ...] = ()
+    """Files that somebody wrote in a first checkout of the head; it counted nothing."""
     head_before: TestRun | None = None
     """An earlier run at the same commit that was red: a repeated claim is measured once more."""
     head_again: tuple[TestRun, ...] = ()

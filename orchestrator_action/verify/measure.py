@@ -6,6 +6,7 @@ reads back what is really there. Every fact is tied to the commit it was measure
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,7 @@ from orchestrator_action.errors import AgentError
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
+from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
 from orchestrator_action.sandbox.policy import Level, Role
@@ -122,9 +124,26 @@ class Measure:
 
     def _tested(self, claim: Claim, head: str, known: dict[str, ChangeRuns]) -> Iterable[Fact]:
         bench = self._bench()
-        return change_facts(
+        facts = change_facts(
             bench, self._runs(bench, head, known), note=self._said_of_tests(claim), proof=self._proof()
         )
+        return facts if known is self._at_end else [self._with_difference(f, head) for f in facts]
+
+    def _with_difference(self, fact: Fact, head: str) -> Fact:
+        """A red suite tells the agent what its own tree has that the commit, which is what we measure, has not."""
+        if fact.rule != "suite" or fact.holds:
+            return fact
+        there = {p.split("/")[0] for p in self.git.paths(head)} | {".git"}
+        with contextlib.suppress(OSError):
+            only_here = sorted(p.name for p in self.task_run.tree.path.iterdir() if p.name not in there)
+            if only_here:
+                words = f"your tree also has what the commit has not: {listed(only_here)}"
+                return replace(
+                    fact,
+                    message=f"{fact.message}. {words}",
+                    detail={**fact.detail, "differs": only_here[:50]},
+                )
+        return fact
 
     def _proof(self) -> Proof:
         return Proof(self.run.config.proof)

@@ -87,6 +87,8 @@ class TestRun:
     runs: tuple[CommandRun, ...]
     reused_from: str = ""
     """The other commit this was measured at, when its tree is the same."""
+    touched: tuple[str, ...] = ()
+    """Files of the commit that were written while it ran, by the tests or by somebody who could reach them."""
 
     @property
     def cases(self) -> tuple[CaseResult, ...] | None:

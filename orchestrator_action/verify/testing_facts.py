@@ -86,6 +86,11 @@ def _suite(runs: ChangeRuns) -> _Answer:
             detail={} if why else {"person": True},
         )  # fmt: skip
     answer = _suite_of(runs, runs.head)
+    if runs.thrown_away:
+        answer.message += (
+            f"; a first checkout was thrown away, somebody wrote {listed(runs.thrown_away, at_most=3)} in it"
+        )
+        answer.detail["thrown_away"] = [shown(p) for p in runs.thrown_away[:50]]
     if runs.head.reused_from:
         answer.detail["reused_from"] = runs.head.reused_from
     counts = runs.head.counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,8 +277,6 @@ def test_a_suite_that_never_ends_and_one_that_floods_are_survived(make, tmp_path
     )
     assert "proven" == judged.end, str(judged)
 
-    from dataclasses import replace
-
     endless = replace(bench_of(repo, tmp_path, "exec sleep 100"), timeout_of=lambda _: 0.5)
     judged = Judged({f.rule: f for f in measure_change(endless, base=base, head=head)})
     assert "suite" in judged.unproven and "did not end within 0.5 s" in judged["suite"].message, str(judged)
@@ -289,3 +288,33 @@ def test_facts_of_no_command_ask_for_a_person(court: Court):
 
     assert "unproven" == judged.end, str(judged)
     assert all(judged[r].detail["person"] for r in judged.unproven)
+
+
+def test_a_checkout_that_somebody_else_writes_is_thrown_away(make, tmp_path: Path):
+    """At the level `open` an agent of the same user can reach it: what was measured in it counts nothing."""
+    repo, runs = make(BASE), []
+    base = repo.git("rev-parse", "HEAD")
+    head = repo.commit({"app.py": APP.replace("2 * x", "3 * x")})
+    bench = bench_of(repo, tmp_path, PYTEST, runs=runs, **FAST)
+    plain, meddled = bench.run, []
+
+    def meddling(argv, *, cwd, **how):
+        if not meddled and "3 * x" in (cwd / "app.py").read_text():
+            meddled.append(cwd)
+            (cwd / "app.py").write_text(APP)
+        return plain(argv, cwd=cwd, **how)
+
+    facts = measure_change(replace(bench, run=meddling), base=base, head=head)
+
+    judged = Judged({f.rule: f for f in facts})
+    assert meddled and "suite" in judged.refuted, str(judged)
+    assert ["app.py"] == judged["suite"].detail["thrown_away"]
+
+
+def test_files_that_the_tests_write_themselves_are_no_meddling(court: Court):
+    """At the base as at the head, or at the head both times."""
+    writes = TEST + "\n\ndef test_log():\n    open('log.txt', 'a').write('x')\n"
+
+    judged = court.judge({**BASE, "tests/test_app.py": writes, "log.txt": "x"}, SOMETHING, PYTEST, **FAST)
+
+    assert "proven" == judged.end and "thrown_away" not in judged["suite"].detail, str(judged)
