@@ -39,6 +39,7 @@ def prepare(step: Step) -> int:
     wanted = package_to_install(agent, "" if mode == "settle" else step[f"{agent.upper()}_VERSION"])
     step.files.set_output("agent", agent)
     step.files.set_output("npm-package", wanted)
+    step.files.set_output("isolation", config.isolation)
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
     return 0
 

@@ -110,6 +110,9 @@ def _within(
             raise
     except WallError:
         raise LaunchError(f"the sandbox could not be built: {_said(log, begun)}") from None
+    if outside.program == child.pid:  # it became the program itself
+        outside.close()
+        return Launched(child, child.pid, None)
     return Launched(child, outside.program, outside)
 
 
@@ -118,7 +121,7 @@ def _said(log: int, begun: int) -> str:
     with open(f"/proc/self/fd/{log}", "rb") as file:
         file.seek(begun)
         lines = file.read(4096).decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in lines if line.strip()), "it says nothing")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it says nothing")
 
 
 def _prefer_for_oom(pid: int) -> None:

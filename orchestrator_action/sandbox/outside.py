@@ -55,8 +55,8 @@ class Outside:
                 self.program = sender
             elif word == b"failed":
                 raise OSError(number, os.strerror(number))
-            elif word == b"runs":
-                return
+            elif word == b"runs" or (not word and self.program and not self.inside):
+                return  # without a first process within, the program's own execution closes its end
             else:
                 raise WallError
 

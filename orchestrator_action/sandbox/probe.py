@@ -35,6 +35,7 @@ NEEDED = {
         "environ", "memory", "kill", "program", "interpreter", "tree", "home", "temporary", "privilege",
         "socket_file",
     ),
+    Level.CONFINED: ("environ", "memory", "program", "interpreter", "tree", "home", "temporary", "privilege"),
 }  # fmt: skip
 REMARKED = ("abstract", "loopback", "metadata")
 WORDS = {
@@ -84,6 +85,8 @@ def find(asked: Asked, env: Mapping[str, str]) -> Isolation:
     found, why = _bubblewrap(env)
     if found is not None:
         return found
+    if asked == "auto" and (confined := _landlock(env, why)) is not None:
+        return confined
     if asked == "required":
         raise IsolationError(
             f"isolation is required and does not hold: {why}",
@@ -105,6 +108,17 @@ def _bubblewrap(env: Mapping[str, str]) -> tuple[Isolation | None, str]:
     if through:
         return None, f"bubblewrap does not hold: {', '.join(through)}"
     return replace(walls, reached=_names(reached), held=_names(reached, got=False)), ""
+
+
+def _landlock(env: Mapping[str, str], why: str) -> Isolation | None:
+    walls = Isolation(level=Level.CONFINED, why=why)
+    try:
+        reached = _attacked(walls.policy(Role.TESTS), env)
+    except _NoAnswer:
+        return None
+    if any(reached.get(name, True) for name in NEEDED[Level.CONFINED]):
+        return None
+    return replace(walls, reached=_names(reached), held=_names(reached, got=False))
 
 
 def _open(env: Mapping[str, str], why: str) -> Isolation:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.protocol.model import Command
-from orchestrator_action.sandbox import bubblewrap
-from orchestrator_action.sandbox.policy import TRUSTED, Policy
+from orchestrator_action.sandbox import bubblewrap, landlock
+from orchestrator_action.sandbox.policy import TRUSTED, Level, Policy
 from orchestrator_action.sandbox.spawn import DEVNULL, PIPE, Stream, spawn
-from orchestrator_action.sandbox.view import folders_of, walled_env
+from orchestrator_action.sandbox.view import arrange, folders_of, walled_env
 
 TimeoutExpired = subprocess.TimeoutExpired
 """What `ask` raises for a program that takes too long."""
@@ -42,12 +42,12 @@ def prepare(command: Command, policy: Policy, *, supervised: bool = True) -> Pre
     folders = folders_of(env, command.argv[0] if command.argv else "")
     for name in ("home", "tmp") if policy.scratch else ():
         Path(policy.scratch, name).mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Prepared(
-        argv=command.argv,
-        cwd=command.cwd,
-        env=walled_env(env, policy, folders),
-        prefix=bubblewrap.prefix(policy, folders, cwd=command.cwd or str(Path.cwd()), supervised=supervised),
-    )
+    cwd = command.cwd or str(Path.cwd())
+    if policy.level is Level.CONFINED:
+        prefix = landlock.prefix(arrange(policy, folders), supervised=supervised)
+    else:
+        prefix = bubblewrap.prefix(policy, folders, cwd=cwd, supervised=supervised)
+    return Prepared(argv=command.argv, cwd=command.cwd, env=walled_env(env, policy, folders), prefix=prefix)
 
 
 def start(

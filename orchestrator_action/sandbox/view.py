@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from orchestrator_action.sandbox.policy import Policy
+from orchestrator_action.sandbox.policy import Level, Policy
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -106,6 +106,8 @@ def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
     add((*folders.hidden, *policy.mask), Shown.HIDDEN)
     add((*folders.tools, *policy.read), Shown.READ)
     add(policy.write, Shown.WRITE)
+    if policy.level is Level.CONFINED and policy.scratch:
+        add([policy.scratch], Shown.WRITE)
     for secret in folders.secrets:
         rules.setdefault(secret, Shown.HIDDEN)
     return list(_needed(rules))
@@ -154,6 +156,8 @@ def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict
     for name in _CACHES:
         if name in kept and _shown(real(kept[name]), rules) is not Shown.WRITE:
             del kept[name]
+    if policy.level is Level.CONFINED and policy.scratch:  # nothing can be laid over HOME and /tmp
+        return {**kept, "HOME": f"{policy.scratch}/home", "TMPDIR": f"{policy.scratch}/tmp"}
     if "TMPDIR" in kept:
         kept["TMPDIR"] = folders.tmp
     if real(kept.get("HOME") or "/") not in folders.homes:

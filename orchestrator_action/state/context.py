@@ -7,6 +7,7 @@ a task borrows for the time of one measurement.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -38,6 +39,7 @@ from orchestrator_action.protocol.model import (
     TaskContext,
 )
 from orchestrator_action.protocol.wire import PhaseAnswer, PhaseRequest
+from orchestrator_action.sandbox.hints import hint_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.journal import Journal
@@ -45,6 +47,7 @@ from orchestrator_action.state.journal import Journal
 IDENTITY = identity_env("orchestrator-action[bot]", "orchestrator-action[bot]@users.noreply.github.com")
 """Author and committer of what is committed in a tree of ours."""
 
+_LAST_WORDS_BYTES = 4096
 STOP_GRACE_S = 2.0
 """INT → TERM → KILL of an agent. A cancelled run has four seconds in all, and must still tell the forge."""
 
@@ -52,6 +55,16 @@ STOP_GRACE_S = 2.0
 def command_env(env: Mapping[str, str], named: Sequence[str] = ()) -> dict[str, str]:
     """What the repository's own commands get of `env`: tools, an identity, and what the configuration names."""
     return {**command_environment(env, named), **IDENTITY}
+
+
+def _blame_walls(log: Path, outcome: Outcome, policy: Policy) -> None:
+    """Say at the end of a log that the walls made the program fail, when its last words show it."""
+    if not policy.walled or outcome.exit_code in {0, None}:
+        return
+    with contextlib.suppress(OSError), log.open("r+b") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+        if hint := hint_of(file.read().decode("utf-8", "replace"), policy):
+            file.write(f"\norchestrator: {hint}\n".encode())
 
 
 class TaskBroker(Protocol):
@@ -200,13 +213,10 @@ class TaskRun:
         """
         limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
         command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
-        return supervise(
-            command,
-            log=log,
-            limits=limits,
-            cancel=self.run.cancel,
-            policy=self.policy(role, cwd, write=[log.parent] if role is Role.TESTS else []),
-        )
+        policy = self.policy(role, cwd, write=[log.parent] if role is Role.TESTS else [])
+        outcome = supervise(command, log=log, limits=limits, cancel=self.run.cancel, policy=policy)
+        _blame_walls(log, outcome, policy)
+        return outcome
 
     def setup(self, tree: Path, name: str) -> None:
         """Bring in what `.worktreeinclude` names, then make a tree ready for its tests.

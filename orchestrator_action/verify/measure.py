@@ -154,7 +154,7 @@ class Measure:
             git=self.git, commands=task_run.test_commands, checkout=task_run.measuring,
             env=task_run.command_env, evidence_dir=task_run.directory / "evidence", run=task_run.run_command,
             timeout_of=self.run.config.test_timeout_of, tree_env=task_run.tree_env,
-            own_home=self.run.isolation.level is Level.OPEN,
+            own_home=self.run.isolation.level is not Level.SANDBOXED,
             roots=tuple(p for p in (self.run.trees.main, task_run.tree.path) if p),
         )  # fmt: skip
 

@@ -126,8 +126,8 @@ def our_program(plan: Plan) -> bool:
 def other_tree(plan: Plan) -> bool:
     """The tree of another task, or the one that something is measured in."""
     mine = os.path.realpath(".")
-    trees = [t for pattern in plan["trees"] for t in glob.glob(pattern) if os.path.realpath(t) != mine]
-    return any(makes(Path(tree, "made-by-another")) for tree in trees)
+    found = [os.path.dirname(g) for p in plan["trees"] for g in glob.glob(f"{p}/.git", recursive=True)]
+    return any(makes(Path(tree, "made-by-another")) for tree in found if os.path.realpath(tree) != mine)
 
 
 def base_object(plan: Plan) -> bool:
@@ -173,7 +173,8 @@ def ref_of_another(plan: Plan) -> bool:
 
 def git_settings(plan: Plan) -> bool:
     """Settings and hooks of the user's repository."""
-    return changes(f"{plan['git']}/config") or makes(f"{plan['git']}/hooks/made-by-the-attacker")
+    there = Path(plan["git"], "HEAD").exists()  # and not only folders that lead to what is borrowed
+    return there and (changes(f"{plan['git']}/config") or makes(f"{plan['git']}/hooks/made-by-the-attacker"))
 
 
 # -- survival

@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 
 from orchestrator_action.process import table as procs
+from orchestrator_action.sandbox import landlock
 from orchestrator_action.sandbox.isolation import Isolation
 from tests.action.conftest import open_tmp, python
+from tests.conftest import REQUIRE_ALL
 from tests.kit import attacker
 from tests.kit.repos import make_repo
 from tests.kit.unprivileged import as_nobody, give_away
@@ -35,12 +37,16 @@ __all__ = ["open_tmp", "python"]
 ALL = {attack.__name__ for attack in attacker.ATTACKS}
 NETWORK = {"abstract_server", "loopback_server"}
 """Within reach of whoever keeps the network."""
-SHARED = {"base_object", "ref_main", "ref_tag", "ref_of_another"}
-"""Within reach while a task's tree is a linked worktree, whose objects and refs are those of the repository."""
 LETS_THROUGH = {
     "open": ALL - {"privilege"},
-    "sandboxed": NETWORK | SHARED,
-    "sandboxed, no network": SHARED,
+    "confined": {"loopback_server", "server_that_was_there", "token_ssh_agent"}
+    | (
+        {"abstract_server", "guard_killed", "orchestrator_killed", "token_core"}
+        if landlock.abi() < 6
+        else set()
+    ),
+    "sandboxed": NETWORK,
+    "sandboxed, no network": set(),
 }
 """What succeeds at each level, for a user who may not sudo. SECURITY.md says the same in words."""
 
@@ -53,11 +59,16 @@ class Field:
     python: Path
     plan: dict[str, Any]
 
-    def run(self, config: str, *, agent: str = "command") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, config: str, *, agent: str = "command", confined: bool = False
+    ) -> subprocess.CompletedProcess[str]:
         """A whole run as the unprivileged user."""
         settings = self.root / "r" / "repo" / ".github" / "orchestrator.yml"
         settings.write_text(f"test: python3 -m unittest discover\n{config}")
-        env = {"HOME": str(self.root / "home"), "PATH": self.plan["path"], "LANG": "C.UTF-8"}
+        path = self.plan["path"]
+        if confined:
+            path = f"{self.root / 'home/.local/bin'}:{_without_bubblewrap(self.root)}"
+        env = {"HOME": str(self.root / "home"), "PATH": path, "LANG": "C.UTF-8"}
         git = ["git", "-c", "user.name=u", "-c", "user.email=u@example.org"]
         for args in (["add", "-A"], ["commit", "-qm", "Configure"], ["push", "-q", "origin", "main"]):
             subprocess.run([*git, *args], cwd=self.root / "r" / "repo", env=env, check=True, **as_nobody())
@@ -86,6 +97,16 @@ class Field:
         return [
             p.pid for p in procs.everyone() if not p.ended and name in procs.slurp(f"/proc/{p.pid}/cmdline")
         ]
+
+
+def _without_bubblewrap(root: Path) -> Path:
+    """A PATH on which every program of the system is but one."""
+    folder = root / "programs"
+    folder.mkdir(exist_ok=True)
+    for program in Path("/usr/bin").iterdir():
+        if program.name != "bwrap" and not (folder / program.name).is_symlink():
+            (folder / program.name).symlink_to(program)
+    return folder
 
 
 @contextmanager
@@ -133,7 +154,7 @@ def _lay_out(root: Path, python: Path) -> dict[str, Any]:
         "path": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin", "path_folder": str(home / ".local/bin"),
         "package": str(library / "orchestrator_action"),
         "package_files": ["__init__.py", "text/templates/prompt.md.j2", "errors.py"],
-        "git": str(repo.path / ".git"), "trees": [f"{repo.path}/.worktrees/*", "/var/tmp/orchestrator-*/*/*"],
+        "git": str(repo.path / ".git"), "trees": ["/var/tmp/orchestrator-*/**"],
         "server": str(root / "server"), "ssh_agent": str(root / "agent"), "abstract": f"oa-{uuid.uuid4().hex}",
         "daemon": f"oa-daemon-{uuid.uuid4().hex}",
     }  # fmt: skip
@@ -163,8 +184,9 @@ def hostile(field: Field, level: str) -> str:
     told = field.root / "told"
     attack = f"/usr/bin/python3 {told}/attacker.py"
     network = "network: []\n" if level == "sandboxed, no network" else ""
+    isolation = {"open": "off", "confined": "auto"}.get(level, "required")
     return (
-        f"isolation: {'off' if level == 'open' else 'required'}\n{network}sandbox: {{read: [{told}]}}\nretries: 0\n"
+        f"isolation: {isolation}\n{network}sandbox: {{read: [{told}]}}\nretries: 0\n"
         f"setup: {attack} setup {told}/plan.json\n"
         f"agent-command: {{argv: [/usr/bin/python3, {told}/attacker.py, agent, {told}/plan.json]}}\n"
     )
@@ -173,7 +195,10 @@ def hostile(field: Field, level: str) -> str:
 @pytest.mark.parametrize("level", LETS_THROUGH)
 def test_what_an_attack_gets_is_what_the_level_lets_through(field: Field, walls: Isolation, level: str):
     """By an agent and by the repository's own command, at the same moment as another task's."""
-    ran = field.run(hostile(field, level))
+    if level == "confined" and not landlock.abi():
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("this kernel has no Landlock")
+
+    ran = field.run(hostile(field, level), confined=level == "confined")
 
     got = field.got()
     assert {"agent", "setup"} == set(got), ran.stderr
@@ -184,12 +209,14 @@ def test_what_an_attack_gets_is_what_the_level_lets_through(field: Field, walls:
     assert level.split(",")[0] == json.loads(ran.stdout)["isolation"]["level"]
 
 
-@pytest.mark.parametrize("level", ["off", "required"])
+@pytest.mark.parametrize("level", ["open", "confined", "sandboxed"])
 def test_an_honest_run_succeeds_at_each_level(field: Field, walls: Isolation, level: str):
     """Two tasks at once, by the same unprivileged user on the same machine."""
-    ran = field.run(f"isolation: {level}\n", agent="patch")
+    isolation = {"open": "off", "confined": "auto", "sandboxed": "required"}[level]
+
+    ran = field.run(f"isolation: {isolation}\n", agent="patch", confined=level == "confined")
 
     report = json.loads(ran.stdout)
     assert ["success", "success"] == [t["status"] for t in report["tasks"]], ran.stderr
-    assert {"off": "open", "required": "sandboxed"}[level] == report["isolation"]["level"]
+    assert level == report["isolation"]["level"]
     assert 0 == ran.returncode
