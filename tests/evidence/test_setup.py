@@ -179,3 +179,22 @@ def test_a_failed_set_up_keeps_nothing(trees: Trees):
         trees.ready("one")
 
     assert list(trees.cache.glob("*/files")) == []
+
+
+def test_submodules_come_from_the_users_own_without_a_network(make: Callable[..., Repo], tmp_path: Path):
+    """The address in `.gitmodules` leads nowhere any more."""
+    inner = make({"a.txt": "inner"}, name="inner")
+    outer = make({"b.txt": "outer"}, name="outer")
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.path), "sub")
+    outer.git("config", "-f", ".gitmodules", "submodule.sub.url", "https://127.0.0.1:1/gone.git")
+    outer.commit({})
+    tree = tmp_path / "tree"
+    outer.git("clone", "--quiet", str(outer.path), str(tree))
+    [step] = plan_setup(Files(frozenset({".gitmodules"}), {})).steps
+
+    for command in step.commands:
+        words = command.replace("{common}", str(outer.path / ".git"))
+        done = subprocess.run(["sh", "-c", words], cwd=tree, env=clean_env(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    assert (tree / "sub/a.txt").read_text() == "inner"
