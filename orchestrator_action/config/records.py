@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-Value = TypeVar("Value")
+Kept = TypeVar("Kept")
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
@@ -27,10 +27,10 @@ def to_record(value: Any) -> dict[str, Any]:
     return record
 
 
-def from_record(kind: type[Value], record: Any) -> Value:
+def from_record(kind: type[Kept], record: Any) -> Kept:
     """The value of a record. Raises ValueError naming the first place that does not fit."""
     try:
-        value: Value = _adapter(kind).validate_python(record)
+        value: Kept = _adapter(kind).validate_python(record)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or kind.__name__

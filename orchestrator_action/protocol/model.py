@@ -323,7 +323,6 @@ class AgentReport:
     """Tokens that this process used, as far as it told."""
     cost_tokens: int = 0
     """Tokens that `cost_usd` counts; more than `own_tokens` when it counts earlier processes of the session."""
-    result_seen: bool = False
     text: str = ""
     """The agent's closing words."""
     problems: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
 from orchestrator_action.text import markdown as blocks
-from orchestrator_action.text.inline import Span, code_spans
+from orchestrator_action.text.inline import InlineSpan, code_spans
 from orchestrator_action.text.lookalikes import marker_spans
 from orchestrator_action.text.markdown import FENCED, Kind
 from orchestrator_action.text.redact import mask
@@ -44,14 +44,14 @@ _CODE_SLASH = re.compile(r"(?m)^/(?=[A-Za-z][\w-]*(?:[ \t]|\r?$))")
 _ROUNDS = 6
 
 
-def _code(text: str) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+def _code(text: str) -> tuple[tuple[InlineSpan, ...], tuple[InlineSpan, ...]]:
     """The spans of fences, and of fences and code spans together."""
     lines = blocks.line_kinds(text)
     fenced = tuple((line.content, line.end) for line in lines if line.kind in FENCED)
     return fenced, tuple(sorted((*fenced, *code_spans(text, lines)[0])))
 
 
-def _outside(text: str, spans: tuple[Span, ...], change: Callable[[str], str]) -> str:
+def _outside(text: str, spans: tuple[InlineSpan, ...], change: Callable[[str], str]) -> str:
     """`change` applied to each stretch between `spans`."""
     parts: list[str] = []
     at = 0
@@ -61,7 +61,7 @@ def _outside(text: str, spans: tuple[Span, ...], change: Callable[[str], str]) -
     return "".join((*parts, change(text[at:])))
 
 
-def _inside(text: str, spans: tuple[Span, ...], pattern: re.Pattern[str], new: str) -> str:
+def _inside(text: str, spans: tuple[InlineSpan, ...], pattern: re.Pattern[str], new: str) -> str:
     """`pattern` replaced where its match begins outside `spans`; the pattern may look around."""
 
     def replaced(match: re.Match[str]) -> str:

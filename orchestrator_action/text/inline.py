@@ -13,7 +13,7 @@ from itertools import groupby
 
 from orchestrator_action.text.markdown import Kind, Line
 
-Span = tuple[int, int]
+InlineSpan = tuple[int, int]
 
 # What takes precedence over backticks when it comes first: escapes, comments and their kin, tags.
 _TOKEN = re.compile(
@@ -26,7 +26,7 @@ _RUN = re.compile("`+")
 _CLOSERS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>"}
 
 
-def _code_in(text: str, start: int, end: int) -> Iterator[Span]:
+def _code_in(text: str, start: int, end: int) -> Iterator[InlineSpan]:
     """The code spans of one stretch of inline text, by the rules of precedence."""
     runs: dict[int, list[int]] = {}
     for run in _RUN.finditer(text, start, end):
@@ -52,7 +52,7 @@ _DELIMITERS = re.compile(r"[ \t>]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*(?::?-+:?)?[ \
 _CELL_END = re.compile(r"\\[\s\S]|\|")
 
 
-def _cells(text: str, start: int, end: int) -> Iterator[Span]:
+def _cells(text: str, start: int, end: int) -> Iterator[InlineSpan]:
     """The stretches between unescaped bars."""
     at = start
     for bar in _CELL_END.finditer(text, start, end):
@@ -62,11 +62,13 @@ def _cells(text: str, start: int, end: int) -> Iterator[Span]:
     yield at, end
 
 
-def code_spans(text: str, block_lines: Sequence[Line]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+def code_spans(
+    text: str, block_lines: Sequence[Line]
+) -> tuple[tuple[InlineSpan, ...], tuple[InlineSpan, ...]]:
     """The spans of code in prose, backticks included, in order: those on which all readings agree, and
     all that any of them sees. The readings are the line, the paragraph, and in a table the cell."""
-    sure: set[Span] = set()
-    maybe: set[Span] = set()
+    sure: set[InlineSpan] = set()
+    maybe: set[InlineSpan] = set()
     prose = [line for line in block_lines if line.kind is Kind.TEXT]
     for _, group in groupby(prose, key=lambda line: line.leaf):
         members = list(group)

@@ -44,7 +44,7 @@ def phase_title(phase: str) -> str:
     return BY_ID[phase].title if phase in BY_ID else text.plain(phase, limit=60)
 
 
-def link(words: str, url: str) -> str:
+def markdown_link(words: str, url: str) -> str:
     """A Markdown link, or the words alone when the address is not one of the web."""
     safe = text.web_address(url)
     return f"[{words}]({safe})" if safe else words
@@ -98,7 +98,7 @@ def measured(detail: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
 def figures_of(detail: Mapping[str, Any]) -> str:
     """The same in one line of Markdown, with a separator before each; or nothing."""
     return "".join(
-        f" · {link(name, value)}"
+        f" · {markdown_link(name, value)}"
         if text.web_address(value)
         else f" · {text.inline(name, limit=40)} {(text.code if as_code else text.inline)(value, limit=200)}"
         for name, value, as_code in measured(detail)
@@ -123,7 +123,7 @@ def template_environment() -> Environment:
         "code": text.code,
         "cell": functools.partial(text.code, cell=True),
         "fenced": text.fenced,
-        "link": link,
+        "link": markdown_link,
         "duration": figures.duration,
         "usd": figures.usd,
         "mib": figures.mib,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator_action.text import markdown as blocks
-from orchestrator_action.text.inline import Span, code_spans
+from orchestrator_action.text.inline import InlineSpan, code_spans
 from orchestrator_action.text.markdown import FENCED, Kind, Line
 
 
@@ -27,9 +27,9 @@ class View:
 
     text: str
     lines: tuple[Line, ...]
-    fences: tuple[Span, ...]
-    code: tuple[Span, ...]
-    maybe: tuple[Span, ...]
+    fences: tuple[InlineSpan, ...]
+    code: tuple[InlineSpan, ...]
+    maybe: tuple[InlineSpan, ...]
     """What may be a code span, depending on how its paragraph is read."""
     starts: tuple[int, ...]
     """Where each line begins."""
@@ -70,9 +70,9 @@ class View:
         return self.lines[index].kind, self.ends[index]
 
 
-def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+def _merged(spans: Iterable[InlineSpan]) -> tuple[InlineSpan, ...]:
     """Sorted spans, those that overlap made one."""
-    merged: list[Span] = []
+    merged: list[InlineSpan] = []
     for start, end in spans:
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
@@ -84,7 +84,7 @@ def _merged(spans: Iterable[Span]) -> tuple[Span, ...]:
 def view(text: str) -> View:
     """Read a text."""
     lines = blocks.line_kinds(text)
-    fences: list[Span] = []
+    fences: list[InlineSpan] = []
     leaf = -1
     for line in lines:
         if line.kind in FENCED:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator_action.protocol.model import Ending, Outcome
+from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
-from orchestrator_action.verify.ecosystems.lines import strip_ansi
 from orchestrator_action.verify.ecosystems.results import instrument, read_cases, read_counts
 
 TAIL_LINES = 40

@@ -44,7 +44,7 @@ def fold(*events: object, outcome: Outcome = ENDED, wanted: str = WANTED) -> Age
 def test_a_good_session_is_told_in_full():
     report = fold(*GOOD)
 
-    assert AgentReport(session_id="s1", turns=3, cost_usd=0.25, result_seen=True, text="done") == report
+    assert AgentReport(session_id="s1", turns=3, cost_usd=0.25, text="done") == report
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,6 @@ class ClaudeReader:
             cost_usd=max(costs) if costs else None,
             own_tokens=sum(_tokens(r.get("usage"), _USAGE) for r in results),
             cost_tokens=max((_model_tokens(r) for r in results), default=0),
-            result_seen=bool(results),
             text=_text(last.get("result")),
             problems=problems,
             limit=next((LIMITS[s] for r in results if (s := _text(r.get("subtype"))) in LIMITS), ""),

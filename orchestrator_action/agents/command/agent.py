@@ -76,7 +76,6 @@ class CommandReader:
             text=self._last,
             turns=self._turns,
             cost_usd=self._cost,
-            result_seen=outcome.exit_code is not None,
             problems=() if good else (f"{how}: {self._last}" if self._last else how,),
             transient=not good and bool(_PASSING.search(self._last)),
         )

@@ -40,7 +40,7 @@ class PatchReader:
             if outcome.exit_code == 0
             else (self._last or f"the patch agent ended with {outcome.exit_code}",)
         )
-        return AgentReport(text=self._last, result_seen=outcome.exit_code is not None, problems=problems)
+        return AgentReport(text=self._last, problems=problems)
 
 
 class PatchAgent:

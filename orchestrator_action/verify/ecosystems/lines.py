@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import Reader
 from orchestrator_action.verify.ecosystems.counts import Counts
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()][A-Z0-9]")
 _PREFIX = re.compile(
     r"(?:\[\d+\]|\[[\w@./-]+\]|[\w@./-]+(?::[\w./-]+)+:|[\w@./-]+ (?:test|check|verify)[\w:-]*[:$|]|"
     r"[\w@./-]+\s+\|)\s+(?=\S)"
@@ -17,17 +17,12 @@ _PREFIX = re.compile(
 `core-1  | `. Sources: turbo, pnpm -r, concurrently, docker compose."""
 
 
-def strip_ansi(text: str) -> str:
-    """`text` without colours, cursor movements and terminal titles."""
-    return _ANSI.sub("", text)
-
-
 def plain(line: str) -> str:
     """A line as a reader sees it: no colours, no space around it."""
     return strip_ansi(line).strip()
 
 
-def lines_of(text: str) -> list[str]:
+def plain_lines(text: str) -> list[str]:
     """The lines of an output, plain."""
     return [plain(line) for line in re.split(r"\r\n|\n|\r", text)]
 

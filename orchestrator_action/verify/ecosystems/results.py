@@ -15,7 +15,7 @@ from orchestrator_action.verify.ecosystems.base import CaseResult, Instrumented,
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.javascript_runners import script_of
 from orchestrator_action.verify.ecosystems.junit import junit_counts
-from orchestrator_action.verify.ecosystems.lines import lines_of, without_prefixes
+from orchestrator_action.verify.ecosystems.lines import plain_lines, without_prefixes
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS, RUNNERS
 from orchestrator_action.verify.ecosystems.reports import is_single, remember_reports, tree_cases, tree_counts
 
@@ -149,7 +149,7 @@ def counts_in(output: str, command: str = "") -> Counts | None:
 
 def _parts(output: str) -> list[list[str]]:
     """The lines of each runner apart: those behind a package's name only where no others hold a count."""
-    lines = lines_of(output)
+    lines = plain_lines(output)
     return [lines] if _found([lines], _READERS) else without_prefixes(lines)
 
 
