@@ -29,6 +29,8 @@ class ReviewRequest:
     session_id: str = ""
     exceptions_path: str = ""
     """The tests that the author says the issue asks to change, a line each with the reason; may be empty."""
+    no_change_path: str = ""
+    """Why the author says that nothing has to be changed; the reviewer is then asked about that."""
 
 
 class Reader(Protocol):

@@ -10,7 +10,13 @@ from pathlib import Path
 from orchestrator_action.agents.base import ReviewRequest
 
 _INSTRUCTIONS = Path(__file__).with_name("review.md")
-_INLINE_BYTES = {"task.md": 24_000, "plan.md": 16_000, "exceptions.md": 8_000, "change.diff": 60_000}
+_INLINE_BYTES = {
+    "task.md": 24_000,
+    "plan.md": 16_000,
+    "exceptions.md": 8_000,
+    "no-change.md": 8_000,
+    "change.diff": 60_000,
+}
 """Of each part in the prompt. Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
@@ -21,11 +27,12 @@ def prompt(request: ReviewRequest, folder: Path) -> str:
     parts = []
     sources = {
         "task.md": request.task_path, "plan.md": request.plan_path, "exceptions.md": request.exceptions_path,
-        "change.diff": request.diff_path,
+        "no-change.md": request.no_change_path, "change.diff": request.diff_path,
     }  # fmt: skip
-    if not request.exceptions_path:
-        del sources["exceptions.md"]
+    optional = ("exceptions.md", "no-change.md")
     for name, source in sources.items():
+        if name in optional and not source:
+            continue
         copy = folder / name
         copy.write_bytes(Path(source).read_bytes() if source and Path(source).is_file() else b"")
         parts.append(f"===== {name} {boundary}\n{_inline(copy, _INLINE_BYTES[name])}\n===== end {boundary}\n")

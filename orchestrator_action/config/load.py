@@ -53,19 +53,27 @@ _SAYS = {
     "model_attributes_type": "must hold keys and values",
 }
 """pydantic's kinds of errors in words for whoever wrote the file; the others speak for themselves."""
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*\Z")
+_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)"
+_DURATION = re.compile(rf"\s*(?:(?P<seconds>\d+(?:\.\d+)?)|{_PART}(?:\s*{_PART})*)\s*\Z")
 _LONGEST_S = 366 * 86400.0
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, None: 1.0}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(value: object) -> float:
-    """Seconds from `90`, `90s`, `45m`, `1.5h`. Raises ValueError in words for the user."""
+    """Seconds from `90`, `90s`, `45m`, `1.5h`, `1h30m`: each unit once, the largest first.
+
+    Raises ValueError in words for the user.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("a duration is a number of seconds or text such as 45m")
     match = _DURATION.match(str(value))
     if not match:
-        raise ValueError(f"{value!r} is no duration; write 90s, 45m or 2h")
-    seconds = float(match[1]) * _UNITS[match[2]]
+        raise ValueError(f"{value!r} is no duration; write 90s, 45m or 1h30m")
+    parts = re.findall(_PART, str(value))
+    units = [unit for _, unit in parts]
+    if units != sorted(set(units), key=lambda u: -_UNITS[u]):
+        raise ValueError(f"{value!r} is no duration; write each unit once, the largest first, as in 1h30m")
+    seconds = float(match["seconds"] or 0.0) + sum(float(number) * _UNITS[unit] for number, unit in parts)
     if seconds > _LONGEST_S:
         raise ValueError(f"{str(value)[:40]!r} is longer than a year")
     return seconds
@@ -100,7 +108,7 @@ def _phase_id(value: str) -> str:
 _Duration = Annotated[
     float,
     BeforeValidator(parse_duration, json_schema_input_type=float | str),
-    Field(description="seconds, or text such as 45m"),
+    Field(description="seconds, or text such as 45m or 1h30m"),
 ]
 _CacheFor = Annotated[
     float | None,
@@ -133,7 +141,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
 
 
-_DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout"}
+_DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wait"}
 
 
 def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:

@@ -148,6 +148,10 @@ class Config:
     """Test commands; empty means detected."""
     test_timeout: float = 1800.0
     """Of each test command that names none of its own; 0 means none."""
+    base: Literal["beside", "before"] = "beside"
+    """Whether the suite at the base goes on beside the agents, or has to end before the first one starts."""
+    base_wait: float = 180.0
+    """How long agents wait at most for a first test to end at the base."""
     test_repeats: int = 3
     """How often changed and new tests have to pass in a row; 1 repeats nothing."""
     proof: Literal["required", "reported", "off"] = "reported"

@@ -25,7 +25,22 @@ NOTHING_CHANGED = Rule(
     says="nothing was changed, as declared",
     cure="there are commits: claim implementation without --no-change-needed",
 )
-"""Takes the place of Implementation's rules when the agent declares that no change is needed."""
+NO_CHANGE_RULES = (
+    NOTHING_CHANGED,
+    Rule(
+        id="base-passes",
+        scope=Scope.HEAD,
+        says="the tests pass as the repository is",
+        cure="tests fail without any change: mend that, or say what is needed with `orchestrator-phase stop`",
+    ),
+    Rule(
+        id="already-met",
+        scope=Scope.HEAD,
+        says="a separate session found the task met as things are",
+        cure="do what is still missing, then claim implementation without --no-change-needed",
+    ),
+)
+"""They take the place of Implementation's rules when the agent declares that no change is needed."""
 
 _STATE_OF = {
     "refuted": PhaseState.REFUTED,
@@ -43,7 +58,7 @@ def demand_of(phase: Phase, policy: Mapping[str, Demand]) -> Demand:
 def rules_of(phase: Phase, ledger: Ledger) -> tuple[Rule, ...]:
     """The rules that prove a phase of this task."""
     if phase.id == "implementation" and ledger.no_change:
-        return (NOTHING_CHANGED,)
+        return NO_CHANGE_RULES
     return phase.rules
 
 

@@ -35,6 +35,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.report import comments as render
+from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
 from orchestrator_action.state.context import RunContext
@@ -122,6 +123,7 @@ class _Run:
             run_limit_s=limit_s,
             ends_at=time.monotonic() + limit_s if limit_s else math.inf,
         )
+        self._bases = Bases(self._run, [t for t in self._board.waiting if not _is_begun(run, t)])
         self._orders = orders.Orders(run.run_dir)
         self._relieve_at = 0.0
         self._began = time.monotonic()
@@ -131,9 +133,12 @@ class _Run:
         self._begin()
         with spawner(), ThreadPoolExecutor(self._run_limits.slots.limit, thread_name_prefix="task") as pool:
             try:
+                self._bases.start()
                 while board.running or (board.waiting and not board.fault):
                     self._start(pool)
                     ended, _ = wait(board.running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                    if not board.running and board.waiting:  # for the base, or for a dependency of theirs
+                        self._cancel.wait(LOOK_S)
                     for future in ended:
                         self._take(future)
                     self._look()
@@ -141,6 +146,8 @@ class _Run:
                 # before the pool is left: it waits for its tasks, and they for this word
                 self._cancel.set(f"the run failed: {exc}")
                 raise
+            finally:
+                self._bases.close()
         if board.fault is not None:
             raise board.fault
         return self._end()
@@ -172,7 +179,13 @@ class _Run:
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
             elif blocker:
                 self._settle(task, held_up(f"{blocker} did not succeed"))
-            elif board.ready(task) and len(board.running) < self._run_limits.slots.limit:
+            elif cannot := self._bases.end(task):
+                self._settle(task, cannot)
+            elif (
+                board.ready(task)
+                and self._bases.is_looked_at(task)
+                and len(board.running) < self._run_limits.slots.limit
+            ):
                 board.waiting.remove(task)
                 board.running[pool.submit(work_on, task, run, self._run_limits)] = task
 
@@ -242,6 +255,11 @@ class _Run:
         last = threading.Thread(target=self._run.trees.discard, name="discard", daemon=True)
         last.start()
         last.join(max(DISCARD_S, self._user.since + POLITE_S - time.monotonic()))
+
+
+def _is_begun(run: RunContext, task: Task) -> bool:
+    """Whether a process before us has set an agent to it."""
+    return any(e.kind == "task-started" for e in run.journal.of(task.id))
 
 
 def peak(spans: Iterable[Span]) -> int:

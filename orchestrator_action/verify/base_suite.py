@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -32,7 +33,7 @@ VERSION = 1
 """Of what is remembered; another version's is not read."""
 _FIRST = re.compile(
     r"^(?:[.FEsxX]+(?:\s|$)|.*\b(?:PASSED|FAILED|PASS|FAIL|passed|failed)\b|\s*(?:not )?ok\b|--- (?:PASS|FAIL|SKIP)"
-    r"|\s*[✔✓✗✘✖×√]|test .* \.\.\. |\s*\d+/\d+ Test|ok\s|Running .*|[.*SF]{3,})",
+    r"|\s*[✔✓✗✘✖×√]|test .* \.\.\. |.* \.\.\. (?:ok|FAIL|ERROR|skipped)\b|\s*\d+/\d+ Test|ok\s|Running .*|[.*SF]{3,})",
     re.MULTILINE,
 )
 """What runners print when a test has ended."""
@@ -81,6 +82,17 @@ class BaseSuite:
                 continue
             return True
         return False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole suite has ended."""
+        return self._future is not None and self._future.done()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended, however it ends, at most so long."""
+        if self._future is not None:
+            with suppress(TimeoutError):
+                self._future.exception(timeout=seconds)
 
     def _begin(self) -> Future[TestRun] | None:
         """The promise of a result, for whoever has to keep it; None when somebody else does."""

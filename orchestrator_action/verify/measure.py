@@ -16,10 +16,11 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from orchestrator_action.agents.base import Agent, ReviewRequest
-from orchestrator_action.errors import AgentError
+from orchestrator_action.errors import AgentError, OrchestratorError
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import Claim, Fact, Pull, ReviewFinding
+from orchestrator_action.protocol.judge import demand_of
+from orchestrator_action.protocol.model import Claim, Demand, Fact, Pull, ReviewFinding
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
@@ -30,6 +31,7 @@ from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.base_suite import BaseSuite, shared_base
 from orchestrator_action.verify.change import Bench, change_facts, run_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof
+from orchestrator_action.verify.no_change import already_met, base_passes, not_asked
 from orchestrator_action.verify.settings import settings_facts
 
 REVIEW_TRIES = 2
@@ -110,11 +112,41 @@ class Measure:
 
     def _implementation(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         if claim.no_change:
-            return evidence.nothing_changed_facts(self.git, base=self.task_run.base_sha, head=head)
+            return self._no_change(claim, head)
         config = self.run.config
         return evidence.implementation_facts(
             self.git, base=self.task_run.base_sha, head=head, protected=config.protected, size=config.size
         )
+
+    def _no_change(self, claim: Claim, head: str) -> Iterable[Fact]:
+        """The base's tests and the reviewer are asked only where nothing was changed indeed."""
+        changed = evidence.nothing_changed_facts(self.git, base=self.task_run.base_sha, head=head)
+        if not all(f.holds for f in changed):
+            return changed
+        demand = demand_of(BY_ID["testing"], self.run.config.phases)
+        wanted = demand is not Demand.OFF and bool(self.task_run.test_commands)
+        try:
+            base = self.base_suite(self._bench()).result() if wanted else None
+        except OrchestratorError as exc:
+            why = f"the base's tests could not be run: {exc.message}"
+            passes = replace(base_passes(None, head, demand), message=why)
+        else:
+            passes = base_passes(base, head, demand)
+        return (*changed, passes, *([self._already_met(claim, head)] if passes.holds else []))
+
+    def _already_met(self, claim: Claim, head: str) -> Fact:
+        """What a reviewer says, asked whether the task is met already; asked as often as there are rounds."""
+        ledger = self.ledger()
+        known = ledger.facts.get(("implementation", "already-met"), ())
+        asked = [f for f in known if f.commit == head]
+        if asked and (asked[-1].holds or len(asked) >= self.run.config.review_rounds):
+            return asked[-1]
+        try:
+            return already_met(self._ask_reviewers(head, ledger, claim.no_change), head)
+        except AgentError as exc:
+            return not_asked(f"nobody could be asked: {exc.message}", head, person=True)
+        except ValueError as exc:
+            return not_asked(f"nobody could be asked: {exc}", head, person=False)
 
     def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         """At the end nothing counts that was measured while an agent lived."""
@@ -299,17 +331,17 @@ class Measure:
             detail={"unproven": True, "person": True} if person else {"unproven": True},
         )  # fmt: skip
 
-    def _ask_reviewers(self, head: str, ledger: Ledger) -> tuple[ReviewFinding, ...]:
+    def _ask_reviewers(self, head: str, ledger: Ledger, no_change: str = "") -> tuple[ReviewFinding, ...]:
         """What every reviewer finds, each in a session of its own; the author's kind where none is named."""
         names = self.run.config.reviewers
         agents = [self.run.agents(name) for name in names] or [self.task_run.agent]
         found: tuple[ReviewFinding, ...] = ()
         for agent in agents:
-            found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found))
+            found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found), no_change)
         return found
 
     def _ask_reviewer(
-        self, agent: Agent, head: str, ledger: Ledger, known: Sequence[ReviewFinding]
+        self, agent: Agent, head: str, ledger: Ledger, known: Sequence[ReviewFinding], no_change: str
     ) -> tuple[ReviewFinding, ...]:
         """Start a reviewer in a session of its own on a read-only worktree at `head`.
 
@@ -322,7 +354,7 @@ class Measure:
             )
             private.mkdir(parents=True, exist_ok=True)
             with self.task_run.reviewing(head) as tree:
-                request = self._review_request(private, tree, head, ledger)
+                request = self._review_request(private, tree, head, ledger, no_change)
                 Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
                 command = agent.review_command(request, env=self.task_run.env, private=private)
                 log = private / "review.log"
@@ -340,7 +372,9 @@ class Measure:
                 error = exc
         raise error
 
-    def _review_request(self, private: Path, tree: Path, head: str, ledger: Ledger) -> ReviewRequest:
+    def _review_request(
+        self, private: Path, tree: Path, head: str, ledger: Ledger, no_change: str
+    ) -> ReviewRequest:
         base = self.task_run.base_sha
         diff, plan = private / "change.diff", private / "plan.md"
         diff.write_text(self.git.diff_text(base, head), encoding="utf-8")
@@ -348,6 +382,8 @@ class Measure:
         named = _exceptions(ledger, head)
         exceptions = private / "exceptions.md"
         exceptions.write_text("".join(f"- {line}\n" for line in named), encoding="utf-8", errors="replace")
+        why = private / "no-change.md"
+        why.write_text(no_change, encoding="utf-8", errors="replace")
         return ReviewRequest(
             worktree_path=str(tree),
             head_sha=head,
@@ -357,6 +393,7 @@ class Measure:
             plan_path=str(plan),
             output_path=str(private / "findings.json"),
             exceptions_path=str(exceptions) if named else "",
+            no_change_path=str(why) if no_change else "",
             session_id=str(uuid.uuid4()),
         )
 

@@ -111,6 +111,11 @@ class TestRun:
         return len(self.runs) == len(self.commands) and all(r.passed for r in self.runs)
 
 
+_MISSING_MODULE = re.compile(
+    r"No module named|ModuleNotFoundError|Cannot find (?:module|package)|ERR_MODULE_NOT_FOUND|cannot load such file"
+)
+"""What interpreters print of a dependency that is not installed."""
+
 Known = MutableMapping[tuple[str, tuple[str, ...]], TestRun]
 """What was measured in this run: by tree and commands."""
 
@@ -278,6 +283,21 @@ def judge_run(done: TestRun) -> Judged:
     return Judged(
         holds=True, message=f"{counts.passed} passed{skipped} in {took:.1f} s (`{commands}`){again}"
     )
+
+
+def why_no_proof(done: TestRun) -> str:
+    """Why nothing can be proven with this suite at any commit, with the cure; empty when something can.
+
+    That tests fail, or that there is none yet, hinders nobody: an agent may mend that.
+    """
+    bad = next((r for r in done.runs if r.cannot_run and not _ran_nothing(r)), None)
+    judged = judge_run(done)
+    if judged.person:
+        return judged.message
+    if bad is not None and (bad.counts is None or _MISSING_MODULE.search(bad.tail)):
+        return f"{_failure(bad)} (a `setup` command may install what is missing, `test` may name another command)"
+    silent = [r for r in done.runs if r.passed and r.counts is None]
+    return judged.message if silent and done.counts is None and done.passed else ""
 
 
 def _judge_bad(bad: CommandRun) -> Judged:

@@ -161,7 +161,7 @@ def test_a_cancelled_workflow_leaves_nothing_open(
 ):
     """act kills the step at once on SIGINT and then runs the step that settles."""
     begun = tmp_path / "begun"
-    slow = f"agent: patch\ntest: touch {begun} && sleep 600\n"
+    slow = f"agent: patch\ntest: if [ -e more.py ]; then touch {begun}; sleep 600; fi; {sys.executable} -m unittest\n"
     if way == "reusable":
         call(act, library, slow)
     else:

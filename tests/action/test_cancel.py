@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -21,10 +22,11 @@ STUBBORN = "trap '' INT TERM; touch {mark}-$$; sleep 600; sleep 600"
 def slow(runner: Runner, tmp_path: Path, tasks: int, *, setup: str = "") -> tuple[list[Issue], Path]:
     """Issues whose tests ignore signals and never end."""
     mark = tmp_path / "begun"
-    test = STUBBORN.format(mark=mark)
+    stubborn = STUBBORN.format(mark=mark)
+    test = f"if ls m[0-9]*.py; then {stubborn}; fi; {sys.executable} -m unittest discover"
     config = f'agent: patch\nmax-parallel: 4\ntest: "{test}"\n'
     if setup:
-        config = f'agent: patch\nsetup: "{setup}; {test}"\ntest: "true"\n'
+        config = f'agent: patch\nsetup: "{setup}; {stubborn}"\ntest: "true"\nphases: {{testing: waivable}}\n'
     (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "slow")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

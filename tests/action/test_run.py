@@ -117,7 +117,7 @@ def test_inputs_are_only_ever_data(runner: Runner, tmp_path: Path):
 def test_what_an_agent_prints_is_no_command_and_no_secret(runner: Runner):
     """The test command prints commands of every form, the broker's words and a key."""
     lines = "::error::gotcha\\n##[error]gotcha\\n  ::set-output name=x::y\\n" + runner.github.token
-    config = f"agent: patch\ntest: \"printf '{lines}'; false\"\n"
+    config = f"agent: patch\ntest: \"printf '{lines}\\n1 failed, 0 passed\\n'; false\"\n"
     (runner.repo.path / ".github/orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "loud")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

@@ -58,7 +58,12 @@ def test_an_attack_as_the_same_user_finds_and_catches_no_token(make, open_tmp: P
     loot.mkdir(mode=0o777)
     loot.chmod(0o777)
     (home / ".local" / "bin").mkdir(parents=True)
-    library = make({**LIBRARY, ".github/orchestrator.yml": "agent: patch\ntest: sh ./attack.sh\n"})
+    library = make(
+        {
+            **LIBRARY,
+            ".github/orchestrator.yml": "agent: patch\ntest: sh ./attack.sh\nphases: {testing: waivable}\n",
+        }
+    )
     with GitHubServer(library.remote) as github:
         github.token = f"ghs_underattack{uuid.uuid4().hex}"
         github.state.tokens[github.token] = github.state.tokens[TOKEN]

@@ -69,7 +69,7 @@ def test_a_flag_replaces_commands_and_keeps_the_default_timeout():
         ("test: ''", ["f:1:1: must not be empty (got '')"]),
         ("test: [a, ' ']", ["f:1:11: must not be empty (got ' ')"]),
         ("test: [a, 7]", ["f:1:11: must hold keys and values (got 7)"]),
-        ("test: {command: a, timeout: soon}", ["f:1:20: 'soon' is no duration; write 90s, 45m or 2h"]),
+        ("test: {command: a, timeout: soon}", ["f:1:20: 'soon' is no duration; write 90s, 45m or 1h30m"]),
         (
             "test: {comand: a}",
             ["f:1:1: the key 'command' is missing", "f:1:8: unknown key 'comand'; did you mean 'command'?"],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator_action.protocol.ends import conclude
 from orchestrator_action.protocol.events import Event, claim_data, fact_data, fold, seal
-from orchestrator_action.protocol.judge import NOTHING_CHANGED, judge
+from orchestrator_action.protocol.judge import NO_CHANGE_RULES, NOTHING_CHANGED, judge
 from orchestrator_action.protocol.model import (
     AgentReport,
     Claim,
@@ -49,6 +49,11 @@ class Story:
             phase=phase, rule=rule, commit=commit, holds=holds, message=f"{rule} {holds}", detail=detail
         )
         return self.tell("fact", **fact_data(fact))
+
+    def measured_no_change(self, commit: str = A, holds: bool = True) -> Story:
+        for rule in NO_CHANGE_RULES:
+            self.fact("implementation", rule.id, commit, holds)
+        return self
 
     def proven(self, commit: str = A, *, but: str = "") -> Story:
         for phase in PHASES:
@@ -158,7 +163,7 @@ def test_no_change_leaves_the_later_phases_out_and_is_neutral():
         story.claim(phase.id)
         for rule in phase.rules:
             story.fact(phase.id, rule.id)
-    story.claim("implementation", no_change="there already").fact("implementation", NOTHING_CHANGED.id)
+    story.claim("implementation", no_change="there already").measured_no_change()
     end = conclude(FINE, AgentReport(), story.verdict())
 
     assert (Status.NO_CHANGE, Conclusion.NEUTRAL) == (end.status, end.conclusion)
@@ -186,6 +191,20 @@ def test_no_change_with_a_change_is_refuted():
 
     assert PhaseState.REFUTED is story.verdict().phases[4].state
     assert not story.verdict().settled
+
+
+@pytest.mark.parametrize("rule", [r.id for r in NO_CHANGE_RULES])
+def test_no_change_is_believed_only_with_all_of_its_facts(rule: str):
+    """Nothing changed, the base's tests pass, and somebody else finds the task met."""
+    story = Story()
+    for phase in PHASES[:4]:
+        story.measured(phase.id)
+    story.claim("implementation", no_change="there already").measured_no_change()
+    assert Status.NO_CHANGE is conclude(FINE, AgentReport(), story.verdict()).status
+
+    story.fact("implementation", rule, A, holds=False)
+
+    assert Status.FAILED is conclude(FINE, AgentReport(), story.verdict()).status
 
 
 def test_judged_up_to_documentation_the_later_phases_do_not_count():
@@ -237,7 +256,7 @@ def no_change() -> Story:
         story.claim(phase.id)
         for rule in phase.rules:
             story.fact(phase.id, rule.id)
-    return story.claim("implementation", no_change="there already").fact("implementation", NOTHING_CHANGED.id)
+    return story.claim("implementation", no_change="there already").measured_no_change()
 
 
 def ended(ending: Ending, **more: object) -> Outcome:
@@ -347,7 +366,8 @@ STEPS = st.lists(
         st.tuples(
             st.just("fact"),
             st.sampled_from(
-                [(p.id, r.id) for p in PHASES for r in p.rules] + [("implementation", NOTHING_CHANGED.id)]
+                [(p.id, r.id) for p in PHASES for r in p.rules]
+                + [("implementation", r.id) for r in NO_CHANGE_RULES]
             ),
             st.booleans(),
         ),
@@ -379,6 +399,11 @@ class Known:
     def fact(self, phase: str, rule: str, commit: str, holds: bool) -> None:
         self.facts.setdefault((phase, rule), []).append((commit, holds))
 
+    def no_change(self, commit: str, holds: bool) -> None:
+        self.claim("implementation", no_change="nothing")
+        for rule in NO_CHANGE_RULES:
+            self.fact("implementation", rule.id, commit, holds)
+
     def all(self, commit: str, but: str = "") -> None:
         for phase in PHASES:
             if phase.id == but:
@@ -398,7 +423,7 @@ class Known:
                 lacking += [] if phase.id == "documentation" else [f"{phase.id} is required"]
             else:
                 swap = no_change and phase.id == "implementation"
-                rules = ["nothing-changed"] if swap else [r.id for r in phase.rules]
+                rules = [r.id for r in NO_CHANGE_RULES] if swap else [r.id for r in phase.rules]
                 lacking += [f"{phase.id}: {r}" for r in rules if not self.holds(phase.id, r, head)]
         return lacking
 
@@ -443,9 +468,8 @@ def test_no_order_of_claims_and_edits_reaches_success_without_every_fact_at_the_
                     known.claim(phase)
             case ("no-change", holds):
                 story.claim("implementation", head, no_change="nothing")
-                story.fact("implementation", NOTHING_CHANGED.id, head, holds)
-                known.claim("implementation", no_change="nothing")
-                known.fact("implementation", NOTHING_CHANGED.id, head, holds)
+                story.measured_no_change(head, holds)
+                known.no_change(head, holds)
     end = conclude(FINE, AgentReport(), story.verdict(head))
 
     assert (end.status in {Status.SUCCESS, Status.NO_CHANGE}) == (not known.lacking(head)), known.lacking(

@@ -11,7 +11,7 @@ import pytest
 from orchestrator_action.config.schema import Config, SizeLimits
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.judge import NOTHING_CHANGED
+from orchestrator_action.protocol.judge import NO_CHANGE_RULES
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.verify import facts as evidence
@@ -30,7 +30,7 @@ def work(repo: Repo) -> Repo:
 
 def facts_of(found: tuple[Fact, ...]) -> dict[str, Fact]:
     for fact in found:
-        rules = {r.id for r in BY_ID[fact.phase].rules} | {NOTHING_CHANGED.id}
+        rules = {r.id for r in BY_ID[fact.phase].rules} | {r.id for r in NO_CHANGE_RULES}
         assert fact.rule in rules
         assert fact.message and "\n" not in fact.message
     return {f.rule: f for f in found}

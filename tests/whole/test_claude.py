@@ -359,3 +359,40 @@ def test_a_claim_after_declining_takes_it_back(scene, home: House):
     ran, _ = scene(steps(*START, stop, *GOOD[3:]))
 
     assert (0, "success", None) == (ran.code, ran.task("issue-1")["status"], ran.task("issue-1")["declined"])
+
+
+NO_CHANGE = (
+    *START,
+    PLAN,
+    claim("implementation", "--no-change-needed 'more.py is there already'"),
+    Say("Nothing to do."),
+)
+
+
+def test_no_change_is_put_to_a_separate_session_and_shown(scene, home: House):
+    """The reviewer is asked whether the task is met as things are; both words stand in the comment."""
+    seen = []
+
+    def reviewer(request):
+        seen.append(request.first)
+        yield structured({"findings": []})
+
+    ran, _ = scene(steps(*NO_CHANGE), reviewer=reviewer)
+
+    task = ran.task("issue-1")
+    assert (0, "no-change", "neutral") == (ran.code, task["status"], task["conclusion"]), ran.err
+    assert "more.py is there already" in seen[0]
+    [comment] = (home.forge / "comments" / "1").glob("*.md")
+    assert "more.py is there already" in comment.read_text()
+    assert "the base's tests: 1 passed" in comment.read_text()
+    assert "a separate session found the task met as things are" in comment.read_text()
+
+
+def test_no_change_that_a_separate_session_denies_is_refuted(scene, home: House):
+    missing = {"path": "", "line": 0, "severity": "error", "text": "there is no more.py"}
+    reviewer = steps(structured({"findings": [missing]}), Say("reviewed"))
+
+    ran, _ = scene(steps(*NO_CHANGE, *[Say("It is there.")] * 9), reviewer=reviewer)
+
+    assert (1, "failed") == (ran.code, ran.task("issue-1")["status"])
+    assert "there is no more.py" in ran.task("issue-1")["error"]

@@ -20,7 +20,9 @@ TRAIL = "refs/orchestrator/tasks/issue-1"
 def killed(home: House, tmp_path: Path) -> tuple[str, str]:
     """A run that was killed while its tests ran; its id, and the commit it had pushed."""
     go_on, mark = tmp_path / "go-on", tmp_path / "testing"
-    test = f"if [ -e {go_on} ]; then {sys.executable} -m unittest discover; else touch {mark}; sleep 600; fi"
+    hang = f"touch {mark}; sleep 600"
+    quick = f"[ ! -e more.py ] || [ -e {go_on} ]"
+    test = f"if {quick}; then {sys.executable} -m unittest discover; else {hang}; fi"
     home.repo.commit({".github/orchestrator.yml": f"agent: patch\ntest: {json.dumps(test)}\n"})
     home.repo.push()
     home.issue(1, "Add more", GOOD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_a_false_claim_of_passing_tests_is_refuted(home: House):
     )
     assert not (home.forge / "pulls").exists() or not list((home.forge / "pulls").iterdir())
     home.assert_tidy()
+
+
+def test_no_change_is_not_believed_where_the_tests_were_red_before(home: House):
+    """The agent says that it works already; the repository's own tests say that it does not."""
+    home.repo.commit({"numbers_.py": "def double(n):\n    return 7\n"})
+    home.repo.push()
+    home.issue(1, "There", THERE)
+
+    ran = home.run()
+
+    task = ran.task("issue-1")
+    assert (1, "failed") == (ran.code, task["status"]), ran.err
+    assert "the base's tests" in task["error"]
 
 
 def test_what_needs_no_change_says_so_and_is_neutral(home: House):
@@ -147,7 +161,8 @@ def test_four_tasks_at_once_are_alive_at_the_same_instant(home: House):
     for number in range(1, 5):
         home.issue(number, f"Task {number}", new_file(f"more{number}.py"))
 
-    ran = home.run("--max-parallel", "4", "--test", f"{wait}; python3 -m unittest discover")
+    test = f"if ls more*.py; then {wait}; fi; python3 -m unittest discover"
+    ran = home.run("--max-parallel", "4", "--test", test)
 
     assert 0 == ran.code, ran.err
     assert 4 == ran.report["peak_parallel"]
@@ -298,8 +313,11 @@ def test_a_repository_without_a_remote_uses_one_of_our_own(home: House):
     assert "success" == ran.task("issue-1")["status"], ran.err
 
 
-def test_a_failing_setup_is_the_tasks_failure_with_its_log(home: House):
-    home.repo.commit({".github/orchestrator.yml": "setup: 'echo broken; exit 3'\ntest: 'true'\n"})
+def test_a_setup_that_fails_in_a_tasks_tree_is_the_tasks_failure_with_its_log(home: House, tmp_path: Path):
+    """It worked at the base, before anything was begun; what it needs is gone when the agent's turn comes."""
+    (tmp_path / "once").mkdir()
+    setup, test = f"rmdir {tmp_path}/once || exit 3", f"{sys.executable} -m unittest"
+    home.repo.commit({".github/orchestrator.yml": f"setup: '{setup}'\ntest: {test}\n"})
     home.repo.push()
     home.issue(1, "Add more", GOOD)
 
@@ -353,21 +371,24 @@ def test_reviewers_can_be_named_and_a_wrong_name_is_said_before_anything_starts(
     assert (2, True) == (ran.code, "no agent 'hal'" in ran.err)
 
 
-def test_a_repository_without_tests_waits_for_a_person(home_of):
+def test_a_repository_without_tests_waits_for_a_person_before_an_agent_is_paid(home_of):
     """Nothing says how it is tested, so nothing can be proven, and no agent can change that."""
     home = home_of({"README.md": "# bare\n"})
     home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
 
-    task = home.run().task("issue-1")
+    ran = home.run()
 
-    assert ("incomplete", "action_required") == (task["status"], task["conclusion"])
+    task = ran.task("issue-1")
+    assert (2, "blocked", "action_required") == (ran.code, task["status"], task["conclusion"])
     assert "no test command is known" in task["error"]
+    assert 0 == task["attempts"]
 
 
 def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
     """It is the tests' limit and not the task's: a failure, with the command and how long it took."""
-    config = "test:\n  - python3 -m unittest\n  - {command: sleep 600, timeout: 1s}\n"
-    home.repo.commit({".github/orchestrator.yml": config})
+    config = "test:\n  - python3 -m unittest\n  - {command: sh slow.sh, timeout: 1s}\n"
+    slow = "test -e more.py || exec echo 1 passed, 0 failed\nsleep 600\n"
+    home.repo.commit({".github/orchestrator.yml": config, "slow.sh": slow})
     home.repo.push()
     home.issue(1, "Add more", GOOD)
 
@@ -379,7 +400,7 @@ def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
         task["conclusion"],
         ran.state("issue-1", "testing"),
     )
-    assert "`sleep 600` did not end within 1 s and was stopped after 1" in task["error"]
+    assert "`sh slow.sh` did not end within 1 s and was stopped after 1" in task["error"]
     [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "suite"]
     assert [("exited", 1800), ("timeout", 1)] == [
         (c["ending"], c["timeout_s"]) for c in fact["detail"]["commands"]

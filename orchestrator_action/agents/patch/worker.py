@@ -153,7 +153,10 @@ def review(task_path: str, base: str, head: str, output: str) -> int:
         }
         Path(scratch, "objects").mkdir()
         problems = [_git("read-tree", base, **env)]
-        problems += [_apply(block, "--cached", **env) for block in blocks]
+        how = ["--cached"]
+        if base == head:  # nothing was changed: then every block can be taken back as it stands
+            blocks, how = blocks[::-1], ["--cached", "--reverse", "--check"]
+        problems += [_apply(block, *how, **env) for block in blocks]
         differing = _git("diff-index", "--cached", "--name-only", "-z", "--no-renames", head, "--", **env)
     findings = [
         {

@@ -217,6 +217,8 @@ def rows_of(phases: Sequence[PhaseVerdict]) -> list[dict[str, Any]]:
     for phase in PHASES:
         verdict = known.get(phase.id) or PhaseVerdict(phase=phase.id, state=PhaseState.MISSING)
         said = "; ".join(f.message for f in verdict.findings) or verdict.reason
+        if phase.id == "implementation" and verdict.reason and verdict.settled:
+            said = "; ".join((said, *(f.message for f in verdict.facts[1:])))
         if verdict.state in {PhaseState.MISSING, PhaseState.NOT_APPLICABLE}:
             said = ""  # the state says it all; how to claim a phase is for the agent to read
         rows.append({"number": phase.number, "title": phase.title, "v": verdict, "said": said})
