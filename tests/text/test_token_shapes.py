@@ -117,7 +117,13 @@ def test_it_is_dropped_from_the_environment(kind: str, text: str):
 @pytest.mark.parametrize(("kind", "text"), ALL)
 def test_it_is_withheld_from_a_gate(tmp_path: Path, kind: str, text: str):
     given, withheld = gate_env(
-        {"NOTE": text, "LANG": "C"}, named=[], slot=str(tmp_path), roots=[], command="true", mark="x"
+        {"NOTE": text, "LANG": "C"},
+        named=[],
+        tree=str(tmp_path),
+        top=str(tmp_path),
+        roots=[],
+        command="true",
+        mark="x",
     )
 
     assert ["NOTE"] == withheld
