@@ -21,12 +21,14 @@ from pathlib import Path
 from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.forge_access import ForgeAccess
+from orchestrator_action.git.lfs import MAX_OBJECTS, LfsUpload, copy_objects, objects_added
 from orchestrator_action.git.patience import Patience, as_fault
 from orchestrator_action.git.process import (
     HARDENED,
     Done,
     last_line,
     settings,
+    shown_command,
     spawn,
 )
 from orchestrator_action.git.push_commands import PushOperation, ReadOperation
@@ -73,6 +75,8 @@ class Remote:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     access: Mapping[str, ForgeAccess] = field(default_factory=dict, repr=False)
     """How this process reaches `url` and `push_url` with the token; empty without one."""
+    lfs_url: str = ""
+    """Where LFS objects go with the token."""
     patience: Patience = field(default_factory=Patience)
 
     @property
@@ -190,6 +194,25 @@ class Remote:
                 self._track(ref.removeprefix("refs/heads/"), sha)
         return {ref: now[ref] for ref in moves}
 
+    def push_lfs(self, base: str, sha: str, ref: str) -> int:
+        """Bring the LFS objects that a branch adds on top of `base` to the remote; returns how many there are."""
+        objects = objects_added(self.private or self.source, base, sha)
+        if len(objects) > MAX_OBJECTS:
+            raise GitError(f"{ref} adds {len(objects)} LFS objects", hint=f"at most {MAX_OBJECTS} are pushed")
+        stores = [git.common_dir / "lfs" for git in (self.private, self.source) if git is not None]
+        folders = tuple(store / "objects" for store in stores)
+        if not objects:
+            return 0
+        if access := self.access.get(self.push_url):
+            upload = LfsUpload(access=access, endpoint=self.lfs_url, folders=folders)
+            self.patience.call(lambda: upload.send(objects, ref))
+        elif self.push_url.startswith(("/", "file://")):
+            copy_objects(objects, folders, Path(self.push_url.removeprefix("file://")))
+        else:
+            what = ["lfs", "push", "--object-id", self.push_url, *(o.oid for o in objects)]
+            self._retried(["-c", f"lfs.storage={stores[0]}", *what], MOVE_TIMEOUT_S, self.push_url)
+        return len(objects)
+
     def _track(self, branch: str, sha: str) -> None:
         """Note in the private repository where the remote's branch is; the user's own refs are his."""
         if self.private is not None:
@@ -232,7 +255,7 @@ class Remote:
         said = _remote_words(err) or (self._masked(proxy.said[-1]) if proxy and proxy.said else "")
         why = why if not said or said in why else f"{why}: {said}"
         raise as_fault(
-            f"git {args[0]} with {self.name} ({self.url}): {why or f'exit code {done.code}'}",
+            f"git {shown_command(args).split()[0]} with {self.name} ({self.url}): {why or f'exit code {done.code}'}",
             _hint(f"{why}\n{err}", self.holds_token),
             retry_after_s=proxy.retry_after_s if proxy else 0.0,
         )

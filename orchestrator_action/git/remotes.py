@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.forge_access import basic_authorization, open_access, server_of
+from orchestrator_action.git.lfs import endpoint_of
 from orchestrator_action.git.process import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn
 from orchestrator_action.git.remote import LOCAL_ONLY, Remote
 from orchestrator_action.git.repo import Git
@@ -179,6 +180,7 @@ def _make(
     return Remote(
         name=name, url=url, push_url=push_url, store=store, source=git, env=_proxied(full, store),
         secrets=(token, header.partition(" ")[2]), access=access,
+        lfs_url=endpoint_of({} if strict else git.config(), name, push_url),
     )  # fmt: skip
 
 

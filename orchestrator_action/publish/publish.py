@@ -275,7 +275,9 @@ def push(task_run: TaskRun, sha: str) -> None:
             return
         if found := secrets_in(run.private, task_run.base_sha, sha):
             raise GitError(f"{task_run.branch} is not pushed: {'; '.join(found[:3])}", hint=TAKE_IT_OUT)
-        run.remote.push(sha, f"refs/heads/{task_run.branch}", known=known)
+        ref = f"refs/heads/{task_run.branch}"
+        run.remote.push_lfs(task_run.base_sha, sha, ref)
+        run.remote.push(sha, ref, known=known)
         run.journal.append("pushed", task.id, sha=sha, branch=task_run.branch)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import GitError
+from orchestrator_action.git.remotes import open_remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import Trees
 from tests.conftest import REQUIRE_ALL
@@ -363,3 +364,24 @@ def test_a_bare_repository_beside_its_worktrees_is_usable(repo: Repo, base: str,
 
     assert made.path.name == "proj"
     assert commit(made) == made.git.head()
+
+
+def test_files_of_lfs_that_a_task_adds_reach_the_remote_with_its_branch(large: Repo, tmp_path: Path):
+    """Somebody's clone has their contents, by a real git-lfs."""
+    trees = trees_of(Git.open(large.path))
+    made = trees.create("t", "orchestrator/t", large.git("rev-parse", "HEAD"))
+    (made.path / "b.bin").write_bytes(b"added by the task" * 1000)
+    git(made.path, "add", "b.bin")
+    git(made.path, "commit", "-q", "-m", "b")
+    sha = made.git.head()
+    remote = open_remote(Git.open(large.path), private_dir=tmp_path / "private")
+    assert remote is not None
+    remote = remote.pushing_from(trees.private)
+
+    assert 1 == remote.push_lfs(made.base_sha, sha, "refs/heads/orchestrator/t")
+    remote.push(sha, "refs/heads/orchestrator/t", known="")
+
+    git(tmp_path, "clone", "-q", "-b", "orchestrator/t", f"file://{large.remote}", "reader")
+    git(tmp_path / "reader", "lfs", "install", "--local")
+    git(tmp_path / "reader", "lfs", "pull", "--include=b.bin")
+    assert b"added by the task" * 1000 == (tmp_path / "reader" / "b.bin").read_bytes()
