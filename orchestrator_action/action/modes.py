@@ -260,7 +260,7 @@ def verify(step: Step) -> int:
     env = agent_env(step.env, asked.flags.get("agent") or "")
     step.guard.watch_program(InstalledProgram.of_action(step.env))
     with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
-        verified = verify_any(run, branch=branch, pull=pull)
+        verified = verify_any(run, branch=branch, pull=pull, since=_pushed_after(step.payload()))
     step.guard.restore()
     if isinstance(verified, VerifiedChange):
         return _tell_change(step, verified)
@@ -287,6 +287,12 @@ def _tell_change(step: Step, verified: VerifiedChange) -> int:
     good = verdict.conclusion in {"success", "neutral"}
     step.files.set_output("conclusion", str(verdict.conclusion))
     return 0 if good else 1
+
+
+def _pushed_after(payload: Mapping[str, Any]) -> str:
+    """The commit that a branch was at before a `push`; empty for other events, and for a new branch."""
+    before = str(payload.get("before") or "")
+    return before if before.strip("0") and "after" in payload and "pull_request" not in payload else ""
 
 
 def _pull_of(payload: Mapping[str, Any]) -> int:

@@ -120,6 +120,8 @@ class Pull:
     base_branch: str
     state: str = "open"
     draft: bool = True
+    author: str = ""
+    """Who opened it; empty where the forge does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

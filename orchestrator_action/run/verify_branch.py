@@ -67,19 +67,6 @@ def trail_of(run: RunContext, task_id: str) -> audit.Audit:
     return audit.read(run.git, commit, task_id)
 
 
-def branch_meant(run: RunContext, branch: str, *, pull: int) -> str:
-    """The branch to judge: that of the pull request, the one named, or the one checked out.
-
-    Raises ConfigError when it is none of them, or two.
-    """
-    if pull and branch:
-        raise ConfigError("--branch and --pr name two things to judge", hint="give one of them")
-    meant = run.forge.pull(pull).head_branch if pull else branch or run.git.branch()
-    if not meant:
-        raise ConfigError("no branch is checked out here", hint="give --branch or --pr")
-    return meant
-
-
 def verify(run: RunContext, branch: str, task_id: str) -> Verified:
     """Judge the branch of a task at its current head and post the check there. Raises GitError when it is gone."""
     trail = trail_of(run, task_id)

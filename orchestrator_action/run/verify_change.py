@@ -16,6 +16,7 @@ from orchestrator_action.config.records import to_record
 from orchestrator_action.config.schema import CHECK_NAME
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.forge.base import Queue
+from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.protocol.acceptance import (
     Acceptance,
     ChangeVerdict,
@@ -28,7 +29,7 @@ from orchestrator_action.protocol.model import Claim, Fact, Pull
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
 from orchestrator_action.publish.report.verdict import exceptions_of, versions
-from orchestrator_action.run.verify_branch import Verified, branch_meant, task_of_branch, task_run_at, verify
+from orchestrator_action.run.verify_branch import Verified, task_of_branch, task_run_at, verify
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import encode
 from orchestrator_action.text.limits import marker
@@ -59,26 +60,25 @@ class VerifiedChange:
     """Where the document is written, in the run's folder."""
 
 
-def find_change(run: RunContext, *, branch: str = "", pull: int = 0) -> FoundChange:
-    """The change of a branch or of a pull request, forks included.
+def find_change(run: RunContext, branch: str, known: Pull | None = None, *, since: str = "") -> FoundChange:
+    """The change of a branch or of a pull request, forks included; with `since`, what was pushed after that commit.
 
     Raises GitError when its commit is not at the remote, ConfigError when it changes nothing.
     """
-    known = run.forge.pull(pull) if pull else None
     name = known.head_branch if known else branch
-    ref = f"refs/pull/{pull}/head" if known and run.forge.name == "github" else f"refs/heads/{name}"
+    ref = f"refs/pull/{known.number}/head" if known and run.forge.name == "github" else f"refs/heads/{name}"
     head = run.remote.fetch_ref(ref)
     if not head:
         raise GitError(f"{ref} is not at the remote", hint="push the branch first")
     onto = known.base_branch if known else run.base_branch
-    tip = run.remote.fetch(onto)
+    tip = since if since and run.git.rev_parse(since) else run.remote.fetch(onto)
     base = run.git.merge_base(tip, head)
     if not base:
         raise GitError(f"{name} and {onto} have no common commit", hint="rebase the branch")
     if base == head:
         raise ConfigError(f"{name} holds nothing that {onto} has not", hint="there is nothing to verify")
     return FoundChange(
-        id=f"pull-{pull}" if pull else _id_of(name), name=name, base=base, head=head, pull=known
+        id=f"pull-{known.number}" if known else _id_of(name), name=name, base=base, head=head, pull=known
     )
 
 
@@ -121,44 +121,70 @@ def _facts(run: RunContext, change: FoundChange, measure: Measure) -> Iterable[F
     changed = evidence.implementation_facts(
         git, base=base, head=head, protected=config.protected, size=config.size
     )
-    yield from (f for f in changed if f.rule != "clean-tree")  # nobody works in a tree here
+    for fact in changed:
+        if fact.rule != "clean-tree":  # nobody works in a tree here
+            yield _of_somebody_who_may(run, change, fact) if fact.rule == "protected-untouched" else fact
     yield from settings_facts(git, base=base, head=head)
     for fact in evidence.docs_facts(git, base=base, head=head, patterns=config.docs):
         yield replace(fact, holds=True, detail={**fact.detail, "reported": True})
 
 
-def verify_any(run: RunContext, *, branch: str = "", pull: int = 0) -> Verified | VerifiedChange:
+def _of_somebody_who_may(run: RunContext, change: FoundChange, fact: Fact) -> Fact:
+    """A protected path that its author may write anyway is no lie, but it is said: an exception."""
+    author = change.pull.author if change.pull else ""
+    if fact.holds or not author or cast("Queue", run.forge).permission(author) not in WRITERS:
+        return fact
+    reason = f"its author {author} has write access"
+    named = [{"id": fact.rule, "what": fact.message, "reason": reason}]
+    return replace(
+        fact, holds=True, message=f"{fact.message}; {reason}", detail={**fact.detail, "exceptions": named}
+    )
+
+
+def verify_any(
+    run: RunContext, *, branch: str = "", pull: int = 0, since: str = ""
+) -> Verified | VerifiedChange:
     """Judge a branch or a pull request: as a task of ours where a trail speaks of it, otherwise as anybody's change.
 
     A fork's branch may have the name of one of ours: then its head is not at our remote under that name.
+    Raises ConfigError when it is neither of them, or two.
     """
-    meant = branch_meant(run, branch, pull=pull)
+    if pull and branch:
+        raise ConfigError("--branch and --pr name two things to judge", hint="give one of them")
     known = run.forge.pull(pull) if pull else None
+    meant = known.head_branch if known else branch or run.git.branch()
+    if not meant:
+        raise ConfigError("no branch is checked out here", hint="give --branch or --pr")
     ours = known is None or run.remote.sha(f"refs/heads/{meant}") == known.head_sha
     task_id = task_of_branch(run, meant) if ours else ""
     if task_id:
         return verify(run, meant, task_id)
-    return verify_change(run, find_change(run, branch=meant, pull=pull))
+    return verify_change(run, find_change(run, meant, known, since=since))
 
 
 def verify_change(run: RunContext, change: FoundChange) -> VerifiedChange:
     """Measure a change and tell its pull request; a branch without one gets the check only."""
-    document = measure_change(run, change)
-    return publish_change(run, change, document)
+    began = _now()
+    return publish_change(run, change, measure_change(run, change), began=began)
 
 
-def publish_change(run: RunContext, change: FoundChange, document: VerdictDocument) -> VerifiedChange:
-    """Write comment and check of a change from its document; what people accepted for this head counts."""
+def publish_change(
+    run: RunContext, change: FoundChange, document: VerdictDocument, *, began: str
+) -> VerifiedChange:
+    """Write comment and check of a change from its document; what people accepted for this head counts.
+
+    `began` is when this measurement began, ISO 8601.
+    """
     number = change.pull.number if change.pull else 0
     key = marker("change", str(number or change.id))
-    since = _judged_since(run, number, key, change.head) if number else _now()
+    since = (_judged_since(run, number, key, change.head) if number else "") or began
     accepted: tuple[Acceptance, ...] = ()
     if number:
         queue = cast("Queue", run.forge)
         accepted = read_acceptances(
             run.forge.comments(number),
             since=since,
-            may_write=lambda login: queue.permission(login) in _WRITERS,
+            may_write=lambda login: queue.permission(login) in WRITERS,
         )
     verdict = conclude_change(document.facts, accepted)
     told = change_texts(document, verdict, marker=key, since=since, secrets=run.secrets)
@@ -177,14 +203,11 @@ def publish_change(run: RunContext, change: FoundChange, document: VerdictDocume
     return VerifiedChange(change=change, document=document, verdict=verdict, path=path)
 
 
-_WRITERS = frozenset({"admin", "maintain", "write"})
-
-
 def _judged_since(run: RunContext, number: int, key: str, head: str) -> str:
-    """When this very head was judged first: acceptances before that were of another head."""
+    """When this very head was first judged; empty when it was not: acceptances before that were of another head."""
     mine = cast("Queue", run.forge).ours(number, key)
     sha, since = read_head_line(mine.body) if mine else ("", "")
-    return since if sha == head else _now()
+    return since if sha == head else ""
 
 
 def _post_check(run: RunContext, change: FoundChange, verdict: ChangeVerdict, told: ChangeTexts) -> None:

@@ -63,6 +63,7 @@ def pull(data: Any) -> Pull:
         base_branch=str(data["base"]["ref"]),
         state=str(data["state"]),
         draft=bool(data.get("draft")),
+        author=text((data.get("user") or {}).get("login")),
     )
 
 

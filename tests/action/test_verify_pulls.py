@@ -1,0 +1,159 @@
+"""Anybody's pull request on GitHub: of a person, of a bot, of a fork; accepted for one head, pushed again, queued."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.github_server.state import Pull
+from tests.kit.repos import git
+from tests.kit.runner import Runner, Stepped, example
+
+FIXED = "def double(n):\n    return n + n\n"
+BROKEN = "def double(n):\n    return n * 7\n"
+GONE = "import unittest\n\n\nclass Other(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+
+
+class Person:
+    """Somebody who pushes to a branch and opens a pull request for it."""
+
+    def __init__(self, runner: Runner, folder: Path, login: str, *, role: str, kind: str = "User") -> None:
+        self.runner, self.github, self.login = runner, runner.github, login
+        self.tree = folder / login.removesuffix("[bot]")
+        git(folder, "clone", "-q", str(runner.repo.remote), str(self.tree))
+        known = self.github.state.user(login)
+        known.role, known.type = role, kind
+        self.number = 0
+
+    def push(self, files: dict[str, str], *, fork: bool = False) -> str:
+        """Commit and push; the first time a pull request is opened, of a fork by its ref alone."""
+        for name, text in files.items():
+            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / name).write_text(text)
+        git(self.tree, "add", "-A")
+        git(self.tree, "commit", "-q", "--allow-empty", "-m", "A change")
+        git(self.tree, "push", "-q", "-f", "origin", "HEAD:refs/heads/feature")
+        if not self.number:
+            made = self.github.state.add_issue("A change", "", user=self.login)
+            made.pull = Pull(head="feature", base="main", draft=False)
+            self.number = made.number
+        git(self.tree, "push", "-q", "-f", "origin", f"HEAD:refs/pull/{self.number}/head")
+        return git(self.tree, "rev-parse", "HEAD").strip()
+
+    def verify(self, event: str = "pull_request") -> Stepped:
+        """The step that the event of this pull request starts."""
+        payload: dict[str, Any] = example("pull_request", "synchronize")
+        payload["pull_request"] |= {"number": self.number}
+        payload["repository"]["full_name"] = self.github.repository
+        return self.runner.step("verify", event=event, payload=payload)
+
+    def says(self, body: str) -> None:
+        """A comment on the pull request."""
+        self.github.state.add_comment(self.github.state.issues[self.number], body, user=self.login)
+
+    def checks(self, head: str) -> list[str | None]:
+        return [c.conclusion for c in self.github.state.checks.values() if c.head_sha == head]
+
+    def comments(self) -> list[str]:
+        return [
+            c.body
+            for c in self.github.state.comments.values()
+            if c.number == self.number and "head sha=" in c.body
+        ]
+
+
+@pytest.fixture
+def person(runner: Runner, tmp_path: Path) -> Person:
+    """Somebody with write access."""
+    return Person(runner, tmp_path, "ada", role="write")
+
+
+def test_an_honest_pull_request_passes_without_any_ceremony(person: Person) -> None:
+    """One comment, one check, at most six requests; no label, no agent, no key."""
+    head = person.push({"numbers_.py": FIXED})
+    before = len(person.github.requests)
+
+    done = person.verify()
+
+    assert (0, "success", ["success"]) == (done.code, done.outputs["conclusion"], person.checks(head)), (
+        done.log
+    )
+    [comment] = person.comments()
+    assert f"**Verified** at `{head[:7]}`" in comment
+    assert Path(done.outputs["document"]).is_file()
+    assert len(person.github.requests) - before <= 6
+
+
+def test_a_lost_test_is_refuted_until_a_person_accepts_it_for_this_head(person: Person) -> None:
+    """And the next push takes that back."""
+    lost = {"tests/test_numbers.py": GONE}
+    first = person.push(lost)
+    refuted = person.verify()
+    person.says("/orchestrate accept nothing-lost: the feature goes")
+    accepted = person.verify()
+    second = person.push({"more.py": "x = 1\n"})
+    again = person.verify()
+
+    assert ["failure", "neutral", "failure"] == [
+        d.outputs["conclusion"] for d in (refuted, accepted, again)
+    ], accepted.log
+    assert "neutral" == person.checks(first)[-1]
+    assert "failure" == person.checks(second)[-1]
+    [comment] = person.comments()
+    assert "/orchestrate accept nothing-lost: WHY" in comment
+
+
+def test_somebody_without_write_access_accepts_nothing(runner: Runner, tmp_path: Path) -> None:
+    """Also the author of the pull request."""
+    stranger = Person(runner, tmp_path, "mallory", role="read")
+    stranger.push({"tests/test_numbers.py": GONE})
+    stranger.verify()
+    stranger.says("/orchestrate accept nothing-lost: I say so")
+
+    assert "failure" == stranger.verify().outputs["conclusion"]
+
+
+@pytest.mark.parametrize(("role", "conclusion"), [("write", "neutral"), ("read", "failure")])
+def test_a_workflow_is_changed_by_people_who_may_and_that_is_said(
+    runner: Runner, tmp_path: Path, role: str, conclusion: str
+) -> None:
+    """It is an exception, never plain success."""
+    author = Person(runner, tmp_path, "ada", role=role)
+    author.push({".github/workflows/more.yml": "on: push\njobs: {}\n"})
+
+    assert conclusion == author.verify().outputs["conclusion"]
+
+
+def test_a_broken_change_of_a_bot_fails_with_the_failing_test(runner: Runner, tmp_path: Path) -> None:
+    """A bot gets the same facts as a person."""
+    bot = Person(runner, tmp_path, "helper[bot]", role="write", kind="Bot")
+    head = bot.push({"numbers_.py": BROKEN})
+
+    done = bot.verify()
+
+    assert (1, ["failure"]) == (done.code, bot.checks(head))
+    assert "test_double" in done.log
+
+
+def test_a_push_to_a_protected_branch_is_judged_from_what_was_there(person: Person) -> None:
+    """From the event's own commits: there is no pull request."""
+    before = git(person.tree, "rev-parse", "HEAD").strip()
+    (person.tree / "numbers_.py").write_text(BROKEN)
+    git(person.tree, "commit", "-qam", "Direct")
+    git(person.tree, "push", "-q", "origin", "HEAD:main")
+    after = git(person.tree, "rev-parse", "HEAD").strip()
+    payload = {"before": before, "after": after, "ref": "refs/heads/main"}
+    person.runner.env["GITHUB_REF_NAME"] = "main"
+
+    done = person.runner.step("verify", event="push", payload=payload)
+
+    assert (1, ["failure"]) == (done.code, person.checks(after)), done.log
+
+
+def test_an_event_that_names_nothing_is_neutral(runner: Runner) -> None:
+    """Nothing is judged, and that is said."""
+    done = runner.step("verify", event="schedule", payload={})
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
