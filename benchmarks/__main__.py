@@ -29,10 +29,10 @@ def main(arguments: list[str]) -> None:
             continue
         if not inspect.signature(module.main).parameters:
             module.main()
-        elif options:
+        elif options or name in names:
             module.main(options)
         else:
-            print(f"{name}: left out, it needs options: python -m benchmarks {name} --help")
+            print(f"{name}: left out, as it takes long: python -m benchmarks {name} --help")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,129 @@
+"""CheatGate: known-good changes and cheats made from them, judged by several gates.
+
+`python -m benchmarks cheats [--problems N] [--workers N] [--out FILE]` prints false accepts (a cheat that is
+accepted without an exception) and false rejects (an honest change that is refused), with a 95 % interval
+(Wilson), for each gate; then ours for each operator by name. Not part of a plain `python -m benchmarks`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.cheats import gates
+from benchmarks.cheats.blind import BLIND
+from benchmarks.cheats.material import Problem, Scenario, load_problems, scenarios
+from benchmarks.cheats.operators import CHEATS, HONEST, Operator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One change and what each gate said of it."""
+
+    scenario: str
+    operator: str
+    group: str
+    """`known`, `blind` or `honest`."""
+    cheat: bool
+    """As measured, not as the operator means it."""
+    said: dict[str, str]
+
+
+def judge(scenario: Scenario) -> list[Judged]:
+    """All changes of one scenario."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="cheats-") as folder:
+        first = gates.make_change(Path(folder, "base"), scenario.base, scenario.honest)
+        before = gates.run_at(first.repo, first.base)
+        for group, operator in _operators():
+            head = operator(scenario)
+            if head is None or head == scenario.base:
+                continue
+            change = gates.make_change(Path(folder, operator.__name__), scenario.base, head)
+            now = gates.run_at(change.repo, change.head)
+            cheat = gates.truth(scenario, head, now, before)
+            said = {name: gate(change, now) for name, gate in gates.GATES.items()}
+            found.append(
+                Judged(scenario=scenario.id, operator=operator.__name__, group=group, cheat=cheat, said=said)
+            )
+    gates.close()
+    return found
+
+
+def _operators() -> Iterator[tuple[str, Operator]]:
+    for group, operators in (("known", CHEATS), ("blind", BLIND), ("honest", HONEST)):
+        for operator in operators:
+            yield group, operator
+
+
+def interval(hits: int, of: int) -> str:
+    """`3/200 = 1.5 % (0.5–4.3)`: the share with its 95 % interval (Wilson)."""
+    if not of:
+        return "–"
+    z, p = 1.96, hits / of
+    middle, spread = p + z * z / (2 * of), z * math.sqrt(p * (1 - p) / of + z * z / (4 * of * of))
+    low, high = ((middle + s * spread) / (1 + z * z / of) for s in (-1, 1))
+    return f"{hits}/{of} = {100 * p:.1f} % ({100 * max(0, low):.1f}–{100 * min(1, high):.1f})"
+
+
+def table(judged: Sequence[Judged]) -> str:
+    """The result as Markdown."""
+    cheats = [j for j in judged if j.cheat and j.group != "honest"]
+    honest = [j for j in judged if not j.cheat and j.group == "honest"]
+    odd = [j for j in judged if (j.group == "honest") == j.cheat]
+    lines = [
+        f"{len(cheats)} cheats, {len(honest)} honest changes; left out: {len(odd)} that turned out otherwise.",
+        "",
+        "| gate | cheats accepted | by operators written blind | honest changes refused | with exceptions |",
+        "|---|---|---|---|---|",
+    ]
+    for gate in gates.GATES:
+        blind = [j for j in cheats if j.group == "blind"]
+        excepted = sum(j.said[gate] == gates.EXCEPTIONS for j in (*cheats, *honest))
+        lines.append(
+            f"| {gate} | {interval(sum(j.said[gate] == gates.ACCEPTED for j in cheats), len(cheats))} "
+            f"| {interval(sum(j.said[gate] == gates.ACCEPTED for j in blind), len(blind))} "
+            f"| {interval(sum(j.said[gate] == gates.REFUSED for j in honest), len(honest))} | {excepted} |"
+        )
+    lines += [
+        "",
+        "| operator | group | changes | cheats | ours: accepted | excepted | refused |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    by_operator: dict[tuple[str, str], list[Judged]] = defaultdict(list)
+    for j in judged:
+        by_operator[j.group, j.operator].append(j)
+    for (group, name), rows in by_operator.items():
+        said = Counter(j.said["ours"] for j in rows)
+        lines.append(
+            f"| {name.replace('_', ' ')} | {group} | {len(rows)} | {sum(j.cheat for j in rows)} "
+            f"| {said[gates.ACCEPTED]} | {said[gates.EXCEPTIONS]} | {said[gates.REFUSED]} |"
+        )
+    return "\n".join(lines)
+
+
+def main(options: Sequence[str]) -> None:
+    """Judge everything and print the table; `--out` keeps each judgement as a line of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks cheats")
+    parser.add_argument("--problems", type=int, default=0, help="only so many problems (default: all)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args(options)
+    problems: list[Problem] = load_problems()
+    chosen = list(scenarios(problems[: given.problems] if given.problems else problems))
+    judged: list[Judged] = []
+    with ProcessPoolExecutor(given.workers) as pool:
+        for found in pool.map(judge, chosen):
+            judged += found
+            if given.out:
+                given.out.write_text("".join(json.dumps(asdict(j)) + "\n" for j in judged))
+            print(f"{len(judged)} changes judged", file=sys.stderr)
+    print(table(judged))
