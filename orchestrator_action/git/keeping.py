@@ -10,7 +10,7 @@ from orchestrator_action.errors import GitError
 from orchestrator_action.git.cache import is_remote_tip
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.salvage import KEPT_REFS
+from orchestrator_action.git.salvage import KEPT_REFS, is_lost
 from orchestrator_action.protocol.paths import listed
 
 ON_REMOTES = ("refs/remotes/*", "refs/tags/*")
@@ -44,7 +44,7 @@ def _reason(git: Git, branch: str, user: Git) -> str:
     if not head:
         return "its HEAD names no commit"
     lost = 0 if is_remote_tip(git.common_dir, head) else git.shared.unreachable(head, KEPT_REFS)
-    if not lost or not user.unreachable_or_absent(head, ON_REMOTES):
+    if not lost or not is_lost(user, head, ON_REMOTES):
         return ""
     return f"{lost} commit{'s' if lost > 1 else ''} not on any remote: {branch or head[:12]}"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,10 +83,11 @@ def make_window(at: Path, objects: Path, private: Git) -> Git:
     return replace(private, git_dir=at, common_dir=at, work_tree=None)
 
 
-def bring(source: Git, target: Git, sha: str) -> None:
+def bring(source: Git, target: Git, sha: str, *how: str) -> None:
     """Fetch commit `sha` and what it needs from one bare repository of ours into another, with object checks.
 
-    Raises WorktreeError when an object is missing or is not what its name says.
+    `how` are further arguments of the fetch. Raises WorktreeError when an object is missing or is not what its
+    name says.
     """
     if not re.fullmatch(SHA, sha):
         raise GitError(f"{sha!r} is not the name of a commit", hint="look at the task's tree")
@@ -94,16 +96,16 @@ def bring(source: Git, target: Git, sha: str) -> None:
     borrow_ref.parent.mkdir(parents=True, exist_ok=True)
     borrow.put(borrow_ref, f"{sha}\n".encode("ascii"))
     try:
-        _fetch(source.common_dir, target, ref, sha)
+        _fetch(source.common_dir, target, ref, sha, *how)
     finally:
         borrow_ref.unlink(missing_ok=True)
 
 
-def _fetch(source: Path, target: Git, ref: str, sha: str) -> None:
+def _fetch(source: Path, target: Git, ref: str, sha: str, *how: str) -> None:
     args = [
         *settings((*HARDENED, "transfer.fsckObjects=true", "fetch.unpackLimit=100", *_TOLERATED)),
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-recurse-submodules",
-        "--no-auto-maintenance", "--refmap=", f"file://{source}", ref,
+        "--no-auto-maintenance", "--refmap=", *how, f"file://{source}", ref,
     ]  # fmt: skip
     env = {**base_env(target.env), **_LOCAL, "GIT_DIR": str(target.common_dir)}
     done = spawn(args, env=env, cwd=target.common_dir)
@@ -120,6 +122,32 @@ _TOLERATED = tuple(
     for kind in ("missingSpaceBeforeDate", "zeroPaddedFilemode", "badTimezone", "missingTaggerEntry")
 )
 """Flaws of old histories that harm nobody. Source: git-scm.com, git-fsck(1)."""
+
+
+def missing(git: Git, commit: str) -> tuple[str, ...]:
+    """Objects of the tree at `commit` that a partial clone has left at its remote."""
+    if not git.lazy_fetch:
+        return ()
+    out = git.text("rev-list", "--objects", "--missing=print", "--no-walk", commit)
+    return tuple(line[1:] for line in out.splitlines() if line.startswith("?"))
+
+
+def compute_anew(private: Git, own: Path, sha: str) -> Git:
+    """Give a clone's git directory `own` every object of the tree at `sha`, each name computed anew; git on it.
+
+    git then reads these, and nothing that somebody put under the same name into what it borrows. Raises
+    WorktreeError when an object is not what its name says.
+    """
+    fresh = own / "fresh.git"
+    for folder in ("objects/info", "objects/pack", "refs/heads"):
+        (fresh / folder).mkdir(parents=True)
+    borrow.replace_by_copy(own / "config", fresh / "config")
+    borrow.put(fresh / "HEAD", b"ref: refs/heads/none\n")
+    bring(private, replace(private, git_dir=fresh, common_dir=fresh), sha, "--depth=1")
+    for part in (fresh / "objects").iterdir():
+        shutil.copytree(part, own / "objects" / part.name, dirs_exist_ok=True)
+    shutil.rmtree(fresh)
+    return replace(private, git_dir=own, common_dir=own, work_tree=own.parent)
 
 
 def hand_over(private: Git, user: Git, sha: str, ref: str) -> None:

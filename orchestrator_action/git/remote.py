@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,6 +48,8 @@ LOCAL_ONLY = {
 
 LIST_TIMEOUT_S = 60.0
 MOVE_TIMEOUT_S = 900.0
+OBJECTS_AT_ONCE = 1000
+"""Names on one command line."""
 
 Moves = Mapping[str, tuple[str, str]]
 """Each ref of a push with the commit it has there ("" for none) and the one it gets."""
@@ -136,6 +138,22 @@ class Remote:
         if sha and not self.source.rev_parse(sha, "object"):
             self._bring(ref)
         return sha
+
+    def fetch_objects(self, shas: Sequence[str]) -> None:
+        """Bring objects that a partial clone left at the remote into the repository, by their names."""
+        packs = self.store / "objects" / "pack"
+        before = set(packs.iterdir())
+        what = ["-c", "fetch.unpackLimit=1", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+        for start in range(0, len(shas), OBJECTS_AT_ONCE):
+            some = shas[start : start + OBJECTS_AT_ONCE]
+            self._retried([*what, self.url, *some], MOVE_TIMEOUT_S, self.url)
+        fresh = set(packs.iterdir()) - before
+        for file in sorted(
+            fresh, key=lambda f: f.suffix == ".idx"
+        ):  # a pack counts from when its index is there
+            replace_file(
+                self.source.common_dir / "objects" / "pack" / file.name, file.read_bytes(), sync=False
+            )
 
     def _bring(self, ref: str) -> None:
         """Fetch with the token into the private repository, then from there without it."""

@@ -338,10 +338,6 @@ class Git:
         globs = [f"--glob={pattern}" for pattern in kept]
         return int(self.text("rev-list", "--count", commit, "--not", *globs))
 
-    def unreachable_or_absent(self, commit: str, kept: Sequence[str]) -> bool:
-        """Whether this repository does not have `commit`, or has it below none of the ref patterns `kept`."""
-        return not self.rev_parse(commit) or bool(self.unreachable(commit, kept))
-
     def config(self) -> dict[str, str]:
         """All settings in force, section and key in lower case; the last value of each key."""
         out = self.run_config("--list", "-z").out

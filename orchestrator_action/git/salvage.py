@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,11 +46,14 @@ def save(seen: Git, private: Git, user: Git, index: Path, head: str, task_id: st
     if staged not in {"", base, tree}:
         parents.append(_commit(git, staged, [head], f"index of {task_id}"))
     if tree == base and len(parents) == 1:
-        lost = private.unreachable(head, ("refs/heads/*", *KEPT_REFS)) and user.unreachable_or_absent(
-            head, KEPT_REFS
-        )
+        lost = private.unreachable(head, ("refs/heads/*", *KEPT_REFS)) and is_lost(user, head, KEPT_REFS)
         return keep(private, user, head, task_id) if lost else None
     return _store(git, private, user, tree, parents, task_id, f"uncommitted work of {task_id}")
+
+
+def is_lost(git: Git, commit: str, kept: Sequence[str]) -> bool:
+    """Whether a repository does not have `commit`, or has it below none of the ref patterns `kept`."""
+    return not git.rev_parse(commit) or bool(git.unreachable(commit, kept))
 
 
 def keep(private: Git, user: Git, commit: str, task_id: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git.borrow import put
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process import owner
@@ -21,6 +23,7 @@ from orchestrator_action.process import owner
 OWNER_FILE = "owner"
 _RECORD = "tree.json"
 _TRIES = 100
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 TASK, MEASURE, REVIEW, GONE = "task", "measure", "review", "gone"
 """A task's tree, the two kinds of clean checkouts, and what was given up and is being deleted."""
@@ -76,6 +79,14 @@ class Slot:
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
             self.folder.parent.parent.rmdir()
+
+
+def check_id(task_id: str) -> None:
+    """Raise WorktreeError for a task id that is no name of a folder."""
+    if not _SAFE_ID.fullmatch(task_id) or ".." in task_id or task_id.endswith((".lock", ".")):
+        raise WorktreeError(
+            f"task id {task_id!r} cannot name a directory", hint="use letters, digits, - and _"
+        )
 
 
 def slots_dir(user: Git) -> Path:

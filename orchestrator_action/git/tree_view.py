@@ -106,6 +106,23 @@ class TreeView(Git):
         """Whether somebody else moved our record of the task's branch."""
         return bool(self.task_branch) and self.shared.rev_parse(self._ref) != self.taken.sha
 
+    def problems(self) -> tuple[str, ...]:
+        """What was done to the tree that must not be done, one plain sentence each."""
+        if found := broken(self.work_tree or Path(), self.mark):
+            return tuple(found)
+        try:
+            head = self.head()
+        except GitError as exc:
+            return (exc.message,)
+        on = self.branch()
+        if on != self.task_branch:
+            found.append(f"HEAD is on {on or 'no branch'}, not on the task branch {self.task_branch}")
+        elif not head:
+            found.append(f"the task branch {self.task_branch} was deleted")
+        if self.moved():
+            found.append(f"the task branch {self.task_branch} was moved outside its tree")
+        return tuple(found)
+
     @property
     def _ref(self) -> str:
         return f"refs/heads/{self.task_branch}"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from orchestrator_action.git.slots import (
     REVIEW,
     TASK,
     Slot,
+    check_id,
     make_folder,
     read_slot,
     slots,
@@ -35,14 +36,27 @@ from orchestrator_action.git.task_tree import Leftover, TaskTree
 from orchestrator_action.git.tree_view import MARK, TreeView, broken, delete_tree, is_folder, set_writable
 from orchestrator_action.protocol.paths import listed
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+FetchObjects = Callable[[Sequence[str]], None]
 
 
 class Trees:
     """The trees of one run, and what is left of others in the same repository."""
 
-    def __init__(self, user: Git, *, run_id: str, root: Path) -> None:
-        """`user` as opened on the main checkout, a linked worktree or a bare repository."""
+    def __init__(
+        self,
+        user: Git,
+        *,
+        run_id: str,
+        root: Path,
+        walled: bool = False,
+        fetch_objects: FetchObjects | None = None,
+    ) -> None:
+        """`user` as opened on the main checkout, a linked worktree or a bare repository.
+
+        `walled` says that no agent can write what trees borrow; without, clean checkouts compute it anew.
+        `fetch_objects` brings what a partial clone has not; without it git does, by the user's own transport.
+        """
+        self._walled, self._fetch_objects = walled, fetch_objects
         self.user, self.run_id, self.root = user, run_id, root
         self.main = place.main_checkout(user)
         self._lent: set[Path] = set()
@@ -76,7 +90,7 @@ class Trees:
             self._keep_base(base_sha)
             made = self._populate(slot, f"refs/heads/{branch}", start)
         except (GitError, OSError):
-            self._abandon(slot)
+            delete_tree(slot)
             raise
         return replace(made, note=note)
 
@@ -140,20 +154,23 @@ class Trees:
         try:
             return self._populate(slot, slot.base_sha, slot.base_sha)
         except (GitError, OSError):
-            self._abandon(slot)
+            delete_tree(slot)
             raise
 
     def _commit(self, name: str) -> str:
         sha = self.private.rev_parse(name)
         if not sha:
             raise WorktreeError(f"there is no commit {name!r} to check out", hint="fetch it first")
+        if (
+            self._fetch_objects
+            and self._template.sparse is None
+            and (missing := private.missing(self.private, sha))
+        ):
+            self._fetch_objects(missing)
         return sha
 
     def _slot(self, kind: str, task_id: str, *, branch: str = "", base_sha: str = "") -> Slot:
-        if not _SAFE_ID.fullmatch(task_id) or ".." in task_id or task_id.endswith((".lock", ".")):
-            raise WorktreeError(
-                f"task id {task_id!r} cannot name a directory", hint="use letters, digits, - and _"
-            )
+        check_id(task_id)
         name = task_id if kind == TASK else f"{task_id}.{kind}-{os.urandom(4).hex()}"
         return Slot(
             folder=slots_dir(self.user) / self.run_id / name, kind=kind, run_id=self.run_id, task_id=task_id,
@@ -222,7 +239,9 @@ class Trees:
         (own / MARK).write_text(f"{whole.mark}\n", encoding="ascii")
         private.make_window(slot.window, own / "objects", self.private)
         made = self._tree(whole)
-        made.git.run("reset", "--hard", "--quiet", start, write=True)
+        anew = slot.kind != TASK and not self._walled and not self.user.lazy_fetch
+        git = private.compute_anew(self.private, own, start) if anew else made.git
+        git.run("reset", "--hard", "--quiet", start, write=True)
         lfs_objects.drop_links(own)
         self._lent.update(submodules.fill(self.user, self.private, slot.path, own, start))
         whole.write()
@@ -264,21 +283,7 @@ class Trees:
 
     def problems(self, tree: TaskTree) -> tuple[str, ...]:
         """What an agent did to its tree that it must not do, one plain sentence each."""
-        found = broken(tree.path, tree.slot.mark)
-        if found or not isinstance(tree.git, TreeView):
-            return tuple(found)
-        try:
-            head = tree.git.head()
-        except GitError as exc:
-            return (exc.message,)
-        on = tree.git.branch()
-        if on != tree.branch:
-            found.append(f"HEAD is on {on or 'no branch'}, not on the task branch {tree.branch}")
-        elif not head:
-            found.append(f"the task branch {tree.branch} was deleted")
-        if tree.git.moved():
-            found.append(f"the task branch {tree.branch} was moved outside its tree")
-        return tuple(found)
+        return tree.git.problems() if isinstance(tree.git, TreeView) else ()
 
     def leftovers(self) -> tuple[Leftover, ...]:
         """Every tree of ours that is still there, with the reason why it must stay, if any."""
@@ -291,14 +296,11 @@ class Trees:
         with contextlib.suppress(FileNotFoundError):
             kept = self._reason_to_keep(slot)
             if slot.path.exists():
-                head = self._head_of(slot)
+                head = self.private.rev_parse(f"refs/heads/{slot.branch}") if slot.branch else slot.base_sha
                 return Leftover(
                     path=slot.path, task_id=slot.task_id, branch=slot.branch, head_sha=head, kept_because=kept
                 )
         return None
-
-    def _head_of(self, slot: Slot) -> str:
-        return self.private.rev_parse(f"refs/heads/{slot.branch}") if slot.branch else slot.base_sha
 
     def _reason_to_keep(self, slot: Slot) -> str:
         if pid := slot.live_owner:
@@ -357,10 +359,6 @@ class Trees:
             moved.write()
         if delete_now:
             delete_tree(moved)
-
-    def _abandon(self, slot: Slot) -> None:
-        """Take back what a failed making left."""
-        delete_tree(slot)
 
     def salvage(self, tree: TaskTree, task_id: str) -> str | None:
         """Save uncommitted and untracked work as a commit on `refs/orchestrator/salvage/<task_id>`.

@@ -40,6 +40,7 @@ from orchestrator_action.protocol.model import Issue, Task
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
@@ -328,7 +329,11 @@ def run_context_of(
             agents[name] = make_agent(name, found.config)
         return agents[name]
 
-    trees = Trees(found.git, run_id=run_id, root=trees_root(env, found.config.trees))
+    walled = found.isolation.level >= Level.CONFINED
+    trees = Trees(
+        found.git, run_id=run_id, root=trees_root(env, found.config.trees), walled=walled,
+        fetch_objects=found.remote.fetch_objects,
+    )  # fmt: skip
     return RunContext(
         run_id=run_id,
         run_dir=journal.path.parent,

@@ -139,6 +139,40 @@ def test_an_object_that_is_not_what_its_name_says_is_not_taken(
     assert trees.problems(made)[0].startswith(f"the commits up to {head[:12]} cannot be taken over")
 
 
+@pytest.mark.parametrize("where", ["the user's repository", "our private repository"])
+@pytest.mark.parametrize("kind", ["blob", "tree"])
+def test_a_forged_object_in_what_is_borrowed_is_not_measured(trees: Trees, repo: Repo, where: str, kind: str):
+    """Without walls an agent can write there: clean checkouts compute every name anew."""
+    base = repo.commit({"sub/test.py": "assert False\n"})
+    made = trees.create("t", "orchestrator/t", base)
+    (made.path / "sub" / "test.py").write_text("assert 2 == 1\n")
+    git(made.path, "commit", "-q", "-a", "-m", "x")
+    head = made.git.head()
+    at, rev = (
+        (repo.path / ".git", base) if where == "the user's repository" else (trees.private.git_dir, head)
+    )
+    name = (
+        repo.git("rev-parse", f"{base}:sub/test.py")
+        if kind == "blob"
+        else repo.git("rev-parse", f"{base}:sub")
+    )
+    if rev == head:
+        name = git(made.path, "rev-parse", f"{head}:sub/test.py" if kind == "blob" else f"{head}:sub")
+    for pack in (trees.private.git_dir / "objects" / "pack").glob("*.pack"):
+        aside = pack.rename(made.path.parent / pack.name)
+        with aside.open("rb") as packed:
+            subprocess.run(
+                ["git", "unpack-objects", "-q"], cwd=trees.private.git_dir, stdin=packed, check=True
+            )
+    file = at / "objects" / name[:2] / name[2:]
+    forge(file, kind, b"assert True\n" if kind == "blob" else b"")
+
+    with pytest.raises(WorktreeError, match="cannot be taken over"):
+        trees.measure("t", rev)
+
+    assert [made.path] == [left.path for left in trees.leftovers()]
+
+
 def test_a_replaced_or_grafted_commit_deceives_nobody(trees: Trees, base: str):
     """`git replace` shows the agent what it likes; we see what was committed."""
     made = trees.create("t", "orchestrator/t", base)

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import GitError
+from orchestrator_action.git.private import missing
 from orchestrator_action.git.remotes import open_remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import Trees
 from tests.conftest import REQUIRE_ALL
 from tests.git.conftest import commit, identity_of
+from tests.git.server import TOKEN, GitServer
 from tests.kit.repos import Repo, clean_env, git
 from tests.kit.trees import trees_of
 
@@ -100,6 +102,33 @@ def test_a_shallow_clone_is_usable(repo: Repo, tmp_path: Path):
     assert trees.private.commits(head, tip) == (tip,)
     assert trees.private.merge_base(head, tip) == head
     assert made.git.dirty() == ()
+
+
+def test_what_a_partial_clone_lacks_of_the_base_is_fetched_first(
+    repo: Repo, server: GitServer, tmp_path: Path
+):
+    """With the token, by us: an agent's git reads the base without the network and without a token."""
+    repo.commit({f"file{n}": f"{n}\n" for n in range(30)})
+    git(repo.path, "push", "-q", str(repo.remote), "HEAD")
+    git(repo.remote, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{repo.remote}", "partial")
+    git(tmp_path / "partial", "remote", "set-url", "origin", f"{server.url}/remote.git")
+    seen = Git.open(tmp_path / "partial")
+    remote = open_remote(seen, private_dir=tmp_path / "private", token=TOKEN)
+    assert remote is not None and len(missing(seen, "HEAD")) == 31
+    before = seen.refs()
+    trees = Trees(seen, run_id="run", root=tmp_path / "trees", fetch_objects=remote.fetch_objects)
+
+    made = trees.create("t", "orchestrator/t", seen.head())
+
+    assert missing(seen, "HEAD") == ()
+    git(made.path, "config", "remote.origin.url", "/nowhere")
+    assert git(made.path, "show", "HEAD:file7") == "7"
+    assert commit(made) == made.git.head()
+    assert (trees.measure("t", made.git.head()).path / "file29").read_text() == "29\n"
+    assert before == {
+        ref: sha for ref, sha in seen.refs().items() if not ref.startswith("refs/orchestrator/")
+    }
 
 
 def test_a_sparse_checkout_stays_sparse_and_clean(make: Callable[..., Repo]):
