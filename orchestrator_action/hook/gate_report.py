@@ -3,7 +3,7 @@
 import os
 import time
 
-from orchestrator_action.hook.fast_git import PushSite, read_file, tell_user
+from orchestrator_action.hook.fast_git import PushSite, read_file, tell_user, write_file
 from orchestrator_action.hook.policy import HookGate
 
 TYPE_CHECKING = False
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHOWN_LINES = 30
 TAIL_BYTES = 8192
 LOGS_KEPT = 60
+NOTED_FROM_S = 5.0
 LIVE_AFTER_S, SILENT_S, LIVE_LINES = 2.0, 10.0, 40
 
 
@@ -59,6 +60,31 @@ class LiveOutput:
         self._read[log] = self._read.get(log, 0) + len(whole)
         lines = whole.decode("utf-8", "replace").splitlines()[-LIVE_LINES:]
         return [line for line in map(printable, lines) if line]
+
+
+def last_durations(site: PushSite) -> dict[str, float]:
+    """How long each gate took when it last passed, in seconds."""
+    found = {}
+    for line in (
+        (read_file(os.path.join(site.state, "durations")) or b"").decode("utf-8", "replace").splitlines()
+    ):
+        seconds, _, name = line.partition(" ")
+        if seconds.replace(".", "").isdigit():
+            found[name] = float(seconds)
+    return found
+
+
+def note_duration(site: PushSite, name: str, seconds: float) -> None:
+    """Remember how long a gate took; only what is long is worth a write."""
+    known = last_durations(site)
+    if seconds < NOTED_FROM_S and name not in known:
+        return
+    rows = {**known, " ".join(name.split()): seconds}
+    try:
+        text = "".join(f"{took:.1f} {gate}\n" for gate, took in rows.items())
+        write_file(os.path.join(site.state, "durations"), text.encode("utf-8", "surrogateescape"))
+    except OSError:
+        pass  # a repository that cannot be written to gets no warning
 
 
 def printable(line: str) -> str:

@@ -11,7 +11,15 @@ from orchestrator_action.hook import passes as memory
 from orchestrator_action.hook.fast_git import PushSite, tell_user
 from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
 from orchestrator_action.hook.gate_env import GATE_MARK, checkouts, gate_env
-from orchestrator_action.hook.gate_report import GateResult, LiveOutput, changed_files, failure, gate_log_path
+from orchestrator_action.hook.gate_report import (
+    GateResult,
+    LiveOutput,
+    changed_files,
+    failure,
+    gate_log_path,
+    last_durations,
+    note_duration,
+)
 from orchestrator_action.hook.gate_walls import walls_for
 from orchestrator_action.hook.links import link_folders
 from orchestrator_action.hook.push import NOTHING
@@ -47,6 +55,7 @@ def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push:
         )
         return 0
     started = time.monotonic()
+    _warn_of_ssh(work, site, push)
     try:
         bad = _run_commits(work, policy, site, push, started)
     except (Stopped, KeyboardInterrupt):
@@ -63,6 +72,20 @@ def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push:
     if bad and push.pushing:
         tell_user(NOTHING)
     return 1 if bad else 0
+
+
+def _warn_of_ssh(work: "Sequence[Work]", site: PushSite, push: "Push") -> None:
+    """Say before, as far as it is known, that these gates may outlast a connection by ssh, open meanwhile."""
+    by_ssh = push.url.startswith("ssh://") or ("://" not in push.url and ":" in push.url.partition("/")[0])
+    if not push.pushing or not by_ssh:
+        return
+    seconds = last_durations(site)
+    longest = max((seconds.get(gate.name, 0.0) for item in work for gate, _ in item.wanted), default=0.0)
+    if longest > SLOW_S:
+        tell_user(
+            f"orchestrator: these gates took {longest:.0f} s last time, and the remote may hang up meanwhile; "
+            "safer: orchestrator-action hook run, then git push"
+        )
 
 
 def _run_commits(
@@ -132,6 +155,7 @@ class _OneCommit:
         return len(bad) + bool(changed)
 
     def _remember(self, result: GateResult) -> None:
+        note_duration(self.tree.site, result.gate.name, result.seconds)
         if result.gate.cache_s != 0:
             memory.remember(self.tree.site.state, result.key, commit=self.item.commit, at=time.time())
         if not self.push.pushing:

@@ -215,3 +215,27 @@ def test_output_is_shown_on_a_terminal_while_a_slow_gate_runs(govern: Callable[.
     assert b"| early" in said
     assert b"| late [2J" in said
     assert b"\033[2J" not in said
+
+
+def test_gates_that_may_outlast_an_ssh_connection_are_named_before(g: Governed, tmp_path: Path):
+    """By what they took when they last passed; an ssh of ours stands between git and the remote."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n')
+    ssh.chmod(0o755)
+    g.git("remote", "set-url", "origin", f"ssh://somebody@example.org{g.repo.remote}")
+    g.branch("task", {"x": "1"})
+    env = {"GIT_SSH_COMMAND": str(ssh), "GIT_SSH_VARIANT": "ssh"}
+    quick = g.push("origin", "task", env=env)
+    (g.path / ".git/orchestrator/hook/durations").write_text("95.0 check\n")
+    g.commit({"x": "2"})
+    slow = g.push("origin", "task", env=env)
+    g.commit({"x": "3"})
+    g.git("remote", "set-url", "origin", str(g.repo.remote))
+    local = g.push("origin", "task")
+
+    for done in (quick, slow, local):
+        assert 0 == done.code, done.err
+    assert "took 95 s last time" in slow.err
+    assert "orchestrator-action hook run" in slow.err
+    assert "last time" not in quick.err + local.err
+    assert "check" in (g.path / ".git/orchestrator/hook/durations").read_text()
