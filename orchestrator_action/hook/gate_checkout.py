@@ -11,12 +11,9 @@ it; gates find another repository (see `gate_repository`).
 """
 
 import os
-import select
 import time
 
 from orchestrator_action.hook.fast_git import (
-    SIGKILL,
-    SIGPIPE,
     PushSite,
     git,
     read_file,
@@ -28,13 +25,13 @@ from orchestrator_action.hook.gate_env import GATE_MARK, git_env
 from orchestrator_action.hook.gate_repository import GATES_MARK, make_repository
 from orchestrator_action.hook.gate_submodules import fill_submodules, links_to_commits
 from orchestrator_action.hook.passes import Listing, is_lock_file, short_digest
-from orchestrator_action.hook.push_watch import PushWatch, ancestors, process_name
+from orchestrator_action.hook.push_watch import PushWatch, Stopped, ancestors, process_name, run_watched
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.files import lock_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 TREES_AT_ONCE = 4
 """More pushes at once than this wait for each other."""
@@ -53,10 +50,6 @@ NEUTRAL = tuple(
     for part in ("-c", setting)
 )  # fmt: skip
 """Settings for our git: no hook fires, no daemon starts, every tracked file is there."""
-
-
-class Stopped(Exception):  # noqa: N818 - it is an end, not a fault
-    """Somebody or something ended the push."""
 
 
 def gate_trees_root() -> str:
@@ -242,59 +235,6 @@ class GateTree:
     def changed(self) -> list[str]:
         """Tracked files that the gates changed: those that differ now and did not before, or otherwise."""
         return [name for name, what in self._differing().items() if self._before.get(name) != what]
-
-
-def run_watched(argv: "tuple[str, ...]", env: "Mapping[str, str]", *, stderr: int, watch: PushWatch) -> int:
-    """Run a program of ours that may take long; its exit code.
-
-    Raises Stopped, with nothing of it left, when the push ends before it.
-    """
-    pid = os.posix_spawnp(
-        argv[0], argv, env, setsigdef=(SIGPIPE,),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
-            (os.POSIX_SPAWN_DUP2, stderr, 2),
-        ],
-    )  # fmt: skip
-    try:
-        status = _wait_for(pid, watch)
-    except BaseException:
-        _end_child(pid)
-        raise
-    return os.waitstatus_to_exitcode(status)
-
-
-def _wait_for(pid: int, watch: PushWatch) -> int:
-    try:
-        own = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        own = -1
-    poller = select.poll()
-    for fd in (own, *watch.fds):
-        if fd >= 0:
-            poller.register(fd, select.POLLIN)
-    try:
-        while True:
-            ready = {fd for fd, _ in poller.poll(1000 * (watch.tick_s if own >= 0 else 0.01))}
-            found, status = os.waitpid(pid, os.WNOHANG)
-            if found:
-                return status
-            if ready - {own} or watch.gone():
-                raise Stopped
-    finally:
-        if own >= 0:
-            os.close(own)
-
-
-def _end_child(pid: int) -> None:
-    """Ask git to end, which takes its lock files and filters along; kill it when it does not."""
-    for number, patience_s in ((15, 0.4), (SIGKILL, 5.0)):
-        os.kill(pid, number)
-        until = time.monotonic() + patience_s
-        while time.monotonic() < until:
-            if os.waitpid(pid, os.WNOHANG)[0]:
-                return
-            time.sleep(0.01)
 
 
 def _is_full(folder: str) -> bool:

@@ -9,7 +9,7 @@ import time
 
 from orchestrator_action.hook import passes as memory
 from orchestrator_action.hook.fast_git import PushSite, tell_user
-from orchestrator_action.hook.gate_checkout import GateTree, Stopped, inside_gate, take_tree
+from orchestrator_action.hook.gate_checkout import GateTree, inside_gate, take_tree
 from orchestrator_action.hook.gate_env import GATE_MARK, checkouts, gate_env
 from orchestrator_action.hook.gate_report import (
     GateResult,
@@ -24,7 +24,7 @@ from orchestrator_action.hook.gate_walls import walls_for
 from orchestrator_action.hook.links import link_folders
 from orchestrator_action.hook.push import NOTHING
 from orchestrator_action.hook.push_facts import facts_of, filled
-from orchestrator_action.hook.push_watch import PushWatch
+from orchestrator_action.hook.push_watch import PushWatch, Stopped
 from orchestrator_action.hook.push_watch import pushing as processes_above
 from orchestrator_action.process.together import GuardedPrograms, Supervised
 

@@ -6,8 +6,14 @@ A gate that runs on for a push that was given up would be nobody's. Linux answer
 
 import os
 import select
+import time
 
+from orchestrator_action.hook.fast_git import SIGKILL, SIGPIPE
 from orchestrator_action.process import table as procs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _DEPTH = 32
 
@@ -37,6 +43,10 @@ def pushing() -> list[int]:
 def process_name(pid: int) -> bytes:
     """What no other process has had or will have: boot, PID and kernel start time."""
     return f"{procs.boot_id()} {pid} {procs.start_ticks(pid)}".encode()
+
+
+class Stopped(Exception):  # noqa: N818 - it is an end, not a fault
+    """Somebody or something ended the push."""
 
 
 class PushWatch:
@@ -79,3 +89,56 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def run_watched(argv: "tuple[str, ...]", env: "Mapping[str, str]", *, stderr: int, watch: PushWatch) -> int:
+    """Run a program of ours that may take long; its exit code.
+
+    Raises Stopped, with nothing of it left, when the push ends before it.
+    """
+    pid = os.posix_spawnp(
+        argv[0], argv, env, setsigdef=(SIGPIPE,),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0), (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+        ],
+    )  # fmt: skip
+    try:
+        status = _wait_for(pid, watch)
+    except BaseException:
+        _end_child(pid)
+        raise
+    return os.waitstatus_to_exitcode(status)
+
+
+def _wait_for(pid: int, watch: PushWatch) -> int:
+    try:
+        own = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        own = -1
+    poller = select.poll()
+    for fd in (own, *watch.fds):
+        if fd >= 0:
+            poller.register(fd, select.POLLIN)
+    try:
+        while True:
+            ready = {fd for fd, _ in poller.poll(1000 * (watch.tick_s if own >= 0 else 0.01))}
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                return status
+            if ready - {own} or watch.gone():
+                raise Stopped
+    finally:
+        if own >= 0:
+            os.close(own)
+
+
+def _end_child(pid: int) -> None:
+    """Ask git to end, which takes its lock files and filters along; kill it when it does not."""
+    for number, patience_s in ((15, 0.4), (SIGKILL, 5.0)):
+        os.kill(pid, number)
+        until = time.monotonic() + patience_s
+        while time.monotonic() < until:
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                return
+            time.sleep(0.01)
