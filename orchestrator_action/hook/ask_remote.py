@@ -16,8 +16,16 @@ from orchestrator_action.hook.base import (
     commit_specs,
     config_at,
     encode_base,
+    url_mark,
 )
-from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, git, run_program, write_file
+from orchestrator_action.hook.fast_git import (
+    UNDECEIVED,
+    PushSite,
+    git,
+    run_program,
+    without_login,
+    write_file,
+)
 
 ANSWER_S, FETCH_S = 30.0, 120.0
 
@@ -38,12 +46,11 @@ def ask_default_branch(remote: str, url: str, site: PushSite) -> tuple[bool, Kno
     if code or not commit:
         return code == 0, None
     blob, fault = _config_at(commit, branch, url, site)
-    answer = KnownBase(url, branch or "HEAD", commit, blob, fault, time.time())
-    if "\n" not in url:
-        try:
-            write_file(base_path(site, remote), encode_base(answer))
-        except OSError:
-            pass  # a repository that cannot be written to is only slower
+    answer = KnownBase(url_mark(url), branch or "HEAD", commit, blob, fault, time.time())
+    try:
+        write_file(base_path(site, remote), encode_base(answer))
+    except OSError:
+        pass  # a repository that cannot be written to is only slower
     return True, answer
 
 
@@ -64,8 +71,8 @@ def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str,
     kinds = [line.split(" ") for line in out.decode("utf-8", "surrogateescape").splitlines()]
     if code or len(kinds) != 3:
         raise GitError(
-            f"the default branch of {url} cannot be fetched, and its configuration decides",
-            hint=f"git fetch {url} {branch or 'HEAD'}, and push again",
+            f"the default branch of {without_login(url)} cannot be fetched, and its configuration decides",
+            hint=f"git fetch {without_login(url)} {branch or 'HEAD'}, and push again",
         )
     found = type(known)()
     for spec, answer in zip(commit_specs(commit)[1:], kinds[1:], strict=True):

@@ -47,7 +47,7 @@ class PolicyBase:
 
 
 class KnownBase:
-    """What the remote answered when it was last asked. `at` in epoch seconds."""
+    """What the remote answered when it was last asked. `url` is its `url_mark`, `at` in epoch seconds."""
 
     __slots__ = ("at", "blob", "branch", "commit", "fault", "url")
 
@@ -115,10 +115,17 @@ def base_path(site: PushSite, remote: str) -> str:
     return os.path.join(site.state, "base", short_digest(remote.encode("utf-8", "surrogateescape"), 8))
 
 
+def url_mark(url: str) -> str:
+    """A URL as it may be kept in a file: one with a password must not be."""
+    from orchestrator_action.hook.passes import short_digest
+
+    return short_digest(url.encode("utf-8", "surrogateescape"), 16)
+
+
 def remembered_base(site: PushSite, remote: str, url: str) -> KnownBase | None:
     """What this remote, at this URL, answered before; None for anything torn or foreign."""
     lines = (read_file(base_path(site, remote)) or b"").decode("utf-8", "surrogateescape").split("\n")
-    if len(lines) != 9 or lines[0] != _HEADER or lines[7] != "end" or lines[1] != url:
+    if len(lines) != 9 or lines[0] != _HEADER or lines[7] != "end" or lines[1] != url_mark(url):
         return None
     try:
         return KnownBase(lines[1], lines[2], lines[3], lines[4], lines[5], float(lines[6]))

@@ -149,6 +149,15 @@ def write_file(path: str, text: bytes) -> None:
     replace_file(path, text, sync=False)
 
 
+def without_login(url: str) -> str:
+    """A remote's URL without the name and password that may stand in it; a name of a remote as it is."""
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme == "ssh":
+        return url
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 def tell_user(text: str) -> None:
     """Tell the user, on stderr: stdout belongs to git."""
     try:

@@ -7,7 +7,7 @@ the commit before did to it is gone. Settings that hold credentials are not copi
 
 import os
 
-from orchestrator_action.hook.fast_git import PushSite, git, read_file, write_file
+from orchestrator_action.hook.fast_git import PushSite, git, read_file, without_login, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ def _config(site: PushSite, env: "Mapping[str, str]", *, sha256: bool) -> bytes:
             head, _, name = key.rpartition(".")
             section, _, sub = head.partition(".")
             lines.append(f"[{section} {_quoted(sub)}]" if sub else f"[{section}]")
-            lines.append(f"\t{name} = {_quoted(_without_login(key, value))}")
+            lines.append(
+                f"\t{name} = {_quoted(without_login(value) if key.startswith('remote.') else value)}"
+            )
     text = "\n".join(lines) + "\n"
     return text.encode("utf-8", "surrogateescape")
 
@@ -111,15 +113,6 @@ def _is_shown(key: str) -> bool:
     if key.startswith("remote."):
         return key.endswith(_REMOTE_KEYS)
     return key in _CORE or key.startswith(_SECTIONS)
-
-
-def _without_login(key: str, value: str) -> str:
-    """A remote's URL without the name and password that may stand in it."""
-    scheme, mark, rest = value.partition("://")
-    if not mark or not key.startswith("remote."):
-        return value
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2] if scheme != 'ssh' else host}{slash}{path}"
 
 
 def _quoted(value: str) -> str:

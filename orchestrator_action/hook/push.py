@@ -8,7 +8,7 @@ import os
 
 from orchestrator_action.hook import base as bases
 from orchestrator_action.hook import policy as rules
-from orchestrator_action.hook.fast_git import PushSite, find_site, git, tell_user
+from orchestrator_action.hook.fast_git import PushSite, find_site, git, tell_user, without_login
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def _record(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]") -> N
 def _journal(where: PushSite, word: str, remote: str, refs: "Sequence[Ref]", reason: str) -> None:
     from orchestrator_action.hook.journal import append_lines
 
-    append_lines(where.state, word, remote, [(ref.remote, ref.oid) for ref in refs], reason)
+    append_lines(where.state, word, without_login(remote), [(ref.remote, ref.oid) for ref in refs], reason)
 
 
 def _hand_over(stub: str, arguments: "Sequence[str]", text: bytes) -> None:

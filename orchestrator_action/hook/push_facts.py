@@ -7,7 +7,7 @@ in a command. A ref's name is somebody's text: it reaches the shell as the value
 import os
 
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.hook.fast_git import git, write_file
+from orchestrator_action.hook.fast_git import git, without_login, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def facts_of(item: "Work", push: "Push", *, folder: str) -> PushFacts:
         "ORCHESTRATOR_FROM": start,
         "ORCHESTRATOR_TO": item.commit,
         "ORCHESTRATOR_REF": ref.remote,
-        "ORCHESTRATOR_REMOTE": push.remote,
+        "ORCHESTRATOR_REMOTE": without_login(push.remote),
         "ORCHESTRATOR_FILES": listing,
     }
     return PushFacts(variables, files)

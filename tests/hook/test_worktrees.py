@@ -149,6 +149,33 @@ def test_forge_tokens_reach_no_gate_unless_it_names_them(govern: Callable[..., G
     assert "GITHUB_TOKEN" in done.err
 
 
+def test_a_password_in_a_remotes_url_reaches_no_gate_and_no_file_of_ours(
+    govern: Callable[..., Governed], tmp_path: Path
+):
+    """Neither as a variable, nor in the gates' repository, nor in what the hook remembers."""
+    g = govern(
+        policy(gate("env", 'env > "$COUNT"; git config --list >> "$COUNT"; git remote -v >> "$COUNT"'))
+    )
+    g.git("config", f"url.{g.repo.remote}.insteadOf", "https://me:s3cret@example.org/repo.git")
+    g.git("remote", "add", "web", "https://me:s3cret@example.org/repo.git")
+    g.branch("task", {"x": "1"})
+    other = "https://me:s3cret@example.org/other.git"
+    line = f"refs/heads/task {g.git('rev-parse', 'HEAD')} refs/heads/other {'0' * 40}\n"
+
+    done = g.push("web", "task")
+    subprocess.run(
+        [g.path / ".git/hooks/pre-push", other, other], cwd=g.path, env=g.env(https_proxy="http://127.0.0.1:9"),
+        input=line, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert 0 == done.code, done.err
+    assert "example.org" in g.count.read_text()
+    assert "s3cret" not in g.count.read_text()
+    kept = [p for p in (g.path / ".git/orchestrator").rglob("*") if p.is_file()]
+    assert kept
+    assert [] == [p for p in kept if b"s3cret" in p.read_bytes()]
+
+
 def test_a_shallow_clone_is_judged(g: Governed, tmp_path: Path):
     """Case 22: depth 1; the parent is unknown."""
     g.branch("task", {"f": "BAD\n"})
