@@ -20,6 +20,7 @@ from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.results import instrument, read_cases, read_counts
+from orchestrator_action.verify.unset import unset_variables
 
 TAIL_LINES = 40
 TAIL_CHARS = 4_000
@@ -58,6 +59,8 @@ class CommandRun:
     counts: Counts | None
     cases: tuple[CaseResult, ...] | None = None
     """Every test by its id; None when the runner names none."""
+    unset: tuple[str, ...] = ()
+    """Variables that the output of a failing run names, and that the tests were not given."""
 
     @property
     def passed(self) -> bool:
@@ -194,6 +197,7 @@ def _run_one(
         tail=tail_of(text),
         counts=read_counts(reports, text, command),
         cases=read_cases(reports, text, command),
+        unset=unset_variables(text, asked.env) if outcome.exit_code else (),
     )
 
 
@@ -308,7 +312,14 @@ def _judge_bad(bad: CommandRun) -> Judged:
     if lacking := _lacking(bad):
         words = f"`{bad.command}` cannot run here: {lacking} is not installed (a `setup` command may do that)"
         return Judged(holds=False, unproven=True, person=True, message=words)
-    return Judged(holds=False, message=_failure(bad))
+    return Judged(holds=False, message=f"{_failure(bad)}{_asks_for(bad)}")
+
+
+def _asks_for(bad: CommandRun) -> str:
+    if not bad.unset:
+        return ""
+    names = ", ".join(bad.unset)
+    return f"; its output names {names}, which the tests are not given (`test-env: [{names}]` would)"
 
 
 def _no_count(command: str) -> str:
