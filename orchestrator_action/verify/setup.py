@@ -117,12 +117,13 @@ def setup_environment(plan: SetupPlan, tree: Path, env: Mapping[str, str]) -> di
 
 
 def prepare_tree(
-    plan: SetupPlan, tree: Path, *, env: Mapping[str, str], run: RunStep, cache: Path, level: str, at_base: bool
+    plan: SetupPlan, tree: Path, *, env: Mapping[str, str], run: RunStep, cache: Path, level: str, at_base: bool,
+    ignored_in: Sequence[Path] = (),
 ) -> None:  # fmt: skip
     """Make `tree` ready by the plan: from what is kept in `cache`, or by its commands.
 
     `level` names the walls the commands run in. `at_base` says that the tree is the base commit as it is: only
-    then is the result kept.
+    then is the result kept. What set-up leaves in the tree is added to the lists of ignored files `ignored_in`.
 
     Raises SetupError naming the command that failed.
     """
@@ -140,7 +141,7 @@ def prepare_tree(
             _run_commands(step, run, number)
             if at_base:
                 _keep(place, step, tree)
-    _exclude(tree, before)
+    _exclude(tree, before, ignored_in)
 
 
 def _holds(command: str, run: RunStep, name: str) -> bool:
@@ -200,6 +201,10 @@ class TreeSetup:
             cache=self.cache,
             level=task_run.policy(Role.SETUP, tree).level.word,
             at_base=_is_base(base, tree),
+            ignored_in=[
+                tree / ".git" / "info" / "exclude",
+                task_run.run.private.common_dir / "info" / "exclude",
+            ],
         )
 
 
@@ -245,7 +250,7 @@ def _tool_versions(step: SetupStep, env: Mapping[str, str]) -> Iterable[str]:
 def _locked(place: Path) -> Iterator[None]:
     """One process at a time makes what is kept under one name; the others wait and copy it."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with (place.parent / f"{place.name}.lock").open("a") as lock:
+    with (place.parent / f"{place.name}.flock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -314,15 +319,14 @@ def _untracked(tree: Path) -> frozenset[str]:
     return frozenset(name for name in said.split("\0") if name)
 
 
-def _exclude(tree: Path, before: frozenset[str]) -> None:
-    """Leave out of `git status` what set-up put there, in a tree that is a repository of its own.
-
-    The agent is asked for a clean tree, and `foo.egg-info` is none of its work.
-    """
-    left = sorted(_untracked(tree) - before)
-    if not left or not (tree / ".git").is_dir():
-        return
-    exclude = tree / ".git" / "info" / "exclude"
-    exclude.parent.mkdir(exist_ok=True)
-    with exclude.open("a", encoding="utf-8") as file:
-        file.writelines(f"/{name}\n" for name in left)
+def _exclude(tree: Path, before: frozenset[str], lists: Sequence[Path]) -> None:
+    """Leave out of `git status` what set-up put there: the agent is asked for a clean tree, and `foo.egg-info`
+    is none of its work. The lists are those of repositories of ours, never of the user's."""
+    left = [f"/{name}" for name in sorted(_untracked(tree) - before)]
+    for exclude in lists if left and (tree / ".git").is_dir() else ():
+        exclude.parent.mkdir(parents=True, exist_ok=True)
+        with exclude.open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            known = set(file.read().splitlines())
+            file.writelines(f"{name}\n" for name in left if name not in known)

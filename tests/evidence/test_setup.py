@@ -110,7 +110,14 @@ class Trees:
                 raise SetupError(command, hint=part)
 
         prepare_tree(
-            self.plan, repo.path, env=clean_env(), run=run, cache=self.cache, level=level, at_base=at_base
+            self.plan,
+            repo.path,
+            env=clean_env(),
+            run=run,
+            cache=self.cache,
+            level=level,
+            at_base=at_base,
+            ignored_in=[repo.path / ".git/info/exclude"],
         )
         return repo.path
 

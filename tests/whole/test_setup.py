@@ -1,0 +1,74 @@
+"""Set-up that nobody wrote down: a tree gets what its lock file says, and the agent's work is measured with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from tests.kit.whole import House, change
+
+LOCK = {
+    "name": "x", "version": "1.0.0", "lockfileVersion": 3, "requires": True,
+    "packages": {
+        "": {"name": "x", "version": "1.0.0", "dependencies": {"dep": "file:dep"}},
+        "dep": {"version": "1.0.0"},
+        "node_modules/dep": {"resolved": "dep", "link": True},
+    },
+}  # fmt: skip
+FILES = {
+    "package.json": json.dumps(
+        {
+            "name": "x",
+            "version": "1.0.0",
+            "scripts": {"test": "node --test"},
+            "dependencies": {"dep": "file:dep"},
+        }
+    ),
+    "package-lock.json": json.dumps(LOCK),
+    "dep/package.json": '{"name": "dep", "version": "1.0.0", "main": "index.js"}',
+    "dep/index.js": "module.exports = 2;\n",
+    "two.test.js": "const test = require('node:test');\ntest('two', () => {\n"
+    "  if (require('dep') !== 2) throw new Error('not two');\n});\n",
+    "README.md": "# Two\n",
+}
+
+
+def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapping[str, str]], House]):
+    """No `setup` is written down; the second tree has a copy of what the first installed."""
+    if shutil.which("npm") is None:
+        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
+            pytest.fail("npm is not installed")
+        pytest.skip("npm is not installed")
+    home = home_of(FILES)
+    home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
+
+    ran = home.run()
+
+    task = ran.task("issue-1")
+    assert task["status"] == "success", (task["error"], task["phases"])
+    [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "suite"]
+    assert fact["detail"]["passed"] == 1
+    kept = home.repo.path / ".git/orchestrator/setup"
+    assert [True] == [
+        (place / "files/node_modules/dep").is_symlink() for place in kept.iterdir() if place.is_dir()
+    ]
+    home.assert_tidy()
+
+
+def test_a_base_that_cannot_be_set_up_ends_before_an_agent_is_paid(
+    home_of: Callable[[Mapping[str, str]], House],
+):
+    """The command that failed is named."""
+    home = home_of({"package.json": '{"dependencies": {"dep": "file:gone"}}', "README.md": "# Two\n"})
+    home.repo.commit({".github/orchestrator.yml": "test: 'true'\nsetup: ./no-such-script\n"})
+    home.repo.push()
+    home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
+
+    ran = home.run()
+
+    assert "setup command './no-such-script' failed: exit 127" in json.dumps(ran.report) + ran.err
+    assert ran.code != 0
