@@ -203,9 +203,9 @@ def make(folder: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
 
 
 def demo(folder: Path, env: Mapping[str, str]) -> int:
-    """Run the demo in `folder`; 0 when every issue ended as foretold."""
+    """Run the demo in `folder`; 0 when every issue ended as expected."""
     repo, forge = make(folder, env)
-    print(f"A repository with {len(STORIES)} labelled issues was made in {folder}\n\nForetold:")
+    print(f"A repository with {len(STORIES)} labelled issues was made in {folder}\n\nExpected:")
     for number, story in enumerate(STORIES, 1):
         print(f"  issue {number}  {story.status:10} {story.title} ({story.why})")
     argv = [
@@ -226,15 +226,15 @@ def _compare(report: dict[str, object], code: int, repo: Path) -> int:
     print("\nWhat happened:")
     for number, story in enumerate(STORIES, 1):
         task = tasks.get(f"issue-{number}", {"status": "lost", "pull": None, "log": "", "error": ""})
-        as_foretold = task["status"] == story.status
-        wrong += not as_foretold
+        as_expected = task["status"] == story.status
+        wrong += not as_expected
         print(
-            f"  issue {number}  {task['status']:10} {'as foretold' if as_foretold else f'foretold: {story.status}'}"
+            f"  issue {number}  {task['status']:10} {'as expected' if as_expected else f'expected: {story.status}'}"
         )
         if task["error"]:
             print(f"           {task['error']}")
         if task["pull"]:
-            print(f"           pull  {task['pull']['url']}")
+            print(f"           pull request  {task['pull']['url']}")
         print(f"           log   {task['log']}")
     refuted = [f for f in _findings(tasks.get("issue-3", {})) if f == "refuted"]
     wrong += not refuted
@@ -246,7 +246,7 @@ def _compare(report: dict[str, object], code: int, repo: Path) -> int:
         f"at most {report['peak_parallel']} agents at once"
     )
     print(f"the run's exit code was {code} (1: not all succeeded)")
-    print("\nEverything ended as foretold." if not wrong else "\nNot as foretold: this is a bug of ours.")
+    print("\nEverything ended as expected." if not wrong else "\nNot as expected: this is a bug of ours.")
     return 1 if wrong else 0
 
 

@@ -25,7 +25,7 @@ NEXT = {
     "label": ", and label an issue `orchestrate`",
     "comment": ", and comment `/orchestrate` on an issue",
     "schedule": ", and label issues `orchestrate`: they are worked on at night",
-    "verify": ": pulls of agents are judged again from then on",
+    "verify": ": pull requests of agents are judged again from then on",
 }
 """What is left to be done then, of each use."""
 

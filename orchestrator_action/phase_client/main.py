@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
             "--note", default="", help="what you have to say: a title, answers, names of deleted tests"
         )
         sub.add_argument(
-            "--file", metavar="F", help="a text to hand in: the plan, the pull's body; - is stdin"
+            "--file", metavar="F", help="a text to hand in: the plan, the pull request's body; - is stdin"
         )
         sub.add_argument("--no-change-needed", metavar="WHY", help="nothing is to be changed, and why")
         sub.add_argument("--waive", metavar="WHY", help="leave a waivable phase out, and why")

@@ -198,7 +198,7 @@ PHASES: tuple[Phase, ...] = (
         rules=(
             _head(
                 "pull-open",
-                "the pull's head is HEAD, its base is right and it links the issue",
+                "the pull request's head is HEAD, its base is right and it links the issue",
                 "claim pull-request again so that the broker pushes HEAD",
             ),
         ),
@@ -229,7 +229,7 @@ PHASES: tuple[Phase, ...] = (
                 "each finding is fixed in a commit of this branch or declined",
                 "answer every open finding: `fN: fixed in <sha>` or `fN: declined: reason`",
             ),
-            _head("pull-current", "the pull's head is HEAD", "claim review-response again"),
+            _head("pull-current", "the pull request's head is HEAD", "claim review-response again"),
         ),
     ),
     Phase(

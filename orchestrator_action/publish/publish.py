@@ -244,7 +244,7 @@ def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> boo
     if not run.forge.write_together(words, number=result.issue, add=add, remove=remove):
         return False
     for what in (
-        *(["the comment on the pull"] if result.pull else []),
+        *(["the comment on the pull request"] if result.pull else []),
         "the comment on the issue",
         "the labels",
     ):
@@ -258,7 +258,10 @@ def _sayings(
     run = task_run.run
     if result.pull is not None:
         number = result.pull.number
-        yield "the comment on the pull", lambda: _write(run, _word_on_pull(task_run, result, ledger, number))
+        yield (
+            "the comment on the pull request",
+            lambda: _write(run, _word_on_pull(task_run, result, ledger, number)),
+        )
     if result.issue is not None:
         issue = result.issue
         yield "the comment on the issue", lambda: _write(run, _word_on_issue(task_run, result, issue))

@@ -274,7 +274,9 @@ class Measure:
             *([] if pull.base_branch == self.run.base_branch else [f"its base is {pull.base_branch}"]),
             *([] if linked else [f"it does not link issue #{ledger.issue}"]),
         ]
-        said = f"pull #{number}: " + ("; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}")
+        said = f"pull request #{number}: " + (
+            "; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}"
+        )
         detail = {"number": number, "url": pull.url, "head_sha": pull.head_sha, "base": pull.base_branch}
         current = pull.head_sha == head
         return [

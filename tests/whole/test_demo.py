@@ -40,7 +40,7 @@ def plain(text: str) -> list[str]:
 
 
 def test_what_the_readme_prints_of_the_demo_is_what_it_prints(shown: tuple[Path, str]):
-    [block] = re.findall(r"^```text\n(Foretold:.*?)^```", README, re.MULTILINE | re.DOTALL)
+    [block] = re.findall(r"^```text\n(Expected:.*?)^```", README, re.MULTILINE | re.DOTALL)
     printed = "\n".join(plain(shown[1]))
 
     for line in filter(None, plain(block)):

@@ -46,7 +46,7 @@ class Pulls:
 
     def find(self, branch: str) -> Pull | None:
         """The open pull of `branch` of this repository, not of a fork's branch of that name."""
-        what = f"the pull of {branch}"
+        what = f"the pull request of {branch}"
         owner = self._api.repository.partition("/")[0]
         for data in self._api.pages("/pulls", what, {"state": "open", "head": f"{owner}:{branch}"}):
             if understood(lambda: self._is_of(data, branch), what):  # noqa: B023
@@ -70,7 +70,7 @@ class Pulls:
         """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""
         shown = one_line(title, MAX_PULL_TITLE) or UNTITLED
         text = {"title": shown, "body": cut_to_bytes(body, MAX_BODY), "base": base}
-        what = f"the pull of {branch}"
+        what = f"the pull request of {branch}"
         try:
             made = self._create(branch, text, what)
         except ForgeError as exc:
@@ -81,7 +81,7 @@ class Pulls:
             if not (self._drafts and "draft" in exc.message.lower()):
                 raise
             self._drafts = False
-            self._warn("this repository has no draft pulls; a plain one was opened")
+            self._warn("this repository has no draft pull requests; a plain one was opened")
             made = self._create(branch, text, what)
         return made
 

@@ -227,7 +227,7 @@ def _fit(shown: str, room: int) -> str:
     return shown + " " * (room - _width(shown))
 
 
-HEADINGS = ("task", "status", "phases", "pull", "took", "cost", "note")
+HEADINGS = ("task", "status", "phases", "pull request", "took", "cost", "note")
 
 
 def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> list[tuple[str, ...]]:
@@ -260,7 +260,7 @@ def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[int, int
     """Which columns there is room for, and how wide each is; the note takes what is left."""
     last = len(HEADINGS) - 1
     sizes = {i: min(max(_width(row[i]) for row in rows), 28) for i in range(last)}
-    for spare in ("cost", "took", "pull", "phases"):
+    for spare in ("cost", "took", "pull request", "phases"):
         if sum(sizes.values()) + 2 * len(sizes) + 20 > width:
             del sizes[HEADINGS.index(spare)]
     room = width - sum(sizes.values()) - 2 * len(sizes)
