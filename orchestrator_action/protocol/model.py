@@ -471,6 +471,8 @@ class TaskResult:
     phases: tuple[PhaseVerdict, ...] = ()
     declined: Declined | None = None
     """What the agent said, when it said that it cannot do the task."""
+    said: str = ""
+    """The agent's closing words: a claim, shown beside what was measured."""
     log: str = ""
     error: str = ""
     worktree: str = ""

@@ -55,6 +55,10 @@ _UNKNOWN: Verdict | None = Verdict(head_sha="", phases=())
 """There was no time left to measure."""
 
 
+MOST_SAID = 4000
+"""Characters of an agent's closing words that are kept."""
+
+
 def work_on(task: Task, run: RunContext, run_limits: RunLimits) -> TaskResult:
     """Take one task all the way. Raises JournalError, and nothing else that can go wrong with a task."""
     state = task_state(run.journal.of(task.id))
@@ -315,6 +319,7 @@ def _result(
         pid=usage.outcome.pid,
         phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
         log=last_log(task_run.directory, usage),
+        said=usage.report.text[:MOST_SAID],
         declined=ledger.declined if end.status is Status.DECLINED else None,
         error=end.error,
         **usage.figures(),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orchestrator_action.protocol.model import (
+    GOOD_STATUSES,
     Annotation,
     Conclusion,
     Conflict,
@@ -195,6 +196,31 @@ def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[s
         "exceptions": _exceptions(status, result.phases),
         "declined": result.declined,
         "headline": headline(result.phases, status=status, error=result.error),
+        "beside": claim_beside_fact(result, status),
+    }
+
+
+def claim_beside_fact(result: TaskResult, status: Status | None) -> dict[str, Any]:
+    """What the agent said beside what was measured: `said`, `measured` (of Testing's facts), `verified` and `at`.
+
+    Empty while a task runs, where nothing was measured at a commit of its own, and where exceptions come first.
+    """
+    facts = {f.rule: f for p in result.phases for f in p.facts if f.commit == result.head_sha}
+    found = [facts[r] for r in ("suite", "nothing-lost", "base-tests", "shows-the-change") if r in facts]
+    if (
+        status is None
+        or not found
+        or result.head_sha in {"", result.base_sha}
+        or _exceptions(status, result.phases)
+    ):
+        return {}
+    wrong = [f for f in found if not f.holds]
+    told = wrong or [f for f in found if f.rule == "suite" or f.detail.get("shows")]
+    return {
+        "verified": status in GOOD_STATUSES and not wrong,
+        "said": result.said.strip(),
+        "measured": [f.message for f in told],
+        "at": result.head_sha[:7],
     }
 
 

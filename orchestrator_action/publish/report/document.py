@@ -63,6 +63,7 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "failures": list(result.failures),
         "pid": result.pid,
         "needs_person": result.needs_person,
+        "said": result.said,
         "declined": dataclasses.asdict(result.declined) if result.declined else None,
         "phases": [_phase(p) for p in result.phases],
         "log": result.log,
