@@ -56,8 +56,6 @@ class Policy:
     scratch: str = ""
     """A folder on disk that becomes its HOME and its /tmp; empty: both end with the process."""
     network: bool = True
-    egress: tuple[str, ...] | None = None
-    """Hosts it may reach when the network is taken; None leaves the network as it is."""
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Variables laid over the command's own."""
 
