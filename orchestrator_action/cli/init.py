@@ -19,6 +19,7 @@ KINDS = {
     "comment": ("on-comment.yml", ".github/workflows/orchestrate-comment.yml"),
     "schedule": ("scheduled.yml", ".github/workflows/orchestrate-scheduled.yml"),
     "verify": ("verify.yml", ".github/workflows/orchestrate-verify.yml"),
+    "check": ("check-pull-requests.yml", ".github/workflows/orchestrate-check.yml"),
 }
 """The example of each use, and where it goes."""
 NEXT = {
@@ -26,6 +27,7 @@ NEXT = {
     "comment": ", and comment `/orchestrate` on an issue",
     "schedule": ", and label issues `orchestrate`: they are worked on at night",
     "verify": ": pull requests of agents are judged again from then on",
+    "check": ": every pull request is checked from then on, whoever made it",
 }
 """What is left to be done then, of each use."""
 

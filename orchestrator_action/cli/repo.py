@@ -129,7 +129,7 @@ def demo(
 
 
 def init(
-    kind: Annotated[str, typer.Argument(help="label, comment, schedule or verify.")] = "label",
+    kind: Annotated[str, typer.Argument(help="label, comment, schedule, verify or check.")] = "label",
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     repo: Repo = HERE,
 ) -> None:

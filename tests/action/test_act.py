@@ -247,6 +247,7 @@ def test_the_verify_example_judges_a_persons_push(act: Act, runner: Runner, libr
     shutil.copy(PROJECT / "examples" / "verify.yml", verify)
     payload = example("pull_request", "synchronize")
     payload["repository"]["full_name"] = github.repository
+    payload["pull_request"]["number"] = pull.number
     payload["pull_request"]["head"] |= {"ref": pull.pull.head, "sha": head}
     payload["pull_request"]["head"]["repo"]["full_name"] = github.repository
 

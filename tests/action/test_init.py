@@ -69,7 +69,7 @@ def test_twice_is_once(fresh: Repo):
 def test_an_unknown_use_is_named(fresh: Repo):
     done = init(fresh, "nonsense", "--yes")
 
-    assert (2, True) == (done.returncode, "one of label, comment, schedule, verify" in done.stderr)
+    assert (2, True) == (done.returncode, "one of label, comment, schedule, verify, check" in done.stderr)
 
 
 def a_file(root: Path, outside: Path) -> None:
