@@ -34,7 +34,7 @@ def setup(files: Files) -> SetupStep | None:
     installs = _is_project(files, project)
     if not installs and not wanted:
         return _bare(files)
-    words = " ".join(wanted)
+    words = " ".join([*wanted, *_wrapper(files)])
     if "pytest" not in _names(files, wanted) and _uses_pytest(files):
         words = f"{words} pytest"
     if installs:
@@ -67,13 +67,22 @@ def _install(words: str) -> str:
 
 def _bare(files: Files) -> SetupStep | None:
     """A tree of test files and nothing else takes the machine's pytest, or gets one."""
-    if not _uses_pytest(files):
+    [tool] = _wrapper(files) or (["pytest"] if _uses_pytest(files) else [""])
+    if not tool:
         return None
-    step = _step("pytest", [_install("pytest")], files)
+    step = _step(tool, [_install(tool)], files)
     return SetupStep(
         how=step.how, commands=step.commands, keeps=step.keeps, tools=step.tools, env=step.env, path=step.path,
-        unless="python3 -c 'import pytest'",
+        unless="python3 -m pytest --version" if tool == "pytest" else f"command -v {tool}",
     )  # fmt: skip
+
+
+def _wrapper(files: Files) -> list[str]:
+    """tox or nox, where they are the test command because nothing speaks of pytest."""
+    if any("pytest" in text for text in files.texts.values()):
+        return []
+    tox = "tox.toml" in files.paths or "[tox]" in files.text("tox.ini")
+    return ["tox"] if tox else ["nox"] if "noxfile.py" in files.paths else []
 
 
 def _uses_pytest(files: Files) -> bool:
