@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import shown
+from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
@@ -20,47 +21,9 @@ MAX_BYTES = 2 * 1024**2
 """Larger files are data, or made by a program."""
 
 _SCRIPTS = ("js", "cjs", "mjs", "jsx", "ts", "cts", "mts", "tsx")
-_LOOKS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("py",),
-        (r"PYTEST_(?:CURRENT_TEST|XDIST_WORKER|VERSION)\b"
-        r"|['\"]_?(?:pytest|unittest|nose2?)(?:\.\w+)*['\"]\s+(?:not\s+)?in\s+(?:\w+\.)?modules\b"
-        r"|\bmodules\s*(?:\.get\(|\[)\s*['\"]_?(?:pytest|unittest|nose2?)\b"
-        r"|['\"](?:pytest|py\.test|unittest)\w*['\"]\s+in\s+(?:\w+\.)?(?:argv|orig_argv)\b"
-        r"|\bargv\b[^\n]*['\"](?:pytest|py\.test|unittest)|_called_from_test\b"
-        r"|(?:inspect\.stack|_getframe|extract_stack|currentframe)\([^\n]*(?:test|pytest)"),
-    ),
-    (
-        _SCRIPTS,
-        (r"\bJEST_WORKER_ID\b|\bVITEST(?:_\w+)?\b|\bNODE_TEST_CONTEXT\b|\bMOCHA_\w+\b|\bAVA_PATH\b"
-        r"|NODE_ENV\b['\"\]]*\s*(?:===?|!==?)\s*['\"`]test['\"`]|['\"`]test['\"`]\s*(?:===?|!==?)[^\n]*NODE_ENV"
-        r"|\btypeof\s+(?:global(?:This)?\.)?(?:jest|describe|it|vi|expect|beforeEach)\b"
-        r"|\b(?:global|globalThis|window)\.(?:jest|describe|it|vi|expect|beforeEach|mocha)\b"
-        r"|\bargv\b[^\n]*['\"`/](?:jest|mocha|vitest|ava|--test)\b"
-        r"|\brequire\.main\b[^\n]*(?:jest|mocha|vitest)"),
-    ),
-    (
-        ("go",),
-        (r"\btesting\.Testing\(\)|flag\.Lookup\(\"test\."
-        r"|os\.Args\[0\][^\n]*\.test\"|HasSuffix\([^\n]*\"\.test\"\)"),
-    ),
-    (("rb",), r"defined\?\s*\(?\s*(?:RSpec|Minitest|Test::Unit)|\$(?:0|PROGRAM_NAME)[^\n]*(?:rspec|test|minitest)"),
-    (
-        ("php",),
-        (r"PHPUNIT_(?:COMPOSER_INSTALL|TESTSUITE)|defined\(['\"]PHPUNIT|class_exists\([^\n]*PHPUnit"
-        r"|\$argv\b[^\n]*(?:phpunit|pest)|\$_SERVER\[['\"]argv['\"]\][^\n]*(?:phpunit|pest)"),
-    ),
-    (
-        ("java", "kt", "scala", "groovy"),
-        r"getStackTrace\(\)[^\n]*(?:junit|Test)|\"org\.(?:junit|testng)[\w.]*\"|surefire\.(?:test|real)\.class\.path",
-    ),
-    (("ex",), r"Mix\.env\(\)\s*==\s*:test|Code\.ensure_loaded\?\(ExUnit\)"),
-    (
-        ("cs", "fs"),
-        r"AppDomain\.CurrentDomain\.GetAssemblies\(\)[^\n]*(?:xunit|nunit|mstest)|\"(?:xunit|nunit)[\w.]*\"",
-    ),
-    (("swift",), r"XCTestConfigurationFilePath|NSClassFromString\(\"XCTest"),
-)  # fmt: skip
+_LOOKS = tuple(
+    (e.source.endings, e.source.runner_marks) for e in ECOSYSTEMS if e.source and e.source.runner_marks
+)
 """By file ending: how code finds out that a test runner is there."""
 
 _ENDS: tuple[tuple[tuple[str, ...], str, str], ...] = (

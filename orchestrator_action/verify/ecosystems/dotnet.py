@@ -91,7 +91,10 @@ ECOSYSTEM = Ecosystem(
         skips=r"\[Ignore\b|\bSkip\s*=",
         hollow=r"\[(?:Fact|Theory|Test|TestMethod|TestCase)\b[^{;]*?(\w+)\s*\([^)]*\)[^{};]*\{\s*\}",
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"\"testhost\"|xunit\.runner|VSTEST_\w+|AppDomain[^\n]*(?:xunit|nunit)",
+        runner_marks=(
+            r"AppDomain\.CurrentDomain\.GetAssemblies\(\)[^\n]*(?:xunit|nunit|mstest)|\"(?:xunit"
+            r"|nunit)[\w.]*\""
+        ),
     ),
     config_files=("**/*.runsettings", "**/xunit.runner.json", "**/testconfig.json"),
 )

@@ -75,12 +75,12 @@ ECOSYSTEM = Ecosystem(
     runners=(Runner(name="mix test", command=r"^mix\s+test\b", only=_only, sources=("exunit",)),),
     test_files=("*_test.exs", "*_SUITE.erl", "*_tests.erl", "*_test.gleam"),
     source=Source(
-        endings=("exs",),
+        endings=("exs", "ex"),
         tests=r"^\s*(?:test|property)\s+\"([^\"]+)",
         skips=r"@(?:module)?tag\s+:?skip|@tag\s+skip:",
         hollow=r"test\s+\"([^\"]+)\"[^\n]*do\s*end\b",
         comments=r"(?m)^\s*#[^\n]*",
-        runner_marks=r"Mix\.env\(?\)?\s*==\s*:test|Code\.ensure_loaded\?\(ExUnit\)",
+        runner_marks=(r"Mix\.env\(\)\s*==\s*:test|Code\.ensure_loaded\?\(ExUnit\)"),
     ),
     config_files=("**/test/test_helper.exs",),
 )

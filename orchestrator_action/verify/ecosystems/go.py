@@ -161,7 +161,10 @@ ECOSYSTEM = Ecosystem(
         skips=r"\.Skip(?:f|Now)?\(|^//go:build\b|^func TestMain\b",
         hollow=r"^func\s+(Test\w*)\s*\([^)]*\)[^{};]*\{\s*\}",
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"\btesting\.Testing\(\)|flag\.Lookup\(\"test\.|os\.Args\[0\][^\n]*\.test\b",
+        runner_marks=(
+        r"\btesting\.Testing\(\)|flag\.Lookup\(\"test\.|os\.Args\[0\][^\n]*\.test\""
+        r"|HasSuffix\([^\n]*\"\.test\"\)"
+    ),
     ),
     config_ways={"go.work": _workspace},
 )  # fmt: skip

@@ -350,8 +350,14 @@ SOURCE = Source(
     r"(?:\([^)]*\)|\w+|function\s*\w*\s*\([^)]*\))\s*(?:=>)?\s*(?:\{\s*(?:return\s*;?\s*)?\}|true|null|undefined)\s*[,)])",
     singled=r"(?<![\w.])(?:(?:it|test|describe|context|suite)\.only\b|(?:fit|fdescribe)\s*\()",
     comments=r"//[^\n]*|/\*.*?\*/",
-    runner_marks=r"JEST_WORKER_ID|VITEST_(?:WORKER_ID|POOL_ID|MODE)|import\.meta\.vitest|NODE_TEST_CONTEXT"
-    r"|process\.env\.VITEST\b|globalThis\.(?:jest|describe|it)\b|typeof\s+(?:jest|describe|it|vi)\s*[!=]==?",
+    runner_marks=(
+        r"\bJEST_WORKER_ID\b|\bVITEST(?:_\w+)?\b|\bNODE_TEST_CONTEXT\b|\bMOCHA_\w+\b|\bAVA_PATH\b"
+        r"|NODE_ENV\b['\"\]]*\s*(?:===?|!==?)\s*['\"`]test['\"`]|['\"`]test['\"`]\s*(?:===?"
+        r"|!==?)[^\n]*NODE_ENV|\btypeof\s+(?:global(?:This)?\.)?(?:jest|describe|it|vi|expect"
+        r"|beforeEach)\b|\b(?:global|globalThis|window)\.(?:jest|describe|it|vi|expect|beforeEach"
+        r"|mocha)\b|\bargv\b[^\n]*['\"`/](?:jest|mocha|vitest|ava|--test)\b"
+        r"|\brequire\.main\b[^\n]*(?:jest|mocha|vitest)"
+    ),
 )
 ECOSYSTEM = Ecosystem(
     name="JavaScript",

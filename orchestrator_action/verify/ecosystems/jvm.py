@@ -136,7 +136,10 @@ ECOSYSTEM = Ecosystem(
         skips=r"@(?:Disabled|Ignore)\w*|\bassume\w+\(|@EnabledIf|enabled\s*=\s*false",
         hollow=r"@(?:\w*Test)\b[^{;]*?(\w+|`[^`]+`)" + _ONE_BODY,
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"surefire\.\w+|org\.junit\.\w+[^\n]*getStackTrace|\"org\.junit",
+        runner_marks=(
+        r"getStackTrace\(\)[^\n]*(?:junit|Test)|\"org\.(?:junit|testng)[\w.]*\"|surefire\.(?:test"
+        r"|real)\.class\.path"
+    ),
     ),
     config_files=("**/.mvn/**", "**/junit-platform.properties"),
     config_ways={

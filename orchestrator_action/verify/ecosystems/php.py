@@ -116,7 +116,10 @@ ECOSYSTEM = Ecosystem(
         skips=r"markTest(?:Skipped|Incomplete)|->(?:skip|todo)\(",
         hollow=r"function\s+(test\w*)\s*\([^)]*\)[^{};]*\{\s*\}",
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"PHPUNIT_\w+|class_exists\([^)]*PHPUnit|defined\([^)]*PHPUNIT",
+        runner_marks=(
+        r"PHPUNIT_(?:COMPOSER_INSTALL|TESTSUITE)|defined\(['\"]PHPUNIT|class_exists\([^\n]*PHPUnit"
+        r"|\$argv\b[^\n]*(?:phpunit|pest)|\$_SERVER\[['\"]argv['\"]\][^\n]*(?:phpunit|pest)"
+    ),
     ),
     config_files=("**/phpunit.xml", "**/phpunit.xml.dist", "**/phpunit.dist.xml", "**/pest.xml", "**/tests/Pest.php"),
     config_ways={"composer.json": matching_lines(r"\"(?:test|pre-test|post-test)[\w:-]*\"\s*:")},

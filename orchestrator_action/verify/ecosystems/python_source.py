@@ -13,8 +13,12 @@ _SKIPS = (
     r"|@skip|@xfail|\bSkipTest\b|__test__\s*=\s*False|\bcollect_ignore|\bos\._exit\(|def load_tests\b"
 )
 _RUNNER_MARKS = (
-    r"PYTEST_CURRENT_TEST|PYTEST_VERSION|PYTEST_ADDOPTS|PYTEST_XDIST_\w+|['\"](?:_?pytest|unittest|nose2?|tox)['\"]"
-    r"\s+(?:not\s+)?in\s+sys\.modules|sys\.modules\.get\(\s*['\"](?:_?pytest|unittest)|TOX_ENV\w*|NOX_CURRENT_SESSION"
+    r"PYTEST_(?:CURRENT_TEST|XDIST_WORKER|VERSION)\b|['\"]_?(?:pytest|unittest"
+    r"|nose2?)(?:\.\w+)*['\"]\s+(?:not\s+)?in\s+(?:\w+\.)?modules\b|\bmodules\s*(?:\.get\("
+    r"|\[)\s*['\"]_?(?:pytest|unittest|nose2?)\b|['\"](?:pytest|py\.test"
+    r"|unittest)\w*['\"]\s+in\s+(?:\w+\.)?(?:argv|orig_argv)\b|\bargv\b[^\n]*['\"](?:pytest"
+    r"|py\.test|unittest)|_called_from_test\b|(?:inspect\.stack|_getframe|extract_stack"
+    r"|currentframe)\([^\n]*(?:test|pytest)"
 )
 
 

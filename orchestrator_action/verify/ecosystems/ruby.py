@@ -195,7 +195,10 @@ ECOSYSTEM = Ecosystem(
         skips=r"^\s*(?:xit|xdescribe|xcontext|pending|skip|omit)\b|skip:\s*(?:true|['\"])",
         hollow=r"(?:it|specify|test)\s+['\"]([^'\"]+)['\"]\s*do\s*end\b",
         comments=r"(?m)^\s*#[^\n]*",
-        runner_marks=r"defined\?\(\s*(?:RSpec|Minitest|Test::Unit)|\$PROGRAM_NAME[^\n]*(?:rspec|rake)|ENV\[['\"]RAILS_ENV",
+        runner_marks=(
+        r"defined\?\s*\(?\s*(?:RSpec|Minitest|Test::Unit)|\$(?:0|PROGRAM_NAME)[^\n]*(?:rspec|test"
+        r"|minitest)"
+    ),
     ),
     config_files=("**/.rspec", "**/Rakefile", "**/rakefile", "**/cucumber.yml", "**/.minitest.rb"),
 )  # fmt: skip

@@ -93,6 +93,6 @@ ECOSYSTEM = Ecosystem(
         skips=r"XCTSkip|\.disabled\(",
         hollow=r"func\s+(test\w*)\s*\([^)]*\)[^{};]*\{\s*\}",
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"XCTestConfigurationFilePath|NSClassFromString\(\"XCTest",
+        runner_marks=(r"XCTestConfigurationFilePath|NSClassFromString\(\"XCTest"),
     ),
 )

@@ -137,13 +137,4 @@ def singled_out(path: str, text: str) -> int:
     return marks_in(source.singled, text) if source else 0
 
 
-def runner_marks(path: str, text: str) -> list[tuple[int, str]]:
-    """Lines (from 1) by which code that is no test finds out whether a test runner is there."""
-    source = _source(path)
-    if source is None or not source.runner_marks:
-        return []
-    wanted = re.compile(source.runner_marks)
-    return [(n, line.strip()) for n, line in enumerate(text.splitlines(), 1) if wanted.search(line)]
-
-
 test_names.__test__ = False  # type: ignore[attr-defined]
