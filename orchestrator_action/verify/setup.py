@@ -15,7 +15,7 @@ import os
 import shlex
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,19 +117,27 @@ def setup_environment(plan: SetupPlan, tree: Path, env: Mapping[str, str]) -> di
 
 
 def prepare_tree(
-    plan: SetupPlan, tree: Path, *, env: Mapping[str, str], run: RunStep, cache: Path, level: str, at_base: bool,
+    plan: SetupPlan,
+    tree: Path,
+    *,
+    env: Mapping[str, str],
+    run: RunStep,
+    cache: Path,
+    level: str,
+    at_base: bool,
     ignored_in: Sequence[Path] = (),
-) -> None:  # fmt: skip
+    probed: MutableMapping[str, bool] | None = None,
+) -> None:
     """Make `tree` ready by the plan: from what is kept in `cache`, or by its commands.
 
     `level` names the walls the commands run in. `at_base` says that the tree is the base commit as it is: only
-    then is the result kept. What set-up leaves in the tree is added to the lists of ignored files `ignored_in`.
+    then is the result kept. What set-up leaves in the tree is added to the lists of ignored files `ignored_in`. `probed` remembers what the machine was found to have.
 
     Raises SetupError naming the command that failed.
     """
     before = _untracked(tree)
     for number, step in enumerate(plan.steps, 1):
-        if step.unless and _holds(step.unless, run, f"{number}-probe"):
+        if step.unless and _holds(step.unless, run, f"{number}-probe", probed if probed is not None else {}):
             continue
         if not step.keeps:
             _run_commands(step, run, number)
@@ -144,12 +152,15 @@ def prepare_tree(
     _exclude(tree, before, ignored_in)
 
 
-def _holds(command: str, run: RunStep, name: str) -> bool:
-    try:
-        run(command, None, name)
-    except SetupError:
-        return False
-    return True
+def _holds(command: str, run: RunStep, name: str, probed: MutableMapping[str, bool]) -> bool:
+    if command not in probed:
+        try:
+            run(command, None, name)
+        except SetupError:
+            probed[command] = False
+        else:
+            probed[command] = True
+    return probed[command]
 
 
 def _run_commands(step: SetupStep, run: RunStep, number: int) -> None:
@@ -162,6 +173,7 @@ class TreeSetup:
 
     def __init__(self, plan: SetupPlan, *, cache: Path) -> None:
         self.plan, self.cache = plan, cache
+        self._probed: dict[str, bool] = {}
 
     def environment(self, tree: Path, env: Mapping[str, str]) -> Mapping[str, str]:
         """`env` with the tree's own programs first on PATH."""
@@ -201,6 +213,7 @@ class TreeSetup:
             cache=self.cache,
             level=task_run.policy(Role.SETUP, tree).level.word,
             at_base=_is_base(base, tree),
+            probed=self._probed,
             ignored_in=[
                 tree / ".git" / "info" / "exclude",
                 task_run.run.private.common_dir / "info" / "exclude",
