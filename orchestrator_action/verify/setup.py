@@ -131,7 +131,8 @@ def prepare_tree(
     """Make `tree` ready by the plan: from what is kept in `cache`, or by its commands.
 
     `level` names the walls the commands run in. `at_base` says that the tree is the base commit as it is: only
-    then is the result kept. What set-up leaves in the tree is added to the lists of ignored files `ignored_in`. `probed` remembers what the machine was found to have.
+    then is the result kept. What set-up leaves in the tree is added to the lists of ignored files `ignored_in`.
+    `probed` remembers what the machine was found to have.
 
     Raises SetupError naming the command that failed.
     """
