@@ -32,8 +32,10 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def plain(text: str) -> list[str]:
-    """Lines without what differs from run to run: times, run ids, and how many a machine had alive at once."""
+    """Lines without what differs from run to run: times, ids, and how many a machine had alive at once."""
     text = re.sub(r"at most \d+", "at most N", text)
+    text = re.sub(r"`[0-9a-f]{7}`", "`SHA`", text)
+    text = re.sub(r"\b\d+(?:\.\d+)? s\b", "0.0", text)
     text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "RUN", text)
     text = re.sub(r"#\d+", "#N", re.sub(r"\d+\.\d+( s)?", "0.0", text))
     return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]

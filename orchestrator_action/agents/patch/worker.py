@@ -137,7 +137,8 @@ def work(context_path: str) -> int:
         _Author(context_path).work()
         print("every phase was claimed and holds, or nothing was to be done", flush=True)
     except _Open as exc:
-        print(f"stopped: {exc}", flush=True)
+        first, _, rest = str(exc).partition("\n")
+        print(f"{rest}\nstopped: {first}".strip(), flush=True)
     return 0
 
 
