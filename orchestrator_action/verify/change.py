@@ -218,7 +218,7 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
     except OrchestratorError as exc:
         return replace(runs, head_error=exc.message)
     if steady and not all(r.passed for r in steady):
-        steady = _repeated_afresh(runs, bench, len(steady), steady)
+        runs = replace(runs, steady_again=_repeated_afresh(runs, bench, steady[-1]))
     return replace(runs, repeats=repeats, steady=steady)
 
 
@@ -268,17 +268,24 @@ def _new_red(runs: ChangeRuns, run: TestRun) -> list[CaseResult]:
 
 
 def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, run: TestRun) -> tuple[TestRun, ...]:
-    """What is newly red, once more by itself; nothing where single tests cannot be run."""
-    new = set(_new_red(runs, run))
-    done = []
+    """What is newly red, by itself, as often as new tests are repeated; nothing where single tests cannot be run."""
+    commands = _only_red(run, set(_new_red(runs, run)), tree)
+    done: list[TestRun] = []
+    while commands and len(done) < REPEATS and all(r.passed for r in done):
+        done.append(bench.run_in(tree, run.commit, commands, again=True))
+    return tuple(done)
+
+
+def _only_red(run: TestRun, red: set[CaseResult], tree: Path) -> tuple[str, ...]:
+    """Commands for nothing but these tests; none where some of them cannot be run by themselves."""
+    found = []
     for command_run in run.runs:
-        ids = [c.id for c in command_run.cases or () if c in new]
+        ids = [c.id for c in command_run.cases or () if c in red]
         command = only_tests(command_run.command, ids, tree=tree) if ids else None
         if ids and command is None:
             return ()
-        if command:
-            done.append(bench.run_in(tree, run.commit, (command,), again=True))
-    return tuple(done)
+        found += [command] if command else []
+    return tuple(found)
 
 
 def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple[TestRun, ...]:
@@ -303,17 +310,13 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
     return tuple(done)
 
 
-def _repeated_afresh(
-    runs: ChangeRuns, bench: Bench, times: int, used: tuple[TestRun, ...]
-) -> tuple[TestRun, ...]:
+def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:
     """What failed in a tree that tests had used is tried in fresh ones: only that tells of the tests."""
-    commands = used[-1].commands
-    done = []
-    for _ in range(max(2, times)):
+    done: list[TestRun] = []
+    while len(done) < REPEATS and all(r.passed for r in done):
         with bench.checkout(runs.head_sha) as tree:
+            commands = _only_red(bad, set(failing(bad)), tree) or bad.commands
             done.append(bench.run_in(tree, runs.head_sha, commands, again=True))
-        if not done[-1].passed:
-            return tuple(done)
     return tuple(done)
 
 

@@ -59,6 +59,8 @@ class ChangeRuns:
     """Whether changed tests were repeated and tried at the base, as is done for what decides."""
     repeats: int = 1
     steady: tuple[TestRun, ...] = ()
+    steady_again: tuple[TestRun, ...] = ()
+    """What failed in a repetition, in fresh checkouts."""
     base_tests: TestRun | None = None
     base_tests_error: str = ""
     base_tests_again: tuple[TestRun, ...] = ()

@@ -335,19 +335,39 @@ def _base_tests(runs: ChangeRuns, note: str) -> _Answer:
     if runs.head is None or runs.base is None:
         return _not_compared("there is no run to compare with")
     taken = [shown(p) for p in runs.laid.taken[:50]]
-    if runs.only_tests_changed:
-        return _Answer(
-            message="only tests were changed: the base's tests ran at the base", detail={"changed": taken}
-        )
-    run = runs.base_tests
+    run = runs.base if runs.only_tests_changed else runs.base_tests
     if run is None:
         return _not_compared(f"the base's tests could not be run here: {runs.base_tests_error or 'no run'}")
-    answer = (
-        _base_tests_by_id(runs, note, run)
-        if _have_ids(runs.base, run)
-        else _base_tests_by_number(runs, note, run)
-    )
+    if runs.only_tests_changed:
+        answer = _Answer(message="only tests were changed: the base's tests ran at the base")
+    elif _have_ids(runs.base, run):
+        answer = _base_tests_by_id(runs, note, run)
+    else:
+        answer = _base_tests_by_number(runs, note, run)
     answer.detail |= {"changed": taken, "commands": [run_detail(r) for r in run.runs]}
+    return _without_turned(runs, note, run, answer) if answer.holds else answer
+
+
+def _without_turned(runs: ChangeRuns, note: str, run: TestRun, answer: _Answer) -> _Answer:
+    """A test that was red before and still is on this code, and is green at the head only because it was changed."""
+    here = {normal_id(c.id) for c in passing(runs.head)}
+    red = [c for c in failing(run) if c.outcome == "failed" and normal_id(c.id) in here & runs.red_before]
+    red = [c for c in red if not _is_import(c)]
+    silent = []
+    for case in red:
+        if reason := reason_for(note, case.id, case.file):
+            answer.exceptions.append(
+                NamedTest(id=shown(case.id), what="red before, and changed", reason=reason)
+            )
+        else:
+            silent.append(case)
+    if silent:
+        answer.holds = False
+        answer.message = (
+            f"{count(len(silent), 'test')} that {'was' if len(silent) == 1 else 'were'} red at the base "
+            f"{'is' if len(silent) == 1 else 'are'} green only because the branch changed the test: "
+            f"{_named(c.id for c in silent)}"
+        )
     return answer
 
 
@@ -411,11 +431,15 @@ _IMPORT_WORDS = (
 
 
 def _is_import(case: CaseResult) -> bool:
-    """A test that did not come to its own work, because what it names is not there."""
-    head = "\n".join(line for line in case.message.splitlines() if line.strip())[:4000]
-    if "fixture '" in head and "not found" not in head:
-        head = head.replace("fixture '", "")
-    return any(word in head for word in _IMPORT_WORDS)
+    """A test that did not come to its own work, because what it names is not there.
+
+    Of a test that failed the first or the last line of its message has to say so: an assertion may print anything.
+    """
+    lines = [line for line in case.message.splitlines() if line.strip()]
+    told = "\n".join(lines[:1] + lines[-1:] if case.outcome == "failed" else lines)[:4000]
+    if "fixture '" in told and "not found" not in told:
+        told = told.replace("fixture '", "")
+    return any(word in told for word in _IMPORT_WORDS)
 
 
 def _unexplained(runs: ChangeRuns, note: str, missing: Sequence[CaseResult], run: TestRun) -> str:
@@ -534,6 +558,12 @@ def _steady(runs: ChangeRuns) -> _Answer:
     red = [c for c in failing(bad) if normal_id(c.id) not in before]
     last = bad.runs[-1]
     words = _named(c.id for c in red) if red else f"`{last.command}` {command_words(last)}"
+    again = len(runs.steady_again)
+    if again > 1 and all(r.passed for r in runs.steady_again):
+        return _Answer(
+            detail={**detail, "flaky": [shown(c.id) for c in failing(bad)[:50]]},
+            message=f"flaky: {words} failed once in {times} runs in one tree, and passed {again} times in fresh ones",
+        )  # fmt: skip
     return _Answer(
         holds=False, detail={**detail, "failing": _failing_data(red, runs)},
         message=f"{what} passed once and failed in run {runs.steady.index(bad) + 2} of {times} at one commit: {words}",

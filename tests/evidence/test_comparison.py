@@ -318,3 +318,43 @@ def test_files_that_the_tests_write_themselves_are_no_meddling(court: Court):
     judged = court.judge({**BASE, "tests/test_app.py": writes, "log.txt": "x"}, SOMETHING, PYTEST, **FAST)
 
     assert "proven" == judged.end and "thrown_away" not in judged["suite"].detail, str(judged)
+
+
+WEAK = RED.replace("assert double(1) == 3", "assert double(1) >= 2")
+
+
+@pytest.mark.parametrize("code", [APP, APP + "# more\n"], ids=["only the test", "beside other changes"])
+def test_a_red_test_that_is_made_green_by_changing_the_test_is_refuted(court: Court, code: str):
+    """Unless the agent names it: then a person reads it."""
+    base, change = {**BASE, "tests/test_app.py": RED}, {"app.py": code, "tests/test_app.py": WEAK}
+
+    judged = court.judge(base, change, PYTEST, **FAST)
+    named = court.judge(
+        base, change, PYTEST, note="tests/test_app.py::test_red: the issue asks for it", **FAST
+    )
+
+    assert {"base-tests"} == judged.refuted, str(judged)
+    assert (
+        "green only because the branch changed the test: tests/test_app.py::test_red"
+        in judged["base-tests"].message
+    )
+    assert "except 1" == named.end, str(named)
+
+
+def test_a_red_test_that_the_code_makes_green_is_a_success(court: Court):
+    """With its test changed, too, as long as the old one passes as well."""
+    base = {**BASE, "app.py": APP.replace("2 * x", "2 * x if x != 2 else 5")}
+    change = {"app.py": APP, "tests/test_app.py": TEST + "\n\ndef test_three():\n    assert double(3) == 6\n"}
+
+    judged = court.judge(base, change, PYTEST, proof=Proof.REQUIRED, **FAST)
+
+    assert "proven" == judged.end, str(judged)
+
+
+def test_a_new_test_that_fails_once_in_a_used_tree_is_called_flaky(court: Court, tmp_path: Path):
+    test = COUNTED.format(file=str(tmp_path / "count"), rule="!= 2")
+
+    judged = court.judge(BASE, {**SOMETHING, "tests/test_new.py": test}, PYTEST, **FAST)
+
+    assert "proven" == judged.end, str(judged)
+    assert "flaky: tests/test_new.py::test_counted failed once" in judged["steady"].message
