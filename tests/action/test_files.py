@@ -114,6 +114,7 @@ def test_inputs_that_are_configuration_bear_its_names():
 def test_the_outputs_are_those_promised():
     assert {
         "conclusion", "results", "succeeded", "failed", "pull-requests", "run-id", "report-path", "cost-usd",
+        "document",
     } == set(OUTPUTS)  # fmt: skip
 
 
