@@ -12,9 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from orchestrator_action.process import table as procs
 from tests.kit.repos import Repo, make_repo
+
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+# No example has a deadline of its own: on a busy machine that judges the machine. pytest-timeout bounds each test.
 
 REQUIRE_ALL = os.environ.get("ORCHESTRATOR_REQUIRE_ALL") == "1"
 """Set by CI: a missing real component is then a failure, never a skip."""

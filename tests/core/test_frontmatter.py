@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator_action.config.frontmatter import edit, parse_document, render
@@ -84,7 +84,6 @@ def test_a_rule_at_the_top_of_plain_markdown_is_no_front_matter() -> None:
     assert ("A rule above me.", "---\n\nA rule above me.\n") == (document.title, document.body)
 
 
-@settings(deadline=None)
 @given(
     title=st.text(st.characters(exclude_categories=["Cs"]), max_size=80),
     labels=st.lists(
@@ -102,7 +101,6 @@ def test_what_is_rendered_is_read_back(title: str, labels: list[str], body: str)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=30)
 
 
-@settings(deadline=None)
 @given(
     keys=st.dictionaries(
         st.from_regex(r"[a-z][a-z-]{0,8}", fullmatch=True), texts | st.lists(texts), max_size=5
