@@ -7,10 +7,11 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.agents.registry import make_agent
+from orchestrator_action.cli.doctor_git import git_rows
+from orchestrator_action.cli.doctor_row import Row
 from orchestrator_action.config.load import load_bytes
 from orchestrator_action.config.schema import CONFIG_PATH, Config
 from orchestrator_action.errors import OrchestratorError
@@ -26,18 +27,6 @@ from orchestrator_action.verify.setup import SetupPlan, setup_in_force
 OLDEST_GIT = (2, 38)
 LONGEST_CONFIG = 1024 * 1024
 """Bytes that are read of a configuration; one that is longer is refused anyway."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing looked at."""
-
-    what: str
-    found: str
-    ok: bool = True
-    hint: str = ""
-    optional: bool = False
-    """Worth knowing, not needed."""
 
 
 def check_file(path: Path) -> list[Row]:
@@ -77,6 +66,7 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
         _agent(agent or config.agent, config),
         *_isolation(config, env),
         *_credentials(git),
+        *git_rows(git),
         _token(env),
         _hook(git),
     ]

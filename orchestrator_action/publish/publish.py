@@ -118,6 +118,15 @@ def _is_anothers(run: RunContext, task: Task, mine: Collection[str]) -> bool:
     return claim is not None and claim.state == "running" and claim.run not in mine
 
 
+def tell_not_started(run: RunContext, task: Task, why: str) -> None:
+    """Say once on an issue why no agent was set to work on it; its label stays, for the next run. Best effort."""
+    if task.issue is None:
+        return
+    said = render.not_started(why, run.secrets)
+    with contextlib.suppress(OrchestratorError):
+        run.forge.comment(task.issue.number, marker=marker("refused", task.id), body=said)
+
+
 def tell_progress(
     run: RunContext, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0
 ) -> bool:

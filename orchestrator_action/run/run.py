@@ -34,6 +34,7 @@ from orchestrator_action.protocol.model import (
     Task,
     TaskResult,
 )
+from orchestrator_action.publish.publish import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.task import stopped, work_on
@@ -180,6 +181,7 @@ class _Run:
             elif blocker:
                 self._settle(task, held_up(f"{blocker} did not succeed"))
             elif cannot := self._bases.end(task):
+                tell_not_started(run, task, cannot.error)
                 self._settle(task, cannot)
             elif (
                 board.ready(task)

@@ -49,6 +49,9 @@ from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
 
+IN_THE_WAY = BRANCH_PREFIX.rstrip("/")
+"""git keeps refs as files and folders: a branch of this name leaves no room for ours."""
+NEAR_MISS = str(Path(CONFIG_PATH).with_suffix(".yaml"))
 TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 
 
@@ -165,7 +168,12 @@ def plan_run(
     """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
     with survey(asked, env, private=private) as found:
         taken = known_branches(found.git, BRANCH_PREFIX)
-        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
+        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*", f"refs/heads/{IN_THE_WAY}")
+        if f"refs/heads/{IN_THE_WAY}" in remote_refs:
+            raise GitError(
+                f"the remote has a branch {IN_THE_WAY!r}, so no branch {BRANCH_PREFIX}… can be pushed",
+                hint=f"rename it: git push origin {IN_THE_WAY}:{IN_THE_WAY}-old :{IN_THE_WAY}",
+            )
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
         issues = _issues(asked, found.config, found.forge)
         if admit is not None:
@@ -174,6 +182,8 @@ def plan_run(
         tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
+        if found.git.file(found.base_sha, NEAR_MISS) is not None:
+            say(f"warning: {NEAR_MISS} is not read: it is called {CONFIG_PATH}")
         for where in persisted_credentials(found.git):
             say(
                 f"warning: a credential is kept in {where}; agents get a copy of the configuration without it"

@@ -186,6 +186,12 @@ def issue_comment(
     return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
 
 
+def not_started(why: str, secrets: Iterable[str] = ()) -> str:
+    """Why no agent was set to work on an issue, and what happens next."""
+    said = texts.inline(why, secrets, limit=1500)
+    return f"### orchestrator: not started\n\n{said}.\n\nThe label stays: the next run tries again.\n"
+
+
 def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[str, Any]:
     """What both comments say of how a task stands; `status` None while it runs."""
     return {
@@ -195,6 +201,7 @@ def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[s
         "word": word_of(status, result.phases),
         "exceptions": _exceptions(status, result.phases),
         "declined": result.declined,
+        "said": "" if status is None or status in GOOD_STATUSES else result.said,
         "headline": headline(result.phases, status=status, error=result.error),
         "beside": claim_beside_fact(result, status),
     }
@@ -279,6 +286,7 @@ def pull_comment(
             held,
             **_standing(result, result.status, run),
             marker=texts.marker("pull-report", result.task_id),
+            verified=result.status in GOOD_STATUSES,
             ci=ci,
             ci_input=ci_input,
             findings=findings,

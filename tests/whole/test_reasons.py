@@ -1,0 +1,114 @@
+"""Why something did not work reaches people: in the report, in the comment, and before a run by `doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.kit.whole import EMPTY, GOOD, House
+
+
+def comment(home: House) -> str:
+    [found] = (home.forge / "comments" / "1").glob("*.md")
+    return found.read_text()
+
+
+def doctor(home: House) -> str:
+    ran = home.cli("doctor")
+    return ran.out + ran.err
+
+
+def test_what_the_agent_said_last_stands_in_report_and_comment(home: House):
+    """Not only in its log: a person who reads the issue sees why it stopped."""
+    home.issue(1, "Please think", EMPTY)
+
+    ran = home.run()
+
+    why = "the task holds no fenced diff block"
+    assert why in ran.task("issue-1")["said"]
+    assert why in comment(home)
+
+
+def test_a_base_that_cannot_run_is_told_on_the_issue(home: House):
+    """Whoever set the label learns what to set up; the label stays."""
+    home.repo.commit({".github/orchestrator.yml": "test: no-such-runner\n"})
+    home.repo.push()
+    home.issue(1, "Add more", GOOD)
+
+    home.run()
+
+    assert "not started" in comment(home)
+    assert "no-such-runner is not installed" in comment(home)
+
+
+def test_a_draft_that_is_not_verified_says_so(home: House):
+    """The pull request is opened while it is being verified; its comment says how that ended."""
+    home.issue(1, "Add more", GOOD)
+
+    home.run()
+
+    [pull] = (home.forge / "pulls").glob("*/pull.md")
+    assert "being verified" in pull.read_text()
+    [said] = (home.forge / "comments" / pull.parent.name).glob("*.md")
+    assert "not verified" not in said.read_text()
+
+
+def test_a_branch_in_the_way_of_ours_is_named_before_anything_is_begun(home: House):
+    """git keeps refs as files: beside a branch `orchestrator` there is no room for `orchestrator/…`."""
+    home.repo.git("push", "-q", "origin", "HEAD:refs/heads/orchestrator")
+    home.repo.git("fetch", "-q")
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
+
+    assert 5 == ran.code
+    assert "error: the remote has a branch 'orchestrator'" in ran.err
+    assert "the branch 'orchestrator' is in the way" in doctor(home)
+
+
+def test_a_configuration_of_nearly_the_right_name_is_named(home: House):
+    home.repo.commit({".github/orchestrator.yaml": "label: x\n"})
+    home.repo.push()
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run()
+
+    assert ".github/orchestrator.yaml is not read" in ran.err
+    assert ".github/orchestrator.yaml is not read" in doctor(home)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "user.signingkey names no key"),
+        ({"user.signingkey": "ABCDEF"}, "has no secret key ABCDEF"),
+        ({"gpg.format": "ssh", "user.signingkey": "/nowhere/key"}, "there is no key /nowhere/key"),
+        ({"gpg.program": "no-such-gpg", "user.signingkey": "ABCDEF"}, "no-such-gpg is not installed"),
+    ],
+    ids=["no key", "unknown key", "no ssh key", "no program"],
+)
+def test_commits_that_must_be_signed_without_a_usable_key_are_named(home: House, settings, words):
+    for name, value in {"commit.gpgsign": "true", **settings}.items():
+        home.repo.git("config", name, value)
+
+    found = doctor(home)
+
+    assert words in found or "gpg is not installed" in found
+    assert "commit.gpgsign is set" in found
+
+
+def test_a_commit_hook_whose_tool_is_missing_is_named(home: House):
+    hook = Path(home.repo.path / ".git" / "hooks" / "pre-commit")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\n# runs lint\nif true; then echo; fi\nlefthook run pre-commit\n")
+    hook.chmod(0o755)
+
+    assert "the hook pre-commit needs lefthook, which is not installed" in doctor(home)
+
+
+def test_nothing_in_the_way_is_no_row(home: House):
+    found = doctor(home)
+
+    assert "commits" not in found
+    assert "in the way" not in found
