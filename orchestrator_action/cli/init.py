@@ -99,6 +99,10 @@ def configuration(git: Git) -> str:
             "# test: make test",
         ]
     lines += ["label: orchestrate", "max-parallel: 4", "timeout: 45m"]
+    lines += [
+        "# Walls around agents, tests and gates, as high as they hold on the machine. `required`: there or no run.",
+        "isolation: auto",
+    ]
     lines += _hook(found.commands if found else ())
     return "\n".join(lines) + "\n"
 
