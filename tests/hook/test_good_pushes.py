@@ -357,6 +357,7 @@ def test_a_push_that_is_killed_while_a_large_tree_is_made_leaves_nothing(
 ):
     """Case 55: our own git ends with the push, too."""
     g = govern(policy(gate("check", CHECK)))
+    g.git("config", "gc.auto", "0")  # git's own, in the background, would be taken for ours
     g.git("checkout", "-q", "-b", "task")
     for number in range(20_000):
         if number % 200 == 0:
