@@ -117,6 +117,22 @@ def slots(user: Git) -> Iterator[Slot]:
                 yield slot
 
 
+def sweep(user: Git, run_id: str) -> None:
+    """Drop what was left of trees that were never whole: of run `run_id`, or of processes that are gone."""
+    for run in _entries(slots_dir(user)):
+        for folder in _entries(run):
+            slot = read_slot(folder)
+            owned = folder / OWNER_FILE
+            dead = owned.is_file() and not owner.live_owner(owned)
+            ours = dead or run.name == run_id or folder.name.startswith(f"{GONE}-")
+            if ours and (slot is None or (slot.kind != TASK and not slot.path.exists())):
+                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            run.rmdir()
+    with contextlib.suppress(OSError):
+        slots_dir(user).rmdir()
+
+
 def _entries(folder: Path) -> list[Path]:
     """What is in a folder that others may remove meanwhile."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):

@@ -197,8 +197,10 @@ def set_writable(path: Path, writable: bool) -> None:
 def delete(gone: Path) -> None:
     """Delete what was given up; what cannot be deleted now is tried again later."""
     if is_folder(gone):
-        set_writable(gone, True)
         shutil.rmtree(gone, ignore_errors=True)
+        if gone.exists():  # a folder that nobody may write in
+            set_writable(gone, True)
+            shutil.rmtree(gone, ignore_errors=True)
     elif gone.is_symlink():
         gone.unlink(missing_ok=True)
 

@@ -31,6 +31,7 @@ from orchestrator_action.git.slots import (
     read_slot,
     slots,
     slots_dir,
+    sweep,
 )
 from orchestrator_action.git.task_tree import Leftover, TaskTree
 from orchestrator_action.git.tree_view import MARK, TreeView, broken, delete_tree, is_folder, set_writable
@@ -226,9 +227,8 @@ class Trees:
         """Make the clone and check its files out. The record of a tree that is whole has its mark."""
         place.make_root(self.root)
         make_folder(slot.path)
-        objects = [self.user.common_dir / "objects"]
-        if slot.kind != TASK:
-            objects.insert(0, self.private.common_dir / "objects")
+        lenders = [self.user] if slot.kind == TASK else [self.private, self.user]
+        objects = [lender.common_dir / "objects" for lender in lenders]
         own = slot.path / ".git"
         refs = {head: start} if head.startswith("refs/") else {}
         refs |= self.private.refs("refs/remotes/")
@@ -334,6 +334,7 @@ class Trees:
         for slot in slots(self.user):
             if slot.kind == GONE:
                 delete_tree(slot)
+        sweep(self.user, self.run_id)
 
     def drop_bases(self) -> None:
         """Let go of the base commits that no tree borrows from any more."""
@@ -348,7 +349,7 @@ class Trees:
         if slot.kind == TASK and slot.branch:
             with contextlib.suppress(GitError):  # refused when something was committed on it
                 self.private.delete_ref(f"refs/heads/{slot.branch}", slot.base_sha)
-        gone = slot.path.parent.with_name(f"gone-{os.urandom(4).hex()}")
+        gone = slot.path.parent.with_name(f"{GONE}-{os.urandom(4).hex()}")
         moved = slot
         with contextlib.suppress(OSError):
             slot.path.parent.rename(gone)

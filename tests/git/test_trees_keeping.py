@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -249,6 +250,18 @@ def test_a_record_that_names_another_folder_deletes_nothing(trees: Trees, base: 
     trees.discard()
 
     assert precious.is_dir() and made.path.is_dir()
+
+
+def test_what_was_never_whole_is_swept_away(trees: Trees, base: str):
+    """Records of checkouts that are gone, and folders of which a killed process wrote no record."""
+    trees.measure("t", base)
+    half = trees.create("half", "orchestrator/half", base).slot
+    (half.folder / "tree.json").unlink()
+    shutil.rmtree(trees.root)
+
+    trees.discard()
+
+    assert not half.folder.parent.parent.exists()
 
 
 def test_the_branch_of_a_task_is_kept_in_the_users_repository(trees: Trees, repo: Repo, base: str):
