@@ -241,7 +241,6 @@ class _Run:
     # -- the end
 
     def _end(self) -> RunReport:
-        self._run.trees.drop_bases()
         state = recall(self._journal.events)
         report = _report(self._tasks, self._board, self._run, state, time.monotonic() - self._began)
         self._journal.write_report(render.report_json(report, self._run.secrets))
@@ -250,6 +249,7 @@ class _Run:
             (self._run.run_dir / UNSETTLED).unlink(missing_ok=True)
         if self._user.is_set():
             self._discard()
+        self._run.trees.drop_bases()
         return report
 
     def _discard(self) -> None:
