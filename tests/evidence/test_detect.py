@@ -60,6 +60,14 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"Makefile": "check:\n\ttrue\n"}, "make check"),
     ({"justfile": "build:\n  true\ntest *args: build\n  true\n"}, "just test"),
     ({"CMakeLists.txt": "enable_testing()\n"}, CMAKE),
+    (
+        {
+            "CMakeLists.txt": "enable_testing()\n",
+            "tests/unity/test/test_a.rb": "",
+            "Makefile": "test:\n\ttrue\n",
+        },
+        CMAKE,
+    ),
     ({"t/a.t": ""}, "prove -lr t"),
     ({"test/a.bats": ""}, "bats --recursive test"),
     ({"deno.json": "{}"}, "deno test"),

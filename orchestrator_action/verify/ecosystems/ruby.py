@@ -36,8 +36,9 @@ def _detect(files: Files) -> Detected | None:
     if ".rspec" in files.paths or any(re.fullmatch(r"spec/.*_spec\.rb", p) for p in files.paths):
         return Detected((f"{bundled}rspec",), "RSpec: spec/")
     tests = sorted(p for p in files.paths if _TESTS.fullmatch(p))
-    if not tests:
-        return None
+    own = r"(?:Gemfile|[Rr]akefile(?:\.rb)?|[^/]+\.gemspec|[^/]+\.rb|lib/.*\.rb)"
+    if not tests or not any(re.fullmatch(own, p) for p in files.paths):
+        return None  # another language's tests may bring a test library written in Ruby
     if "bin/rails" in files.paths:
         return Detected(("bin/rails test",), "Rails: bin/rails")
     name = files.first("Rakefile", "rakefile", "Rakefile.rb")
