@@ -140,7 +140,7 @@ class House:
     @property
     def temp(self) -> Path:
         """Where the trees of its runs are."""
-        return self.forge.parent / "temp"
+        return self.repo.path.parent / "temp"
 
     def trees(self) -> list[str]:
         """Every tree that is there, by what is on disk."""
