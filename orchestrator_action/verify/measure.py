@@ -195,7 +195,9 @@ class Measure:
         tree = self.git.tree(head)
         before = known.get(tree)
         if before is not None and before.head and (before.head_before or before.head.passed):
-            return replace(before, head_sha=head)
+            untouched = before.laid.commit == before.head_sha
+            laid = replace(before.laid, commit=head) if untouched else before.laid
+            return replace(before, head_sha=head, laid=laid)
         runs = run_change(
             bench, base=self.task_run.base_sha, head=head, proof=self._proof(), repeats=self.run.config.test_repeats,
             base_run=self.base_suite(bench).result, thorough=known is self._at_end,
