@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from orchestrator_action.config.records import to_record
-from orchestrator_action.config.schema import CHECK_NAME
+from orchestrator_action.config.schema import BRANCH_PREFIX, CHECK_NAME
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.forge.base import Queue
 from orchestrator_action.plan.rules import WRITERS
@@ -159,6 +159,11 @@ def verify_any(
     task_id = task_of_branch(run, meant) if ours else ""
     if task_id:
         return verify(run, meant, task_id)
+    if ours and meant.startswith(BRANCH_PREFIX):  # a task's branch is never judged with less than its ledger
+        raise ConfigError(
+            f"no audit trail at the remote speaks of branch {meant!r}",
+            hint="its trail was deleted or replaced; run the task again",
+        )
     return verify_change(run, find_change(run, meant, known, since=since))
 
 
