@@ -173,8 +173,8 @@ def main(options: Sequence[str]) -> None:
         flush=True,
     )
     outcomes = [_print_row(repository, asked.mirrors) for repository in rows]
-    verified = sum(o.status == "success" for o in outcomes)
-    print(f"\n{verified} of {len(rows)} verified", flush=True)
+    verified = sum(o.status == "success" and bool(o.passed) for o in outcomes)
+    print(f"\n{verified} of {len(rows)} verified by their tests", flush=True)
 
 
 def _print_row(repository: Repository, mirrors: Path) -> Outcome:
