@@ -164,6 +164,13 @@ class House:
         assert [] == alive(self.repo.path, self.temp)
         assert not list((self.repo.path / ".git").glob("**/*.lock"))
 
+    def assert_tidy_after_cancel(self) -> None:
+        """A cancelled run ends first: what it could not delete in its time is set aside, and goes with `clean`."""
+        assert [] == [tree for tree in self.trees() if "/gone-" not in tree]
+        cleaned = self.cli("clean", "--remove")
+        assert 0 == cleaned.code, cleaned.err
+        self.assert_tidy()
+
 
 def alive(*roots: Path) -> list[str]:
     """Processes whose environment, arguments or directory name one of the folders `roots`."""

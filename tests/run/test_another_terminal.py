@@ -21,7 +21,7 @@ def test_another_terminal_cancels_a_run(home: House, conduct, pids: Pids):
     assert (0, 130) == (told.code, ran.code), told.err
     assert "was cancelled" in told.err
     assert {"cancelled from another terminal"} == {t["error"] for t in ran.report["tasks"]}
-    home.assert_tidy()
+    home.assert_tidy_after_cancel()
 
 
 def test_another_terminal_cancels_one_task_and_the_others_go_on(home: House, conduct, pids: Pids, tmp_path):

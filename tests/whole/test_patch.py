@@ -386,7 +386,7 @@ def test_a_repository_without_tests_waits_for_a_person_before_an_agent_is_paid(h
 
 def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
     """It is the tests' limit and not the task's: a failure, with the command and how long it took."""
-    config = "test:\n  - python3 -m unittest\n  - {command: sh slow.sh, timeout: 1s}\n"
+    config = "test:\n  - python3 -m unittest\n  - {command: sh slow.sh, timeout: 4s}\n"
     slow = "test -e more.py || exec echo 1 passed, 0 failed\nsleep 600\n"
     home.repo.commit({".github/orchestrator.yml": config, "slow.sh": slow})
     home.repo.push()
@@ -400,9 +400,9 @@ def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
         task["conclusion"],
         ran.state("issue-1", "testing"),
     )
-    assert "`sh slow.sh` did not end within 1 s and was stopped after 1" in task["error"]
+    assert "`sh slow.sh` did not end within 4 s and was stopped after 4" in task["error"]
     [fact] = [f for p in task["phases"] for f in p["facts"] if f["rule"] == "suite"]
-    assert [("exited", 1800), ("timeout", 1)] == [
+    assert [("exited", 1800), ("timeout", 4)] == [
         (c["ending"], c["timeout_s"]) for c in fact["detail"]["commands"]
     ]
     home.assert_tidy()
