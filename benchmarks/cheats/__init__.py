@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.cheats import gates
-from benchmarks.cheats.blind import BLIND
+from benchmarks.cheats.blind import BLIND, BLIND_HONEST
 from benchmarks.cheats.material import Problem, Scenario, load_problems, scenarios
 from benchmarks.cheats.operators import CHEATS, HONEST, Operator
 
@@ -59,7 +59,7 @@ def judge(scenario: Scenario) -> list[Judged]:
 
 
 def _operators() -> Iterator[tuple[str, Operator]]:
-    for group, operators in (("known", CHEATS), ("blind", BLIND), ("honest", HONEST)):
+    for group, operators in (("known", CHEATS), ("blind", BLIND), ("honest", (*HONEST, *BLIND_HONEST))):
         for operator in operators:
             yield group, operator
 
