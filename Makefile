@@ -21,8 +21,9 @@ quick: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow and not npm" $(PYTEST_ARGS)
 
-test-all: $(STAMP)
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+# What `test` runs, then the rest: each test once.
+test-all: test
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "slow or npm" $(PYTEST_ARGS)
 
 # What is pure or parses text, on every Python we promise that this machine has, with the newest dependencies.
 test-pythons: $(STAMP)
