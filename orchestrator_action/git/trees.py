@@ -384,7 +384,7 @@ class Trees:
 
     def keep_branch(self, tree: TaskTree, task_id: str) -> str:
         """Name what the task committed in the user's repository; the ref, or nothing when it committed nothing."""
-        head = tree.git.taken.sha if isinstance(tree.git, TreeView) else ""
+        head = self.private.rev_parse(f"refs/heads/{tree.branch}")
         if not head or head == tree.base_sha:
             return ""
         ref = f"{private.BRANCHES}{task_id}"

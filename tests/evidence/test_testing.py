@@ -237,7 +237,7 @@ def test_a_pytest_that_writes_no_reports_is_counted_by_its_lines(bench: Callable
 def test_options_of_the_environment_are_kept(bench: Callable[..., Bench], tmp_path: Path):
     """PYTEST_ADDOPTS of the repository's own goes on working."""
     b = bench(test_a_py=BAD)
-    tree = b.trees.measure("t", "HEAD")
+    tree = b.trees.measure("t", b.git.rev_parse("HEAD"))
     env = {**clean_env(), "PYTEST_ADDOPTS": "-k test_a"}
 
     done = run_tests([PYTEST], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",
@@ -378,7 +378,8 @@ def test_tests_do_not_change_the_repository(bench: Callable[..., Bench]):
 
 def test_the_environment_is_exactly_what_was_given(bench: Callable[..., Bench], tmp_path: Path):
     """Plus what asks pytest for its report, and CI=1: nothing of ours leaks into the commands."""
-    tree = bench().trees.measure("t", "HEAD")
+    b = bench()
+    tree = b.trees.measure("t", b.git.rev_parse("HEAD"))
     env = {"PATH": os.environ["PATH"], "GIVEN": "yes"}
 
     done = run_tests(["env"], commit="c", tree="t", worktree=tree.path, env=env, evidence_dir=tmp_path / "e",

@@ -135,7 +135,7 @@ def test_forge_tokens_reach_no_gate_unless_it_names_them(govern: Callable[..., G
     )
     g.branch("task", {"x": "1"})
     secrets = {
-        "GITHUB_TOKEN": "s3cret-1", "GH_TOKEN": "s3cret-2", "HARMLESS": "ghp_s3cret3", "NPM_TOKEN": "s3cret",
+        "GITHUB_TOKEN": "s3cret-1", "GH_TOKEN": "s3cret-2", "HARMLESS": "ghp_" + "s3cret" * 6, "NPM_TOKEN": "s3cret",
         "PLAIN": "visible", "ORCHESTRATOR_SOCKET": "/s3cret-5", "GIT_ASKPASS": "/s3cret-6",
     }  # fmt: skip
 
