@@ -35,6 +35,7 @@ from orchestrator_action.git.slots import (
 )
 from orchestrator_action.git.task_tree import Leftover, TaskTree
 from orchestrator_action.git.tree_view import MARK, TreeView, broken, delete_tree, is_folder, set_writable
+from orchestrator_action.process import owner
 from orchestrator_action.protocol.paths import listed
 
 FetchObjects = Callable[[Sequence[str]], None]
@@ -335,6 +336,12 @@ class Trees:
             if slot.kind == GONE:
                 delete_tree(slot)
         sweep(self.user, self.run_id)
+
+    def discard_dead(self) -> None:
+        """Delete the clean checkouts, and what was given up, of processes that are gone. A task's tree stays."""
+        for slot in slots(self.user):
+            if slot.kind != TASK and not owner.live_owner(slot.owner_file):
+                delete_tree(slot)
 
     def drop_bases(self) -> None:
         """Let go of the base commits that no tree borrows from any more."""

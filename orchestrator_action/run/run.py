@@ -155,6 +155,7 @@ class _Run:
 
     def _begin(self) -> None:
         run = self._run
+        run.trees.discard_dead()
         me = procs.identity(os.getpid())
         owner = me._asdict() if me else {}
         kind = "run-resumed" if any(e.kind == "run-started" for e in self._journal.events) else "run-started"

@@ -84,6 +84,21 @@ def test_a_pushed_worktree_goes(trees: Trees, repo: Repo, base: str):
     assert trees.remove(made.path) == ""
 
 
+def test_clean_checkouts_of_a_dead_process_go_and_those_of_a_living_one_stay(trees: Trees, base: str):
+    """FAULTS 25: of an orchestrator that was killed while it measured; a task's own tree is not one of them."""
+    task, living = trees.create("t", "orchestrator/t", base), trees.measure("t", base)
+    dead, reviewed = trees.measure("t", base), trees.review("t", base)
+    gone = subprocess.Popen(["true"])
+    who = json.dumps(identity_of(gone.pid))
+    gone.wait()
+    for tree in (task, dead, reviewed):
+        tree.slot.owner_file.write_text(who)
+
+    trees.discard_dead()
+
+    assert [True, True, False, False] == [t.path.exists() for t in (task, living, dead, reviewed)]
+
+
 def test_a_tree_of_a_living_process_is_left_alone(trees: Trees, repo: Repo, base: str):
     """Known by boot, PID and start time; a PID that was given to another process does not count."""
     made = trees.create("t", "orchestrator/t", base)
