@@ -6,6 +6,7 @@ goes through `start` or `ask`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def prepare(command: Command, policy: Policy, *, supervised: bool = True) -> Pre
     folders = folders_of(env, command.argv[0] if command.argv else "")
     for name in ("home", "tmp") if policy.scratch else ():
         Path(policy.scratch, name).mkdir(parents=True, exist_ok=True, mode=0o700)
-    cwd = command.cwd or str(Path.cwd())
+    cwd = os.path.abspath(command.cwd or ".")  # within, where we are now may be hidden
     if policy.level is Level.CONFINED:
         prefix = landlock.prefix(arrange(policy, folders), supervised=supervised)
     else:

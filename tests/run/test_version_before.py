@@ -25,7 +25,7 @@ FORGE = "local:/proc/self/cwd/.git/forge"
 @pytest.fixture
 def home(tmp_path: Path) -> House:
     with tarfile.open(Path(__file__).with_name("version_before.tar.gz")) as packed:
-        packed.extractall(tmp_path, filter="tar")
+        packed.extractall(tmp_path, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
     for path in tmp_path.rglob("*"):
         if path.is_file() and path.name != "journal.jsonl":
             path.write_bytes(path.read_bytes().replace(MADE_IN.encode(), str(tmp_path).encode()))

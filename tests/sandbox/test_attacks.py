@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -214,7 +215,9 @@ def test_an_honest_run_succeeds_at_each_level(field: Field, walls: Isolation, le
     """Two tasks at once, by the same unprivileged user on the same machine."""
     isolation = {"open": "off", "confined": "auto", "sandboxed": "required"}[level]
 
-    ran = field.run(f"isolation: {isolation}\n", agent="patch", confined=level == "confined")
+    # The field's Python reads our dependencies where they are installed, and that may be below /tmp.
+    packages = f"sandbox: {{read: [{sysconfig.get_path('purelib')}]}}\n"
+    ran = field.run(f"isolation: {isolation}\n{packages}", agent="patch", confined=level == "confined")
 
     report = json.loads(ran.stdout)
     assert ["success", "success"] == [t["status"] for t in report["tasks"]], ran.stderr
