@@ -71,6 +71,6 @@ def test_what_was_too_much_is_counted():
         voice.write("the end")
         assert voice.drain(20)
         os.close(writer)
-        rest = head[200_000:] + b"".join(iter(lambda: stream.read(65536), b""))
+        heard = head + b"".join(iter(lambda: stream.read(65536), b""))
 
-    assert b"messages were lost: nobody read them" in rest
+    assert b"messages were lost: nobody read them" in heard  # where depends on when its thread began
