@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from orchestrator_action.git.forge_access import ForgeAccess
 from orchestrator_action.git.process import Done
 from orchestrator_action.git.request_body import CHUNK_BYTES, BodyError, RequestBody
-from orchestrator_action.process.socket_owner import session_of_connection
+from orchestrator_action.process.socket_owner import session_holds
 
 IDLE_S = 120.0
 """A child that neither sends nor reads for so long is gone."""
@@ -165,8 +165,7 @@ class TokenProxy:
         self._started.wait(IDLE_S)
         if self._closed:
             return False
-        owner = session_of_connection(peer, self.address, among=self._session)
-        return owner is None or owner == self._session
+        return session_holds(self._session, peer, self.address) is not False
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -12,10 +12,11 @@ _LISTED = Path("/proc/net/tcp")
 """Source: proc_net_tcp(5): local address, remote address, …, inode, one IPv4 connection a line."""
 
 
-def session_of_connection(peer: tuple[str, int], here: tuple[str, int], *, among: int) -> int | None:
-    """`among` when a process of that session holds the end `peer` of a connection to `here`, otherwise 0.
+def session_holds(session: int, peer: tuple[str, int], here: tuple[str, int]) -> bool | None:
+    """Whether a process of `session` holds the end `peer` of a connection to `here`.
 
-    None where the system does not tell whose a connection is.
+    A session that was begun outside this PID namespace is 0 here, as getsid(2) has it. None where the system
+    does not tell whose a connection is.
     """
     try:
         lines = _LISTED.read_text(encoding="ascii").splitlines()[1:]
@@ -24,8 +25,8 @@ def session_of_connection(peer: tuple[str, int], here: tuple[str, int], *, among
     ends = [_as_listed(peer), _as_listed(here)]
     inode = next((f[9] for f in map(str.split, lines) if f[1:3] == ends), "")
     if not inode or inode == "0":
-        return 0
-    return among if any(_holds(pid, f"socket:[{inode}]") for pid in _members(among)) else 0
+        return False
+    return any(_holds(pid, f"socket:[{inode}]") for pid in _members(session))
 
 
 def _as_listed(address: tuple[str, int]) -> str:

@@ -27,7 +27,7 @@ from tests.kit.runner import wait_for
 
 ZERO = "0" * 40
 OWN = os.getsid(0)
-"""The tests' own session, for requests that no git would make."""
+"""The tests' own session, for requests that no git would make; 0 when it was begun outside a container."""
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def remote(repo: Repo, server: GitServer, tmp_path: Path) -> Remote:
 
 
 @contextmanager
-def proxy_of(remote: Remote, operation: Operation, *, session: int = 0) -> Iterator[TokenProxy]:
+def proxy_of(remote: Remote, operation: Operation, *, session: int | None = None) -> Iterator[TokenProxy]:
     with TokenProxy(remote.access[remote.url], operation, timeout_s=30) as proxy:
-        if session:
+        if session is not None:
             proxy.serve_session(session)
         yield proxy
 
