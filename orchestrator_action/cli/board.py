@@ -22,7 +22,7 @@ from orchestrator_action.text.limits import harmless_log_line
 if TYPE_CHECKING:
     from orchestrator_action.run.live import RunView, TaskView
 
-LOOK_S = 0.5
+REDRAW_S = 0.5
 LINE_EVERY_S = 20.0
 """Between two plain lines about what a task's agent does while nothing else happens."""
 _NARROW = 100
@@ -66,7 +66,7 @@ class Board:
         console = Console(file=sys.stderr)
         with Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop") as live:
             while True:
-                over = self._over.wait(LOOK_S)
+                over = self._over.wait(REDRAW_S)
                 self._view.refresh()
                 live.update(table(self._view, console.width, console.height, time.time()), refresh=True)
                 if over:
@@ -76,7 +76,7 @@ class Board:
         spoke: dict[str, float] = {}
         doing: dict[str, str] = {}
         while True:
-            over = self._over.wait(LOOK_S)
+            over = self._over.wait(REDRAW_S)
             for task, at, words in self._view.refresh():
                 if task.is_open:
                     say(plain_line(task.id, at, words))

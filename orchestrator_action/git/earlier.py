@@ -19,7 +19,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.tree_view import delete, is_folder
 from orchestrator_action.process import owner
 
-FOLDER = ".worktrees"
+OLD_TREES = ".worktrees"
 _OWNER_FILE = "orchestrator-owner"
 
 
@@ -71,7 +71,7 @@ def put_away(user: Git, main: Path | None, task_id: str) -> str:
 
 
 def _root(user: Git, main: Path | None) -> Path:
-    return (main or user.common_dir) / FOLDER
+    return (main or user.common_dir) / OLD_TREES
 
 
 def _folders(user: Git, main: Path | None) -> list[Path]:

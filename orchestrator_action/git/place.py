@@ -16,7 +16,7 @@ from orchestrator_action.git.repo import Git
 
 SHARED_TEMP = Path("/var/tmp")  # noqa: S108 - the folder made in it is checked for its owner
 """On disk, and not emptied when the machine starts."""
-FOLDER = "orchestrator"
+TREES_FOLDER = "orchestrator"
 
 
 def trees_root(env: Mapping[str, str], setting: str = "") -> Path:
@@ -29,8 +29,8 @@ def trees_root(env: Mapping[str, str], setting: str = "") -> Path:
         return _configured(Path(setting).expanduser())
     runner = Path(env.get("RUNNER_TEMP", ""))
     if runner.is_absolute() and runner.is_dir() and not _hidden(runner):
-        return runner / FOLDER
-    return SHARED_TEMP / f"{FOLDER}-{os.geteuid()}"
+        return runner / TREES_FOLDER
+    return SHARED_TEMP / f"{TREES_FOLDER}-{os.geteuid()}"
 
 
 def _configured(path: Path) -> Path:

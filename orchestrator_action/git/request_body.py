@@ -9,7 +9,7 @@ from email.message import Message
 from io import BufferedIOBase
 
 CHUNK_BYTES = 256 << 10
-MAX_BYTES = 8 << 30
+MAX_BODY_BYTES = 8 << 30
 """Of one request. GitHub takes pushes of 2 GiB, and LFS objects of 5 GiB (docs.github.com)."""
 DRAINED_BYTES = 16 << 20
 _HEX = re.compile(rb"[0-9A-Fa-f]{1,15}")
@@ -44,8 +44,8 @@ class RequestBody:
         self._sent += len(part)
         if not part:
             raise BodyError("the request ended in the middle")
-        if self._sent > MAX_BYTES:
-            raise BodyError(f"the request is longer than {MAX_BYTES >> 30} GiB")
+        if self._sent > MAX_BODY_BYTES:
+            raise BodyError(f"the request is longer than {MAX_BODY_BYTES >> 30} GiB")
         if self._chunked and not self._left and self._stream.read(2) != b"\r\n":
             raise BodyError("a chunk of the request does not end where it says")
         return part
@@ -93,8 +93,8 @@ class Unpacked:
             except zlib.error as exc:
                 raise BodyError(f"the packed request cannot be unpacked: {exc}") from None
             self._total += len(part)
-            if self._total > MAX_BYTES:
-                raise BodyError(f"the request is longer than {MAX_BYTES >> 30} GiB")
+            if self._total > MAX_BODY_BYTES:
+                raise BodyError(f"the request is longer than {MAX_BODY_BYTES >> 30} GiB")
             if part:
                 return part
         return b""

@@ -30,7 +30,7 @@ IDLE_S = 120.0
 MAX_REQUESTS = 10_000
 """Of one operation; a fetch takes a few, a push of LFS objects two for each object."""
 MAX_CONNECTIONS = 8
-MAX_ANSWER_BYTES = 64 << 30
+MAX_FORWARDED_BYTES = 64 << 30
 MAX_REWRITTEN_BYTES = 8 << 20
 
 _PASSED_ON = (
@@ -268,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(parts, chunked=length is None and not bare)
 
     def _parts(self, answer: Any) -> Iterator[bytes]:
-        left = MAX_ANSWER_BYTES
+        left = MAX_FORWARDED_BYTES
         while part := answer.read1(CHUNK_BYTES, decode_content=False):
             left -= len(part)
             if left < 0 or time.monotonic() > self.server.until:

@@ -31,7 +31,7 @@ from orchestrator_action.protocol.wire import (
 HELD, OPEN, USAGE, PENDING, NO_BROKER = 0, 1, 2, 3, 4
 
 
-VERBS = ("show", "status", "start", "done", "wait", "stop")
+COMMANDS = ("show", "status", "start", "done", "wait", "stop")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
         if wrong:
             import difflib  # for mistakes only: a claim need not wait for it
 
-            names = IDS if wrong[1] == "PHASE" else VERBS
+            names = IDS if wrong[1] == "PHASE" else COMMANDS
             near = difflib.get_close_matches(wrong[2], names, 1, 0.4)
             message = f"no {wrong[1].lower()} {wrong[2]!r}"
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"

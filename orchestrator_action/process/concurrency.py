@@ -33,7 +33,7 @@ LOAD_PER_CORE = 4.0
 MEMORY_PRESSURE = 20.0
 """Per cent of the last ten seconds in which something waited for memory."""
 CPU_PRESSURE = 95.0
-SETTLE_S = 5.0
+LOAD_SETTLE_S = 5.0
 """An agent has not taken its memory yet when the next one asks."""
 STARVED_S = 300.0
 """With nobody at work and no memory, waiting longer is no use."""
@@ -137,7 +137,7 @@ class Slots:
         """
         with self._changed:
             now = self._clock()
-            if len(self._working) < 2 or now - self._shed_at < SETTLE_S:
+            if len(self._working) < 2 or now - self._shed_at < LOAD_SETTLE_S:
                 return None
             memory = self._machine().memory_mib
             if memory >= self._floor:
@@ -181,7 +181,7 @@ class Slots:
     def _refusal(self, now: float) -> str:
         """Why nobody is let in; an empty string when nothing speaks against it."""
         machine = self._machine()
-        young = sum(1 for s in self._working if now - s.since < SETTLE_S)
+        young = sum(1 for s in self._working if now - s.since < LOAD_SETTLE_S)
         free = machine.memory_mib - young * (TASK_MIB if self._auto else 0)
         if free < self._floor:
             return f"{machine.memory_mib} MiB of memory free, the floor is {self._floor}"

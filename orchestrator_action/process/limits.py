@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from orchestrator_action.process import table as procs
 
-LOOK_S = 0.25
+LOG_LOOK_S = 0.25
 """How often log and disk are looked at when nothing presses."""
 SAMPLE_S = 1.0 if procs.HAS_PROC else 5.0
 """How often the tree is sampled in the long run; more often while it is young."""
@@ -37,7 +37,7 @@ class Log:
         self._cap = int(limits["log_bytes"])
         self._floor = int(limits["disk_free_bytes"])
         self._looked_at = self.grew_at = time.monotonic()
-        self.next_look = self._looked_at + LOOK_S / 10
+        self.next_look = self._looked_at + LOG_LOOK_S / 10
 
     def look(self, now: float) -> Passed | None:
         """Measure the log and the disk it is on."""
@@ -56,7 +56,9 @@ class Log:
             self._cap - self.written() if self._cap else free,
             free - self._floor,
         )
-        self.next_look = now + min(LOOK_S, max(0.01, 0.5 * room * elapsed / grown if grown > 0 else LOOK_S))
+        self.next_look = now + min(
+            LOG_LOOK_S, max(0.01, 0.5 * room * elapsed / grown if grown > 0 else LOG_LOOK_S)
+        )
         return None
 
     def _free(self) -> int:

@@ -21,7 +21,7 @@ from orchestrator_action.process import table as procs
 from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.protocol.model import Ending, Outcome
 
-PATIENCE_S = 5.0
+END_PATIENCE_S = 5.0
 """Until a process that does not die of KILL is given up."""
 ROUND_S = 0.02
 
@@ -114,7 +114,7 @@ def _reap(pid: int) -> None:
 
 def _end(find: Callable[[], list[procs.Process]]) -> tuple[list[int], list[int]]:
     """Kill what `find` finds until it finds nothing; the PIDs that were killed, and those that remain."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + END_PATIENCE_S
     killed: dict[int, None] = {}
     while left := find():
         if time.monotonic() > deadline:

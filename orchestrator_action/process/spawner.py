@@ -26,7 +26,7 @@ _KEPT_ENV = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH
 """What an interpreter may need to find its own library; never a token."""
 
 
-SPARE_FILES = 64
+OWN_FILES = 64
 FILES_PER_ATTEMPT = 4
 
 
@@ -126,7 +126,7 @@ class _Room:
     @staticmethod
     def _places() -> int:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return max(1, min((soft - SPARE_FILES) // FILES_PER_ATTEMPT, 4096))
+        return max(1, min((soft - OWN_FILES) // FILES_PER_ATTEMPT, 4096))
 
     @contextlib.contextmanager
     def taken(self, cancel: Cancel) -> Iterator[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-CHUNK_BYTES = 256 * 1024
+TAIL_CHUNK_BYTES = 256 * 1024
 LINE_BYTES = 1024**2
 """A longer line is passed on cut to this; the rest of it is skipped, the file keeps all."""
 
@@ -37,7 +37,7 @@ class Tail:
                     self._offset = 0
                     self._part.clear()
                 log.seek(self._offset)
-                chunk = log.read(CHUNK_BYTES) or b""
+                chunk = log.read(TAIL_CHUNK_BYTES) or b""
                 self._offset += len(chunk)
                 self.behind = self._offset < size
         except OSError:  # deleted by its own program: nothing to read, and nothing lost that we could save

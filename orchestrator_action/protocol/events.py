@@ -17,7 +17,7 @@ from typing import Any
 
 from orchestrator_action.protocol.model import Claim, Declined, Fact, ReviewFinding
 
-KINDS = frozenset(
+EVENT_KINDS = frozenset(
     {
         "run-started", "run-resumed", "run-ended",
         "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
@@ -48,7 +48,7 @@ def _canonical(body: Mapping[str, Any]) -> str:
 
 def seal(*, seq: int, at: float, run: str, task: str, kind: str, data: Mapping[str, Any], prev: str) -> Event:
     """An event with its hash. `prev` is the hash of the event before it in the same stream, or empty."""
-    if kind not in KINDS:
+    if kind not in EVENT_KINDS:
         raise ValueError(f"unknown event kind {kind!r}")
     body = {"seq": seq, "at": at, "run": run, "task": task, "kind": kind, "data": data, "prev": prev}
     digest = hashlib.sha256(_canonical(body).encode()).hexdigest()

@@ -29,7 +29,7 @@ UPDATES = 2
 """Of a task's comment between the claim and the last word; the last of them waits for the pull."""
 CHECK_AFTER_S = 3.0
 """From the pull to the beginning of its check: a task that ends sooner completes it in one request."""
-LOOK_S = 1.0
+DUE_LOOK_S = 1.0
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Progress:
         self._over.set()
 
     def _watch(self) -> None:
-        while not self._over.wait(min(LOOK_S, self._first)):
+        while not self._over.wait(min(DUE_LOOK_S, self._first)):
             for task in self._tasks:
                 if self._over.is_set() or self._run.cancel.is_set():
                     return

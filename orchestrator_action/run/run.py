@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 UNSETTLED = "unsettled"
 """A file in a run's folder while it is under way, or has something left to tell."""
-LOOK_S = 0.1
+SCHEDULER_TICK_S = 0.1
 """How soon an order from another process is seen."""
 RELIEVE_S = 1.0
 """How often memory is looked at."""
@@ -137,9 +137,9 @@ class _Run:
                 self._bases.start()
                 while board.running or (board.waiting and not board.fault):
                     self._start(pool)
-                    ended, _ = wait(board.running, timeout=LOOK_S, return_when=FIRST_COMPLETED)
+                    ended, _ = wait(board.running, timeout=SCHEDULER_TICK_S, return_when=FIRST_COMPLETED)
                     if not board.running and board.waiting:  # for the base, or for a dependency of theirs
-                        self._cancel.wait(LOOK_S)
+                        self._cancel.wait(SCHEDULER_TICK_S)
                     for future in ended:
                         self._take(future)
                     self._look()

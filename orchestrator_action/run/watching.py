@@ -12,7 +12,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import known_trees
 from orchestrator_action.run import past_runs as inspect_runs
 
-LOOK_S = 0.5
+REFRESH_S = 0.5
 
 
 def standing(git: Git, runs: Sequence[Path]) -> dict[str, Any]:
@@ -73,4 +73,4 @@ def changes(git: Git, runs: Sequence[Path]) -> Iterator[dict[str, Any]]:
             before = now
         if not any(run["state"] == "running" for run in now["runs"]):
             return
-        time.sleep(LOOK_S)
+        time.sleep(REFRESH_S)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-FOLDER = "orders"
+ORDERS_FOLDER = "orders"
 CANCEL = "cancel"
 """End the whole run, as a first signal does."""
 NOW = "cancel-now"
@@ -21,7 +21,7 @@ ONE = "cancel-task-"
 
 def place(run_dir: Path, order: str) -> bool:
     """Give an order; False when it was given before."""
-    folder = run_dir / FOLDER
+    folder = run_dir / ORDERS_FOLDER
     folder.mkdir(exist_ok=True)
     try:
         (folder / order).touch(exist_ok=False)
@@ -34,7 +34,7 @@ class Orders:
     """The orders of one run, as its orchestrator sees them. What was ordered of an earlier one is void."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._folder = run_dir / FOLDER
+        self._folder = run_dir / ORDERS_FOLDER
         self._seen: set[str] = set()
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ SETTINGS = (
 )  # fmt: skip
 """Files agents read their settings from, and that must parse."""
 
-LOCAL_ONLY = (
+PERSONAL_SETTINGS = (
     "**/.claude/settings.local.json", "**/CLAUDE.local.md", "**/.claude.json", "**/.credentials.json",
     "**/.env", "**/.env.*", "**/*.env", "!**/*.example", "!**/*.sample", "!**/*.template", "!**/*.dist",
     "!**/example.env", "!**/sample.env", "!**/.env.defaults",
@@ -76,7 +76,7 @@ def _parse_fault(path: str, body: bytes | None) -> str:
 
 
 def _local_fact(git: Git, base: str, head: str, changes: Sequence[Change]) -> Fact:
-    touched = [c.path for c in changes if matches(c.path, LOCAL_ONLY)]
+    touched = [c.path for c in changes if matches(c.path, PERSONAL_SETTINGS)]
     local = [f"{shown(path)} is local to one person or machine" for path in touched]
     found = [*local, *secrets_in(git, base, head)]
     return Fact(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator_action.agents.claude.words import claude_words
-from orchestrator_action.protocol.events import KINDS, Event
+from orchestrator_action.protocol.events import EVENT_KINDS, Event
 from orchestrator_action.publish.report.words import MOST_CHARS, event_words
 
 
@@ -37,7 +37,7 @@ def test_an_event_reads_as_words(kind: str, data: dict[str, Any], words: str) ->
     assert words == event_words(event(kind, **data))
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(EVENT_KINDS))
 def test_every_kind_is_told_whatever_its_data(kind: str) -> None:
     """A journal of another version lacks fields, and a message may hold anything."""
     hostile = dict.fromkeys(

@@ -10,8 +10,8 @@ import pytest
 from orchestrator_action.errors import AgentError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import (
+    LOAD_SETTLE_S,
     MEMORY_FLOOR_MIB,
-    SETTLE_S,
     STARVED_S,
     Machine,
     Slot,
@@ -158,7 +158,7 @@ def test_memory_that_was_given_out_is_not_given_out_twice(work) -> None:
     eventually(lambda: slots.waiting_for, what="a reason to wait")
     assert second.slot is None
 
-    world.now += SETTLE_S
+    world.now += LOAD_SETTLE_S
     eventually(lambda: second.slot is not None, what="the second at work")
 
 
