@@ -122,16 +122,20 @@ def _answered(
     run: Sequence[tuple[int, str]], pairs: Iterable[frozenset[str]]
 ) -> tuple[set[frozenset[str]], list[tuple[int, str]]]:
     """The pairs whose literals stand within a window of these lines, and the lines where they begin."""
+    known = [frozenset(_literals(text)) for _, text in run]
     windows = [
-        (start, frozenset(lit for n, t in run if 0 <= n - start[0] < WINDOW for lit in _literals(t)))
-        for start in run
-    ]
+        frozenset().union(*(known[i] for i in range(at, min(at + WINDOW, len(run))) if run[i][0] - run[at][0] < WINDOW))
+        for at in range(len(run))
+    ]  # fmt: skip
+    holding: dict[str, list[int]] = {}
+    for at, literals in enumerate(windows):
+        for literal in literals:
+            holding.setdefault(literal, []).append(at)
     found: set[frozenset[str]] = set()
     where: dict[int, str] = {}
     for pair in pairs:
-        for (number, text), literals in windows:
-            if pair <= literals:
-                found.add(pair)
-                where[number] = text
-                break
+        rarest = min((holding.get(literal, []) for literal in pair), key=len)
+        if (first := next((at for at in rarest if pair <= windows[at]), None)) is not None:
+            found.add(pair)
+            where[run[first][0]] = run[first][1]
     return found, sorted(where.items())
