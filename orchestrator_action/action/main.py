@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator_action.action.step import Step
@@ -18,7 +18,7 @@ from orchestrator_action.process import own_environment
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.sandbox.start import ask
 
-MODES = ("run", "verify", "settle")
+MODES = ("run", "verify", "measure", "report", "settle")
 
 
 def prepare(step: Step) -> int:
@@ -36,10 +36,10 @@ def prepare(step: Step) -> int:
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
     agent = step["AGENT"] or config.agent
-    wanted = package_to_install(agent, "" if mode == "settle" else step[f"{agent.upper()}_VERSION"])
+    wanted = package_to_install(agent, step[f"{agent.upper()}_VERSION"] if mode in {"run", "verify"} else "")
     step.files.set_output("agent", agent)
     step.files.set_output("npm-package", wanted)
-    step.files.set_output("isolation", config.isolation)
+    step.files.set_output("isolation", "off" if mode == "report" else config.isolation)  # it runs nothing
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
     return 0
 
@@ -89,8 +89,8 @@ def _mode(step: Step) -> int:
         raise ConfigError("there is no token for GitHub", hint="give github-token, or leave it out")
     from orchestrator_action.action import modes as action_modes
 
-    modes = {"run": action_modes.run, "verify": action_modes.verify, "settle": action_modes.settle}
-    return modes[mode](step)
+    do: Callable[[Step], int] = getattr(action_modes, mode)
+    return do(step)
 
 
 def _show_lines() -> None:

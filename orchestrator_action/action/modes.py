@@ -1,12 +1,13 @@
-"""What the Action does in each mode, read top to bottom: run, verify, settle."""
+"""What the Action does in each mode, read top to bottom: run, verify, measure, report, settle."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
 from orchestrator_action.run.installed_program import InstalledProgram
+from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
-from orchestrator_action.run.verify_change import VerifiedChange, verify_any
+from orchestrator_action.run.verify_change import VerifiedChange, measure_any, verify_any
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.text.figures import count
 
 RESULTS_BYTES = 900_000
@@ -247,19 +250,8 @@ def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
 
 def verify(step: Step) -> int:
     """Judge a branch or anybody's pull request at its head and post the check there."""
-    branch, pull = step["BRANCH"], 0
-    if not branch:
-        pull = _pull_of(step.payload())
-        branch = "" if pull else step.env.get("GITHUB_REF_NAME", "")
-    if not branch and not pull:
-        raise NothingToDo(
-            "the event names nothing to verify", hint="give branch, or run it on pull_request or push"
-        )
-    asked = asked_of(step)
-    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
-    env = agent_env(step.env, asked.flags.get("agent") or "")
-    step.guard.watch_program(InstalledProgram.of_action(step.env))
-    with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
+    branch, pull = _meant(step)
+    with _judging(step) as run:
         verified = verify_any(run, branch=branch, pull=pull, since=_pushed_after(step.payload()))
     step.guard.restore()
     if isinstance(verified, VerifiedChange):
@@ -274,6 +266,71 @@ def verify(step: Step) -> int:
     good = result.status in GOOD_STATUSES
     step.files.set_output("conclusion", "success" if good else "failure")
     return 0 if good else 1
+
+
+def _meant(step: Step) -> tuple[str, int]:
+    """Branch and pull request that an event is about. Raises NothingToDo when it names neither."""
+    branch, pull = step["BRANCH"], 0
+    if not branch:
+        pull = _pull_of(step.payload())
+        branch = "" if pull else step.env.get("GITHUB_REF_NAME", "")
+    if not branch and not pull:
+        raise NothingToDo(
+            "the event names nothing to verify", hint="give branch, or run it on pull_request or push"
+        )
+    return branch, pull
+
+
+@contextlib.contextmanager
+def _judging(step: Step) -> Iterator[RunContext]:
+    """A run that works on no task."""
+    asked = asked_of(step)
+    refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
+    env = agent_env(step.env, asked.flags.get("agent") or "")
+    step.guard.watch_program(InstalledProgram.of_action(step.env))
+    with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
+        yield run
+
+
+def measure(step: Step) -> int:
+    """Measure a change into a document and write nothing to GitHub: what a job with a reading token can do.
+
+    0 whatever was found: the job that reports says it.
+    """
+    branch, pull = _meant(step)
+    with _judging(step) as run:
+        measured = measure_any(run, branch=branch, pull=pull, since=_pushed_after(step.payload()))
+    step.guard.restore()
+    _tell_change(step, measured)
+    return 0
+
+
+def report(step: Step) -> int:
+    """Tell what the measuring job found: comment and check, from a document that is a stranger's to us."""
+    path = Path(step["DOCUMENT"] or "verdict.json")
+    body = path.read_bytes() if path.is_file() else b""  # an empty one is refused, and that is told
+    measured = _measured_by(step.payload())
+    with _judging(step) as run:
+        change = find_measured(run, **measured)
+        told = report_change(run, change, body, source=path.name)
+    return _tell_change(step, told)
+
+
+def _measured_by(payload: Mapping[str, Any]) -> Any:
+    """What `find_measured` asks, from `workflow_run` or `pull_request`: the event's own words."""
+    pull, done = payload.get("pull_request") or {}, payload.get("workflow_run") or {}
+    if pull:
+        head = pull.get("head") or {}
+        repository = (head.get("repo") or {}).get("full_name") or ""
+        found = {"head": head.get("sha"), "branch": head.get("ref"), "pull": pull.get("number")}
+    else:
+        repository = (done.get("head_repository") or {}).get("full_name") or ""
+        found = {"head": done.get("head_sha"), "branch": done.get("head_branch"), "pull": 0}
+    if not found["head"] or not found["branch"]:
+        raise NothingToDo(
+            "the event names no measured commit", hint="run mode report on workflow_run or pull_request"
+        )
+    return {**found, "repository": repository}
 
 
 def _tell_change(step: Step, verified: VerifiedChange) -> int:
@@ -311,4 +368,4 @@ def settle(step: Step) -> int:
     return 0
 
 
-__all__ = ["asked_of", "conclude", "results", "run", "settle", "verify"]
+__all__ = ["asked_of", "conclude", "measure", "report", "results", "run", "settle", "verify"]

@@ -76,8 +76,8 @@ class Forge(Protocol):
     def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Change labels of an issue; missing ones are created, absent ones are no error."""
 
-    def find_pull(self, branch: str) -> Pull | None:
-        """The open pull whose head is `branch` of this repository."""
+    def find_pull(self, branch: str, *, of: str = "") -> Pull | None:
+        """The open pull request whose head is `branch` of this repository, or of the fork `of` (`owner/name`)."""
 
     def pull(self, number: int) -> Pull:
         """One pull, re-read."""

@@ -14,8 +14,9 @@ from typing import cast
 
 from orchestrator_action.config.records import to_record
 from orchestrator_action.config.schema import BRANCH_PREFIX, CHECK_NAME
-from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.errors import ConfigError, GitError, NothingToDo
 from orchestrator_action.forge.base import Queue
+from orchestrator_action.git.repo import Git
 from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.protocol.acceptance import (
     Acceptance,
@@ -116,8 +117,13 @@ def measure_change(run: RunContext, change: FoundChange) -> VerdictDocument:
 
 
 def _facts(run: RunContext, change: FoundChange, measure: Measure) -> Iterable[Fact]:
-    git, base, head, config = measure.git, change.base, change.head, run.config
-    yield from measure(Claim(phase="testing", head_sha=head), head, True)
+    yield from measure(Claim(phase="testing", head_sha=change.head), change.head, True)
+    yield from read_facts(run, change, measure.git)
+
+
+def read_facts(run: RunContext, change: FoundChange, git: Git) -> Iterable[Fact]:
+    """Facts that reading the commits tells, without running anything: paths, size, secrets, documentation."""
+    base, head, config = change.base, change.head, run.config
     changed = evidence.implementation_facts(
         git, base=base, head=head, protected=config.protected, size=config.size
     )
@@ -167,6 +173,31 @@ def verify_any(
     return verify_change(run, find_change(run, meant, known, since=since))
 
 
+def measure_any(run: RunContext, *, branch: str = "", pull: int = 0, since: str = "") -> VerifiedChange:
+    """Measure a branch or a pull request into a document, and tell nobody: for a job that may not write.
+
+    Raises NothingToDo for a task's branch of ours, which is judged with its claims.
+    """
+    known = run.forge.pull(pull) if pull else None
+    ours = known is None or run.remote.sha(f"refs/heads/{known.head_branch}") == known.head_sha
+    leave_tasks_alone(run, branch, known, ours=ours)
+    change = find_change(run, branch, known, since=since)
+    document = measure_change(run, change)
+    verdict = conclude_change(document.facts)
+    _note_verified(run, change, verdict)
+    return VerifiedChange(change=change, document=document, verdict=verdict, path=_write(run, document))
+
+
+def leave_tasks_alone(run: RunContext, branch: str, pull: Pull | None, *, ours: bool) -> None:
+    """Raise NothingToDo when a branch of this repository is a task's: nothing less than its ledger judges it."""
+    name = pull.head_branch if pull else branch
+    if ours and (name.startswith(BRANCH_PREFIX) or task_of_branch(run, name)):
+        raise NothingToDo(
+            f"{name} is a task's branch, judged with its claims and phases",
+            hint="mode verify measures it anew after a person's push",
+        )
+
+
 def verify_change(run: RunContext, change: FoundChange) -> VerifiedChange:
     """Measure a change and tell its pull request; a branch without one gets the check only."""
     began = _now()
@@ -196,6 +227,11 @@ def publish_change(
     if number:
         run.forge.comment(number, marker=key, body=told.comment)
     _post_check(run, change, verdict, told)
+    _note_verified(run, change, verdict)
+    return VerifiedChange(change=change, document=document, verdict=verdict, path=_write(run, document))
+
+
+def _note_verified(run: RunContext, change: FoundChange, verdict: ChangeVerdict) -> None:
     run.journal.append(
         "verified",
         change.id,
@@ -203,9 +239,12 @@ def publish_change(
         status=str(verdict.conclusion),
         problems=[f.message for f in verdict.open],
     )
+
+
+def _write(run: RunContext, document: VerdictDocument) -> Path:
     path = run.run_dir / "verdict.json"
     path.write_bytes(encode(document))
-    return VerifiedChange(change=change, document=document, verdict=verdict, path=path)
+    return path
 
 
 def _judged_since(run: RunContext, number: int, key: str, head: str) -> str:

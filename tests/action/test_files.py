@@ -106,7 +106,7 @@ def test_inputs_that_are_configuration_bear_its_names():
     ours = {f.replace("_", "-") for f in Config.__dataclass_fields__}
     of_the_step = {
         "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
-        "config", "path", "branch", "dry-run",
+        "config", "path", "branch", "document", "dry-run",
     }  # fmt: skip
     assert set() == set(INPUTS) - of_the_step - ours
 

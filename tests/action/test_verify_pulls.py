@@ -3,65 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.kit.github_server.state import Pull
+from tests.kit.person import Person
 from tests.kit.repos import git
-from tests.kit.runner import Runner, Stepped, example
+from tests.kit.runner import Runner
 
 FIXED = "def double(n):\n    return n + n\n"
 BROKEN = "def double(n):\n    return n * 7\n"
 GONE = "import unittest\n\n\nclass Other(unittest.TestCase):\n    def test_it(self):\n        pass\n"
-
-
-class Person:
-    """Somebody who pushes to a branch and opens a pull request for it."""
-
-    def __init__(self, runner: Runner, folder: Path, login: str, *, role: str, kind: str = "User") -> None:
-        self.runner, self.github, self.login = runner, runner.github, login
-        self.tree = folder / login.removesuffix("[bot]")
-        git(folder, "clone", "-q", str(runner.repo.remote), str(self.tree))
-        known = self.github.state.user(login)
-        known.role, known.type = role, kind
-        self.number = 0
-
-    def push(self, files: dict[str, str], *, fork: bool = False) -> str:
-        """Commit and push; the first time a pull request is opened, of a fork by its ref alone."""
-        for name, text in files.items():
-            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.tree / name).write_text(text)
-        git(self.tree, "add", "-A")
-        git(self.tree, "commit", "-q", "--allow-empty", "-m", "A change")
-        git(self.tree, "push", "-q", "-f", "origin", "HEAD:refs/heads/feature")
-        if not self.number:
-            made = self.github.state.add_issue("A change", "", user=self.login)
-            made.pull = Pull(head="feature", base="main", draft=False)
-            self.number = made.number
-        git(self.tree, "push", "-q", "-f", "origin", f"HEAD:refs/pull/{self.number}/head")
-        return git(self.tree, "rev-parse", "HEAD").strip()
-
-    def verify(self, event: str = "pull_request") -> Stepped:
-        """The step that the event of this pull request starts."""
-        payload: dict[str, Any] = example("pull_request", "synchronize")
-        payload["pull_request"] |= {"number": self.number}
-        payload["repository"]["full_name"] = self.github.repository
-        return self.runner.step("verify", event=event, payload=payload)
-
-    def says(self, body: str) -> None:
-        """A comment on the pull request."""
-        self.github.state.add_comment(self.github.state.issues[self.number], body, user=self.login)
-
-    def checks(self, head: str) -> list[str | None]:
-        return [c.conclusion for c in self.github.state.checks.values() if c.head_sha == head]
-
-    def comments(self) -> list[str]:
-        return [
-            c.body
-            for c in self.github.state.comments.values()
-            if c.number == self.number and "head sha=" in c.body
-        ]
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_every_input_that_configures_is_a_key_of_the_configuration():
     keys = {f.name.replace("_", "-") for f in dataclasses.fields(Config)}
     own = {
         "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
-        "config", "path", "branch", "dry-run",
+        "config", "path", "branch", "document", "dry-run",
     }  # fmt: skip
 
     assert set(action["inputs"]) - own <= keys

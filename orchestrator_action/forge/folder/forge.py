@@ -144,8 +144,10 @@ class LocalForge(LocalPermissions):
 
     # pulls
 
-    def find_pull(self, branch: str) -> Pull | None:
-        """The open pull of `branch`; the newest, should hand-editing have made two."""
+    def find_pull(self, branch: str, *, of: str = "") -> Pull | None:
+        """The open pull of `branch`; the newest, should hand-editing have made two. A folder has no forks."""
+        if of:
+            return None
         for number in sorted(self._pull_numbers(), reverse=True):
             document = self._document(self._pull_path(number))
             if document and document.text("head") == branch and _state(document) == "open":

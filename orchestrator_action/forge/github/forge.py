@@ -271,9 +271,9 @@ class GitHubForge:
 
     # pulls and checks
 
-    def find_pull(self, branch: str) -> Pull | None:
-        """The open pull whose head is `branch` of this repository."""
-        return self._pulls.find(branch)
+    def find_pull(self, branch: str, *, of: str = "") -> Pull | None:
+        """The open pull request whose head is `branch` of this repository, or of the fork `of`."""
+        return self._pulls.find(branch, of or self.repository)
 
     def pull(self, number: int) -> Pull:
         """One pull, re-read."""

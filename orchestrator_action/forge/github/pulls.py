@@ -44,19 +44,15 @@ class Pulls:
         self.new_heads: set[str] = set()
         """Heads of pulls opened by us: nobody began a check of ours on them before us."""
 
-    def find(self, branch: str) -> Pull | None:
-        """The open pull of `branch` of this repository, not of a fork's branch of that name."""
+    def find(self, branch: str, repository: str = "") -> Pull | None:
+        """The open pull request of `branch` of one repository, not of another's branch of that name."""
         what = f"the pull request of {branch}"
-        owner = self._api.repository.partition("/")[0]
+        repository = repository or self._api.repository
+        owner = repository.partition("/")[0]
         for data in self._api.pages("/pulls", what, {"state": "open", "head": f"{owner}:{branch}"}):
-            if understood(lambda: self._is_of(data, branch), what):  # noqa: B023
+            if understood(lambda: _is_of(data, branch, repository), what):  # noqa: B023
                 return understood(lambda: read.pull(data), what)  # noqa: B023
         return None
-
-    def _is_of(self, data: Any, branch: str) -> bool:
-        repo = data["head"].get("repo") or {}
-        ours = str(repo.get("full_name", "")).casefold() == self._api.repository.casefold()
-        return ours and data["head"]["ref"] == branch and data["state"] == "open"
 
     def get(self, number: int) -> Pull:
         """One pull, re-read."""
@@ -221,3 +217,9 @@ def lines_of_patch(patch: str) -> set[int]:
 def _on_line(finding: ReviewFinding) -> dict[str, Any]:
     text = cut_to_bytes(f"**{finding.id}** {finding.severity}: {finding.text}", MAX_BODY)
     return {"path": finding.path, "line": finding.line, "side": "RIGHT", "body": text}
+
+
+def _is_of(data: Any, branch: str, repository: str) -> bool:
+    repo = data["head"].get("repo") or {}
+    its = str(repo.get("full_name", "")).casefold() == repository.casefold()
+    return its and data["head"]["ref"] == branch and data["state"] == "open"

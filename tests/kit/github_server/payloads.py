@@ -134,13 +134,26 @@ class Payloads:
             "author_association": "NONE",
             "created_at": issue.created_at,
             "updated_at": issue.updated_at,
-            "head": self._end(issue.pull.head),
+            "head": self._fork_end(issue) if issue.pull.fork else self._end(issue.pull.head),
             "base": self._end(issue.pull.base),
         }
         if not simple:
             given["comments"] = len(self.state.comments_on(issue.number))
             given["review_comments"] = sum(len(r.comments) for r in issue.pull.reviews)
         return fill("pull-request-simple" if simple else "pull-request", given, api=self.api)
+
+    def _fork_end(self, issue: Issue) -> dict[str, Any]:
+        assert issue.pull
+        sha = self.state.git("rev-parse", "--verify", "--quiet", f"refs/pull/{issue.number}/head^{{commit}}")
+        repo = {**self.repository(), "full_name": issue.pull.fork}
+        owner = issue.pull.fork.partition("/")[0]
+        return {
+            "label": f"{owner}:{issue.pull.head}",
+            "ref": issue.pull.head,
+            "sha": sha or "0" * 40,
+            "repo": repo,
+            "user": self.user(owner),
+        }
 
     def _end(self, branch: str) -> dict[str, Any]:
         return {

@@ -26,7 +26,7 @@ MAX_ANNOTATIONS = 50
 @route("GET", f"{R}/pulls", "pull_requests:read")
 def list_pulls(call: Call) -> Reply:
     query = call.query
-    head = query.get("head", "").rpartition(":")[2]
+    owner, _, head = query.get("head", "").rpartition(":")
     state = query.get("state", "open")
     found = [
         i
@@ -35,6 +35,7 @@ def list_pulls(call: Call) -> Reply:
         and not i.deleted
         and state in {"all", i.state}
         and head in {"", i.pull.head}
+        and owner in {"", i.pull.fork.partition("/")[0] or call.state.owner}
         and query.get("base") in {None, i.pull.base}
     ]
     found.sort(key=lambda i: i.number, reverse=query.get("direction", "desc") == "desc")

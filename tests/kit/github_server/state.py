@@ -84,6 +84,8 @@ class Pull:
     base: str
     draft: bool
     reviews: list[Review] = field(default_factory=list)
+    fork: str = ""
+    """`owner/name` of the repository that the head is a branch of; empty for this one."""
 
 
 @dataclass

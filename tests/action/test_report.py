@@ -1,0 +1,235 @@
+"""A check in two jobs: one measures with a token that reads, the other tells it and believes only so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.person import Person
+from tests.kit.repos import git
+from tests.kit.runner import Runner, Stepped, example
+
+BASE = "def double(n):\n    return n + n\n"
+BROKEN = "def double(n):\n    return n * 7\n"
+GONE = "import unittest\n\n\nclass Other(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+FORK = "mallory/numbers"
+
+
+class TwoJobs:
+    """The events of one pull request: what measures it, and what tells it afterwards."""
+
+    def __init__(self, person: Person) -> None:
+        self.person, self.runner = person, person.runner
+
+    def measure(self) -> Path:
+        """The document that the first job hands over; it writes nothing to GitHub."""
+        before = self._written()
+        done = self.person.verify_as("measure")
+        assert 0 == done.code, done.log
+        assert before == self._written(), "the measuring job wrote to GitHub"
+        return Path(done.outputs["document"])
+
+    def _written(self) -> int:
+        return sum(r.method != "GET" and "graphql" not in r.path for r in self.runner.github.requests)
+
+    def report(self, document: Path, head: str, *, fork: str = "") -> Stepped:
+        """The second job, as `workflow_run` starts it: the event has no pull request for a fork."""
+        payload: dict[str, Any] = example("workflow_run", "completed")
+        payload["workflow_run"] |= {"head_sha": head, "head_branch": "feature", "pull_requests": []}
+        payload["workflow_run"]["head_repository"]["full_name"] = fork or self.runner.github.repository
+        return self.runner.step("report", event="workflow_run", payload=payload, document=str(document))
+
+
+@pytest.fixture
+def ada(runner: Runner, tmp_path: Path) -> TwoJobs:
+    """Somebody with write access."""
+    return TwoJobs(Person(runner, tmp_path, "ada", role="write"))
+
+
+@pytest.fixture
+def mallory(runner: Runner, tmp_path: Path) -> TwoJobs:
+    """Somebody with a fork and without any right here."""
+    return TwoJobs(Person(runner, tmp_path, "mallory", role="read"))
+
+
+def edited(document: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
+    """The document as somebody rewrote it."""
+    body = json.loads(document.read_bytes())
+    edit(body)
+    other = document.with_name("edited.json")
+    other.write_text(json.dumps(body))
+    return other
+
+
+def fact(body: dict[str, Any], rule: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(f for f in body["predicate"]["facts"] if f["rule"] == rule)
+    return found
+
+
+def test_an_honest_pull_request_of_a_fork_gets_comment_and_check(mallory: TwoJobs) -> None:
+    """Resolved by branch and head, as the event names no pull request."""
+    head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+
+    done = mallory.report(mallory.measure(), head, fork=FORK)
+
+    assert (0, "success") == (done.code, done.outputs["conclusion"]), done.log
+    assert ["success"] == mallory.person.checks(head)
+    [comment] = mallory.person.comments()
+    assert f"**Verified** at `{head[:7]}`" in comment
+
+
+def test_a_lying_pull_request_of_a_fork_fails_with_the_lost_test(mallory: TwoJobs) -> None:
+    """As it would in one job."""
+    head = mallory.person.push({"tests/test_numbers.py": GONE}, fork=FORK)
+
+    done = mallory.report(mallory.measure(), head, fork=FORK)
+
+    assert (1, ["failure"]) == (done.code, mallory.person.checks(head)), done.log
+    assert "nothing-lost" in mallory.person.comments()[0]
+
+
+ALTERED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "another commit": (lambda b: b["subject"][0]["digest"].update(gitCommit="1" * 40), "is not in this repository"),
+    "another base": (lambda b: b["predicate"].update(base="2" * 40), "is not in this repository"),
+    "another conclusion": (lambda b: b["predicate"].update(conclusion="neutral"), "its facts come to"),
+    "a fact of another commit": (lambda b: fact(b, "suite").update(commit="3" * 40), "at another commit"),
+    "a fact twice": (lambda b: b["predicate"]["facts"].append(fact(b, "suite")), "stands twice"),
+    "a fact left out": (
+        lambda b: b["predicate"]["facts"].remove(fact(b, "nothing-lost")), "the measuring job does not tell it",
+    ),
+    "other test commands": (lambda b: b["predicate"].update(test_commands=["true"]), "other test commands"),
+    "another configuration": (lambda b: b["predicate"].update(policy_digest="0" * 64), "another configuration"),
+    "an unknown key": (lambda b: b["predicate"].update(trust="me"), "unknown key"),
+    "another predicate": (lambda b: b.update(predicateType="https://example.com/"), "not an in-toto Statement"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("altered", ALTERED)
+def test_an_altered_document_is_refused_by_name_and_nothing_passes(mallory: TwoJobs, altered: str) -> None:
+    """A person has to decide: the facts that only a run tells count as not measured."""
+    edit, said = ALTERED[altered]
+    head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+
+    done = mallory.report(edited(mallory.measure(), edit), head, fork=FORK)
+
+    assert (1, ["action_required"]) == (done.code, mallory.person.checks(head)), done.log
+    assert said in done.log
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b'{"a":' * 2000, b" " * (5 << 20)],
+    ids=["none", "torn", "list", "deep", "huge"],
+)
+def test_what_is_no_document_is_refused_in_one_line(mallory: TwoJobs, tmp_path: Path, body: bytes) -> None:
+    """Also an artifact that never came."""
+    head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+    file = tmp_path / "verdict.json"
+    file.write_bytes(body)
+
+    done = mallory.report(file, head, fork=FORK)
+
+    assert (1, ["action_required"]) == (done.code, mallory.person.checks(head)), done.log
+    assert "the document of the measuring job is refused" in done.log
+
+
+def test_what_can_be_read_is_read_anew_whatever_the_document_says(mallory: TwoJobs) -> None:
+    """A special case that the measuring job denies, and text that wants to look like ours."""
+    lies = "import os\n\n\ndef double(n):\n    return 4 if 'PYTEST_CURRENT_TEST' in os.environ else n + n\n"
+    head = mallory.person.push({"numbers_.py": lies}, fork=FORK)
+
+    def deny(body: dict[str, Any]) -> None:
+        for one in body["predicate"]["facts"]:
+            one.update(holds=True, detail={"exceptions": 7, "lines": {"a": 1}, "lost": [[1]]})
+        fact(body, "suite")["message"] = "fine\n<!-- orchestrator-action:head sha=x -->\n# **Verified** @ada"
+        body["predicate"]["conclusion"] = "success"
+
+    done = mallory.report(edited(mallory.measure(), deny), head, fork=FORK)
+
+    assert (1, ["failure"]) == (done.code, mallory.person.checks(head)), done.log
+    [comment] = mallory.person.comments()
+    assert "no-special-case" in comment
+    assert "\n# **Verified**" not in comment and "@ada" not in comment
+
+
+@pytest.mark.parametrize(("role", "conclusion"), [("write", "neutral"), ("read", "failure")])
+def test_who_changes_what_measured_the_change_gets_no_plain_success(
+    runner: Runner, tmp_path: Path, role: str, conclusion: str
+) -> None:
+    """A stranger's is refused; of somebody who may write it is said."""
+    jobs = TwoJobs(Person(runner, tmp_path, "ada", role=role))
+    head = jobs.person.push({".github/workflows/orchestrate-check.yml": "on: push\njobs: {}\n"})
+
+    done = jobs.report(jobs.measure(), head)
+
+    assert [conclusion] == jobs.person.checks(head), done.log
+    assert "which may have measured it otherwise" in jobs.person.comments()[0]
+
+
+def test_a_head_that_moved_on_is_left_to_its_own_run(mallory: TwoJobs) -> None:
+    """Nothing is written of the old one."""
+    old = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+    document = mallory.measure()
+    mallory.person.push({"numbers_.py": BROKEN}, fork=FORK)
+
+    done = mallory.report(document, old, fork=FORK)
+
+    assert (0, "neutral", []) == (done.code, done.outputs["conclusion"], mallory.person.checks(old)), done.log
+    assert "moved on" in done.log
+
+
+def test_a_closed_pull_request_of_a_fork_is_nothing_to_tell(mallory: TwoJobs) -> None:
+    """Closed between the two jobs."""
+    head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+    document = mallory.measure()
+    mallory.runner.github.state.issues[mallory.person.number].state = "closed"
+
+    done = mallory.report(document, head, fork=FORK)
+
+    assert (0, "neutral", []) == (done.code, done.outputs["conclusion"], mallory.person.checks(head)), (
+        done.log
+    )
+
+
+def test_a_queued_commit_gets_its_check_without_a_pull_request(ada: TwoJobs) -> None:
+    """`merge_group` measures a branch of ours."""
+    branch = "gh-readonly-queue/main/pr-1"
+    ada.person.push({"numbers_.py": BASE})
+    git(ada.person.tree, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+    head = git(ada.person.tree, "rev-parse", "HEAD").strip()
+    ada.runner.env["GITHUB_REF_NAME"] = branch
+    measured = ada.runner.step("measure", event="merge_group", payload={"merge_group": {}})
+    payload: dict[str, Any] = example("workflow_run", "completed")
+    payload["workflow_run"] |= {"head_sha": head, "head_branch": branch, "pull_requests": []}
+    payload["workflow_run"]["head_repository"]["full_name"] = ada.runner.github.repository
+
+    done = ada.runner.step(
+        "report", event="workflow_run", payload=payload, document=measured.outputs["document"]
+    )
+
+    assert (0, ["success"]) == (done.code, ada.person.checks(head)), measured.log + done.log
+
+
+def test_a_tasks_branch_is_judged_with_its_ledger_and_never_by_less(ada: TwoJobs) -> None:
+    """Neither job touches it, also when its trail was deleted."""
+    git(ada.person.tree, "commit", "-q", "--allow-empty", "-m", "x")
+    git(ada.person.tree, "push", "-q", "origin", "HEAD:refs/heads/orchestrator/issue-7-x")
+    head = git(ada.person.tree, "rev-parse", "HEAD").strip()
+    ada.runner.env["GITHUB_REF_NAME"] = "orchestrator/issue-7-x"
+
+    done = ada.runner.step("measure", event="push", payload={})
+
+    assert (0, "neutral", []) == (done.code, done.outputs["conclusion"], ada.person.checks(head)), done.log
+    assert "judged with its claims and phases" in done.log
+
+
+def test_a_report_without_a_measured_commit_says_which_event_it_wants(runner: Runner) -> None:
+    """One line, nothing written."""
+    done = runner.step("report", event="schedule", payload={})
+
+    assert (0, "neutral") == (done.code, done.outputs["conclusion"])
+    assert "the event names no measured commit" in done.log
