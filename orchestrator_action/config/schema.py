@@ -182,7 +182,7 @@ class Config:
     """Agents that review, each in a session of its own; empty means the kind that did the work."""
     review_rounds: int = 2
     trees: str = ""
-    """Folder for the trees of tasks, an absolute path; empty: the runner's temporary folder, else one in `/var/tmp`."""
+    """Folder for the trees of tasks and gates, an absolute path; empty: the runner's own, else one in `/var/tmp`."""
     retries: int = 2
     """Further attempts after a transient failure."""
     agent_args: tuple[str, ...] = ()

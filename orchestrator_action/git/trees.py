@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.git import borrow, earlier, keeping, lfs_objects, place, private, salvage, submodules
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.roots import SHARED_TEMP, make_root
 from orchestrator_action.git.slots import (
     GONE,
     MEASURE,
@@ -226,7 +227,7 @@ class Trees:
 
     def _populate(self, slot: Slot, head: str, start: str) -> TaskTree:
         """Make the clone and check its files out. The record of a tree that is whole has its mark."""
-        place.make_root(self.root)
+        make_root(str(self.root))
         make_folder(slot.path)
         lenders = [self.user] if slot.kind == TASK else [self.private, self.user]
         objects = [lender.common_dir / "objects" for lender in lenders]
@@ -404,4 +405,4 @@ class Trees:
 
 def known_trees(user: Git) -> Trees:
     """The trees of all runs of a repository, to look at and to remove; none can be made with these."""
-    return Trees(user, run_id="", root=place.SHARED_TEMP)
+    return Trees(user, run_id="", root=Path(SHARED_TEMP))

@@ -103,7 +103,7 @@ def own_repository(site: PushSite) -> str:
 
 
 def _elsewhere(site: PushSite) -> str:
-    from orchestrator_action.hook.gate_checkout import repository_root
+    from orchestrator_action.hook.gate_places import repository_root
 
     return os.path.join(repository_root(site), "base.git")
 

@@ -25,6 +25,7 @@ def of_config(config: Config) -> PushPolicy:
     policy.remotes.extend((rules.match, list(rules.protected_branches)) for rules in config.hook.remotes)
     policy.timeout_s = config.hook.timeout
     policy.isolation = config.isolation
+    policy.trees = config.trees
     policy.network.extend(config.network)
     policy.sandbox_read.extend(config.sandbox.read)
     policy.sandbox_write.extend(config.sandbox.write)

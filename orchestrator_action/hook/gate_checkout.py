@@ -22,6 +22,7 @@ from orchestrator_action.hook.fast_git import (
     write_file,
 )
 from orchestrator_action.hook.gate_env import GATE_MARK, git_env
+from orchestrator_action.hook.gate_places import all_places
 from orchestrator_action.hook.gate_repository import GATES_MARK, make_repository
 from orchestrator_action.hook.gate_submodules import fill_submodules, links_to_commits
 from orchestrator_action.hook.passes import Listing, is_lock_file, short_digest
@@ -52,45 +53,15 @@ NEUTRAL = tuple(
 """Settings for our git: no hook fires, no daemon starts, every tracked file is there."""
 
 
-def gate_trees_root() -> str:
-    """The folder of every repository's gate trees: ours alone, on disk, with no dot in front of a name.
-
-    As git.place has it for the trees of tasks, whose imports a push cannot wait for.
-
-    Raises ConfigError when somebody else owns it.
-    """
-    temp = os.environ.get("RUNNER_TEMP", "")
-    shown = os.path.isabs(temp) and os.path.isdir(temp) and "/." not in temp
-    root = f"{temp}/orchestrator" if shown else f"/var/tmp/orchestrator-{os.geteuid()}"  # noqa: S108 - made 0700
-    try:
-        os.makedirs(root, mode=0o700, exist_ok=True)
-        found = os.lstat(root)
-    except OSError as exc:
-        from orchestrator_action.errors import ConfigError
-
-        why = f"the folder for gate trees cannot be made: {root}: {exc.strerror}"
-        raise ConfigError(why, hint="set RUNNER_TEMP to a folder of yours") from None
-    if found.st_uid != os.geteuid() or not os.path.isdir(root) or os.path.islink(root):
-        from orchestrator_action.errors import ConfigError
-
-        raise ConfigError(f"{root} belongs to somebody else", hint="set RUNNER_TEMP to a folder of yours")
-    return os.path.join(root, "hook")
-
-
-def repository_root(site: PushSite) -> str:
-    """The folder of this repository's gate trees."""
-    return os.path.join(gate_trees_root(), short_digest(os.fsencode(os.path.realpath(site.common)), 6))
-
-
-def inside_gate(site: PushSite) -> bool:
+def inside_gate(site: PushSite, root: str) -> bool:
     """Whether this very push was started by a gate of this repository: its runner is above us.
 
+    `root` is the folder of the repository's trees.
     A runner ends every process it started and adopts the daemons among them, so this cannot be lost on
     the way, as a variable could.
     """
     if os.path.exists(os.path.join(site.common, GATES_MARK)):
         return True
-    root = repository_root(site)
     owners = (read_file(os.path.join(root, str(n), "owner")) or b"" for n in range(1, TREES_AT_ONCE + 1))
     running = {owner.partition(b" ")[2].strip() for owner in owners if owner}
     above = ancestors(os.getppid()) if running else []
@@ -105,7 +76,7 @@ class GateTree:
         self.site = site
         self.lock = lock
         self._watch = watch
-        self.tree = os.path.join(home, _name_of(site))
+        self.tree = os.path.join(home, "checkout", _name_of(site))
         self.git_dir = os.path.join(home, "repository.git")
         self.token = os.urandom(8).hex()
         self._index = os.path.join(home, "index")
@@ -120,7 +91,6 @@ class GateTree:
             marker = f"{GATE_MARK}=".encode() + left.split()[0]
             procs.kill_all(lambda: [p for p in procs.everyone() if procs.carries(p.pid, marker)])
         write_file(self._owner, self.token.encode() + b" " + process_name(os.getpid()))
-        write_file(os.path.join(os.path.dirname(self.home), "of"), os.fsencode(self.site.common))
 
     @property
     def _owner(self) -> str:
@@ -148,7 +118,11 @@ class GateTree:
                 words = (read_file(self._log) or b"").decode("utf-8", "replace").strip()
                 last = words.splitlines()[-1] if words else "git gave no reason"
                 full = "No space left" in words or _is_full(self.home)
-                hint = "free some disk space, or set RUNNER_TEMP to a folder on another disk" if full else ""
+                hint = (
+                    "free some disk space, or name a folder on another disk: `trees`, or RUNNER_TEMP"
+                    if full
+                    else ""
+                )
                 raise GitError(
                     f"commit {commit[:12]} cannot be checked out: {last}"
                     + (f"; No space left in {self.home}" if full else ""),
@@ -221,7 +195,7 @@ class GateTree:
             )
         for path in (self._index, f"{self._index}.lock", self._submodules):
             _unlink(path)
-        os.mkdir(self.tree)
+        os.makedirs(self.tree, exist_ok=True)
 
     def _differing(self) -> dict[str, bytes]:
         """Tracked files that git takes for changed, by our own index, with what is in each."""
@@ -255,17 +229,17 @@ def _fingerprint(path: str) -> bytes:
 
 def _name_of(site: PushSite) -> str:
     """The tree's folder name: the repository's, because some tools take it for the project's."""
-    name = os.path.basename(site.top or site.common.removesuffix(".git").rstrip("/"))
+    main = os.path.dirname(site.common) if os.path.basename(site.common) == ".git" else site.common
+    name = os.path.basename(main).removesuffix(".git")
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name).lstrip(".-")
-    return "tree" if plain in ("", "index", "lock", "owner", "repository.git") else plain
+    return plain or "tree"
 
 
-def take_tree(site: PushSite, watch: PushWatch, *, until: float) -> GateTree:
-    """A tree nobody else uses. Waits when all are taken, until the monotonic time `until`.
+def take_tree(site: PushSite, root: str, watch: PushWatch, *, until: float) -> GateTree:
+    """A tree below `root` that nobody else uses. Waits when all are taken, until the monotonic time `until`.
 
     Raises Stopped when the push ends meanwhile, GitError when the time is up.
     """
-    root = repository_root(site)
     while True:
         for number in range(1, TREES_AT_ONCE + 1):
             home = os.path.join(root, str(number))
@@ -301,11 +275,11 @@ def _try_lock(home: str) -> int | None:
 
 def remove_trees(site: PushSite) -> None:
     """Remove every gate tree of this repository, for uninstall. Raises GitError when a push is using one."""
-    root = repository_root(site)
-    if not remove_unused(root):
-        from orchestrator_action.errors import GitError
+    for root in all_places(site):
+        if not remove_unused(root):
+            from orchestrator_action.errors import GitError
 
-        raise GitError(f"a push is running gates in {root}", hint="wait for it, or end it")
+            raise GitError(f"a push is running gates in {root}", hint="wait for it, or end it")
     _forget_old_slots(site)
 
 

@@ -11,6 +11,7 @@ from orchestrator_action.hook import passes as memory
 from orchestrator_action.hook.fast_git import PushSite, tell_user
 from orchestrator_action.hook.gate_checkout import GateTree, inside_gate, take_tree
 from orchestrator_action.hook.gate_env import GATE_MARK, checkouts, gate_env
+from orchestrator_action.hook.gate_places import note_place, repository_root
 from orchestrator_action.hook.gate_report import (
     GateResult,
     LiveOutput,
@@ -49,7 +50,8 @@ def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push:
 
     Passes are remembered, failures explained on stderr.
     """
-    if inside_gate(site):
+    root = repository_root(site, policy.trees)
+    if inside_gate(site, root):
         tell_user(
             "orchestrator: this push comes from a gate of the same repository; its gates are not run again"
         )
@@ -57,7 +59,7 @@ def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push:
     started = time.monotonic()
     _warn_of_ssh(work, site, push)
     try:
-        bad = _run_commits(work, policy, site, push, started)
+        bad = _run_commits(work, policy, site, root, push, started)
     except (Stopped, KeyboardInterrupt):
         tell_user("orchestrator: stopped; no gate runs any more and none is remembered")
         if push.pushing:
@@ -89,12 +91,13 @@ def _warn_of_ssh(work: "Sequence[Work]", site: PushSite, push: "Push") -> None:
 
 
 def _run_commits(
-    work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push: "Push", started: float
+    work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, root: str, push: "Push", started: float
 ) -> int:
     """The gates of every commit: how many did not pass."""
     until = started + policy.timeout_s if policy.timeout_s > 0 else float("inf")
     watch = PushWatch(processes_above() if push.pushing else [])
-    tree = take_tree(site, watch, until=until)
+    tree = take_tree(site, root, watch, until=until)
+    note_place(site, root, policy.trees)
     bad = 0
     try:
         tree.refresh(work[0].commit, clean=policy.clean)

@@ -5,9 +5,8 @@
 
 import os
 
-from orchestrator_action.hook.fast_git import read_file
-from orchestrator_action.hook.gate_checkout import gate_trees_root, remove_tree, remove_unused
-from orchestrator_action.hook.passes import short_digest
+from orchestrator_action.hook.gate_checkout import remove_tree, remove_unused
+from orchestrator_action.hook.gate_places import gate_trees_root, owner_of, place_name, places_elsewhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,18 +22,20 @@ def clean_litter(*, remove: bool = True) -> "Iterator[str]":
         return
     for name in names:
         folder = os.path.join(root, name)
-        owner = os.fsdecode(read_file(os.path.join(folder, "of")) or b"")
+        owner = owner_of(folder)
+        folders = [path for path in (*places_elsewhere(folder), folder) if os.path.isdir(path)]
         if not _belongs(name, owner):
-            yield from _removed(folder, f"gate trees of {owner or 'nobody'}, which is gone", remove=remove)
+            for path in folders:
+                yield from _removed(path, f"gate trees of {owner or 'nobody'}, which is gone", remove=remove)
         else:
-            for aside in _left_aside(folder):
+            for aside in (aside for path in folders for aside in _left_aside(path)):
                 yield from _removed(aside, "left by a gate", remove=remove)
 
 
 def _belongs(name: str, owner: str) -> bool:
     """Whether these are the trees of a repository that still is where it was."""
     there = os.path.isfile(os.path.join(owner, "HEAD")) if owner else False
-    return there and short_digest(os.fsencode(os.path.realpath(owner)), 6) == name
+    return there and place_name(owner) == name
 
 
 def _left_aside(folder: str) -> "Iterator[str]":

@@ -15,8 +15,8 @@ DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
 DEFAULT_TIMEOUT_S = 600.0
 
-_HEADER = "orchestrator pre-push policy 2"
-_WORDS, _SWITCHES = ("isolation", "other_refs"), ("fail_fast", "clean")
+_HEADER = "orchestrator pre-push policy 3"
+_WORDS, _SWITCHES = ("isolation", "other_refs", "trees"), ("fail_fast", "clean")
 _POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write")
 _LISTS = ("inputs", "link", "env", "only", "skip")
 
@@ -46,7 +46,7 @@ class PushPolicy:
 
     __slots__ = (
         "clean", "fail_fast", "gates", "isolation", "jobs", "network", "other_refs", "phases", "protected",
-        "remotes", "sandbox_read", "sandbox_write", "timeout_s",
+        "remotes", "sandbox_read", "sandbox_write", "timeout_s", "trees",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,6 +59,7 @@ class PushPolicy:
         self.fail_fast = False
         self.clean = True
         self.isolation = "off"
+        self.trees = ""
         self.network: list[str] = []
         self.sandbox_read: list[str] = []
         self.sandbox_write: list[str] = []

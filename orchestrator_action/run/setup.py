@@ -20,7 +20,6 @@ from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url, servers
 from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
 from orchestrator_action.git.include import patterns_at
-from orchestrator_action.git.place import trees_root
 from orchestrator_action.git.private import known_branches
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import (
@@ -31,6 +30,7 @@ from orchestrator_action.git.remotes import (
     seed_bare,
 )
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
 from orchestrator_action.plan.order import plan
 from orchestrator_action.process.cancel import Cancel
@@ -341,7 +341,7 @@ def run_context_of(
 
     walled = found.isolation.level >= Level.CONFINED
     trees = Trees(
-        found.git, run_id=run_id, root=trees_root(env, found.config.trees), walled=walled,
+        found.git, run_id=run_id, root=Path(trees_root(env, found.config.trees)), walled=walled,
         fetch_objects=found.remote.fetch_objects,
     )  # fmt: skip
     return RunContext(

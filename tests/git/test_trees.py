@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.git.place import SHARED_TEMP, make_root, trees_root
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.roots import SHARED_TEMP, make_root, trees_root
 from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
@@ -222,12 +222,12 @@ def test_trees_are_in_the_runner_s_folder_or_in_one_of_the_user_s(tmp_path: Path
     """Never below a folder that begins with a dot: act, for one, has its temporary folder in `~/.cache`."""
     hidden = tmp_path / ".cache" / "temp"
     hidden.mkdir(parents=True)
-    own = SHARED_TEMP / f"orchestrator-{os.geteuid()}"
+    own = f"{SHARED_TEMP}/orchestrator-{os.geteuid()}"
 
-    assert trees_root({"RUNNER_TEMP": str(tmp_path)}) == tmp_path / "orchestrator"
+    assert trees_root({"RUNNER_TEMP": str(tmp_path)}) == f"{tmp_path}/orchestrator"
     assert trees_root({"RUNNER_TEMP": str(hidden)}) == own
     assert trees_root({"RUNNER_TEMP": str(tmp_path / "gone")}) == trees_root({}) == own
-    assert trees_root({"RUNNER_TEMP": str(tmp_path)}, "/big/trees") == Path("/big/trees")
+    assert trees_root({"RUNNER_TEMP": str(tmp_path)}, "/big/trees") == "/big/trees"
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_the_folder_for_trees_belongs_to_its_user_alone(tmp_path: Path):
     root.mkdir(mode=0o777)
     root.chmod(0o777)
 
-    assert make_root(root).stat().st_mode & 0o777 == 0o700
+    assert Path(make_root(str(root))).stat().st_mode & 0o777 == 0o700
     (tmp_path / "link").symlink_to(root)
     with pytest.raises(WorktreeError, match="is not a directory"):
-        make_root(tmp_path / "link")
+        make_root(str(tmp_path / "link"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -261,7 +261,7 @@ def test_somebody_else_s_folder_for_trees_is_refused(tmp_path: Path):
     os.chown(root, 12345, -1)
 
     with pytest.raises(WorktreeError, match="belongs to somebody else") as caught:
-        make_root(root)
+        make_root(str(root))
 
     assert "trees" in caught.value.hint
 

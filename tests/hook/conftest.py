@@ -131,7 +131,9 @@ class Governed:
     def trees(self) -> list[Path]:
         """The gate trees made so far: each beside its lock, named after the repository."""
         locks = self.cache.glob("orchestrator*/hook/*/*/lock")
-        return [tree for lock in locks for tree in [lock.parent / self.path.name] if tree.is_dir()]
+        return [
+            tree for lock in locks for tree in [lock.parent / "checkout" / self.path.name] if tree.is_dir()
+        ]
 
     @property
     def tree(self) -> Path:

@@ -345,7 +345,7 @@ def test_a_bug_of_ours_refuses_and_names_the_crash_file(g: Governed):
     """Never a silent pass, never a bare traceback."""
     g.branch("task", {"f": "GOOD 2\n"})
     assert 0 == g.push("origin", "main:other").code
-    (g.tree.parent / "owner").mkdir()  # where a file belongs
+    (g.tree.parent.parent / "owner").mkdir()  # where a file belongs
 
     done = g.push("origin", "task")
 

@@ -365,7 +365,7 @@ def test_a_push_that_is_killed_while_a_large_tree_is_made_leaves_nothing(
         (g.path / f"d{number - number % 200}/{number}").write_text(f"{number}\n")
     g.commit({"x": "1"})
     push = start_push(g)
-    made = f"{g.cache}/orchestrator*/hook/*/1/{g.path.name}/d0"
+    made = f"{g.cache}/orchestrator*/hook/*/1/checkout/{g.path.name}/d0"
     wait_for(lambda: list(Path("/").glob(made.lstrip("/"))), "no tree was made")
 
     push.send_signal(signal.SIGKILL)

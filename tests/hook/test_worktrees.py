@@ -344,7 +344,8 @@ def test_a_harmed_slot_is_repaired_and_tells_the_truth(g: Governed, tmp_path: Pa
     g.branch("one", {"f": "GOOD 1\n", "d/x": "x"})
     assert 0 == g.push("origin", "one").code
     slot = g.tree
-    own = slot.parent / "repository.git"
+    home = slot.parents[1]
+    own = home / "repository.git"
     match harm:
         case "deleted":
             shutil.rmtree(slot)
@@ -363,11 +364,11 @@ def test_a_harmed_slot_is_repaired_and_tells_the_truth(g: Governed, tmp_path: Pa
             shutil.rmtree(own)
         case "index":
             (own / "index").write_bytes(b"garbage")
-            (slot.parent / "index").write_bytes(b"garbage")
+            (home / "index").write_bytes(b"garbage")
         case "lock":
             (own / "index.lock").touch()
             (own / "HEAD.lock").touch()
-            (slot.parent / "index.lock").touch()
+            (home / "index.lock").touch()
         case "unwritable":
             (slot / "d/y").touch()
             (slot / "d").chmod(0o500)
