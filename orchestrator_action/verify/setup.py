@@ -27,8 +27,7 @@ from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import ask
 from orchestrator_action.state.context import TaskRun, command_env
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
-from orchestrator_action.verify.ecosystems.detection import read_files
-from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
+from orchestrator_action.verify.ecosystems.detection import own_ecosystems, read_files
 
 SETUP_CACHE = "orchestrator/setup"
 """Where set-ups are kept, below the git directory."""
@@ -65,7 +64,7 @@ class SetupPlan:
 
     def provides(self, program: str) -> bool:
         """Whether a program may come from what is set up in the tree."""
-        return bool(self.steps) and program in {"python", "python3", "pytest", "tox", "nox"}
+        return any(program in step.provides for step in self.steps)
 
 
 def detect_setup(git: Git, commit: str) -> SetupPlan:
@@ -82,9 +81,9 @@ def setup_in_force(git: Git, commit: str, config: Config) -> SetupPlan:
 
 
 def plan_setup(files: Files) -> SetupPlan:
-    """Submodules first, then every language that has something to install."""
+    """Submodules first, then every language of the repository that has something to install."""
     steps = [_SUBMODULES] if ".gitmodules" in files.paths else []
-    steps += [s for e in ECOSYSTEMS if e.setup is not None and (s := e.setup(files)) is not None]
+    steps += [s for e in own_ecosystems(files) if e.setup is not None and (s := e.setup(files)) is not None]
     return SetupPlan(steps=tuple(steps))
 
 

@@ -34,6 +34,25 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"poetry.lock": "", "tests/test_a.py": "import pytest"}, PYTEST),
     ({"tox.ini": "[tox]\nenvlist=py\n", "tests/test_a.py": "x"}, "tox"),
     ({"tox.ini": "[tox]\n"}, "tox"),
+    (
+        {"tox.ini": "[tox]\n[testenv]\ncommands = {envpython} -m unittest -v {posargs}\n", "a_test.py": ""},
+        "python3 -m unittest -v",
+    ),
+    (
+        {
+            "pyproject.toml": "[tool.tox.env_run_base]\ncommands=[['python', '-m', 'unittest', {replace='posargs'}]]\n",
+            "tests/test_a.py": "import unittest\n",
+        },
+        "python3 -m unittest",
+    ),
+    (
+        {"tox.ini": "[tox]\n[testenv]\nsetenv = A=1\ncommands = python run.py\n", "tests/test_a.py": "x"},
+        "tox",
+    ),
+    ({"CMakeLists.txt": "enable_testing()\n", "a.c": "", "contrib/net/x.csproj": ""}, CMAKE),
+    ({"Makefile.PL": "", "lib/A.pm": "", "t/a.t": "", "t/run_test.py": "import unittest\n"}, "prove -lr t"),
+    ({"Makefile": "test:\n\ttrue\n", "a.c": "", "b.c": "", "scripts/test_a.py": ""}, "make test"),
+    ({"Makefile": "test:\n\ttrue\n", "b.c": "", "a/a.py": "", "a/test_a.py": ""}, PYTEST),
     ({"noxfile.py": ""}, "nox"),
     ({"package.json": '{"scripts": {"test": "node --test"}}'}, "npm test"),
     ({"package.json": '{"scripts": {"test": "jest"}}', "yarn.lock": ""}, "yarn test"),

@@ -24,15 +24,38 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     ({"pyproject.toml": "[build-system]\n[dependency-groups]\ndev=['pytest', {include-group='x'}]\nx=['six']\n"},
      ["pytest six", "-e ."]),
     ({"setup.py": "", "requirements.txt": "six", "requirements-dev.txt": "pytest", "docs/requirements.txt": "sphinx"},
-     ["-r requirements.txt -r requirements-dev.txt -e ."]),
-    ({"setup.py": "", "tox.ini": "[testenv]\ndeps =\n  pytest\n  py38: old\n  -r{toxinidir}/tests/req.txt\n"},
+     ["-r requirements.txt -r requirements-dev.txt pytest -e ."]),
+    ({"setup.py": "", "tox.ini": "[testenv]\ndeps =\n  pytest\n  py38: old\n  -r{toxinidir}/tests/req.txt\n",
+      "tests/req.txt": ""},
      ["pytest -r tests/req.txt -e ."]),
+    ({"pyproject.toml": "[build-system]\n[tool.hatch.envs.test]\ndependencies=['pytest', 'six']\n"},
+     ["pytest six -e ."]),
+    ({"pyproject.toml": "[tool.poetry.group.test.dependencies]\npytest='^8.1'\nsix={version='*', extras=['a']}\n"},
+     ["'pytest>=8.1,==8.*' 'six[a]' -e ."]),
+    ({"pyproject.toml": "[tool.poetry.dev-dependencies]\nfreezegun='^0.3.1'\n"}, ["'freezegun>=0.3.1,==0.3.*' -e ."]),
+    ({"pyproject.toml": "[build-system]\n[tool.pdm.dev-dependencies]\ntest=['six']\ndoc=['sphinx']\n"}, ["six -e ."]),
+    ({"setup.py": "", "tox.toml": "[env_run_base]\ndeps=['six']\n"}, ["six tox -e ."]),
+    ({"setup.py": "", "test_a.py": "", "noxfile.py": "def tests(s):\n  s.install('-r', 'more.txt', 'six', '.')\n"
+      "  s.run('pytest')\ndef docs(s):\n  s.install('sphinx')\n", "more.txt": ""},
+     ["-r more.txt six pytest -e ."]),
+    ({"setup.py": "from setuptools import setup\nsetup(tests_require=['six'])"}, ["six -e ."]),
+    ({"Pipfile": "[packages]\nsix='*'\n[dev-packages]\npytest='==8.1'\n"}, ["six pytest==8.1"]),
+    ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n", "tests/test_a.py": "import pytest\n"},
+     ["pip install --quiet --python .venv pytest"]),
+    ({"setup.py": "", "tests/test_a.py": "", "setup.cfg": "[tool:pytest]\naddopts = --cov=a -n auto\n"},
+     ["pytest pytest-cov pytest-xdist -e ."]),
     ({"noxfile.py": "import nox", "test_a.py": ""}, ["nox"]),
     ({"setup.py": "", "tox.ini": "[tox]"}, ["tox -e ."]),
-    ({"requirements/test.txt": "pytest", "requirements/docs.txt": "sphinx"}, ["-r requirements/test.txt;"]),
+    ({"requirements/test.txt": "pytest", "requirements/docs.txt": "sphinx"}, ["-r requirements/test.txt pytest;"]),
     ({"package.json": '{"devDependencies": {"mocha": "1"}}', "package-lock.json": "{}"}, ["npm ci"]),
     ({"package.json": '{"devDependencies": {"mocha": "1"}}'}, ["npm install --no-package-lock"]),
     ({"package.json": '{"packageManager": "pnpm@9"}', "pnpm-lock.yaml": ""}, ["pnpm install --frozen-lockfile"]),
+    ({"package.json": '{"packageManager": "pnpm@9.1.0+sha512.abc"}', "pnpm-lock.yaml": ""}, [" pnpm@9.1.0 "]),
+    ({"package.json": '{"devEngines": {"packageManager": {"name": "pnpm"}}, "workspaces": ["a"]}'}, [" pnpm@10 "]),
+    ({"package.json": '{"packageManager": "yarn@4.5.0"}', "yarn.lock": ""},
+     [" @yarnpkg/cli-dist@4.5.0 ", "yarn install --immutable"]),
+    ({"package.json": '{"packageManager": "yarn@4.5.0"}', "yarn.lock": "", ".yarn/releases/yarn-4.5.0.cjs": ""},
+     [" yarn@1 ", "yarn install --immutable"]),
     ({"package.json": "{}", "yarn.lock": ""}, ["yarn install --frozen-lockfile"]),
     ({"package.json": "{}", "yarn.lock": "", ".yarnrc.yml": ""}, ["yarn install --immutable"]),
     ({"package.json": "{}", "bun.lock": ""}, ["bun install --frozen-lockfile"]),
@@ -42,6 +65,7 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
     ({"go.mod": "", "go.sum": ""}, ["go mod download"]),
     ({"pom.xml": ""}, ["mvn -B -q test-compile"]),
     ({"a.csproj": ""}, ["dotnet restore"]),
+    ({"a.c": "", "b.c": "", "net/a.csproj": "", ".gitmodules": ""}, ["git submodule"]),
     ({".gitmodules": ""}, ["git submodule update --init --recursive"]),
 ]  # fmt: skip
 
@@ -78,6 +102,17 @@ def test_pytest_is_installed_only_where_the_machine_has_none():
     [step] = plan_setup(Files(frozenset(files), files)).steps
 
     assert step.unless == "python3 -m pytest --version"
+
+
+def test_a_manager_that_the_machine_lacks_is_found_by_the_tests():
+    """The test command begins with it, so it comes with the packages, into the tree."""
+    files = {"package.json": "{}", "pnpm-lock.yaml": ""}
+
+    plan = plan_setup(Files(frozenset(files), files))
+
+    assert plan.provides("pnpm") and not plan.provides("yarn")
+    env = setup_environment(plan, Path("/tree"), {"PATH": "/usr/bin"})
+    assert env["PATH"] == "/tree/.package-manager/node_modules/.bin:/usr/bin"
 
 
 STEP = SetupStep(

@@ -95,6 +95,8 @@ class SetupStep:
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     """Folders of the tree that go before PATH."""
+    provides: tuple[str, ...] = ()
+    """Programs that the tests find in what is installed: the machine need not have them."""
     unless: str = ""
     """A shell command: when it ends with 0, the machine has everything and the step is left out."""
 
@@ -164,6 +166,8 @@ class Ecosystem:
     reads: tuple[str, ...] = ()
     """Files whose contents detection needs, as patterns of `protocol.paths`."""
     detect: Callable[[Files], Detected | None] | None = None
+    roots: tuple[str, ...] = ()
+    """Files at the top that make the language the repository's own, as patterns; else `detect` looks in folders too."""
     wraps: Callable[[Files], Detected | None] | None = None
     """The same for tools that start other runners: asked when no language's own runner was found."""
     setup: Callable[[Files], SetupStep | None] | None = None

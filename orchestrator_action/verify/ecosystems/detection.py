@@ -6,11 +6,12 @@ make) is asked when no language's own runner was found, because its output says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches
-from orchestrator_action.verify.ecosystems.base import Detected, Files
+from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 
@@ -39,11 +40,37 @@ def detect(paths: Sequence[str], texts: Mapping[str, str]) -> Detected:
 
 
 def detect_in(files: Files) -> Detected:
-    """The first ecosystem that knows a command, its own runner before one that starts others."""
-    for ecosystem in ECOSYSTEMS:
-        if ecosystem.detect is not None and (found := ecosystem.detect(files)) is not None:
-            return found
-    for ecosystem in ECOSYSTEMS:
-        if ecosystem.wraps is not None and (found := ecosystem.wraps(files)) is not None:
-            return found
-    return Detected((), "no test command was found: set `test` in .github/orchestrator.yml")
+    """The first ecosystem of the repository that knows a command, its own runner before one that starts others."""
+    found = next(_commands(own_ecosystems(files), files), None)
+    return found or Detected((), "no test command was found: set `test` in .github/orchestrator.yml")
+
+
+def own_ecosystems(files: Files) -> tuple[Ecosystem, ...]:
+    """The ecosystems that the repository is written for: by a file at its top, or by most of its source.
+
+    A language whose files lie only in some folder (bindings, samples, a script beside the tests) is one of them
+    where nothing else knows a test command.
+    """
+    main = _main_language(files)
+    own = tuple(
+        e
+        for e in ECOSYSTEMS
+        if not e.roots or e.name == main or any(matches(p, e.roots) for p in files.paths)
+    )
+    return own if any(_commands(own, files)) else ECOSYSTEMS
+
+
+def _commands(ecosystems: Sequence[Ecosystem], files: Files) -> Iterator[Detected]:
+    for find in (*(e.detect for e in ecosystems), *(e.wraps for e in ecosystems)):
+        if find is not None and (found := find(files)) is not None:
+            yield found
+
+
+def _main_language(files: Files) -> str:
+    """The ecosystem with more source files than any other; empty when there is none."""
+    sizes = Counter(path.rpartition(".")[2] for path in files.paths)
+    written = {
+        e.name: sum(sizes[end] for end in e.source.endings) for e in ECOSYSTEMS if e.source is not None
+    }
+    [most, second] = sorted(written, key=written.__getitem__, reverse=True)[:2]
+    return most if written[most] > written[second] else ""

@@ -81,6 +81,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 ECOSYSTEM = Ecosystem(
     name=".NET",
     detect=_detect,
+    roots=("/*.sln", "/*.slnx", "/*.csproj", "/*.fsproj", "/global.json", "/Directory.Build.props"),
     setup=_setup,
     counts=(_counts,),
     runners=(Runner(name="dotnet test", command=r"^dotnet\s+test\b", only=_only, sources=("dotnet test",)),),

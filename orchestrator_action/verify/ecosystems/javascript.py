@@ -7,34 +7,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files, SetupStep, Source, Way
+from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files, Source, Way
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.javascript_runners import RUNNERS
+from orchestrator_action.verify.ecosystems.javascript_setup import (
+    is_berry,
+    manager_of,
+    read_package,
+    setup,
+    table,
+)
 from orchestrator_action.verify.ecosystems.lines import each, labelled, stanza
 
 _PLACEHOLDER = "no test specified"
-_LOCKS = {
-    "pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lockb": "bun", "bun.lock": "bun",
-    "package-lock.json": "npm", "npm-shrinkwrap.json": "npm",
-}  # fmt: skip
-
 
 # -- detection -------------------------------------------------------------------------------------
-
-
-def _package(text: str) -> Mapping[str, Any]:
-    try:
-        package = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return {}
-    return package if isinstance(package, dict) else {}
-
-
-def _manager(files: Files, package: Mapping[str, Any]) -> str:
-    named = str(package.get("packageManager", "")).partition("@")[0]
-    if named in {"npm", "pnpm", "yarn", "bun"}:
-        return named
-    return next((m for lock, m in _LOCKS.items() if lock in files.paths), "npm")
 
 
 def _test_script(package: Mapping[str, Any]) -> str:
@@ -46,8 +33,8 @@ def _test_script(package: Mapping[str, Any]) -> str:
 def _detect(files: Files) -> Detected | None:
     if "package.json" not in files.paths:
         return None
-    package = _package(files.text("package.json"))
-    manager = _manager(files, package)
+    package = read_package(files.text("package.json"))
+    manager = manager_of(files, package)
     if _test_script(package):
         return Detected(
             ("bun run test" if manager == "bun" else f"{manager} test",), "package.json: scripts.test"
@@ -60,16 +47,17 @@ def _workspaces(files: Files, package: Mapping[str, Any], manager: str) -> Detec
     if "pnpm-workspace.yaml" not in files.paths and not package.get("workspaces"):
         return None
     members = sorted(
-        p for p, text in files.texts.items() if p.endswith("/package.json") and _test_script(_package(text))
+        p
+        for p, text in files.texts.items()
+        if p.endswith("/package.json") and _test_script(read_package(text))
     )
     if not members:
         return None
-    berry = ".yarnrc.yml" in files.paths or str(package.get("packageManager", "")).startswith(
-        ("yarn@2", "yarn@3", "yarn@4")
-    )
     command = {
         "pnpm": "pnpm -r test",
-        "yarn": "yarn workspaces foreach -A run test" if berry else "yarn workspaces run test",
+        "yarn": "yarn workspaces foreach -A run test"
+        if is_berry(files, package)
+        else "yarn workspaces run test",
         "bun": "bun run --filter '*' test",
         "npm": "npm test --workspaces --if-present",
     }[manager]
@@ -78,79 +66,13 @@ def _workspaces(files: Files, package: Mapping[str, Any], manager: str) -> Detec
 
 def _without_script(files: Files, package: Mapping[str, Any]) -> Detected | None:
     """No script at all, and test files that node's own runner finds."""
-    needed = {**_table(package, "devDependencies"), **_table(package, "dependencies")}
+    needed = {**table(package, "devDependencies"), **table(package, "dependencies")}
     for runner, command in (("vitest", "npx vitest run"), ("jest", "npx jest"), ("mocha", "npx mocha")):
         if runner in needed:
             return Detected((command,), f"package.json: {runner}")
     tests = sorted(p for p in files.paths if re.search(r"(?:^|/)(?:test/.*|[\w.-]+[._-]test)\.[cm]?js$", p))
     tests = [t for t in tests if "node_modules/" not in t]
     return Detected(("node --test",), f"node --test: {tests[0]}") if tests else None
-
-
-def _table(value: Any, *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-# -- set-up ----------------------------------------------------------------------------------------
-
-
-def _setup(files: Files) -> SetupStep | None:
-    """The packages of the lock file, or of the manifest where there is none."""
-    if "package.json" not in files.paths:
-        return None
-    package = _package(files.text("package.json"))
-    manager = _manager(files, package)
-    needs = any(
-        package.get(k) for k in ("dependencies", "devDependencies", "optionalDependencies", "workspaces")
-    )
-    locked = [lock for lock, owner in _LOCKS.items() if lock in files.paths and owner == manager]
-    if not needs and not locked and "pnpm-workspace.yaml" not in files.paths:
-        return None
-    command = _install(manager, bool(locked), files, package)
-    inputs = sorted(
-        p
-        for p in files.paths
-        if p.rpartition("/")[2] in {"package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "bunfig.toml",
-                                    "pnpm-workspace.yaml", ".node-version", ".nvmrc", *_LOCKS}
-        and "node_modules/" not in p
-    )  # fmt: skip
-    inputs += sorted(
-        p for p in files.paths if p.startswith(("patches/", ".yarn/patches/", ".yarn/releases/"))
-    )
-    folders = sorted({p.rpartition("/")[0] for p in inputs if p.endswith("package.json")})
-    return SetupStep(
-        how=f"JavaScript: {command} ({locked[0] if locked else 'package.json'})",
-        commands=(command,),
-        inputs=tuple(inputs),
-        keeps=(
-            *tuple(f"{f}/node_modules" if f else "node_modules" for f in folders),
-            ".pnp.cjs",
-            ".pnp.loader.mjs",
-        ),
-        tools=("node",),
-        env={"COREPACK_ENABLE_DOWNLOAD_PROMPT": "0", "COREPACK_ENABLE_STRICT": "0"},
-    )
-
-
-def _install(manager: str, locked: bool, files: Files, package: Mapping[str, Any]) -> str:
-    if manager == "npm":
-        quiet = "--no-audit --no-fund --loglevel=error"
-        return f"npm ci {quiet}" if locked else f"npm install --no-package-lock {quiet}"
-    if manager == "bun":
-        return "bun install --frozen-lockfile" if locked else "bun install --no-save"
-    berry = ".yarnrc.yml" in files.paths or re.match(r"yarn@[2-9]", str(package.get("packageManager", "")))
-    frozen = "--immutable" if berry else "--frozen-lockfile"
-    arguments = f"install {frozen}" if locked else "install"
-    if manager == "yarn" and not berry:
-        arguments += " --non-interactive"
-    # corepack brings the version that the repository names; without it the registry's own package does.
-    return (
-        f"if command -v {manager} >/dev/null 2>&1 && {manager} --version >/dev/null 2>&1; then {manager} {arguments}; "
-        f"elif command -v corepack >/dev/null 2>&1; then corepack {manager} {arguments}; "
-        f"else npx --yes {manager} {arguments}; fi"
-    )
 
 
 # -- closing lines ---------------------------------------------------------------------------------
@@ -322,7 +244,7 @@ def _package_json(text: str, _: Sequence[str]) -> list[Way]:
         package = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return [("the whole file", text)]
-    scripts = {k: v for k, v in _table(package, "scripts").items() if "test" in k}
+    scripts = {k: v for k, v in table(package, "scripts").items() if "test" in k}
     runners = {"jest", "mocha", "ava", "vitest", "tap", "c8", "nyc"}
     keys = {k: v for k, v in package.items() if k in runners} if isinstance(package, dict) else {}
     return [
@@ -363,7 +285,7 @@ ECOSYSTEM = Ecosystem(
     name="JavaScript",
     reads=("package.json", "**/package.json", "pnpm-workspace.yaml", "!**/node_modules/**"),
     detect=_detect,
-    setup=_setup,
+    setup=setup,
     counts=(labelled("jest", "Tests:"), labelled("vitest", "Tests"), _nothing_found, _mocha, _ava, _node, _bun_test,
             _deno, _playwright, _jasmine, _uvu, _karma, _cucumber, _node_tap, _json_reports),
     runners=RUNNERS,

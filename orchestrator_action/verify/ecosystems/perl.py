@@ -66,6 +66,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 ECOSYSTEM = Ecosystem(
     name="Perl",
     detect=_detect,
+    roots=("/Makefile.PL", "/Build.PL", "/cpanfile", "/dist.ini", "/META.json", "/minil.toml"),
     counts=(_counts,),
     runners=(
         Runner(

@@ -7,9 +7,8 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from orchestrator_action.protocol.paths import matches
 from orchestrator_action.verify.ecosystems.base import (
@@ -30,18 +29,12 @@ from orchestrator_action.verify.ecosystems.junit import junit_cases
 from orchestrator_action.verify.ecosystems.lines import each, of
 from orchestrator_action.verify.ecosystems.python_setup import setup
 from orchestrator_action.verify.ecosystems.python_source import SOURCE
+from orchestrator_action.verify.ecosystems.python_tools import find_wrapper, read_toml, table, wrapper_only
 from orchestrator_action.verify.ecosystems.reports import read_report
 
 TEST_FILES = ("test_*.py", "*_test.py", "*_tests.py", "tests.py")
 
 # -- detection -------------------------------------------------------------------------------------
-
-
-def _toml(text: str) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return {}
 
 
 def _section(text: str, name: str) -> bool:
@@ -58,7 +51,7 @@ def _detect(files: Files) -> Detected | None:
     run = "python3 -m pytest -q"
     if name := files.first("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"):
         return Detected((run,), f"pytest: {name}")
-    if "pytest" in _toml(files.text("pyproject.toml")).get("tool", {}):
+    if "pytest" in table(read_toml(files.text("pyproject.toml")), "tool"):
         return Detected((run,), "pytest: [tool.pytest] in pyproject.toml")
     for name, section in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
         if name in files.paths and _section(files.text(name), section):
@@ -66,7 +59,7 @@ def _detect(files: Files) -> Detected | None:
     tests = sorted(p for p in files.paths if matches(p, TEST_FILES))
     if not tests:
         return None
-    if (wrapped := _tox(files) or _nox(files)) is not None and not _names_pytest(files):
+    if (wrapped := find_wrapper(files)) is not None and not _names_pytest(files):
         return wrapped
     if any(p.rpartition("/")[2] == "conftest.py" for p in files.paths) or _names_pytest(files):
         return Detected((run,), f"pytest: {tests[0]}")
@@ -108,18 +101,6 @@ def _is_package(folder: str, paths: frozenset[str]) -> bool:
     """Whether the folder and those above it are packages."""
     parts = folder.split("/")
     return all("/".join([*parts[: n + 1], "__init__.py"]) in paths for n in range(len(parts)))
-
-
-def _tox(files: Files) -> Detected | None:
-    if "tox.toml" in files.paths or ("tox.ini" in files.paths and _section(files.text("tox.ini"), "tox")):
-        return Detected(("tox",), f"tox: {files.first('tox.toml', 'tox.ini')}")
-    if "tox" in _toml(files.text("pyproject.toml")).get("tool", {}):
-        return Detected(("tox",), "tox: [tool.tox] in pyproject.toml")
-    return None
-
-
-def _nox(files: Files) -> Detected | None:
-    return Detected(("nox",), "nox: noxfile.py") if "noxfile.py" in files.paths else None
 
 
 # -- pytest ----------------------------------------------------------------------------------------
@@ -302,17 +283,6 @@ def _unittest_only(command: str, names: Sequence[str], _: Path | None) -> str | 
     return " && ".join(made) or None
 
 
-def _wrapper_only(tool: str, file: str) -> Callable[[str, Sequence[str], Path | None], str | None]:
-    """tox and nox hand words behind `--` on, where the repository's file says so."""
-
-    def only(command: str, names: Sequence[str], tree: Path | None) -> str | None:
-        said = (read_report(tree / file) or b"") if tree is not None else b""
-        hands_on = b"posargs" in said and words_of(command)[:1] == [tool] and "--" not in command
-        return f"{command} -- {shlex.join(names)}" if hands_on else None
-
-    return only
-
-
 # -- other closing lines ---------------------------------------------------------------------------
 
 _behave = each(
@@ -409,11 +379,13 @@ def _pyproject(text: str, _: Sequence[str]) -> list[Way]:
         tool = tomllib.loads(text).get("tool", {})
     except (tomllib.TOMLDecodeError, RecursionError):
         return [("the whole file", text)]
-    pytest = _at(tool, "pytest")
-    options = {**pytest, **_at(pytest, "ini_options")}
+    pytest = table(tool, "pytest")
+    options = {**pytest, **table(pytest, "ini_options")}
     found = [(k, _flat(v)) for k, v in options.items() if k in _PYTEST_KEYS]
-    scripts = [_at(tool, "poe", "tasks"), _at(tool, "pdm", "scripts"), _at(tool, "taskipy", "tasks")]
-    scripts += [_at(env, "scripts") for env in _at(tool, "hatch", "envs").values() if isinstance(env, dict)]
+    scripts = [table(tool, "poe", "tasks"), table(tool, "pdm", "scripts"), table(tool, "taskipy", "tasks")]
+    scripts += [
+        table(env, "scripts") for env in table(tool, "hatch", "envs").values() if isinstance(env, dict)
+    ]
     found += [(k, _flat(v)) for s in scripts for k, v in s.items() if "test" in k]
     return found + ([("tox", _flat(tool["tox"]))] if "tox" in tool else [])
 
@@ -422,19 +394,15 @@ def _flat(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _at(value: Any, *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
 ECOSYSTEM = Ecosystem(
     name="Python",
     reads=("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "tox.toml", "setup.cfg", "setup.py",
            "noxfile.py", "/*requirements*.txt", "/*requirements*.in", "/requirements/*", "/tests/*requirements*.txt",
            "/test/*requirements*.txt", "Pipfile"),
     detect=_detect,
-    wraps=lambda files: _tox(files) or _nox(files),
+    roots=("/pyproject.toml", "/setup.py", "/setup.cfg", "/*requirements*.txt", "/requirements/*", "/Pipfile",
+           "/tox.ini", "/tox.toml", "/noxfile.py", "/manage.py", "/*pytest.ini", "/*pytest.toml", "/*.py"),
+    wraps=find_wrapper,
     setup=setup,
     counts=(_pytest_counts, _unittest_counts, _behave, _robot_counts, _stestr_counts),
     runners=(
@@ -462,8 +430,8 @@ ECOSYSTEM = Ecosystem(
             printed=_unittest_printed,
             sources=("unittest",),
         ),
-        Runner(name="tox", command=r"^tox\b", only=_wrapper_only("tox", "tox.ini")),
-        Runner(name="nox", command=r"^nox\b", only=_wrapper_only("nox", "noxfile.py")),
+        Runner(name="tox", command=r"^tox\b", only=wrapper_only("tox", "tox.ini")),
+        Runner(name="nox", command=r"^nox\b", only=wrapper_only("nox", "noxfile.py")),
     ),
     test_files=TEST_FILES,
     source=SOURCE,

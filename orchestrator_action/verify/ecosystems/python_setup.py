@@ -6,27 +6,33 @@ would answer `import` with the wrong code. uv does the work where it is there, e
 
 from __future__ import annotations
 
-import configparser
 import re
 import shlex
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+from orchestrator_action.verify.ecosystems.python_tools import (
+    DEVELOPMENT,
+    TESTS,
+    find_wrapper,
+    pytest_plugins,
+    read_ini,
+    read_toml,
+    table,
+    tool_requirements,
+)
 
-_TESTS = ("test", "tests", "testing")
-_DEVELOPMENT = ("dev", "develop", "development")
+_PIP = ".venv/bin/python -m pip install --quiet --disable-pip-version-check"
 _IGNORE = "printf '*\\n' > .venv/.gitignore"
 _INPUTS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "poetry.lock", "pdm.lock",
            "poetry.toml", "pdm.toml", "uv.toml", ".python-version", "pip.conf",
-           "Pipfile.lock", "MANIFEST.in")  # fmt: skip
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+           "Pipfile", "Pipfile.lock", "MANIFEST.in", "tox.toml", "noxfile.py", "pytest.ini")  # fmt: skip
 
 
 def setup(files: Files) -> SetupStep | None:
     """The environment of a tree with a lock file, a manifest or requirements; else pytest, if it is missing."""
-    project = _toml(files.text("pyproject.toml"))
+    project = read_toml(files.text("pyproject.toml"))
     locked = _locked(files, project)
     if locked is not None:
         return locked
@@ -34,12 +40,9 @@ def setup(files: Files) -> SetupStep | None:
     installs = _is_project(files, project)
     if not installs and not wanted:
         return _bare(files)
-    words = " ".join([*wanted, *_wrapper(files)])
-    if "pytest" not in _names(files, wanted) and _uses_pytest(files):
-        words = f"{words} pytest"
-    if installs:
-        words = f"{words} -e {shlex.quote('.' + _extras(project, files))}"
-    return _step("pip", [_install(words.strip())], files)
+    words = [*wanted, *_wrapper(files), *_runner(files, wanted)]
+    words += [f"-e {shlex.quote('.' + _extras(project, files))}"] if installs else []
+    return _step("pip", [_install(" ".join(words))], files)
 
 
 def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
@@ -52,6 +55,7 @@ def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
         tools=("python3",),
         env={"VIRTUAL_ENV": "{tree}/.venv"},
         path=(".venv/bin",),
+        provides=("python", "python3", "pytest", "tox", "nox"),
     )
 
 
@@ -61,7 +65,7 @@ def _install(words: str) -> str:
         "if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then "
         f"uv venv --quiet --seed .venv && {_IGNORE} && uv pip install --quiet --link-mode copy --python .venv {words}; "
         f"else python3 -m venv .venv && {_IGNORE} && "
-        f".venv/bin/python -m pip install --quiet --disable-pip-version-check {words}; fi"
+        f"{_PIP} {words}; fi"
     )
 
 
@@ -73,6 +77,7 @@ def _bare(files: Files) -> SetupStep | None:
     step = _step(tool, [_install(tool)], files)
     return SetupStep(
         how=step.how, commands=step.commands, keeps=step.keeps, tools=step.tools, env=step.env, path=step.path,
+        provides=step.provides,
         unless="python3 -m pytest --version" if tool == "pytest" else f"command -v {tool}",
     )  # fmt: skip
 
@@ -81,8 +86,15 @@ def _wrapper(files: Files) -> list[str]:
     """tox or nox, where they are the test command because nothing speaks of pytest."""
     if any("pytest" in text for text in files.texts.values()):
         return []
-    tox = "tox.toml" in files.paths or "[tox]" in files.text("tox.ini")
-    return ["tox"] if tox else ["nox"] if "noxfile.py" in files.paths else []
+    found = find_wrapper(files)
+    return [found.commands[0]] if found is not None and found.commands[0] in {"tox", "nox"} else []
+
+
+def _runner(files: Files, wanted: Sequence[str] = ()) -> list[str]:
+    """pytest and the plugins that its settings name, but for those that are wanted already."""
+    names = {re.split(r"[^\w-]", word.strip("'\""), maxsplit=1)[0] for word in wanted}
+    asked = ["pytest", *pytest_plugins(files)] if _uses_pytest(files) else []
+    return [name for name in asked if name not in names]
 
 
 def _uses_pytest(files: Files) -> bool:
@@ -104,14 +116,20 @@ def _locked(files: Files, project: Mapping[str, Any]) -> SetupStep | None:
         asked = [w for e in _extra_names(project, files) for w in ("--extra", e)]
         asked += [w for g in groups for w in ("--group", g)]
         asked += ["--no-dev"] if groups and "dev" not in groups else []
-        return _step("uv sync", [_uv_sync(shlex.join(asked))], files)
+        return _step("uv sync", [_uv_sync(shlex.join(asked), _runner(files))], files)
     if "poetry.lock" in files.paths:
-        return _step("poetry install", [_poetry_install(project)], files)
+        return _step("poetry install", [_poetry_install(project) + _then_pip(_runner(files))], files)
     if "pdm.lock" in files.paths:
         command = "sync --quiet --group :all" if _group_names(project) else "sync --quiet --dev"
         start = f"{_tool('pdm')} && printf '%s/.venv/bin/python' \"$PWD\" > .pdm-python"
-        return _step("pdm sync", [f"{start} && PDM_CHECK_UPDATE=0 $tool {command}"], files)
+        command = f"{start} && PDM_CHECK_UPDATE=0 $tool {command}"
+        return _step("pdm sync", [command + _then_pip(_runner(files))], files)
     return None
+
+
+def _then_pip(names: Sequence[str]) -> str:
+    """Installs what is not there yet: a lock file need not hold what its authors' own tool brings."""
+    return f" && {_PIP} {shlex.join(names)}" if names else ""
 
 
 def _tool(name: str) -> str:
@@ -125,25 +143,24 @@ def _tool(name: str) -> str:
     )
 
 
-def _uv_sync(groups: str) -> str:
+def _uv_sync(groups: str, runner: Sequence[str]) -> str:
     """What the lock file says, from where it says; the same versions from the machine's own index otherwise."""
     listed = ".venv/locked.txt"
     sync = f"sync --quiet --frozen {groups}".strip()
     export = f"export --quiet --frozen --no-hashes --no-emit-project --output-file {listed} {groups}".strip()
-    install = f".venv/bin/python -m pip install --quiet --disable-pip-version-check -r {listed} -e ."
+    install = f"{_PIP} -r {listed} -e ."
+    added = f" && $tool pip install --quiet --python .venv {shlex.join(runner)}" if runner else ""
     return (
         f"{_tool('uv')} && export UV_PROJECT_ENVIRONMENT=.venv UV_LINK_MODE=copy && "
-        f"{{ $tool {sync} || {{ $tool {export} && {install}; }}; }}"
+        f"{{ $tool {sync} || {{ $tool {export} && {install}; }}; }}{added}"
     )
 
 
 def _poetry_install(project: Mapping[str, Any]) -> str:
-    groups = [g for g in _table(project, "tool", "poetry", "group") if g in (*_TESTS, *_DEVELOPMENT)]
-    extras = _table(project, "tool", "poetry", "extras") or _table(
-        project, "project", "optional-dependencies"
-    )
+    groups = [g for g in table(project, "tool", "poetry", "group") if g in (*TESTS, *DEVELOPMENT)]
+    extras = table(project, "tool", "poetry", "extras") or table(project, "project", "optional-dependencies")
     asked = [f"--with {','.join(groups)}"] if groups else []
-    asked += [f"-E {e}" for e in extras if e in _TESTS]
+    asked += [f"-E {e}" for e in extras if e in TESTS]
     settings = "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true"
     return f"{_tool('poetry')} && {settings} $tool install --no-interaction --quiet {' '.join(asked)}".strip()
 
@@ -153,7 +170,7 @@ def _poetry_install(project: Mapping[str, Any]) -> str:
 
 def _is_project(files: Files, project: Mapping[str, Any]) -> bool:
     return "setup.py" in files.paths or bool({"project", "build-system"} & project.keys()) or (
-        "poetry" in _table(project, "tool")
+        "poetry" in table(project, "tool")
     )  # fmt: skip
 
 
@@ -164,42 +181,37 @@ def _extras(project: Mapping[str, Any], files: Files) -> str:
 
 def _extra_names(project: Mapping[str, Any], files: Files) -> list[str]:
     """Extras for tests; those for development only where no extra and no group is named after tests."""
-    extras = _table(project, "project", "optional-dependencies") or _setup_cfg_extras(files.text("setup.cfg"))
+    extras = table(project, "project", "optional-dependencies") or _setup_cfg_extras(files.text("setup.cfg"))
     if not extras and "extras_require" in files.text("setup.py"):
         extras = dict.fromkeys(re.findall(r"['\"]([\w-]+)['\"]\s*:\s*\[", files.text("setup.py")))
-    return _chosen(extras, others=_table(project, "dependency-groups"))
+    return _chosen(extras, others=table(project, "dependency-groups"))
 
 
 def _group_names(project: Mapping[str, Any]) -> list[str]:
     return _chosen(
-        _table(project, "dependency-groups"), others=_table(project, "project", "optional-dependencies")
+        table(project, "dependency-groups"), others=table(project, "project", "optional-dependencies")
     )
 
 
 def _chosen(names: Iterable[str], *, others: Iterable[str]) -> list[str]:
     there = list(names)
-    tests = [n for n in there if n in _TESTS]
-    if tests or any(n in _TESTS for n in others):
+    tests = [n for n in there if n in TESTS]
+    if tests or any(n in TESTS for n in others):
         return tests
-    return [n for n in there if n in _DEVELOPMENT]
+    return [n for n in there if n in DEVELOPMENT]
 
 
 def _setup_cfg_extras(text: str) -> Mapping[str, Any]:
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return {}
-    section = "options.extras_require"
+    parser, section = read_ini(text), "options.extras_require"
     return dict(parser.items(section)) if parser.has_section(section) else {}
 
 
 def _requirements(files: Files, project: Mapping[str, Any]) -> list[str]:
-    """Requirements that stand in dependency groups, in `tests_require`, or in tox's `deps`, as words."""
-    groups = _table(project, "dependency-groups")
+    """Requirements that stand in dependency groups, else in a table of a tool, as words."""
+    groups = table(project, "dependency-groups")
     found = [r for name in _group_names(project) for r in _group(groups, name, ())]
-    if not found and not _extra_names(project, files) and not _requirement_files(files):
-        found = _tox_dependencies(files.text("tox.ini"))
+    if not found and not _extra_names(project, files) and not _test_files(files):
+        found = [r for r in tool_requirements(files) if not r.startswith("-r ") or r[3:] in files.paths]
     return [r if r.startswith("-r ") else shlex.quote(r) for r in found]
 
 
@@ -214,26 +226,6 @@ def _group(groups: Mapping[str, Any], name: str, seen: tuple[str, ...]) -> list[
     return found
 
 
-def _tox_dependencies(text: str) -> list[str]:
-    """`deps` of `[testenv]`, but for lines that hold for some environments only."""
-    parser = configparser.ConfigParser(strict=False, interpolation=None)
-    try:
-        parser.read_string(text)
-    except configparser.Error:
-        return []
-    said = parser.get("testenv", "deps", fallback="") or parser.get("base", "deps", fallback="")
-    found = []
-    for line in (part.strip() for part in said.splitlines()):
-        if not line or line.startswith("#") or re.match(r"[\w{},!.-]+\s*:\s*\S", line):
-            continue
-        line = line.replace("{toxinidir}/", "").replace("{tox_root}/", "")
-        if match := re.fullmatch(r"-r\s*([\w./-]+)", line):
-            found.append(f"-r {match[1]}")
-        elif _NAME.match(line) and "{" not in line:
-            found.append(line)
-    return found
-
-
 def _is_requirements(path: str) -> bool:
     return bool(re.fullmatch(r"(?:(?:tests?|requirements)/)?[\w-]*\w*\.(?:txt|in)", path)) and (
         "requirements" in path
@@ -241,40 +233,19 @@ def _is_requirements(path: str) -> bool:
 
 
 def _requirement_files(files: Files) -> list[str]:
-    """`-r FILE` for the file of the program itself and those named after tests, else after development."""
-    there = sorted(p for p in files.paths if _is_requirements(p))
+    """`-r FILE` for the file of the program itself and for those of the tests."""
+    own = ("requirements.txt", "requirements/base.txt", "requirements/requirements.txt")
+    there = [p for p in own if p in files.paths]
+    return [f"-r {shlex.quote(p)}" for p in dict.fromkeys([*there, *_test_files(files)])]
+
+
+def _test_files(files: Files) -> list[str]:
+    """The files of requirements that are named after tests, else those named after development."""
+    there = sorted(p for p in files.paths if _is_requirements(p) and "doc" not in p)
     texts = [p for p in there if p.endswith(".txt")]
     there = texts + [p for p in there if p.endswith(".in") and f"{p[:-3]}.txt" not in texts]
 
     def named(words: Sequence[str]) -> list[str]:
-        return [
-            p for p in there if set(re.split(r"[\W_]+", p.rpartition(".")[0])) & set(words) and "doc" not in p
-        ]
+        return [p for p in there if set(re.split(r"[\W_]+", p.rpartition(".")[0])) & set(words)]
 
-    own = [
-        p
-        for p in there
-        if p in {"requirements.txt", "requirements/base.txt", "requirements/requirements.txt"}
-    ]
-    return [f"-r {shlex.quote(p)}" for p in dict.fromkeys([*own, *(named(_TESTS) or named(_DEVELOPMENT))])]
-
-
-def _names(files: Files, wanted: Sequence[str]) -> str:
-    """Everything that the requirements name, to see whether pytest is among them."""
-    named = [files.text(shlex.split(w)[1]) for w in wanted if w.startswith("-r ")]
-    return " ".join(
-        [*wanted, *named, files.text("setup.cfg"), files.text("pyproject.toml").partition("[tool.")[0]]
-    )
-
-
-def _table(value: Any, *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def _toml(text: str) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return {}
+    return named(TESTS) or named(DEVELOPMENT)

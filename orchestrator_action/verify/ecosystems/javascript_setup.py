@@ -1,0 +1,138 @@
+"""What makes a JavaScript tree ready: the packages of its lock file, by the manager that the repository names. Pure.
+
+pnpm, Yarn and Bun are seldom on a machine. One that is missing or does not start is taken from corepack, else from
+npm's registry, into a folder of the tree: the test command and the scripts it calls find it there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+
+LOCKS = {
+    "pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lockb": "bun", "bun.lock": "bun",
+    "package-lock.json": "npm", "npm-shrinkwrap.json": "npm",
+}  # fmt: skip
+_OWN = ".package-manager"
+_SETTINGS = frozenset({"package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "bunfig.toml",
+                       "pnpm-workspace.yaml", ".node-version", ".nvmrc", *LOCKS})  # fmt: skip
+
+
+def read_package(text: str) -> Mapping[str, Any]:
+    """A `package.json`; empty when it cannot be read."""
+    try:
+        package = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return package if isinstance(package, dict) else {}
+
+
+def table(value: Any, *keys: str) -> Mapping[str, Any]:
+    """The table below `keys`; empty when there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def manager_of(files: Files, package: Mapping[str, Any]) -> str:
+    """npm, pnpm, yarn or bun: as the manifest names it, else by the lock file."""
+    named = _named(package)[0]
+    if named in {"npm", "pnpm", "yarn", "bun"}:
+        return named
+    return next((m for lock, m in LOCKS.items() if lock in files.paths), "npm")
+
+
+def _named(package: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and version of `packageManager` or `devEngines`. Source: nodejs.org/api/packages.html."""
+    name, _, version = str(package.get("packageManager", "")).partition("@")
+    engine = table(package, "devEngines", "packageManager")
+    name, version = (name, version) if name else (str(engine.get("name", "")), str(engine.get("version", "")))
+    found = re.match(r"[\w.-]+", version)
+    return name, found[0] if found else ""
+
+
+def is_berry(files: Files, package: Mapping[str, Any]) -> bool:
+    """Whether it is a Yarn of version 2 or later."""
+    return ".yarnrc.yml" in files.paths or re.match(r"yarn@[2-9]", "@".join(_named(package))) is not None
+
+
+def setup(files: Files) -> SetupStep | None:
+    """The packages of the lock file, or of the manifest where there is none."""
+    if "package.json" not in files.paths:
+        return None
+    package = read_package(files.text("package.json"))
+    manager = manager_of(files, package)
+    needs = any(
+        package.get(k) for k in ("dependencies", "devDependencies", "optionalDependencies", "workspaces")
+    )
+    locked = [lock for lock, owner in LOCKS.items() if lock in files.paths and owner == manager]
+    if not needs and not locked and "pnpm-workspace.yaml" not in files.paths:
+        return None
+    install = _install(manager, bool(locked), files, package)
+    inputs = sorted(p for p in files.paths if p.rpartition("/")[2] in _SETTINGS and "node_modules/" not in p)
+    inputs += sorted(
+        p for p in files.paths if p.startswith(("patches/", ".yarn/patches/", ".yarn/releases/"))
+    )
+    folders = sorted({p.rpartition("/")[0] for p in inputs if p.endswith("package.json")})
+    own = manager != "npm"
+    return SetupStep(
+        how=f"JavaScript: {install} ({locked[0] if locked else 'package.json'})",
+        commands=(f"{_bring(manager, files, package)} && {install}" if own else install,),
+        inputs=tuple(inputs),
+        keeps=(
+            *tuple(f"{f}/node_modules" if f else "node_modules" for f in folders),
+            ".pnp.cjs",
+            ".pnp.loader.mjs",
+            *((_OWN,) if own else ()),
+        ),
+        tools=("node", "npm"),
+        env={
+            "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
+            "COREPACK_ENABLE_STRICT": "0",
+            "COREPACK_HOME": f"{{tree}}/{_OWN}/corepack",
+        },
+        path=(f"{_OWN}/node_modules/.bin",) if own else (),
+        provides=(manager,) if own else (),
+    )
+
+
+def _install(manager: str, locked: bool, files: Files, package: Mapping[str, Any]) -> str:
+    if manager == "npm":
+        quiet = "--no-audit --no-fund --loglevel=error"
+        return f"npm ci {quiet}" if locked else f"npm install --no-package-lock {quiet}"
+    if manager == "bun":
+        return "bun install --frozen-lockfile" if locked else "bun install --no-save"
+    berry = manager == "yarn" and is_berry(files, package)
+    frozen = "--immutable" if berry else "--frozen-lockfile"
+    arguments = f"install {frozen}" if locked else "install"
+    return f"{manager} {arguments}{' --non-interactive' if manager == 'yarn' and not berry else ''}"
+
+
+def _bring(manager: str, files: Files, package: Mapping[str, Any]) -> str:
+    """Lets `manager` be found: the machine's, else corepack's, which brings the version named, else the registry's."""
+    folder = f"{_OWN}/node_modules/.bin"
+    works = f"{manager} --version >/dev/null 2>&1"
+    return (
+        f'export PATH="$PWD/{folder}:$PATH"; '
+        f"{works} || {{ mkdir -p {folder} && printf '*\\n' > {_OWN}/.gitignore; "
+        f"corepack enable --install-directory {folder} {manager} >/dev/null 2>&1 && {works}; }} || "
+        f"{{ rm -rf {folder} && npm install --prefix {_OWN} --no-save --no-audit --no-fund --loglevel=error "
+        f"{_from_registry(manager, files, package)} && {works}; }}"
+    )
+
+
+def _from_registry(manager: str, files: Files, package: Mapping[str, Any]) -> str:
+    """The package of a manager, at the version named or at one that reads the lock file."""
+    name, version = _named(package)
+    version = version if name == manager else ""
+    if manager == "yarn":
+        released = any(p.startswith(".yarn/releases/") for p in files.paths)
+        berry = (
+            is_berry(files, package) and not released
+        )  # Yarn 1 hands on to a release that lies in the tree
+        return f"@yarnpkg/cli-dist@{version or 4}" if berry else "yarn@1"
+    return f"{manager}@{version or {'pnpm': '10', 'bun': 'latest'}[manager]}"
