@@ -26,7 +26,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.publish import publish, push_salvage
-from orchestrator_action.state.context import IDENTITY, RunContext, TaskRun, command_env
+from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.state.fold import TaskState, result_of, result_record
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.usage import TaskUsage
@@ -155,19 +155,7 @@ def recorded_task_run(run: RunContext, task: Task, result: TaskResult) -> TaskRu
         prompt_path="", base_sha=result.base_sha, base_branch=run.base_branch, limits=limits,
         test_commands=task.test or run.test_commands, digest="",
     )  # fmt: skip
-    return TaskRun(
-        run=run,
-        task=task,
-        agent=run.agents(task.agent or run.config.agent),
-        context=context,
-        tree=tree,
-        git=run.private,
-        directory=directory_of(run, task.id),
-        limits=limits,
-        env={**run.env, **IDENTITY},
-        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
-        test_commands=context.test_commands,
-    )
+    return replace(make_task_run(run, context, tree, directory_of(run, task.id)), git=run.private)
 
 
 def salvage_tree(run: RunContext, task: Task) -> str:

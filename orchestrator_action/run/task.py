@@ -39,7 +39,7 @@ from orchestrator_action.run.finish import (
     settle,
     with_problems,
 )
-from orchestrator_action.state.context import IDENTITY, RunContext, TaskRun, command_env
+from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.state.fold import TaskState, task_state
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.takeover import base_of, carry, text_digest
@@ -64,12 +64,8 @@ def work_on(task: Task, run: RunContext, run_limits: RunLimits) -> TaskResult:
     state = task_state(run.journal.of(task.id))
     usage = TaskUsage()
     usage.recall(state)
-    trails: list[Trail] = []
-    try:
-        return record_end(run, _whole_way(task, run, run_limits, state, usage, trails))
-    finally:
-        for trail in trails:  # after the end is recorded, so that the trail tells it
-            run_limits.bounded(f"trail-{task.id}", trail.close, run.cancel, None)
+    with contextlib.ExitStack() as after:  # the trail is closed when the end is recorded, so that it tells it
+        return record_end(run, _whole_way(task, run, run_limits, state, usage, after))
 
 
 def _whole_way(
@@ -78,9 +74,9 @@ def _whole_way(
     run_limits: RunLimits,
     state: TaskState,
     usage: TaskUsage,
-    trails: list[Trail],
+    after: contextlib.ExitStack,
 ) -> TaskResult:
-    """The result of one task, whatever happened; its trail is put into `trails` as soon as it is begun."""
+    """The result of one task, whatever happened. What it leaves open is closed by `after`, once that is recorded."""
     task_run: TaskRun | None = None
     try:
         if state.judged is not None and state.judged["status"] != Status.CANCELLED:
@@ -89,8 +85,9 @@ def _whole_way(
             ready = bool(state.attempts) and run.trees.path_of(task.id).is_dir()
             _claim(task, run, run_limits)
             task_run = _prepared(task, run, state)
-            trails.append(Trail(task_run))
-            result = _work(task_run, usage, trails[0], state, run_limits, ready=ready)
+            trail = Trail(task_run)
+            after.callback(run_limits.bounded, f"trail-{task.id}", trail.close, run.cancel, None)
+            result = _work(task_run, usage, trail, state, run_limits, ready=ready)
     except JournalError:
         raise
     except Exception as exc:
@@ -170,7 +167,7 @@ def _claim(task: Task, run: RunContext, run_limits: RunLimits) -> None:
 
 def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
     """The task's tree, files, environment and place at the broker; set up once."""
-    agent = run.agents(task.agent or run.config.agent)
+    run.agents(task.agent or run.config.agent)  # an agent that is not there is said before a tree is made
     run.check_not_cancelled()
     base = base_of(run, task)
     tree = run.trees.adopt(task.id, task.branch, base) if state.begun else None
@@ -184,19 +181,7 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
         with contextlib.suppress(GitError):
             run.trees.remove(tree)  # ours, and nothing was done in it
         raise
-    task_run = TaskRun(
-        run=run,
-        task=task,
-        agent=agent,
-        context=context,
-        tree=tree,
-        git=tree.git,
-        directory=directory,
-        limits=context.limits,
-        env={**_with_setup(run, tree.path), **IDENTITY},
-        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
-        test_commands=context.test_commands,
-    )
+    task_run = make_task_run(run, context, tree, directory, env=_with_setup(run, tree.path))
     run.journal.append(
         "task-started", task.id, base_sha=tree.base_sha, base_branch=run.base_branch, branch=tree.branch,
         digest=context.digest, worktree=str(tree.path), note=tree.note, text_sha256=text_digest(task),

@@ -31,7 +31,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.publish import post_check
-from orchestrator_action.state.context import RunContext, TaskRun, command_env
+from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.claims import Claims
 
@@ -159,12 +159,7 @@ def task_run_at(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
         base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=run.test_commands,
         digest=ledger.digest,
     )  # fmt: skip
-    return TaskRun(
-        run=run, task=task, agent=run.agents(run.config.agent), context=context, tree=tree,
-        git=tree.git, directory=directory, limits=limits, env=run.env,
-        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
-        test_commands=run.test_commands,
-    )  # fmt: skip
+    return make_task_run(run, context, tree, directory)
 
 
 def _result(

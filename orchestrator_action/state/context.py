@@ -57,6 +57,31 @@ def command_env(env: Mapping[str, str], named: Sequence[str] = ()) -> dict[str, 
     return {**command_environment(env, named), **IDENTITY}
 
 
+def make_task_run(
+    run: RunContext,
+    context: TaskContext,
+    tree: TaskTree,
+    directory: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+) -> TaskRun:
+    """A task with its tree and its environments. `env` is what its agent may choose from; None: the run's."""
+    task = context.task
+    return TaskRun(
+        run=run,
+        task=task,
+        agent=run.agents(task.agent or run.config.agent),
+        context=context,
+        tree=tree,
+        git=tree.git,
+        directory=directory,
+        limits=context.limits,
+        env={**(run.env if env is None else env), **IDENTITY},
+        command_env=command_env(run.env, (*run.config.sandbox.env, *run.config.test_env)),
+        test_commands=context.test_commands,
+    )
+
+
 def _blame_walls(log: Path, outcome: Outcome, policy: Policy) -> None:
     """Say at the end of a log that the walls made the program fail, when its last words show it."""
     if not policy.walled or outcome.exit_code in {0, None}:
