@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -227,7 +228,9 @@ def _label_to_pull_request(repository: Repository, mirror: Path, folder: Path) -
     _git(checkout, "push", "--quiet", "origin", "main")
     _git(checkout, "fetch", "--quiet", "origin")
     _git(checkout, "remote", "set-head", "origin", "main")
-    body = f"Say so in the README.\n\n```diff\n{_diff(checkout)}```\n"
+    diff = _diff(checkout)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", diff)), default=2))
+    body = f"Say so in the README.\n\n{fence}diff\n{diff}{fence}\n"
     _ours(checkout, "issue", "new", "Add a line", "--body", body, "--forge", f"local:{forge}")
     arguments = ("run", "--label", "orchestrate", "--forge", f"local:{forge}", "--agent", "patch", "--json")
     done = _ours(checkout, *arguments, check=False)
