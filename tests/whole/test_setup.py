@@ -71,5 +71,7 @@ def test_a_base_that_cannot_be_set_up_ends_before_an_agent_is_paid(
 
     ran = home.run()
 
-    assert "setup command 'sh script' failed: exit 7: error: no index here" in json.dumps(ran.report) + ran.err
+    assert (
+        "setup command 'sh script' failed: exit 7: error: no index here" in json.dumps(ran.report) + ran.err
+    )
     assert ran.code != 0
