@@ -136,7 +136,8 @@ def table(listed: Sequence[Repository], outcomes: Iterable[Outcome]) -> list[str
     lines += [
         "",
         (
-            f"{len(verified)} of {len(tried)} verified by their tests, in {len({r.language for r in verified})} languages; "
+            f"{len(verified)} of {len(tried)} verified by their tests, "
+            f"in {len({r.language for r in verified})} languages; "
             f"{sum(r.third_party for r in verified)} of these need packages of other people, "
             f"{sum(r.monorepo for r in verified)} are monorepos. {len(listed) - len(tried)} of the list were not tried."
         ),
