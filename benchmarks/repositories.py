@@ -1,22 +1,31 @@
 """Real repositories, from a label to a verified pull request with what `init` writes and nothing else.
 
-    python -m benchmarks repositories --mirrors DIR [--only NAME …]
+    python -m benchmarks repositories --mirrors DIR [--results FILE] [--only NAME …] [--keep DIR]
+    python -m benchmarks repositories --results FILE
 
 DIR holds a git directory for each repository, as `DIR/owner+name/repo` or `DIR/owner/name`. Nothing of them is
 kept here but name and commit. The change is a line at the end of the README, made by the `patch` agent, so what
 is measured is set-up, test command, counts and the comparison with the base: everything but an agent's wit.
+
+FILE keeps one line of JSON for each try, so that a list can be tried in several sittings; the table has the last try
+of each. Without `--mirrors` nothing is run: the table of what FILE has is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
+import datetime
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,182 +38,163 @@ class Repository:
     name: str
     commit: str
     language: str
+    third_party: bool
+    """Its tests need packages of other people."""
+    monorepo: bool
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How far a repository came. `status` is the task's own word, or `mirror missing`."""
+    """How far a repository came, when, and with which commit of ours.
 
+    `status` is the task's own word, or `refused` or `timeout`; `doctor` whether it found all it needs before.
+    """
+
+    name: str
+    commit: str
+    date: str
+    ours: str
     status: str
+    doctor: str
     passed: int | None
+    suite_s: float | None
     wall_s: float
     why: str
 
+    @property
+    def verified(self) -> bool:
+        """Whether tests that ran verified it: an allowed absence of tests is none."""
+        return self.status == "success" and bool(self.passed)
 
-REPOSITORIES = (
-    Repository(
-        name="pallets/itsdangerous",
-        commit="672971d66a2ef9f85151e53283113f33d642dabd",
-        language="Python",
-        why="uv.lock, src layout",
-    ),
-    Repository(
-        name="pypa/packaging",
-        commit="053c884615f2e83d80705251b447769ec2599653",
-        language="Python",
-        why="dependency groups; a suite of many minutes",
-    ),
-    Repository(
-        name="pallets/click",
-        commit="2c8cd3ac958a7eb316d67f2d316c27086c4c0369",
-        language="Python",
-        why="uv.lock, src layout",
-    ),
-    Repository(
-        name="python-humanize/humanize",
-        commit="c3a124cdeb272d7f63bc0aa66f79c6fbafd2fc6d",
-        language="Python",
-        why="extras, hatch",
-    ),
-    Repository(
-        name="un33k/python-slugify",
-        commit="7b6d5d96c1995e6dccb39a19a13ba78d7d0a3ee4",
-        language="Python",
-        why="setup.py and test.py at the top",
-    ),
-    Repository(
-        name="expressjs/express",
-        commit="a3714473feb3d2908add734d340e7755fd85e0a3",
-        language="JavaScript",
-        why="mocha; fails in a dot folder",
-    ),
-    Repository(
-        name="sindresorhus/p-limit",
-        commit="df476048d023ff868cd45b35ee47f5fb0ca2b25a",
-        language="JavaScript",
-        why="xo, ava and tsd in one script",
-    ),
-    Repository(
-        name="sindresorhus/slugify",
-        commit="d572cba97a8f661d201f4e8bdc0842bc532c9773",
-        language="JavaScript",
-        why="xo and ava",
-    ),
-    Repository(
-        name="npm/node-semver",
-        commit="6e05b7637396ac66522cff8731f07cfe0ef49a29",
-        language="JavaScript",
-        why="node-tap with full coverage",
-    ),
-    Repository(
-        name="tj/commander.js",
-        commit="ba6d13ddb4243e5913367734f8c159089ffe7834",
-        language="JavaScript",
-        why="package-lock.json, jest",
-    ),
-    Repository(
-        name="google/uuid",
-        commit="2d3c2a9cc518326daf99a383f07c4d3c44317e4d",
-        language="Go",
-        why="no dependency",
-    ),
-    Repository(
-        name="gorilla/mux",
-        commit="db9d1d0073d27a0a2d9a8c1bc52aa0af4374d265",
-        language="Go",
-        why="no dependency",
-    ),
-    Repository(
-        name="spf13/pflag",
-        commit="5fdac2d16c16d60605cb8baa887e8c5c38ef623f",
-        language="Go",
-        why="no dependency",
-    ),
-    Repository(
-        name="DaveGamble/cJSON",
-        commit="a29814f285cc531c00223743ad3c55cd38c0dc56",
-        language="C",
-        why="CMake before a Makefile",
-    ),
-    Repository(
-        name="benhoyt/inih", commit="26254ee9de7681f8825433415443e7116ff24b98", language="C", why="Meson"
-    ),
-    Repository(
-        name="antirez/sds",
-        commit="5347739b1581fcba74fd5cab1fc21d2aef317d71",
-        language="C",
-        why="no test target",
-    ),
-    Repository(
-        name="jqlang/jq",
-        commit="579e6f76cffd7643ba4002a2c3618a5ea710589a",
-        language="C",
-        why="autotools, submodule",
-    ),
-    Repository(
-        name="jpmens/jo",
-        commit="15d20a9ca21354bce636cad5de319ca316275c4b",
-        language="C",
-        why="autotools or Meson",
-    ),
-    Repository(
-        name="dtolnay/itoa",
-        commit="1577ed901354d0d7448ac162328f9dbf5183124c",
-        language="Rust",
-        why="needs crates.io",
-    ),
-)
-"""All that were tried, with the commits they were tried at."""
 
+_LIST = Path(__file__).with_suffix(".txt")
 _LONGEST_S = 2700.0
 _LINE = "\n<!-- A line that changes nothing. -->\n"
 
 
+def read_list() -> tuple[Repository, ...]:
+    """All that are to be tried: a line each of name, commit, language, what it has, and what there is to learn."""
+    rows = (line.split(" ", 4) for line in _LIST.read_text(encoding="utf-8").splitlines())
+    return tuple(
+        Repository(
+            name=name,
+            commit=commit,
+            language=language,
+            third_party="third-party" in has,
+            monorepo="monorepo" in has,
+            why=why,
+        )
+        for name, commit, language, has, why in rows
+    )
+
+
 def main(options: Sequence[str]) -> None:
-    """Run every repository whose mirror is there, and print a table."""
+    """Run every repository whose mirror is there and that has no result, or those named, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks repositories")
-    parser.add_argument("--mirrors", type=Path, required=True)
+    parser.add_argument("--mirrors", type=Path)
+    parser.add_argument("--results", type=Path, default=_LIST.with_suffix(".jsonl"))
+    parser.add_argument("--keep", type=Path, help="leave each checkout with its run below this folder")
     parser.add_argument("--only", nargs="*", default=[])
     asked = parser.parse_args(list(options))
-    rows = [r for r in REPOSITORIES if not asked.only or r.name in asked.only]
-    print(
-        "| repository | language | outcome | tests passed | wall | why |\n|---|---|---|--:|--:|---|",
-        flush=True,
-    )
-    outcomes = [_print_row(repository, asked.mirrors) for repository in rows]
-    verified = sum(o.status == "success" and bool(o.passed) for o in outcomes)
-    print(f"\n{verified} of {len(rows)} verified by their tests", flush=True)
-
-
-def _print_row(repository: Repository, mirrors: Path) -> Outcome:
-    outcome = try_repository(repository, mirrors)
-    passed = "" if outcome.passed is None else f"{outcome.passed}"
-    print(
-        f"| {repository.name} `{repository.commit[:8]}` | {repository.language} | {outcome.status} | {passed} "
-        f"| {outcome.wall_s:.0f} s | {outcome.why} |",
-        flush=True,
-    )
-    return outcome
-
-
-def try_repository(repository: Repository, mirrors: Path) -> Outcome:
-    """Take one repository from label to pull request, in a folder that is gone afterwards."""
-    mirror = find_mirror(repository.name, mirrors)
-    if mirror is None:
-        return Outcome(status="mirror missing", passed=None, wall_s=0.0, why=f"not below {mirrors}")
-    with tempfile.TemporaryDirectory(prefix="bench-repository-", dir="/var/tmp") as folder:
-        start = time.monotonic()
-        try:
-            report = _label_to_pull_request(repository, mirror, Path(folder))
-        except subprocess.CalledProcessError as exc:
-            why = _one_line(exc.stderr or exc.stdout or "")
-            return Outcome(status="refused", passed=None, wall_s=time.monotonic() - start, why=why)
-        except subprocess.TimeoutExpired:
-            return Outcome(
-                status="timeout", passed=None, wall_s=_LONGEST_S, why=f"not ended in {_LONGEST_S:g} s"
+    listed = read_list()
+    if unknown := sorted(set(asked.only) - {r.name for r in listed}):
+        parser.error(f"not in {_LIST.name}: {', '.join(unknown)}")
+    tried = {o.name for o in read_results(asked.results)}
+    for repository in listed if asked.mirrors else ():
+        wanted = repository.name in asked.only if asked.only else repository.name not in tried
+        mirror = find_mirror(repository.name, asked.mirrors)
+        if wanted and mirror is None:
+            print(f"{repository.name}: no mirror below {asked.mirrors}", flush=True)
+        elif wanted and mirror is not None:
+            outcome = try_repository(repository, mirror, keep=asked.keep)
+            print(
+                f"{outcome.name}: {outcome.status} {outcome.passed} {outcome.wall_s:.0f} s {outcome.why}",
+                flush=True,
             )
-        return _outcome(report, time.monotonic() - start)
+            with asked.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(dataclasses.asdict(outcome)) + "\n")
+    print("\n".join(table(listed, read_results(asked.results))))
+
+
+def read_results(file: Path) -> list[Outcome]:
+    """The last try of each repository; none where the file is not there."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return list({o.name: o for line in lines for o in [Outcome(**json.loads(line))]}.values())
+
+
+def table(listed: Sequence[Repository], outcomes: Iterable[Outcome]) -> list[str]:
+    """Lines of Markdown: what was tried, in the order of the list, and how many were verified."""
+    found = {o.name: o for o in outcomes}
+    lines = [
+        "| repository | language | outcome | tests passed | suite | wall | tried | why |",
+        "|---|---|---|--:|--:|--:|---|---|",
+    ]
+    lines += [_row(r, found[r.name]) for r in listed if r.name in found]
+    tried = [(r, found[r.name]) for r in listed if r.name in found]
+    verified = [r for r, o in tried if o.verified]
+    lines += [
+        "",
+        (
+            f"{len(verified)} of {len(tried)} verified by their tests, "
+            f"in {len({r.language for r in verified})} languages; "
+            f"{sum(r.third_party for r in verified)} of these need packages of other people, "
+            f"{sum(r.monorepo for r in verified)} are monorepos. {len(listed) - len(tried)} of the list were not tried."
+        ),
+    ]
+    return lines
+
+
+def _row(repository: Repository, outcome: Outcome) -> str:
+    passed = "" if outcome.passed is None else f"{outcome.passed}"
+    suite = "" if outcome.suite_s is None else f"{outcome.suite_s:.0f} s"
+    has = [repository.why, *(["monorepo"] if repository.monorepo else []), outcome.why]
+    return (
+        f"| {outcome.name} `{outcome.commit[:8]}` | {repository.language} | {outcome.status} | {passed} | {suite} "
+        f"| {outcome.wall_s:.0f} s | {outcome.date} at `{outcome.ours[:7]}` | {'; '.join(filter(None, has))} |"
+    )
+
+
+def try_repository(repository: Repository, mirror: Path, *, keep: Path | None = None) -> Outcome:
+    """Take one repository from label to pull request, in a folder that is gone afterwards unless `keep` is given."""
+    start, here = time.monotonic(), Path(__file__).parent
+    status, why, doctor = "", "", ""
+    report: Mapping[str, Any] = {}
+    with _folder(repository, keep) as folder:
+        try:
+            checkout = _checkout(repository, mirror, folder)
+            doctor = _doctor(checkout, folder / "forge")
+            report = _label_to_pull_request(checkout, folder / "forge")
+        except subprocess.CalledProcessError as exc:
+            status, why = "refused", _one_line(exc.stderr or exc.stdout or "")
+        except subprocess.TimeoutExpired:
+            status, why = "timeout", f"not ended in {_LONGEST_S:g} s"
+    task = (report.get("tasks") or [{}])[0]
+    suite = _suite(task)
+    return Outcome(
+        name=repository.name,
+        commit=repository.commit,
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        ours=_git(here, "rev-parse", "HEAD").strip(),
+        status=status or str(task.get("status", "none")),
+        doctor=doctor,
+        passed=suite.get("passed"),
+        suite_s=suite.get("duration_s"),
+        wall_s=round(time.monotonic() - start, 1),
+        why=why or _one_line(task.get("error") or report.get("error") or ""),
+    )
+
+
+@contextlib.contextmanager
+def _folder(repository: Repository, keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        place = keep / repository.name.replace("/", "+")
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-repository-", dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def find_mirror(name: str, mirrors: Path) -> Path | None:
@@ -215,8 +205,9 @@ def find_mirror(name: str, mirrors: Path) -> Path | None:
     return next(found, None)
 
 
-def _label_to_pull_request(repository: Repository, mirror: Path, folder: Path) -> Mapping[str, Any]:
-    checkout, forge = folder / repository.name.partition("/")[2], folder / "forge"
+def _checkout(repository: Repository, mirror: Path, folder: Path) -> Path:
+    """The repository as a user has it, with its submodules where their mirrors are there, and what `init` writes."""
+    checkout = folder / repository.name.partition("/")[2]
     _git(folder, "clone", "--quiet", "--no-checkout", f"file://{mirror}", str(checkout))
     _git(checkout, "checkout", "--quiet", "-B", "main", repository.commit)
     _git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(folder / "remote.git"))
@@ -227,7 +218,19 @@ def _label_to_pull_request(repository: Repository, mirror: Path, folder: Path) -
     _git(checkout, "push", "--quiet", "origin", "main")
     _git(checkout, "fetch", "--quiet", "origin")
     _git(checkout, "remote", "set-head", "origin", "main")
-    body = f"Say so in the README.\n\n```diff\n{_diff(checkout)}```\n"
+    return checkout
+
+
+def _doctor(checkout: Path, forge: Path) -> str:
+    """`green`, or the first thing that doctor misses."""
+    done = _ours(checkout, "doctor", "--forge", f"local:{forge}", "--agent", "patch", check=False)
+    return "green" if done.returncode == 0 else _one_line(done.stdout + done.stderr) or "red"
+
+
+def _label_to_pull_request(checkout: Path, forge: Path) -> Mapping[str, Any]:
+    diff = _diff(checkout)
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", diff)), default=2))
+    body = f"Say so in the README.\n\n{fence}diff\n{diff}{fence}\n"
     _ours(checkout, "issue", "new", "Add a line", "--body", body, "--forge", f"local:{forge}")
     arguments = ("run", "--label", "orchestrate", "--forge", f"local:{forge}", "--agent", "patch", "--json")
     done = _ours(checkout, *arguments, check=False)
@@ -249,18 +252,19 @@ def _diff(checkout: Path) -> str:
     return said
 
 
-def _outcome(report: Mapping[str, Any], wall_s: float) -> Outcome:
-    tasks = report.get("tasks") or [{}]
-    task = tasks[0]
+def _suite(task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`passed` and `duration_s` of the suite as it was measured last; empty where none was."""
     facts = [
-        f for phase in task.get("phases", []) for f in phase.get("facts", []) if phase.get("id") == "testing"
+        f for phase in task.get("phases", []) for f in phase.get("facts", []) if f.get("rule") == "suite"
     ]
-    facts = facts or [f for phase in task.get("phases", []) for f in phase.get("facts", [])]
-    passed = next(
-        (d["passed"] for f in facts if (d := f.get("detail") or {}).get("passed") is not None), None
-    )
-    error = task.get("error") or report.get("error") or ""
-    return Outcome(status=str(task.get("status", "none")), passed=passed, wall_s=wall_s, why=_one_line(error))
+    runs = facts[-1].get("detail", {}).get("commands", []) if facts else []
+    if not runs:
+        return {}
+    counts = [r["counts"]["passed"] for r in runs if r.get("counts")]
+    return {
+        "passed": sum(counts) if counts else None,
+        "duration_s": round(sum(r["duration_s"] for r in runs), 1),
+    }
 
 
 def _one_line(text: str) -> str:

@@ -156,6 +156,8 @@ def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict
     for name in _CACHES:
         if name in kept and _shown(real(kept[name]), rules) is not Shown.WRITE:
             del kept[name]
+    rustup = next((t for home in folders.homes if (t := f"{home}/.rustup") in folders.tools), "")
+    kept |= {"RUSTUP_HOME": rustup} if rustup and "RUSTUP_HOME" not in kept else {}
     if policy.level is Level.CONFINED and policy.scratch:  # nothing can be laid over HOME and /tmp
         return {**kept, "HOME": f"{policy.scratch}/home", "TMPDIR": f"{policy.scratch}/tmp"}
     if "TMPDIR" in kept:
@@ -229,6 +231,8 @@ def _tool_folders(place: str, homes: Iterable[str], hidden: tuple[str, ...]) -> 
             yield from (
                 f"{home}/.local/{name}" for name in _USER_SITE if os.path.isdir(f"{home}/.local/{name}")
             )
+        if real(place) == f"{home}/.cargo/bin" and os.path.isdir(f"{home}/.rustup"):
+            yield f"{home}/.rustup"  # its `cargo` is rustup, which starts the one of a toolchain
     with os.scandir(place) as entries:
         links = [entry.path for entry in entries if entry.is_symlink()]
     for link in links:

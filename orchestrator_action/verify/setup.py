@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import uuid
@@ -26,6 +27,8 @@ from orchestrator_action.protocol.model import Ending
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import ask
 from orchestrator_action.state.context import TaskRun, command_env
+from orchestrator_action.text.redact import mask
+from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
 from orchestrator_action.verify.ecosystems.detection import own_ecosystems, read_files
 
@@ -36,6 +39,8 @@ MOST_KEPT = 24
 _RELOCATED = ("*.pth", "*.egg-link", "__editable__*.py", "_*_editable*.py", "direct_url.json", "pyvenv.cfg")
 """Files of a virtual environment, besides its programs, that name the tree it was made in."""
 _MOST_TEXT_BYTES = 1024**2
+_MOST_WORDS_BYTES = 16 * 1024
+_LONGEST_SHOWN = 200
 
 RunStep = Callable[[str, SetupStep | None, str], None]
 """Runs a shell command in the tree, for a step; logged under a name. Raises SetupError when it fails."""
@@ -203,7 +208,9 @@ class TreeSetup:
             )
             if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
                 how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
-                raise SetupError(f"setup command {command!r} failed: {how}", hint=f"see {log}")
+                named = f"command {command!r}" if step is None or len(command) <= _LONGEST_SHOWN else step.how
+                why = mask(_last_words(log), keys.values())
+                raise SetupError(f"setup {named} failed: {how}{why and f': {why}'}", hint=f"see {log}")
 
         prepare_tree(
             self.plan,
@@ -219,6 +226,17 @@ class TreeSetup:
                 task_run.run.private.common_dir / "info" / "exclude",
             ],
         )
+
+
+def _last_words(log: Path) -> str:
+    """The line of a log that says why: the last one that speaks of an error, else the last of all."""
+    try:
+        text = log.read_bytes()[-_MOST_WORDS_BYTES:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line for part in text.splitlines() if (line := " ".join(strip_ansi(part).split()))]
+    errors = [line for line in lines if re.match(r"(?i)(?:npm )?(?:err|error|fatal)\b", line)]
+    return (errors or lines or [""])[-1][:_LONGEST_SHOWN]
 
 
 def _is_base(commit: str, tree: Path) -> bool:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,23 @@ def test_a_program_starts_clean_behind_the_walls(stage: WalledStage):
     assert (0, python_ignores) == (seen["blocked"], seen["ignored"] & ~libc_keeps)
     assert (True, True, "") == (seen["leads_session"], seen["leads_group"], seen["stdin"])
     assert {"PATH", "FOLDER", "ONLY", "HOME", "PWD"} == set(seen["env"]) - {"LC_CTYPE"}
+
+
+def test_a_rust_that_rustup_brought_finds_its_toolchain(stage: WalledStage, tmp_path: Path):
+    """`cargo` in `~/.cargo/bin` is rustup, which reads `~/.rustup`: both are seen, and neither can be written."""
+    home = tmp_path / "home"
+    (home / ".cargo" / "bin").mkdir(parents=True)
+    (home / ".rustup").mkdir()
+    (home / ".rustup" / "settings.toml").write_text("stable\n")
+    cargo = home / ".cargo" / "bin" / "cargo"
+    cargo.write_text('#!/bin/sh\ncat "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml"; touch "$RUSTUP_HOME/x"\n')
+    cargo.chmod(0o755)
+    env = {"HOME": str(home), "PATH": f"{cargo.parent}:{os.environ['PATH']}"}
+
+    outcome = stage.run(stage.command("sh", "-c", "cargo", env=env))
+
+    assert outcome.exit_code != 0
+    assert stage.log.read_text().startswith("stable\n")
 
 
 def test_walls_that_cannot_be_built_are_named(stage: WalledStage):

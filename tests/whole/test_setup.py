@@ -62,13 +62,16 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
 def test_a_base_that_cannot_be_set_up_ends_before_an_agent_is_paid(
     home_of: Callable[[Mapping[str, str]], House],
 ):
-    """The command that failed is named."""
+    """The command that failed is named, with its own word for why."""
     home = home_of({"package.json": '{"dependencies": {"dep": "file:gone"}}', "README.md": "# Two\n"})
-    home.repo.commit({".github/orchestrator.yml": "test: 'true'\nsetup: ./no-such-script\n"})
+    script = "#!/bin/sh\nprintf 'error: no index here\\nsee the manual\\n'\nexit 7\n"
+    home.repo.commit({".github/orchestrator.yml": "test: 'true'\nsetup: sh script\n", "script": script})
     home.repo.push()
     home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
 
     ran = home.run()
 
-    assert "setup command './no-such-script' failed: exit 127" in json.dumps(ran.report) + ran.err
+    assert (
+        "setup command 'sh script' failed: exit 7: error: no index here" in json.dumps(ran.report) + ran.err
+    )
     assert ran.code != 0
