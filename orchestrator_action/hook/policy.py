@@ -5,11 +5,10 @@ process, to a few lines of text kept under `.git/orchestrator/hook/policy/`.
 """
 
 import os
-import sys
 
 from orchestrator_action import __version__
 from orchestrator_action.hook.base import CONFIG_PATH
-from orchestrator_action.hook.fast_git import git, read_file, run_program, write_file
+from orchestrator_action.hook.fast_git import git, read_file, run_program, tool_python, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _compile(text: bytes, commit: str) -> bytes:
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
     reader, writer = os.pipe()
     try:
-        code, out = run_program((sys.executable, "-I", door, "compile"), stdin=text, stderr=writer)
+        code, out = run_program((tool_python(), "-I", door, "compile"), stdin=text, stderr=writer)
     finally:
         os.close(writer)
     with open(reader, "rb") as stream:
