@@ -1,6 +1,6 @@
 """Ask a remote for its default branch and the configuration on it, and remember the answer.
 
-Rarely: at the first push to a remote, and when the configuration that this clone sees there has changed.
+Rarely: at the first push of a day to a remote, and when the configuration that this clone sees there has changed.
 What this clone does not have of that branch is fetched into a repository of ours, so that no ref, no
 object and no shallow boundary of the user's changes.
 """
@@ -69,7 +69,7 @@ def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str,
     form = "--batch-check=%(objectname) %(objecttype)"
     _, out = git(f"--git-dir={home}", "cat-file", form, stdin=wanted, env=_own_env())
     kinds = [line.split(" ") for line in out.decode("utf-8", "surrogateescape").splitlines()]
-    if code or len(kinds) != 3:
+    if code or len(kinds) != len(specs):
         raise GitError(
             f"the default branch of {without_login(url)} cannot be fetched, and its configuration decides",
             hint=f"git fetch {without_login(url)} {branch or 'HEAD'}, and push again",

@@ -2,8 +2,9 @@
 
 A commit cannot unprotect its own target: its `.github/orchestrator.yml` counts once it has arrived at the
 default branch. Which branch that is, and which configuration it holds, is asked of the remote once and
-remembered. A remote-tracking branch that holds the same configuration needs no further question; one that
-holds another (it was fetched, or moved by hand) is believed after the remote was asked again.
+remembered for a day: default branches get other names. Within it, a remote-tracking branch that holds the same
+configuration needs no further question; one that holds another (it was fetched, or moved by hand) is believed
+after the remote was asked again.
 
 A remote without a configuration of its own, such as a fork that is behind, is judged by `origin`, then by
 any other remote. Only a repository that knows no remote branch at all has no base; then the pushed
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 CONFIG_PATH = ".github/orchestrator.yml"
 """As core.config.CONFIG_PATH, whose module would cost 20 ms here; a test keeps them equal."""
 NEAR_MISS = ".github/orchestrator.yaml"
+FOLDER = ".github"
 BASE_ASKED_AGAIN_AFTER_S = 86400.0
-"""For a default branch of which this clone has no remote-tracking branch."""
 
 _HEADER = "orchestrator base 1"
 _USUAL = ("HEAD", "main", "master")
@@ -90,7 +91,7 @@ def ask_objects(specs: "Sequence[str]") -> Objects:
 
 def commit_specs(commit: str) -> list[str]:
     """What to ask about a commit's configuration."""
-    return [f"{commit}^{{commit}}", f"{commit}:{CONFIG_PATH}", f"{commit}:{NEAR_MISS}"]
+    return [f"{commit}^{{commit}}", *(f"{commit}:{path}" for path in (CONFIG_PATH, NEAR_MISS, FOLDER))]
 
 
 def config_at(commit: str, known: Objects) -> tuple[str, str]:
@@ -100,6 +101,8 @@ def config_at(commit: str, known: Objects) -> tuple[str, str]:
         return "", f"{CONFIG_PATH} is no file but a {known.kinds[spec].replace('tree', 'folder')}"
     if spec not in known and f"{commit}:{NEAR_MISS}" in known:
         return "", f"{NEAR_MISS} is not read; the name is {CONFIG_PATH}"
+    if known.kinds.get(f"{commit}:{FOLDER}", "tree") != "tree":
+        return "", f"{FOLDER} is no folder but a link or a file, so {CONFIG_PATH} cannot be read"
     return known.get(spec, ""), ""
 
 
@@ -151,13 +154,9 @@ def find_base(
 
     Without `ask` the remote is not asked: for judging a commit by hand, without a push.
     """
-    if memory:
-        ref = tracking(remote, memory.branch)
-        commit = known.get(f"{ref}^{{commit}}", "")
-        if commit and config_at(ref, known) == (memory.blob, memory.fault):
-            return _own_or_other(PolicyBase(ref, commit, memory.blob, memory.fault, seen=True), remote)
-        if not commit and not _is_old(memory):
-            return _own_or_other(PolicyBase(ref, memory.commit, memory.blob, memory.fault, seen=True), remote)
+    remembered = _as_remembered(remote, known, memory) if memory else None
+    if remembered and memory and not _is_old(memory):
+        return _own_or_other(remembered, remote)
     if ask:
         from orchestrator_action.hook.ask_remote import ask_default_branch
 
@@ -165,9 +164,18 @@ def find_base(
         if said:
             base = PolicyBase(tracking(remote, said.branch), said.commit, said.blob, said.fault, seen=True)
             return _own_or_other(base, remote)
-        if not answers:
+        if not answers and not remembered:
             return _guess(remote)
-    return _by_tracking(remote)
+    return _own_or_other(remembered, remote) if remembered else _by_tracking(remote)
+
+
+def _as_remembered(remote: str, known: Objects, memory: KnownBase) -> PolicyBase | None:
+    """The base as the remote said it was; None when what this clone has of it is another configuration."""
+    ref = tracking(remote, memory.branch)
+    commit = known.get(f"{ref}^{{commit}}", "")
+    if commit and config_at(ref, known) != (memory.blob, memory.fault):
+        return None
+    return PolicyBase(ref, commit or memory.commit, memory.blob, memory.fault, seen=True)
 
 
 def _guess(remote: str) -> PolicyBase:

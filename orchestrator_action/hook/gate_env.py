@@ -8,12 +8,12 @@ are given again, as they are in the slot, where they come first.
 import os
 
 from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, read_file
-from orchestrator_action.hook.passes import shell_words, tool_path
+from orchestrator_action.hook.passes import shell_words, site_folders, tool_path
 from orchestrator_action.text.token_shapes import holds_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 GIT_KEPT = (
     "GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSL_", "GIT_SSH", "GIT_HTTP_", "GIT_PROXY_", "GIT_ALLOW_PROTOCOL",
@@ -180,28 +180,15 @@ def _prefixes(command: str, roots: "list[str]") -> "Iterator[str]":
 
 def _editable(prefix: str, roots: "list[str]") -> "Iterator[str]":
     """Directories of `roots` that an environment imports from: .pth files, finders, symbolic links."""
-    for version in _versions(prefix):
-        for kind in ("site-packages", "dist-packages"):
-            site = f"{prefix}/lib/{version}/{kind}"
-            yield from _links_into(site, roots)
-            try:
-                names = os.listdir(site)
-            except OSError:
-                continue
-            for name in names:
-                if name.endswith(".pth") or (name.endswith(".py") and "editable" in name):
-                    yield from _paths_in(f"{site}/{name}", site, roots)
-
-
-def _versions(prefix: str) -> "Iterable[str]":
-    """The `pythonX.Y` below a prefix. The system's own lib directory is too long to be listed."""
-    if prefix in ("/usr", "/usr/local"):
-        programs = (f"{folder}/python3" for folder in ("/usr/bin", "/usr/local/bin"))
-        return {os.path.basename(os.path.realpath(program)) for program in programs}
-    try:
-        return [name for name in os.listdir(f"{prefix}/lib") if name.startswith("python")]
-    except OSError:
-        return ()
+    for site in site_folders(prefix):
+        yield from _links_into(site, roots)
+        try:
+            names = os.listdir(site)
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith(".pth") or (name.endswith(".py") and "editable" in name):
+                yield from _paths_in(f"{site}/{name}", site, roots)
 
 
 def _links_into(folder: str, roots: "list[str]") -> "Iterator[str]":

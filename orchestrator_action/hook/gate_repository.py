@@ -6,8 +6,16 @@ the commit before did to it is gone. Settings that hold credentials are not copi
 """
 
 import os
+import sys
 
-from orchestrator_action.hook.fast_git import PushSite, git, read_file, without_login, write_file
+from orchestrator_action.hook.fast_git import (
+    PushSite,
+    git,
+    read_file,
+    tool_python,
+    without_login,
+    write_file,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,9 +130,7 @@ def _quoted(value: str) -> str:
 
 def _inner_hook() -> bytes:
     """Policy holds for a push that a gate makes, too."""
-    import sys
-
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
-    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in (sys.executable, door))
-    python, _, path = words.partition("' '")
-    return os.fsencode(f"#!/bin/sh\nexec {python}' -I -S -E '{path} pre-push '' \"$@\"\n")
+    words = (sys.executable, "-I", "-S", "-E", "-X", f"orchestrator={tool_python()}", door, "pre-push", "")
+    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in words)
+    return os.fsencode(f'#!/bin/sh\nexec {quoted} "$@"\n')

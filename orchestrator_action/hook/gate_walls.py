@@ -6,11 +6,10 @@ the user's repository and what `link` and `sandbox.read` name.
 
 import json
 import os
-import sys
 import time
 
 from orchestrator_action import __version__
-from orchestrator_action.hook.fast_git import read_file, run_program, write_file
+from orchestrator_action.hook.fast_git import read_file, run_program, tool_python, write_file
 from orchestrator_action.hook.passes import shell_words, short_digest
 
 TYPE_CHECKING = False
@@ -90,7 +89,7 @@ def _ask(question: bytes) -> dict[str, object]:
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
     reader, writer = os.pipe()
     try:
-        code, out = run_program((sys.executable, "-I", door, "walls"), stdin=question, stderr=writer)
+        code, out = run_program((tool_python(), "-I", door, "walls"), stdin=question, stderr=writer)
     finally:
         os.close(writer)
     with open(reader, "rb") as stream:

@@ -1,6 +1,7 @@
 """Put the hook in place, take it away, and say how it stands.
 
-What is installed is a `#!/bin/sh` file that knows two paths: this interpreter and the hook's door. An
+What is installed is a `#!/bin/sh` file that knows this interpreter, the one that starts fastest, and the hook's
+door. An
 earlier hook is kept beside it and run after our pass; uninstall puts it back, byte for byte. A directory
 that `core.hooksPath` names belongs to somebody else (husky, a company's template) and is never written
 to: with git 2.54 or newer the hook goes into the repository's own configuration, otherwise the user is
@@ -16,6 +17,7 @@ from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook import gate_checkout as slots
 from orchestrator_action.hook import journal
 from orchestrator_action.hook.fast_git import PushSite, find_site, git, read_file, tell_user, write_file
+from orchestrator_action.hook.fast_start import find_fastest
 from orchestrator_action.hook.passes import short_digest
 
 HOOK = "pre-push"
@@ -36,21 +38,29 @@ def _template() -> bytes:
     return text
 
 
-def stub() -> bytes:
-    """The file that gets installed: with this interpreter, this package's door, and its own digest."""
-    door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
-    filled = (
-        _template()
-        .replace(b"python=''", b"python=" + _quoted(sys.executable), 1)
-        .replace(b"door=''", b"door=" + _quoted(door), 1)
-    )
+def stub(fast: str) -> bytes:
+    """The file that gets installed: with this interpreter, `fast`, this package's door, and its own digest."""
+    filled = _template()
+    for name, path in ((b"python", sys.executable), (b"fast", fast), (b"door", door())):
+        filled = filled.replace(name + b"=''", name + b"=" + _quoted(path), 1)
     return filled.replace(b"# digest: -", b"# digest: " + _digest(filled), 1)
+
+
+def door() -> str:
+    """The file that the hook calls."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
 
 
 def _digest(text: bytes) -> bytes:
     """Of everything but the paths and the digest itself."""
-    plain = re.sub(rb"(?m)^(python=|door=|# digest: ).*$", rb"\1", text)
+    plain = re.sub(rb"(?m)^(python=|fast=|door=|# digest: ).*$", rb"\1", text)
     return short_digest(plain, 8).encode()
+
+
+def _path_in(text: bytes, name: str) -> str:
+    """A path as it stands in an installed hook; empty when there is none."""
+    match = re.search(rb"(?m)^" + name.encode() + rb"='(.*)'$", text)
+    return os.fsdecode(match[1]).replace("'\\''", "'") if match else ""
 
 
 def _quoted(path: str) -> bytes:
@@ -128,8 +138,10 @@ def install_hook() -> int:
 
 
 def _write_script(path: str) -> None:
-    if read_file(path) != stub() or not os.access(path, os.X_OK):
-        write_file(path, stub())
+    """Write the hook, unless it is there. Its interpreter is looked for once, so that twice is as once."""
+    there = read_file(path) or b""
+    if there != stub(_path_in(there, "fast")) or not os.access(path, os.X_OK):
+        write_file(path, stub(find_fastest(sys.executable, door())))
         os.chmod(path, 0o755)  # noqa: S103 - as git makes its own hooks
 
 
@@ -223,12 +235,11 @@ def _file_findings(path: str, text: bytes) -> list[str]:
     mode = os.stat(path).st_mode
     if not mode & stat.S_IXUSR:
         found.append(f"not executable: git ignores {path}; run: chmod +x '{path}'")
-    for name in (b"python", b"door"):
-        match = re.search(rb"(?m)^" + name + rb"='(.*)'$", text)
-        target = os.fsdecode(match[1]).replace("'\\''", "'") if match else ""
+    for name in ("python", "door"):
+        target = _path_in(text, name)
         if target and not os.path.exists(target):
             found.append(f"broken: {target} is gone; run orchestrator-action hook install")
-    if text != stub() and not found:
+    if text != stub(_path_in(text, "fast")) and not found:
         found.append(
             "outdated: written by another version or installation; run orchestrator-action hook install"
         )

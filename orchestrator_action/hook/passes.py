@@ -2,15 +2,15 @@
 
 The key covers the tree of the commit (or, for a gate with `inputs`, exactly those paths and every
 manifest and lock file; for one about the commit the commit, too), the command, the values of the variables
-it names, the programs its command names as they are on this machine, what is installed for the user, and
-the state of linked directories. Anything torn, foreign or unreadable is a miss: forgetting costs a gate
-run, remembering wrongly would cost the truth.
+it names, the programs its command names as they are on this machine, what is installed for them and for the
+user, the walls that are asked for, and the state of linked directories. Anything torn, foreign or unreadable
+is a miss: forgetting costs a gate run, remembering wrongly would cost the truth.
 """
 
 import os
 
 from orchestrator_action.hook.fast_git import git, read_file, write_file
-from orchestrator_action.hook.policy import HookGate
+from orchestrator_action.hook.policy import HookGate, PushPolicy
 
 try:
     from _blake2 import blake2b  # hashlib would load OpenSSL: 3 ms
@@ -88,10 +88,13 @@ def inputs_digest(gate: HookGate, tree: str, listing: "Listing") -> str:
 class Keys:
     """The names under which passes are kept; what does not depend on the commit is found out once a gate."""
 
-    __slots__ = ("_digests", "_listing", "_machine", "_top")
+    __slots__ = ("_digests", "_listing", "_machine", "_top", "_walls")
 
-    def __init__(self, top: str) -> None:
+    def __init__(self, top: str, policy: PushPolicy) -> None:
         self._top = top
+        self._walls = [
+            policy.isolation, *policy.network, "", *policy.sandbox_read, "", *policy.sandbox_write,
+        ]  # fmt: skip
         self._listing = Listing()
         self._machine: dict[int, list[str]] = {}
         self._digests: dict[tuple[int, str], str] = {}
@@ -104,7 +107,7 @@ class Keys:
         what = (id(gate), "\n".join(parts))
         if what not in self._digests:
             if id(gate) not in self._machine:
-                self._machine[id(gate)] = _machine_parts(gate, self._top)
+                self._machine[id(gate)] = [*self._walls, *_machine_parts(gate, self._top)]
             digest = inputs_digest(gate, tree, self._listing)
             self._digests[what] = _digest_of([digest, *parts[1:], *self._machine[id(gate)]])
         return self._digests[what]
@@ -133,7 +136,7 @@ class Listing:
 
 def _machine_parts(gate: HookGate, top: str) -> list[str]:
     """All that a pass depends on besides what was pushed: command, variables, programs, linked folders."""
-    parts = ["2", gate.name, gate.command]
+    parts = ["3", gate.name, gate.command]
     parts += [f"{name}={os.environ.get(name, '')}" for name in (*TOOL_CHOICE, *gate.env)]
     parts += _tools(gate, top)
     parts += [mark for link in gate.link for mark in _link_state(os.path.join(top, link))]
@@ -195,11 +198,7 @@ def _tools(gate: HookGate, top: str) -> list[str]:
 def _user_sites() -> list[str]:
     """The folders of `pip install --user`, for every Python that has one."""
     home = os.environ.get("PYTHONUSERBASE") or os.path.join(os.environ.get("HOME", ""), ".local")
-    try:
-        versions = sorted(v for v in os.listdir(f"{home}/lib") if v.startswith("python"))
-    except OSError:
-        return []
-    return [f"{home}/lib/{v}/site-packages" for v in versions]
+    return [f"{home}/lib/{v}/site-packages" for v in _listed(f"{home}/lib") if v.startswith("python")]
 
 
 def _module_marks(site: str, word: str) -> list[str]:
@@ -219,15 +218,51 @@ def _file_mark(path: str) -> str:
 
 
 def _site_packages(program: str) -> list[str]:
-    """The installed packages of a virtual environment, as far as its directories' times show."""
-    prefix = os.path.dirname(os.path.dirname(program))
-    if not os.path.isfile(f"{prefix}/pyvenv.cfg"):
+    """The installed packages that a Python program finds, as far as their folders' times show."""
+    real = os.path.realpath(program)
+    if not _is_python(real):
         return []
+    prefixes = dict.fromkeys(os.path.dirname(os.path.dirname(path)) for path in (program, real))
+    return [
+        f"site={mark}" for prefix in prefixes for site in site_folders(prefix) if (mark := _stat_mark(site))
+    ]
+
+
+def _is_python(program: str) -> bool:
+    """Whether a program is Python or a script for it, a shim of pyenv included."""
+    if os.path.basename(program).startswith("python"):
+        return True
     try:
-        versions = sorted(v for v in os.listdir(f"{prefix}/lib") if v.startswith("python"))
+        with open(program, "rb", buffering=0) as file:
+            first = file.read(128)
+    except OSError:
+        return False
+    return first.startswith(b"#!") and (
+        b"python" in first.partition(b"\n")[0] or b"pyenv" in program.encode()
+    )
+
+
+def site_folders(prefix: str) -> list[str]:
+    """Where a Python installed below `prefix` may keep packages; not all of them need exist."""
+    if prefix in ("/usr", "/usr/local"):  # their lib folders are too long to be listed
+        programs = (os.path.realpath(f"{folder}/python3") for folder in ("/usr/bin", "/usr/local/bin"))
+        names = dict.fromkeys(map(os.path.basename, programs))
+        return ["/usr/lib/python3/dist-packages"] + [
+            f"{root}/lib/{name}/{kind}"
+            for root in ("/usr", "/usr/local") for name in names for kind in ("site-packages", "dist-packages")
+        ]  # fmt: skip
+    own = [
+        f"{prefix}/lib/{name}/site-packages" for name in _listed(f"{prefix}/lib") if name.startswith("python")
+    ]
+    shims = [f"{prefix}/versions/{name}" for name in _listed(f"{prefix}/versions")]
+    return own + [site for version in shims for site in site_folders(version)]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
     except OSError:
         return []
-    return [f"site={_stat_mark(f'{prefix}/lib/{v}/site-packages')}" for v in versions]
 
 
 def _link_state(path: str) -> list[str]:

@@ -5,11 +5,14 @@ process, to a few lines of text kept under `.git/orchestrator/hook/policy/`.
 """
 
 import os
-import sys
 
 from orchestrator_action import __version__
 from orchestrator_action.hook.base import CONFIG_PATH
-from orchestrator_action.hook.fast_git import git, read_file, run_program, write_file
+from orchestrator_action.hook.fast_git import git, read_file, run_program, tool_python, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
@@ -107,7 +110,7 @@ def _compile(text: bytes, commit: str) -> bytes:
     door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook.py")
     reader, writer = os.pipe()
     try:
-        code, out = run_program((sys.executable, "-I", door, "compile"), stdin=text, stderr=writer)
+        code, out = run_program((tool_python(), "-I", door, "compile"), stdin=text, stderr=writer)
     finally:
         os.close(writer)
     with open(reader, "rb") as stream:
@@ -209,6 +212,40 @@ def protects(pattern: str, ref: str) -> bool:
     if not pattern.startswith("refs/"):
         pattern = f"refs/heads/{pattern}"
     return _match_names(pattern.split("/"), ref.split("/"))
+
+
+def remote_names(policy: PushPolicy, remote: str, url: str) -> list[str]:
+    """The names that a remote goes by: its own, and those of every other remote at the same URL.
+
+    Whatever a rule says of one name, the other may say more: a second name for a remote opens nothing. Asked of
+    git only where the policy speaks of remotes.
+    """
+    named = any(p.startswith("remote:") for gate in policy.gates for p in (*gate.only, *gate.skip))
+    if not named and not policy.remotes:
+        return [remote]
+    _, out = git("remote", "-v")
+    names = [remote]
+    for line in os.fsdecode(out).splitlines():
+        name, _, rest = line.partition("\t")
+        if _plain_url(rest.rpartition(" (")[0]) == _plain_url(url) and name not in names:
+            names.append(name)
+    return names
+
+
+def _plain_url(url: str) -> str:
+    """A URL without what servers pass over, and a local path without what leads to it."""
+    plain = url.rstrip("/").removesuffix(".git")
+    local = "://" not in plain and ":" not in plain.partition("/")[0]
+    return os.path.realpath(plain.removeprefix("file://")) if local or plain.startswith("file://") else plain
+
+
+def protected_at(policy: PushPolicy, remotes: "Sequence[str]", url: str) -> list[str]:
+    """The protected branches of a remote that goes by these names: the first rule for each, or the usual ones."""
+    found: list[str] = []
+    for remote in remotes:
+        own = (branches for match, branches in policy.remotes if matches_remote(match, remote, url))
+        found += next(own, policy.protected)
+    return found
 
 
 def applies(gate: HookGate, ref: str, remote: str, url: str) -> bool:

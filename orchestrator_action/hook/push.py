@@ -71,10 +71,12 @@ class Work:
 class Push:
     """Where a push goes, and the commit whose word decides about it; `pushing` is False by hand."""
 
-    __slots__ = ("base", "pushing", "remote", "url")
+    __slots__ = ("base", "pushing", "remote", "remotes", "url")
 
-    def __init__(self, remote: str, url: str, base: str, *, pushing: bool = True) -> None:
+    def __init__(self, remote: str, url: str, base: str, remotes: list[str], *, pushing: bool = True) -> None:
         self.remote = remote
+        self.remotes = remotes
+        """Every name it goes by, `remote` first."""
         self.url = url
         self.base = base
         self.pushing = pushing
@@ -144,7 +146,8 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
     known = bases.ask_objects([*bases.base_specs(remote, memory), *object_specs(refs)])
     base = bases.find_base(remote, url, known, memory, where)
     policy = policy_of(base, refs, known, where)
-    problems = _protection(policy, base, refs, remote, url) + _broken_configs(base, refs, known, where)
+    remotes = rules.remote_names(policy, remote, url)
+    problems = _protection(policy, base, refs, remotes, url) + _broken_configs(base, refs, known, where)
     tasks = [ref for ref in refs if ref.remote.startswith(TASK_PREFIX) and not ref.deletes]
     if tasks and not problems:
         from orchestrator_action.hook.tasks import open_phases
@@ -154,7 +157,7 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
         tell_user("\n".join([*problems, NOTHING]))
         _record(where, "refused", remote, refs)
         return 1
-    push = Push(remote, url, base.commit)
+    push = Push(remote, url, base.commit, remotes)
     work = find_work(policy, refs, known, where, push) if policy.gates else []
     code = run_gates(policy, work, where, push)
     _record(where, "allowed" if code == 0 else "refused", remote, refs)
@@ -193,7 +196,7 @@ def policy_of(base: "PolicyBase", refs: "Sequence[Ref]", known: "Objects", where
 
 
 def _protection(
-    policy: "PushPolicy", base: "PolicyBase", refs: "Sequence[Ref]", remote: str, url: str
+    policy: "PushPolicy", base: "PolicyBase", refs: "Sequence[Ref]", remotes: list[str], url: str
 ) -> list[str]:
     """One line per ref that may not be pushed, and the way out."""
     by = f"{bases.CONFIG_PATH} of {base.commit[:12]}" if base.blob else "the default policy"
@@ -202,9 +205,7 @@ def _protection(
         for ref in refs
         if policy.other_refs == "refuse" and not ref.remote.startswith(USUAL_REFS)
     ]
-    protected = next(
-        (own for match, own in policy.remotes if rules.matches_remote(match, remote, url)), policy.protected
-    )
+    protected = rules.protected_at(policy, remotes, url)
     hit = [ref for ref in refs if any(rules.protects(p, ref.remote) for p in protected)]
     if hit and not base.seen and all(ref.creates and not ref.deletes for ref in hit) and _is_empty(url):
         return lines  # the first push makes the branch there is to protect
@@ -263,13 +264,13 @@ def find_work(
         commit, tree = known.get(f"{ref.oid}^{{commit}}"), known.get(f"{ref.oid}^{{tree}}")
         if commit and tree and not ref.deletes and _is_gated(policy, ref):
             by_commit.setdefault(commit, (tree, []))[1].append(ref)
-    keys = memory.Keys(where.top)
+    keys = memory.Keys(where.top, policy)
     work: dict[str, Work] = {}
     seen: dict[str, str] = {}
     for commit, (tree, pushed) in by_commit.items():
         names = [ref.remote for ref in pushed]
         for gate in policy.gates:
-            if push.pushing and not any(rules.applies(gate, n, push.remote, push.url) for n in names):
+            if push.pushing and not _is_for(gate, names, push):
                 continue
             about = f"{pushed[0].remote} {pushed[0].remote_oid} {push.base} {push.url}"
             key = keys.of(gate, commit, tree, about)
@@ -283,6 +284,11 @@ def find_work(
                 item.wanted.append((gate, key))
                 seen[key] = commit
     return list(work.values())
+
+
+def _is_for(gate: "HookGate", refs: list[str], push: Push) -> bool:
+    """Whether a gate is for one of these refs, under any name of the remote."""
+    return any(rules.applies(gate, ref, name, push.url) for ref in refs for name in push.remotes)
 
 
 def _is_gated(policy: "PushPolicy", ref: Ref) -> bool:

@@ -105,7 +105,7 @@ def run_here(ref: str, names: "Sequence[str]" = (), anew: bool = False) -> int:
             "orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)"
         )
         return 0
-    push = Push(remote, url, base.commit, pushing=False)
+    push = Push(remote, url, base.commit, [remote], pushing=False)
     work = find_work(policy, refs, known, where, push, anew=anew)
     if not work:
         tell_user(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
