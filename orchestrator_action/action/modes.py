@@ -27,6 +27,7 @@ from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
 from orchestrator_action.run.installed_program import InstalledProgram
+from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
@@ -53,7 +54,7 @@ def run(step: Step) -> int:
         try:
             if dry:
                 return _dry_run(step, asked, admission)
-            report, path = _run(step, asked, admission, cancel)
+            report, path, blocked = _run(step, asked, admission, cancel)
         except NothingToDo:
             _refusals(step, admission)
             raise
@@ -70,7 +71,9 @@ def run(step: Step) -> int:
         )
     if cancel.is_set():
         return 130
-    return 0 if conclusion in {"success", "neutral"} else 1
+    if conclusion in {"success", "neutral"}:
+        return 0
+    return blocked or 1
 
 
 def refuse_left_token(git: Git, runner_temp: str) -> None:
@@ -132,7 +135,10 @@ def _number(step: Step, name: str) -> int | float | None:
         ) from None
 
 
-def _run(step: Step, asked: setup.RunRequest, admission: Admission, cancel: Cancel) -> tuple[RunReport, Path]:
+def _run(
+    step: Step, asked: setup.RunRequest, admission: Admission, cancel: Cancel
+) -> tuple[RunReport, Path, int]:
+    """The report, its file, and the exit code of what was in the way from the beginning; 0 when nothing was."""
     env = agent_env(step.env, asked.flags.get("agent") or "")
     with setup.start_run(asked, env, cancel, say=step.say, admit=admission) as (found, run):
         step.say(
@@ -147,7 +153,7 @@ def _run(step: Step, asked: setup.RunRequest, admission: Admission, cancel: Canc
         chart = times(run.journal.events)
         step.guard.restore()
         step.files.add_summary(job_summary(report, times=chart, run_url=run.run_url, secrets=run.secrets))
-        return report, run.run_dir / "report.json"
+        return report, run.run_dir / "report.json", run.blocked_code if run.blocked else 0
 
 
 def agent_env(env: Mapping[str, str], agent: str) -> dict[str, str]:
@@ -243,9 +249,12 @@ def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
     ):
         for task in found.tasks:
             step.say(f"would run {task.id}: {task.title} on {task.branch}")
+        blocked = preflight(found, agent_env(step.env, found.config.agent))
     step.guard.restore()
-    step.files.set_output("conclusion", "neutral")
-    return 0
+    for error in {e.message: e for e in blocked.values()}.values():
+        step.remark("error", error.message + (f"\nhint: {error.hint}" if error.hint else ""))
+    step.files.set_output("conclusion", "failure" if blocked else "neutral")
+    return next((error.exit_code for error in blocked.values()), 0)
 
 
 def verify(step: Step) -> int:

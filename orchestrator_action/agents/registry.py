@@ -5,12 +5,13 @@ Each is imported when it is asked for: a run pays for the agents that it uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.config.schema import Config
-from orchestrator_action.errors import ConfigError
+from orchestrator_action.errors import AgentError, ConfigError
 
 
 def _claude(config: Config) -> Agent:
@@ -38,21 +39,56 @@ class AgentKind:
     make: Callable[[Config], Agent]
     npm_package: str = ""
     """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
+    keys: Sequence[str] = ()
+    """Variables of which it needs one to reach its model; the Action has inputs of the same names."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
 
 
+CLAUDE_KEYS = (
+    "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
+)  # fmt: skip
+"""Source: code.claude.com/docs, "Authentication". What `claude login` keeps is not seen by a session of ours."""
+
 AGENTS: Mapping[str, AgentKind] = {
-    "claude": AgentKind(make=_claude, npm_package="@anthropic-ai/claude-code", root_env={"IS_SANDBOX": "1"}),
+    "claude": AgentKind(
+        make=_claude,
+        npm_package="@anthropic-ai/claude-code",
+        keys=CLAUDE_KEYS,
+        root_env={"IS_SANDBOX": "1"},
+    ),
     "patch": AgentKind(make=_patch),
     "command": AgentKind(make=_command),
 }
 """By the name that `--agent` takes."""
+_MANAGED = Path("/etc/claude-code/managed-settings.json")
+"""Settings of a machine's administrator, which may name a program that has the key."""
 
 
 def make_agent(name: str, config: Config) -> Agent:
     """The agent of this name. Raises ConfigError for one that nobody knows."""
     return _kind(name).make(config)
+
+
+def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
+    """Raise AgentError, naming secret and input, when none of an agent's keys is in `env`.
+
+    A name in `agent-env`, or a helper of the machine's managed settings, may be a key that nobody here knows.
+    """
+    keys = _kind(name).keys
+    if not keys or any(env.get(k) for k in (*keys, *config.agent_env)) or _MANAGED.exists():
+        return
+    first, second = keys[:2] if len(keys) > 1 else (keys[0], keys[0])
+    named = first if first == second else f"{first} or {second}"
+    if env.get("GITHUB_ACTIONS") == "true":
+        given = f"`{first.lower().replace('_', '-')}: ${{{{ secrets.{first} }}}}`"
+        hint = (
+            f"add the secret {first} under Settings, Secrets and variables, Actions, and give it as {given}"
+        )
+    else:
+        hint = f"export {first}=…"
+    raise AgentError(f"the agent {name} has no key: {named} is empty", hint=hint)
 
 
 def _kind(name: str) -> AgentKind:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator_action.agents.registry import make_agent
+from orchestrator_action.agents.registry import make_agent, require_key
+from orchestrator_action.cli.doctor_forge import forge_rows
 from orchestrator_action.cli.doctor_git import git_rows
 from orchestrator_action.cli.doctor_row import Row
 from orchestrator_action.config.load import load_bytes
@@ -50,8 +51,8 @@ def _read_config(path: Path, source: str) -> tuple[Config, list[Row]]:
     return config, [Row(what="configuration", found=f"{source} is valid")]
 
 
-def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
-    """Everything a run will need."""
+def check_all(repo: Path, agent: str, env: Mapping[str, str], forge: str = "") -> list[Row]:
+    """Everything a run will need. `forge` as `--forge` takes it."""
     rows = [Row(what="python", found=sys.version.split()[0]), _git(env)]
     try:
         git = Git.open(repo, env)
@@ -63,11 +64,11 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str]) -> list[Row]:
         *rows,
         *found,
         *_tests(git, config, env),
-        _agent(agent or config.agent, config),
+        *_agents(agent, config, env),
         *_isolation(config, env),
         *_credentials(git),
         *git_rows(git),
-        _token(env),
+        *forge_rows(repo, agent, env, forge),
         _hook(git),
     ]
 
@@ -144,13 +145,18 @@ def _at_most(seconds: float) -> str:
     return f"at most {duration(seconds)}" if seconds else "no time limit"
 
 
-def _agent(name: str, config: Config) -> Row:
-    try:
-        agent = make_agent(name, config)
-        agent.check()
-    except OrchestratorError as exc:
-        return Row(what="agent", found=exc.message, ok=False, hint=exc.hint)
-    return Row(what="agent", found=f"{name} {agent.version()}".strip())
+def _agents(chosen: str, config: Config, env: Mapping[str, str]) -> list[Row]:
+    """Each agent that works or reviews: its program, and the key by which it reaches its model."""
+    rows = []
+    for name in dict.fromkeys((chosen or config.agent, *config.reviewers)):
+        try:
+            agent = make_agent(name, config)
+            agent.check()
+            require_key(name, config, env)
+            rows.append(Row(what="agent", found=f"{name} {agent.version()}".strip()))
+        except OrchestratorError as exc:
+            rows.append(Row(what="agent", found=exc.message, ok=False, hint=exc.hint))
+    return rows
 
 
 def _isolation(config: Config, env: Mapping[str, str]) -> list[Row]:
@@ -185,9 +191,3 @@ def _credentials(git: Git) -> list[Row]:
         )
         for where in persisted_credentials(git)
     ]  # fmt: skip
-
-
-def _token(env: Mapping[str, str]) -> Row:
-    if setup.token_of(env):
-        return Row(what="forge token", found="present in the environment")
-    return Row(what="forge token", found="none; --forge local needs none", ok=True, optional=True)

@@ -97,6 +97,7 @@ def _check_document(repo: Path, path: Path, *, as_json: bool) -> int:
 def doctor(
     repo: Repo = HERE,
     agent: AgentName = "",
+    forge: ForgeName = "",
     file: Annotated[Path | None, typer.Option(help="Check this configuration file only.")] = None,
 ) -> None:
     """Check this machine, this repository and its configuration; say what is missing.
@@ -105,7 +106,7 @@ def doctor(
     """
     from orchestrator_action.cli import doctor as checks
 
-    rows = checks.check_file(file) if file else checks.check_all(repo, agent, environment())
+    rows = checks.check_file(file) if file else checks.check_all(repo, agent, environment(), forge)
     for row in rows:
         say(
             f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"

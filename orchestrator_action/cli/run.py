@@ -71,11 +71,12 @@ def run(
     from orchestrator_action.process.cancel import on_signals
 
     with on_signals() as cancel:
-        report = _run(asked, cancel, auto=max_parallel == "auto")
-    _end(report, cancel, as_json=json_)
+        report, blocked = _run(asked, cancel, auto=max_parallel == "auto")
+    _end(report, cancel, as_json=json_, blocked=blocked)
 
 
-def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> RunReport:
+def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> tuple[RunReport, int]:
+    """The report, and the exit code for tasks that are blocked."""
     from orchestrator_action.git.repo import Git
     from orchestrator_action.run import setup
     from orchestrator_action.run.recover import settle_pending
@@ -88,7 +89,7 @@ def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> Ru
         with watch(run.run_dir, run.agents):
             report = run_tasks(found.tasks, run, slots=setup.slots_of(found, auto=auto), tell=tell)
     _summary(report, run.run_dir / "report.json")
-    return report
+    return report, run.blocked_code
 
 
 def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", json_: Json = False) -> None:
@@ -144,8 +145,8 @@ def _resume_elsewhere(asked: RunRequest, run_id: str, *, as_json: bool) -> NoRet
                 hint="orchestrator-action status lists the runs of this machine",
             )
         say(f"run {run_id} was another machine's: {len(issues)} issue(s) of it go on")
-        report = _run(replace(asked, issues=issues), cancel, auto=False, dead=run_id)
-    _end(report, cancel, as_json=as_json)
+        report, blocked = _run(replace(asked, issues=issues), cancel, auto=False, dead=run_id)
+    _end(report, cancel, as_json=as_json, blocked=blocked)
 
 
 def plan(
@@ -168,6 +169,7 @@ def plan(
 
 def _foretell(asked: RunRequest, *, as_json: bool) -> None:
     from orchestrator_action.run import forecast, setup
+    from orchestrator_action.run.preflight import preflight
 
     with (
         tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
@@ -178,10 +180,13 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
         body = forecast.forecast(found)
         for note in found.notes:
             say(f"note: {note}")
+        blocked = preflight(found, environment())
     if as_json:
         print_json(body)
     else:
         put(forecast.lines(body))
+    for error in {e.message: e for e in blocked.values()}.values():
+        say(f"in the way: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
 
 
 def cancel(
@@ -245,11 +250,11 @@ def _summary(report: RunReport, path: Path) -> None:
     )
 
 
-def _end(report: RunReport, cancel: Cancel, *, as_json: bool) -> NoReturn:
+def _end(report: RunReport, cancel: Cancel, *, as_json: bool, blocked: int = 2) -> NoReturn:
     """Print the report; a caller that interrupted us and does not read it is not waited for."""
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.publish.report.document import report_json
 
     if as_json:
         print_json(report_json(report), within_s=0.5 if cancel.is_set() else 0.0)
-    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))
+    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set(), blocked=blocked))

@@ -37,6 +37,18 @@ class MarkedComment:
     body: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One thing that a run needs of the forge, and how it stands."""
+
+    what: str
+    found: str
+    """In words, a line."""
+    ok: bool | None
+    """None: the forge does not say."""
+    hint: str = ""
+
+
 class Forge(Protocol):
     """Issues, pulls, comments, reviews, labels and checks of one repository."""
 
@@ -58,6 +70,12 @@ class Forge(Protocol):
 
     def default_branch(self) -> str:
         """The forge's default branch, or an empty string where it does not know one."""
+
+    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:
+        """What a run needs here, each as it stands; nothing is written. Empty where nothing can be in the way.
+
+        `branch` is one that would be pushed, `base` where it is to go, `email` the author of its commits.
+        Raises ForgeError when the forge cannot be asked."""
 
     def issues(self, label: str) -> Iterator[Issue]:
         """Open issues that carry `label`, oldest number first, without pull requests; lazily paged.

@@ -116,7 +116,8 @@ def _failed(error: str) -> End:
 
 
 def cannot_run(why: str) -> End:
-    """The end of a task that was not begun, because at the base nothing can be measured."""
+    """The end of a task that was not begun, because no success was possible: nothing can be measured at the
+    base, the forge would refuse it, or its agent cannot start."""
     return End(status=Status.BLOCKED, conclusion=Conclusion.ACTION_REQUIRED, error=why)
 
 
@@ -132,14 +133,15 @@ def end_word(status: Status) -> str:
     return "done" if status in GOOD_STATUSES else "failed"
 
 
-def exit_code(tasks: Iterable[TaskResult], *, interrupted: bool = False) -> int:
+def exit_code(tasks: Iterable[TaskResult], *, interrupted: bool = False, blocked: int = 2) -> int:
     """Of the command: 0 when every task succeeded or needed no change, 1 when some task did not.
 
-    2 when nothing could be measured at the base, which somebody has to set up; 130 when interrupted.
+    `blocked` when a task waits for what somebody has to set up: 2 for what cannot be measured at the base,
+    4 for what the forge would refuse, 6 for an agent that cannot start; 130 when interrupted.
     """
     if interrupted:
         return 130
     ended = list(tasks)
     if any(t.status is Status.BLOCKED and t.conclusion is Conclusion.ACTION_REQUIRED for t in ended):
-        return 2
+        return blocked
     return 0 if all(t.status in GOOD_STATUSES for t in ended) else 1

@@ -54,9 +54,11 @@ class Resumable:
 
 @contextlib.contextmanager
 def resume_run(
-    folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say
+    folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say, needs_agents: bool = True
 ) -> Iterator[Resumable]:
     """Take the run in `folder`: its lock, its plan, its leftovers; a line to `say` for all that is unusual.
+
+    Whoever only closes it `needs_agents` no more: the agent's program may be gone by then.
 
     Raises JournalError when somebody else is at it, or its journal is damaged, empty or missing.
     """
@@ -66,7 +68,7 @@ def resume_run(
         with _found_again(state, git, env, Path(private)) as found:
             with cancel.interrupting():
                 tasks, skipped = _still_wanted(found, state, say)
-            with enter_run(found, env, cancel, journal=journal) as run:
+            with enter_run(found, env, cancel, journal=journal, needs_agents=needs_agents) as run:
                 for task_id, why in skipped.items():
                     _skip(run, task_id, tasks_of(state.plan), why)
                 state = recall(journal.events)
@@ -231,7 +233,7 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
         state = recall(journal.events)
         with (
             _found_again(state, git, env, Path(private)) as found,
-            enter_run(found, env, cancel, journal=journal) as run,
+            enter_run(found, env, cancel, journal=journal, needs_agents=False) as run,
         ):
             by_id = {t.id: t for t in found.tasks}
             run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)

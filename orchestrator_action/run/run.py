@@ -26,7 +26,7 @@ from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
 from orchestrator_action.protocol.conflicts import conflicts
-from orchestrator_action.protocol.ends import End, held_up
+from orchestrator_action.protocol.ends import End, cannot_run, held_up
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
     Conflict,
@@ -124,7 +124,7 @@ class _Run:
             run_limit_s=limit_s,
             ends_at=time.monotonic() + limit_s if limit_s else math.inf,
         )
-        self._bases = Bases(self._run, [t for t in self._board.waiting if not _is_begun(run, t)])
+        self._bases = Bases(self._run, [t for t in self._board.waiting if self._is_fresh(t)])
         self._orders = orders.Orders(run.run_dir)
         self._relieve_at = 0.0
         self._began = time.monotonic()
@@ -181,7 +181,7 @@ class _Run:
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
             elif blocker:
                 self._settle(task, held_up(f"{blocker} did not succeed"))
-            elif cannot := self._bases.end(task):
+            elif cannot := self._cannot(task):
                 tell_not_started(run, task, cannot.error)
                 self._settle(task, cannot)
             elif (
@@ -191,6 +191,16 @@ class _Run:
             ):
                 board.waiting.remove(task)
                 board.running[pool.submit(work_on, task, run, self._run_limits)] = task
+
+    def _is_fresh(self, task: Task) -> bool:
+        """Whether no process has set an agent to it, and one may be."""
+        return not _is_begun(self._run, task) and task.id not in self._run.blocked
+
+    def _cannot(self, task: Task) -> End | None:
+        """Why no agent is to be paid for a task, whatever it would do."""
+        if error := self._run.blocked.get(task.id):
+            return cannot_run(error.message + (f" ({error.hint})" if error.hint else ""))
+        return self._bases.end(task)
 
     def _take(self, future: Future[TaskResult]) -> None:
         task = self._board.running.pop(future)

@@ -50,7 +50,7 @@ def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) ->
 
 
 def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
-    with resume_run(folder, git, env, cancel, say=say) as taken:
+    with resume_run(folder, git, env, cancel, say=say, needs_agents=False) as taken:
         if taken.state.ended:
             return 0
         run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)

@@ -38,6 +38,7 @@ from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
+from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level
@@ -275,7 +276,9 @@ def start_run(
         with cancel.interrupting():
             way = plan_run(asked, env, private=Path(private), say=say, admit=admit)
             found = stack.enter_context(way)
-        yield found, stack.enter_context(enter_run(found, env, cancel))
+            blocked = preflight(found, env)
+        run = stack.enter_context(enter_run(found, env, cancel, needs_agents=False))
+        yield found, replace(run, blocked=blocked)
 
 
 @contextlib.contextmanager

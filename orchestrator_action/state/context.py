@@ -18,7 +18,7 @@ from typing import Protocol
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
-from orchestrator_action.errors import Interrupted
+from orchestrator_action.errors import ConfigError, Interrupted, OrchestratorError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.git.include import copy_included
 from orchestrator_action.git.process import identity_env
@@ -126,8 +126,15 @@ class RunContext:
     """What one attempt may use, where the configuration says nothing else."""
     bases: MutableMapping[tuple[str, tuple[str, ...]], object] = field(default_factory=dict)
     """The suites at the bases of this run's tasks, by base and commands: each runs once. `verify` fills it."""
+    blocked: Mapping[str, OrchestratorError] = field(default_factory=dict)
+    """By task: what makes its success impossible, found before anything was taken or paid."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""
+
+    @property
+    def blocked_code(self) -> int:
+        """The exit code of a run in which tasks are blocked."""
+        return next((error.exit_code for error in self.blocked.values()), ConfigError.exit_code)
 
     @property
     def private(self) -> Git:

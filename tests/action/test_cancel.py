@@ -134,3 +134,27 @@ def test_a_cancel_before_the_first_task_leaves_the_label(
 
     assert 130 == process.returncode, log
     assert ["orchestrate"] == one.labels
+
+
+def test_a_killed_run_is_closed_also_where_its_agent_is_not_installed_any_more(
+    runner: Runner, tmp_path: Path
+):
+    """The step that settles has not the agent's program on its PATH: it starts none."""
+    mark, program = tmp_path / "begun", tmp_path / "an-agent"
+    program.write_text(f"#!/bin/sh\ntouch {mark}-$$\nsleep 600\n")
+    program.chmod(0o755)
+    config = f'agent: command\nagent-command: {{argv: ["{program}"]}}\ntest: "true"\nphases: {{testing: waivable}}\n'
+    (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
+    git(runner.repo.path, "commit", "-qam", "An agent")
+    git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
+    one = runner.github.state.add_issue("Task", "Do it", user="octo", labels=("orchestrate",))
+    process, _ = runner.start(agent="command")
+    wait_for(lambda: begun(mark) == 1, "the agent")
+
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: not alive(runner.repo.path, runner.temp), "the end of all processes", within_s=15)
+    program.unlink()
+    done = runner.step("settle")
+
+    assert (0, ["orchestrate:failed"]) == (done.code, one.labels), done.log

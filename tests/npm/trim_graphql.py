@@ -31,12 +31,13 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "Mutation": {
         "addComment": ("input",),
         "addLabelsToLabelable": ("input",),
+        "markPullRequestReadyForReview": ("input",),
         "removeLabelsFromLabelable": ("input",),
         "updateIssueComment": ("input",),
     },
     "Repository": {"issue": ("number",), "label": ("name",)},
     "Issue": {"id": (), "lastEditedAt": (), "labels": ("first",)},
-    "PullRequest": {"id": (), "labels": ("first",)},
+    "PullRequest": {"id": (), "isDraft": (), "labels": ("first",)},
     "Label": {"id": (), "name": ()},
     "LabelConnection": {"nodes": ()},
     "Labelable": {"labels": ("first",)},
@@ -48,12 +49,13 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "AddCommentPayload": {"clientMutationId": (), "commentEdge": ()},
     "UpdateIssueCommentPayload": {"clientMutationId": (), "issueComment": ()},
     "AddLabelsToLabelablePayload": {"clientMutationId": (), "labelable": ()},
+    "MarkPullRequestReadyForReviewPayload": {"clientMutationId": (), "pullRequest": ()},
     "RemoveLabelsFromLabelablePayload": {"clientMutationId": (), "labelable": ()},
 }
 WHOLE = frozenset(
     {
         "AddCommentInput", "AddLabelsToLabelableInput", "RemoveLabelsFromLabelableInput",
-        "UpdateIssueCommentInput", "BigInt", "DateTime",
+        "MarkPullRequestReadyForReviewInput", "UpdateIssueCommentInput", "BigInt", "DateTime",
     }
 )  # fmt: skip
 

@@ -22,7 +22,10 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "/user": ("get",),
     "/users/{username}": ("get",),
     R: ("get",),
+    f"{R}/actions/organization-secrets": ("get",),
+    f"{R}/actions/permissions/workflow": ("get", "put"),
     f"{R}/actions/runs/{{run_id}}": ("get",),
+    f"{R}/actions/secrets/{{secret_name}}": ("get",),
     f"{R}/actions/workflows/{{workflow_id}}/dispatches": ("post",),
     f"{R}/check-runs": ("post",),
     f"{R}/check-runs/{{check_run_id}}": ("get", "patch"),
@@ -32,6 +35,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/commits/{{ref}}/status": ("get",),
     f"{R}/commits/{{ref}}/statuses": ("get",),
     f"{R}/git/ref/{{ref}}": ("get",),
+    f"{R}/git/refs": ("post",),
     f"{R}/issues": ("get", "post"),
     f"{R}/issues/comments/{{comment_id}}": ("get", "patch", "delete"),
     f"{R}/issues/events": ("get",),
@@ -49,6 +53,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/pulls/{{pull_number}}/comments/{{comment_id}}/replies": ("post",),
     f"{R}/pulls/{{pull_number}}/files": ("get",),
     f"{R}/pulls/{{pull_number}}/reviews": ("get", "post"),
+    f"{R}/rules/branches/{{branch}}": ("get",),
+    f"{R}/rulesets/{{ruleset_id}}": ("get",),
     f"{R}/statuses/{{sha}}": ("post",),
 }
 _PROSE = frozenset({"description", "summary", "example", "examples", "externalDocs", "tags", "title"})

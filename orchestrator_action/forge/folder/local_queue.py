@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.forge.base import MarkedComment, Requirement
 from orchestrator_action.protocol.model import IssueEvent
 
 
@@ -24,6 +24,10 @@ class LocalPermissions:
     def permission(self, user: str) -> str:
         """Whoever can write the folder owns it."""
         return "admin" if user else "none"
+
+    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:  # noqa: ARG002
+        """Nothing: a folder that can be written refuses nothing."""
+        return ()
 
     def account_type(self, user: str) -> str:
         """A person."""

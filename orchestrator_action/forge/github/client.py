@@ -45,6 +45,10 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 Made = TypeVar("Made")
 
 
+class RateLimitError(ForgeError):
+    """GitHub asks to wait longer than we may; nothing was carried out."""
+
+
 class UnclearError(ForgeError):
     """It is not known whether GitHub carried the request out."""
 
@@ -279,7 +283,7 @@ def _refused(exc: GithubException, what: str) -> ForgeError:
     if isinstance(exc, (RateLimitExceededException, RateLimitExceededExceedsMaxWait)) or status == 429:
         wait = exc.wait if isinstance(exc, RateLimitExceededExceedsMaxWait) else 0.0
         message = f"GitHub's rate limit stops {what}" + (f" for {wait:.0f} s" if wait else "")
-        return ForgeError(
+        return RateLimitError(
             message, hint="run again later; fewer tasks at once need fewer requests", status=status
         )
     if status >= 500:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment
+from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Requirement
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
@@ -27,6 +27,7 @@ from orchestrator_action.forge.github.comments import Comments
 from orchestrator_action.forge.github.github_patience import OnRetry
 from orchestrator_action.forge.github.labels import Labels
 from orchestrator_action.forge.github.pulls import MAX_BODY, MAX_PULL_TITLE, UNTITLED, Pulls
+from orchestrator_action.forge.github.requirements import requirements
 from orchestrator_action.protocol.model import (
     Annotation,
     Check,
@@ -118,6 +119,10 @@ class GitHubForge:
             data = self._api.get("", f"the repository {self.repository}")
             self._default = understood(lambda: str(data["default_branch"]), "the repository")
         return self._default
+
+    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:
+        """What a run needs of the repository and of the token; asked by requests that change nothing."""
+        return requirements(self._api, branch=branch, base=base, email=email)
 
     # who we are
 

@@ -41,7 +41,8 @@ class Payloads:
             "url": self.repo_url,
             "default_branch": self.state.default_branch,
             "html_url": self.html,
-            "private": False,
+            "private": self.state.private,
+            "archived": self.state.archived,
             "clone_url": f"{self.html}.git",
             "owner": self.user(self.state.owner),
         }

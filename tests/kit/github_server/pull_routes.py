@@ -55,6 +55,8 @@ def create_pull(call: Call) -> Reply:
         raise _invalid("PullRequest", "head", "invalid")
     if not state.sha_of(base):
         raise _invalid("PullRequest", "base", "invalid")
+    if call.viewer.kind == "actions" and not state.may_open_pulls:
+        raise Refused(403, "GitHub Actions is not permitted to create or approve pull requests.")
     if call.body.get("draft") and not state.drafts:
         raise Refused(422, "Draft pull requests are not supported in this repository.")
     if any(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.kit.github_server import faults, githttp, pull_routes, routes, schema  # noqa: F401
+from tests.kit.github_server import faults, githttp, pull_routes, routes, schema, setting_routes  # noqa: F401
 from tests.kit.github_server.faults import Fault
 from tests.kit.github_server.payloads import Payloads
 from tests.kit.github_server.routes import Call, Refused, Reply
@@ -155,14 +155,17 @@ class GitHubServer:
     def split(self) -> tuple[int, int]:
         """All requests that came in, answers 304 and GraphQL's too: the run's own, and those of its tasks.
 
-        A run's own are the lists of issues, the roles of people, and what is asked about all issues or
-        about the repository's labels in one request.
+        A run's own are the lists of issues, the roles of people, what is asked about all issues or about the
+        repository's labels in one request, and what it looks at before anything is paid.
         """
         own = [
             r
             for r in self.requests
             if (r.method == "GET" and re.search(r"/issues(/events)?$|/permission$", r.path))
             or (r.path == "/graphql" and str(r.body.get("query")).startswith("query"))
+            or re.search(r"^/repos/[^/]+/[^/]+(/rules/branches/.*|/rulesets/\d+|/git/refs)?$", r.path)
+            or (r.method == "POST" and r.path.endswith("/labels") and len(r.body.get("name", "")) > 50)
+            or (r.method == "POST" and r.path.endswith("/pulls") and r.body["head"] == r.body["base"])
         ]
         return len(own), len(self.requests) - len(own)
 

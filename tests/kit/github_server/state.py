@@ -20,7 +20,14 @@ ACTIONS_PERMISSIONS = {
     "pull_requests": "write",
     "statuses": "write",
 }
-PAT_PERMISSIONS = {**ACTIONS_PERMISSIONS, "checks": "none", "workflows": "write"}
+PAT_PERMISSIONS = {
+    **ACTIONS_PERMISSIONS,
+    "administration": "write",
+    "checks": "none",
+    "secrets": "write",
+    "workflows": "write",
+}
+STAMP_OF_SECRETS = "2026-01-02T03:04:05Z"
 
 
 @dataclass
@@ -153,6 +160,15 @@ class State:
     name: str
     default_branch: str = "main"
     drafts: bool = True
+    private: bool = False
+    archived: bool = False
+    may_open_pulls: bool = True
+    """The setting "Allow GitHub Actions to create and approve pull requests"; off in a new repository."""
+    secrets: set[str] = field(default_factory=set)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    """Active rules of branches, as GitHub shows them: `{"type": …, "parameters": …, "ruleset_id": …}`."""
+    bypass: str = "never"
+    """Whether the token's owner may bypass the rulesets: `always`, `pull_requests_only` or `never`."""
     clock: Callable[[], float] = time.time
     users: dict[str, User] = field(default_factory=dict)
     tokens: dict[str, Viewer] = field(default_factory=dict)
