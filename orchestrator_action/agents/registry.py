@@ -71,6 +71,11 @@ def make_agent(name: str, config: Config) -> Agent:
     return _kind(name).make(config)
 
 
+def keys_of(name: str) -> tuple[str, ...]:
+    """The variables of which an agent needs one, the usual first; empty where it needs none."""
+    return tuple(_kind(name).keys)
+
+
 def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
     """Raise AgentError, naming secret and input, when none of an agent's keys is in `env`.
 

@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator_action.config.schema import CONFIG_PATH
+from orchestrator_action.cli.init_github import look
+from orchestrator_action.cli.init_workflow import Wishes, check_label, fit, runner_steps, this_copy
+from orchestrator_action.config.load import load_bytes
+from orchestrator_action.config.schema import CONFIG_PATH, DEFAULT_LABEL, Config
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
@@ -32,20 +35,37 @@ NEXT = {
 """What is left to be done then, of each use."""
 
 
-def init(repo: Path, kind: str, *, agree: Callable[[], bool], say: Callable[[str], None]) -> int:
+def init(
+    repo: Path,
+    kind: str,
+    *,
+    agree: Callable[[], bool],
+    say: Callable[[str], None],
+    env: Mapping[str, str],
+    wishes: Wishes | None = None,
+    github: bool = False,
+) -> int:
     """Write the workflow for `kind` and the configuration into the repository; the exit code.
 
-    `agree` is asked after the diff was shown. Raises ConfigError for a kind nobody knows.
+    With `github`, also see to the repository's labels and settings there. `agree` is asked once, after the diff and
+    the list were shown. Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
     """
     if kind not in KINDS:
         raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
     git = Git.open(repo)
     if git.work_tree is None:
         raise ConfigError(f"{repo} is a bare repository", hint="run it in a checkout")
+    wishes = wishes or Wishes()
+    check_label(wishes.label)
     example, target = KINDS[kind]
-    wanted = {target: _example(example), CONFIG_PATH: configuration(git)}
+    workflow = fit(_example(example), wishes, action=this_copy(env), steps=runner_steps(git))
+    wanted = {target: workflow, CONFIG_PATH: configuration(git, wishes)}
+    items = look(git, _agent(git.work_tree), wishes, env) if github else []
     new = _new(git.work_tree, wanted, say)
-    if not new:
+    for item in items:
+        say(item.line)
+    todo = [item for item in items if item.act]
+    if not new and not todo:
         say("nothing to write: everything is there already")
         return 0
     if not agree():
@@ -54,6 +74,10 @@ def init(repo: Path, kind: str, *, agree: Callable[[], bool], say: Callable[[str
     for name, text in new.items():
         _write(git.work_tree, name, text)
         say(f"written: {name}")
+    for item in todo:
+        if item.act:
+            item.act()
+            say(f"done: {item.what}: {item.found}")
     say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
     return 0
 
@@ -83,7 +107,13 @@ def _example(name: str) -> str:
     raise ConfigError(f"the example {name} is not installed", hint="reinstall orchestrator-action")
 
 
-def configuration(git: Git) -> str:
+def _agent(root: Path) -> str:
+    """The agent of the configuration that is there; the default's where none is."""
+    path = root / CONFIG_PATH
+    return load_bytes(path.read_bytes(), source=CONFIG_PATH).agent if path.is_file() else Config().agent
+
+
+def configuration(git: Git, wishes: Wishes) -> str:
     """A first configuration, with the test command that was found."""
     head = git.head()
     found = detect_at(git, head) if head else None
@@ -98,7 +128,9 @@ def configuration(git: Git) -> str:
             "phases: {testing: off}",
             "# test: make test",
         ]
-    lines += ["label: orchestrate", "max-parallel: 4", "timeout: 45m"]
+    lines += [f"label: {json.dumps(wishes.label) if wishes.label else DEFAULT_LABEL}"]
+    lines += [f"base-branch: {json.dumps(wishes.base)}"] if wishes.base else []
+    lines += ["max-parallel: 4", "timeout: 45m"]
     lines += [
         "# Walls around agents, tests and gates, as high as they hold on the machine. `required`: there or no run.",
         "isolation: auto",

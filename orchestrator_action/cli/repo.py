@@ -131,23 +131,35 @@ def demo(
 
 def init(
     kind: Annotated[str, typer.Argument(help="label, comment, schedule, verify or check.")] = "label",
+    github: Annotated[
+        bool, typer.Option("--github", help="Also see to labels, settings and the secret on GitHub.")
+    ] = False,
+    label: Annotated[str, typer.Option(help="The label that asks for work (default: orchestrate).")] = "",
+    runs_on: Annotated[str, typer.Option(help="The runner (default: ubuntu-latest); several: a,b.")] = "",
+    base: Base = "",
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     repo: Repo = HERE,
 ) -> None:
     """Write a ready workflow and a configuration into this repository; shows the diff, overwrites nothing.
 
-    Example: orchestrator-action init label
+    With --github it shows how the repository stands there (labels, whether Actions may open pull requests, the
+    secret) and does what you agree to. It can be run again.
+
+    Example: orchestrator-action init label --github
     """
     from orchestrator_action.cli import init as begin
+    from orchestrator_action.cli.init_workflow import Wishes
 
     def agree() -> bool:
         if yes:
             return True
-        if not sys.stdin.isatty():
-            raise ConfigError("nobody is there to agree", hint="add --yes to write these files")
-        return typer.confirm("Write these files?", err=True)
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise ConfigError("nobody is there to agree", hint="add --yes to do all this")
+        return typer.confirm("Do all this?" if github else "Write these files?", err=True)
 
-    raise typer.Exit(begin.init(repo, kind, agree=agree, say=say))
+    wishes = Wishes(label=label, runs_on=runs_on, base=base)
+    code = begin.init(repo, kind, agree=agree, say=say, env=environment(), wishes=wishes, github=github)
+    raise typer.Exit(code)
 
 
 def version() -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator_action.cli.init import KINDS
+from orchestrator_action.cli.init_workflow import Wishes, fit, of_checkout
 from orchestrator_action.config.load import load_text
+from orchestrator_action.config.schema import STATE_LABELS
 from tests.kit.act import PROJECT
+from tests.kit.github_server import PAT, GitHubServer
 from tests.kit.repos import Repo
+from tests.kit.runner import checked_out
 from tests.kit.whole import LIBRARY
 
 
@@ -97,3 +103,127 @@ def test_a_folder_that_is_none_is_named_and_nothing_is_written_elsewhere(
 
     assert (2, True) == (done.returncode, "error: " in done.stderr and ".github" in done.stderr), done.stderr
     assert "bug of ours" not in done.stderr and [] == list(outside.glob("**/*"))
+
+
+@pytest.fixture
+def at_github(fresh: Repo, tmp_path: Path) -> Iterator[tuple[GitHubServer, Repo]]:
+    """A fresh repository on the loopback GitHub, as GitHub makes one: Actions may not open pull requests."""
+    with GitHubServer(fresh.remote) as server:
+        server.state.may_open_pulls = False
+        yield server, checked_out(server, fresh, tmp_path / "work")
+
+
+def init_at(
+    github: GitHubServer, repo: Repo, *args: str, token: str = PAT
+) -> subprocess.CompletedProcess[str]:
+    kept = {k: os.environ[k] for k in ("PATH", "HOME", "LANG", "TMPDIR") if k in os.environ}
+    given = {"GITHUB_API_URL": github.url, "GITHUB_SERVER_URL": github.url, "GITHUB_TOKEN": token}
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "orchestrator_action.cli.main", "init", "--github", *args], cwd=repo.path,
+        env={**kept, **given}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_github_is_set_up_as_agreed_and_a_second_time_nothing_is_done(at_github):
+    github, repo = at_github
+    github.state.secrets.add("CLAUDE_CODE_OAUTH_TOKEN")
+
+    done = init_at(github, repo, "--yes")
+    writes = github.count("POST") + github.count("PUT")
+    again = init_at(github, repo, "--yes")
+
+    assert (0, 0) == (done.returncode, again.returncode), done.stderr + again.stderr
+    assert {"orchestrate", *STATE_LABELS} == {n.name for n in github.state.labels.values()}
+    assert github.state.may_open_pulls
+    assert "ok   secret: CLAUDE_CODE_OAUTH_TOKEN is there" in done.stderr
+    assert "nothing to write" in again.stderr and writes == github.count("POST") + github.count("PUT")
+
+
+def test_without_agreement_github_is_only_looked_at(at_github):
+    github, repo = at_github
+
+    done = init_at(github, repo)
+
+    assert 2 == done.returncode
+    assert "todo label: orchestrate will be made" in done.stderr
+    assert "todo pull requests: GitHub Actions may not open them yet" in done.stderr
+    assert "you  secret: ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN is missing" in done.stderr
+    assert "hint: gh secret set ANTHROPIC_API_KEY" in done.stderr
+    assert (0, {}, False) == (
+        github.count("POST") + github.count("PUT"), github.state.labels, github.state.may_open_pulls,
+    )  # fmt: skip
+    assert "" == repo.git("status", "--porcelain")
+
+
+def test_what_a_token_is_not_shown_is_said_to_be_unknown(at_github):
+    github, repo = at_github
+
+    done = init_at(github, repo, token=github.token)
+
+    assert "this token is not told whether GitHub Actions may open them" in done.stderr
+    assert "this token is not told whether ANTHROPIC_API_KEY" in done.stderr
+
+
+def test_github_that_refuses_is_one_error(at_github):
+    github, repo = at_github
+
+    wrong, none = init_at(github, repo, "--yes", token="ghp_wrong"), init_at(github, repo, "--yes", token="")
+
+    assert (4, True) == (wrong.returncode, "error: " in wrong.stderr and "401" in wrong.stderr)
+    assert (2, True) == (none.returncode, "hint: GITHUB_TOKEN=$(gh auth token)" in none.stderr)
+    assert "" == repo.git("status", "--porcelain")
+
+
+def test_label_runner_and_base_are_written_where_they_count(at_github):
+    github, repo = at_github
+    github.state.git("branch", "next", "main")
+
+    done = init_at(
+        github, repo, "--yes", "--label", "agent: go", "--runs-on", "self-hosted,linux", "--base", "next"
+    )
+
+    assert 0 == done.returncode, done.stderr
+    workflow = yaml.safe_load((repo.path / ".github/workflows/orchestrate.yml").read_text())
+    job = workflow["jobs"]["orchestrate"]
+    assert ("github.event.label.name == 'agent: go'", ["self-hosted", "linux"]) == (job["if"], job["runs-on"])
+    config = load_text((repo.path / ".github/orchestrator.yml").read_text(), source="config")
+    assert ("agent: go", "next") == (config.label, config.base_branch)
+    assert "agent: go" in {n.name for n in github.state.labels.values()}
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [(("--base", "gone"), "has no branch 'gone'"), (("--label", "it's"), "cannot be the label")],
+)
+def test_a_wish_that_cannot_be_is_named_before_anything_is_written(at_github, args, said):
+    github, repo = at_github
+
+    done = init_at(github, repo, "--yes", *args)
+
+    assert (2, True, "") == (done.returncode, said in done.stderr, repo.git("status", "--porcelain"))
+
+
+def test_the_version_that_a_repository_asks_for_is_a_step_before_ours(make):
+    repo = make({".python-version": "3.12\n", ".nvmrc": "22\n", "test_x.py": "def test_x():\n    pass\n"})
+
+    init(repo, "--yes")
+
+    workflow = yaml.safe_load((repo.path / ".github/workflows/orchestrate.yml").read_text())
+    steps = workflow["jobs"]["orchestrate"]["steps"]
+    names = [s["uses"].partition("@")[0].rpartition("/")[2] for s in steps[:4]]
+    assert ["checkout", "setup-python", "setup-node", "orchestrator-action"] == names
+    assert {"python-version-file": ".python-version"} == steps[1]["with"]
+
+
+def test_a_copy_on_the_forge_is_named_by_its_commit(make):
+    """Where this project runs from a clone of somebody's copy, that copy is what the workflow uses."""
+    copy = make({"a.txt": "a"}, name="copy")
+    copy.git("remote", "set-url", "origin", "https://github.com/me/orchestrator-action.git")
+    example = (PROJECT / "examples" / "on-label.yml").read_text()
+
+    url, commit = of_checkout(copy.path, os.environ)
+    text = fit(example, Wishes(), action=f"me/orchestrator-action@{commit}", steps="")
+
+    assert ("https://github.com/me/orchestrator-action.git", copy.git("rev-parse", "HEAD")) == (url, commit)
+    uses = [s["uses"] for s in yaml.safe_load(text)["jobs"]["orchestrate"]["steps"]]
+    assert 2 == uses.count(f"me/orchestrator-action@{commit}") and "@v0" not in text

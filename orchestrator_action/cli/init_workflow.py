@@ -1,0 +1,112 @@
+"""The workflow that `init` writes: the example of its use, made to fit this repository."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from orchestrator_action.config.schema import DEFAULT_LABEL
+from orchestrator_action.errors import ConfigError, OrchestratorError
+from orchestrator_action.forge.github.address import is_github, repository_of
+from orchestrator_action.git.repo import Git
+from orchestrator_action.verify.ecosystems.detection import read_files
+
+RELEASED = "orchestrator-action/orchestrator-action@v0"
+_USES = f"      - uses: {RELEASED}"
+_BETTER = "      # Better: the commit of the release that you have read, in place of v0.\n"
+_UNPINNED = " # zizmor: ignore[unpinned-uses]"
+SETUP_PYTHON = "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0"
+SETUP_NODE = "actions/setup-node@820762786026740c76f36085b0efc47a31fe5020 # v7.0.0"
+VERSION_FILES = (
+    (".python-version", SETUP_PYTHON, "python-version-file", ""),
+    (".nvmrc", SETUP_NODE, "node-version-file", "package-manager-cache: false"),
+    (".node-version", SETUP_NODE, "node-version-file", "package-manager-cache: false"),
+)
+"""A file that says which version is wanted, and the action that reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the caller wants otherwise than the example has it; empty is "not said"."""
+
+    label: str = ""
+    runs_on: str = ""
+    base: str = ""
+
+
+def check_label(label: str) -> None:
+    """Raise ConfigError for what GitHub, or a workflow's expression, cannot take as a label."""
+    if label and (len(label) > 50 or not label.isprintable() or "'" in label or "," in label):
+        raise ConfigError(
+            f"{label!r} cannot be the label", hint="at most 50 printable characters, no ' and no comma"
+        )
+
+
+def fit(example: str, wishes: Wishes, *, action: str, steps: str) -> str:
+    """The example with this label, runner and copy of ours; `steps` stand before the first use of it."""
+    text = example
+    if wishes.label:
+        asked = f"github.event.label.name == '{wishes.label}'"
+        quoted = asked if re.fullmatch(r"[\w.-]+", wishes.label) else json.dumps(asked)
+        text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", quoted)
+        text = text.replace(f"an issue `{DEFAULT_LABEL}`", f"an issue `{wishes.label}`")
+    if wishes.runs_on:
+        text = text.replace("runs-on: ubuntu-latest", f"runs-on: {_scalar(wishes.runs_on)}")
+    if steps and _USES in text:
+        at = text.index(_BETTER) if _BETTER in text else text.index(_USES)
+        text = text[:at] + steps + text[at:]
+    if action != RELEASED:
+        text = text.replace(_BETTER, "").replace(_UNPINNED, "").replace(RELEASED, action)
+    return text
+
+
+def _scalar(text: str) -> str:
+    """A runner's label as YAML; several, separated by commas, as a list."""
+    names = [n.strip() for n in text.split(",") if n.strip()]
+    plain = [n if re.fullmatch(r"[A-Za-z][\w.-]*", n) else json.dumps(n) for n in names]
+    return plain[0] if len(plain) == 1 else f"[{', '.join(plain)}]"
+
+
+def this_copy(env: Mapping[str, str]) -> str:
+    """`owner/name@commit` of what runs here, where that is on the forge's server; otherwise the release."""
+    try:
+        told = distribution("orchestrator-action").read_text("direct_url.json")
+        source = json.loads(told) if told else {}
+    except (PackageNotFoundError, ValueError):
+        source = {}
+    url, commit = str(source.get("url", "")), str(source.get("vcs_info", {}).get("commit_id", ""))
+    if url.startswith("file:"):
+        url, commit = of_checkout(Path(unquote(urlsplit(url).path)), env)
+    named = {n: v for n, v in env.items() if n != "GITHUB_REPOSITORY"}  # that names the other one
+    if not commit or not is_github(url, named):
+        return RELEASED
+    try:
+        return f"{repository_of(url, named)}@{commit}"
+    except ConfigError:
+        return RELEASED
+
+
+def of_checkout(folder: Path, env: Mapping[str, str]) -> tuple[str, str]:
+    """Where a checkout of ours was cloned from, and its commit."""
+    try:
+        git = Git.open(folder, env)
+        return git.config().get("remote.origin.url", ""), git.head()
+    except OrchestratorError:
+        return "", ""
+
+
+def runner_steps(git: Git) -> str:
+    """Steps that bring the versions which this repository asks for. Everything else its set-up brings by itself."""
+    head = git.head()
+    paths = set(read_files(git, head).paths) if head else set()
+    steps: list[str] = []
+    for name, action, key, more in VERSION_FILES:
+        if name in paths and not any(action in step for step in steps):
+            lines = [f"- uses: {action}", "  with:", f"    {key}: {name}", *([f"    {more}"] if more else [])]
+            steps.append("".join(f"      {line}\n" for line in lines))
+    return "".join(steps)
