@@ -24,6 +24,18 @@ class ConfigError(OrchestratorError):
     exit_code = 2
 
 
+class BundleError(OrchestratorError):
+    """A bundle is not what its plan asked for. `kind` names the rule that it breaks."""
+
+    exit_code = 2
+
+    def __init__(self, kind: str, message: str, *, hint: str = "") -> None:
+        super().__init__(
+            f"{kind}: {message}", hint=hint or "nothing of this bundle is used; run the task again"
+        )
+        self.kind = kind
+
+
 class NothingToDo(OrchestratorError):  # noqa: N818 - it is an end of a run, not a fault
     """No task was found; the Action maps this to 0."""
 

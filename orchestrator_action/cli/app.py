@@ -12,6 +12,7 @@ from orchestrator_action.cli import issue as issues
 from orchestrator_action.cli import look as looking
 from orchestrator_action.cli import repo as repository
 from orchestrator_action.cli import run as running
+from orchestrator_action.cli import steps
 from orchestrator_action.cli.terminal import put
 
 app = typer.Typer(
@@ -44,7 +45,9 @@ for command, short in (
     (running.resume, "Take up a run that was cut short"),
     (running.cancel, "End a run, or one task of it, from another terminal"),
     (repository.verify, "Judge a branch or a pull request at its head"),
-    (running.plan, "Say what would run, and in which order"),
+    (running.plan, "Say what would run; write the plan of a run in steps"),
+    (steps.work, "Work on one shard of a plan, and write bundles"),
+    (steps.publish, "Write what became of a plan to the forge"),
     (looking.status, "Show the runs and how each task stands"),
     (looking.logs, "Print what a task's agent did and said"),
     (looking.report, "Print or write a run's report"),

@@ -40,6 +40,9 @@ Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: th
 Test = Annotated[
     list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
 ]
+PlanDigest = Annotated[
+    str, typer.Option("--plan-sha256", metavar="HEX", help="Refuse a plan with another digest.")
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator_action import __version__
-from orchestrator_action.cli.options import HERE, AgentName, Base, ForgeName, Json, Repo, asked_of
+from orchestrator_action.cli.options import HERE, AgentName, Base, ForgeName, Json, PlanDigest, Repo, asked_of
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
@@ -25,6 +25,16 @@ def verify(
     document: Annotated[
         Path | None, typer.Option(help="Check this verdict document against the repository instead.")
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Measure this bundle of a work job instead; needs --plan.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The plan that the bundle belongs to.")
+    ] = None,
+    plan_sha256: PlanDigest = "",
+    bundle_sha256: Annotated[
+        str, typer.Option(metavar="HEX", help="Refuse a bundle with another digest.")
+    ] = "",
     forge: ForgeName = "",
     agent: AgentName = "",
     base: Base = "",
@@ -37,6 +47,10 @@ def verify(
     """
     if document is not None:
         raise typer.Exit(_check_document(repo, document, as_json=json_))
+    if bundle is not None or plan is not None:
+        from orchestrator_action.cli.steps import verify_bundle
+
+        raise typer.Exit(verify_bundle(repo, plan, bundle, out, plan_sha256, bundle_sha256, as_json=json_))
     asked = asked_of(repo, forge=forge, agent=agent, base=base)
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code

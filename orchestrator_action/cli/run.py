@@ -156,15 +156,34 @@ def plan(
     forge: ForgeName = "",
     agent: AgentName = "",
     base: Base = "",
+    test: Test = None,
+    timeout: Timeout = "",
+    max_turns: Turns = None,
+    max_budget_usd: Budget = None,
     repo: Repo = HERE,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take the tasks for a run in separate steps, and write its plan."),
+    ] = None,
+    shards: Annotated[
+        int, typer.Option(metavar="N", help="With --out: spread over at most N work jobs.")
+    ] = 1,
     json_: Json = False,
 ) -> None:
-    """Say what would run, in which order, and which tasks may touch the same files.
+    """Say what would run, in which order, and which tasks may touch the same files; with --out, begin it.
 
     Example: orchestrator-action plan --label orchestrate
     """
-    asked = asked_of(repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent)
-    _foretell(asked, as_json=json_)
+    asked = asked_of(
+        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent, timeout=timeout,
+        test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
+    )  # fmt: skip
+    if out is None:
+        _foretell(asked, as_json=json_)
+        return
+    from orchestrator_action.cli.steps import write_plan
+
+    write_plan(asked, out, shards, _admission(asked), as_json=json_)
 
 
 def _foretell(asked: RunRequest, *, as_json: bool) -> None:

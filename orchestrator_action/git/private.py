@@ -117,11 +117,9 @@ def _fetch(source: Path, target: Git, ref: str, sha: str, *how: str) -> None:
         )
 
 
-_TOLERATED = tuple(
-    f"fetch.fsck.{kind}=ignore"
-    for kind in ("missingSpaceBeforeDate", "zeroPaddedFilemode", "badTimezone", "missingTaggerEntry")
-)
+TOLERATED = ("missingSpaceBeforeDate", "zeroPaddedFilemode", "badTimezone", "missingTaggerEntry")
 """Flaws of old histories that harm nobody. Source: git-scm.com, git-fsck(1)."""
+_TOLERATED = tuple(f"fetch.fsck.{kind}=ignore" for kind in TOLERATED)
 
 
 def missing(git: Git, commit: str) -> tuple[str, ...]:

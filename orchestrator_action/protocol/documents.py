@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_action.protocol.model import Claim, Fact, Task
+from orchestrator_action.protocol.model import Claim, Declined, Fact, Status, Task
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://orchestrator-action.invalid/verdict/v1"
@@ -34,11 +34,16 @@ class Plan:
     """As `--forge` takes it."""
     base_branch: str
     base_sha: str
+    config: Mapping[str, Any]
+    """The configuration in force, as a record: that of the base commit with the flags laid over it."""
     policy_digest: str
-    """SHA-256 of the configuration in force, see `digest_of`."""
+    """SHA-256 of `config`, see `digest_of`."""
     test_commands: tuple[str, ...]
-    setup_commands: tuple[str, ...] = ()
     tasks: tuple[Task, ...] = ()
+    shards: tuple[tuple[str, ...], ...] = ()
+    """The ids of the tasks of each shard. Shard 1 is the first."""
+    holder: str = ""
+    """Under which name the issues of this run are leased."""
     notes: tuple[str, ...] = ()
 
 
@@ -47,7 +52,7 @@ class ForgeRequest:
     """What an agent asked to be written to the forge; whoever holds the token decides on it."""
 
     kind: str
-    """`issue`, `pull-request`, `review` or `answer`."""
+    """`pull-request`: so far the only one. The review and the answers to it stand in the trail."""
     title: str = ""
     body: str = ""
 
@@ -63,10 +68,20 @@ class Bundle:
     base_sha: str
     head_sha: str
     """Empty when nothing was committed."""
-    claims: tuple[Claim, ...] = ()
-    requests: tuple[ForgeRequest, ...] = ()
-    ending: str = ""
+    status: Status
+    """How the task ended, as its machine says."""
     error: str = ""
+    declined: Declined | None = None
+    claims: tuple[Claim, ...] = ()
+    """The last claim of each phase; the same ones stand in the trail."""
+    requests: tuple[ForgeRequest, ...] = ()
+    trail: str = ""
+    """The hash of the last event of the trail; empty when the task was never begun."""
+    said: str = ""
+    """The agent's closing words."""
+    machine: str = ""
+    """What tells that machine from the one that verifies."""
+    attempts: int = 0
     turns: int | None = None
     cost_usd: float | None = None
     wall_s: float = 0.0
@@ -91,6 +106,10 @@ class VerdictDocument:
     test_commands: tuple[str, ...] = ()
     isolation: str = ""
     """The sandbox level in force while this was measured."""
+    plan_digest: str = ""
+    """SHA-256 of the plan's file, when this is the verdict on a bundle."""
+    bundle_digest: str = ""
+    """Of the bundle that was measured, see `git.bundle_files`."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions of what measured: git, python, orchestrator-action, the system."""
     measured_at: str = ""
@@ -115,6 +134,8 @@ class VerdictDocument:
                 "policy_digest": self.policy_digest,
                 "test_commands": list(self.test_commands),
                 "isolation": self.isolation,
+                "plan_digest": self.plan_digest,
+                "bundle_digest": self.bundle_digest,
                 "environment": dict(self.environment),
                 "measured_at": self.measured_at,
             },

@@ -42,6 +42,9 @@ NO_CHANGE_RULES = (
 )
 """They take the place of Implementation's rules when the agent declares that no change is needed."""
 
+REPORTED_BY = "reported_by"
+"""In a fact's detail: which step says it, where that step ran beside the agent. No such fact makes a phase proven."""
+
 _STATE_OF = {
     "refuted": PhaseState.REFUTED,
     "unproven": PhaseState.UNPROVEN,
@@ -75,7 +78,8 @@ def judge(ledger: Ledger, *, policy: Mapping[str, Demand], head: str, upto: str 
 
 def _nothing_changed(verdicts: Sequence[PhaseVerdict]) -> bool:
     """Whether Implementation was measured: one that is off or waived says nothing about the change."""
-    return any(v.phase == "implementation" and v.state is PhaseState.PROVEN for v in verdicts)
+    shown = {PhaseState.PROVEN, PhaseState.REPORTED}
+    return any(v.phase == "implementation" and v.state in shown for v in verdicts)
 
 
 def _judge_phase(
@@ -96,7 +100,8 @@ def _judge_phase(
     rules = rules_of(phase, ledger)
     facts = tuple(f for f in (_fact(ledger, phase, rule, head) for rule in rules) if f)
     findings = tuple(f for f in (_judge_rule(ledger, phase, rule, head) for rule in rules) if f)
-    state = next((_STATE_OF[r] for r in _STATE_OF if any(f.rule == r for f in findings)), PhaseState.PROVEN)
+    good = PhaseState.REPORTED if any(f.detail.get(REPORTED_BY) for f in facts) else PhaseState.PROVEN
+    state = next((_STATE_OF[r] for r in _STATE_OF if any(f.rule == r for f in findings)), good)
     reason = claim.no_change if phase.id == "implementation" else ""
     return PhaseVerdict(phase=phase.id, state=state, findings=findings, facts=facts, reason=reason)
 

@@ -55,6 +55,8 @@ class PhaseState(StrEnum):
     """What the judge found of one phase."""
 
     PROVEN = "proven"
+    REPORTED = "reported"
+    """The machine where the agent worked says so, and nobody else could measure it."""
     WAIVED = "waived"
     OFF = "off"
     NOT_APPLICABLE = "not-applicable"
@@ -64,7 +66,9 @@ class PhaseState(StrEnum):
     STALE = "stale"
 
 
-SETTLED_STATES = frozenset({PhaseState.PROVEN, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE})
+SETTLED_STATES = frozenset(
+    {PhaseState.PROVEN, PhaseState.REPORTED, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE}
+)
 """States that leave nothing open. Only `proven` says that the work was done."""
 
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator_action.protocol.model import Issue, Pull, ReviewFinding
+from orchestrator_action.protocol.model import Issue, Pull, ReviewFinding, Task
 from orchestrator_action.publish.publish import push
 from orchestrator_action.publish.report import comments
-from orchestrator_action.state.context import ForgeActs, TaskRun
+from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun
 from orchestrator_action.text.limits import marker
 
 
 def open_issue(task_run: TaskRun) -> Issue:
     """The issue of a task that came as a prompt file."""
-    run, task = task_run.run, task_run.task
+    return open_issue_of(task_run.run, task_run.task)
+
+
+def open_issue_of(run: RunContext, task: Task) -> Issue:
+    """The same, before anything of the task was begun."""
     return run.forge.create_issue(
         task.title,
         comments.issue_body(task, run.secrets),

@@ -99,7 +99,7 @@ def _take_labels(run: RunContext, task: Task, issue: Issue, begun: Collection[st
     for label in (run.config.label, LABEL_RUNNING):
         if label.casefold() not in there or cast("Queue", run.forge).take_label(issue.number, label):
             continue
-        if not begun or _is_anothers(run, task, begun):
+        if not begun or is_anothers(run, task, begun):
             raise TakenError(
                 f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
             )
@@ -110,7 +110,7 @@ def _claimants(run: RunContext, task_id: str) -> tuple[str, ...]:
     return tuple(str(e.data["by"]) for e in run.journal.of(task_id) if e.kind == "claiming")
 
 
-def _is_anothers(run: RunContext, task: Task, mine: Collection[str]) -> bool:
+def is_anothers(run: RunContext, task: Task, mine: Collection[str]) -> bool:
     """Whether the comment on a task's issue says that another run is at it."""
     number = task.issue.number if task.issue else 0
     told = cast("Queue", run.forge).ours(number, marker("task", task.id)) if number else None
@@ -209,7 +209,7 @@ def _lost(task_run: TaskRun, acts: _Acts) -> bool:
     if not mine or any(e.kind == "claimed" for e in run.journal.of(task.id)):
         return False
     seen: list[bool] = []
-    acts.do("whose the issue is", lambda: seen.append(_is_anothers(run, task, mine)))
+    acts.do("whose the issue is", lambda: seen.append(is_anothers(run, task, mine)))
     return any(seen) or not seen
 
 

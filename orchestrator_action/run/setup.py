@@ -165,8 +165,12 @@ def plan_run(
     private: Path,
     say: Callable[[str], None],
     admit: Admit | None = None,
+    take_over: bool = True,
 ) -> Iterator[Survey]:
-    """`surveyed`, with its tasks planned. Raises NothingToDo when no task was found."""
+    """`surveyed`, with its tasks planned. Without `take_over`, what a run that died left is begun anew.
+
+    Raises NothingToDo when no task was found.
+    """
     with survey(asked, env, private=private) as found:
         taken = known_branches(found.git, BRANCH_PREFIX)
         remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*", f"refs/heads/{IN_THE_WAY}")
@@ -180,7 +184,8 @@ def plan_run(
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
-        tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
+        if take_over:
+            tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
         if found.git.file(found.base_sha, NEAR_MISS) is not None:

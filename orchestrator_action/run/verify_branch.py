@@ -141,9 +141,6 @@ def _ledger(run: RunContext, earlier: Sequence[Event], task_id: str) -> Ledger:
 
 def task_run_at(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
     """The task as far as its ledger tells, seen from a clean checkout of its head."""
-    tree = replace(run.trees.measure(ledger.task, head), branch=ledger.branch, base_sha=ledger.base_sha)
-    directory = run.run_dir / "tasks" / ledger.task
-    directory.mkdir(parents=True, exist_ok=True)
     issue: Issue | None = run.forge.issue(ledger.issue) if ledger.issue else None
     task = Task(
         id=ledger.task,
@@ -152,11 +149,20 @@ def task_run_at(run: RunContext, ledger: Ledger, head: str) -> TaskRun:
         branch=ledger.branch,
         issue=issue,
     )
+    return task_run_of(run, task, ledger, head)
+
+
+def task_run_of(run: RunContext, task: Task, ledger: Ledger, head: str) -> TaskRun:
+    """A known task, seen from a clean checkout of its head. The tree is the caller's to remove."""
+    tree = replace(run.trees.measure(ledger.task, head), branch=ledger.branch, base_sha=ledger.base_sha)
+    directory = run.run_dir / "tasks" / ledger.task
+    directory.mkdir(parents=True, exist_ok=True)
+    commands = task.test or run.test_commands
     replace_file(directory / "task.md", task.text)
     limits = Limits(wall_s=run.config.timeout)
     context = TaskContext(
         path="", task=task, run_id=run.run_id, attempt=0, worktree_path=str(tree.path), prompt_path="",
-        base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=run.test_commands,
+        base_sha=ledger.base_sha, base_branch=ledger.base_branch, limits=limits, test_commands=commands,
         digest=ledger.digest,
     )  # fmt: skip
     return make_task_run(run, context, tree, directory)

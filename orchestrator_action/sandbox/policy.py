@@ -32,6 +32,8 @@ class Level(IntEnum):
     """The kernel's Landlock: it writes below its own paths only, and reaches no process outside."""
     SANDBOXED = 2
     """bubblewrap: own namespaces, private HOME, /tmp and /run, a read-only system."""
+    SPLIT = 3
+    """Verified on a machine on which no agent worked. No process is started at this level: it is said of a verdict."""
 
     @property
     def word(self) -> str:

@@ -145,6 +145,8 @@ class RunContext:
     forge_name: str = ""
     """As `--forge` takes it: `github`, or `local:` with an absolute folder."""
     isolation: Isolation = field(default_factory=Isolation)
+    stand_in: bool = False
+    """Forge and remote are stand-ins of ours: what is written there is a request, which `publish` decides on."""
     changed_program_files: Callable[[], tuple[str, ...]] = tuple
     """Files of the installed program that are not what they were when the run began."""
     limits: Limits = field(default_factory=lambda: Limits(stop_grace_s=STOP_GRACE_S))

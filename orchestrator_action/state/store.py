@@ -33,16 +33,18 @@ def journal_of(git: Git, run_id: str) -> Path:
 def run_dirs(git: Git) -> list[Path]:
     """Directories of all runs of this repository, oldest first.
 
-    A verification keeps a journal there too, but is no run: it has no tasks, log or report of its own.
+    A verification keeps a journal there too, but is no run: it has no tasks, log or report of its own. The
+    steps before `publish` are each a part of one.
     """
     runs = state_dir(git) / "runs"
     folders = sorted(runs.iterdir()) if runs.is_dir() else []
-    return [f for f in folders if (f / "journal.jsonl").is_file() and not _is_verification(f)]
+    return [f for f in folders if (f / "journal.jsonl").is_file() and not _is_no_run(f)]
 
 
-def _is_verification(folder: Path) -> bool:
+def _is_no_run(folder: Path) -> bool:
     with contextlib.suppress(OSError, ValueError), (folder / "journal.jsonl").open("rb") as journal:
-        return bool(decode(journal.readline().decode("utf-8").rstrip("\n")).data.get("verify"))
+        first = decode(journal.readline().decode("utf-8").rstrip("\n")).data
+        return bool(first.get("verify") or first.get("part"))
     return False
 
 

@@ -22,6 +22,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 _STATE_WORDS = {
     PhaseState.PROVEN: "✅ proven",
+    PhaseState.REPORTED: "💬 reported by work",
     PhaseState.WAIVED: "🟡 waived",
     PhaseState.OFF: "⚪ off",
     PhaseState.NOT_APPLICABLE: "⚪ not applicable",

@@ -94,7 +94,8 @@ class Measure:
                 rule="issue-exists",
                 commit=head,
                 holds=issue.state == "open",
-                message=f"issue #{issue.number} is {issue.state} on the forge",
+                message=f"issue #{issue.number} is {issue.state} "
+                + ("as planned" if self.run.stand_in else "on the forge"),
                 detail={"number": issue.number, "url": issue.url, "state": issue.state},
             )
         ]
@@ -279,6 +280,11 @@ class Measure:
         said = f"pull request #{number}: " + (
             "; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}"
         )
+        if self.run.stand_in:
+            said = (
+                "; ".join(problems)
+                or f"the pull request at {head[:12]} is asked for; it is opened once verified"
+            )
         detail = {"number": number, "url": pull.url, "head_sha": pull.head_sha, "base": pull.base_branch}
         current = pull.head_sha == head
         return [

@@ -11,13 +11,13 @@ import pytest
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import Bundle, ForgeRequest, Plan, VerdictDocument, digest_of
-from orchestrator_action.protocol.model import Claim, Fact, Issue, Task
+from orchestrator_action.protocol.model import Claim, Fact, Issue, Status, Task
 from orchestrator_action.state.documents import decode, encode, schema
 
 SHA, BASE = "a" * 40, "b" * 40
 PLAN = Plan(
     run_id="20260101-000000-abcdef", repository="o/r", forge="github", base_branch="main", base_sha=BASE,
-    policy_digest="0" * 64, test_commands=("pytest -q",),
+    config={"label": "orchestrate"}, policy_digest="0" * 64, shards=(("issue-7",),), test_commands=("pytest -q",),
     tasks=(
         Task(
             id="issue-7", title="Größe", text="x\u2028y", branch="orchestrator/issue-7",
@@ -27,6 +27,7 @@ PLAN = Plan(
 )  # fmt: skip
 BUNDLE = Bundle(
     run_id=PLAN.run_id, task_id="issue-7", branch="orchestrator/issue-7", base_sha=BASE, head_sha=SHA,
+    status=Status.SUCCESS, trail="c" * 64,
     claims=(Claim(phase="testing", head_sha=SHA, note="all pass"),),
     requests=(ForgeRequest(kind="pull-request", title="T", body="B"),), cost_usd=0.05,
 )  # fmt: skip

@@ -116,6 +116,17 @@ class LocalForge(LocalPermissions):
             self._log(number, [("labeled", label) for label in labels])
         return self.issue(number)
 
+    def put_issue(self, issue: Issue) -> None:
+        """Write an issue of another forge under its own number: this one then stands in for that."""
+        keys: dict[str, frontmatter.Written] = {
+            "title": issue.title,
+            "labels": issue.labels,
+            "author": issue.author,
+            "state": issue.state,
+        }
+        with self._folder.writing():
+            self._folder.write(self._issue_path(issue.number), frontmatter.render(keys, issue.body))
+
     def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Rewrite the labels and nothing else of the issue's file."""
         with self._folder.writing():

@@ -92,6 +92,7 @@ def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: st
     proven = sum(p.state is PhaseState.PROVEN for p in phases)
     if status is None:
         return f"{proven} of {len(PHASES)} phases proven so far"
+    reported = [p for p in phases if p.state is PhaseState.REPORTED]
     waived = [p for p in phases if p.state is PhaseState.WAIVED]
     open_ = [p for p in phases if not p.settled]
     parts = [status.value] if status is not Status.SUCCESS else []
@@ -104,6 +105,8 @@ def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: st
     if error:
         parts.append(texts.plain(error, limit=120))
     parts.append(f"{proven} of {len(PHASES)} phases proven")
+    if reported:
+        parts.append(f"{len(reported)} reported by work ({_named(reported)})")
     if waived:
         parts.append(f"{len(waived)} waived ({_named(waived)})")
     idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in phases)

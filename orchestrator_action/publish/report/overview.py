@@ -38,6 +38,7 @@ WHOLE_TASK = "whole task"
 
 GLYPHS = {
     PhaseState.PROVEN: "✓",
+    PhaseState.REPORTED: "r",
     PhaseState.WAIVED: "w",
     PhaseState.OFF: "·",
     PhaseState.NOT_APPLICABLE: "·",
@@ -236,6 +237,7 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
     for task in tasks:
         live = task.task_id in running
         proven = sum(p.state is PhaseState.PROVEN for p in task.phases)
+        reported = sum(p.state is PhaseState.REPORTED for p in task.phases)
         waived = sum(p.state is PhaseState.WAIVED for p in task.phases)
         idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in task.phases)
         note = task.error or next((f.message for p in task.phases for f in p.findings), "")
@@ -245,6 +247,7 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
                 texts.plain(task.task_id, limit=60),
                 "running" if live else task.status.value,
                 f"{proven}/{len(PHASES)}"
+                + (f" +{reported} reported" if reported else "")
                 + (f" +{waived} waived" if waived else "")
                 + (f" +{idle} n/a" if idle else ""),
                 f"#{task.pull.number}" if task.pull else figures.UNKNOWN,

@@ -1,0 +1,174 @@
+"""`plan --out`, `work`, `verify --bundle`, `publish`: a run in four steps, which may be four machines."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator_action.cli.options import HERE, ForgeName, Json, PlanDigest, Repo
+from orchestrator_action.cli.terminal import print_json, put, say, write_text
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.process.own_environment import environment
+
+if TYPE_CHECKING:
+    from orchestrator_action.plan.admission import Admission
+    from orchestrator_action.run.setup import RunRequest
+    from orchestrator_action.state.context import RunContext
+
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as plan --out wrote it.")]
+
+
+def write_plan(asked: RunRequest, out: Path, shards: int, admission: Admission, *, as_json: bool) -> None:
+    """Take the tasks, write the plan, and say its digest."""
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.run.steps import plan as step
+
+    with on_signals() as cancel:
+        made = step.write_plan(asked, environment(), cancel, out, shards, say=say, admit=admission)
+    plan = made.plan
+    if as_json:
+        print_json(
+            {
+                "schema": 1, "run_id": plan.run_id, "plan": str(out), "sha256": made.digest,
+                "base_sha": plan.base_sha, "shards": [list(s) for s in plan.shards],
+                "tasks": [t.id for t in plan.tasks],
+            }
+        )  # fmt: skip
+        return
+    put(
+        [
+            f"run {plan.run_id}: {len(plan.tasks)} task(s), base {plan.base_branch} {plan.base_sha[:12]}",
+            *(f"shard {n}: {', '.join(tasks)}" for n, tasks in enumerate(plan.shards, 1)),
+            f"plan {out} sha256:{made.digest}",
+        ]
+    )
+
+
+def work(
+    plan: PlanFile,
+    shard: Annotated[int, typer.Option(metavar="K", help="Which shard of the plan, 1 being the first.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Write the bundle of each task to DIR/TASK.")],
+    plan_sha256: PlanDigest = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Work on one shard of a plan and write a bundle for each of its tasks. Writes nothing to the forge.
+
+    Example: orchestrator-action work plan.json --shard 1 --out bundles
+    """
+    from orchestrator_action.cli.run import tell
+    from orchestrator_action.cli.run import watch as watch_run
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.protocol.ends import exit_code
+    from orchestrator_action.run.steps import work as step
+    from orchestrator_action.run.steps.files import read_plan
+
+    def begin(run: RunContext) -> None:
+        say(f"run {run.run_id}, shard {shard}: agent {run.config.agent}, base {run.base_sha[:12]}")
+        say(f"isolation: {run.isolation.sentence()}")
+
+    def watch(run: RunContext) -> AbstractContextManager[object]:
+        return watch_run(run.run_dir, run.agents)
+
+    read = read_plan(plan, plan_sha256)
+    with on_signals() as cancel:
+        done = step.work(read, shard, out, repo, environment(), cancel, begin=begin, watch=watch, tell=tell)
+    rows = [
+        {"task_id": b.task_id, "bundle": str(b.folder), "sha256": b.digest, "status": b.status}
+        for b in done.bundles
+    ]
+    if json_:
+        print_json({"schema": 1, "run_id": read.plan.run_id, "shard": shard, "bundles": rows})
+    else:
+        put([f"bundle {r['bundle']} sha256:{r['sha256']} ({r['status']}, as work says)" for r in rows])
+    raise typer.Exit(exit_code(done.report.tasks, interrupted=cancel.is_set()))
+
+
+def verify_bundle(
+    repo: Path,
+    plan: Path | None,
+    bundle: Path | None,
+    out: Path | None,
+    plan_sha256: str,
+    bundle_sha256: str,
+    *,
+    as_json: bool,
+) -> int:
+    """Measure a bundle and write the verdict document; 0 when nothing measured is open."""
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.protocol.acceptance import conclude_change
+    from orchestrator_action.publish.report.change import change_lines
+    from orchestrator_action.run.steps import verify as step
+    from orchestrator_action.run.steps.files import digest_of_bytes, read_plan
+    from orchestrator_action.state.documents import encode
+
+    if plan is None or bundle is None:
+        raise ConfigError("a bundle is verified against its plan", hint="give both: --plan FILE --bundle DIR")
+    read = read_plan(plan, plan_sha256)
+    with on_signals() as cancel:
+        document = step.verify_bundle(read, bundle, repo, environment(), cancel, expected=bundle_sha256)
+    verdict, body = conclude_change(document.facts), encode(document)
+    if out is not None:
+        write_text(out, body.decode())
+        say(f"verdict {out} sha256:{digest_of_bytes(body)}")
+    if as_json:
+        print_json(document.statement())
+    else:
+        put(change_lines(document, verdict))
+    return 0 if verdict.conclusion in {"success", "neutral"} else 1
+
+
+def publish(
+    plan: PlanFile,
+    bundles: Annotated[
+        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, a folder each.")
+    ] = None,
+    verdict: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A verdict document of verify; repeatable.")
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEX", help="Only files of these digests count: of bundles and verdicts; repeatable."
+        ),
+    ] = None,
+    plan_sha256: PlanDigest = "",
+    forge: ForgeName = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Check the bundles of a plan, and write pull request, comment and check of every task. Runs no repository code.
+
+    Example: orchestrator-action publish plan.json bundles/* --verdict verdicts/issue-7.json
+    """
+    from orchestrator_action.cli.run import tell
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.protocol.ends import exit_code
+    from orchestrator_action.publish.report.document import report_json
+    from orchestrator_action.run.steps import publish as step
+    from orchestrator_action.run.steps.files import read_plan, read_verdicts
+
+    accepted = _digests(accept or ())
+    read = read_plan(plan, plan_sha256)
+    verdicts, problems = read_verdicts(verdict or (), accepted)
+    for problem in problems:
+        say(f"a verdict is refused: {problem}")
+    with on_signals() as cancel, step.enter_publish(read, repo, environment(), cancel, forge=forge) as run:
+        report = step.publish_bundles(read, run, bundles or (), verdicts, accept=accepted, say=say, tell=tell)
+    if json_:
+        print_json(report_json(report))
+    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))
+
+
+def _digests(given: Any) -> frozenset[str]:
+    """Digests as people and workflows give them: one each, or many in one word, with blanks or commas between."""
+    words = [w.removeprefix("sha256:") for text in given for w in re.split(r"[\s,]+", text) if w]
+    if wrong := [w for w in words if not re.fullmatch(r"[0-9a-f]{64}", w)]:
+        raise ConfigError(
+            f"--accept {wrong[0][:40]!r} is no SHA-256", hint="64 hexadecimal digits, as sha256sum prints"
+        )
+    return frozenset(words)

@@ -1,0 +1,307 @@
+"""A bundle: a folder with `bundle.json` and git's own `commits.bundle`. Written by work, believed by nobody.
+
+`read_bundle` looks at the files, `check_bundle` compares what they say with the plan, `take_bundle` brings the
+commits into our private repository and reads the trail. Each refusal is a BundleError whose kind names the rule.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import posixpath
+import re
+import shutil
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.config.records import from_record
+from orchestrator_action.config.schema import Config
+from orchestrator_action.errors import BundleError, ConfigError, GitError
+from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.git import commit_bundle
+from orchestrator_action.git.cache import SHA
+from orchestrator_action.git.repo import Git
+from orchestrator_action.process.files import replace_file
+from orchestrator_action.protocol.documents import Bundle, Plan, digest_of
+from orchestrator_action.protocol.events import Event, Ledger, claim_data, fold
+from orchestrator_action.protocol.model import Claim, Declined, ReviewFinding, Task
+from orchestrator_action.protocol.paths import listed, matches
+from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.run.steps.files import digest_of_bytes, read_plain
+from orchestrator_action.state.documents import decode, encode
+
+DOCUMENT, COMMITS = "bundle.json", "commits.bundle"
+MAX_DOCUMENT_BYTES = 4 * 1024**2
+MAX_TEXT = 65_536
+"""Characters of one text: a title is shorter still."""
+MAX_TITLE = 300
+MAX_COMMITS = 1000
+MAX_EVENTS = 10_000
+MAX_TRAIL_BYTES = 16 * 1024**2
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""Control characters and those that turn the direction of what follows; tab and line feed are none of them."""
+_SUBMODULE, _LINK = "160000", "120000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBundle:
+    """The files of a bundle, as they were read once; nothing is read again."""
+
+    folder: Path
+    bundle: Bundle
+    commits: bytes | None
+    digest: str
+    """Of both files together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a bundle brought, checked. All that it says is a claim of the machine that made it."""
+
+    bundle: Bundle
+    digest: str
+    ledger: Ledger
+    events: tuple[Event, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """The commit that the branch is at; empty when nothing came."""
+        return self.bundle.head_sha
+
+
+def bundle_digest(document: bytes, commits: bytes | None) -> str:
+    """How one file names a bundle: SHA-256 over the digests of its files."""
+    files = {DOCUMENT: digest_of_bytes(document)}
+    return digest_of(files if commits is None else {**files, COMMITS: digest_of_bytes(commits)})
+
+
+def write_bundle(folder: Path, bundle: Bundle, git: Git, refs: Collection[str]) -> str:
+    """Write a bundle, in the place of one that was there; returns its digest. `git` has the commits of `refs`."""
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True)
+        if refs:
+            commit_bundle.write(git, refs, bundle.base_sha, (fresh / COMMITS).absolute())
+        replace_file(fresh / DOCUMENT, encode(bundle))
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    except OSError as exc:
+        raise ConfigError(f"cannot write the bundle {folder}: {exc.strerror}", hint="check --out") from None
+    return read_bundle(folder).digest
+
+
+# -- its files --------------------------------------------------------------------------------------
+
+
+def read_bundle(folder: Path) -> ReadBundle:
+    """The files of a bundle. Raises BundleError when they are not exactly that, plain and of a bounded size."""
+    try:
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise BundleError("no-folder", f"{folder} is no folder")
+        names = sorted(entry.name for entry in folder.iterdir())
+    except OSError as exc:
+        raise BundleError("no-folder", f"{folder} cannot be read: {exc.strerror}") from None
+    if strange := [n for n in names if n not in {DOCUMENT, COMMITS}]:
+        raise BundleError("strange-file", f"it holds {len(strange)} files more, such as {strange[0][:60]!r}")
+    document = read_plain(folder / DOCUMENT, MAX_DOCUMENT_BYTES)
+    commits = read_plain(folder / COMMITS, commit_bundle.MAX_FILE_BYTES) if COMMITS in names else None
+    try:
+        bundle = decode(Bundle, document, source=DOCUMENT)
+    except ConfigError as exc:
+        raise BundleError("bad-document", exc.message) from None
+    return ReadBundle(folder=folder, bundle=bundle, commits=commits, digest=bundle_digest(document, commits))
+
+
+# -- what it says -----------------------------------------------------------------------------------
+
+
+def check_bundle(bundle: Bundle, plan: Plan) -> Task:
+    """The task of the plan that a bundle is about. Raises BundleError where the two do not agree."""
+    if bundle.run_id != plan.run_id:
+        raise BundleError("other-run", f"it belongs to run {bundle.run_id[:40]!r}, not to {plan.run_id}")
+    task = next((t for t in plan.tasks if t.id == bundle.task_id), None)
+    if task is None:
+        raise BundleError("unknown-task", f"the plan has no task {bundle.task_id[:60]!r}")
+    if bundle.branch != task.branch:
+        raise BundleError("other-branch", f"its branch is {bundle.branch[:80]!r}, not {task.branch}")
+    if bundle.base_sha != plan.base_sha:
+        raise BundleError("other-base", f"its base is {bundle.base_sha[:12]!r}, not {plan.base_sha[:12]}")
+    if bundle.head_sha and not SHA.fullmatch(bundle.head_sha):
+        raise BundleError("bad-head", f"{bundle.head_sha[:60]!r} is not the name of a commit")
+    _check_figures(bundle)
+    _check_texts(bundle)
+    _check_claims(bundle.claims)
+    return task
+
+
+def _check_figures(bundle: Bundle) -> None:
+    figures = (bundle.wall_s, bundle.cost_usd or 0.0, float(bundle.turns or 0), float(bundle.attempts))
+    if not all(math.isfinite(f) and 0 <= f < 1e9 for f in figures):
+        raise BundleError("bad-figures", "a time, a cost or a count is negative or beyond belief")
+
+
+def _check_texts(bundle: Bundle) -> None:
+    if len(bundle.requests) > 1:
+        raise BundleError("unknown-request", f"it makes {len(bundle.requests)} requests, at most 1 is taken")
+    for request in bundle.requests:
+        if request.kind != "pull-request":
+            raise BundleError("unknown-request", f"it asks for {request.kind[:40]!r}")
+        if _UNSEEN.search(request.title) or "\n" in request.title or "\t" in request.title:
+            raise BundleError("control-characters", "the title that it asks for holds control characters")
+        if len(request.title) > MAX_TITLE:
+            raise BundleError("oversized-text", f"a title has {len(request.title)} characters")
+        _check_text("the body that it asks for", request.body)
+    _check_text("its error", bundle.error)
+    _check_text("what the agent said", bundle.said)
+    declined = bundle.declined or Declined(because="")
+    _check_text("why the agent declined", f"{declined.because}\n{declined.needs}")
+    if not re.fullmatch(r"[0-9a-f]{0,64}", bundle.trail) or not re.fullmatch(
+        r"[0-9a-f]{0,64}", bundle.machine
+    ):
+        raise BundleError("bad-document", "its trail or its machine is no digest")
+
+
+def _check_text(what: str, text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise BundleError(
+            "oversized-text", f"{what} has {len(text)} characters, at most {MAX_TEXT} are taken"
+        )
+    if _UNSEEN.search(text.replace("\r\n", "\n")):
+        raise BundleError("control-characters", f"{what} holds control characters")
+
+
+def _check_claims(claims: Sequence[Claim]) -> None:
+    phases = [c.phase for c in claims]
+    if strange := [p for p in phases if p not in IDS]:
+        raise BundleError("unknown-phase", f"it claims {strange[0][:40]!r}")
+    if len(set(phases)) != len(phases):
+        raise BundleError("claim-twice", "it claims a phase twice")
+    for claim in claims:
+        for text in (claim.note, claim.text, claim.no_change, claim.waive):
+            if len(text) > MAX_TEXT:
+                raise BundleError("oversized-text", f"the claim of {claim.phase} has {len(text)} characters")
+
+
+# -- its commits ------------------------------------------------------------------------------------
+
+
+def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config) -> Work:
+    """Bring the commits of a checked bundle into our private repository and read its trail. Raises BundleError."""
+    bundle = read.bundle
+    head = "" if bundle.head_sha == bundle.base_sha else bundle.head_sha
+    if read.commits is None:
+        if head or bundle.trail or bundle.claims:
+            raise BundleError("missing-commits", f"it has no {COMMITS}, but speaks of a branch or of claims")
+        return Work(bundle=bundle, digest=read.digest, ledger=Ledger(task=task.id))
+    header = commit_bundle.read_header(read.commits)
+    trail_ref = audit.ref_of(task.id)
+    wanted = {f"refs/heads/{task.branch}": head} if head else {}
+    commit_bundle.check_refs(header, {**wanted, trail_ref: header.refs.get(trail_ref, "")})
+    commit_bundle.take_in(private, read.commits, header, bundle.base_sha)
+    if head:
+        _check_commits(private, bundle.base_sha, head)
+        _check_changes(private, bundle.base_sha, head, config)
+    events = _trail(private, header.refs[trail_ref], bundle)
+    return Work(bundle=bundle, digest=read.digest, ledger=_ledger(events, bundle), events=events)
+
+
+def _check_commits(private: Git, base: str, head: str) -> None:
+    if not private.is_ancestor(base, head):
+        raise BundleError("other-base", f"its branch does not grow from {base[:12]}")
+    commits = private.commits(base, head)
+    if len(commits) > MAX_COMMITS:
+        raise BundleError("too-many-commits", f"{len(commits)} commits, at most {MAX_COMMITS} are taken")
+    if private.text("rev-list", "--max-parents=0", head, f"^{base}"):
+        raise BundleError("foreign-history", "its branch brings a history of its own")
+
+
+def _check_changes(private: Git, base: str, head: str, config: Config) -> None:
+    changes = private.changes(base, head)
+    paths = {p for c in changes for p in (c.path, c.old_path) if p}
+    if workflows := sorted(p for p in paths if p.startswith((".github/workflows/", ".github/actions/"))):
+        raise BundleError("workflow-path", f"it changes {listed(workflows)}")
+    if protected := sorted(p for p in paths if matches(p, config.protected)):
+        raise BundleError("protected-path", f"it changes {listed(protected)}")
+    links = [c for c in changes if c.status != "D" and c.new_mode == _LINK]
+    for change, target in zip(links, private.blobs([c.new_blob for c in links]), strict=True):
+        if _leaves(change.path, os.fsdecode(target or b"")):
+            raise BundleError(
+                "symlink-escape", f"{listed([change.path])} is a link to a place outside the tree"
+            )
+    if any(c.new_mode == _SUBMODULE for c in changes) or ".gitmodules" in paths:
+        _check_submodules(private, base, head)
+
+
+def _leaves(path: str, target: str) -> bool:
+    """Whether a symbolic link leads out of its tree, or into its `.git`."""
+    if not target or target.startswith("/") or "\\" in target:
+        return True
+    at = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return at == ".." or at.startswith("../") or at.split("/")[0].lower() == ".git"
+
+
+def _check_submodules(private: Git, base: str, head: str) -> None:
+    """A URL that the base does not have may name a server, not a program, a file or an option."""
+    known = set(_submodule_urls(private, base))
+    for url in _submodule_urls(private, head):
+        if url not in known and not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._/~-]+", url):
+            raise BundleError("submodule-url", f"it adds a submodule at {url[:80]!r}")
+
+
+def _submodule_urls(private: Git, commit: str) -> Iterable[str]:
+    if private.file(commit, ".gitmodules") is None:
+        return []
+    args = ("config", "--blob", f"{commit}:.gitmodules", "--get-regexp", r"^submodule\..*\.url$")
+    done = private.run(*args, check=False)
+    return [line.partition(" ")[2] for line in done.text.splitlines()]
+
+
+# -- its trail --------------------------------------------------------------------------------------
+
+
+def _trail(private: Git, tip: str, bundle: Bundle) -> tuple[Event, ...]:
+    name = f"{bundle.run_id}{audit.SUFFIX}"
+    try:
+        names = private.text("ls-tree", "--name-only", "--full-tree", tip).splitlines()
+        if names != [name]:
+            raise BundleError("foreign-trail", f"its trail holds {len(names)} files, not {name} alone")
+        if (private.sizes([f"{tip}:{name}"])[0] or 0) > MAX_TRAIL_BYTES:
+            raise BundleError("oversized", f"its trail is larger than {MAX_TRAIL_BYTES} bytes")
+        if len(private.text("rev-list", "--max-count", str(MAX_EVENTS + 1), tip).split()) > MAX_EVENTS:
+            raise BundleError("oversized", f"its trail has more than {MAX_EVENTS} commits")
+        found = audit.read(private, tip, bundle.task_id)
+    except (GitError, ValueError, LookupError, TypeError, RecursionError) as exc:
+        raise BundleError("forged-trail", f"its trail cannot be read: {exc}") from None
+    if found.problems:
+        raise BundleError("forged-trail", found.problems[0])
+    if not found.events or found.events[-1].hash != bundle.trail:
+        raise BundleError("cut-trail", "its trail does not end with the event that the bundle names")
+    if len(found.events) > MAX_EVENTS:
+        raise BundleError("oversized", f"its trail has more than {MAX_EVENTS} events")
+    return found.events
+
+
+def _ledger(events: Sequence[Event], bundle: Bundle) -> Ledger:
+    """The ledger of a trail, every value of the type it should be. Raises BundleError."""
+    try:
+        ledger = fold(events, bundle.task_id)
+        for claim in ledger.claims.values():
+            from_record(Claim, {**claim_data(claim), "seq": claim.seq})
+        for finding in ledger.findings:
+            from_record(ReviewFinding, {n: getattr(finding, n) for n in ReviewFinding.__dataclass_fields__})
+        texts = [v for a in ledger.answers.values() for v in (a.finding, a.fixed_in, a.declined)]
+        if not all(isinstance(v, str) and len(v) <= MAX_TEXT for v in (*texts, ledger.plan)):
+            raise ValueError("an answer is no text")
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise BundleError("forged-trail", f"its trail does not say what a trail says: {exc}") from None
+    if (ledger.run, ledger.base_sha, ledger.branch) != (bundle.run_id, bundle.base_sha, bundle.branch):
+        raise BundleError("foreign-trail", "its trail speaks of another base, branch or run")
+    said = {c.phase: claim_data(c) for c in bundle.claims}
+    if said != {c.phase: claim_data(c) for c in ledger.claims.values()}:
+        raise BundleError("claims-differ", "its claims are not those of its trail")
+    if bundle.declined != ledger.declined and bundle.declined is not None:
+        raise BundleError("claims-differ", "it declines, and its trail does not")
+    return ledger

@@ -1,0 +1,116 @@
+"""The first step: which tasks run, taken for this run, and which shard works on which. No agent, no repository code.
+
+A task that came as a prompt file gets its issue here, so that the steps after this one never need to open one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orchestrator_action.config.records import to_record
+from orchestrator_action.errors import ConfigError, ForgeError, NothingToDo
+from orchestrator_action.plan.shards import shards_of
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.files import replace_file
+from orchestrator_action.protocol.documents import Plan, digest_of
+from orchestrator_action.protocol.lease import leaseholder
+from orchestrator_action.protocol.model import Task
+from orchestrator_action.publish.agent_acts import open_issue_of
+from orchestrator_action.publish.publish import claim_issue
+from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
+from orchestrator_action.run.steps.files import digest_of_bytes
+from orchestrator_action.run.steps.step import step_journal
+from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.documents import encode
+from orchestrator_action.state.journal import new_run_id
+
+MAX_SHARDS = 256
+"""Of one matrix. Source: docs.github.com, "Usage limits" of GitHub Actions."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan that was written, with the digest of its file."""
+
+    plan: Plan
+    digest: str
+
+
+def write_plan(
+    asked: RunRequest,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    out: Path,
+    shards: int,
+    *,
+    say: Say,
+    admit: Admit | None = None,
+) -> Planned:
+    """Take the tasks for a new run and write its plan to `out`. Raises NothingToDo when none could be taken."""
+    if not 1 <= shards <= MAX_SHARDS:
+        raise ConfigError(f"--shards {shards} is not between 1 and {MAX_SHARDS}", hint="as in --shards 4")
+    with contextlib.ExitStack() as stack:
+        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oa-run-")))
+        found = stack.enter_context(
+            plan_run(asked, env, private=private, say=say, admit=admit, take_over=False)
+        )
+        journal = step_journal(found.git, new_run_id(now()), "plan")
+        run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
+        draft = _plan_of(found, run, shards)
+        _write(out, draft)  # before anything is taken: where it cannot be written, nothing is
+        plan = _with_tasks(draft, _taken(found, run, say), shards)
+        return Planned(plan=plan, digest=_write(out, plan))
+
+
+def _plan_of(found: Survey, run: RunContext, shards: int) -> Plan:
+    config = to_record(found.config)
+    plan = Plan(
+        run_id=run.run_id, repository=found.forge.repository, forge=found.forge_name,
+        base_branch=found.base_branch, base_sha=found.base_sha, config=config, policy_digest=digest_of(config),
+        test_commands=found.test_commands, holder=leaseholder(run.env, run.run_id), notes=found.notes,
+    )  # fmt: skip
+    return _with_tasks(plan, found.tasks, shards)
+
+
+def _with_tasks(plan: Plan, tasks: Sequence[Task], shards: int) -> Plan:
+    return replace(plan, tasks=tuple(tasks), shards=shards_of(tasks, shards))
+
+
+def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:
+    """The tasks that are this run's now. One that is not, and what depends on it, is left for another run."""
+    taken: dict[str, Task] = {}
+    for task in found.tasks:
+        run.check_not_cancelled()
+        if lost := [d for d in task.depends_on if d not in taken]:
+            say(f"{task.id}: left out, as {lost[0]} is")
+            continue
+        try:
+            taken[task.id] = _take(task, run)
+        except ForgeError as exc:
+            say(f"{task.id}: left out: {exc.message}")
+    if not taken:
+        raise NothingToDo("no task could be taken for this run", hint="the lines above say why")
+    return tuple(taken.values())
+
+
+def _take(task: Task, run: RunContext) -> Task:
+    if task.issue is None:
+        return replace(task, issue=open_issue_of(run, task))
+    issue = replace(task.issue, left_by="")  # it starts anew: what that run had pushed stays where it is
+    claim_issue(run, task, issue)
+    return replace(task, issue=issue)
+
+
+def _write(out: Path, plan: Plan) -> str:
+    body = encode(plan)
+    try:
+        replace_file(out.absolute(), body)
+    except (OSError, ValueError) as exc:
+        raise ConfigError(f"cannot write the plan {out}: {exc}", hint="check --out") from None
+    return digest_of_bytes(body)

@@ -1,0 +1,123 @@
+"""The second step: one shard's tasks with their agents, and a bundle for each. No write token.
+
+It is a run like any other, on stand-ins for remote and forge: what its machine measures answers the agent and
+decides nothing. A bundle is written the moment its task has ended, so that a job that dies keeps those.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.git.repo import Git
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.documents import Bundle, ForgeRequest
+from orchestrator_action.protocol.events import Ledger, fold
+from orchestrator_action.protocol.model import RunReport, Task, TaskResult
+from orchestrator_action.run.run import run_tasks
+from orchestrator_action.run.setup import slots_of
+from orchestrator_action.run.steps.bundle import write_bundle
+from orchestrator_action.run.steps.files import ReadPlan, machine
+from orchestrator_action.run.steps.step import STAGED, enter_step
+from orchestrator_action.state.context import RunContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenBundle:
+    """A bundle that was written."""
+
+    task_id: str
+    folder: Path
+    digest: str
+    status: str
+    """As this machine says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """What a shard came to."""
+
+    report: RunReport
+    bundles: tuple[WrittenBundle, ...]
+
+
+def tasks_of_shard(read: ReadPlan, shard: int) -> tuple[Task, ...]:
+    """The tasks of a shard, 1 being the first. Raises ConfigError for one that the plan has not."""
+    shards = read.plan.shards
+    if not 1 <= shard <= len(shards):
+        raise ConfigError(f"the plan has no shard {shard}", hint=f"it has {len(shards)}, from 1")
+    return tuple(t for t in read.plan.tasks if t.id in shards[shard - 1])
+
+
+def work(
+    read: ReadPlan,
+    shard: int,
+    out: Path,
+    repo: Path,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    begin: Callable[[RunContext], None],
+    watch: Callable[[RunContext], AbstractContextManager[object]],
+    tell: Callable[[TaskResult], None],
+) -> Worked:
+    """Work on a shard of a plan; a folder `out`/TASK for each of its tasks. `begin` is told of the run's parts."""
+    tasks = tasks_of_shard(read, shard)
+    written: list[WrittenBundle] = []
+    with enter_step(read, tasks, f"work{shard}", repo, env, cancel, needs_agents=True) as (found, run):
+        by_id = {t.id: t for t in tasks}
+
+        def keep(result: TaskResult) -> None:
+            tell(result)
+            written.append(_bundle(run, by_id[result.task_id], result, out / result.task_id))
+
+        begin(run)
+        with watch(run):
+            report = run_tasks(tasks, run, slots=slots_of(found, auto=False), tell=keep)
+    return Worked(report=report, bundles=tuple(written))
+
+
+def _bundle(run: RunContext, task: Task, result: TaskResult, folder: Path) -> WrittenBundle:
+    """Write down what became of a task, as far as it was pushed to the stand-in: nothing else travels."""
+    staged = Git.open(run.run_dir / STAGED, run.git.env)
+    branch, trail = f"refs/heads/{task.branch}", audit.ref_of(task.id)
+    there = staged.refs()
+    events = audit.read(staged, there[trail], task.id).events if trail in there else ()
+    ledger = fold(events, task.id)
+    head = there.get(branch, "") or (result.base_sha if result.head_sha == result.base_sha else "")
+    bundle = Bundle(
+        run_id=run.run_id, task_id=task.id, branch=task.branch, base_sha=run.base_sha, head_sha=head,
+        status=result.status, error=_one_text(result.error), declined=result.declined,
+        claims=tuple(ledger.claims[p] for p in sorted(ledger.claims)),
+        requests=_requests(task, ledger), trail=events[-1].hash if events else "", said=_one_text(result.said),
+        machine=machine(run.run_id), attempts=result.attempts, turns=result.turns, cost_usd=result.cost_usd,
+        wall_s=result.wall_s,
+    )  # fmt: skip
+    refs = [ref for ref in (branch, trail) if ref in there]
+    digest = write_bundle(folder, bundle, staged, refs)
+    log.info("bundle written task=%s head=%s digest=%s", task.id, head[:12], digest)
+    return WrittenBundle(task_id=task.id, folder=folder, digest=digest, status=str(result.status))
+
+
+def _requests(task: Task, ledger: Ledger) -> tuple[ForgeRequest, ...]:
+    claim = ledger.claims.get("pull-request")
+    if claim is None or ledger.no_change:
+        return ()
+    title = _one_line(claim.note or task.title)
+    return (ForgeRequest(kind="pull-request", title=title, body=_one_text(claim.text or claim.note)),)
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:300]
+
+
+def _one_text(text: str) -> str:
+    """Text as a bundle may carry it: without what a terminal obeys."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)[:60_000]

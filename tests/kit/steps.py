@@ -1,0 +1,119 @@
+"""A run in four steps, in four clones: what the docs' script does, and each step by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.kit.repos import git
+from tests.kit.whole import PACKAGE, House, Ran
+
+PAGE = PACKAGE / "docs" / "other-engines.md"
+STEPS = ("plan", "work", "verify", "publish")
+
+
+def script() -> str:
+    """The script of the docs page, as it stands there."""
+    [found] = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A house whose runs go through four clones; `files` is all that they share."""
+
+    home: House
+
+    @property
+    def files(self) -> Path:
+        return self.home.repo.path.parent / "files"
+
+    def clone(self, step: str) -> Path:
+        at = self.home.repo.path.parent / "clones" / step / self.home.repo.path.name
+        if not at.exists():
+            at.parent.mkdir(parents=True)
+            git(at.parent, "clone", "-q", str(self.home.repo.remote), str(at))
+        return at
+
+    def cli(
+        self, step: str, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
+    ) -> Ran:
+        """One command in the clone of a step; `before` is what starts it."""
+        done = subprocess.run(
+            [*before, *self.home.command(*args)], cwd=self.clone(step), env={**self.home.environment(), **(env or {})},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    # -- each step, with the files where the script has them
+
+    @property
+    def plan_file(self) -> Path:
+        return self.files / "plan.json"
+
+    def plan(self, *args: str, shards: int = 1, agent: str = "patch") -> dict[str, Any]:
+        self.files.mkdir(exist_ok=True)
+        ran = self.cli(
+            "plan", "plan", "--forge", f"local:{self.home.forge}", "--agent", agent, "--shards", str(shards),
+            "--out", str(self.plan_file), "--json", *args,
+        )  # fmt: skip
+        assert 0 == ran.code, ran.err
+        return dict(json.loads(ran.out))
+
+    def work(self, shard: int = 1, *, before: Sequence[str] = ()) -> dict[str, Any]:
+        ran = self.cli(
+            "work", "work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles"), "--json",
+            before=before,
+        )  # fmt: skip
+        assert ran.code in {0, 1}, ran.err
+        return dict(json.loads(ran.out))
+
+    def bundle(self, task: str) -> Path:
+        return self.files / "bundles" / task
+
+    def verify(self, task: str, *args: str) -> Ran:
+        out = self.files / "verdicts" / f"{task}.json"
+        out.parent.mkdir(exist_ok=True)
+        return self.cli(
+            "verify", "verify", "--plan", str(self.plan_file), "--bundle", str(self.bundle(task)), "--out", str(out),
+            "--json", *args,
+        )  # fmt: skip
+
+    def publish(self, *args: str, clone: str = "publish", bundles: Sequence[Path] | None = None) -> Ran:
+        folder = self.files / "bundles"
+        found = sorted(folder.iterdir()) if bundles is None and folder.exists() else list(bundles or ())
+        verdicts = [
+            v for file in sorted((self.files / "verdicts").glob("*.json")) for v in ("--verdict", str(file))
+        ]
+        return self.cli(clone, "publish", str(self.plan_file), *map(str, found), *verdicts, "--json", *args)
+
+    def all(self, *args: str) -> Ran:
+        """Plan, work, verify and publish, one after the other, as the script has it."""
+        for shard in range(1, len(self.plan(*args)["shards"]) + 1):
+            self.work(shard)
+        for bundle in sorted((self.files / "bundles").iterdir()):
+            ran = self.verify(bundle.name)
+            assert ran.code in {0, 1}, ran.err
+        return self.publish()
+
+    def run_script(self, *, shards: int = 1) -> Ran:
+        self.files.mkdir(exist_ok=True)
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        clones = {f"{step.upper()}_CLONE": str(self.clone(step)) for step in STEPS}
+        env = {
+            **self.home.environment(), **clones, "PATH": path, "FILES": str(self.files), "AGENT": "patch",
+            "FORGE": f"local:{self.home.forge}", "SHARDS": str(shards),
+        }  # fmt: skip
+        done = subprocess.run(
+            ["/bin/sh", "-c", script()], env=env, cwd=self.home.repo.path.parent, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=110, check=False,
+        )  # fmt: skip
+        # the report is the last line that the script prints
+        return Ran(done.returncode, done.stdout.splitlines()[-1] if done.stdout else "", done.stderr)
