@@ -5,6 +5,7 @@ Each is imported when it is asked for: a run pays for the agents that it uses.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from orchestrator_action.errors import ConfigError
 def _claude(config: Config) -> Agent:
     from orchestrator_action.agents.claude.agent import ClaudeAgent
 
-    return ClaudeAgent(args=config.agent_args, env_names=config.agent_env)
+    return ClaudeAgent(args=_args("claude", config), env_names=config.agent_env)
 
 
 def _patch(config: Config) -> Agent:  # noqa: ARG001 - it has nothing to be configured
@@ -28,7 +29,27 @@ def _patch(config: Config) -> Agent:  # noqa: ARG001 - it has nothing to be conf
 def _command(config: Config) -> Agent:
     from orchestrator_action.agents.command.agent import CommandAgent
 
-    return CommandAgent(settings=config.agent_command, args=config.agent_args, env_names=config.agent_env)
+    return CommandAgent(
+        settings=config.agent_command, args=_args("command", config), env_names=config.agent_env
+    )
+
+
+def _headless(name: str) -> Callable[[Config], Agent]:
+    """What makes an agent from the `CLI` of its module."""
+
+    def make(config: Config) -> Agent:
+        from orchestrator_action.agents.headless import HeadlessAgent
+
+        cli = importlib.import_module(f"orchestrator_action.agents.{name}.agent").CLI
+        args = _args(name, config)
+        return HeadlessAgent(cli=cli, package=AGENTS[name].npm_package, args=args, env_names=config.agent_env)
+
+    return make
+
+
+def _args(name: str, config: Config) -> tuple[str, ...]:
+    """`agent-args` are words of the agent that is configured; a reviewer of another make does not know them."""
+    return config.agent_args if name == config.agent else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +59,21 @@ class AgentKind:
     make: Callable[[Config], Agent]
     npm_package: str = ""
     """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
+    secrets: tuple[str, ...] = ()
+    """The variables of its keys. The Action takes each by an input of that name, and shows its value nowhere."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
 
 
 AGENTS: Mapping[str, AgentKind] = {
-    "claude": AgentKind(make=_claude, npm_package="@anthropic-ai/claude-code", root_env={"IS_SANDBOX": "1"}),
+    "claude": AgentKind(
+        make=_claude, npm_package="@anthropic-ai/claude-code",
+        secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), root_env={"IS_SANDBOX": "1"},
+    ),
+    "codex": AgentKind(make=_headless("codex"), npm_package="@openai/codex", secrets=("OPENAI_API_KEY",)),
     "patch": AgentKind(make=_patch),
     "command": AgentKind(make=_command),
-}
+}  # fmt: skip
 """By the name that `--agent` takes."""
 
 
@@ -72,6 +99,11 @@ def package_to_install(name: str, version: str) -> str:
     if not version or not kind.npm_package or kind.make(Config()).version() == version:
         return ""
     return f"{kind.npm_package}@{version}"
+
+
+def secret_variables() -> tuple[str, ...]:
+    """The variables that hold a key of any agent."""
+    return tuple(dict.fromkeys(name for kind in AGENTS.values() for name in kind.secrets))
 
 
 def root_env(name: str) -> Mapping[str, str]:
