@@ -12,26 +12,22 @@ from orchestrator_action.action.tamper_guard import RunnerGuard
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.text.limits import harmless_log_line, mask
 
-SECRETS = {
-    "GITHUB_TOKEN": "GITHUB_TOKEN",
-    "ANTHROPIC_API_KEY": "ANTHROPIC_API_KEY",
-    "CLAUDE_CODE_OAUTH_TOKEN": "CLAUDE_CODE_OAUTH_TOKEN",
-}
-"""Variables of the program, and the inputs they come from."""
-
 
 class Step:
     """One step of the Action: its inputs, the environment without them, and what it says."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
+        from orchestrator_action.agents.registry import (
+            secret_variables,  # after this process is closed to others
+        )
+
         self.inputs = {
             k.removeprefix("INPUT_"): v.strip() for k, v in environ.items() if k.startswith("INPUT_")
         }
         self.env = {k: v for k, v in environ.items() if not k.startswith("INPUT_")}
-        for variable, name in SECRETS.items():
-            if self[name]:
-                self.env[variable] = self[name]
-        self.secrets = tuple(v for n in SECRETS if (v := self.env.get(n)))
+        secrets = ("GITHUB_TOKEN", *secret_variables())
+        self.env.update({name: self[name] for name in secrets if self[name]})
+        self.secrets = tuple(v for n in secrets if (v := self.env.get(n)))
         self.files = RunnerFiles.of(environ, self.secrets)
         self.guard = RunnerGuard.of(environ)
 

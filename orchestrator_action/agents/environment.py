@@ -42,17 +42,6 @@ _TOOLCHAINS = re.compile(
 
 _BROKER = frozenset({"ORCHESTRATOR_SOCKET", "ORCHESTRATOR_CAPABILITY", "ORCHESTRATOR_CONTEXT"})
 _IDENTITY = frozenset({"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"})
-_MODEL = re.compile(r"(ANTHROPIC|CLAUDE_CODE|DISABLE|BASH_DEFAULT|BASH_MAX|MCP|MAX)_\w+|API_TIMEOUT_MS")
-_BEDROCK = re.compile(r"AWS_\w+")
-_VERTEX = re.compile(
-    r"CLOUD_ML_REGION | GOOGLE_(APPLICATION_CREDENTIALS|CLOUD_\w+) | GCLOUD_PROJECT | VERTEX_\w+", re.VERBOSE
-)
-
-_OUTER_SESSION = re.compile(
-    r"CLAUDE_CODE_(SESSION\w*|CHILD_\w+|MESSAGING_\w+|ENTRYPOINT|EXECPATH|SSE_PORT|PARENT\w*|REMOTE\w*)"
-)
-"""Set by a Claude Code session around us; a session of ours is not its child."""
-
 _FORGE_NAME = re.compile(
     r"""
     ACTIONS_\w+ | INPUT_.* | GITHUB_(ENV|PATH|OUTPUT|STATE|STEP_SUMMARY) | SSH_(AUTH_SOCK|AGENT_PID|ASKPASS)
@@ -76,18 +65,13 @@ def looks_like_forge_token(name: str, value: str) -> bool:
 
 
 def agent_environment(env: Mapping[str, str], *, extra: Iterable[str] = ()) -> dict[str, str]:
-    """What an agent may see of `env`: tools, its model's keys, the broker's variables, an identity.
+    """What an agent may see of `env`: tools, the broker's variables, an identity, and what `extra` names.
 
-    `extra` names further variables, as `agent-env` of the configuration does. Everything of git's own
-    (`GIT_*`) is dropped but author and committer, so that no outer repository leaks into a worktree.
+    `extra` names the keys and addresses of the agent's own model, and what `agent-env` of the configuration asks
+    for. Everything of git's own (`GIT_*`) is dropped but author and committer, so that no outer repository leaks
+    into a worktree.
     """
-    patterns = [_MODEL]
-    if env.get("CLAUDE_CODE_USE_BEDROCK"):
-        patterns.append(_BEDROCK)
-    if env.get("CLAUDE_CODE_USE_VERTEX"):
-        patterns.append(_VERTEX)
-    model = {n for n in env if any(p.fullmatch(n) for p in patterns) and not _OUTER_SESSION.fullmatch(n)}
-    return _chosen(env, model | _BROKER | set(extra))
+    return _chosen(env, _BROKER | set(extra))
 
 
 def command_environment(env: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:

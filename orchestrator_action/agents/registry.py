@@ -5,7 +5,8 @@ Each is imported when it is asked for: a run pays for the agents that it uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from orchestrator_action.errors import AgentError, ConfigError
 def _claude(config: Config) -> Agent:
     from orchestrator_action.agents.claude.agent import ClaudeAgent
 
-    return ClaudeAgent(args=config.agent_args, env_names=config.agent_env)
+    return ClaudeAgent(args=_args("claude", config), env_names=config.agent_env)
 
 
 def _patch(config: Config) -> Agent:  # noqa: ARG001 - it has nothing to be configured
@@ -29,7 +30,27 @@ def _patch(config: Config) -> Agent:  # noqa: ARG001 - it has nothing to be conf
 def _command(config: Config) -> Agent:
     from orchestrator_action.agents.command.agent import CommandAgent
 
-    return CommandAgent(settings=config.agent_command, args=config.agent_args, env_names=config.agent_env)
+    return CommandAgent(
+        settings=config.agent_command, args=_args("command", config), env_names=config.agent_env
+    )
+
+
+def _headless(name: str) -> Callable[[Config], Agent]:
+    """What makes an agent from the `CLI` of its module."""
+
+    def make(config: Config) -> Agent:
+        from orchestrator_action.agents.headless import HeadlessAgent
+
+        cli = importlib.import_module(f"orchestrator_action.agents.{name}.agent").CLI
+        args = _args(name, config)
+        return HeadlessAgent(cli=cli, package=AGENTS[name].npm_package, args=args, env_names=config.agent_env)
+
+    return make
+
+
+def _args(name: str, config: Config) -> tuple[str, ...]:
+    """`agent-args` are words of the agent that is configured; a reviewer of another make does not know them."""
+    return config.agent_args if name == config.agent else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,28 +60,28 @@ class AgentKind:
     make: Callable[[Config], Agent]
     npm_package: str = ""
     """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
-    keys: Sequence[str] = ()
-    """Variables of which it needs one to reach its model; the Action has inputs of the same names."""
+    secrets: tuple[str, ...] = ()
+    """The variables of its keys. The Action takes each by an input of that name, and shows its value nowhere."""
+    other_keys: tuple[str, ...] = ()
+    """Variables that take a key's place, and for which the Action has no input."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
 
 
 CLAUDE_KEYS = (
-    "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
+    "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
 )  # fmt: skip
 """Source: code.claude.com/docs, "Authentication". What `claude login` keeps is not seen by a session of ours."""
 
 AGENTS: Mapping[str, AgentKind] = {
     "claude": AgentKind(
-        make=_claude,
-        npm_package="@anthropic-ai/claude-code",
-        keys=CLAUDE_KEYS,
-        root_env={"IS_SANDBOX": "1"},
+        make=_claude, npm_package="@anthropic-ai/claude-code",
+        secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), other_keys=CLAUDE_KEYS, root_env={"IS_SANDBOX": "1"},
     ),
+    "codex": AgentKind(make=_headless("codex"), npm_package="@openai/codex", secrets=("OPENAI_API_KEY",)),
     "patch": AgentKind(make=_patch),
     "command": AgentKind(make=_command),
-}
+}  # fmt: skip
 """By the name that `--agent` takes."""
 _MANAGED = Path("/etc/claude-code/managed-settings.json")
 """Settings of a machine's administrator, which may name a program that has the key."""
@@ -73,7 +94,8 @@ def make_agent(name: str, config: Config) -> Agent:
 
 def keys_of(name: str) -> tuple[str, ...]:
     """The variables of which an agent needs one, the usual first; empty where it needs none."""
-    return tuple(_kind(name).keys)
+    kind = _kind(name)
+    return (*kind.secrets, *kind.other_keys)
 
 
 def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
@@ -81,7 +103,7 @@ def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
 
     A name in `agent-env`, or a helper of the machine's managed settings, may be a key that nobody here knows.
     """
-    keys = _kind(name).keys
+    keys = keys_of(name)
     if not keys or any(env.get(k) for k in (*keys, *config.agent_env)) or _MANAGED.exists():
         return
     first, second = keys[:2] if len(keys) > 1 else (keys[0], keys[0])
@@ -113,6 +135,11 @@ def package_to_install(name: str, version: str) -> str:
     if not version or not kind.npm_package or kind.make(Config()).version() == version:
         return ""
     return f"{kind.npm_package}@{version}"
+
+
+def secret_variables() -> tuple[str, ...]:
+    """The variables that hold a key of any agent."""
+    return tuple(dict.fromkeys(name for kind in AGENTS.values() for name in kind.secrets))
 
 
 def root_env(name: str) -> Mapping[str, str]:

@@ -125,13 +125,13 @@ def _prompt(env: Mapping[str, str]) -> str:
 
 
 def _opening(env: Mapping[str, str], part: int) -> int:
-    """A part of the prompt, as much as Claude Code takes from one command of the plugin."""
-    from orchestrator_action.agents.claude.opening import opening, opening_part
+    """A part of the prompt, as much as Claude Code takes from one command of the plugin; part 0 is all of it."""
+    from orchestrator_action.agents.opening import opening, opening_part
 
     context = _context(env)
     prompt = Path(context["prompt_path"]).read_text(encoding="utf-8")
     text = opening(prompt, worktree=context["worktree_path"], base_sha=context.get("base_sha", ""))
-    print(opening_part(text, part))
+    print(opening_part(text, part) if part else text)
     return HELD
 
 

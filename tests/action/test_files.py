@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator_action.agents.registry import AGENTS, secret_variables
 from orchestrator_action.config.schema import Config
 from tests.conftest import need
 from tests.kit.act import PROJECT
@@ -92,7 +93,7 @@ def test_every_input_reaches_the_program():
     text = ACTION.read_text(encoding="utf-8")
     for name in INPUTS:
         assert f"inputs.{name} }}}}" in text or f"inputs.{name} ==" in text, name
-        if name not in {"mode", "claude-version", "agent"}:
+        if name not in {"mode", "agent", *(f"{agent}-version" for agent in AGENTS)}:
             assert f"INPUT_{name.upper().replace('-', '_')}: ${{{{ inputs.{name} }}}}" in text, name
 
 
@@ -105,8 +106,8 @@ def test_inputs_are_kebab_case_described_and_have_a_default():
 def test_inputs_that_are_configuration_bear_its_names():
     ours = {f.replace("_", "-") for f in Config.__dataclass_fields__}
     of_the_step = {
-        "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
-        "config", "path", "branch", "document", "dry-run",
+        "mode", "github-token", "issue", "config", "path", "branch", "document", "dry-run",
+        *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
     assert set() == set(INPUTS) - of_the_step - ours
 
@@ -118,11 +119,14 @@ def test_the_outputs_are_those_promised():
     } == set(OUTPUTS)  # fmt: skip
 
 
-def test_the_pinned_claude_is_the_one_that_is_tested():
+def test_the_pinned_version_of_each_agent_is_the_one_that_is_tested():
     import json
 
-    tested = json.loads((PROJECT / "tests/npm/package.json").read_text(encoding="utf-8"))
-    assert tested["dependencies"]["@anthropic-ai/claude-code"] == INPUTS["claude-version"]["default"]
+    tested = json.loads((PROJECT / "tests/npm/package.json").read_text(encoding="utf-8"))["dependencies"]
+    pinned = {name: kind.npm_package for name, kind in AGENTS.items() if kind.npm_package}
+    assert {n: tested[package] for n, package in pinned.items()} == {
+        n: INPUTS[f"{n}-version"]["default"] for n in pinned
+    }
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)

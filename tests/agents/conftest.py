@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator_action.agents.base import Agent, Reader
 from orchestrator_action.agents.claude.agent import ClaudeAgent
-from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.protocol.model import (
     AgentReport,
     Command,
@@ -43,8 +45,10 @@ class Bench:
 
     root: Path
     repo: Repo
-    agent: ClaudeAgent
+    agent: Any
     context: TaskContext
+    address: Callable[[str], Mapping[str, str]]
+    """The variables by which this agent finds its API."""
     env: dict[str, str] = field(default_factory=dict)
     reminders: int = 0
     asked: list[str] = field(default_factory=list)
@@ -65,7 +69,7 @@ class Bench:
     def command(self, url: str, *, context: TaskContext | None = None, **env: str) -> Command:
         return self.agent.command(
             context or self.context,
-            env={**self.env, "ANTHROPIC_BASE_URL": url, **env},
+            env={**self.env, **self.address(url), **env},
             private=self.root / "private",
         )
 
@@ -77,14 +81,16 @@ class Bench:
             self.command(url, context=context, **env), self.agent.reader(), self.root / "agent.log", timeout_s
         )
 
+    def log(self) -> str:
+        """What the session printed."""
+        return (self.root / "agent.log").read_text(encoding="utf-8", errors="replace")
+
     def log_events(self) -> list[Mapping[str, object]]:
         lines = (self.root / "agent.log").read_text(encoding="utf-8").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def run(
-    command: Command, reader: ClaudeReader, log: Path, timeout_s: float = 60.0
-) -> tuple[AgentReport, Outcome]:
+def run(command: Command, reader: Reader, log: Path, timeout_s: float = 60.0) -> tuple[AgentReport, Outcome]:
     """Start it as a supervisor would, output to a file, and end it when the reader gives it up."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -108,7 +114,7 @@ def run(
             if ended:
                 break
             if reader.abort or time.monotonic() > deadline:
-                ending = Ending.CANCELLED if reader.abort else Ending.TIMEOUT
+                ending = Ending.ABORTED if reader.abort else Ending.TIMEOUT
                 process.kill()
                 process.wait()
             time.sleep(0.02)
@@ -125,10 +131,27 @@ def run(
 
 @pytest.fixture
 def bench(tmp_path: Path, claude_cli: Path, make: Callable[..., Repo]) -> Iterator[Bench]:
-    """A task in a repository whose path has a space, and an environment from nothing."""
+    """The real Claude CLI at a task."""
+    home = tmp_path / "home"
+    home.mkdir()
+    env = claude_env(home, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    agent = ClaudeAgent(executable=str(claude_cli))
+    with bench_of(agent, tmp_path, make, env, lambda url: {"ANTHROPIC_BASE_URL": url}) as made:
+        yield made
+
+
+@contextmanager
+def bench_of(
+    agent: Agent,
+    root: Path,
+    make: Callable[..., Repo],
+    env: Mapping[str, str],
+    address: Callable[[str], Mapping[str, str]],
+) -> Iterator[Bench]:
+    """An agent at a task in a repository whose path has a space, with a broker for its claims."""
     repo = make({"README.md": "# hello\n", "calc.py": "def add(a, b):\n    return a + b\n"}, name="a repo")
-    folder = tmp_path / "a run"
-    for made in (folder, tmp_path / "home", tmp_path / "private"):
+    folder = root / "a run"
+    for made in (folder, root / "private"):
         made.mkdir()
     phases = "\n".join(f"{n}. {i}" for n, i in enumerate(IDS, 1))
     (folder / "prompt.md").write_text(
@@ -141,9 +164,8 @@ def bench(tmp_path: Path, claude_cli: Path, make: Callable[..., Repo]) -> Iterat
         "base_sha": context.base_sha,
     }
     Path(context.path).write_text(json.dumps(written), encoding="utf-8")
-    env = claude_env(tmp_path / "home", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     with Broker() as broker:
-        made_bench = Bench(tmp_path, repo, ClaudeAgent(executable=str(claude_cli)), context, env)
+        made_bench = Bench(root, repo, agent, context, address, dict(env))
         made_bench.env |= {
             SOCKET_VARIABLE: str(broker.path),
             TOKEN_VARIABLE: broker.register(made_bench.ask),

@@ -67,7 +67,7 @@ def test_without_the_plugin_the_session_is_given_up_at_its_first_event(bench: Be
     with messages_api(steps(Say("done"))) as api:
         report, outcome = bench.session(api.url)
 
-    assert Ending.CANCELLED is outcome.ending
+    assert Ending.ABORTED is outcome.ending
     assert any("agent:workflow-manager" in p for p in report.problems)
     assert not report.transient
 

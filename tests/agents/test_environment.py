@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator_action.agents.claude.agent import model_variables
 from orchestrator_action.agents.environment import (
     agent_environment,
     command_environment,
@@ -74,14 +75,18 @@ IDENTITY = {
 BROKER = {"ORCHESTRATOR_SOCKET": "s", "ORCHESTRATOR_CAPABILITY": "c", "ORCHESTRATOR_CONTEXT": "x"}
 
 
-@pytest.mark.parametrize("choose", [agent_environment, command_environment])
+def claude_environment(env, extra=()):
+    return agent_environment(env, extra=(*model_variables(env), *extra))
+
+
+@pytest.mark.parametrize("choose", [claude_environment, agent_environment, command_environment])
 @pytest.mark.parametrize(("name", "value"), FORGE.items())
 def test_a_forges_token_passes_under_no_name(choose, name, value):
     """Not even when the configuration names it."""
     assert {} == choose({name: value}, extra=[name])
 
 
-@pytest.mark.parametrize("choose", [agent_environment, command_environment])
+@pytest.mark.parametrize("choose", [claude_environment, agent_environment, command_environment])
 @pytest.mark.parametrize("value", VALUES)
 def test_a_forges_token_passes_in_no_value(choose, value):
     """Whatever the variable is called, and wherever in the value it stands."""
@@ -91,7 +96,12 @@ def test_a_forges_token_passes_in_no_value(choose, value):
 def test_an_agent_sees_its_model_the_broker_and_an_identity():
     given_ = {**MODEL, **ORDINARY, **IDENTITY, **BROKER}
 
-    assert given_ == agent_environment({**given_, "SECRET": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+    assert given_ == claude_environment({**given_, "SECRET": "x", "AWS_SECRET_ACCESS_KEY": "x"})
+
+
+def test_no_agent_sees_the_key_of_another_agents_model():
+    """Whoever needs one names it."""
+    assert {**ORDINARY, **BROKER} == agent_environment({**MODEL, **ORDINARY, **BROKER, "OPENAI_API_KEY": "k"})
 
 
 def test_a_repositorys_command_sees_no_keys():
@@ -110,9 +120,9 @@ def test_further_variables_pass_by_name():
 def test_a_clouds_keys_pass_only_when_the_model_is_there():
     aws, gcp = {"AWS_REGION": "r", "AWS_SECRET_ACCESS_KEY": "k"}, {"GOOGLE_APPLICATION_CREDENTIALS": "/f"}
 
-    assert {} == agent_environment({**aws, **gcp})
-    assert aws.items() <= agent_environment({**aws, **gcp, "CLAUDE_CODE_USE_BEDROCK": "1"}).items()
-    assert gcp.items() <= agent_environment({**aws, **gcp, "CLAUDE_CODE_USE_VERTEX": "1"}).items()
+    assert {} == claude_environment({**aws, **gcp})
+    assert aws.items() <= claude_environment({**aws, **gcp, "CLAUDE_CODE_USE_BEDROCK": "1"}).items()
+    assert gcp.items() <= claude_environment({**aws, **gcp, "CLAUDE_CODE_USE_VERTEX": "1"}).items()
 
 
 def test_a_session_started_from_within_a_session_is_not_its_child():
@@ -123,14 +133,14 @@ def test_a_session_started_from_within_a_session_is_not_its_child():
         "CLAUDECODE": "1",
     }
 
-    assert {} == agent_environment(outer)
+    assert {} == claude_environment(outer)
 
 
 @given(st.dictionaries(st.text(max_size=30), st.text(max_size=60)))
 def test_nothing_unknown_passes(env):
     """An allow-list: whatever is not named stays out."""
     known = {**MODEL, **ORDINARY}
-    seen = agent_environment({**env, **known})
+    seen = claude_environment({**env, **known})
 
     assert known.items() <= seen.items()
     assert not [n for n, v in seen.items() if looks_like_forge_token(n, v)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.agents.claude.opening import PARTS, opening, opening_part
+from orchestrator_action.agents.opening import PARTS, opening, opening_part
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=400), st.integers(8, 60))

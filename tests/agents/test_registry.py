@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.agents.registry import AGENTS, make_agent, package_to_install
-from orchestrator_action.config.schema import Config
+from orchestrator_action.agents.registry import AGENTS, make_agent, package_to_install, secret_variables
+from orchestrator_action.config.schema import AgentCommand, Config
 from orchestrator_action.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,3 +50,20 @@ def test_every_package_is_installed_at_a_version_that_the_action_asks_for():
     for name, kind in AGENTS.items():
         assert not kind.npm_package or f"  {name}-version:\n" in action
         assert not kind.npm_package or f"INPUT_{name.upper()}_VERSION:" in action
+
+
+def test_every_key_is_an_input_of_the_action_by_its_name():
+    action = (ROOT / "action.yml").read_text()
+
+    for name in secret_variables():
+        kebab = name.lower().replace("_", "-")
+        assert f"  {kebab}:\n" in action
+        assert f"INPUT_{name}: ${{{{ inputs.{kebab} }}}}" in action
+
+
+def test_arguments_are_those_of_the_agent_that_is_configured():
+    """A reviewer of another make, or a task with an agent of its own, does not know them."""
+    config = Config(agent="codex", agent_args=("-m", "x"), agent_command=AgentCommand(argv=("a",)))
+
+    given = {name: getattr(make_agent(name, config), "args", ()) for name in AGENTS}
+    assert {"codex": ("-m", "x")} == {name: args for name, args in given.items() if args}

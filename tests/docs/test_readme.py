@@ -13,6 +13,7 @@ import pytest
 import typer.main
 import yaml
 
+from orchestrator_action.agents.registry import AGENTS, secret_variables
 from orchestrator_action.cli.app import app
 from orchestrator_action.config.load import SCHEMA_FILE, config_schema, load_text
 from orchestrator_action.config.schema import Config
@@ -231,8 +232,8 @@ def test_every_input_that_configures_is_a_key_of_the_configuration():
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     keys = {f.name.replace("_", "-") for f in dataclasses.fields(Config)}
     own = {
-        "mode", "anthropic-api-key", "claude-code-oauth-token", "github-token", "issue", "claude-version",
-        "config", "path", "branch", "document", "dry-run",
+        "mode", "github-token", "issue", "config", "path", "branch", "document", "dry-run",
+        *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
 
     assert set(action["inputs"]) - own <= keys

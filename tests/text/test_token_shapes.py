@@ -138,7 +138,9 @@ def test_what_a_configuration_names_may_hold_a_key_but_never_a_forges():
         passes = (
             {} if kind in forge or "Authorization" in text.title() else {"ANTHROPIC_X": text, "NAMED": text}
         )
-        assert passes == agent_environment({"ANTHROPIC_X": text, "NAMED": text}, extra=["NAMED"]), text
+        assert passes == agent_environment(
+            {"ANTHROPIC_X": text, "NAMED": text}, extra=["ANTHROPIC_X", "NAMED"]
+        ), text
 
 
 @pytest.mark.parametrize(

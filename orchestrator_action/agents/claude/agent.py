@@ -9,6 +9,7 @@ an environment from `agent_environment`, because the session's tools see all of 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -46,6 +47,16 @@ FIXED = {
     "CLAUDE_CODE_DISABLE_CRON": "1",  # nothing of a session may outlive it
     "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",  # an `@/path` in a task's text is text
 }
+
+_MODEL = re.compile(r"(ANTHROPIC|CLAUDE_CODE|DISABLE|BASH_DEFAULT|BASH_MAX|MCP|MAX)_\w+|API_TIMEOUT_MS")
+_BEDROCK = re.compile(r"AWS_\w+")
+_VERTEX = re.compile(
+    r"CLOUD_ML_REGION | GOOGLE_(APPLICATION_CREDENTIALS|CLOUD_\w+) | GCLOUD_PROJECT | VERTEX_\w+", re.VERBOSE
+)
+_OUTER_SESSION = re.compile(
+    r"CLAUDE_CODE_(SESSION\w*|CHILD_\w+|MESSAGING_\w+|ENTRYPOINT|EXECPATH|SSE_PORT|PARENT\w*|REMOTE\w*)"
+)
+"""Set by a Claude Code session around us; a session of ours is not its child."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +185,7 @@ class ClaudeAgent:
     def _environment(self, env: Mapping[str, str], config: Path) -> dict[str, str]:
         chosen = {
             **DEFAULTS,
-            **agent_environment(env, extra=self.env_names),
+            **agent_environment(env, extra=(*model_variables(env), *self.env_names)),
             **FIXED,
             "CLAUDE_CONFIG_DIR": str(config),
             "CLAUDE_CODE_TMPDIR": str(_private_dir(config / "tmp")),  # else in /tmp, and never removed
@@ -184,6 +195,16 @@ class ClaudeAgent:
         else:
             chosen.pop("IS_SANDBOX", None)
         return chosen
+
+
+def model_variables(env: Mapping[str, str]) -> set[str]:
+    """The names in `env` of keys, addresses and settings of this agent's model; a cloud's where the model is there."""
+    patterns = [_MODEL]
+    if env.get("CLAUDE_CODE_USE_BEDROCK"):
+        patterns.append(_BEDROCK)
+    if env.get("CLAUDE_CODE_USE_VERTEX"):
+        patterns.append(_VERTEX)
+    return {n for n in env if any(p.fullmatch(n) for p in patterns) and not _OUTER_SESSION.fullmatch(n)}
 
 
 def _fresh_session(context: TaskContext, config: Path) -> str:

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import PurePath
 from typing import Any
 
-_TESTS = re.compile(
-    r"\b(?:pytest|unittest|tox|nox|jest|vitest|mocha|ctest|phpunit|rspec)\b|"
-    r"\b(?:npm|pnpm|yarn|bun|go|cargo|make|mvn|gradlew?|dotnet|deno|node --)\s*(?:run\s+)?test\b"
-)
-_CLAIM = re.compile(r"\borchestrator-phase\s+(show|status|start|done|wait|stop)\b\s*([a-z-]*)")
-_CLAIM_WORDS = {
-    "show": "reads its task", "status": "looks what is open", "start": "begins {}", "done": "claims {}",
-    "wait": "waits for {}", "stop": "says that it stops",
-}  # fmt: skip
+from orchestrator_action.agents.words import file_words, shell_words
 
 
 def claude_words(line: bytes) -> str:
@@ -57,16 +47,7 @@ def _block_words(block: Mapping[str, Any]) -> str:
 
 
 def _file(given: Mapping[str, Any]) -> str:
-    """A path as a person names it: from the tree on, which is not known here, so its last three parts."""
-    path = str(given.get("file_path") or given.get("notebook_path") or given.get("path") or "a file")
-    return "/".join(PurePath(path).parts[-3:]) if path.startswith("/") else path
-
-
-def _bash(given: Mapping[str, Any]) -> str:
-    command = str(given.get("command", ""))
-    if claim := _CLAIM.search(command):
-        return _CLAIM_WORDS[claim[1]].format(claim[2] or "a phase")
-    return "runs the tests" if _TESTS.search(command) else f"runs {command}"
+    return file_words(str(given.get("file_path") or given.get("notebook_path") or given.get("path") or ""))
 
 
 _TOOLS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -75,7 +56,7 @@ _TOOLS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "Edit": lambda g: f"edits {_file(g)}",
     "MultiEdit": lambda g: f"edits {_file(g)}",
     "NotebookEdit": lambda g: f"edits {_file(g)}",
-    "Bash": _bash,
+    "Bash": lambda g: shell_words(str(g.get("command", ""))),
     "Grep": lambda g: f"searches for {g.get('pattern', '')}",
     "Glob": lambda g: f"looks for {g.get('pattern', '')}",
     "LS": lambda g: f"lists {_file(g)}",

@@ -1,4 +1,4 @@
-"""A loopback server that speaks the Messages API with server-sent events, from a script.
+"""A loopback server that speaks the Messages API, and the dialects of other agents, from a script.
 
 Source: docs.anthropic.com, "Messages" and "Streaming Messages" (message_start, content_block_start,
 content_block_delta, content_block_stop, message_delta, message_stop; errors as `{"type": "error"}`).
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.kit.messages_api.dialects import Dialect, dialect_of
 from tests.kit.messages_api.script import Json, Request, Say, Script, answer
 
 
@@ -114,11 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "/v1/messages" not in self.path:
+        dialect = dialect_of(self.path)
+        if not dialect and "/v1/messages" not in self.path:
             return self._plain(200, b"{}")
         if "count_tokens" in self.path:
             return self._plain(200, b'{"input_tokens": 100}')
-        request = Request(self.path, dict(self.headers.items()), json.loads(raw))
+        told = json.loads(raw)
+        request = Request(self.path, dict(self.headers.items()), dialect.read(told) if dialect else told)
         if request.is_side_request:
             with self.owner.lock:
                 self.owner.side_requests.append(request)
@@ -146,7 +149,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.kind == "cut":
             self._say(request, answer(self.owner.script, request), cut=True)
         else:
-            body = _error(fault.status, fault.message or "scripted fault", fault.type)
+            words = fault.message or "scripted fault"
+            body = _error(fault.status, words, fault.type)
+            if dialect := dialect_of(request.path):
+                body = json.dumps(dialect.error(fault.status, words)).encode()
             self._plain(fault.status, body, headers=fault.headers)
 
     def _plain(
@@ -166,16 +172,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.closing.wait(said.wait_s)
         if not request.body.get("stream"):
             return self._plain(200, json.dumps(_message(request, said)).encode())
-        events = list(_events(request, said))
+        events = list(_lines(dialect_of(request.path), request, said))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
         for event in events[: len(events) // 2] if cut else events:
-            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            self.wfile.write(event.encode())
         self.wfile.flush()
         return None
+
+
+def _lines(dialect: Dialect | None, request: Request, said: Say) -> Iterator[str]:
+    if dialect:
+        yield from dialect.events(request, said)
+        return
+    for event in _events(request, said):
+        yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
 
 
 def _error(status: int, message: str, kind: str = "") -> bytes:

@@ -1,8 +1,8 @@
-"""What a Claude session is opened with: the task's prompt and the repository's own instructions.
+"""What a session is opened with: the task's prompt and the repository's own instructions.
 
-Sessions run with `--setting-sources user`, so that a checkout has no say in hooks, servers or addresses;
-its CLAUDE.md is not read then either. It is handed over here, as it stands in the base commit: what a
-branch under work says of how to work counts for nothing. Stdlib only; asks git for the files.
+Sessions run so that a checkout has no say in hooks, servers or addresses; its instruction files are not read
+then either. They are handed over here, as they stand in the base commit: what a branch under work says of how to
+work counts for nothing. Stdlib only; asks git for the files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ PARTS = 5
 """As many as the plugin's command asks for."""
 PART_BYTES = 29_000
 """Claude Code takes 30,000 bytes from one command in a slash command, else it puts a preview in its place."""
-INSTRUCTIONS = ("CLAUDE.md", ".claude/CLAUDE.md", "AGENTS.md")
+INSTRUCTIONS = ("CLAUDE.md", ".claude/CLAUDE.md", "AGENTS.md", "GEMINI.md")
 _LONGEST_INSTRUCTIONS = 24_000
 
 

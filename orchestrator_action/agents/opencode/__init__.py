@@ -1,0 +1,1 @@
+"""opencode, with the model of any vendor."""

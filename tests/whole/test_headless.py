@@ -1,0 +1,106 @@
+"""Whole runs with the real CLIs of other agents: an honest session is verified, a lying one is refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.protocol.phases import IDS
+from tests.conftest import NPM, need
+from tests.kit.headless import KEY, PLAYED, cli_env
+from tests.kit.messages_api import Fault, MessagesApi, Say, Script, bash, by_session, messages_api, steps
+from tests.kit.repos import Repo
+from tests.kit.whole import LIBRARY, House, Ran, house
+
+pytestmark = [pytest.mark.npm, pytest.mark.slow]
+
+TEST = r"""cat >tests/test_triple.py <<'PY'
+import unittest
+
+from numbers_ import triple
+
+
+class Triple(unittest.TestCase):
+    def test_triple(self):
+        self.assertEqual(6, triple(2))
+PY"""
+HONEST = r"printf '\n\ndef triple(n):\n    return n * 3\n' >>numbers_.py"
+LYING = r"printf '\n\ndef triple(n):\n    return n * 3\n\n\ndef double(n):\n    return n * 3\n' >>numbers_.py"
+
+
+def claim(phase: str, more: str = "") -> Say:
+    return bash(f"orchestrator-phase done {phase} {more}".strip())
+
+
+def session(change: str) -> Script:
+    """All eleven phases, whatever the answers were."""
+    commit = (
+        r"printf '\n- `triple(n)` is three times n.\n' >>README.md; git add -A && git commit -qm 'Add triple'"
+    )
+    return steps(
+        claim("initial-setup"), claim("issue-creation"), claim("branch-management"),
+        claim("research-and-planning", "--note 'change `numbers_.py` and `README.md`'"),
+        bash(f"{change}\n{TEST}\n{commit}"), claim("implementation"), claim("testing"), claim("documentation"),
+        claim("pull-request", "--note 'Add triple'"), claim("review"), claim("review-response"),
+        claim("settings-update"), Say("All tests pass. Everything is done."),
+    )  # fmt: skip
+
+
+@pytest.fixture(params=PLAYED)
+def play(
+    request: pytest.FixtureRequest, make: Callable[..., Repo], tmp_path: Path
+) -> Iterator[Callable[..., tuple[Ran, House, MessagesApi]]]:
+    """Run one issue with an agent's real CLI against a script."""
+    name = request.param
+    played = PLAYED[name]
+    program = need(NPM / played.program, f"the {name} CLI")
+    (tmp_path / "h").mkdir()
+    settings = f"agent: {name}\nagent-args: {list(played.args)}\nretries: 0\nreminders: 0\n"
+    files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
+    home = house(tmp_path, make(files))
+    home.issue(1, "Add triple", "Please add `triple(n)`.")
+
+    def run(author: Script, *faults: Fault) -> tuple[Ran, House, MessagesApi]:
+        reviewer = steps(Say('{"findings": []}'))
+        with messages_api(
+            by_session(("You review one change", reviewer), ("", author)), faults=faults
+        ) as api:
+            home.env = {**cli_env(tmp_path / "h", program.parent), **played.address(api.url)}
+            return home.run(agent=name), home, api
+
+    yield run
+    home.assert_tidy()
+
+
+def test_an_honest_session_is_verified(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
+    """All eleven phases hold, the review is a session of the same make, and the key stands in no file of the run."""
+    ran, home, api = play(session(HONEST))
+
+    task = ran.task("issue-1")
+    log = (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
+    assert (0, "success") == (ran.code, task["status"]), f"{ran.err}\n{log}"
+    assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in task["phases"]}
+    assert task["turns"] >= 13
+    assert any("You review one change" in r.first for r in api.requests)
+    assert [] == [f for f in home.run_dir.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
+    assert "claims testing" in home.cli("logs", "issue-1").out
+
+
+def test_a_lying_session_is_refuted(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
+    """It says that all tests pass, and its process ends well."""
+    ran, home, _ = play(session(LYING))
+
+    task = ran.task("issue-1")
+    assert (1, "failed") == (ran.code, task["status"]), ran.err
+    assert "refuted" == ran.state("issue-1", "testing")
+    assert "All tests pass" in home.cli("logs", "issue-1").out
+
+
+def test_a_refused_key_is_told_as_that(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
+    ran, _, _ = play(session(HONEST), Fault(status=401, message="Incorrect API key provided"))
+
+    task = ran.task("issue-1")
+    assert (1, "failed") == (ran.code, task["status"]), ran.err
+    assert ["authentication"] == task["failures"]
