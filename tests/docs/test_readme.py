@@ -1,4 +1,4 @@
-"""What README, help and schema say is what the code does."""
+"""What README, docs, help and schema say is what the code does."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ from orchestrator_action.protocol.model import PhaseState, Status
 from orchestrator_action.protocol.phases import PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 EXAMPLES = {"agent-command", "test", "setup", "teardown", "phases", "hook"}
-"""Keys whose value in the README is an example and not the default."""
+"""Keys whose value in docs/configuration.md is an example and not the default."""
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 
 
 def test_the_configuration_block_is_valid_and_shows_every_key():
     [block] = [b for b in blocks("yaml") if b.startswith("label:")]
 
-    config = load_text(block, source="README.md")
+    config = load_text(block, source="docs/configuration.md")
 
     shown = set(re.findall(r"^([a-z-]+):", block, re.MULTILINE))
     assert {f.name.replace("_", "-") for f in dataclasses.fields(Config)} == shown
@@ -46,13 +47,13 @@ def test_the_configuration_block_is_valid_and_shows_every_key():
 
 def test_the_table_of_commands_is_the_commands():
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    table = README.split("| command | does |")[1].split("\n\n")[0]
+    table = DOCS.split("| command | does |")[1].split("\n\n")[0]
 
     assert commands == {m.split()[0] for m in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)}
 
 
 def test_the_table_of_exit_codes_is_the_errors_codes():
-    table = README.split("| code | means |")[1].split("\n\n")[0]
+    table = DOCS.split("| code | means |")[1].split("\n\n")[0]
     named = {int(n) for n in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
 
     def codes(kind: type[OrchestratorError]) -> set[int]:
@@ -62,14 +63,14 @@ def test_the_table_of_exit_codes_is_the_errors_codes():
 
 
 def test_the_table_of_phases_is_the_phases():
-    rows = re.findall(r"^\| (\d+) \| ([A-Z][A-Za-z ]+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| ([A-Z][A-Za-z ]+) \|", DOCS, re.MULTILINE)
 
     assert [(str(p.number), p.title) for p in PHASES] == rows
 
 
 @pytest.mark.parametrize("word", [*Status, *PhaseState])
 def test_every_status_and_state_is_named(word):
-    assert f"`{word}`" in README
+    assert f"`{word}`" in DOCS
 
 
 def test_the_published_schema_is_the_one_the_code_checks_against():
@@ -78,9 +79,9 @@ def test_the_published_schema_is_the_one_the_code_checks_against():
 
 
 def command_lines() -> list[str]:
-    """Every command line of ours that the README shows, in a block or in a sentence."""
+    """Every command line of ours that README and docs show, in a block or in a sentence."""
     shown = [line for b in blocks("(?:console|sh|yaml)") for line in b.splitlines()]
-    spans = [s for s in re.findall(r"`([^`\n]+)`", README) if s.startswith("orchestrator-action ")]
+    spans = [s for s in re.findall(r"`([^`\n]+)`", DOCS) if s.startswith("orchestrator-action ")]
     found = [m[1] for line in shown if (m := re.search(r'(?:^|\$ |run: ")(orchestrator-action .+)', line))]
     return [*found, *spans]
 
@@ -88,6 +89,8 @@ def command_lines() -> list[str]:
 def parsed(words: list[str]) -> list[str]:
     """Have the real command line read these words; what it says against them."""
     command: Any = typer.main.get_command(app)
+    if words and words[0] in {o for p in command.params for o in p.opts}:
+        return []  # such as --version
     while hasattr(command, "commands"):
         if not words or words[0] not in command.commands:
             return [f"no command {words[:1]}"]
@@ -112,7 +115,7 @@ def test_a_command_line_that_the_program_does_not_take_is_found():
 
 
 def test_every_option_in_the_table_of_commands_exists():
-    table = README.split("| command | does |")[1].split("\n\n")[0]
+    table = DOCS.split("| command | does |")[1].split("\n\n")[0]
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
     for row in re.findall(r"^\| `([^`]+)`", table, re.MULTILINE):
@@ -134,18 +137,56 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("name", ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_every_link_leads_somewhere(name: str):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    anchors = {slug(h) for h in re.findall(r"^#+ (.+)$", prose, re.MULTILINE)}
+def prose_of(page: Path) -> str:
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
 
-    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
-        path, _, anchor = target.partition("#")
-        if not path:
-            assert anchor in anchors, target
-        elif "://" not in path:
-            assert (ROOT / path).exists(), target
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *(ROOT / n for n in ("SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"))],
+    ids=lambda p: p.name,
+)
+def test_every_link_leads_somewhere(page: Path):
+    """To a file that is there, and to a heading of it; pictures too."""
+    prose = prose_of(page)
+    for target in re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", prose):
+        path, _, anchor = "".join(target).partition("#")
+        if "://" in path:
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in {slug(h) for h in re.findall(r"^#+ (.+)$", prose_of(there), re.MULTILINE)}, (
+                target
+            )
+
+
+def test_every_page_of_the_docs_is_reached_from_the_readme():
+    """One that nobody links is one that nobody reads."""
+    linked = set(re.findall(r"\]\(docs/([a-z-]+\.md)", prose_of(PAGES[0])))
+
+    assert linked == {page.name for page in PAGES[1:]}
+
+
+def test_every_message_in_troubleshooting_is_one_the_program_says():
+    """Word for word between the dots, so that somebody who searches for it finds it."""
+    said = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "orchestrator_action").rglob("*.py"))
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+
+    assert len(messages) >= 15
+    for message in messages:
+        for part in filter(None, map(str.strip, re.split("…", message))):
+            assert part in said, message
+
+
+def yaml_examples() -> list[str]:
+    return [b for b in blocks("yaml") if b.startswith("# .github/orchestrator.yml")]
+
+
+@pytest.mark.parametrize("block", yaml_examples(), ids=lambda b: b.splitlines()[1][:40])
+def test_every_example_of_the_configuration_is_valid(block: str):
+    load_text(block, source="an example")
 
 
 def test_every_hyphenated_name_is_one_we_have():
@@ -154,7 +195,8 @@ def test_every_hyphenated_name_is_one_we_have():
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     keys = set(re.findall(r'"([a-z-]+)": \{', SCHEMA_FILE.read_text(encoding="utf-8")))
     ours = {*keys, *action["inputs"], *action["outputs"], *Status, *PhaseState, *(p.id for p in PHASES)}
-    prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    ours |= {rule.id for p in PHASES for rule in p.rules}
+    prose = re.sub(r"^```.*?^```", "", DOCS, flags=re.MULTILINE | re.DOTALL)
 
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`", prose))
 
@@ -171,13 +213,13 @@ def test_the_workflow_shown_is_the_example():
 
 
 def test_no_document_speaks_of_this_machine():
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        assert not re.search(r"/(home|root|work|Users)/", (ROOT / name).read_text(encoding="utf-8")), name
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"):
+        assert not re.search(r"/(home|root|work|Users)/", page.read_text(encoding="utf-8")), page
 
 
 def test_the_tables_of_inputs_and_outputs_are_the_actions():
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
-    table = README.split("| input | what it says | default |")[1]
+    table = DOCS.split("| input | what it says | default |")[1]
     inputs, outputs = table.split("| output | what it says |")
 
     assert list(action["inputs"]) == re.findall(r"^\| `([a-z-]+)` \|", inputs, re.MULTILINE)

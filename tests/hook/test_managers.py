@@ -22,8 +22,8 @@ PEERS = ROOT / "benchmarks/npm/node_modules"
 
 
 def documented(name: str) -> str:
-    """What the README says to write into that file."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """What docs/hook.md says to write into that file."""
+    text = (ROOT / "docs/hook.md").read_text(encoding="utf-8")
     [block] = re.findall(rf"^```\w+\n(# {re.escape(name)}\b.*?)^```", text, re.MULTILINE | re.DOTALL)
     return str(block)
 

@@ -1,4 +1,4 @@
-"""`demo` does what it foretells, and what the README shows of it is what it does."""
+"""`demo` does what it foretells, and what README and docs show of it is what it does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from orchestrator_action.cli.demo import STORIES
 from tests.kit.repos import clean_env
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMES_BACK = (ROOT / "docs/what-comes-back.md").read_text(encoding="utf-8")
 
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -50,8 +52,8 @@ def test_what_the_readme_prints_of_the_demo_is_what_it_prints(shown: tuple[Path,
             assert line in printed, line
 
 
-def test_the_comment_in_the_readme_is_the_comment_of_the_demo(shown: tuple[Path, str]):
-    quoted = re.search(r"<!-- comment -->\n((?:>.*\n)+)", README)
+def test_the_comment_in_the_docs_is_the_comment_of_the_demo(shown: tuple[Path, str]):
+    quoted = re.search(r"<!-- comment -->\n((?:>.*\n)+)", COMES_BACK)
     assert quoted is not None
     lying = 1 + next(n for n, story in enumerate(STORIES) if "all tests pass" in story.text)
     [written] = (shown[0] / "forge/comments" / str(lying)).iterdir()
