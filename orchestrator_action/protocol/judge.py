@@ -7,9 +7,11 @@ A phase is proven when it was claimed and every rule of it has a fact that holds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import (
+    Claim,
     Demand,
     Fact,
     Finding,
@@ -19,6 +21,8 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.protocol.phases import PHASES, Phase, Rule, Scope
 
+MOST_CLAIMED = 1000
+"""Characters of a claim's words in a verdict."""
 NOTHING_CHANGED = Rule(
     id="nothing-changed",
     scope=Scope.HEAD,
@@ -69,11 +73,19 @@ def judge(ledger: Ledger, *, policy: Mapping[str, Demand], head: str, upto: str 
     """The verdict on a task at commit `head`; with `upto`, on the phases up to and with that one."""
     verdicts: list[PhaseVerdict] = []
     for phase in PHASES:
-        verdicts.append(_judge_phase(phase, ledger, demand_of(phase, policy), head, verdicts))
+        verdict = _judge_phase(phase, ledger, demand_of(phase, policy), head, verdicts)
+        verdicts.append(replace(verdict, claimed=said_of(ledger.claims.get(phase.id))))
         if phase.id == upto:
             break
     no_change = ledger.no_change if _nothing_changed(verdicts) else ""
     return Verdict(head_sha=head, phases=tuple(verdicts), no_change=no_change)
+
+
+def said_of(claim: Claim | None) -> str | None:
+    """What the agent said when it claimed a phase, cut; None when it did not claim it."""
+    if claim is None:
+        return None
+    return (claim.note or claim.text or claim.no_change or claim.waive)[:MOST_CLAIMED]
 
 
 def _nothing_changed(verdicts: Sequence[PhaseVerdict]) -> bool:

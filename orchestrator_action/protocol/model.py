@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Demand(StrEnum):
@@ -400,6 +400,8 @@ class PhaseVerdict:
     facts: tuple[Fact, ...] = ()
     reason: str = ""
     """Of a waiver, or of `no change needed`."""
+    claimed: str | None = None
+    """What the agent said of this phase, cut; empty when it claimed it without words, None when it did not."""
 
     @property
     def settled(self) -> bool:
@@ -447,6 +449,24 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewed:
+    """A finding of the review, and how it ended."""
+
+    id: str
+    path: str
+    line: int
+    severity: str
+    text: str
+    fixed_in: str = ""
+    declined: str = ""
+
+    @property
+    def end(self) -> Literal["fixed", "declined", "not answered"]:
+        """How it ended, in one word or two."""
+        return "fixed" if self.fixed_in else "declined" if self.declined else "not answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """Everything known of one requested task when the run ended."""
 
@@ -477,6 +497,8 @@ class TaskResult:
     """What the agent said, when it said that it cannot do the task."""
     said: str = ""
     """The agent's closing words: a claim, shown beside what was measured."""
+    review: tuple[Reviewed, ...] = ()
+    """What the review found, and how each finding ended."""
     log: str = ""
     error: str = ""
     worktree: str = ""

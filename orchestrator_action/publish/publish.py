@@ -301,7 +301,13 @@ def push_salvage(run: RunContext, task: str, sha: str) -> None:
 
 def run_info(run: RunContext, agent: str) -> render.RunInfo:
     """What the texts say of the run."""
-    return render.RunInfo(run_id=run.run_id, agent=agent, url=run.run_url, isolation=run.isolation.level.word)
+    return render.RunInfo(
+        run_id=run.run_id,
+        agent=agent,
+        url=run.run_url,
+        isolation=run.isolation.level.word,
+        label=run.config.label,
+    )
 
 
 def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
@@ -316,6 +322,7 @@ def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
         error=result.error,
         pull=result.pull,
         findings=ledger.findings,
+        result=result,
         secrets=run.secrets,
     )
     run.forge.post_check(

@@ -20,6 +20,8 @@ from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
     Conclusion,
     Ending,
+    Reviewed,
+    ReviewFinding,
     Status,
     Task,
     TaskResult,
@@ -305,10 +307,19 @@ def _result(
         phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
         log=last_log(task_run.directory, usage),
         said=usage.report.text[:MOST_SAID],
+        review=tuple(_reviewed(ledger, f) for f in ledger.findings),
         declined=ledger.declined if end.status is Status.DECLINED else None,
         error=end.error,
         **usage.figures(),
     )
+
+
+def _reviewed(ledger: Ledger, finding: ReviewFinding) -> Reviewed:
+    answer = ledger.answers.get(finding.id)
+    return Reviewed(
+        id=finding.id, path=finding.path, line=finding.line, severity=finding.severity, text=finding.text,
+        fixed_in=answer.fixed_in if answer else "", declined=answer.declined if answer else "",
+    )  # fmt: skip
 
 
 __all__ = ["recorded_result", "stopped", "work_on"]

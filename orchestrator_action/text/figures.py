@@ -6,7 +6,7 @@ UNKNOWN = "–"
 
 
 def duration(seconds: float | None) -> str:
-    """`0.4 s`, `52 s`, `4 min 07 s`, `2 h 05 min`."""
+    """`0.4 s`, `52 s`, `4 min 07 s`, `10 min`, `2 h 05 min`: seconds where they matter."""
     if seconds is None or seconds < 0:
         return UNKNOWN
     if seconds < 9.95:
@@ -14,9 +14,12 @@ def duration(seconds: float | None) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02d} s" if whole % 60 else f"{whole // 60} min"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 def count(n: int, noun: str, several: str = "") -> str:
@@ -25,10 +28,11 @@ def count(n: int, noun: str, several: str = "") -> str:
 
 
 def usd(amount: float | None) -> str:
-    """`$0.0042`, `$1.20`."""
+    """`$0.0042`, `$0.05`, `$1.20`."""
     if amount is None:
         return UNKNOWN
-    return f"${amount:.4f}" if 0 < amount < 0.1 else f"${amount:.2f}"
+    cents = f"${amount:.4f}"
+    return cents if 0 < amount < 0.1 and not cents.endswith("00") else f"${amount:.2f}"
 
 
 def mib(amount: float | None) -> str:

@@ -26,7 +26,7 @@ def event(kind: str, **data: Any) -> Event:
          "Testing, does not hold: 1 of 1 failed: test_double"),
         ("fact", {"phase": "initial-setup", "holds": True, "message": "fine"}, ""),
         ("attempt-started", {"attempt": 2}, "agent starts again (attempt 2)"),
-        ("attempt-ended", {"exit_code": 0, "turns": 3, "cost_usd": 0.05}, "agent ended: exit 0, 3 turns, $0.0500"),
+        ("attempt-ended", {"exit_code": 0, "turns": 3, "cost_usd": 0.05}, "agent ended: exit 0, 3 turns, $0.05"),
         ("pull", {"number": 5}, "opens pull request #5"),
         ("task-ended", {"status": "failed", "wall_s": 61, "error": "why"}, "failed after 1 min 01 s: why"),
         ("posted", {"what": "the labels"}, ""),

@@ -37,6 +37,7 @@ def plain(text: str) -> list[str]:
     """Lines without what differs from run to run: times, ids, and how many a machine had alive at once."""
     text = re.sub(r"at most \d+", "at most N", text)
     text = re.sub(r"`[0-9a-f]{7}`", "`SHA`", text)
+    text = re.sub(r"/\S+/repo/", "/TREE/repo/", text)
     text = re.sub(r"\b\d+(?:\.\d+)? s\b", "0.0", text)
     text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "RUN", text)
     text = re.sub(r"#\d+", "#N", re.sub(r"\d+\.\d+( s)?", "0.0", text))

@@ -26,6 +26,7 @@ from orchestrator_action.protocol.model import (
     exceptions_of,
 )
 from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.publish.report.beside import claim_beside_fact
 from orchestrator_action.publish.report.document import counts as counts
 from orchestrator_action.publish.report.document import failures as failures
 from orchestrator_action.publish.report.document import report_json as report_json
@@ -51,6 +52,8 @@ class RunInfo:
     """The page of the workflow run, where there is one."""
     isolation: str = ""
     """The level of the walls that agent and tests ran in."""
+    label: str = ""
+    """The label that asks for work, where there is one to set again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +141,23 @@ def pull_title(words: str, secrets: Iterable[str] = ()) -> str:
 
 
 def pull_body(task: Task, *, issue: int | None, text: str, run_id: str, secrets: Iterable[str] = ()) -> str:
-    """The agent's words, defanged; then what we know: the issue it closes, the run it comes from."""
+    """The agent's words as a quotation, so that none can be taken for ours; then what we know: issue and run."""
     footer = fill("pull_body.md.j2", secrets, issue=issue, run_id=run_id, task_id=task.id)
-    room = texts.COMMENT_LIMIT - len(footer.encode()) - 512
-    said = texts.cut(texts.defang(text, secrets).strip(), room, "bytes")
     head = texts.marker("pull", f"{run_id}.{task.id}")
-    return f"{head}\n{said or '(The agent gave no description.)'}\n\n{footer}"
+    room = texts.COMMENT_LIMIT - len(f"{head}{footer}".encode()) - 512
+    said = texts.defang(text, secrets).strip() or "(The agent gave no description.)"
+    return f"{head}\n**The agent says:**\n\n{quoted(said, room)}\n\n{footer}"
+
+
+def quoted(said: str, room: int) -> str:
+    """Markdown as a quotation of at most `room` bytes: no heading, table or mark in it stands on the page itself."""
+    size = room
+    while True:
+        lines = texts.cut(said, size, "bytes").rstrip("\n").split("\n")
+        made = "\n".join(f"> {line}".rstrip() for line in lines)
+        if len(made.encode()) <= room:
+            return made
+        size -= max(64, (len(made.encode()) - room) // 2)
 
 
 def defanged(findings: Iterable[ReviewFinding], secrets: Iterable[str] = ()) -> tuple[ReviewFinding, ...]:
@@ -197,6 +211,7 @@ def not_started(why: str, secrets: Iterable[str] = ()) -> str:
 
 def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[str, Any]:
     """What both comments say of how a task stands; `status` None while it runs."""
+    beside = claim_beside_fact(result, status, label=run.label)
     return {
         "t": result,
         "run": run,
@@ -204,33 +219,10 @@ def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[s
         "word": word_of(status, result.phases),
         "exceptions": _exceptions(status, result.phases),
         "declined": result.declined,
-        "said": "" if status is None or status in GOOD_STATUSES else result.said,
-        "headline": headline(result.phases, status=status, error=result.error),
-        "beside": claim_beside_fact(result, status),
-    }
-
-
-def claim_beside_fact(result: TaskResult, status: Status | None) -> dict[str, Any]:
-    """What the agent said beside what was measured: `said`, `measured` (of Testing's facts), `verified` and `at`.
-
-    Empty while a task runs, where nothing was measured at a commit of its own, and where exceptions come first.
-    """
-    facts = {f.rule: f for p in result.phases for f in p.facts if f.commit == result.head_sha}
-    found = [facts[r] for r in ("suite", "nothing-lost", "base-tests", "shows-the-change") if r in facts]
-    if (
-        status is None
-        or not found
-        or result.head_sha in {"", result.base_sha}
-        or _exceptions(status, result.phases)
-    ):
-        return {}
-    wrong = [f for f in found if not f.holds]
-    told = wrong or [f for f in found if f.rule == "suite" or f.detail.get("shows")]
-    return {
-        "verified": status in GOOD_STATUSES and not wrong,
-        "said": result.said.strip(),
-        "measured": [f.message for f in told],
-        "at": result.head_sha[:7],
+        "headline": headline(
+            result.phases, status=status, error="" if beside and beside.measured else result.error
+        ),
+        "beside": beside,
     }
 
 
@@ -316,11 +308,13 @@ def check_texts(
     error: str = "",
     pull: Pull | None = None,
     findings: Sequence[ReviewFinding] = (),
+    result: TaskResult | None = None,
     secrets: Iterable[str] = (),
 ) -> CheckTexts:
     """Title, summary, text and annotations of a check run; `conclusion` None while it is in progress.
 
-    Waivers stand in the title. Annotations are the review's findings on lines.
+    With `result` the claim stands beside the fact. Waivers stand in the title. Annotations are the review's
+    findings on lines.
     """
     held = tuple(secrets)
     ended = status or (None if conclusion is None else _status_of(conclusion))
@@ -334,6 +328,7 @@ def check_texts(
         "word": word_of(ended, phases),
         "exceptions": _exceptions(ended, phases),
         "headline": title,
+        "beside": claim_beside_fact(result, ended, label=run.label) if result else None,
     }
     return CheckTexts(
         title=texts.mask(title[:255], held),

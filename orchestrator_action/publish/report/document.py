@@ -15,6 +15,7 @@ from orchestrator_action.protocol.model import (
     Status,
     TaskResult,
 )
+from orchestrator_action.publish.report.beside import beside_record, claim_beside_fact
 from orchestrator_action.text.redact import mask
 
 
@@ -33,6 +34,7 @@ def _phase(verdict: PhaseVerdict) -> dict[str, Any]:
         "phase": verdict.phase,
         "state": verdict.state.value,
         "reason": verdict.reason,
+        "claimed": verdict.claimed,
         "findings": [{"rule": f.rule, "message": f.message} for f in verdict.findings],
         "facts": [_fact(f) for f in verdict.facts],
     }
@@ -64,6 +66,8 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "pid": result.pid,
         "needs_person": result.needs_person,
         "said": result.said,
+        "beside": beside_record(claim_beside_fact(result, result.status)),
+        "review": [dataclasses.asdict(r) for r in result.review],
         "declined": dataclasses.asdict(result.declined) if result.declined else None,
         "phases": [_phase(p) for p in result.phases],
         "log": result.log,
