@@ -74,7 +74,7 @@ def test_an_agents_failure_is_the_steps_with_a_summary(runner: Runner):
         done.code, done.outputs["conclusion"], done.outputs["succeeded"], done.outputs["failed"],
     ), done.log  # fmt: skip
     assert ["orchestrate:failed"] == issue.labels
-    assert "::warning" in done.log and "What is open" in done.summary
+    assert "::warning" in done.log and "Needs you" in done.summary
 
 
 def test_nothing_to_do_is_no_failure(runner: Runner):

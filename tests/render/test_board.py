@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +17,6 @@ from orchestrator_action.publish.report.overview import (
     report_html,
     status_table,
 )
-from tests.conftest import REQUIRE_ALL
 from tests.render.values import ALL_PROVEN, EVIL, HELD, HOSTILE, REFUTED, TOKEN, WAIVED, report, result
 from tests.text.page import shown
 
@@ -47,13 +43,14 @@ def bars(chart: str) -> list[tuple[str, int, int]]:
     return found
 
 
-def test_the_chart_shows_each_phase_when_it_was_measured():
-    """Milliseconds since the run began; nothing is drawn that was not measured."""
+def test_the_chart_shows_each_task_from_its_first_to_its_last_phase():
+    """Milliseconds since the run began; nothing is drawn that was not measured. Phases stand in the report."""
     drawn = bars(gantt(report(*TASKS), TIMES))
 
-    assert len(IDS) + 2 == len(drawn)
-    assert ("Implementation", 8000, 9500) in drawn
-    assert ("Initial Setup", 250, 251) in drawn
+    timed = [spans for spans in TIMES.values() if spans]
+    assert len(timed) == len(drawn)
+    assert min(round(s[1] * 1000) for spans in timed for s in spans) == min(start for _, start, _ in drawn)
+    assert max(round(s[2] * 1000) for spans in timed for s in spans) == max(end for _, _, end in drawn)
     assert all(start < end for _, start, end in drawn)
 
 
@@ -100,7 +97,7 @@ def test_the_summary_has_a_row_for_every_task_and_says_what_is_open():
     assert "2 of 4 tasks succeeded" in body
     assert "1.67×" in body
     assert 4 == len(re.findall(r"(?m)^\| `issue-\d+`", body))
-    assert "### What is open" in body
+    assert body.index("### Needs you") < body.index("| wall time") < body.index("| task |")
     assert "✓✓✓✓✓✓w✓✓✓✓" in body
     assert HELD not in body
     assert TOKEN not in body
@@ -175,7 +172,7 @@ def test_the_page_says_in_words_what_it_says_in_colours():
     assert '<html lang="en">' in body
     assert re.search(r"<title>[^<]+2 of 4 succeeded</title>", body)
     assert 1 == body.count("<h1>")
-    assert "Documentation: waived</span>" in body
+    assert "10 of 11 phases proven; Documentation: waived" in body
     assert "Waived, not done: no user-visible change" in body
     for region in re.findall(r'aria-labelledby="([^"]+)"', body):
         assert f'id="{region}"' in body
@@ -189,39 +186,6 @@ def test_a_value_we_hold_is_masked_in_the_page_in_its_escaped_form_too():
 
     assert "[redacted]" in body
     assert "a&amp;b" not in body
-
-
-def test_a_browser_shows_the_page(tmp_path: Path):
-    """A real Chromium lays it out: the headline is there, and nothing is wider than the window."""
-    browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-    if not browser:
-        (pytest.fail if REQUIRE_ALL else pytest.skip)("Chromium is not installed (Debian package chromium)")
-    probe = "<script>document.title = document.documentElement.scrollWidth + ' ' + innerWidth</script>"
-    body = report_html(report(*TASKS), times=TIMES)
-    body = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", body).replace(
-        "</body>", probe + "</body>"
-    )
-    (tmp_path / "r.html").write_text(body, encoding="utf-8")
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={tmp_path}/p",
-            "--window-size=500,800",
-            "--dump-dom",
-            (tmp_path / "r.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
-
-    wide, window = map(int, re.search(r"<title>(\d+) (\d+)</title>", done.stdout).groups())  # type: ignore[union-attr]
-    assert wide <= window
-    assert "2 of 4 tasks succeeded" in done.stdout
 
 
 def test_the_table_is_plain_lines_where_there_is_no_terminal():

@@ -164,7 +164,7 @@ def _wrong(fact: Fact) -> str:
 
 def _output(wrong: Sequence[Fact]) -> str:
     tails = (tail_of(f.detail) for f in wrong)
-    lines = [line for line in next(filter(None, tails), "").splitlines() if line.strip()]
+    lines = [line for line in next(filter(None, tails), "").splitlines() if line.strip("-=_* \t")]
     return "\n".join(lines[-TAIL_LINES:])
 
 

@@ -6,12 +6,21 @@ were measured there is no chart, rather than a made-up one.
 
 from __future__ import annotations
 
+import datetime
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import IO, Any
 
-from orchestrator_action.protocol.model import GOOD_STATUSES, PhaseState, RunReport, Status, TaskResult
+from orchestrator_action.protocol.model import (
+    GOOD_STATUSES,
+    PhaseState,
+    RunReport,
+    Status,
+    TaskResult,
+    exceptions_of,
+)
 from orchestrator_action.protocol.phases import PHASES
+from orchestrator_action.publish.report.beside import claim_beside_fact, size_words
 from orchestrator_action.publish.report.comments import (
     STATUS_WORDS,
     Times,
@@ -27,12 +36,18 @@ from orchestrator_action.text.template import fill, phase_title
 
 SUMMARY_TASKS = 400
 """Rows of the summary's table; GitHub shows no more than 1 MiB and nobody reads more."""
+SUMMARY_ROWS = 30
+"""Above so many tasks the table is folded, so that totals and what needs a person fit on a screen."""
+SUMMARY_NEEDS = 20
+"""Tasks that need a person, in words; the table marks the rest."""
+PAGE_NEEDS = 20
 PAGE_TASKS = 2000
 """Rows of the page's table; the rest is counted, and is in the JSON."""
 PAGE_DETAILS = 200
-"""Tasks whose ledger the page shows in full, open ones first; each is a few kilobytes."""
+"""Tasks that have a place of their own below the table, open ones first."""
+PAGE_LEDGERS = 40
+"""Of these, the ones whose eleven phases are shown in full; each is some kilobytes."""
 _GANTT_CHARS = 40_000  # Mermaid refuses more than 50,000 characters (maxTextSize)
-_GANTT_WITH_PHASES = 24
 WHOLE_TASK = "whole task"
 """What the one bar of a task is called: a name of its own could begin with a word or a date of Mermaid's."""
 
@@ -65,16 +80,15 @@ def _mermaid_name(name: str) -> str:
 def gantt(report: RunReport, times: Times) -> str:
     """A Mermaid Gantt chart of the run, its axis in seconds since the run began; empty without times.
 
-    With many tasks each is one bar; what does not fit in Mermaid's limit is counted in the title.
+    Each task is one bar; what does not fit in Mermaid's limit is counted in the title.
     """
     timed = [t for t in report.tasks if _ordered(times.get(t.task_id, ()))]
     if not timed:
         return ""
-    detailed = len(timed) <= _GANTT_WITH_PHASES
     lines: list[str] = []
     shown = size = 0
     for task in timed:
-        block = _gantt_section(task, _ordered(times[task.task_id]), detailed=detailed)
+        block = _gantt_section(task, _ordered(times[task.task_id]))
         size += sum(len(line) + 1 for line in block)
         if size > _GANTT_CHARS:
             break
@@ -90,22 +104,14 @@ def gantt(report: RunReport, times: Times) -> str:
     return "\n".join([*head, *lines])
 
 
-def _gantt_section(
-    task: TaskResult, spans: Sequence[tuple[str, float, float]], *, detailed: bool
-) -> list[str]:
-    states = {p.phase: p.state for p in task.phases}
-    if not detailed:
-        spans = [(task.task_id, spans[0][1], max(s[2] for s in spans))]
-    lines = [f"  section {_mermaid_name(task.task_id)}"]
-    for phase, start, end in spans:
-        bad = states.get(phase) in {PhaseState.REFUTED, PhaseState.UNPROVEN, PhaseState.STALE}
-        if not detailed:
-            bad = task.status not in GOOD_STATUSES
-        tag = "crit, " if bad else ("done, " if states.get(phase) is PhaseState.PROVEN else "")
-        begin, finish = round(start * 1000), max(round(end * 1000), round(start * 1000) + 1)
-        name = _mermaid_name(phase_title(phase)) if detailed else WHOLE_TASK
-        lines.append(f"  {name} :{tag}{begin}, {finish}")
-    return lines
+def _gantt_section(task: TaskResult, spans: Sequence[tuple[str, float, float]]) -> list[str]:
+    """One bar for the whole task: phases stand in the report."""
+    tag = "done, " if task.status in GOOD_STATUSES else "crit, "
+    begin, end = round(spans[0][1] * 1000), round(max(s[2] for s in spans) * 1000)
+    return [
+        f"  section {_mermaid_name(task.task_id)}",
+        f"  {WHOLE_TASK} :{tag}{begin}, {max(end, begin + 1)}",
+    ]
 
 
 def _totals(report: RunReport) -> dict[str, Any]:
@@ -124,19 +130,28 @@ def _task_rows(report: RunReport) -> list[dict[str, Any]]:
             "t": task,
             "word": word_of(task.status, task.phases),
             "headline": headline(task.phases, status=task.status, error=task.error),
+            "beside": claim_beside_fact(task, task.status),
+            "needs": task.status not in GOOD_STATUSES or bool(task.needs_person),
+            "exceptions": exceptions_of(task.phases) if task.needs_person else (),
+            "size": size_words({f.rule: f for p in task.phases for f in p.facts}),
             "phases": rows_of(task.phases),
-            "strip": [
-                (r["number"], r["title"], r["v"].state, GLYPHS[r["v"].state]) for r in rows_of(task.phases)
-            ],
+            "strip": [(r["v"].state, GLYPHS[r["v"].state]) for r in rows_of(task.phases)],
+            "strip_words": _strip_words(rows_of(task.phases)),
         }
         for task in report.tasks
     ]
 
 
+def _strip_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A strip of signs for who cannot see it: `10 of 11 phases proven; Documentation: waived`."""
+    others = [f"{r['title']}: {r['v'].state.value}" for r in rows if r["v"].state is not PhaseState.PROVEN]
+    return "; ".join([f"{len(rows) - len(others)} of {len(rows)} phases proven", *others])
+
+
 def job_summary(
     report: RunReport, *, times: Times | None = None, run_url: str = "", secrets: Iterable[str] = ()
 ) -> str:
-    """The summary of a workflow job: totals, a row per task, a Gantt chart, conflicts. At most 1 MiB."""
+    """The summary of a workflow job: what needs a person, totals, a row per task, a Gantt chart. At most 1 MiB."""
     rows = _task_rows(report)
     body = fill(
         "job_summary.md.j2",
@@ -144,11 +159,21 @@ def job_summary(
         **_totals(report),
         rows=rows[:SUMMARY_TASKS],
         left_out=max(0, len(rows) - SUMMARY_TASKS),
-        open_rows=[r for r in rows if r["t"].status not in GOOD_STATUSES or r["t"].needs_person][:50],
+        needs=[r for r in rows if r["needs"]][:SUMMARY_NEEDS],
+        needs_left=max(0, sum(r["needs"] for r in rows) - SUMMARY_NEEDS),
+        folded=len(rows) > SUMMARY_ROWS,
         chart=gantt(report, times or {}),
         run_url=run_url,
     )
     return texts.cut(body, texts.STEP_SUMMARY_LIMIT, "bytes")
+
+
+def _lane_words(spans: Sequence[tuple[str, float, float]]) -> str:
+    """When a task was worked on, in words."""
+    if not spans:
+        return "not measured"
+    start, end = figures.duration(spans[0][1]), figures.duration(max(s[2] for s in spans))
+    return f"from {start} to {end} after the start"
 
 
 def _bars(report: RunReport, times: Times) -> list[dict[str, Any]]:
@@ -161,12 +186,12 @@ def _bars(report: RunReport, times: Times) -> list[dict[str, Any]]:
         found.append(
             {
                 "task_id": task.task_id,
+                "words": _lane_words(spans),
                 "bars": [
                     {
                         "left": round(100 * start / whole, 3),
                         "width": round(max(100 * (end - start) / whole, 0.15), 3),
                         "title": phase_title(phase),
-                        "start": start,
                         "took": end - start,
                         "state": states.get(phase, "missing"),
                     }
@@ -189,21 +214,35 @@ def _ticks(whole: float) -> list[tuple[float, str]]:
     ]
 
 
+def _readable(at: str) -> str:
+    """`29 November 2026, 15:57 UTC` of an ISO date; another text as it is."""
+    try:
+        when = datetime.datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return at
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
 def report_html(report: RunReport, *, times: Times | None = None, secrets: Iterable[str] = ()) -> str:
     """The run as one page that needs no network and no script, in light and dark."""
     spans = times or {}
     timed = any(_ordered(s) for s in spans.values())
     whole = max([report.wall_s, *(s[2] for rows in spans.values() for s in rows)], default=0.0)
     rows = _task_rows(report)[:PAGE_TASKS]
-    ranked = sorted(range(len(rows)), key=lambda i: rows[i]["t"].status in GOOD_STATUSES)
-    detailed = set(ranked[:PAGE_DETAILS])
+    ranked = sorted(range(len(rows)), key=lambda i: not rows[i]["needs"])
+    detailed, ledgers = set(ranked[:PAGE_DETAILS]), set(ranked[:PAGE_LEDGERS])
     for index, row in enumerate(rows):
         row["anchor"] = f"task-{index + 1}" if index in detailed else ""
+        row["full"] = index in ledgers
     return fill(
         "report.html.j2",
         secrets,
         **_totals(report),
         rows=rows,
+        needs=[rows[i] for i in ranked if rows[i]["needs"]][:PAGE_NEEDS],
+        needs_left=max(0, sum(r["needs"] for r in rows) - PAGE_NEEDS),
+        started=_readable(report.started_at),
+        level=str(report.isolation.get("level", "open")),
         left_out=len(report.tasks) - len(rows),
         bars=_bars(report, spans)[:PAGE_DETAILS] if timed else [],
         ticks=_ticks(whole) if timed else [],
