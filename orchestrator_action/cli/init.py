@@ -14,7 +14,7 @@ from orchestrator_action.config.schema import CONFIG_PATH, DEFAULT_LABEL, Config
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.verify.ecosystems.detection import detect_at
+from orchestrator_action.verify.ecosystems.detection import detect_at, read_files
 from orchestrator_action.verify.setup import detect_setup
 
 KINDS = {
@@ -55,6 +55,10 @@ def init(
     git = Git.open(repo)
     if git.work_tree is None:
         raise ConfigError(f"{repo} is a bare repository", hint="run it in a checkout")
+    if not git.head():
+        raise ConfigError(
+            "there is no commit in which tests could be found", hint="commit, and run init again"
+        )
     wishes = wishes or Wishes()
     check_label(wishes.label)
     example, target = KINDS[kind]
@@ -79,6 +83,7 @@ def init(
             item.act()
             say(f"done: {item.what}: {item.found}")
     say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
+    say("your own pushes are judged after: orchestrator-action hook install")
     return 0
 
 
@@ -135,12 +140,22 @@ def configuration(git: Git, wishes: Wishes) -> str:
         "# Walls around agents, tests and gates, as high as they hold on the machine. `required`: there or no run.",
         "isolation: auto",
     ]
-    lines += _hook(found.commands if found else ())
+    lines += _hook(found.commands if found else (), _dependency_folders(git, head) if head else [])
     return "\n".join(lines) + "\n"
 
 
-def _hook(commands: Sequence[str]) -> list[str]:
-    """The `hook` section: the detected tests as gates of a push."""
+DEPENDENCY_FOLDERS = {"package.json": "node_modules", "composer.json": "vendor"}
+"""By manifest, the folder of the checkout that packages are installed into; a gate's tree has none of its own."""
+
+
+def _dependency_folders(git: Git, head: str) -> list[str]:
+    """What gates need of the checkout beside the commit."""
+    paths = read_files(git, head).paths
+    return [folder for manifest, folder in DEPENDENCY_FOLDERS.items() if manifest in paths]
+
+
+def _hook(commands: Sequence[str], links: Sequence[str]) -> list[str]:
+    """The `hook` section: the detected tests as gates of a push. `links` are folders that they need."""
     lines = [
         "# The local pre-push hook (orchestrator-action hook install) reads this from the default branch of the",
         "# remote: it counts once it is there.",
@@ -149,9 +164,10 @@ def _hook(commands: Sequence[str]) -> list[str]:
     ]
     if commands:
         lines.append("  gates:")
+    link = f", link: [{', '.join(links)}]" if links else ""
     for number, command in enumerate(commands, 1):
         name = "tests" if len(commands) == 1 else f"tests-{number}"
-        lines.append(f"    - {{name: {name}, command: {json.dumps(command)}, timeout: 5m}}")
+        lines.append(f"    - {{name: {name}, command: {json.dumps(command)}, timeout: 5m{link}}}")
     return lines
 
 

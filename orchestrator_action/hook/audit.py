@@ -22,7 +22,7 @@ def print_audit() -> int:
     """Print every push nobody judged, and every skip with its reason; 1 when there is one of the first."""
     state = find_site().state
     known = list(journal.read_lines(state))
-    since = min((e.at for e in known if e.word == journal.INSTALLED), default=None)
+    since = _begin(known)
     if since is None:
         print("the hook was never installed here, so nothing can be said of earlier pushes")
         return 1
@@ -37,7 +37,7 @@ def print_audit() -> int:
             f"unjudged  {oid[:12]} {remote} {ref}: pushed round the hook (--no-verify, or out of place)",
         )
         for at, remote, ref, tracking, oid in _pushes()
-        if at >= int(since) and (ref, oid) not in judged and not (at <= since and (tracking, oid) in before)
+        if at >= since and (ref, oid) not in judged and not (at <= since and (tracking, oid) in before)
     ]
     for at, line in sorted(lines + round_it):
         print(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)), printable(line))
@@ -45,6 +45,15 @@ def print_audit() -> int:
         print("every push that this clone's reflogs know of was judged")
     print("\n".join(map(printable, _unknown(since))))
     return 1 if round_it else 0
+
+
+def _begin(known: "list[journal.JournalLine]") -> float | None:
+    """Since when pushes are accounted for, in epoch seconds: from the installation, or the first one judged here.
+
+    A hook manager starts us without any installation; the second before it is not held against anybody.
+    """
+    installed = [int(entry.at) for entry in known if entry.word == journal.INSTALLED]
+    return float(min(installed)) if installed else min((entry.at for entry in known), default=None)
 
 
 def _unknown(since: float) -> list[str]:

@@ -117,8 +117,9 @@ def gate_log_path(site: PushSite, home: str, commit: str, name: str, mark: str) 
 
 
 def failure(
-    end: GateResult, item: "Work", *, withheld: list[str], missing: list[str], walls: str = ""
-) -> str:
+    end: GateResult, item: "Work", *, withheld: list[str], missing: list[str], unlinked: list[str],
+    walls: str = "",
+) -> str:  # fmt: skip
     """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
     at = f"{item.commit[:12]} ({', '.join(item.refs)})"
     lines = [f"error: gate {end.gate.name} failed at {at}: {end.why}, {end.seconds:.1f} s"]
@@ -127,6 +128,9 @@ def failure(
     lines.append(f"  full log: {end.log}")
     if missing:
         lines.append(f"  not in the checkout, so not linked: {', '.join(missing)}")
+    if unlinked:
+        names = ", ".join(unlinked)
+        lines.append(f"  in the checkout and not in the gate's tree: {names}; `link: [{names}]` brings it in")
     if withheld:
         lines.append(f"  kept from gates as secrets (see `env`): {', '.join(withheld)}")
     if walls.startswith("sandboxed"):

@@ -22,7 +22,7 @@ from orchestrator_action.hook.gate_report import (
     note_duration,
 )
 from orchestrator_action.hook.gate_walls import walls_for
-from orchestrator_action.hook.links import link_folders
+from orchestrator_action.hook.links import link_folders, unlinked_dependencies
 from orchestrator_action.hook.push import NOTHING
 from orchestrator_action.hook.push_facts import facts_of, filled
 from orchestrator_action.hook.push_watch import PushWatch, Stopped
@@ -137,6 +137,7 @@ class _OneCommit:
         item, site = self.item, self.tree.site
         links = [name for gate, _ in item.wanted for name in gate.link]
         missing = link_folders(links, top=site.top, tree=self.tree.tree)
+        unlinked = unlinked_dependencies(top=site.top, tree=self.tree.tree)
         self.facts = facts_of(item, self.push, folder=self.tree.home)
         names = ", ".join(gate.name for gate, _ in item.wanted)
         tell_user(f"orchestrator: {item.commit[:12]}: {names}")
@@ -151,8 +152,11 @@ class _OneCommit:
         bad = [result for result in results if result.why]
         for result in bad:
             tell_user(
-                failure(result, item, withheld=sorted(self.withheld), missing=missing, walls=self.walls)
-            )
+                failure(
+                    result, item, withheld=sorted(self.withheld), missing=missing, unlinked=unlinked,
+                    walls=self.walls,
+                )
+            )  # fmt: skip
         if changed:
             tell_user(changed_files(changed, item, names))
         return len(bad) + bool(changed)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+DEPENDENCY_FOLDERS = ("node_modules", "vendor", ".venv", "venv")
 LOCKS_OF_NODE = ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock")
 _KEPT_HIDDEN = (
     ".bin",
@@ -44,6 +45,15 @@ def link_folders(names: "list[str]", *, top: str, tree: str) -> list[str]:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             _Layer(top, tree, target).add(source, target)
     return missing
+
+
+def unlinked_dependencies(*, top: str, tree: str) -> list[str]:
+    """Folders of installed packages that the checkout has and the gate tree has not."""
+    return [
+        name
+        for name in DEPENDENCY_FOLDERS
+        if top and os.path.isdir(os.path.join(top, name)) and not os.path.lexists(os.path.join(tree, name))
+    ]
 
 
 def _is_empty_folder(path: str) -> bool:
