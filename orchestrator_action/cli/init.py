@@ -140,7 +140,10 @@ def configuration(git: Git, wishes: Wishes) -> str:
 
 
 def _hook(commands: Sequence[str]) -> list[str]:
-    """The `hook` section: the detected tests as gates of a push."""
+    """The `hook` section: the detected tests as gates of a push.
+
+    As prettier writes it: the tests of many repositories check the style of every file they hold.
+    """
     lines = [
         "# The local pre-push hook (orchestrator-action hook install) reads this from the default branch of the",
         "# remote: it counts once it is there.",
@@ -151,7 +154,7 @@ def _hook(commands: Sequence[str]) -> list[str]:
         lines.append("  gates:")
     for number, command in enumerate(commands, 1):
         name = "tests" if len(commands) == 1 else f"tests-{number}"
-        lines.append(f"    - {{name: {name}, command: {json.dumps(command)}, timeout: 5m}}")
+        lines += [f"    - name: {name}", f"      command: {json.dumps(command)}", "      timeout: 5m"]
     return lines
 
 
