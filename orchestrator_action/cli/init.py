@@ -155,7 +155,10 @@ def _dependency_folders(git: Git, head: str) -> list[str]:
 
 
 def _hook(commands: Sequence[str], links: Sequence[str]) -> list[str]:
-    """The `hook` section: the detected tests as gates of a push. `links` are folders that they need."""
+    """The `hook` section: the detected tests as gates of a push. `links` are folders that they need.
+
+    As prettier writes it: the tests of many repositories check the style of every file they hold.
+    """
     lines = [
         "# The local pre-push hook (orchestrator-action hook install) reads this from the default branch of the",
         "# remote: it counts once it is there.",
@@ -164,10 +167,10 @@ def _hook(commands: Sequence[str], links: Sequence[str]) -> list[str]:
     ]
     if commands:
         lines.append("  gates:")
-    link = f", link: [{', '.join(links)}]" if links else ""
+    link = [f"      link: [{', '.join(links)}]"] if links else []
     for number, command in enumerate(commands, 1):
         name = "tests" if len(commands) == 1 else f"tests-{number}"
-        lines.append(f"    - {{name: {name}, command: {json.dumps(command)}, timeout: 5m{link}}}")
+        lines += [f"    - name: {name}", f"      command: {json.dumps(command)}", "      timeout: 5m", *link]
     return lines
 
 

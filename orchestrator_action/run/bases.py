@@ -21,7 +21,7 @@ from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.state.context import STOP_GRACE_S, RunContext
 from orchestrator_action.verify.base_suite import BaseSuite, shared_base
-from orchestrator_action.verify.change import Bench
+from orchestrator_action.verify.measure import bench_of
 from orchestrator_action.verify.test_run import why_no_proof
 
 log = logging.getLogger(__name__)
@@ -113,10 +113,7 @@ class Bases:
         )
         base = recorded_task_run(run, task, nothing)
         base.directory.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
-            git=run.git, commands=commands, checkout=base.measuring, env=base.command_env,
-            evidence_dir=base.directory / "evidence", run=base.run_command, timeout_of=run.config.test_timeout_of,
-        )  # fmt: skip
+        bench = replace(bench_of(base, run.git), commands=commands)
         memory, level = (
             run.git.common_dir / "orchestrator" / "bases",
             str(getattr(run.isolation, "level", "")),

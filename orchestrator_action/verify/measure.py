@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponenti
 
 from orchestrator_action.agents.base import Agent, ReviewRequest
 from orchestrator_action.errors import AgentError, OrchestratorError
+from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.judge import demand_of
@@ -38,6 +39,18 @@ REVIEW_TRIES = 2
 """A malformed review is asked for once more, then the phase is unproven."""
 FRESH_S = 60.0
 """What the forge said of an issue so recently, in a list of many for example, is not asked again."""
+
+
+def bench_of(task_run: TaskRun, git: Git) -> Bench:
+    """Where suites of a task are run, base and head alike: with the tree's own set-up, and nobody's home."""
+    run = task_run.run
+    return Bench(
+        git=git, commands=task_run.test_commands, checkout=task_run.measuring, env=task_run.command_env,
+        evidence_dir=task_run.directory / "evidence", run=task_run.run_command,
+        timeout_of=run.config.test_timeout_of, tree_env=task_run.tree_env,
+        own_home=run.isolation.level is not Level.SANDBOXED,
+        roots=tuple(p for p in (run.trees.main, task_run.tree.path) if p),
+    )  # fmt: skip
 
 
 class Measure:
@@ -127,7 +140,7 @@ class Measure:
         demand = demand_of(BY_ID["testing"], self.run.config.phases)
         wanted = demand is not Demand.OFF and bool(self.task_run.test_commands)
         try:
-            base = self.base_suite(self._bench()).result() if wanted else None
+            base = self.base_suite(bench_of(self.task_run, self.git)).result() if wanted else None
         except OrchestratorError as exc:
             why = f"the base's tests could not be run: {exc.message}"
             passes = replace(base_passes(None, head, demand), message=why)
@@ -156,7 +169,7 @@ class Measure:
         return self._tested(claim, head, self._at_end if final else self._meanwhile)
 
     def _tested(self, claim: Claim, head: str, known: dict[str, ChangeRuns]) -> Iterable[Fact]:
-        bench = self._bench()
+        bench = bench_of(self.task_run, self.git)
         facts = change_facts(
             bench, self._runs(bench, head, known), note=self._said_of_tests(claim), proof=self._proof()
         )
@@ -180,16 +193,6 @@ class Measure:
 
     def _proof(self) -> Proof:
         return Proof(self.run.config.proof)
-
-    def _bench(self) -> Bench:
-        task_run = self.task_run
-        return Bench(
-            git=self.git, commands=task_run.test_commands, checkout=task_run.measuring,
-            env=task_run.command_env, evidence_dir=task_run.directory / "evidence", run=task_run.run_command,
-            timeout_of=self.run.config.test_timeout_of, tree_env=task_run.tree_env,
-            own_home=self.run.isolation.level is not Level.SANDBOXED,
-            roots=tuple(p for p in (self.run.trees.main, task_run.tree.path) if p),
-        )  # fmt: skip
 
     def _runs(self, bench: Bench, head: str, known: dict[str, ChangeRuns]) -> ChangeRuns:
         """What was run of this tree; what was red is run once more, and both results are kept."""

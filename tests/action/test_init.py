@@ -46,6 +46,15 @@ def test_the_workflow_is_the_example_and_the_configuration_names_the_tests(fresh
     assert f"+++ b/{target}" in done.stderr and "--- /dev/null" in done.stderr
 
 
+def test_the_configuration_is_written_as_prettier_writes_it(fresh: Repo):
+    """`npm test` of many a repository checks the style of every file: a list in braces would make it red."""
+    init(fresh, "--yes")
+
+    text = (fresh.path / ".github/orchestrator.yml").read_text()
+    assert "  gates:\n    - name: tests\n      command: " in text
+    assert not [line for line in text.splitlines() if "{" in line.partition("#")[0]]
+
+
 def test_without_anybody_to_agree_only_the_diff_is_shown(fresh: Repo):
     done = init(fresh)
 

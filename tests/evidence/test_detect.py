@@ -81,6 +81,13 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"CMakeLists.txt": "enable_testing()\n"}, CMAKE),
     (
         {
+            "CMakeLists.txt": 'project(abc)\nenable_testing()\noption(A_BUILD_TESTS "tests" OFF)\n'
+            'option(ENABLE_SSL_TESTS "more" OFF)\noption(BUILD_ABC_TESTS "" OFF)\noption(JSON_BuildTests "" OFF)\n'
+        },
+        CMAKE.replace("build &&", "build -DA_BUILD_TESTS=ON -DBUILD_ABC_TESTS=ON -DJSON_BuildTests=ON &&", 1),
+    ),
+    (
+        {
             "CMakeLists.txt": "enable_testing()\n",
             "tests/unity/test/test_a.rb": "",
             "Makefile": "test:\n\ttrue\n",

@@ -115,6 +115,16 @@ def test_a_manager_that_the_machine_lacks_is_found_by_the_tests():
     assert env["PATH"] == "/tree/.package-manager/node_modules/.bin:/usr/bin"
 
 
+def test_gems_of_the_machine_are_taken_where_they_satisfy_the_gemfile():
+    """Without a registry at hand Debian's own gems do, and nothing is put into the tree."""
+    files = {"Gemfile": ""}
+
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    assert step.unless == "bundle check --dry-run"
+    assert "BUNDLE_PATH" not in setup_environment(SetupPlan(steps=(step,)), Path("/tree"), {})
+
+
 STEP = SetupStep(
     how="install",
     commands=("echo ran >> $RUNS; mkdir -p deps/bin; touch deps/pyvenv.cfg left",

@@ -59,6 +59,25 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
     home.assert_tidy()
 
 
+def test_the_base_is_measured_with_what_its_own_set_up_brings(home_of: Callable[[Mapping[str, str]], House]):
+    """PATH and variables of the set-up hold at the base as at the head: what passes here passed there."""
+    if shutil.which("npm") is None:
+        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
+            pytest.fail("npm is not installed")
+        pytest.skip("npm is not installed")
+    test = "const test = require('node:test');\ntest('set up', () => {\n"
+    test += "  if (process.env.COREPACK_ENABLE_STRICT !== '0') throw new Error('not set up');\n});\n"
+    home = home_of({**FILES, "two.test.js": test})
+    home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
+
+    ran = home.run()
+
+    facts = [f for p in ran.task("issue-1")["phases"] for f in p["facts"]]
+    [lost] = [f["detail"] for f in facts if f["rule"] == "nothing-lost"]
+    assert (1, 1) == (lost["base_passed"], lost["head_passed"])
+    home.assert_tidy()
+
+
 def test_a_base_that_cannot_be_set_up_ends_before_an_agent_is_paid(
     home_of: Callable[[Mapping[str, str]], House],
 ):

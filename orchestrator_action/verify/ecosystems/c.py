@@ -44,13 +44,21 @@ def _detect(files: Files) -> Detected | None:
 
 
 def _test_options(cmake: str) -> list[str]:
-    """Options that are off by themselves and have to be on for tests, such as `option(FOO_BUILD_TESTS "…" OFF)`."""
+    """Options that are off by themselves and have to be on for tests, such as `option(FOO_BUILD_TESTS "…" OFF)`.
+
+    Only those for the tests as a whole: `ENABLE_SSL_TESTS` asks for a library that may not be there.
+    """
     found = re.findall(r"(?i)\boption\s*\(\s*(\w*TESTS?\w*)\s+(?:\"[^\"]*\"|\S+)\s+OFF\s*\)", cmake)
-    return [
-        name
-        for name in found
-        if re.search(r"(?i)(?:BUILD|ENABLE)_?\w*TESTS?$|TESTS?_?(?:BUILD|ENABLED?)$", name)
-    ][:3]
+    project = re.search(r"(?i)\bproject\s*\(\s*\"?([\w.-]+)", cmake)
+    own = set(re.split(r"\W|_", project[1].upper())) if project else set()
+    return [name for name in found if _asks_for_all(name, own)][:3]
+
+
+def _asks_for_all(option: str, own: set[str]) -> bool:
+    """Whether no word but the project's own stands between `BUILD` or `ENABLE` and `TESTS`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", option).upper().split("_")
+    verb = next((n for n, word in enumerate(words) if word in {"BUILD", "ENABLE", "ENABLED"}), len(words))
+    return verb < len(words) and set(words[verb + 1 :]) <= own | {"TEST", "TESTS", "TESTING", "UNIT", "ALL"}
 
 
 def _meson_tests(files: Files) -> bool:

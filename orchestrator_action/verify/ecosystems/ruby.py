@@ -60,7 +60,7 @@ def _all_files(tests: Sequence[str], bundled: str) -> str:
 
 
 def _setup(files: Files) -> SetupStep | None:
-    """Gems of the Gemfile, below `vendor/bundle` of the tree."""
+    """Gems of the Gemfile, below `vendor/bundle` of the tree; none where the machine's own satisfy it."""
     if "Gemfile" not in files.paths:
         return None
     inputs = [
@@ -74,6 +74,7 @@ def _setup(files: Files) -> SetupStep | None:
         keeps=("vendor/bundle",),
         tools=("bundle",),
         env={"BUNDLE_PATH": "{tree}/vendor/bundle"},
+        unless="bundle check --dry-run",
     )
 
 
