@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: demo quick test test-all test-pythons check bench schema lock
+.PHONY: demo quick test test-all test-pythons check bench schema pictures lock
 
 demo: $(STAMP)
 	$(BIN)/orchestrator-action demo
@@ -51,8 +51,14 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	fi
 	@touch $@
 
+# What is made from the code, and held to it by a test: the schema of the configuration, the help of all commands.
 schema: $(STAMP)
 	$(BIN)/python -m orchestrator_action.config.load > orchestrator_action/config/orchestrator.schema.json
+	$(BIN)/python -m tests.docs.test_help
+
+# The README's pictures, of a run of the demo; needs Chromium.
+pictures: $(STAMP)
+	$(BIN)/python -m benchmarks.pictures
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -137,6 +137,7 @@ _THERE = """Byte-compiled files should not be committed.
 ```
 """
 
+_OURS = (sys.executable, "-I", "-m", "orchestrator_action.cli.main")
 STORIES = (
     Story(
         title="Greet people by name",
@@ -213,7 +214,7 @@ def demo(folder: Path, env: Mapping[str, str]) -> int:
     for number, story in enumerate(STORIES, 1):
         print(f"  issue {number}  {story.status:10} {story.title} ({story.why})")
     argv = [
-        sys.executable, "-I", "-m", "orchestrator_action.cli.main", "run", "--repo", str(repo),
+        *_OURS, "run", "--repo", str(repo),
         "--forge", f"local:{forge}", "--agent", "patch", "--max-parallel", "4", "--json",
     ]  # fmt: skip
     print(f"\n$ {shlex.join(argv)}", flush=True)
@@ -221,10 +222,10 @@ def demo(folder: Path, env: Mapping[str, str]) -> int:
     if not done.stdout:
         print(f"the run ended with exit code {done.returncode} and no report")
         return 1
-    return _compare(json.loads(done.stdout), done.returncode, repo)
+    return _compare(json.loads(done.stdout), done.returncode, repo, env)
 
 
-def _compare(report: dict[str, object], code: int, repo: Path) -> int:
+def _compare(report: dict[str, object], code: int, repo: Path, env: Mapping[str, str]) -> int:
     tasks = {t["task_id"]: t for t in report["tasks"]}  # type: ignore[attr-defined]
     wrong = 0
     print("\nWhat happened:")
@@ -243,8 +244,12 @@ def _compare(report: dict[str, object], code: int, repo: Path) -> int:
     refuted = [f for f in _findings(tasks.get("issue-3", {})) if f == "refuted"]
     wrong += not refuted
     wrong += code != 1
-    run_dir = repo.absolute() / ".git" / "orchestrator" / "runs" / str(report["run_id"])
-    print(f"\nreport {run_dir / 'report.json'}")
+    page = repo.absolute().parent / "report.html"
+    made = ask(
+        [*_OURS, "report", str(report["run_id"]), "--repo", str(repo), "--html", str(page)], cwd=repo, env=env
+    )
+    wrong += made.returncode != 0
+    print(f"\nthe report as a page, claim beside fact: {page}")
     print(
         f"measured: wall {report['wall_s']} s, tasks {report['sum_task_s']} s, speed-up {report['speedup']}, "
         f"at most {report['peak_parallel']} agents at once"

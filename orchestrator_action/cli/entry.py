@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -44,6 +45,7 @@ def prepare_streams() -> None:
 def _called() -> int:
     """Run the command; its exit code. A fault of the user's is two lines, never a traceback."""
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         code = app(standalone_mode=False)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)

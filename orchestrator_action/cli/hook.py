@@ -15,6 +15,7 @@ app = typer.Typer(
     help="The local pre-push hook: it judges the commits being pushed, not the dirty tree.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    epilog="Example: orchestrator-action hook install",
 )
 
 
@@ -28,7 +29,7 @@ def _hook(repo: Path, *arguments: str) -> NoReturn:
     raise typer.Exit(door(list(arguments)))
 
 
-@app.command()
+@app.command(short_help="Install the hook; one that is there is kept")
 def install(repo: Repo = HERE) -> None:
     """Install the hook; an existing one is kept and run after ours.
 
@@ -37,7 +38,7 @@ def install(repo: Repo = HERE) -> None:
     _hook(repo, "install")
 
 
-@app.command()
+@app.command(short_help="Remove the hook, put back what was there")
 def uninstall(repo: Repo = HERE) -> None:
     """Remove the hook and put back what was there before, byte for byte.
 
@@ -46,7 +47,7 @@ def uninstall(repo: Repo = HERE) -> None:
     _hook(repo, "uninstall")
 
 
-@app.command()
+@app.command(short_help="Say whether the hook is in force")
 def status(repo: Repo = HERE) -> None:
     """Say whether the hook is in force: installed, displaced, shadowed, edited.
 
@@ -55,7 +56,7 @@ def status(repo: Repo = HERE) -> None:
     _hook(repo, "status")
 
 
-@app.command()
+@app.command(short_help="Run the gates of a commit as a push would")
 def run(
     ref: Annotated[str, typer.Argument(help="What would be pushed.")] = "HEAD",
     gate: Annotated[
@@ -72,7 +73,7 @@ def run(
     _hook(repo, "run", *named, *(["--all"] if anew else []), ref)
 
 
-@app.command()
+@app.command(short_help="List pushes that went round the hook")
 def audit(repo: Repo = HERE) -> None:
     """List pushes that went round the hook, and skips with their reasons.
 
@@ -81,7 +82,7 @@ def audit(repo: Repo = HERE) -> None:
     _hook(repo, "audit")
 
 
-@app.command()
+@app.command(short_help="Remove trees that gates left")
 def clean(repo: Repo = HERE) -> None:
     """Remove the gates' trees of repositories that are gone, and what gates left that could not be removed.
 

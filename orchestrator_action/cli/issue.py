@@ -16,7 +16,12 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
 from orchestrator_action.text.limits import marker
 
-app = typer.Typer(help="Issues of the local forge.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Issues of the local forge.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog='Example: orchestrator-action issue new "Greet people by name"',
+)
 
 
 @app.callback()
@@ -24,7 +29,7 @@ def options() -> None:
     """Issues of the local forge."""
 
 
-@app.command()
+@app.command(short_help="Open an issue that the next run takes")
 def new(
     title: Annotated[str, typer.Argument(help="What is to be done, in one line.")],
     body: Annotated[str, typer.Option("--body", help="The text; - reads it from standard input.")] = "",

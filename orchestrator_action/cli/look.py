@@ -139,7 +139,7 @@ def _audit(repo: Path, task: str) -> int:
 
 
 def clean(
-    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Only these tasks.")] = None,
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Only these tasks.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run/--remove", help="Only say what would go, or remove it.")
     ] = True,

@@ -18,6 +18,11 @@ def main() -> None:
         from orchestrator_action.hook import main as hook
 
         hook.exit_at_once(hook.main(sys.argv[2:]))
+    import signal
+
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # until `enter`, which ends in words: no traceback of an import
     from orchestrator_action.process.own_environment import take_secrets
 
     if sys.argv[1:2] != ["hook"] and take_secrets():

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 HERE = Path()
 Repo = Annotated[Path, typer.Option(help="The repository, any directory of it.", show_default="here")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Prompts = Annotated[
-    list[Path] | None, typer.Argument(metavar="[TASK.md]...", help="Prompt files, a task each.")
-]
+Prompts = Annotated[list[Path] | None, typer.Argument(metavar="TASK.md", help="Prompt files, a task each.")]
 Label = Annotated[str, typer.Option(help="Take the open issues with this label (default: orchestrate).")]
 Issues = Annotated[
     list[int] | None, typer.Option("--issue", metavar="N", help="Take this issue; repeatable.")

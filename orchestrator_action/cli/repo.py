@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def verify(
     branch: Annotated[str, typer.Option(help="The branch to judge (default: the one checked out).")] = "",
-    pr: Annotated[int, typer.Option("--pr", metavar="N", help="The pull request to judge, anybody's.")] = 0,
+    pr: Annotated[
+        int, typer.Option("--pr", metavar="N", help="The pull request to judge.", show_default=False)
+    ] = 0,
     out: Annotated[Path | None, typer.Option(help="Write the verdict document to this file.")] = None,
     document: Annotated[
         Path | None, typer.Option(help="Check this verdict document against the repository instead.")

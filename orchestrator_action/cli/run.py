@@ -210,7 +210,7 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
 
 def cancel(
     run_: RunName,
-    task: Annotated[str, typer.Argument(metavar="[TASK]", help="Only this task; the others go on.")] = "",
+    task: Annotated[str, typer.Argument(metavar="TASK", help="Only this task; the others go on.")] = "",
     repo: Repo = HERE,
 ) -> None:
     """End a run of this repository, or one task of it, from another terminal; given twice, at once.
@@ -251,8 +251,10 @@ def _preamble(found: Survey, run_id: str) -> None:
 
 def tell(result: TaskResult) -> None:
     """Say how a task ended, the moment it has."""
+    from orchestrator_action.text.figures import duration
+
     say(
-        f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
+        f"{result.task_id}: {result.status} after {duration(result.wall_s)}"
         + (f": {result.error}" if result.error else "")
     )
     if result.kept_because:
@@ -261,12 +263,17 @@ def tell(result: TaskResult) -> None:
 
 def _summary(report: RunReport, path: Path) -> None:
     from orchestrator_action.publish.report.overview import print_status
+    from orchestrator_action.text.figures import duration
 
     print_status(report.tasks, sys.stderr)
+    for task in report.tasks:
+        if task.pull:
+            say(f"{task.task_id}: pull request {task.pull.url or f'#{task.pull.number}'}")
     say(
-        f"wall {report.wall_s:.1f} s, tasks {report.sum_task_s:.1f} s, speed-up {report.speedup:.1f}, "
-        f"at most {report.peak_parallel} at once; report: {path}"
+        f"wall {duration(report.wall_s)}, tasks {duration(report.sum_task_s)}, speed-up {report.speedup:.1f}, "
+        f"at most {report.peak_parallel} at once"
     )
+    say(f"report: {path}\nas a page: orchestrator-action report {report.run_id} --html report.html")
 
 
 def _end(report: RunReport, cancel: Cancel, *, as_json: bool, blocked: int = 2) -> NoReturn:
