@@ -105,6 +105,8 @@ def asked_of(step: Step) -> setup.RunRequest:
         "timeout": step["TIMEOUT"] or None,
         "max_turns": _number(step, "MAX_TURNS"),
         "max_budget_usd": _number(step, "MAX_BUDGET_USD"),
+        "max_run_usd": _number(step, "MAX_RUN_USD"),
+        "max_day_usd": _number(step, "MAX_DAY_USD"),
         "test": list(step.lines("TEST")) or None,
         "agent_args": list(step.lines("AGENT_ARGS")) or None,
         "allowed_bots": [b for line in step.lines("ALLOWED_BOTS") for b in line.replace(",", " ").split()]

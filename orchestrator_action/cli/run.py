@@ -16,6 +16,7 @@ from orchestrator_action.cli.options import (
     AgentName,
     Base,
     Budget,
+    DayBudget,
     ForgeName,
     Issues,
     Json,
@@ -23,6 +24,7 @@ from orchestrator_action.cli.options import (
     Parallel,
     Prompts,
     Repo,
+    RunBudget,
     RunName,
     Test,
     Timeout,
@@ -53,6 +55,8 @@ def run(
     test: Test = None,
     max_turns: Turns = None,
     max_budget_usd: Budget = None,
+    max_run_usd: RunBudget = None,
+    max_day_usd: DayBudget = None,
     repo: Repo = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
     json_: Json = False,
@@ -64,6 +68,7 @@ def run(
     asked = asked_of(
         repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
         max_parallel=max_parallel, timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
+        max_run_usd=max_run_usd, max_day_usd=max_day_usd,
     )  # fmt: skip
     if dry_run:
         _foretell(asked, as_json=json_)
