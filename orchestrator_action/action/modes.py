@@ -46,7 +46,12 @@ def run(step: Step) -> int:
     dry = step["DRY_RUN"].lower() == "true"
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     admission = Admission(
-        trigger=trigger, run=leaseholder(step.env), say=step.say, asked=asked.issues, dry=dry
+        trigger=trigger,
+        run=leaseholder(step.env),
+        say=step.say,
+        asked=asked.issues,
+        dry=dry,
+        now=setup.now(),
     )
     step.guard.watch_program(InstalledProgram.of_action(step.env))
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step

@@ -234,8 +234,11 @@ def cancel(
 def _admission(asked: RunRequest, *, dry: bool = False, dead: str = "") -> Admission:
     """Labels count here as on a runner: only of people who could push, on the text they saw."""
     from orchestrator_action.plan.admission import Admission, Trigger
+    from orchestrator_action.run import setup
 
-    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead)
+    return Admission(
+        trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead, now=setup.now()
+    )
 
 
 # -- words ------------------------------------------------------------------------------------------
