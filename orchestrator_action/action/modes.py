@@ -46,7 +46,12 @@ def run(step: Step) -> int:
     dry = step["DRY_RUN"].lower() == "true"
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     admission = Admission(
-        trigger=trigger, run=leaseholder(step.env), say=step.say, asked=asked.issues, dry=dry
+        trigger=trigger,
+        run=leaseholder(step.env),
+        say=step.say,
+        asked=asked.issues,
+        dry=dry,
+        now=setup.now(),
     )
     step.guard.watch_program(InstalledProgram.of_action(step.env))
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step
@@ -105,6 +110,8 @@ def asked_of(step: Step) -> setup.RunRequest:
         "timeout": step["TIMEOUT"] or None,
         "max_turns": _number(step, "MAX_TURNS"),
         "max_budget_usd": _number(step, "MAX_BUDGET_USD"),
+        "max_run_usd": _number(step, "MAX_RUN_USD"),
+        "max_day_usd": _number(step, "MAX_DAY_USD"),
         "test": list(step.lines("TEST")) or None,
         "agent_args": list(step.lines("AGENT_ARGS")) or None,
         "allowed_bots": [b for line in step.lines("ALLOWED_BOTS") for b in line.replace(",", " ").split()]

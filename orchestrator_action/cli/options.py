@@ -34,6 +34,13 @@ Turns = Annotated[
 Budget = Annotated[
     float | None, typer.Option("--max-budget-usd", metavar="N", help="Cost limit of a task (default: none).")
 ]
+RunBudget = Annotated[
+    float | None, typer.Option("--max-run-usd", metavar="N", help="Cost limit of the run (default: none).")
+]
+DayBudget = Annotated[
+    float | None,
+    typer.Option("--max-day-usd", metavar="N", help="Cost limit of a day's runs (default: none)."),
+]
 Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
 Test = Annotated[
     list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
@@ -58,6 +65,8 @@ def asked_of(
     test: list[str] | None = None,
     max_turns: int | None = None,
     max_budget_usd: float | None = None,
+    max_run_usd: float | None = None,
+    max_day_usd: float | None = None,
 ) -> RunRequest:
     """What the options ask for; empty is "not said". Raises ConfigError naming the option."""
     from orchestrator_action.run.setup import RunRequest
@@ -72,6 +81,8 @@ def asked_of(
         "test": test or None,
         "max_turns": max_turns,
         "max_budget_usd": max_budget_usd,
+        "max_run_usd": max_run_usd,
+        "max_day_usd": max_day_usd,
     }
     return RunRequest(
         repo=repo,

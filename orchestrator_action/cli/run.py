@@ -16,6 +16,7 @@ from orchestrator_action.cli.options import (
     AgentName,
     Base,
     Budget,
+    DayBudget,
     ForgeName,
     Issues,
     Json,
@@ -23,6 +24,7 @@ from orchestrator_action.cli.options import (
     Parallel,
     Prompts,
     Repo,
+    RunBudget,
     RunName,
     Test,
     Timeout,
@@ -53,6 +55,8 @@ def run(
     test: Test = None,
     max_turns: Turns = None,
     max_budget_usd: Budget = None,
+    max_run_usd: RunBudget = None,
+    max_day_usd: DayBudget = None,
     repo: Repo = HERE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and start nothing.")] = False,
     json_: Json = False,
@@ -64,6 +68,7 @@ def run(
     asked = asked_of(
         repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
         max_parallel=max_parallel, timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
+        max_run_usd=max_run_usd, max_day_usd=max_day_usd,
     )  # fmt: skip
     if dry_run:
         _foretell(asked, as_json=json_)
@@ -229,8 +234,11 @@ def cancel(
 def _admission(asked: RunRequest, *, dry: bool = False, dead: str = "") -> Admission:
     """Labels count here as on a runner: only of people who could push, on the text they saw."""
     from orchestrator_action.plan.admission import Admission, Trigger
+    from orchestrator_action.run import setup
 
-    return Admission(trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead)
+    return Admission(
+        trigger=Trigger(), run="", say=say, asked=asked.issues, dry=dry, dead=dead, now=setup.now()
+    )
 
 
 # -- words ------------------------------------------------------------------------------------------

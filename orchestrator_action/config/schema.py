@@ -142,6 +142,13 @@ class Config:
     """Wall-clock limit of the whole run; 0 means none."""
     max_turns: int = 50
     max_budget_usd: float = 0.0
+    """What an agent may spend on one task, in US dollars; 0 means no limit."""
+    max_run_usd: float = 0.0
+    """What a run may spend, reviewers included; at the limit nothing new starts. 0 means none."""
+    max_day_usd: float = 0.0
+    """What all runs of a day (UTC) may spend, by the trails on the remote. 0 means none."""
+    ready: Literal["never", "verified"] = "never"
+    """Whether a pull request that is verified without exceptions stops being a draft."""
     base_branch: str = ""
     """Empty: the remote's default branch."""
     test: tuple[TestCommand, ...] = ()

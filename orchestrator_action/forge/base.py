@@ -103,6 +103,9 @@ class Forge(Protocol):
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft pull, or update title and body of the one that is open for `branch`."""
 
+    def mark_ready(self, number: int) -> None:
+        """Let a draft pull be one no longer; nothing when it is none."""
+
     def comment(self, number: int, *, marker: str, body: str) -> Comment:
         """Write or update our one comment with this hidden marker on an issue or pull."""
 

@@ -17,11 +17,15 @@ from orchestrator_action.errors import ForgeError, NothingToDo
 from orchestrator_action.forge.base import Forge, Queue
 from orchestrator_action.plan import rules
 from orchestrator_action.plan.rules import IssueRequest
-from orchestrator_action.protocol.lease import find_lease, is_dead
+from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
 from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 from orchestrator_action.text.limits import code, inline, marker, plain
 from orchestrator_action.text.lookalikes import MARKER_NAME
 
+CLAIM_TAKES_S = 900.0
+"""A claim is written down within this time, or its run is not alive: every request of it has its patience."""
+NOBODY_KNOWS = "unknown"
+"""Stands for the run that took an issue and could not say who it was."""
 MAX_COMMENTS = 30
 """Of an issue's maintainers that go into its text, the newest."""
 
@@ -100,6 +104,8 @@ class Admission:
     dry: bool = False
     dead: str = ""
     """A run that somebody who knows says is dead."""
+    now: float = 0.0
+    """Seconds since the epoch; tells whether a claim that was never written down can still be under way."""
     refused: dict[int, str] = field(default_factory=dict)
     """Issues that were turned away, and why."""
     _roles: dict[str, str] = field(default_factory=dict)
@@ -118,7 +124,9 @@ class Admission:
         others = () if self.asked else tuple(forge.issues(LABEL_RUNNING))
         found = {**{i.number: i for i in others}, **wanted}
         free = [
-            one for n, issue in sorted(found.items()) for one in self._free(forge, issue, wanted=n in wanted)
+            one
+            for n, issue in sorted(found.items())
+            for one in self._free(forge, config, issue, wanted=n in wanted)
         ]
         self._foresee(forge, config, free)
         return [one for issue in free for one in self._admitted(forge, config, issue)]
@@ -138,14 +146,18 @@ class Admission:
             if issue.state == "open":
                 yield issue
 
-    def _free(self, forge: GitHub, issue: Issue, *, wanted: bool) -> Iterable[Issue]:
+    def _free(self, forge: GitHub, config: Config, issue: Issue, *, wanted: bool) -> Iterable[Issue]:
         """The issue unless a living run is at it; `wanted` when more than a claim says it is to be done."""
         if LABEL_RUNNING not in issue.labels:
             yield issue
             return
+        label = config.label
         comment = forge.ours(issue.number, marker("task", f"issue-{issue.number}"))
         claim = find_lease(comment.body) if comment else None
-        if claim is None and not wanted:
+        ended = claim is None or claim.state != "running"
+        if ended and not wanted and (left := self._unclaimed(forge, issue, label, claim)):
+            yield left
+        elif claim is None and not wanted:
             self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
         elif claim is not None and claim.state == "running":
             if claim.run == self.dead or is_dead(claim.run, self.run, forge.run_alive):
@@ -159,6 +171,19 @@ class Admission:
             yield issue
         elif claim is not None:
             self._relabel(forge, issue, claim.state)
+
+    def _unclaimed(self, forge: GitHub, issue: Issue, label: str, claim: Lease | None) -> Issue | None:
+        """The issue when a run of ours took it and could not say so any more, long enough ago to be dead."""
+        events = forge.events(issue.number)
+        wish = rules.request_of(events, label)
+        if wish is None or not rules.is_taken_by(events, label, forge.viewer()):
+            return None
+        if claim is not None and claim.request == wish.key:
+            return None
+        taken = rules.when(events[-1].at)
+        if taken is None or self.now - taken.timestamp() < CLAIM_TAKES_S:
+            return None
+        return replace(issue, left_by=NOBODY_KNOWS, request=wish.key)
 
     def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
         """A run that ended could not change the labels any more."""

@@ -15,6 +15,7 @@ from dataclasses import replace
 from orchestrator_action.config.schema import BRANCH_PREFIX
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import Issue, Prompt, Task
+from orchestrator_action.text.defang import let_ci_run
 from orchestrator_action.text.limits import clean, mask_shapes
 from orchestrator_action.text.markdown import first_heading
 
@@ -31,7 +32,7 @@ def slug(text: str, limit: int = SLUG_CHARS) -> str:
 
 def clean_title(text: str) -> str:
     """One printable line of at most 200 characters, nothing unseen in it; empty when nothing is left."""
-    visible = "".join(c if c.isprintable() else " " for c in mask_shapes(clean(text)[0]))
+    visible = "".join(c if c.isprintable() else " " for c in mask_shapes(let_ci_run(clean(text)[0])))
     return " ".join(visible.split())[:TITLE_CHARS].strip()
 
 

@@ -48,6 +48,12 @@ def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
     return None
 
 
+def is_taken_by(events: Sequence[IssueEvent], label: str, viewer: str) -> bool:
+    """Whether the last that happened to a label is that `viewer` took it off."""
+    told = [e for e in events if e.label.casefold() == label.casefold()]
+    return bool(told) and told[-1].kind == "unlabeled" and told[-1].actor == viewer
+
+
 def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> IssueRequest | None:
     """The request that a claim names, as the forge tells of it now: a label event, or a command."""
     for comment in comments:

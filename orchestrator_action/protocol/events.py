@@ -22,7 +22,7 @@ EVENT_KINDS = frozenset(
         "run-started", "run-resumed", "run-ended",
         "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "declined", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
-        "pending", "posted", "salvaged", "reminded", "verified", "note",
+        "review-ended", "pending", "posted", "salvaged", "reminded", "verified", "note",
         "judged", "retried", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
     }
 )  # fmt: skip

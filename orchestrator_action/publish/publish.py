@@ -33,6 +33,7 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.state.context import RunContext, TaskRun
 from orchestrator_action.state.takeover import win
+from orchestrator_action.text.defang import SKIPS_CI
 from orchestrator_action.text.limits import marker
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,14 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
         if issue.left_by:
             before = win(run, task, issue.left_by)
         else:
-            _take_labels(run, task, issue, begun)
+            run.forge.set_labels(
+                issue.number, add=[LABEL_RUNNING]
+            )  # by it the next run finds the issue again
+            try:
+                _take_labels(run, task, issue, begun)
+            except TakenError:
+                _leave_to_winner(run, issue)
+                raise
         run.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
     wish = [run.config.label] if issue.left_by else []  # taken with the claim, not by its label
     outdated = [n for n in (*wish, *END_LABELS.values()) if n in issue.labels]
@@ -94,15 +102,23 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
 
 
 def _take_labels(run: RunContext, task: Task, issue: Issue, begun: Collection[str]) -> None:
-    """Take the labels that ask for work. One that this run `begun` to take before it was killed may be gone."""
+    """Take the label that asks for work: whoever removes it has the issue. One that this run `begun` to take
+    before it was killed may be gone. Asked for otherwise, what another run left over is taken."""
     there = {n.casefold() for n in issue.labels}
-    for label in (run.config.label, LABEL_RUNNING):
-        if label.casefold() not in there or cast("Queue", run.forge).take_label(issue.number, label):
-            continue
-        if not begun or is_anothers(run, task, begun):
-            raise TakenError(
-                f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
-            )
+    label = next((n for n in (run.config.label, LABEL_RUNNING) if n.casefold() in there), "")
+    if not label or cast("Queue", run.forge).take_label(issue.number, label):
+        return
+    if not begun or is_anothers(run, task, begun):
+        raise TakenError(
+            f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
+        )
+
+
+def _leave_to_winner(run: RunContext, issue: Issue) -> None:
+    """Take off the label of this run's attempt at an issue whose winner has come to its end already. Best effort."""
+    with contextlib.suppress(OrchestratorError):
+        if set(END_LABELS.values()) & set(run.forge.issue(issue.number).labels):
+            cast("Queue", run.forge).take_label(issue.number, LABEL_RUNNING)
 
 
 def _claimants(run: RunContext, task_id: str) -> tuple[str, ...]:
@@ -191,6 +207,9 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
         return tuple(acts.problems)  # it is another run's
     for what, act in _acts(task_run, result, ledger):
         acts.do(what, act)
+    if result.pull is not None and run_is_ready(task_run.run, result):
+        number = result.pull.number
+        acts.do("that the pull request is ready", lambda: task_run.run.forge.mark_ready(number))
     with _last_word(task_run):
         if not _said_together(task_run, result, ledger):
             for what, act in _sayings(task_run, result, ledger):
@@ -200,6 +219,11 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
         answers = {f: render.answer(said, task_run.run.secrets) for f, said in _answers(ledger).items()}
         acts.do("the answers to the review", lambda: task_run.run.forge.answer(number, answers))
     return tuple(acts.problems)
+
+
+def run_is_ready(run: RunContext, result: TaskResult) -> bool:
+    """Whether the repository wants this pull request ready for people: all is verified, and no test is excepted."""
+    return run.config.ready == "verified" and result.conclusion is Conclusion.SUCCESS
 
 
 def _lost(task_run: TaskRun, acts: _Acts) -> bool:
@@ -432,7 +456,20 @@ def _ci(task_run: TaskRun, result: TaskResult) -> render.Ci:
     events = task_run.run.journal.of(task_run.task.id)
     if any(e.kind == "dispatched" and e.data["sha"] == result.head_sha for e in events):
         return "dispatched"
+    if _asks_for_no_ci(task_run, result.head_sha):
+        return "skipped"
     return "not-started" if _starts_nothing(task_run.run) else "unknown"
+
+
+def _asks_for_no_ci(task_run: TaskRun, sha: str) -> bool:
+    """Whether the message of a commit keeps GitHub from starting workflows. No agent's commit is written anew."""
+    if task_run.run.forge.name != "github":
+        return False
+    try:
+        message = task_run.run.private.run("log", "-1", "--format=%B", sha).text
+    except GitError:
+        return False
+    return SKIPS_CI.search(message) is not None
 
 
 def _word_on_issue(task_run: TaskRun, result: TaskResult, number: int) -> MarkedComment:

@@ -41,6 +41,7 @@ NOT_CONFIRMED = f"{PUBLICATION} was not confirmed before the run had to end"
 def settle(task_run: TaskRun, result: TaskResult, run_limits: RunLimits, usage: TaskUsage) -> TaskResult:
     """Write the result down, tell the forge, tidy up; the result says what could not be told or removed."""
     run, task = task_run.run, task_run.task
+    usage.count_reviews(run.journal.of(task.id))
     result = replace(result, **usage.figures())
     run.journal.append("judged", task.id, **result_record(result))
     problems = publish_result(task_run, result, run_limits)

@@ -55,6 +55,8 @@ class TaskView:
             self.phase = max(self.phase, BY_ID[data["phase"]].number)
         elif event.kind == "attempt-ended":
             self._add_usage(data.get("turns"), data.get("cost_usd"))
+        elif event.kind == "review-ended":
+            self._add_usage(None, data.get("cost_usd"))
         elif event.kind == "pull":
             self.pull = int(data.get("number") or 0)
         elif event.kind == "task-ended":

@@ -37,6 +37,7 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.publish.publish import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
+from orchestrator_action.run.budget import budget_of, spent
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
 from orchestrator_action.state.context import RunContext
@@ -125,6 +126,7 @@ class _Run:
             ends_at=time.monotonic() + limit_s if limit_s else math.inf,
         )
         self._bases = Bases(self._run, [t for t in self._board.waiting if self._is_fresh(t)])
+        self._budget = budget_of(run.config, run.git, run.remote, run.run_id)
         self._orders = orders.Orders(run.run_dir)
         self._relieve_at = 0.0
         self._began = time.monotonic()
@@ -188,6 +190,7 @@ class _Run:
                 board.ready(task)
                 and self._bases.is_looked_at(task)
                 and len(board.running) < self._run_limits.slots.limit
+                and self._can_pay_for(task, run)
             ):
                 board.waiting.remove(task)
                 board.running[pool.submit(work_on, task, run, self._run_limits)] = task
@@ -201,6 +204,16 @@ class _Run:
         if error := self._run.blocked.get(task.id):
             return cannot_run(error.message + (f" ({error.hint})" if error.hint else ""))
         return self._bases.end(task)
+
+    def _can_pay_for(self, task: Task, run: RunContext) -> bool:
+        """Whether the budget has room for one more; one for which it never will is ended here."""
+        used, running = spent(self._journal.events), len(self._board.running)
+        if not self._budget.refusal(used, running):
+            return True
+        if why := self._budget.refusal(used, 0):  # whatever those that run leave of their share
+            tell_not_started(run, task, why)
+            self._settle(task, held_up(why))
+        return False
 
     def _take(self, future: Future[TaskResult]) -> None:
         task = self._board.running.pop(future)

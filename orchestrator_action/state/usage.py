@@ -8,10 +8,11 @@ either those of this process alone, or those of the process before and this one.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import Failure
 from orchestrator_action.state.fold import TaskState
@@ -38,6 +39,8 @@ class TaskUsage:
     failures: list[str] = field(default_factory=list)
     before_s: float = 0.0
     """What earlier processes of ours spent on it."""
+    reviews_usd: float | None = None
+    """What reviewers cost."""
     _printed: dict[str, tuple[float, int]] = field(default_factory=dict)
     """By session: the cost that was printed last, and the tokens that it counts."""
 
@@ -110,6 +113,18 @@ class TaskUsage:
         if record.get("session_id") and record.get("printed_cost_usd") is not None:
             self._printed[record["session_id"]] = (record["printed_cost_usd"], record["cost_tokens"])
 
+    def count_reviews(self, events: Iterable[Event]) -> None:
+        """Take what the task's reviewers cost from its events: all of them, those of earlier processes too."""
+        known = [e.data["cost_usd"] for e in events if e.kind == "review-ended"]
+        costs = [float(c) for c in known if c is not None]
+        self.reviews_usd = sum(costs) if costs else None
+
+    @property
+    def total_usd(self) -> float | None:
+        """What agents and reviewers cost; None when none of them said."""
+        known = [c for c in (self.cost_usd, self.reviews_usd) if c is not None]
+        return round(sum(known), 6) if known else None
+
     def figures(self) -> dict[str, Any]:
         """The sums, as fields of a TaskResult."""
         return {
@@ -119,7 +134,7 @@ class TaskUsage:
             "read_bytes": self.read_bytes,
             "write_bytes": self.write_bytes,
             "turns": self.turns,
-            "cost_usd": None if self.cost_usd is None else round(self.cost_usd, 6),
+            "cost_usd": self.total_usd,
             "failures": tuple(self.failures),
             "wall_s": round(self.before_s + time.monotonic() - self.started, 3),
         }

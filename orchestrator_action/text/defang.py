@@ -166,6 +166,15 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~#@$!&])")
 _SPACE = re.compile(r"\s+")
 
 
+SKIPS_CI = re.compile(r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]", re.IGNORECASE)
+"""Source: docs.github.com, "Skipping workflow runs"."""
+
+
+def let_ci_run(text: str) -> str:
+    """A title without the words by which GitHub leaves out workflows: in round brackets they only say what they say."""
+    return SKIPS_CI.sub(r"(\1)", text)
+
+
 def plain(text: str, secrets: Iterable[str] = (), *, limit: int = 300) -> str:
     """One line for where Markdown is not rendered (titles, annotations, terminals), at most `limit` long.
 

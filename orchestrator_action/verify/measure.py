@@ -21,7 +21,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.judge import demand_of
-from orchestrator_action.protocol.model import Claim, Demand, Fact, Pull, ReviewFinding
+from orchestrator_action.protocol.model import Claim, Demand, Fact, Outcome, Pull, ReviewFinding
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
@@ -378,12 +378,25 @@ class Measure:
                     cancel=self.run.cancel,
                     policy=self.task_run.policy(Role.REVIEWER, tree, write=[private]),
                 )
+                self._record_review(agent, log, outcome)
                 text = agent.review_findings(request, log, outcome)
             try:
                 return parse_findings(text, known)
             except ValueError as exc:
                 error = exc
         raise error
+
+    def _record_review(self, agent: Agent, log: Path, outcome: Outcome) -> None:
+        """Write down what a reviewer used, whatever it found: it is paid for like the author."""
+        reader = agent.reader()
+        with contextlib.suppress(OSError), log.open("rb") as lines:
+            for line in lines:
+                reader.feed(line.rstrip(b"\r\n"))
+        told = reader.report(outcome)
+        self.run.journal.append(
+            "review-ended", self.task_run.task.id, agent=agent.name, exit_code=outcome.exit_code,
+            wall_s=round(outcome.wall_s, 3), turns=told.turns, cost_usd=told.cost_usd,
+        )  # fmt: skip
 
     def _review_request(
         self, private: Path, tree: Path, head: str, ledger: Ledger, no_change: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -192,6 +193,51 @@ def test_a_living_claim_and_a_laptops_are_left_alone(runner: Runner, run: str):
     done = runner.step()
 
     assert ("neutral", ["orchestrate:running"]) == (done.outputs["conclusion"], one.labels), done.log
+
+
+def taken(runner: Runner, *, ago_s: float) -> Issue:
+    """An issue whose label a run took, and that died before it could say who it was."""
+    state = runner.github.state
+    state.clock = lambda: time.time() - ago_s
+    one = issue(runner)
+    state.set_label(one, "orchestrate:running", actor="github-actions[bot]")
+    state.drop_label(one, "orchestrate", actor="github-actions[bot]")
+    state.clock = time.time
+    return one
+
+
+def test_an_issue_that_was_taken_and_never_claimed_is_found_again(runner: Runner):
+    one = taken(runner, ago_s=1000)
+
+    done = runner.step()
+
+    assert (0, ["orchestrate:done"]) == (done.code, one.labels), done.log
+    assert 1 == len(runner.github.state.comments_on(one.number))
+
+
+def test_an_issue_that_was_taken_just_now_is_left_to_the_run_that_took_it(runner: Runner):
+    one = taken(runner, ago_s=60)
+
+    done = runner.step()
+
+    assert ("neutral", ["orchestrate:running"]) == (done.outputs["conclusion"], one.labels), done.log
+
+
+def test_a_second_wish_that_was_taken_and_never_claimed_is_found_again(runner: Runner):
+    """The comment still tells of the first one's end."""
+    one = issue(runner)
+    runner.step()
+    state = runner.github.state
+    state.clock = lambda: time.time() + 10
+    runner.github.label(one.number, "orchestrate", actor="octo")
+    state.set_label(one, "orchestrate:running", actor="github-actions[bot]")
+    state.drop_label(one, "orchestrate", actor="github-actions[bot]")
+    for event in state.events[-3:]:
+        event.created_at = "2026-01-01T00:00:00Z"
+
+    done = runner.step()
+
+    assert (0, "success", ["orchestrate:done"]) == (done.code, done.status(one.number), one.labels), done.log
 
 
 # who may

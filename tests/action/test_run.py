@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents.test_command import HONEST, REVIEWER, SCRIPT
 from tests.kit.github_server import PAT
 from tests.kit.repos import git
 from tests.kit.runner import Runner, example
-from tests.kit.whole import GOOD, LIES, alive, new_file
+from tests.kit.whole import GOOD, LIBRARY, LIES, alive, new_file
 
-REQUESTS_A_TASK = 10
-"""DESIGN's goal, GraphQL's and answers 304 counted too; what is asked for all tasks at once is the run's."""
+REQUESTS_A_TASK = 11
+"""GraphQL's and answers 304 counted too; what is asked for all tasks at once is the run's. One of them makes sure
+that an issue whose claim cannot be written down is found again."""
 
 
 def test_a_labelled_issue_becomes_a_verified_pull(runner: Runner):
@@ -134,7 +136,7 @@ def test_what_an_agent_prints_is_no_command_and_no_secret(runner: Runner):
 
 
 def test_ci_that_did_not_start_is_never_called_green(runner: Runner):
-    """What GITHUB_TOKEN pushes starts no workflow; a named one is started instead."""
+    """Runs on what GITHUB_TOKEN pushes wait for a person; a named workflow is started instead."""
     github = runner.github
     github.state.workflows.add("ci.yml")
     for number, more in enumerate(({}, {"ci_workflow": "ci.yml"}, {"github_token": PAT}), 1):
@@ -145,7 +147,7 @@ def test_ci_that_did_not_start_is_never_called_green(runner: Runner):
     said = [github.state.comments_on(n)[-1].body for n in pulls]
 
     assert [True, False, False] == ["CI has not run on this pull" in body for body in said]
-    assert "Two ways out" in said[0] and "was asked to run" in said[1]
+    assert "Two ways without that" in said[0] and "was asked to run" in said[1]
     [dispatched] = github.state.dispatched
     assert ("ci.yml", True) == (dispatched["workflow"], dispatched["ref"].startswith("orchestrator/"))
 
@@ -211,3 +213,41 @@ def test_root_in_a_container_works_in_a_checkout_of_the_runners_user(runner: Run
     assert ("success", ["orchestrate:done"]) == (done.outputs["conclusion"], issue.labels), done.log
     assert [str(runner.repo.path)] == git(tmp_path, "config", "--file", str(home / ".gitconfig"),
                                           "--get-all", "safe.directory").splitlines()  # fmt: skip
+
+
+def configure(runner: Runner, text: str) -> None:
+    """Make `text` the configuration of the base commit, beside the test command."""
+    given = LIBRARY[".github/orchestrator.yml"] + text
+    runner.repo.commit({".github/orchestrator.yml": given}, "Configure")
+    git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
+
+
+def test_a_verified_pull_request_is_ready_where_the_repository_says_so(runner: Runner):
+    configure(runner, "ready: verified\n")
+    runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    done = runner.step()
+
+    [pull] = [i for i in runner.github.state.issues.values() if i.pull]
+    assert ("success", False) == (done.status(1), pull.pull.draft), done.log
+
+
+def test_a_commit_that_leaves_workflows_out_is_named_on_the_pull_request(runner: Runner, tmp_path: Path):
+    """GitHub reads the last commit's message, and no agent's commit is written anew."""
+    script = tmp_path / "agent.sh"
+    head, rest = (
+        SCRIPT.replace("CHANGE", HONEST).replace("Add triple'", "Add triple [skip ci]'").split("\n", 1)
+    )
+    script.write_text(f"{head}\n{REVIEWER}{rest}")
+    script.chmod(0o755)
+    configure(
+        runner, f"agent: command\nagent-command: {{argv: [{script}, '{{prompt_file}}']}}\nready: verified\n"
+    )
+    runner.github.state.add_issue("Add triple", "Please.", user="octo", labels=("orchestrate",))
+
+    done = runner.step(agent="command")
+
+    [pull] = [i for i in runner.github.state.issues.values() if i.pull]
+    [told] = [c.body for c in runner.github.state.comments_on(pull.number)]
+    assert "success" == done.status(1), done.log
+    assert "asks GitHub to leave workflows out" in told and "[skip ci]" not in pull.title

@@ -81,6 +81,21 @@ def test_a_shell_script_goes_the_whole_way(home_with: Callable[[str], House]) ->
     assert "writes numbers_.py" in home.cli("logs", "issue-1").out
 
 
+def test_what_a_reviewer_costs_is_in_the_total(home_with: Callable[[str], House], tmp_path: Path) -> None:
+    """It is a session that is paid for like the author's."""
+    home = home_with(HONEST)
+    script = tmp_path / "agent.sh"
+    told = 'echo \'{"message": "reads the diff", "cost_usd": 0.03}\'; echo'
+    script.write_text(script.read_text().replace("then echo", f"then {told}", 1))
+    home.issue(1, "Add triple", "Please.")
+
+    ran = home.run(agent="command")
+
+    task = ran.task("issue-1")
+    assert (0, "success", 0.05) == (ran.code, task["status"], task["cost_usd"]), ran.err
+    assert [0.03] == [e["data"]["cost_usd"] for e in home.events() if e["kind"] == "review-ended"]
+
+
 def test_a_script_that_lies_is_not_believed(home_with: Callable[[str], House]) -> None:
     """It ended with 0 and said that all tests pass."""
     home = home_with(LYING)

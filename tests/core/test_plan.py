@@ -12,6 +12,7 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.plan.order import branch_name, clean_title, plan, slug
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.model import Issue, Prompt
+from orchestrator_action.publish.report.comments import pull_title
 
 
 def prompt(stem: str, **fields) -> Prompt:
@@ -121,3 +122,11 @@ def test_a_prompt_files_title_is_its_first_heading_and_no_line_of_code(text, tit
     [task] = plan([], [Prompt(path="name.md", stem="name", text=text)])
 
     assert title == task.title
+
+
+@pytest.mark.parametrize("words", ["[skip ci]", "[CI skip]", "[no ci]", "[skip actions]", "[actions skip]"])
+def test_a_title_keeps_no_workflow_from_running(words: str):
+    """A pull request merged with such a title, or a commit made with it, would start none."""
+    [task] = plan([Issue(number=1, title=f"Mend it {words}")], [])
+
+    assert f"Mend it ({words[1:-1]})" == task.title == pull_title(f"Mend it {words}")

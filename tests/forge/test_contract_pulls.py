@@ -26,6 +26,23 @@ def test_a_pull_is_a_draft_and_its_head_is_gits(world: World) -> None:
     assert ("Title", "Closes #1") == (read.title, read.body)
 
 
+def test_a_draft_that_is_ready_is_one_no_longer_and_stays_so(world: World) -> None:
+    pull = world.forge.open_pull(branch="topic", base="main", title="T", body="b")
+
+    world.forge.mark_ready(pull.number)
+    world.again().mark_ready(pull.number)
+
+    assert not world.again().pull(pull.number).draft
+    assert ("T", "b") == (world.forge.pull(pull.number).title, world.forge.pull(pull.number).body)
+
+
+def test_a_pull_that_is_not_there_cannot_be_ready(world: World) -> None:
+    with pytest.raises(ForgeError) as caught:
+        world.forge.mark_ready(404)
+
+    assert 404 == caught.value.status
+
+
 def test_a_pulls_head_moves_with_its_branch(world: World) -> None:
     pull = world.forge.open_pull(branch="topic", base="main", title="T", body="b")
     moved = world.repo.commit({"more.txt": "x"})

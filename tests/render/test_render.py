@@ -154,19 +154,21 @@ def test_the_check_names_what_is_open():
     ("ci", "says", "does_not_say"),
     [
         ("not-started", "CI has not run on this pull", "was asked to run"),
+        ("skipped", "leave workflows out", "Approve workflows"),
         ("dispatched", "was asked to run", "CI has not run"),
         ("started", "orchestrator", "GITHUB_TOKEN"),
         ("unknown", "orchestrator", "GITHUB_TOKEN"),
     ],
 )
 def test_ci_that_did_not_start_is_never_called_green(ci, says, does_not_say):
-    """`GITHUB_TOKEN` starts no workflow; the comment says so, with the two ways out."""
+    """Runs on what `GITHUB_TOKEN` pushes wait for a person: the comment says so first, then two ways without."""
     body = render.pull_comment(result(), run=RUN, ci=ci)
 
     assert says in body
     assert does_not_say not in body
     if ci == "not-started":
         assert "GitHub App" in body
+        assert "Approve workflows to run" in body
         assert "workflow_dispatch" in body
 
 

@@ -167,7 +167,8 @@ class CommandAgent:
             )
         for source in (Path(request.output_path), log):
             if source.is_file():
-                return bare_json(source.read_text("utf-8", "replace"))
+                lines = source.read_text("utf-8", "replace").splitlines()
+                return bare_json("\n".join(line for line in lines if progress_of(line.encode()) is None))
         raise AgentError("the reviewer left no findings", hint=f"see {log}")
 
     def _command(

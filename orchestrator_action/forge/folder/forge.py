@@ -189,6 +189,15 @@ class LocalForge(LocalPermissions):
             self._folder.write(self._pull_path(number), frontmatter.render(keys, body))
         return self.pull(number)
 
+    def mark_ready(self, number: int) -> None:
+        """The file says `draft: false` from now on."""
+        self.pull(number)
+        with self._folder.writing():
+            document = self._document(self._pull_path(number))
+            if document is not None and _draft(document):
+                keys = {**document.keys, "draft": False}
+                self._folder.write(self._pull_path(number), frontmatter.render(keys, document.body))
+
     def review(
         self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
     ) -> str:

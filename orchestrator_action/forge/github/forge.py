@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Requirement
+from orchestrator_action.forge.github import accounts
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
@@ -44,7 +45,6 @@ SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
 REMEMBERED_ISSUES = 1000
 """Issues of which we know when they were last shown to us."""
-ROLES = ("admin", "maintain", "write", "triage", "read", "none")
 ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
 
@@ -288,6 +288,10 @@ class GitHubForge:
         """Open a draft, or update the open one."""
         return self._pulls.open(branch=branch, base=base, title=title, body=body)
 
+    def mark_ready(self, number: int) -> None:
+        """Let a draft pull be one no longer."""
+        self._pulls.mark_ready(number)
+
     def _opened(self, number: int, data: Any) -> None:
         """A pull was opened by us just now: nobody wrote in our name on it before us."""
         self._comments.noted(number, 0)
@@ -356,26 +360,11 @@ class GitHubForge:
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""
-        if not user:
-            return "none"
-        try:
-            data = self._api.get(f"/collaborators/{quote(user, safe='')}/permission", f"the role of {user}")
-        except ForgeError as exc:
-            if exc.status == 404:
-                return "none"
-            raise
-        role = understood(lambda: str(data.get("role_name") or ""), "the role")
-        return role if role in ROLES else understood(lambda: str(data["permission"]), "the role")
+        return accounts.permission(self._api, user)
 
     def account_type(self, user: str) -> str:
         """User, Bot or Organization."""
-        try:
-            data = self._api.get(f"//users/{quote(user, safe='')}", f"the account {user}")
-        except ForgeError as exc:
-            if exc.status == 404:
-                return ""
-            raise
-        return understood(lambda: str(data["type"]), f"the account {user}")
+        return accounts.account_type(self._api, user)
 
     def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
         """Set a commit status."""

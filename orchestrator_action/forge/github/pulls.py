@@ -20,6 +20,7 @@ MAX_LINE = 2**31 - 1
 UNTITLED = "Untitled"
 _FINDING = re.compile(r"\*\*(f\d+)\*\* ")
 """How a line comment of ours begins, see `_on_line`."""
+_READY = "mutation($id:ID!){markPullRequestReadyForReview(input:{pullRequestId:$id}){pullRequest{isDraft}}}"
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
@@ -101,6 +102,17 @@ class Pulls:
             return old
         data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull #{old.number}", text)
         return understood(lambda: read.pull(data), f"pull #{old.number}")
+
+    def mark_ready(self, number: int) -> None:
+        """Let a draft be one no longer, as only GraphQL can."""
+        what = f"pull #{number}"
+        data = self._api.get(f"/pulls/{number}", what)
+        if not understood(lambda: data["draft"], what):
+            return
+        node = understood(lambda: str(data["node_id"]), what)
+        answer = self._api.graphql(_READY, f"that {what} is ready", {"id": node})
+        if not answer.get("markPullRequestReadyForReview"):
+            raise ForgeError(f"GitHub leaves {what} a draft", hint="the token needs pull-requests: write")
 
     def review(
         self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str

@@ -33,12 +33,13 @@ from orchestrator_action.publish.report.document import report_json as report_js
 from orchestrator_action.publish.report.document import task_json as task_json
 from orchestrator_action.text import figures
 from orchestrator_action.text import limits as texts
+from orchestrator_action.text.defang import let_ci_run
 from orchestrator_action.text.template import fill, phase_title
 
 Times = Mapping[str, Sequence[tuple[str, float, float]]]
 """Per task id: phase, start and end, in seconds since the run began."""
 
-Ci = Literal["unknown", "started", "not-started", "dispatched"]
+Ci = Literal["unknown", "started", "not-started", "dispatched", "skipped"]
 """Whether the forge's own workflows run on the pushed commit."""
 
 
@@ -137,7 +138,7 @@ def issue_body(task: Task, secrets: Iterable[str] = ()) -> str:
 def pull_title(words: str, secrets: Iterable[str] = ()) -> str:
     """A pull's title from an agent's words: one line that calls nobody and closes nothing."""
     first = next((line for line in words.splitlines() if line.strip()), "")
-    return texts.plain(first.lstrip("# "), secrets, limit=120) or "Proposed change"
+    return texts.plain(let_ci_run(first.lstrip("# ")), secrets, limit=120) or "Proposed change"
 
 
 def pull_body(task: Task, *, issue: int | None, text: str, run_id: str, secrets: Iterable[str] = ()) -> str:

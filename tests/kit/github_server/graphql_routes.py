@@ -62,6 +62,7 @@ class _Root:
             "updateIssueComment": self.update_comment,
             "addLabelsToLabelable": self.add_labels,
             "removeLabelsFromLabelable": self.remove_labels,
+            "markPullRequestReadyForReview": self.mark_ready,
         }
         given = {name: lambda _, input, act=act: act(**input) for name, act in writes.items()}  # noqa: A006
         return {"viewer": {"login": self.viewer.login}, "repository": self.repository, **given}
@@ -132,6 +133,13 @@ class _Root:
             raise _refuse("FORBIDDEN", f"{self.viewer.login} does not have the correct permissions")
         found.body, found.updated_at = self._text(body), self.state.now()
         return {"issueComment": self._comment(found)}
+
+    def mark_ready(self, *, pullRequestId: str, **_: Any) -> Any:  # noqa: N803
+        issue = self._subject(pullRequestId)
+        if issue.pull is None or issue.state != "open":
+            raise _refuse("UNPROCESSABLE", "Pull request is not open")
+        issue.pull.draft = False
+        return {"pullRequest": {"id": pullRequestId, "isDraft": False}}
 
     def _labels(self, nodes: list[str]) -> list[str]:
         known = {f"L_{n.id}": n.name for n in self.state.labels.values()}
