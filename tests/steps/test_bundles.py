@@ -1,0 +1,129 @@
+"""Bundles are hostile: each kind is refused by its name, and the honest ones beside it are published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.config.records import to_record
+from orchestrator_action.config.schema import Config
+from orchestrator_action.git.repo import Git
+from orchestrator_action.git.trees import Trees
+from orchestrator_action.protocol.documents import Plan, digest_of
+from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.run.steps.files import ReadPlan
+from orchestrator_action.run.steps.publish import Offer, collect_offers
+from orchestrator_action.state.documents import encode
+from tests.kit.forger import Forger
+from tests.kit.repos import git, make_repo
+from tests.kit.steps import Split
+from tests.kit.whole import GOOD, LIBRARY
+from tests.steps.hostile import KINDS, folders_of
+
+
+def plan_for(base: str, count: int) -> Plan:
+    config = to_record(Config())
+    tasks = tuple(
+        Task(
+            id=f"issue-{n}", title=f"Task {n}", text="", branch=f"orchestrator/issue-{n}-task",
+            issue=Issue(number=n, title=f"Task {n}"),
+        )
+        for n in range(1, count + 1)
+    )  # fmt: skip
+    return Plan(
+        run_id="20260101-000000-abcdef", repository="r", forge="local:/x", base_branch="main", base_sha=base,
+        config=config, policy_digest=digest_of(config), test_commands=("true",), tasks=tasks,
+        shards=(tuple(t.id for t in tasks),),
+    )  # fmt: skip
+
+
+class Place:
+    """A clone of the attacked, a clone of the attacker, and a plan of two tasks."""
+
+    def __init__(self, folder: Path) -> None:
+        repo = make_repo(folder / "r", LIBRARY)
+        git(folder, "clone", "-q", str(repo.remote), "theirs")
+        self.plan = plan_for(repo.git("rev-parse", "HEAD"), 2)
+        self.forger = Forger(folder / "theirs", self.plan)
+        self.trees = Trees(Git.open(repo.path), run_id="x", root=folder / "trees")
+        self.honest = self.forger.make(folder / "honest" / "issue-2", self.plan.tasks[1])
+
+    def offers(self, folders: list[Path], said: list[str]) -> dict[str, Offer]:
+        read = ReadPlan(plan=self.plan, config=Config(), digest="")
+        return collect_offers(read, self.trees, folders, {}, say=said.append)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    yield Place(tmp_path_factory.mktemp("bundles"))
+
+
+def test_there_are_many_kinds():
+    assert len(KINDS) >= 60 and len({name for name, _ in KINDS.values()}) >= 30
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_a_hostile_bundle_is_refused_by_name_and_the_honest_one_beside_it_counts(
+    place: Place, tmp_path: Path, what: str
+):
+    refused_as, make = KINDS[what]
+    folder = tmp_path / "issue-1"
+    make(place.forger, folder, place.plan.tasks[0])
+    said: list[str] = []
+
+    offers = place.offers([*folders_of(folder), place.honest], said)
+
+    assert [True] == [f": {refused_as}: " in line for line in said], said
+    assert "issue-1" not in offers or offers["issue-1"].work is None
+    assert offers["issue-2"].work is not None, said
+
+
+def test_honest_bundles_are_taken(place: Place, tmp_path: Path):
+    """Also one whose task changed nothing, and one whose task was never begun."""
+    plan, said = place.plan, list[str]()
+    changed = place.forger.make(tmp_path / "issue-1", plan.tasks[0])
+    assert place.offers([changed, place.honest], said)["issue-1"].work
+
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    document = place.forger.document(plan.tasks[0], "", (), status="blocked", claims=[], requests=[])
+    (nothing / "bundle.json").write_text(json.dumps(document))
+    offers = place.offers([nothing], said)
+
+    assert offers["issue-1"].work and not said, said
+
+
+def test_the_others_are_published(split: Split):
+    """Five issues, real bundles; four are then replaced by hostile ones, and end by the name of what is wrong."""
+    for number in range(1, 6):
+        split.home.issue(number, f"Task {number}", GOOD)
+    split.plan()
+    plan = json.loads(split.plan_file.read_text())
+    assert 5 == len(plan["tasks"])
+    chosen = ("a workflow", "the trail of another base", "a title with an escape", "a link as document")
+    base = split.clone("work")
+    known = replace(plan_for(plan["base_sha"], 5), run_id=plan["run_id"], base_sha=plan["base_sha"])
+    tasks = [replace(t, branch=p["branch"]) for t, p in zip(known.tasks, plan["tasks"], strict=True)]
+    forger = Forger(base, replace(known, tasks=tuple(tasks)))
+    for task, what in zip(tasks, chosen, strict=False):
+        KINDS[what][1](forger, split.bundle(task.id), task)
+    forger.make(split.bundle("issue-5"), tasks[4])
+    assert split.verify("issue-5").code in {0, 1}
+
+    bundles = [split.bundle(f"issue-{n}") for n in range(1, 6)]
+    ran = split.publish(bundles=bundles)
+
+    assert 1 == ran.code, ran.err
+    for task, what in zip(tasks, chosen, strict=False):
+        ended = ran.task(task.id)
+        assert "failed" == ended["status"] and KINDS[what][0] in ended["error"], ended
+        assert "" == split.home.repo.at_remote(f"refs/heads/{task.branch}")
+        [comment] = (split.home.forge / "comments" / task.id.removeprefix("issue-")).glob("*.md")
+        assert KINDS[what][0] in comment.read_text()
+    assert "refused" not in ran.task("issue-5")["error"]
+    assert ran.task("issue-5")["head_sha"] == split.home.repo.at_remote(f"refs/heads/{tasks[4].branch}")
+    assert encode(known)
