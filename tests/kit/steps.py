@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit.repos import git
+from tests.kit.runner import wait_for
 from tests.kit.whole import PACKAGE, House, Ran
 
 PAGE = PACKAGE / "docs" / "other-engines.md"
@@ -87,12 +89,27 @@ class Split:
         )  # fmt: skip
 
     def publish(self, *args: str, clone: str = "publish", bundles: Sequence[Path] | None = None) -> Ran:
+        return self.cli(clone, *self._publishing(bundles), *args)
+
+    def _publishing(self, bundles: Sequence[Path] | None = None) -> list[str]:
         folder = self.files / "bundles"
         found = sorted(folder.iterdir()) if bundles is None and folder.exists() else list(bundles or ())
         verdicts = [
             v for file in sorted((self.files / "verdicts").glob("*.json")) for v in ("--verdict", str(file))
         ]
-        return self.cli(clone, "publish", str(self.plan_file), *map(str, found), *verdicts, "--json", *args)
+        return ["publish", str(self.plan_file), *map(str, found), *verdicts, "--json"]
+
+    def kill_publish(self, *, at: str, clone: str) -> None:
+        """Start `publish` and kill it as soon as its journal has an event of the kind `at`."""
+        run_id = json.loads(self.plan_file.read_text())["run_id"]
+        journal = self.clone(clone) / ".git" / "orchestrator" / "runs" / run_id / "journal.jsonl"
+        process = subprocess.Popen(
+            self.home.command(*self._publishing()), cwd=self.clone(clone), env=self.home.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_for(lambda: journal.exists() and f'"kind":"{at}"' in journal.read_text(), at, within_s=100)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def all(self, *args: str) -> Ran:
         """Plan, work, verify and publish, one after the other, as the script has it."""

@@ -155,6 +155,10 @@ edited(
 edited(
     "a body without end", "oversized-text", requests=[{"kind": "pull-request", "title": "x", "body": "x" * 70_000}]
 )  # fmt: skip
+edited(
+    "a claim without end", "oversized-text",
+    claims=[{"phase": "testing", "head_sha": "a" * 40, "text": "x" * 700_000}],
+)  # fmt: skip
 edited("a phase nobody knows", "unknown-phase", claims=[{"phase": "approval", "head_sha": "a" * 40}])
 edited("a phase claimed twice", "claim-twice", claims=[{"phase": "testing", "head_sha": "a" * 40}] * 2)
 edited("claims that the trail has not", "claims-differ", claims=[{"phase": "testing", "head_sha": "a" * 40}])

@@ -72,6 +72,26 @@ def test_to_publish_again_writes_nothing_again(split: Split):
     assert states[0] == states[1] == states[2]
 
 
+def test_a_publish_that_is_killed_again_and_again_tells_everything_once(split: Split):
+    """Each time on a machine that knows nothing of the ones before: by a mark that is there, not by memory."""
+    split.home.issue(1, "Add more", GOOD)
+    split.plan()
+    split.work()
+    split.verify("issue-1")
+    for kind in ("claimed", "pushed", "pull", "judged"):
+        split.kill_publish(at=kind, clone=f"killed-at-{kind}")
+
+    ran = split.publish(clone="last")
+
+    assert "success" == ran.task("issue-1")["status"], ran.err
+    forge = split.home.forge
+    assert 1 == len(list((forge / "pulls").glob("*/pull.md")))
+    assert [1, 1] == [len(list(folder.glob("*.md"))) for folder in sorted((forge / "comments").iterdir())]
+    assert 1 == len(list((forge / "checks").glob("*/*.json")))
+    front = (forge / "issues" / "1.md").read_text().split("---")[1]
+    assert "orchestrate:done" in front and "orchestrate:running" not in front
+
+
 def test_what_work_says_of_tests_decides_nothing(split: Split):
     """The agent's machine measured with a test command that always passes; the verdict comes from elsewhere."""
     split.home.issue(1, "Treble", LIES)

@@ -37,6 +37,8 @@ MAX_DOCUMENT_BYTES = 4 * 1024**2
 MAX_TEXT = 65_536
 """Characters of one text: a title is shorter still."""
 MAX_TITLE = 300
+MAX_CLAIM = 640 * 1024
+"""Characters of a note and a file together, which is what an agent can claim with. Source: `protocol.wire`."""
 MAX_COMMITS = 1000
 MAX_EVENTS = 10_000
 MAX_TRAIL_BYTES = 16 * 1024**2
@@ -181,7 +183,7 @@ def _check_claims(claims: Sequence[Claim]) -> None:
         raise BundleError("claim-twice", "it claims a phase twice")
     for claim in claims:
         for text in (claim.note, claim.text, claim.no_change, claim.waive):
-            if len(text) > MAX_TEXT:
+            if len(text) > MAX_CLAIM:
                 raise BundleError("oversized-text", f"the claim of {claim.phase} has {len(text)} characters")
 
 
@@ -293,7 +295,7 @@ def _ledger(events: Sequence[Event], bundle: Bundle) -> Ledger:
         for finding in ledger.findings:
             from_record(ReviewFinding, {n: getattr(finding, n) for n in ReviewFinding.__dataclass_fields__})
         texts = [v for a in ledger.answers.values() for v in (a.finding, a.fixed_in, a.declined)]
-        if not all(isinstance(v, str) and len(v) <= MAX_TEXT for v in (*texts, ledger.plan)):
+        if not all(isinstance(v, str) and len(v) <= MAX_CLAIM for v in (*texts, ledger.plan)):
             raise ValueError("an answer is no text")
     except (ValueError, LookupError, TypeError, AttributeError) as exc:
         raise BundleError("forged-trail", f"its trail does not say what a trail says: {exc}") from None
