@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: demo quick test test-all test-pythons check bench schema lock
+.PHONY: demo quick test test-all test-pythons check bench dist schema lock
 
 demo: $(STAMP)
 	$(BIN)/orchestrator-action demo
@@ -50,6 +50,12 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
+
+# What a release is made of, looked at and tried; nothing is published.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m tests.built dist
 
 schema: $(STAMP)
 	$(BIN)/python -m orchestrator_action.config.load > orchestrator_action/config/orchestrator.schema.json
