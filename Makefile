@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= auto
 
-.PHONY: demo quick test test-all test-pythons check bench schema pictures lock
+.PHONY: demo quick test test-all test-pythons check bench dist schema pictures lock
 
 demo: $(STAMP)
 	$(BIN)/orchestrator-action demo
@@ -50,6 +50,12 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
+
+# What a release is made of, looked at and tried; nothing is published.
+dist: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m tests.built dist
 
 # What is made from the code, and held to it by a test: the schema of the configuration, the help of all commands.
 schema: $(STAMP)

@@ -3,4 +3,4 @@
 A claim is what the agent says, a fact is what we measured, and only facts decide.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
