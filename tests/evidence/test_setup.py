@@ -16,6 +16,8 @@ from tests.kit.repos import Repo, clean_env
 CASES: list[tuple[dict[str, str], list[str]]] = [
     ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n[dependency-groups]\ntests=['pytest']\ndev=['ruff']\n"},
      ["tool=uv", "sync --quiet --frozen --group tests --no-dev"]),
+    ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n[tool.uv.workspace]\nmembers=['packages/*']\n"},
+     ["sync --quiet --frozen --all-packages"]),
     ({"poetry.lock": "", "pyproject.toml": "[tool.poetry.group.test.dependencies]\npytest='*'\n"},
      ["tool=poetry", "install --no-interaction --quiet --with test"]),
     ({"pdm.lock": "", "pyproject.toml": "[project]\nname='a'\n"}, ["pdm", "sync"]),

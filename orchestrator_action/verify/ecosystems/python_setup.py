@@ -116,6 +116,7 @@ def _locked(files: Files, project: Mapping[str, Any]) -> SetupStep | None:
         asked = [w for e in _extra_names(project, files) for w in ("--extra", e)]
         asked += [w for g in groups for w in ("--group", g)]
         asked += ["--no-dev"] if groups and "dev" not in groups else []
+        asked += ["--all-packages"] if table(project, "tool", "uv", "workspace") else []
         return _step("uv sync", [_uv_sync(shlex.join(asked), _runner(files))], files)
     if "poetry.lock" in files.paths:
         return _step("poetry install", [_poetry_install(project) + _then_pip(_runner(files))], files)
