@@ -62,6 +62,8 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"Cargo.toml": "[package]"}, "cargo test --workspace"),
     ({"Cargo.toml": "", ".config/nextest.toml": ""}, "cargo nextest run --workspace"),
     ({"go.mod": "module x"}, "go test -v ./..."),
+    ({"go.work": "go 1.21\n\nuse (\n\t.\n\t./a // one\n\tb/c\n)\n"}, "go test -v ./... ./a/... ./b/c/..."),
+    ({"go.work": "use ./a\n", "go.mod": ""}, "go test -v ./a/..."),
     ({"build.gradle.kts": "", "gradlew": ""}, "./gradlew test"),
     ({"build.gradle": ""}, "gradle test"),
     ({"pom.xml": ""}, "mvn -B test"),

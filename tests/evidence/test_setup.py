@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from tests.kit.repos import Repo, clean_env
 CASES: list[tuple[dict[str, str], list[str]]] = [
     ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n[dependency-groups]\ntests=['pytest']\ndev=['ruff']\n"},
      ["tool=uv", "sync --quiet --frozen --group tests --no-dev"]),
+    ({"uv.lock": "", "pyproject.toml": "[project]\nname='a'\n[tool.uv.workspace]\nmembers=['packages/*']\n"},
+     ["sync --quiet --frozen --all-packages"]),
     ({"poetry.lock": "", "pyproject.toml": "[tool.poetry.group.test.dependencies]\npytest='*'\n"},
      ["tool=poetry", "install --no-interaction --quiet --with test"]),
     ({"pdm.lock": "", "pyproject.toml": "[project]\nname='a'\n"}, ["pdm", "sync"]),
@@ -113,6 +117,36 @@ def test_a_manager_that_the_machine_lacks_is_found_by_the_tests():
     assert plan.provides("pnpm") and not plan.provides("yarn")
     env = setup_environment(plan, Path("/tree"), {"PATH": "/usr/bin"})
     assert env["PATH"] == "/tree/.package-manager/node_modules/.bin:/usr/bin"
+
+
+@pytest.mark.parametrize("tool", ["pdm", "poetry"])
+def test_a_tool_that_fails_leaves_the_lock_files_versions_to_pip(tool: str, tmp_path: Path):
+    """The newest tool of a registry may be broken. What the lock file pins is kept, but for what it pins twice."""
+    lock = '[[package]]\nname = "a"\nversion = "1.2"\n\n[[package]]\nname = "b"\nversion = "1"\n\n'
+    lock += '[[package]]\nname = "b"\nversion = "2"\nsummary = "x"\n'
+    (tmp_path / f"{tool}.lock").write_text(lock)
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    broken = f'#!/bin/sh\ncase "$1" in --version) exit 0;; esac\necho "$@" > {tmp_path}/asked\nexit 1\n'
+    python = (
+        f'#!/bin/sh\ncase "$2" in venv) mkdir -p .venv/bin; cp "$0" .venv/bin/python;; '
+        f'pip) echo "$@" >> {tmp_path}/pip;; *) exec {sys.executable} "$@";; esac\n'
+    )
+    for name, text in ((tool, broken), ("python3", python)):
+        (bin_ / name).write_text(text)
+        (bin_ / name).chmod(0o755)
+    files = {f"{tool}.lock": "", "pyproject.toml": "[project]\nname='a'\n[dependency-groups]\ntest=['a']\n"}
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    done = subprocess.run(
+        ["sh", "-c", *step.commands], cwd=tmp_path, env={**clean_env(), "PATH": f"{bin_}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert {"pdm": "sync", "poetry": "install"}[tool] in (tmp_path / "asked").read_text()
+    assert (tmp_path / ".venv/locked.txt").read_text() == "a==1.2\n"
+    assert "-c .venv/locked.txt a -e ." in (tmp_path / "pip").read_text()
 
 
 def test_gems_of_the_machine_are_taken_where_they_satisfy_the_gemfile():

@@ -34,8 +34,20 @@ _OUTCOMES: dict[str, CaseOutcome] = {"PASS": "passed", "FAIL": "failed", "SKIP":
 
 
 def _detect(files: Files) -> Detected | None:
+    """`./...` ends at a module's own border: a workspace's modules are named one by one."""
+    if "go.work" in files.paths and (modules := _modules(files.text("go.work"))):
+        return Detected((f"go test -v {' '.join(modules)}",), "Go: the modules of go.work")
     name = files.first("go.work", "go.mod")
     return Detected(("go test -v ./...",), f"Go: {name}") if name else None
+
+
+def _modules(workspace: str) -> list[str]:
+    """The packages of every module that `use` names. Source: go.dev/ref/mod, "Workspaces"."""
+    text = re.sub(r"//[^\n]*", "", workspace)
+    blocks = re.findall(r"(?m)^use\s*\(([^)]*)\)", text) + re.findall(r"(?m)^use\s+([^(\s]+)\s*$", text)
+    names = [word.strip('"').removeprefix("./").rstrip("/") for block in blocks for word in block.split()]
+    fine = [n for n in names if re.fullmatch(r"[\w./-]+", n) and not n.startswith("..")]
+    return ["./..." if n in {"", "."} else f"./{n}/..." for n in fine]
 
 
 def _setup(files: Files) -> SetupStep | None:
@@ -140,6 +152,7 @@ def _workspace(text: str, _: Sequence[str]) -> list[Way]:
 
 ECOSYSTEM = Ecosystem(
     name="Go",
+    reads=("go.work",),
     detect=_detect,
     setup=_setup,
     counts=(

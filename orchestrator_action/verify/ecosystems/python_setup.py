@@ -37,12 +37,18 @@ def setup(files: Files) -> SetupStep | None:
     if locked is not None:
         return locked
     wanted = [*_requirement_files(files), *_requirements(files, project)]
-    installs = _is_project(files, project)
-    if not installs and not wanted:
+    if not _is_project(files, project) and not wanted:
         return _bare(files)
+    return _step("pip", [_install(_words(files, project))], files)
+
+
+def _words(files: Files, project: Mapping[str, Any]) -> str:
+    """What pip installs by the manifest: requirements, the tools of the tests, the project itself."""
+    wanted = [*_requirement_files(files), *_requirements(files, project)]
     words = [*wanted, *_wrapper(files), *_runner(files, wanted)]
-    words += [f"-e {shlex.quote('.' + _extras(project, files))}"] if installs else []
-    return _step("pip", [_install(" ".join(words))], files)
+    if _is_project(files, project):
+        words.append(f"-e {shlex.quote('.' + _extras(project, files))}")
+    return " ".join(words)
 
 
 def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
@@ -116,15 +122,35 @@ def _locked(files: Files, project: Mapping[str, Any]) -> SetupStep | None:
         asked = [w for e in _extra_names(project, files) for w in ("--extra", e)]
         asked += [w for g in groups for w in ("--group", g)]
         asked += ["--no-dev"] if groups and "dev" not in groups else []
+        asked += ["--all-packages"] if table(project, "tool", "uv", "workspace") else []
         return _step("uv sync", [_uv_sync(shlex.join(asked), _runner(files))], files)
     if "poetry.lock" in files.paths:
-        return _step("poetry install", [_poetry_install(project) + _then_pip(_runner(files))], files)
+        install = _by_tool("poetry", "", _poetry_install(project), files, project)
+        return _step("poetry install", [install], files)
     if "pdm.lock" in files.paths:
-        command = "sync --quiet --group :all" if _group_names(project) else "sync --quiet --dev"
-        start = f"{_tool('pdm')} && printf '%s/.venv/bin/python' \"$PWD\" > .pdm-python"
-        command = f"{start} && PDM_CHECK_UPDATE=0 $tool {command}"
-        return _step("pdm sync", [command + _then_pip(_runner(files))], files)
+        chosen = "--group :all" if _group_names(project) else "--dev"
+        start = " && printf '%s/.venv/bin/python' \"$PWD\" > .pdm-python"
+        sync = f"PDM_CHECK_UPDATE=0 $tool sync --quiet {chosen}"
+        return _step("pdm sync", [_by_tool("pdm", start, sync, files, project)], files)
     return None
+
+
+def _by_tool(name: str, start: str, sync: str, files: Files, project: Mapping[str, Any]) -> str:
+    """The lock file by its own tool; where the tool fails, the manifest by pip, held to the versions of the lock file.
+
+    The tool is the newest of its registry where the machine has none, and that may be broken.
+    """
+    held = f"python3 -c {shlex.quote(_PINS)} {name}.lock > .venv/locked.txt"
+    by_pip = f"{held} && {_PIP} -c .venv/locked.txt {_words(files, project)}"
+    return f"{_tool(name)}{start} && {{ {sync} || {{ {by_pip}; }}; }}{_then_pip(_runner(files))}"
+
+
+_PINS = r"""import re, sys
+pins = {}
+for name, version in re.findall(r'(?m)^name = "(.+)"\nversion = "(.+)"', open(sys.argv[1]).read()):
+    pins.setdefault(name, set()).add(version)
+print(*(f"{n}=={min(v)}" for n, v in pins.items() if len(v) == 1), sep="\n")"""
+"""Prints what a lock file of Poetry or PDM pins, a line each; what it pins twice, by marker, is left free."""
 
 
 def _then_pip(names: Sequence[str]) -> str:
@@ -162,7 +188,7 @@ def _poetry_install(project: Mapping[str, Any]) -> str:
     asked = [f"--with {','.join(groups)}"] if groups else []
     asked += [f"-E {e}" for e in extras if e in TESTS]
     settings = "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_VIRTUALENVS_CREATE=true"
-    return f"{_tool('poetry')} && {settings} $tool install --no-interaction --quiet {' '.join(asked)}".strip()
+    return f"{settings} $tool install --no-interaction --quiet {' '.join(asked)}".strip()
 
 
 # -- manifests -------------------------------------------------------------------------------------
