@@ -137,8 +137,9 @@ class RunView:
             self._take(event)
             task = self.tasks.get(event.task)
             if task is not None:
+                before = task.doing
                 task.take(event)
-                if words := event_words(event):
+                if (words := event_words(event)) and words != before:  # one measurement can prove two phases
                     yield task, event.at, words
 
     def _take(self, event: Event) -> None:

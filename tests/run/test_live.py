@@ -37,6 +37,17 @@ def test_what_happens_is_seen_once(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_the_same_words_are_not_said_twice_in_a_row(tmp_path: Path) -> None:
+    """One measurement can prove two phases: a person reads it once."""
+    journal, view = begin(tmp_path), RunView(tmp_path, words_of)
+    for rule in ("pull-open", "pull-current"):
+        journal.append("fact", "issue-1", phase="pull-request", rule=rule, commit="a" * 40, holds=True,
+                       message="pull request #5: open", detail={})  # fmt: skip
+
+    assert ["Pull Request, measured: pull request #5: open"] == [words for _, _, words in view.refresh()]
+    journal.close()
+
+
 def test_what_the_agent_does_now_is_shown(tmp_path: Path) -> None:
     """Its newest line that says something; a half written one waits for its end."""
     journal, view = begin(tmp_path), RunView(tmp_path, words_of)
