@@ -16,6 +16,7 @@ from orchestrator_action.protocol.paths import shown
 from orchestrator_action.verify.ecosystems import defeats
 from orchestrator_action.verify.ecosystems.looks import LOOKS, Found, looks_in
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
+from orchestrator_action.verify.ecosystems.test_tools import tools_from_elsewhere
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
@@ -50,11 +51,16 @@ class SpecialCase:
         return f"{shown(self.path)}:{self.line} {self.what}: `{self.text}`"
 
 
-def special_case_facts(git: Git, *, base: str, head: str, tests: TestPaths) -> tuple[Fact, ...]:
-    """The fact `no-special-case`, from the lines that the branch adds outside its tests."""
+def special_case_facts(
+    git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str] = ()
+) -> tuple[Fact, ...]:
+    """The fact `no-special-case`, from the lines that the branch adds outside its tests.
+
+    `mended` are texts of unchanged tests that the branch made pass.
+    """
     found = [
         *special_cases(git, base=base, head=head, tests=tests),
-        *_made_from_tests(git, base=base, head=head, tests=tests),
+        *_made_from_tests(git, base=base, head=head, tests=tests, mended=mended),
     ]
     message = "no line that the branch adds outside the tests looks for the test runner or defeats comparison"
     if found:
@@ -73,10 +79,17 @@ def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[S
     """Every such line, in the order of the diff."""
     found: list[SpecialCase] = []
     for path, before, after in _changed_texts(git, base, head, lambda p: not tests.belongs(p)):
-        if not _never_shipped(path):
-            known = {line.strip()[:160] for line in before.splitlines()}
-            found += [f for f in in_text(path, after) if f.text not in known]
+        known = {line.strip()[:160] for line in before.splitlines()}
+        named = [*_manifest(path, after), *([] if _never_shipped(path) else in_text(path, after))]
+        found += [f for f in named if f.text not in known]
     return found
+
+
+def _manifest(path: str, text: str) -> Iterable[SpecialCase]:
+    lines = text.split("\n")
+    for number in tools_from_elsewhere(path, text):
+        what, line = "takes a test tool from elsewhere", lines[number - 1].strip()[:160]
+        yield SpecialCase(path=path, line=number, what=what, text=line)
 
 
 def _changed_texts(
@@ -100,10 +113,12 @@ def _changed_texts(
         )
 
 
-def _made_from_tests(git: Git, *, base: str, head: str, tests: TestPaths) -> Iterable[SpecialCase]:
-    """Added lines that answer the very inputs of the tests that the branch adds."""
+def _made_from_tests(
+    git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str]
+) -> Iterable[SpecialCase]:
+    """Added lines that answer the very inputs of the tests that the branch adds, or that it mends."""
     added = _added(_changed_texts(git, base, head, tests.is_test))
-    cases = ["\n".join(text for _, text in lines) for lines in added.values()]
+    cases = ["\n".join(text for _, text in lines) for lines in added.values()] + list(mended)
     if not cases:
         return
     code = _changed_texts(git, base, head, lambda p: not tests.belongs(p) and p.endswith(_CODE))
