@@ -20,7 +20,7 @@ from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
 from orchestrator_action.protocol.paths import listed
-from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing
+from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
 from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
@@ -28,6 +28,7 @@ from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.no_special_case import special_case_facts
 from orchestrator_action.verify.overlay import Overlay, lay_tests
+from orchestrator_action.verify.renamed import text_of_test
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
@@ -39,9 +40,9 @@ log = logging.getLogger(__name__)
 REPEATS = 3
 """How often changed and new tests have to pass in a row."""
 STEADY_WITHIN_S = 120.0
-"""No repetition is begun after so much time."""
+"""No repetition is begun after so much time. A whole suite, where no single tests can be run, has to fit in it."""
 WHOLE_AGAIN_S = 30.0
-"""A suite that took no longer is repeated once where no single tests can be run."""
+"""A suite that took no longer is repeated once where no test was changed."""
 MAX_TEXT_BYTES = 1024**2
 """Of a test file that is read to see whether a test lives on under another name."""
 MOST_NAMED = 60
@@ -129,8 +130,22 @@ def measure_change(
 
 def change_facts(bench: Bench, runs: ChangeRuns, *, note: str, proof: Proof) -> tuple[Fact, ...]:
     """The facts, from what was run; the same runs may be judged again with other words of the agent."""
-    static = special_case_facts(bench.git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
+    static = special_case_facts(
+        bench.git,
+        base=runs.base_sha,
+        head=runs.head_sha,
+        tests=runs.tests,
+        mended=_mended_tests(bench.git, runs),
+    )
     return (*testing_facts(runs, note=note, proof=proof), *static)
+
+
+def _mended_tests(git: Git, runs: ChangeRuns) -> tuple[str, ...]:
+    """The texts of tests that were red at the base and are green at the head: what the change had to satisfy."""
+    green = [c for c in passing(runs.head) if c.file and normal_id(c.id) in runs.red_before][:MOST_NAMED]
+    bodies = git.files(runs.head_sha, sorted({c.file for c in green}))
+    texts = {p: (b or b"")[:MAX_TEXT_BYTES].decode("utf-8", "replace") for p, b in bodies.items()}
+    return tuple(dict.fromkeys(text_of_test(c.id, texts.get(c.file, "")) for c in green))
 
 
 def run_change(
@@ -293,20 +308,18 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
     run = runs.head
     if run is None or not run.passed or repeats < 2:
         return ()
-    commands = _only(run, runs.changed_tests, tree)
-    if not runs.changed_tests or not commands:
-        short = sum(r.duration_s for r in run.runs) <= WHOLE_AGAIN_S
+    took = sum(r.duration_s for r in run.runs)
+    if not runs.changed_tests:
         no_other_suite = runs.laid.commit == runs.head_sha
-        return (bench.run_in(tree, run.commit, again=True),) if short and no_other_suite else ()
+        return (
+            (bench.run_in(tree, run.commit, again=True),) if took <= WHOLE_AGAIN_S and no_other_suite else ()
+        )
+    commands = _only(run, runs.changed_tests, tree)
     done: list[TestRun] = []
-    spent = 0.0
-    for _ in range(repeats - 1):
-        if spent > STEADY_WITHIN_S:
-            break
+    spent, next_s = 0.0, 0.0 if commands else took
+    while len(done) < repeats - 1 and spent + next_s <= STEADY_WITHIN_S and all(r.passed for r in done):
         done.append(bench.run_in(tree, run.commit, commands, again=True))
         spent += sum(r.duration_s for r in done[-1].runs)
-        if not done[-1].passed:
-            break
     return tuple(done)
 
 
@@ -357,7 +370,8 @@ def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
     try:
         with bench.checkout(over.commit) as tree:
             commands = _only(runs.head, runs.changed_tests, tree)
-            run = bench.run_in(tree, over.commit, commands) if commands else None
+            took = sum(r.duration_s for r in runs.head.runs)
+            run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             return replace(runs, shown=run)
     except OrchestratorError:
         return runs

@@ -13,43 +13,29 @@ from dataclasses import dataclass
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import shown
+from orchestrator_action.verify.ecosystems import defeats
+from orchestrator_action.verify.ecosystems.looks import LOOKS, Found, looks_in
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
+from orchestrator_action.verify.ecosystems.test_tools import tools_from_elsewhere
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
 MAX_SOURCE_BYTES = 2 * 1024**2
 """Larger files are data, or made by a program."""
 
-_SCRIPTS = ("js", "cjs", "mjs", "jsx", "ts", "cts", "mts", "tsx")
 _LOOKS = tuple(
-    (e.source.endings, e.source.runner_marks) for e in ECOSYSTEMS if e.source and e.source.runner_marks
+    (e.source.endings, re.compile(e.source.runner_marks))
+    for e in ECOSYSTEMS
+    if e.source and e.source.runner_marks
 )
 """By file ending: how code finds out that a test runner is there."""
-
-_ENDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("py",), r"\bos\._exit\s*\(", "ends the process past the test runner"),
-    (("py",), r"\batexit\.register\([^\n]*(?:exit|kill)", "changes the exit code at the end"),
-    (_SCRIPTS, r"\bprocess\.on\(\s*['\"`](?:exit|beforeExit)['\"`][^\n]*exit", "changes the exit code at the end"),
-    (_SCRIPTS, r"^\s*process\.exitCode\s*=\s*0\b", "changes the exit code at the end"),
-    (_SCRIPTS, r"^(?:process\.(?:exit|reallyExit)\s*\(\s*0?\s*\))", "ends the process when it is loaded"),
-    (("rb",), r"\bat_exit\b[^\n]*exit!?", "changes the exit code at the end"),
-    (("php",), r"register_shutdown_function\([^\n]*exit", "changes the exit code at the end"),
-)  # fmt: skip
-
-_EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        _SCRIPTS,
-        (r"\b(?:equals|isEqual|asymmetricMatch|deepEqual)\s*(?:\([^)]*\)|=\s*(?:function\s*)?\([^)]*\)\s*(?:=>)?)"
-        r"[^{\n]*\{\s*return\s+true\b"),
-    ),
-    (_SCRIPTS, r"\b(?:equals|isEqual|asymmetricMatch)\s*[:=]\s*\([^)]*\)\s*=>\s*true\b"),
-    (("java", "kt", "scala", "groovy"), r"\bequals\s*\([^)]*\)[^{\n=]*(?:\{\s*return\s+true\b|=\s*true\b)"),
-    (("rb",), r"\bdef\s+(?:==|eql\?|===)[^\n]*\n?\s*true\b"),
-    (("cs", "fs"), r"\bEquals\s*\([^)]*\)\s*(?:=>\s*true\b|\{\s*return\s+true\b)"),
-    (("rs",), r"\bfn\s+eq\s*\(&self[^)]*\)\s*->\s*bool\s*\{\s*(?:return\s+)?true\b"),
-    (("swift",), r"static\s+func\s+==[^{]*\{\s*(?:return\s+)?true\b"),
-)  # fmt: skip
-"""Comparisons that are true whatever is compared."""
+_ENDS = tuple((endings, re.compile(pattern), what) for endings, pattern, what in defeats.ENDS)
+_EQUAL = tuple((endings, re.compile(pattern, re.MULTILINE)) for endings, pattern in defeats.EQUAL)
+_TOGETHER = tuple(
+    (endings, re.compile(one), re.compile(other), what) for endings, one, other, what in defeats.TOGETHER
+)
+_NEAR = 6
+"""Lines between two that are named together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +51,16 @@ class SpecialCase:
         return f"{shown(self.path)}:{self.line} {self.what}: `{self.text}`"
 
 
-def special_case_facts(git: Git, *, base: str, head: str, tests: TestPaths) -> tuple[Fact, ...]:
-    """The fact `no-special-case`, from the lines that the branch adds outside its tests."""
+def special_case_facts(
+    git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str] = ()
+) -> tuple[Fact, ...]:
+    """The fact `no-special-case`, from the lines that the branch adds outside its tests.
+
+    `mended` are texts of unchanged tests that the branch made pass.
+    """
     found = [
         *special_cases(git, base=base, head=head, tests=tests),
-        *_made_from_tests(git, base=base, head=head, tests=tests),
+        *_made_from_tests(git, base=base, head=head, tests=tests, mended=mended),
     ]
     message = "no line that the branch adds outside the tests looks for the test runner or defeats comparison"
     if found:
@@ -88,10 +79,17 @@ def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[S
     """Every such line, in the order of the diff."""
     found: list[SpecialCase] = []
     for path, before, after in _changed_texts(git, base, head, lambda p: not tests.belongs(p)):
-        if not _never_shipped(path):
-            known = {line.strip()[:160] for line in before.splitlines()}
-            found += [f for f in in_text(path, after) if f.text not in known]
+        known = {line.strip()[:160] for line in before.splitlines()}
+        named = [*_manifest(path, after), *([] if _never_shipped(path) else in_text(path, after))]
+        found += [f for f in named if f.text not in known]
     return found
+
+
+def _manifest(path: str, text: str) -> Iterable[SpecialCase]:
+    lines = text.split("\n")
+    for number in tools_from_elsewhere(path, text):
+        what, line = "takes a test tool from elsewhere", lines[number - 1].strip()[:160]
+        yield SpecialCase(path=path, line=number, what=what, text=line)
 
 
 def _changed_texts(
@@ -115,10 +113,12 @@ def _changed_texts(
         )
 
 
-def _made_from_tests(git: Git, *, base: str, head: str, tests: TestPaths) -> Iterable[SpecialCase]:
-    """Added lines that answer the very inputs of the tests that the branch adds."""
+def _made_from_tests(
+    git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str]
+) -> Iterable[SpecialCase]:
+    """Added lines that answer the very inputs of the tests that the branch adds, or that it mends."""
     added = _added(_changed_texts(git, base, head, tests.is_test))
-    cases = ["\n".join(text for _, text in lines) for lines in added.values()]
+    cases = ["\n".join(text for _, text in lines) for lines in added.values()] + list(mended)
     if not cases:
         return
     code = _changed_texts(git, base, head, lambda p: not tests.belongs(p) and p.endswith(_CODE))
@@ -135,11 +135,46 @@ def _added(texts: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[int, s
     return found
 
 
-_CODE = (
-    ".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".jsx", ".rs", ".go", ".java", ".kt", ".scala", ".rb", ".php", ".cs",
-    ".c", ".cc", ".cpp", ".h", ".hpp", ".swift", ".ex", ".exs", ".dart", ".pl", ".lua", ".sh", ".jl", ".r",
-)  # fmt: skip
+CODE_ENDINGS = frozenset(
+    [
+        "py",
+        "js",
+        "mjs",
+        "cjs",
+        "ts",
+        "mts",
+        "cts",
+        "tsx",
+        "jsx",
+        "rs",
+        "go",
+        "java",
+        "kt",
+        "scala",
+        "rb",
+        "php",
+        "cs",
+        "c",
+        "cc",
+        "cpp",
+        "cxx",
+        "h",
+        "hpp",
+        "swift",
+        "ex",
+        "exs",
+        "dart",
+        "pl",
+        "pm",
+        "lua",
+        "sh",
+        "bash",
+        "jl",
+        "r",
+    ]
+)
 """Endings of files that are code: data and documents may well hold what tests ask for."""
+_CODE = tuple(f".{ending}" for ending in sorted(CODE_ENDINGS))
 
 
 def _never_shipped(path: str) -> bool:
@@ -161,34 +196,65 @@ def in_text(path: str, text: str) -> list[SpecialCase]:
 
 
 def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
-    looks = [re.compile(p) for endings, p in _LOOKS if ending in endings]
-    ends = [(re.compile(p), what) for endings, p, what in _ENDS if ending in endings]
+    """Marks of single lines, and of lines near each other; comments are no code."""
+    lines = text.split("\n")
+    code = ["" if _is_comment(line, ending) else line for line in lines]
+    found = [*_marks(ending, code), *_together(ending, code), *_without_main(ending, code)]
+    if ending in CODE_ENDINGS:
+        found += looks_in(code)
+    seen: set[tuple[int, str]] = set()
+    for number, what in found:
+        if (number, what) not in seen:
+            seen.add((number, what))
+            yield SpecialCase(path=path, line=number, what=what, text=lines[number - 1].strip()[:160])
+
+
+def _is_comment(line: str, ending: str) -> bool:
+    bare = line.strip()
+    if bare.startswith(("//", "#!", "* ", "/*")):
+        return True
+    return ending in {"py", "rb", "pl", "pm", "sh", "bash"} and bare[:1] == "#"
+
+
+def _marks(ending: str, lines: Sequence[str]) -> Iterable[Found]:
+    looks = [p for endings, p in _LOOKS if ending in endings]
     if ending == "rs":
-        looks.append(
-            re.compile(
-                r"\bcfg!\s*\(\s*(?:not\s*\(\s*)?test\b|#\[cfg\((?:not\(test\)|test)\)\]\s*(?!.*\bmod\b)"
-            )
-        )
-    for number, line in enumerate(text.split("\n"), 1):
-        bare = line.strip()
-        if (
-            not bare
-            or bare.startswith(("//", "#!", "* ", "/*"))
-            or (ending in {"py", "rb"} and bare[0] == "#")
-        ):
-            continue
+        looks.append(_RUST_LOOKS)
+    ends = [(p, what) for endings, p, what in _ENDS if ending in endings]
+    for number, line in enumerate(lines, 1):
         if any(p.search(line) for p in looks):
-            yield SpecialCase(path=path, line=number, what="looks for the test runner", text=bare[:160])
-        for pattern, what in ends:
-            if pattern.search(line):
-                yield SpecialCase(path=path, line=number, what=what, text=bare[:160])
+            yield Found(number, LOOKS)
+        yield from (Found(number, what) for p, what in ends if p.search(line))
+
+
+_RUST_LOOKS = re.compile(
+    r"\bcfg!\s*\(\s*(?:not\s*\(\s*)?test\b|#\[cfg\((?:not\(test\)|test)\)\]\s*(?!.*\bmod\b)"
+)
+
+
+def _together(ending: str, lines: Sequence[str]) -> Iterable[Found]:
+    for endings, one, other, what in _TOGETHER:
+        if ending not in endings:
+            continue
+        firsts = [n for n, line in enumerate(lines, 1) if one.search(line)]
+        seconds = [n for n, line in enumerate(lines, 1) if firsts and other.search(line)]
+        for n, m in ((n, m) for n in firsts for m in seconds if abs(n - m) <= _NEAR):
+            yield from (Found(n, what), Found(m, what))
+
+
+def _without_main(ending: str, lines: Sequence[str]) -> Iterable[Found]:
+    """The end of the whole process with success, where nothing starts one."""
+    for endings, end, start in defeats.WITHOUT_MAIN:
+        if ending in endings and not any(re.search(start, line) for line in lines):
+            ends = (n for n, line in enumerate(lines, 1) if re.search(end, line))
+            yield from (Found(n, "ends the process past the test runner") for n in ends)
 
 
 def _by_shape(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
     for endings, pattern in _EQUAL:
         if ending not in endings:
             continue
-        for match in re.finditer(pattern, text):
+        for match in pattern.finditer(text):
             number = text.count("\n", 0, match.start()) + 1
             line = text.split("\n")[number - 1].strip()[:160]
             yield SpecialCase(path=path, line=number, what="is equal to anything", text=line)
@@ -218,34 +284,70 @@ def _python(path: str, text: str) -> Iterable[SpecialCase]:
         return SpecialCase(path=path, line=number, what=what, text=lines[number - 1].strip()[:160])
 
     for node in ast.walk(module):
-        if (
-            isinstance(node, _Def)
-            and node.name in {"__eq__", "__ne__", "__contains__"}
-            and _is_constant(node)
-        ) or (isinstance(node, ast.Assign) and _assigns_constant_eq(node)):
+        if any(_says_yes(name, function) for name, function in _comparisons(node)):
             yield at(node, "is equal to anything")
     yield from (at(node, "ends the process when it is imported") for node in _exits(module.body))
 
 
-def _is_constant(function: _Def) -> bool:
-    """Every way out returns the same constant, and nothing is looked at."""
-    body: Sequence[ast.stmt] = [
-        s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
-    ]
-    if not body or not isinstance(body[-1], ast.Return):
+_COMPARE = frozenset({"__eq__", "__ne__", "__contains__"})
+
+
+def _comparisons(node: ast.AST) -> Iterable[tuple[str, _Def | ast.Lambda]]:
+    """What this statement or expression makes a comparison of: a definition, an assignment, a table, `setattr`."""
+    if isinstance(node, _Def):
+        pairs: list[tuple[str, ast.AST | None]] = [(node.name, node)]
+    elif isinstance(node, ast.Assign):
+        pairs = [
+            (t.attr if isinstance(t, ast.Attribute) else getattr(t, "id", ""), node.value)
+            for t in node.targets
+        ]
+    elif isinstance(node, ast.Dict):
+        pairs = [(str(getattr(k, "value", "")), v) for k, v in zip(node.keys, node.values, strict=True)]
+    elif isinstance(node, ast.Call) and len(node.args) == 3 and getattr(node.func, "id", "") == "setattr":
+        pairs = [(str(getattr(node.args[1], "value", "")), node.args[2])]
+    else:
+        pairs = []
+    for name, value in pairs:
+        if name in _COMPARE and isinstance(value, _Def | ast.Lambda):
+            yield name, value
+
+
+def _says_yes(name: str, function: _Def | ast.Lambda) -> bool:
+    """Whether it answers without a look at the value that it is compared with."""
+    if isinstance(function, ast.Lambda):
+        answers: list[ast.expr | None] = [function.body]
+    else:
+        answers = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
+    said = [a for a in answers if a is not None and ast.unparse(a) != "NotImplemented"]
+    if not said:
         return False
-    returns = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
-    values = [r.value for r in returns if isinstance(r, ast.Constant)]
-    wanted = function.name != "__ne__"
-    return len(values) == len(returns) and all(v is wanted for v in values)
+    no = name != "__ne__"
+    if all(isinstance(a, ast.Constant) and bool(a.value) is not no for a in said):
+        return False  # never equal is strict, not false
+    return not _looks_at_other(function)
 
 
-def _assigns_constant_eq(node: ast.Assign) -> bool:
-    """`__eq__ = lambda self, other: True`."""
-    names = [t.attr if isinstance(t, ast.Attribute) else getattr(t, "id", "") for t in node.targets]
-    value = node.value
-    constant = isinstance(value, ast.Lambda) and isinstance(value.body, ast.Constant)
-    return "__eq__" in names and constant and value.body.value is True  # type: ignore[attr-defined]
+_ANYTHING = frozenset(
+    {"object", "int", "float", "str", "bytes", "bool", "list", "tuple", "dict", "set", "Number"}
+)
+
+
+def _looks_at_other(function: _Def | ast.Lambda) -> bool:
+    given = [*function.args.posonlyargs, *function.args.args][1:2]
+    rest = function.args.vararg
+    names = {a.arg for a in given} | ({rest.arg} if rest else set())
+    idle = {id(n) for node in ast.walk(function) if _is_idle(node) for n in ast.walk(node)}
+    return any(isinstance(n, ast.Name) and n.id in names and id(n) not in idle for n in ast.walk(function))
+
+
+def _is_idle(node: ast.AST) -> bool:
+    """A question that says nothing of the value: `x == x`, or whether it is a plain kind of value at all."""
+    if isinstance(node, ast.Compare) and len(node.comparators) == 1:
+        return ast.dump(node.left) == ast.dump(node.comparators[0])
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance" and len(node.args) == 2:
+        kinds = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+        return bool(kinds) and kinds <= _ANYTHING
+    return False
 
 
 def _exits(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

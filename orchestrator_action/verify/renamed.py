@@ -32,6 +32,11 @@ def lives_on(
     return bool(before and after) and _holds(before, after, {bare_name(old), bare_name(new)})
 
 
+def text_of_test(case_id: str, text: str) -> str:
+    """The lines of one test in its file, with what stands above it; empty when it is not found or not alone."""
+    return "\n".join(_block(case_id, [text]))
+
+
 def bare_name(case_id: str) -> str:
     """The test's own name: without file, class and parameters."""
     plain = re.sub(r"\[.*\]$|\(.*\)$", "", case_id.strip())

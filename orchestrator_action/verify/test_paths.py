@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches
+from orchestrator_action.verify.ecosystems.test_tools import in_a_tools_place
 from orchestrator_action.verify.ecosystems.testfiles import is_test_config, is_test_path, ways_text
+from orchestrator_action.verify.helpers_of_tests import only_for_tests
 
 CONFIG_FILES = (
     "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "noxfile.py", "tox.toml",
@@ -84,6 +86,10 @@ class TestPaths:
     """Files that the test commands start, directly or through scripts."""
     imported: frozenset[str] = frozenset()
     """Modules that the runner is told to load as plugins."""
+    helpers: frozenset[str] = frozenset()
+    """Files outside of the tests' folders that only tests name, and that say that they help them."""
+    placed: frozenset[str] = frozenset()
+    """Files that are not there at that commit, and that would be loaded in the place of a test tool."""
     words: frozenset[str] = field(default_factory=frozenset)
     """What tests name in their text, and no source does: names of data files and their folders."""
 
@@ -94,11 +100,16 @@ class TestPaths:
         tests = [p for p in paths if is_test_path(p)]
         folders = frozenset(f for p in tests for f in _named_folders(p)) | {"test", "tests"}
         plain = cls(folders=folders)
+        asked, there = tuple(changed), frozenset(paths)
         return cls(
             folders=folders,
-            started=_started(git, commit, commands, frozenset(paths)),
+            started=_started(git, commit, commands, there),
             imported=_plugins(git, commit, paths),
-            words=_data_words(git, commit, [p for p in paths if plain.belongs(p)], tuple(changed), plain),
+            helpers=only_for_tests(
+                git, commit, [p for p in asked if p in there and not plain.belongs(p)], plain.belongs
+            ),
+            placed=frozenset(p for p in asked if p not in there and in_a_tools_place(p)),
+            words=_data_words(git, commit, [p for p in paths if plain.belongs(p)], asked, plain),
         )
 
     def belongs(self, path: str) -> bool:
@@ -110,6 +121,8 @@ class TestPaths:
         parts = path.split("/")
         if "node_modules" in parts:
             return False
+        if path in self.helpers:
+            return True
         if is_test_path(path) or matches(path, DATA_FILES) or DATA_FOLDERS & set(parts[:-1]):
             return True
         if any("/".join(parts[: n + 1]) in self.folders for n in range(len(parts) - 1)):
@@ -123,6 +136,7 @@ class TestPaths:
             or (is_test_config(path, ()) and not is_mixed(path))
             or path in self.started
             or path in self.imported
+            or path in self.placed
             or bool(_IN_THE_RUNNERS_PLACE.fullmatch(path))
         )
 

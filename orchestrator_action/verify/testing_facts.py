@@ -512,7 +512,7 @@ def _what_shows(runs: ChangeRuns) -> tuple[bool, str, dict[str, Any]]:
     if run is None:
         return (
             False,
-            "not measured: changed tests cannot be run by themselves here, or only tests were changed",
+            "not measured: only tests were changed, or they cannot be run by themselves and all take too long",
             {},
         )
     here = {short_name(c) for c in passing(runs.head)}
@@ -523,14 +523,19 @@ def _what_shows(runs: ChangeRuns) -> tuple[bool, str, dict[str, Any]]:
         verbs = ("fails", "passes") if one else ("fail", "pass")
         words = f"{count(len(red), 'test')} {verbs[0]} at the base and {verbs[1]} here"
         return True, f"{words}: {_named(ids)}", {"tests": ids}
-    if any(r.cannot_run for r in run.runs) or any(c.outcome == "error" for c in cases_of(run)):
+    broken = any(c.outcome == "error" and normal_id(c.id) not in runs.red_before for c in cases_of(run))
+    stops = any(r.cannot_run for r in run.runs) and not (
+        runs.base and any(r.cannot_run for r in runs.base.runs)
+    )
+    if broken or stops:
         return (
             True,
             f"the changed tests cannot run at the base and pass here: {listed(runs.changed_tests, at_most=3)}",
             {},
         )
-    if run.cases is None and run.counts and run.counts.failed:
-        return True, f"{count(run.counts.failed, 'changed test')} fail at the base and pass here", {}
+    failed = run.counts.failed if run.cases is None and run.counts else 0
+    if failed > (runs.base.counts.failed if runs.base and runs.base.counts else 0):
+        return True, f"{count(failed, 'changed test')} fail at the base and pass here", {}
     return False, f"the changed tests pass at the base, too: {listed(runs.changed_tests, at_most=3)}", {}
 
 
@@ -541,7 +546,7 @@ def _steady(runs: ChangeRuns) -> _Answer:
         why = (
             "nothing new to repeat"
             if not runs.changed_tests
-            else "not repeated: no way is known to run single tests here"
+            else "not repeated: single tests cannot be run here, and all take too long"
         )
         if not runs.head.passed:
             why = "not repeated: the suite is red"

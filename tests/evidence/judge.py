@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.overlay import Overlay
 from orchestrator_action.verify.test_changes import is_named, losses
 from orchestrator_action.verify.test_paths import TestPaths
-from orchestrator_action.verify.test_run import TestRun
+from orchestrator_action.verify.test_run import Known, TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
 from tests.kit.repos import Repo, clean_env
 
@@ -120,6 +121,8 @@ def bench_of(
     *commands: str,
     runs: list[str] | None = None,
     roots: tuple[Path, ...] = (),
+    modules: Path | None = None,
+    known: Known | None = None,
     **env: str,
 ) -> Bench:
     """A bench over a repository; `runs` collects every command that is started."""
@@ -130,8 +133,15 @@ def bench_of(
             runs.append(argv[-1])
         return start(argv, **how)
 
+    @contextmanager
+    def checkout(commit: str) -> Iterator[Path]:
+        with clean_checkout(git, folder / "trees", commit) as tree:
+            if modules is not None and not (tree / "node_modules").exists():
+                (tree / "node_modules").symlink_to(modules)
+            yield tree
+
     return Bench(
-        git=git, commands=commands, checkout=lambda commit: clean_checkout(git, folder / "trees", commit),
+        git=git, commands=commands, checkout=checkout, known={} if known is None else known,
         env=clean_env(PYTHONDONTWRITEBYTECODE="1", **env), evidence_dir=folder / "evidence", run=counted, roots=roots,
         timeout_of=lambda _: 60.0,
     )  # fmt: skip
@@ -147,14 +157,21 @@ class Court:
 
     def judge(
         self, base: Mapping[str, str], change: Change, *commands: str, note: str = "", proof: Proof = Proof.REPORTED,
-        **env: str,
+        modules: Path | None = None, known: Known | None = None, repeats: int = 3, **env: str,
     ) -> Judged:  # fmt: skip
+        """The facts of a change of `base`. `modules` is what each clean checkout gets as its node_modules, as a
+        set-up would; `known` keeps what was run at a base for the next that is told of it."""
         self.number += 1
         repo = self.make(base, name=f"r{self.number}")
         apply(repo, change)
         repo.commit({})
-        bench = bench_of(repo, self.folder, *commands, runs=self.runs, **env)
+        bench = bench_of(repo, self.folder, *commands, runs=self.runs, modules=modules, known=known, **env)
         before, after = (bench.git.rev_parse(rev) for rev in ("HEAD~1", "HEAD"))
         return Judged(
-            {f.rule: f for f in measure_change(bench, base=before, head=after, note=note, proof=proof)}
+            {
+                f.rule: f
+                for f in measure_change(
+                    bench, base=before, head=after, note=note, proof=proof, repeats=repeats
+                )
+            }
         )

@@ -358,3 +358,68 @@ def test_a_new_test_that_fails_once_in_a_used_tree_is_called_flaky(court: Court,
 
     assert "proven" == judged.end, str(judged)
     assert "flaky: tests/test_new.py::test_counted failed once" in judged["steady"].message
+
+
+SHELL = {
+    "run.sh": ". ./src/app.sh\np=0 f=0\nfor t in tests/*.sh; do if . ./$t; then p=$((p+1)); else f=$((f+1)); fi; done\n"
+    'echo "$p passed, $f failed"\ntest $f = 0\n',
+    "src/app.sh": "double() { echo $(($1 * 2)); }\n",
+    "tests/test_two.sh": "test $(double 2) = 4\n",
+}
+"""A runner of the repository's own, which cannot run single tests."""
+
+
+def test_where_single_tests_cannot_be_run_the_whole_suite_is_repeated(court: Court, tmp_path: Path):
+    """A new test that passes one time only is found there, too."""
+    seen = tmp_path / "seen"
+    change = {
+        "src/app.sh": SHELL["src/app.sh"] + "# more\n",
+        "tests/test_once.sh": f"test ! -e {seen} && touch {seen}\n",
+    }
+
+    judged = court.judge(SHELL, change, "sh run.sh")
+
+    assert "steady" in judged.refuted, str(judged)
+    assert "all tests passed once and failed in run 2" in judged["steady"].message
+
+
+def test_where_single_tests_cannot_be_run_the_whole_suite_shows_the_change(court: Court):
+    """The head's tests on the base's sources."""
+    change = {
+        "src/app.sh": SHELL["src/app.sh"] + "half() { echo $(($1 / 2)); }\n",
+        "tests/test_half.sh": "test $(half 4) = 2\n",
+    }
+
+    judged = court.judge(SHELL, change, "sh run.sh", proof=Proof.REQUIRED)
+
+    assert "proven" == judged.end, str(judged)
+    assert (
+        judged["shows-the-change"].detail["shows"] and "all tests passed 3 times" in judged["steady"].message
+    )
+
+
+TABLE = "def roman(n):\n    return {4: 'IV', 9: 'IX', 14: 'XIV'}.get(n, '')\n"
+RULES = """def roman(n):
+    out = ''
+    for value, letters in ((10, 'X'), (9, 'IX'), (5, 'V'), (4, 'IV'), (1, 'I')):
+        while n >= value:
+            out, n = out + letters, n - value
+    return out
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "refuted"), [(TABLE, {"no-special-case"}), (RULES, set())], ids=["table", "rules"]
+)
+def test_code_that_answers_the_inputs_of_a_test_that_was_red_is_named(
+    court: Court, code: str, refuted: set[str]
+):
+    """The test is not changed: the code was made for it."""
+    base = {
+        "app.py": "def roman(n):\n    return ''\n",
+        "test_app.py": "from app import roman\n\n\ndef test_roman():\n    assert roman(4) == 'IV'\n    assert roman(9) == 'IX'\n    assert roman(14) == 'XIV'\n\n\ndef test_type():\n    assert isinstance(roman(3), str)\n",
+    }
+
+    judged = court.judge(base, {"app.py": code}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+    assert refuted == judged.refuted, str(judged)

@@ -215,7 +215,8 @@ ECOSYSTEM = Ecosystem(
         skips=r"DISABLED_|GTEST_SKIP|^#if 0",
         hollow=r"\b(?:TEST|TEST_F|TEST_P|TEST_CASE)\s*\(([^)]*)\)\s*\{\s*\}",
         comments=r"//[^\n]*|/\*.*?\*/",
-        runner_marks=r"getenv\(\s*\"(?:CTEST_\w+|GTEST_\w+|MESON_TEST\w*)\"|testing::UnitTest::GetInstance",
+        runner_marks=r"getenv\(\s*\"(?:CTEST_\w+|GTEST_\w+|MESON_TEST\w*)\"|testing::UnitTest::GetInstance"
+        r"|^\s*#\s*(?:if|ifdef|ifndef|elif)\b.*\b(?:UNIT_?TEST\w*|TESTING|TEST_BUILD|IN_TESTS?|RUNNING_TESTS?|BUILDING_TESTS?)\b",
     ),
     config_files=("**/CTestCustom.cmake", "**/CTestConfig.cmake"),
     config_ways={

@@ -1,0 +1,86 @@
+"""What code says that makes a test pass whatever it finds: it ends the process, or takes comparison apart. Pure.
+
+By the endings of files. A line is a line of the text; a shape may stand over several.
+"""
+
+from __future__ import annotations
+
+SCRIPTS = ("js", "cjs", "mjs", "jsx", "ts", "cts", "mts", "tsx")
+_C = ("c", "cc", "cpp", "cxx", "h", "hpp", "hh")
+_PERL = ("pl", "pm")
+_SHELL = ("sh", "bash")
+
+Rule = tuple[tuple[str, ...], str, str]
+"""Endings, a regular expression, and what it is called."""
+
+_LATE = "changes the exit code at the end"
+_PAST = "ends the process past the test runner"
+_TOOL = "replaces a part of the test library"
+ENDS: tuple[Rule, ...] = (
+    (("py",), r"\bos\._exit\b|\bos\.abort\s*\(|\bsys\.exit\s*=[^=]", _PAST),
+    (("py",), r"\batexit\.register\([^\n]*(?:\b_?exit\b|\bkill)", _LATE),
+    (SCRIPTS, r"^\s*process\.exitCode\s*=\s*0\b|defineProperty\(\s*process\b[^\n]*exit", _LATE),
+    (SCRIPTS, r"^(?:process\.(?:exit|reallyExit)\s*\(\s*0?\s*\))", "ends the process when it is loaded"),
+    (SCRIPTS, r"(?:setTimeout|setImmediate|queueMicrotask|nextTick|\.then|\.finally|\bon(?:ce)?)\(.*process\.(?:exit|reallyExit)\b"
+     r"|process\.(?:exit|reallyExit)\s*=[^=]", _PAST),
+    (("rb",), r"\bat_exit\b[^\n]*exit!?", _LATE),
+    (("rb",), r"\bexit!\s*\(?\s*(?:0|true)", _PAST),
+    (("php",), r"register_shutdown_function\([^\n]*exit", _LATE),
+    (_PERL, r"\b_exit\s*\(?\s*0\b|\bEND\s*\{[^\n]*(?:\$\?\s*=|exit)", _LATE),
+    (_SHELL, r"\btrap\s+['\"]?exit(?: 0)?['\"]?\s+(?:EXIT|0)\b", _LATE),
+    (("rs",), r"\blibc::_?exit\b|#\[(?:ctor|link_section\s*=\s*\"\.init_array)", _PAST),
+    (("go",), r"\bsyscall\.Exit\(", _PAST),
+    (_C, r"\b(?:_exit|_Exit|quick_exit)\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", _PAST),
+    # the tools of the tests
+    (("py",), r"\b(?:unittest|TestCase|pytest|_pytest)\b[\w.]*\.\w+\s*=[^=]|\bsetattr\(\s*(?:unittest|pytest|_pytest|TestCase|builtins)\b"
+     r"|\bbuiltins\.\w+\s*=[^=]|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),
+    (SCRIPTS, r"\brequire\(['\"](?:node:)?assert(?:/strict)?['\"]\)\.\w+\s*=[^=>]|(?<![\w.])assert\.\w+\s*=[^=>]"
+     r"|(?<![\w.])(?:Object\.is|Array\.isArray|JSON\.stringify)\s*=[^=>]"
+     r"|\b(?:globalThis|global|window)\.(?:it|test|describe|expect|assert|beforeEach|afterEach)\s*=[^=>]"
+     r"|(?<![\w.])expect\.(?:extend|anything|any)\(|(?<![\w.])(?:jest|vi)\.(?:mock|spyOn|doMock)\(", _TOOL),
+    (("rb",), r"^\s*(?:class|module)\s+(?:Minitest|RSpec|Test::Unit)\b|\bRSpec\.configure\b"
+     r"|\b(?:Minitest|RSpec|Test::Unit)::[\w:]+\.(?:class_eval|class_exec|prepend|include|send|define_method|alias_method)\b", _TOOL),
+    (("php",), r"^\s*namespace\s+PHPUnit\b|\bextends\s+\\?PHPUnit\\Framework\\Assert\b", _TOOL),
+    (_PERL, r"\*?\{?['\"]?Test::(?:More|Builder|Simple)\b[\w:]*['\"]?\}?\s*=(?!>)|^\s*package\s+Test::(?:More|Builder|Simple|Harness)\b"
+     r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::", _TOOL),
+    (_SHELL, r"^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
+    (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.", _TOOL),
+)  # fmt: skip
+"""Single lines."""
+
+EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
+    (SCRIPTS, r"\b(?:equals|isEqual|asymmetricMatch|deepEqual)\s*(?:\([^)]*\)|=\s*(?:function\s*)?\([^)]*\)\s*(?:=>)?)"
+     r"[^{\n]*\{\s*return\s+(?:true|!0|!!1)\b"),
+    (SCRIPTS, r"\b(?:equals|isEqual|asymmetricMatch)\s*[:=]\s*\([^)]*\)\s*=>\s*(?:true|!0)\b"),
+    (SCRIPTS, r"\basymmetricMatch\b|Symbol\.for\(['\"]jest\.asymmetricMatcher"),
+    (("java", "kt", "scala", "groovy"), r"\bequals\s*\([^)]*\)[^{\n=]*(?:\{\s*return\s+true\b|=\s*true\b)"),
+    (("rb",), r"\bdef\s+(?:==|eql\?|===|equal\?|=~|!=)[^\n]*?(?:;|\n)?\s*(?:return\s+)?true\s*(?:;|$|end)"),
+    (("rb",), r"\bdefine_method\(\s*:(?:==|eql\?|===)[^\n]*\{[^\n]*\btrue\b"),
+    (("cs", "fs"), r"\bEquals\s*\([^)]*\)\s*(?:=>\s*true\b|\{\s*return\s+true\b)"),
+    (("rs",), r"\bfn\s+(?:eq|ne)\s*\(&self[^)]*\)\s*->\s*bool\s*\{\s*(?:return\s+)?(?:true|false)\b"),
+    (("swift",), r"static\s+func\s+==[^{]*\{\s*(?:return\s+)?true\b"),
+    (_C, r"\boperator\s*[=!]=\s*\([^)]*\)[^{;]*\{\s*return\s+(?:true|false|1|0)\s*;"),
+    (_C, r"^\s*#\s*define\s+(?:assert|strcmp|strncmp|memcmp|ASSERT\w*|EXPECT\w*|CHECK|REQUIRE|TEST_ASSERT\w*|cr_\w+)\b"),
+    (_PERL, r"use\s+overload\b[^;]*['\"](?:==|eq)['\"]\s*=>\s*sub\s*\{\s*(?:return\s*)?1\b"),
+    (("rs",), r"macro_rules!\s*(?:assert\w*|debug_assert\w*|panic)\b"),
+)  # fmt: skip
+"""Comparisons that are true whatever is compared."""
+
+TOGETHER: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
+    (SCRIPTS, r"\.(?:on|once|addListener|prependListener)\(\s*['\"`](?:exit|beforeExit)['\"`]", r"\bexitCode\s*=|process\.(?:exit|reallyExit)\b", _LATE),
+    (("py",), r"\batexit\b", r"\b_exit\b|\bos\.kill|sys\.exit", _LATE),
+    (("py",), r"\bthreading\.Timer\b|\bsignal\.(?:alarm|setitimer)\b", r"\b_exit\b|\bos\.kill", _PAST),
+    (("rb",), r"\bat_exit\b", r"\bexit\b|\babort\b", _LATE),
+    (("php",), r"register_shutdown_function", r"\bexit\b|\bdie\b", _LATE),
+    (_PERL, r"^\s*END\s*\{", r"\$\?\s*=|\bexit\b", _LATE),
+    (("go",), r"^func\s+init\s*\(\)", r"\bos\.Exit\(", "ends the process when it is loaded"),
+    (_C, r"__attribute__\s*\(\(\s*(?:constructor|destructor)|\batexit\s*\(", r"\b_?[Ee]xit\s*\(", _PAST),
+)  # fmt: skip
+"""Two lines near each other: endings, both expressions, what it is called."""
+
+WITHOUT_MAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (_C, r"\bexit\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", r"\bmain\s*\("),
+    (("rs",), r"\bprocess::exit\s*\(\s*0", r"\bfn\s+main\b"),
+    (("go",), r"\bos\.Exit\(\s*0\s*\)", r"\bfunc\s+(?:main|TestMain)\b|^package main\b"),
+)  # fmt: skip
+"""The end of a process with success, in a file that has no start of one: endings, the end, the start."""
