@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.probe import find
+from orchestrator_action.sandbox.view import belongings
 
 
 def isolation_of(config: Config, env: Mapping[str, str]) -> Isolation:
@@ -21,9 +24,25 @@ def isolation_of(config: Config, env: Mapping[str, str]) -> Isolation:
     return replace(
         find(config.isolation, command_environment(env)),
         network=frozenset(config.network),
-        read=_full(config.sandbox.read, home),
+        read=(*_full(config.sandbox.read, home), *_named(config, home, env)),
         write=_full(config.sandbox.write, home),
     )
+
+
+def _named(config: Config, home: Path, env: Mapping[str, str]) -> Iterator[str]:
+    """The programs that the configuration's commands name by their whole path, and the files of the agent's."""
+    commands = (*(test.command for test in config.test), *config.setup, *config.teardown)
+    words = [word for command in commands for word in _words(command)]
+    for name in _full((*words, *config.agent_command.argv), home):
+        if name.startswith("/") and (os.access(name, os.X_OK) or name in config.agent_command.argv):
+            yield from belongings(name, env)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def _full(names: Sequence[str], home: Path) -> tuple[str, ...]:

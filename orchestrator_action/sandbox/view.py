@@ -57,11 +57,27 @@ _WHOLE = (
     ".goenv",
     ".fnm",
     ".bun",
+    ".elan",
+    ".ghcup",
+    ".jenv",
+    ".phpenv",
+    ".plenv",
+    ".swiftenv",
 )
 """Folders of a home that hold one tool and all of it."""
-_USER_SITE = ("lib", "pipx", "share/pipx", "share/uv", "share/pnpm", "share/mise")
-_WITH_PROGRAMS = ("pyvenv.cfg", "lib", "libexec", "include", "conda-meta")
+_APART = {
+    ".local/bin": (
+        ".local/lib", ".local/pipx", ".local/share/pipx", ".local/share/uv", ".local/share/pnpm", ".local/share/mise",
+    ),
+    ".cargo/bin": (".rustup",),
+    ".asdf/shims": (".tool-versions",),
+    ".local/share/mise/shims": (".local/share/mise",),
+    ".juliaup/bin": (".julia/juliaup",),
+}  # fmt: skip
+"""By the folder of its programs: what else of a home belongs to a tool whose parts lie in several places."""
+_WITH_PROGRAMS = ("pyvenv.cfg", "lib", "libexec", "include", "conda-meta", "gems", "autoload.php")
 """Beside the folder with a tool's programs, when all of it is the tool's."""
+_FOLDERS_OF_PROGRAMS = ("bin", "sbin", "libexec", "shims", "scripts")
 _TOOLS = (
     "PYENV_ROOT", "NVM_DIR", "RUSTUP_HOME", "VIRTUAL_ENV", "CONDA_PREFIX", "GOROOT", "JAVA_HOME", "VOLTA_HOME",
     "RUNNER_TOOL_CACHE", "AGENT_TOOLSDIRECTORY", "pythonLocation", "DOTNET_ROOT", "SDKMAN_DIR", "RBENV_ROOT",
@@ -116,7 +132,7 @@ def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
 def _needed(rules: Mapping[str, Shown]) -> Iterator[tuple[str, Shown]]:
     """The rules that change anything, parents before children."""
     for path in sorted(rules, key=lambda p: (p.count("/"), p)):
-        if rules[path] is not _shown(os.path.dirname(path), rules):
+        if rules[path] is not shown_in(os.path.dirname(path), rules):
             yield path, rules[path]
 
 
@@ -154,10 +170,12 @@ def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict
     rules |= dict.fromkeys(folders.tools, Shown.READ)
     kept = {name: value for name, value in env.items() if name not in _GONE}
     for name in _CACHES:
-        if name in kept and _shown(real(kept[name]), rules) is not Shown.WRITE:
+        if name in kept and shown_in(real(kept[name]), rules) is not Shown.WRITE:
             del kept[name]
     rustup = next((t for home in folders.homes if (t := f"{home}/.rustup") in folders.tools), "")
     kept |= {"RUSTUP_HOME": rustup} if rustup and "RUSTUP_HOME" not in kept else {}
+    if "PATH" in kept:
+        kept["PATH"] = ":".join(_as_seen(place, folders.hidden) for place in kept["PATH"].split(":"))
     if policy.level is Level.CONFINED and policy.scratch:  # nothing can be laid over HOME and /tmp
         return {**kept, "HOME": f"{policy.scratch}/home", "TMPDIR": f"{policy.scratch}/tmp"}
     if "TMPDIR" in kept:
@@ -167,7 +185,13 @@ def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict
     return kept
 
 
-def _shown(path: str, rules: Mapping[str, Shown]) -> Shown:
+def _as_seen(place: str, hidden: tuple[str, ...]) -> str:
+    """A folder of PATH: where a link in a hidden folder leads to it, by the path that is seen."""
+    return real(place) if os.path.isabs(place) and _below(os.path.normpath(place), hidden) else place
+
+
+def shown_in(path: str, rules: Mapping[str, Shown]) -> Shown:
+    """How much of a path without links these rules show; what none of them is about is readable."""
     return next((rules[p] for p in (path, *_parents(path)) if p in rules), Shown.READ)
 
 
@@ -183,6 +207,8 @@ def _folders(home: str, path: str, named: tuple[str, ...], program: str) -> Fold
     hidden = tuple(dict.fromkeys(p for p in map(real, (*homes, *_SOCKETS)) if os.path.isdir(p)))
     places = [*path.split(":"), *([os.path.dirname(program)] if "/" in program else [])]
     tools = {PACKAGE, real(sys.prefix), real(sys.base_prefix), real("/etc/resolv.conf"), *map(real, named)}
+    if os.path.isabs(program) and os.path.isfile(program):
+        tools.add(real(program))  # its folder may be a home, and that is never shown
     for place in places:
         if os.path.isabs(place) and os.path.isdir(place) and _below(real(place), hidden):
             tools.update(_tool_folders(place, homes, hidden))
@@ -193,6 +219,19 @@ def _folders(home: str, path: str, named: tuple[str, ...], program: str) -> Fold
         secrets=tuple(_secrets(homes)),
         tmp=real("/tmp"),
     )
+
+
+def belongings(program: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """What a process has to see to use this file that a trusted text names by its whole path: the file, and the tool
+    whose programs are in its folder. Empty where there is no such file, or nothing hides it.
+    """
+    if not os.path.isfile(program):
+        return ()
+    folders = folders_of(env)
+    own = {real(program)}
+    if os.path.basename(os.path.dirname(program)) in _FOLDERS_OF_PROGRAMS:
+        own.update(_tool_folders(os.path.dirname(program), folders.homes, folders.hidden))
+    return tuple(path for path in sorted(own) if _below(path, folders.hidden))
 
 
 def _recorded_home() -> str:
@@ -227,12 +266,8 @@ def _tool_folders(place: str, homes: Iterable[str], hidden: tuple[str, ...]) -> 
     yield real(place)
     yield _root(real(place), homes)
     for home in homes:
-        if real(place) == f"{home}/.local/bin":
-            yield from (
-                f"{home}/.local/{name}" for name in _USER_SITE if os.path.isdir(f"{home}/.local/{name}")
-            )
-        if real(place) == f"{home}/.cargo/bin" and os.path.isdir(f"{home}/.rustup"):
-            yield f"{home}/.rustup"  # its `cargo` is rustup, which starts the one of a toolchain
+        others = _APART.get(os.path.relpath(real(place), home), ())
+        yield from (real(f"{home}/{name}") for name in others if os.path.exists(f"{home}/{name}"))
     with os.scandir(place) as entries:
         links = [entry.path for entry in entries if entry.is_symlink()]
     for link in links:

@@ -82,14 +82,14 @@ def make_task_run(
     )
 
 
-def _blame_walls(log: Path, outcome: Outcome, policy: Policy) -> None:
-    """Say at the end of a log that the walls made the program fail, when its last words show it."""
+def walls_in_the_way(log: Path, outcome: Outcome, policy: Policy, env: Mapping[str, str]) -> str:
+    """Why the walls made a program fail, when the last words in its log show it; else empty."""
     if not policy.walled or outcome.exit_code in {0, None}:
-        return
-    with contextlib.suppress(OSError), log.open("r+b") as file:
+        return ""
+    with contextlib.suppress(OSError), log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
-        if hint := hint_of(file.read().decode("utf-8", "replace"), policy):
-            file.write(f"\norchestrator: {hint}\n".encode())
+        return hint_of(file.read().decode("utf-8", "replace"), policy, env)
+    return ""
 
 
 class TaskBroker(Protocol):
@@ -249,7 +249,9 @@ class TaskRun:
         command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
         policy = self.policy(role, cwd, write=[log.parent] if role is Role.TESTS else [])
         outcome = supervise(command, log=log, limits=limits, cancel=self.run.cancel, policy=policy)
-        _blame_walls(log, outcome, policy)
+        if hint := walls_in_the_way(log, outcome, policy, command.env):
+            with contextlib.suppress(OSError), log.open("ab") as file:
+                file.write(f"\norchestrator: {hint}\n".encode())
         return outcome
 
     def setup(self, tree: Path, name: str) -> None:

@@ -35,7 +35,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Role
-from orchestrator_action.state.context import TaskRun
+from orchestrator_action.state.context import TaskRun, walls_in_the_way
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
 from orchestrator_action.state.limits import RunLimits
@@ -293,12 +293,14 @@ class Trying:
             session_id=context.resume_session or context.session_id, argv=list(command.argv),
         )  # fmt: skip
         self._begun = True
+        policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
+        said = log_path(task_run.directory, context.attempt)
         outcome = supervise(
             command,
-            log=log_path(task_run.directory, context.attempt),
+            log=said,
             limits=limits,
             cancel=stop,
-            policy=task_run.policy(Role.AGENT, task_run.tree.path, write=[private]),
+            policy=policy,
             feed=feed,
             expects_start=task_run.agent.announces_start,
             record=record_path(task_run.directory, context.attempt),
@@ -306,7 +308,10 @@ class Trying:
         )
         if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
             outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
-        return outcome, reader.report(outcome)
+        report = reader.report(outcome)
+        if report.problems and (hint := walls_in_the_way(said, outcome, policy, command.env)):
+            report = replace(report, problems=(*report.problems, hint))
+        return outcome, report
 
     def _record_end(self, record: Mapping[str, Any]) -> None:
         self._run.journal.append("attempt-ended", self._task.id, **record)

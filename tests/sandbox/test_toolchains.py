@@ -1,0 +1,97 @@
+"""What a user's programs need is in sight within the walls, wherever in a home it lies; the rest of the home is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.config.schema import AgentCommand, Config, TestCommand
+from orchestrator_action.run.walls import isolation_of
+from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.sandbox.policy import Role
+from orchestrator_action.sandbox.start import ask
+
+
+def program(path: Path, text: str) -> Path:
+    """A shell script that can be executed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """With something that nobody within may read."""
+    folder = tmp_path / "home"
+    (folder / ".ssh").mkdir(parents=True)
+    (folder / ".ssh/id_ed25519").write_text("secret")
+    (folder / "diary").write_text("secret")
+    return folder
+
+
+def within(walls: Isolation, home: Path, script: str, *places: Path) -> str:
+    """What a script prints that a test command would be, with these folders first on PATH."""
+    tree = home.parent / "tree"
+    tree.mkdir(exist_ok=True)
+    env = {"HOME": str(home), "PATH": ":".join([*map(str, places), "/usr/bin:/bin"])}
+    policy = walls.policy(Role.TESTS, write=[tree], scratch=home.parent / "scratch")
+    done = ask(["/bin/sh", "-c", f"{script} 2>&1"], env=env, cwd=tree, policy=policy, timeout_s=60)
+    return done.stdout.strip()
+
+
+TOOLS = {
+    "rustup": (".cargo/bin", ".rustup/toolchains/stable"),
+    "asdf": (".asdf/shims", ".tool-versions"),
+    "mise": (".local/share/mise/shims", ".local/share/mise/installs/x"),
+    "juliaup": (".juliaup/bin", ".julia/juliaup/x"),
+    "user site": (".local/bin", ".local/lib/python3/x"),
+    "gem": (".local/share/gem/ruby/3.1.0/bin", ".local/share/gem/ruby/3.1.0/gems/x"),
+    "composer": (".config/composer/vendor/bin", ".config/composer/vendor/autoload.php"),
+    "pyenv": (".pyenv/shims", ".pyenv/version"),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_tool_whose_parts_lie_apart_works(walls: Isolation, home: Path, tool: str):
+    """Its programs by PATH, and what they read elsewhere in the home."""
+    programs, other = TOOLS[tool]
+    (home / other).parent.mkdir(parents=True, exist_ok=True)
+    (home / other).write_text("there")
+    program(home / programs / "tool", f'cat "$HOME/{other}"')
+
+    assert "there" == within(walls, home, "tool", home / programs)
+    assert "secret" not in within(walls, home, 'cat "$HOME/diary" "$HOME/.ssh/id_ed25519"', home / programs)
+
+
+def test_a_folder_of_programs_behind_a_link_that_is_hidden_is_found(walls: Isolation, home: Path):
+    """As fnm has it: PATH names a link below /run or /tmp."""
+    program(home / ".local/share/fnm/v20/bin/node", "echo v20")
+    link = home.parent / "multishell"
+    link.symlink_to(home / ".local/share/fnm/v20")
+
+    assert "v20" == within(walls, home, "node", link / "bin")
+
+
+def test_what_the_configuration_names_by_its_whole_path_is_executed(walls: Isolation, home: Path):
+    """A virtual environment and a program of the home in a test command, a script of the agent's; no more."""
+    python = program(home / "venvs/x/bin/pytest", f'cat "{home}/venvs/x/lib/plugin"')
+    (home / "venvs/x/lib").mkdir()
+    (home / "venvs/x/lib/plugin").write_text("there")
+    agent = home / "agent.py"
+    agent.write_text("print('here')")
+    config = Config(
+        isolation="required",
+        test=(TestCommand(command=f"{python} -q"), TestCommand(command="~/check --diary ~/diary")),
+        agent_command=AgentCommand(argv=("python3", str(agent))),
+    )
+    program(home / "check", "echo checked")
+    named = isolation_of(config, {"HOME": str(home), "PATH": os.environ["PATH"]})
+
+    assert "there" == within(named, home, str(python))
+    assert "checked" == within(named, home, "~/check")
+    assert "here" == within(named, home, f"python3 {agent}")
+    assert "secret" not in within(named, home, "cat ~/diary ~/.ssh/id_ed25519")
+    assert "there" not in within(walls, home, str(python)), "it has to be named to be seen"
