@@ -202,7 +202,7 @@ class Config:
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()
-    isolation: Literal["required", "auto", "off"] = "off"
+    isolation: Literal["required", "auto", "off"] = "auto"
     """Walls around agents, reviewers and the repository's commands: as high as they hold here, or no run."""
     sandbox: SandboxConfig = SandboxConfig()
     network: tuple[Literal["agents", "setup", "tests", "gates"], ...] = ("agents", "setup", "tests", "gates")

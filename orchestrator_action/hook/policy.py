@@ -18,7 +18,7 @@ DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
 DEFAULT_TIMEOUT_S = 600.0
 
-_HEADER = "orchestrator pre-push policy 3"
+_HEADER = "orchestrator pre-push policy 4"
 _WORDS, _SWITCHES = ("isolation", "other_refs", "trees"), ("fail_fast", "clean")
 _POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write")
 _LISTS = ("inputs", "link", "env", "only", "skip")
@@ -61,7 +61,7 @@ class PushPolicy:
         self.jobs = 0
         self.fail_fast = False
         self.clean = True
-        self.isolation = "off"
+        self.isolation = "auto"
         self.trees = ""
         self.network: list[str] = []
         self.sandbox_read: list[str] = []

@@ -160,8 +160,11 @@ def test_a_cancelled_workflow_leaves_nothing_open(
     act: Act, runner: Runner, library: Repo, tmp_path: Path, way: str
 ):
     """act kills the step at once on SIGINT and then runs the step that settles."""
-    begun = tmp_path / "begun"
-    slow = f"agent: patch\ntest: if [ -e more.py ]; then touch {begun}; sleep 600; fi; {sys.executable} -m unittest\n"
+    begun = tmp_path / "signals" / "begun"
+    begun.parent.mkdir()
+    walls = f"sandbox: {{write: [{begun.parent}]}}"
+    test = f"if [ -e more.py ]; then touch {begun}; sleep 600; fi; {sys.executable} -m unittest"
+    slow = f"agent: patch\n{walls}\ntest: {test}\n"
     if way == "reusable":
         call(act, library, slow)
     else:

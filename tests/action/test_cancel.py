@@ -16,17 +16,19 @@ from tests.kit.whole import alive, new_file
 
 SOFT_S, HARD_S = 4.0, 6.5
 """GitHub sends SIGTERM 7.5 s after SIGINT; by then all is over. Other tests on this machine cost time, too."""
-STUBBORN = "trap '' INT TERM; touch {mark}-$$; sleep 600; sleep 600"
+STUBBORN = "trap '' INT TERM; mktemp {mark}-XXXXXX; sleep 600; sleep 600"
 
 
 def slow(runner: Runner, tmp_path: Path, tasks: int, *, setup: str = "") -> tuple[list[Issue], Path]:
-    """Issues whose tests ignore signals and never end."""
-    mark = tmp_path / "begun"
+    """Issues whose tests ignore signals and never end, and write where we see it that they have begun."""
+    mark = tmp_path / "signals" / "begun"
+    mark.parent.mkdir()
     stubborn = STUBBORN.format(mark=mark)
     test = f"if ls m[0-9]*.py; then {stubborn}; fi; {sys.executable} -m unittest discover"
     config = f'agent: patch\nmax-parallel: 4\ntest: "{test}"\n'
     if setup:
         config = f'agent: patch\nsetup: "{setup}; {stubborn}"\ntest: "true"\nphases: {{testing: waivable}}\n'
+    config += f"sandbox: {{write: [{mark.parent}]}}\n"
     (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "slow")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

@@ -42,10 +42,12 @@ def test_progress_is_told_while_the_agent_works_at_most_once_in_fifteen_seconds(
 ):
     """Twice, the second time with the pull, whose check has begun: ten requests in all, with an answer
     that GitHub keeps to itself for once."""
-    mark = tmp_path / "begun"
+    mark = tmp_path / "signals" / "begun"
+    mark.parent.mkdir()
     test = f"{sys.executable} -m unittest discover"
     held = f"touch {mark}; while ! test -e {mark}-end; do sleep 0.1; done"
     config = f'agent: patch\ntest: "if test -e m.py; then {held}; fi; {test}"\n'
+    config += f"sandbox: {{write: [{mark.parent}]}}\n"
     (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "slow")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

@@ -25,12 +25,14 @@ class Dead:
 
     def __init__(self, runner: Runner, tmp_path: Path, *, by_command: bool = False) -> None:
         self.runner, self.root = runner, tmp_path
-        self.go_on, mark = tmp_path / "go-on", tmp_path / "testing"
+        signals = tmp_path / "signals"
+        signals.mkdir()
+        self.go_on, mark = signals / "go-on", signals / "testing"
         hang = f"touch {mark}; sleep 600"
         quick = f"[ ! -e more.py ] || [ -e {self.go_on} ]"
         test = f"if {quick}; then {sys.executable} -m unittest discover; else {hang}; fi"
         (runner.repo.path / ".github" / "orchestrator.yml").write_text(
-            f"agent: patch\ntest: {json.dumps(test)}\n"
+            f"agent: patch\ntest: {json.dumps(test)}\nsandbox: {{write: [{signals}]}}\n"
         )
         git(runner.repo.path, "commit", "-qam", "slow tests")
         git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

@@ -61,7 +61,10 @@ def test_an_attack_as_the_same_user_finds_and_catches_no_token(make, open_tmp: P
     library = make(
         {
             **LIBRARY,
-            ".github/orchestrator.yml": "agent: patch\ntest: sh ./attack.sh\nphases: {testing: waivable}\n",
+            # Without walls, where every trap can be set: within them there is nothing to plant it in.
+            ".github/orchestrator.yml": (
+                "agent: patch\nisolation: off\ntest: sh ./attack.sh\nphases: {testing: waivable}\n"
+            ),
         }
     )
     with GitHubServer(library.remote) as github:

@@ -25,10 +25,11 @@ CHECK = "grep -q GOOD f"
 PROTECTED = '[main, "release/*"]'
 
 
-def policy(*gates: str, protected: str = PROTECTED, more: str = "") -> str:
-    """A configuration whose gates are YAML flow mappings."""
+def policy(*gates: str, protected: str = PROTECTED, more: str = "", isolation: str = "off") -> str:
+    """A configuration whose gates are YAML flow mappings. Without walls, as gates of most cases count themselves in
+    a file outside their tree and look at what is there; `test_walls` has the others."""
     lines = "".join(f"    - {gate}\n" for gate in gates)
-    head = f"hook:\n  protected-branches: {protected}\n{more}"
+    head = f"isolation: {isolation}\nhook:\n  protected-branches: {protected}\n{more}"
     return head + (f"  gates:\n{lines}" if gates else "")
 
 

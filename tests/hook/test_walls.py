@@ -13,7 +13,10 @@ from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.sandbox.probe import find
 from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in, start_push, wait_for
 
-WALLED = "isolation: required\n"
+
+def walled(*gates: str) -> str:
+    """A configuration whose gates run within walls, or not at all."""
+    return policy(*gates, isolation="required")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,7 +30,7 @@ def _walls_hold_here() -> None:
 
 def test_gates_judge_within_walls(govern: Callable[..., Governed]):
     """Right both ways, from one remembered look at this machine."""
-    g = govern(WALLED + policy(gate("check", CHECK)))
+    g = govern(walled(gate("check", CHECK)))
     g.branch("bad", {"f": "BAD\n"})
     bad = g.push("origin", "bad")
     g.branch("good", {"f": "GOOD 2\n"})
@@ -46,7 +49,7 @@ def test_a_walled_gate_has_git_and_its_tree(govern: Callable[..., Governed]):
         "git log -1 >/dev/null && git commit -q --allow-empty -m x && touch made.o && "
         "test ! -e /tmp/left && touch /tmp/left"
     )
-    g = govern(WALLED + policy(gate("git", command)), {".gitignore": "*.o\n"})
+    g = govern(walled(gate("git", command)), {".gitignore": "*.o\n"})
     for number in range(2):
         g.branch(f"task{number}", {"n": str(number)})
         done = g.push("origin", f"task{number}")
@@ -71,7 +74,7 @@ def test_a_walled_gate_reaches_nothing_of_the_users(
         "tree of ours": f"ls {g.cache}/orchestrator*/hook/*/1/lock",
         "process": f"kill {other.pid}",
     }[reach]
-    g.commit({".github/orchestrator.yml": WALLED + policy(gate("reach", command))})
+    g.commit({".github/orchestrator.yml": walled(gate("reach", command))})
     g.git("push", "-q", "--no-verify", "origin", "main")
     g.branch("task", {"x": "1"})
 
@@ -86,7 +89,7 @@ def test_a_walled_gate_reaches_nothing_of_the_users(
 
 def test_the_end_of_the_push_is_the_end_of_walled_gates(govern: Callable[..., Governed]):
     """Within one second, daemons included."""
-    g = govern(WALLED + policy(gate("hold", "(setsid sleep 60 &); touch started; exec sleep 60")))
+    g = govern(walled(gate("hold", "(setsid sleep 60 &); touch started; exec sleep 60")))
     g.branch("task", {"x": "1"})
     push = start_push(g)
     wait_for(lambda: any(tree.joinpath("started").exists() for tree in g.trees()), "the gate never started")
@@ -100,7 +103,7 @@ def test_the_end_of_the_push_is_the_end_of_walled_gates(govern: Callable[..., Go
 
 def test_walls_that_are_required_and_do_not_hold_refuse(govern: Callable[..., Governed], tmp_path: Path):
     """Without bubblewrap on PATH: said, with the cure."""
-    g = govern(WALLED + policy(gate("check", CHECK)))
+    g = govern(walled(gate("check", CHECK)))
     g.branch("task", {"x": "1"})
     bin_ = tmp_path / "bin"
     bin_.mkdir()

@@ -19,11 +19,14 @@ TRAIL = "refs/orchestrator/tasks/issue-1"
 
 def killed(home: House, tmp_path: Path) -> tuple[str, str]:
     """A run that was killed while its tests ran; its id, and the commit it had pushed."""
-    go_on, mark = tmp_path / "go-on", tmp_path / "testing"
+    signals = tmp_path / "signals"
+    signals.mkdir()
+    go_on, mark = signals / "go-on", signals / "testing"
     hang = f"touch {mark}; sleep 600"
     quick = f"[ ! -e more.py ] || [ -e {go_on} ]"
     test = f"if {quick}; then {sys.executable} -m unittest discover; else {hang}; fi"
-    home.repo.commit({".github/orchestrator.yml": f"agent: patch\ntest: {json.dumps(test)}\n"})
+    walls = f"sandbox: {{write: [{signals}]}}"  # the tests tell us where they are, and wait for us
+    home.repo.commit({".github/orchestrator.yml": f"agent: patch\n{walls}\ntest: {json.dumps(test)}\n"})
     home.repo.push()
     home.issue(1, "Add more", GOOD)
     process = subprocess.Popen(

@@ -315,9 +315,11 @@ def test_a_repository_without_a_remote_uses_one_of_our_own(home: House):
 
 def test_a_setup_that_fails_in_a_tasks_tree_is_the_tasks_failure_with_its_log(home: House, tmp_path: Path):
     """It worked at the base, before anything was begun; what it needs is gone when the agent's turn comes."""
-    (tmp_path / "once").mkdir()
-    setup, test = f"rmdir {tmp_path}/once || exit 3", f"{sys.executable} -m unittest"
-    home.repo.commit({".github/orchestrator.yml": f"setup: '{setup}'\ntest: {test}\n"})
+    there = tmp_path / "there"
+    (there / "once").mkdir(parents=True)
+    setup, test = f"rmdir {there}/once || exit 3", f"{sys.executable} -m unittest"
+    walls = f"sandbox: {{write: [{there}]}}"
+    home.repo.commit({".github/orchestrator.yml": f"{walls}\nsetup: '{setup}'\ntest: {test}\n"})
     home.repo.push()
     home.issue(1, "Add more", GOOD)
 
