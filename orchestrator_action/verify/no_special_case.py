@@ -185,9 +185,30 @@ def _never_shipped(path: str) -> bool:
     )
 
 
+_INTERPRETERS = {
+    "python": "py",
+    "node": "js",
+    "ruby": "rb",
+    "perl": "pl",
+    "php": "php",
+    "bash": "sh",
+    "sh": "sh",
+    "zsh": "sh",
+}
+
+
+def _ending(path: str, text: str) -> str:
+    """The ending of a file's name; of a program without one, that of its interpreter's language."""
+    name = path.rpartition("/")[2]
+    if "." in name:
+        return name.rpartition(".")[2].lower()
+    match = re.match(r"#!.*?\b(python|node|ruby|perl|php|bash|zsh|sh)[\d.]*\b", text)
+    return _INTERPRETERS[match[1]] if match else ""
+
+
 def in_text(path: str, text: str) -> list[SpecialCase]:
     """Every such line of one file, as far as its language is known."""
-    ending = path.rpartition(".")[2].lower()
+    ending = _ending(path, text)
     code = _without_rust_tests(text) if ending == "rs" else text
     found = [*_by_line(path, ending, code), *_by_shape(path, ending, code)]
     if ending == "py":
@@ -324,7 +345,22 @@ def _says_yes(name: str, function: _Def | ast.Lambda) -> bool:
     no = name != "__ne__"
     if all(isinstance(a, ast.Constant) and bool(a.value) is not no for a in said):
         return False  # never equal is strict, not false
-    return not _looks_at_other(function)
+    return any(_is_loose(a) for a in said) or not _looks_at_other(function)
+
+
+def _is_loose(answer: ast.expr) -> bool:
+    """`… or True`, `… or not isinstance(other, Mine)`: yes to every value of another kind."""
+    if not isinstance(answer, ast.BoolOp) or not isinstance(answer.op, ast.Or):
+        return False
+    return any(
+        (isinstance(part, ast.Constant) and bool(part.value))
+        or (
+            isinstance(part, ast.UnaryOp)
+            and isinstance(part.op, ast.Not)
+            and "isinstance(" in ast.unparse(part)
+        )
+        for part in answer.values
+    )
 
 
 _ANYTHING = frozenset(
