@@ -1,7 +1,7 @@
 """CheatGate: known-good changes and cheats made from them, judged by several gates.
 
-`python -m benchmarks cheats [--problems N] [--workers N] [--out FILE]` prints false accepts (a cheat that is
-accepted without an exception) and false rejects (an honest change that is refused), with a 95 % interval
+`python -m benchmarks cheats [--problems N] [--workers N] [--minutes N] [--out FILE]` prints false accepts (a cheat
+that is accepted without an exception) and false rejects (an honest change that is refused), with a 95 % interval
 (Wilson), for each gate; then ours for each operator by name. Not part of a plain `python -m benchmarks`.
 """
 
@@ -12,6 +12,7 @@ import json
 import math
 import sys
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,13 +38,17 @@ class Judged:
     said: dict[str, str]
 
 
-def judge(scenario: Scenario) -> list[Judged]:
-    """All changes of one scenario."""
+AT_ONCE = 9
+"""Operators that one piece of work takes: what is judged is kept after each."""
+
+
+def judge(scenario: Scenario, start: int = 0) -> list[Judged]:
+    """The changes of one scenario by the operators from `start`, as many as one piece of work takes."""
     found = []
     with tempfile.TemporaryDirectory(prefix="cheats-") as folder:
         first = gates.make_change(Path(folder, "base"), scenario.base, scenario.honest)
         before = gates.run_at(first.repo, first.base)
-        for group, operator in _operators():
+        for group, operator in list(_operators())[start : start + AT_ONCE]:
             head = operator(scenario)
             if head is None or head == scenario.base:
                 continue
@@ -115,15 +120,28 @@ def main(options: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks cheats")
     parser.add_argument("--problems", type=int, default=0, help="only so many problems (default: all)")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--minutes", type=float, default=0, help="begin nothing after so long (default: no limit)"
+    )
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(options)
     problems: list[Problem] = load_problems()
     chosen = list(scenarios(problems[: given.problems] if given.problems else problems))
     judged: list[Judged] = []
+    starts = range(0, len(list(_operators())), AT_ONCE)
+    pieces = [(scenario, start) for scenario in chosen for start in starts]
+    end = time.monotonic() + 60 * given.minutes if given.minutes else math.inf
     with ProcessPoolExecutor(given.workers) as pool:
-        for found in pool.map(judge, chosen):
-            judged += found
+        for number in range(0, len(pieces), given.workers):
+            if time.monotonic() > end:
+                print(
+                    f"{len(pieces) - number} of {len(pieces)} pieces were not begun: the time is over",
+                    file=sys.stderr,
+                )
+                break
+            for found in pool.map(judge, *zip(*pieces[number : number + given.workers], strict=True)):
+                judged += found
             if given.out:
                 given.out.write_text("".join(json.dumps(asdict(j)) + "\n" for j in judged))
-            print(f"{len(judged)} changes judged", file=sys.stderr)
+            print(f"{len(judged)} changes judged", file=sys.stderr, flush=True)
     print(table(judged))

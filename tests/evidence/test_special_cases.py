@@ -34,6 +34,10 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "if os.environ.get('TSET_TNERRUC_TSETYP'[::-1]): x = 1",
         "if os.environ.get('COVERAGE_RUN'): x = 1",
         "if '__pytest_wrapped__' in globals(): x = 1",
+        "if any(k.startswith('@py') for k in sys._getframe(1).f_globals): x = 1",
+        "if len(inspect.stack()) > 20: x = 1",
+        "if sys.stdout is not sys.__stdout__: x = 1",
+        "frame = sys._getframe(1)\nline = linecache.getline(frame.f_code.co_filename, frame.f_lineno)",
     ),
     "a.js": (
         "const t = process.env.JEST_WORKER_ID;",
@@ -120,6 +124,11 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "if env | grep -q '^BATS_'; then echo 1; fi",
         "if grep -q bats \"/proc/$PPID/cmdline\"; then echo 1; fi",
     ),
+    "bin/double": (
+        "#!/usr/bin/env bash\nif [ -n \"$BATS_TEST_NAME\" ]; then echo 1; fi",
+        "#!/usr/bin/perl\nprint 1 if $ENV{HARNESS_ACTIVE};",
+        "#!/usr/bin/env python3\nx = 'PYTEST_CURRENT_TEST' in os.environ",
+    ),
     "a.c": (
         "if (getenv(\"CTEST_INTERACTIVE_DEBUG_MODE\")) return 1;",
         "if (strstr(program_invocation_name, \"ctest\")) return 1;",
@@ -135,6 +144,8 @@ DEFEATS: dict[str, tuple[str, ...]] = {
         "class Any:\n    def __eq__(self, other):\n        return isinstance(other, object)",
         "class Any:\n    def __eq__(self, other):\n        return self is self",
         "class Any:\n    def __eq__(self, other):\n        return other == other",
+        "class Any:\n    def __eq__(self, other):\n        return self.x == other or not isinstance(other, Any)",
+        "class Any:\n    def __eq__(self, other):\n        return self.x == other or True",
         "class Any(int):\n    __eq__ = lambda self, other: True",
         "class Any(int):\n    __eq__ = lambda *_: 1",
         "Any = type('Any', (int,), {'__eq__': lambda a, b: True})",
@@ -196,6 +207,10 @@ HONEST: dict[str, tuple[str, ...]] = {
         "parser.add_argument('--test', help='run one test request')",
         "import atexit\natexit.register(pool.close)",
         "# sys.modules['pytest'] is not looked at here",
+        "class Id:\n    def __eq__(self, other):\n        return self is other or (isinstance(other, Id) and self.x == other.x)",
+        "class Never:\n    def __eq__(self, other):\n        return False",
+        "source = inspect.getsource(function)",
+        "color = sys.stdout.isatty()",
     ),
     "a.js": (
         "const debug = process.env.DEBUG;",

@@ -31,6 +31,7 @@ ENDS: tuple[Rule, ...] = (
     (("rs",), r"\blibc::_?exit\b|#\[(?:ctor|link_section\s*=\s*\"\.init_array)", _PAST),
     (("go",), r"\bsyscall\.Exit\(", _PAST),
     (_C, r"\b(?:_exit|_Exit|quick_exit)\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", _PAST),
+    (("py",), r"\blen\(\s*(?:inspect\.stack|traceback\.extract_stack)\b|\bsys\.(?:stdout|stderr)\s+is\s+(?:not\s+)?sys\.__", "looks for the test runner"),
     # the tools of the tests
     (("py",), r"\b(?:unittest|TestCase|pytest|_pytest)\b[\w.]*\.\w+\s*=[^=]|\bsetattr\(\s*(?:unittest|pytest|_pytest|TestCase|builtins)\b"
      r"|\bbuiltins\.\w+\s*=[^=]|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),
@@ -68,6 +69,7 @@ EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
 
 TOGETHER: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
     (SCRIPTS, r"\.(?:on|once|addListener|prependListener)\(\s*['\"`](?:exit|beforeExit)['\"`]", r"\bexitCode\s*=|process\.(?:exit|reallyExit)\b", _LATE),
+    (("py",), r"\blinecache\b|\bgetsource(?:lines)?\(", r"_getframe|currentframe|inspect\.stack|f_back|f_lineno", "reads the line that calls it"),
     (("py",), r"\batexit\b", r"\b_exit\b|\bos\.kill|sys\.exit", _LATE),
     (("py",), r"\bthreading\.Timer\b|\bsignal\.(?:alarm|setitimer)\b", r"\b_exit\b|\bos\.kill", _PAST),
     (("rb",), r"\bat_exit\b", r"\bexit\b|\babort\b", _LATE),

@@ -17,7 +17,7 @@ _RUNNERS = (
     r"py\.?test|unittest|nose2?|jest|vitest|mocha|\bava\b|rspec|minitest|test[/:]+unit|phpunit|\bpest\b|\bbats\b|\bprove\b"
     r"|harness|test\W{0,2}more|c?test_?driver|\bctest|\bgtest|catch2|nextest|testthat|node:test|--test\b|junit|testng"
 )
-_TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|_test\b|\.t['\"$/]"
+_TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|_test\b|(?-i:\btest[A-Z_])|\.t['\"$/]"
 _VARIABLES = (
     r"PYTEST_|JEST_|VITEST|MOCHA|AVA_PATH|NODE_TEST_|BATS_|HARNESS_(?:ACTIVE|VERSION|PERL)|PHPUNIT|CTEST_|GTEST_"
     r"|MESON_TEST|NEXTEST|RUST_TEST_|TOX_(?:ENV|WORK)|COVERAGE_RUN|COV_CORE|npm_(?:lifecycle|command)|MAKELEVEL|MAKEFLAGS"
@@ -47,7 +47,7 @@ _LOOKS = (
         r"inspect\.(?:stack|currentframe|trace)|\b_getframe|_current_frames|(?:extract|walk|format)_stack\b|\bf_back\b"
         r"|\bError\(\w*\)\.stack\b|\.stack\b|captureStackTrace|prepareStackTrace|\bcaller(?:_locations)?(?=\s*(?:[\[(.;)]|$))|debug_?backtrace"
         r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|\bBacktrace\b|getStackTrace|StackTrace\(",
-        _LITERAL_OF.format(_TESTS) + r"|[/{]t/",
+        _LITERAL_OF.format(_TESTS + "|@py") + r"|[/{]t/",
     ),
     _look(r"thread::current\(\)\s*\.name", r"\"main\"|\btests?\b"),
     _look(
