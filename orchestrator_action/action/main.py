@@ -36,9 +36,10 @@ def prepare(step: Step) -> int:
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
     agent = step["AGENT"] or config.agent
-    wanted = package_to_install(agent, step[f"{agent.upper()}_VERSION"] if mode in {"run", "verify"} else "")
+    used = dict.fromkeys((agent, *config.reviewers)) if mode in {"run", "verify"} else {}
+    wanted = [p for name in used if (p := package_to_install(name, step[f"{name.upper()}_VERSION"]))]
     step.files.set_output("agent", agent)
-    step.files.set_output("npm-package", wanted)
+    step.files.set_output("npm-packages", " ".join(wanted))
     step.files.set_output("isolation", "off" if mode == "report" else config.isolation)  # it runs nothing
     step.files.set_output("needs-node", "true" if wanted and not shutil.which("npm") else "false")
     return 0

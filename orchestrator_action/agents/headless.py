@@ -35,6 +35,8 @@ PROMPT_VARIABLE = "ORCHESTRATOR_PROMPT"
 _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${PROMPT_VARIABLE}"'
 """The session's own process writes its prompt: git is asked for the base's instructions inside the walls."""
 _WRITTEN = f'exec "$@" <"${PROMPT_VARIABLE}"'
+MOST_REFUSALS = 3
+"""In a row, told beside the events: the API stays as it is, and all tasks of a run had better wait together."""
 _LONGEST_LINE = 64 * 1024**2
 _LONGEST_WORDS = 600
 
@@ -52,6 +54,8 @@ class Told:
     """Since the last event that told some."""
     says: str = ""
     """Words of the agent; the last ones are its closing words."""
+    joins: bool = False
+    """True when these words go on where those of the event before ended."""
     does: str = ""
     """What it does, in words for a person."""
     finished: bool | None = None
@@ -90,29 +94,46 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The process that a program is started as, but for the prompt on its stdin."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    """Variables of its own, beside those of `Start`."""
+    cwd: str = ""
+    """Empty for the worktree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cli:
-    """A program with a headless mode. `start` writes its configuration and gives its argv and variables."""
+    """A program with a headless mode. `start` writes its configuration."""
 
     name: str
     keys: tuple[str, ...]
     """The variables of its model: no other agent's."""
-    start: Callable[[Start], tuple[tuple[str, ...], Mapping[str, str]]]
+    start: Callable[[Start], Session]
     tell: Callable[[Event], Told]
+    hear: Callable[[str], str] = lambda _: ""
+    """The API's error that a line which is no event tells; empty for any other line."""
     resumes: bool = True
 
 
 class EventReader:
     """Folds the events of one session."""
 
-    abort = ""
-
-    def __init__(self, tell: Callable[[Event], Told]) -> None:
-        self._tell = tell
+    def __init__(self, cli: Cli) -> None:
+        self._tell, self._hear = cli.tell, cli.hear
         self._session_id = self._text = self._fault = self._limit = ""
         self._turns = self._tokens = 0
         self._cost: float | None = None
-        self._finished = False
+        self._finished = self._joins = False
+        self._refusals = 0
         self._plain: deque[str] = deque(maxlen=5)
+
+    @property
+    def abort(self) -> str:
+        """Why this session cannot succeed any more; empty while it can."""
+        return f"it asks again and again: {self._fault}" if self._refusals >= MOST_REFUSALS else ""
 
     def feed(self, line: bytes) -> Mark | None:
         """Take one line without its newline; never raises on garbage. None means no progress."""
@@ -121,12 +142,15 @@ class EventReader:
             self._keep_words(line)
             return None
         told = self._tell(event)
+        self._refusals = 0
         self._session_id = told.session_id or self._session_id
         self._turns += told.turns
         self._tokens += told.tokens
         if told.cost_usd is not None:
             self._cost = (self._cost or 0.0) + told.cost_usd
-        self._text = told.says or self._text
+        if told.says:
+            self._text = self._text + told.says if told.joins and self._joins else told.says
+        self._joins = told.joins
         self._limit = told.limit or self._limit
         if told.fault:
             self._fault, self._finished = short(told.fault), False
@@ -137,7 +161,7 @@ class EventReader:
     def report(self, outcome: Outcome) -> AgentReport:
         """What the output amounts to, now that the process has ended like this."""
         problems = self._problems(outcome)
-        ended = outcome.ending in {Ending.EXITED, Ending.RESULT_GRACE, Ending.STALLED}
+        ended = outcome.ending in {Ending.EXITED, Ending.ABORTED, Ending.RESULT_GRACE, Ending.STALLED}
         passing = bool(problems) and not self._limit and ended and may_pass(self._why)
         return AgentReport(
             session_id=self._session_id,
@@ -170,6 +194,9 @@ class EventReader:
         words = line[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
         if words:
             self._plain.append(words)
+        if fault := self._hear(words):
+            self._fault, self._finished = short(fault), False
+            self._refusals += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,20 +247,20 @@ class HeadlessAgent:
 
     def command(self, context: TaskContext, *, env: Mapping[str, str], private: Path) -> Command:
         """The exact process for one attempt, its prompt on stdin. Give every attempt of a task the same `private`."""
-        prompt = _private_dir(private) / "prompt.md"
+        prompt = private_folder(private) / "prompt.md"
         if context.resume_session:
             prompt.write_text(context.message or "Go on with the open phases.\n", encoding="utf-8")
         start = Start(
-            executable=self._program, worktree=context.worktree_path, private=_private_dir(private / self.name),
+            executable=self._program, worktree=context.worktree_path, private=private_folder(private / self.name),
             env=self._model(env), resume=context.resume_session, max_turns=context.limits.max_turns, args=self.args,
         )  # fmt: skip
-        notes = {"ORCHESTRATOR_NOTES": str(_private_dir(private / "notes"))}
+        notes = {"ORCHESTRATOR_NOTES": str(private_folder(private / "notes"))}
         script = _WRITTEN if context.resume_session else _ASKED
         return self._command(start, script, prompt, {**agent_environment(env, extra=self.env_names), **notes})
 
     def reader(self) -> EventReader:
         """A fresh reader for one attempt."""
-        return EventReader(self.cli.tell)
+        return EventReader(self.cli)
 
     def words_of(self, line: bytes) -> str:
         """What a line of the stream says; a line that is no event as it is."""
@@ -245,12 +272,12 @@ class HeadlessAgent:
 
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """The process of a review: a session of its own, which only reads, without the broker's socket."""
-        folder = _private_dir(private / "review")
+        folder = private_folder(private / "review")
         prompt = folder / "prompt.md"
         prompt.write_text(review_prompt(request, folder), encoding="utf-8", errors="replace")
         start = Start(
             executable=self._program, worktree=request.worktree_path, args=self.args,
-            private=_private_dir(private / f"{self.name}-review"), env=self._model(env), reads_only=True,
+            private=private_folder(private / f"{self.name}-review"), env=self._model(env), reads_only=True,
         )  # fmt: skip
         seen = agent_environment(env, extra=self.env_names)
         seen = {name: value for name, value in seen.items() if not name.startswith("ORCHESTRATOR_")}
@@ -284,9 +311,10 @@ class HeadlessAgent:
         return {name: seen[name] for name in self.cli.keys if name in seen}
 
     def _command(self, start: Start, script: str, prompt: Path, seen: Mapping[str, str]) -> Command:
-        argv, variables = self.cli.start(start)
-        env = {**seen, **start.env, **variables, PROMPT_VARIABLE: str(prompt)}
-        return Command(argv=("/bin/sh", "-c", script, "sh", *argv), cwd=start.worktree, env=env)
+        session = self.cli.start(start)
+        env = {**seen, **start.env, **session.env, PROMPT_VARIABLE: str(prompt)}
+        argv = ("/bin/sh", "-c", script, "sh", *session.argv)
+        return Command(argv=argv, cwd=session.cwd or start.worktree, env=env)
 
 
 def event_of(line: bytes) -> Event | None:
@@ -329,16 +357,17 @@ def short(words: str) -> str:
     return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"
 
 
-def private_file(path: Path, text: str) -> Path:
-    """A file for its owner only, in a folder that is there afterwards."""
-    _private_dir(path.parent)
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
+def private_folder(path: Path) -> Path:
+    """A folder for its owner only."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 
-def _private_dir(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+def private_file(path: Path, text: str) -> Path:
+    """A file for its owner only, in a folder that is there afterwards."""
+    private_folder(path.parent)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
     return path
 
 

@@ -79,6 +79,11 @@ AGENTS: Mapping[str, AgentKind] = {
         secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), other_keys=CLAUDE_KEYS, root_env={"IS_SANDBOX": "1"},
     ),
     "codex": AgentKind(make=_headless("codex"), npm_package="@openai/codex", secrets=("OPENAI_API_KEY",)),
+    "gemini": AgentKind(make=_headless("gemini"), npm_package="@google/gemini-cli", secrets=("GEMINI_API_KEY",)),
+    "opencode": AgentKind(
+        make=_headless("opencode"), npm_package="opencode-ai",
+        secrets=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), other_keys=("OPENROUTER_API_KEY",),
+    ),
     "patch": AgentKind(make=_patch),
     "command": AgentKind(make=_command),
 }  # fmt: skip

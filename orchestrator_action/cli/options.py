@@ -23,7 +23,9 @@ Issues = Annotated[
 ForgeName = Annotated[
     str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
 ]
-AgentName = Annotated[str, typer.Option("--agent", help="claude, codex, command or patch (default: claude).")]
+AgentName = Annotated[
+    str, typer.Option("--agent", help="claude, codex, gemini, opencode, command or patch (default: claude).")
+]
 Parallel = Annotated[
     str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
 ]

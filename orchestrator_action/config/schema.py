@@ -17,6 +17,8 @@ LABEL_RUNNING = "orchestrate:running"
 LABEL_DONE = "orchestrate:done"
 LABEL_FAILED = "orchestrate:failed"
 LABEL_DECLINED = "orchestrate:declined"
+LABEL_AGENT = "orchestrate-agent:"
+"""With an agent's name behind it, beside the label that asks: who is to work on this issue."""
 END_LABELS = {"done": LABEL_DONE, "failed": LABEL_FAILED, "declined": LABEL_DECLINED}
 """By the word for how a task ended, as the lease in our comment has it."""
 STATE_LABELS = (LABEL_RUNNING, *END_LABELS.values())

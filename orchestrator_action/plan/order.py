@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator_action.config.schema import BRANCH_PREFIX
+from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import Issue, Prompt, Task
 from orchestrator_action.text.defang import let_ci_run
@@ -66,7 +66,15 @@ def task_of_issue(issue: Issue, *, taken: Collection[str] = ()) -> Task:
         text=issue.body,
         branch=branch_name(task_id, title, taken),
         issue=issue,
+        agent=agent_named(issue.labels),
     )
+
+
+def agent_named(labels: Iterable[str]) -> str:
+    """The agent that labels name; empty for none. Of two it is both names, which no agent has."""
+    lower = map(str.casefold, labels)
+    names = {label.removeprefix(LABEL_AGENT).strip() for label in lower if label.startswith(LABEL_AGENT)}
+    return " and ".join(sorted(names))
 
 
 def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collection[str] = ()) -> Task:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orchestrator_action.agents.registry import make_agent, require_key
-from orchestrator_action.errors import AgentError, ForgeError, OrchestratorError
+from orchestrator_action.errors import AgentError, ConfigError, ForgeError, OrchestratorError
 from orchestrator_action.forge.base import Requirement
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.state.context import IDENTITY
@@ -32,9 +32,19 @@ def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorEr
     reviewers = next((e for name in found.config.reviewers if (e := agent_want(name, found, env))), None)
     blocked = {}
     for task in found.tasks:
-        if want := agent_want(task.agent or found.config.agent, found, env) or reviewers:
+        if want := _task_want(task, found, env) or reviewers:
             blocked[task.id] = want
     return blocked
+
+
+def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
+    """A label may name an agent that nobody knows: that is the trouble of one issue, not of the run."""
+    try:
+        return agent_want(task.agent or found.config.agent, found, env)
+    except ConfigError as exc:
+        if task.issue and task.agent:
+            return exc
+        raise
 
 
 def agent_want(name: str, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:

@@ -251,3 +251,14 @@ def test_a_commit_that_leaves_workflows_out_is_named_on_the_pull_request(runner:
     [told] = [c.body for c in runner.github.state.comments_on(pull.number)]
     assert "success" == done.status(1), done.log
     assert "asks GitHub to leave workflows out" in told and "[skip ci]" not in pull.title
+
+
+def test_the_reviewers_programs_are_installed_beside_the_agents(runner: Runner):
+    """Each at the version of its own input; what needs none is left out."""
+    (runner.repo.path / ".github").mkdir(exist_ok=True)
+    (runner.repo.path / ".github" / "orchestrator.yml").write_text("reviewers: [codex, claude, patch]\n")
+    runner.env["PATH"] = "/usr/bin:/bin"
+
+    done = runner.step("prepare", agent="codex", codex_version="0.1.0", claude_version="2.0.0")
+
+    assert "@openai/codex@0.1.0 @anthropic-ai/claude-code@2.0.0" == done.outputs["npm-packages"], done.log

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.plan.order import branch_name, clean_title, plan, slug
+from orchestrator_action.plan.order import agent_named, branch_name, clean_title, plan, slug
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.model import Issue, Prompt
 from orchestrator_action.publish.report.comments import pull_title
@@ -130,3 +130,18 @@ def test_a_title_keeps_no_workflow_from_running(words: str):
     [task] = plan([Issue(number=1, title=f"Mend it {words}")], [])
 
     assert f"Mend it ({words[1:-1]})" == task.title == pull_title(f"Mend it {words}")
+
+
+@pytest.mark.parametrize(
+    ("labels", "agent"),
+    [
+        ((), ""),
+        (("orchestrate", "bug"), ""),
+        (("orchestrate", "orchestrate-agent:codex"), "codex"),
+        (("Orchestrate-Agent: Codex",), "codex"),
+        (("orchestrate-agent:gemini", "orchestrate-agent:codex"), "codex and gemini"),
+    ],
+)
+def test_a_label_names_the_agent_of_an_issue(labels: tuple[str, ...], agent: str) -> None:
+    """Two of them name none that anybody knows, so that nobody guesses."""
+    assert agent == agent_named(labels)

@@ -14,7 +14,7 @@ from tests.kit.messages_api import Fault, MessagesApi, Say, Script, bash, by_ses
 from tests.kit.repos import Repo
 from tests.kit.whole import LIBRARY, House, Ran, house
 
-pytestmark = [pytest.mark.npm, pytest.mark.slow]
+pytestmark = [pytest.mark.npm, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TEST = r"""cat >tests/test_triple.py <<'PY'
 import unittest
@@ -68,7 +68,12 @@ def play(
             by_session(("You review one change", reviewer), ("", author)), faults=faults
         ) as api:
             home.env = {**cli_env(tmp_path / "h", program.parent), **played.address(api.url)}
-            return home.run(agent=name), home, api
+            way = ("run", "--forge", f"local:{home.forge}", "--agent", name, "--json")
+            return (
+                home.cli(*way, timeout=280),
+                home,
+                api,
+            )  # a CLI's own start takes seconds where cores are few
 
     yield run
     home.assert_tidy()

@@ -112,3 +112,21 @@ def test_nothing_in_the_way_is_no_row(home: House):
 
     assert "commits" not in found
     assert "in the way" not in found
+
+
+def test_a_label_chooses_the_agent_of_its_issue(home: House):
+    """Only that issue is worked on by it; one that nobody knows, or that is not there, stops its own issue only."""
+    home.issue(1, "Add more", GOOD)
+    home.issue(2, "Add more 2", GOOD, labels=("orchestrate", "orchestrate-agent:clyde"))
+    home.issue(3, "Add more 3", GOOD, labels=("orchestrate", "orchestrate-agent:codex"))
+    home.issue(4, "Think", EMPTY, labels=("orchestrate", "orchestrate-agent:command"))
+    env = {"PATH": "/usr/bin:/bin"}
+
+    ran = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch", "--json", env=env)
+
+    ends = {n: (ran.task(f"issue-{n}")["status"], ran.task(f"issue-{n}")["error"]) for n in (1, 2, 3, 4)}
+    assert "success" == ends[1][0], ran.err
+    assert ["blocked"] * 3 == [ends[n][0] for n in (2, 3, 4)]
+    assert "no agent 'clyde'" in ends[2][1]
+    assert "'codex' is not installed" in ends[3][1]
+    assert "has no program" in ends[4][1]

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from orchestrator_action.agents.headless import (
     Cli,
     Event,
+    Session,
     Start,
     Told,
     part_of,
@@ -32,7 +33,7 @@ OFF = (
 )  # fmt: skip
 
 
-def start(given: Start) -> tuple[tuple[str, ...], Mapping[str, str]]:
+def start(given: Start) -> Session:
     """`codex exec`, or `codex exec resume`, with the prompt on stdin."""
     private_file(given.private / "config.toml", _config(given))
     walls = (
@@ -42,7 +43,7 @@ def start(given: Start) -> tuple[tuple[str, ...], Mapping[str, str]]:
         given.executable, "exec", "--json", "--skip-git-repo-check", *walls, *given.args,
         *(("resume", given.resume) if given.resume else ()), "-",
     )  # fmt: skip
-    return argv, {"CODEX_HOME": str(given.private)}
+    return Session(argv=argv, env={"CODEX_HOME": str(given.private)})
 
 
 def tell(event: Event) -> Told:

@@ -1,1 +1,1 @@
-"""opencode, with the model of any vendor."""
+"""opencode, with the model of one of several vendors."""

@@ -223,7 +223,7 @@ DIALECTS = (
     Dialect(re.compile(r"/responses$"), _responses_read, _responses_events, _openai_error),
     Dialect(re.compile(r"/chat/completions$"), _chat_read, _chat_events, _openai_error),
     Dialect(
-        re.compile(r":(?:streamGenerateContent|generateContent)\b"),
+        re.compile(r":streamGenerateContent\b"),
         _gemini_read,
         _gemini_events,
         _gemini_error,
