@@ -19,6 +19,8 @@ from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.sandbox.start import ask
 
 MODES = ("run", "verify", "measure", "report", "settle")
+INSTALL = "install"
+"""Makes everything ready and does nothing: the steps after it call the command."""
 
 
 def prepare(step: Step) -> int:
@@ -30,13 +32,13 @@ def prepare(step: Step) -> int:
     from orchestrator_action.config.schema import Config
 
     mode = step["FOR_MODE"] or "run"
-    if mode not in MODES:
-        raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
+    if mode not in (*MODES, INSTALL):
+        raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join((*MODES, INSTALL))}")
     trust_checkout(step.repo, step.env)
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
     agent = step["AGENT"] or config.agent
-    used = dict.fromkeys((agent, *config.reviewers)) if mode in {"run", "verify"} else {}
+    used = dict.fromkeys((agent, *config.reviewers)) if mode in {"run", "verify", INSTALL} else {}
     wanted = [p for name in used if (p := package_to_install(name, step[f"{name.upper()}_VERSION"]))]
     step.files.set_output("agent", agent)
     step.files.set_output("npm-packages", " ".join(wanted))

@@ -173,6 +173,9 @@ def plan(
     shards: Annotated[
         int, typer.Option(metavar="N", help="With --out: spread over at most N work jobs.")
     ] = 1,
+    max_tasks: Annotated[
+        int, typer.Option(metavar="N", help="With --out: take at most N tasks; 0 takes all.")
+    ] = 0,
     json_: Json = False,
 ) -> None:
     """Say what would run, in which order, and which tasks may touch the same files; with --out, begin it.
@@ -188,7 +191,7 @@ def plan(
         return
     from orchestrator_action.cli.steps import write_plan
 
-    write_plan(asked, out, shards, _admission(asked), as_json=json_)
+    write_plan(asked, out, shards, _admission(asked), most=max_tasks, as_json=json_)
 
 
 def _foretell(asked: RunRequest, *, as_json: bool) -> None:

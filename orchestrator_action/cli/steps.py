@@ -16,26 +16,31 @@ from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
     from orchestrator_action.plan.admission import Admission
+    from orchestrator_action.protocol.documents import Plan
     from orchestrator_action.run.setup import RunRequest
     from orchestrator_action.state.context import RunContext
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as plan --out wrote it.")]
 
 
-def write_plan(asked: RunRequest, out: Path, shards: int, admission: Admission, *, as_json: bool) -> None:
+def write_plan(
+    asked: RunRequest, out: Path, shards: int, admission: Admission, *, most: int, as_json: bool
+) -> None:
     """Take the tasks, write the plan, and say its digest."""
     from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.protocol.lease import leaseholder
     from orchestrator_action.run.steps import plan as step
 
+    admission.run = leaseholder(environment())
     with on_signals() as cancel:
-        made = step.write_plan(asked, environment(), cancel, out, shards, say=say, admit=admission)
+        made = step.write_plan(asked, environment(), cancel, out, shards, most=most, say=say, admit=admission)
     plan = made.plan
     if as_json:
         print_json(
             {
                 "schema": 1, "run_id": plan.run_id, "plan": str(out), "sha256": made.digest,
                 "base_sha": plan.base_sha, "shards": [list(s) for s in plan.shards],
-                "tasks": [t.id for t in plan.tasks],
+                "tasks": [t.id for t in plan.tasks], "matrix": _matrix(plan),
             }
         )  # fmt: skip
         return
@@ -46,6 +51,15 @@ def write_plan(asked: RunRequest, out: Path, shards: int, admission: Admission, 
             f"plan {out} sha256:{made.digest}",
         ]
     )
+
+
+def _matrix(plan: Plan) -> dict[str, Any]:
+    """The jobs that a plan asks for, as a workflow's matrices take them. `slot` is a task's place in the plan."""
+    shard_of = {t: n for n, tasks in enumerate(plan.shards, 1) for t in tasks}
+    return {
+        "work": [{"shard": n} for n in range(1, len(plan.shards) + 1)],
+        "verify": [{"task": t.id, "shard": shard_of[t.id], "slot": n} for n, t in enumerate(plan.tasks, 1)],
+    }
 
 
 def work(
@@ -77,8 +91,15 @@ def work(
     read = read_plan(plan, plan_sha256)
     with on_signals() as cancel:
         done = step.work(read, shard, out, repo, environment(), cancel, begin=begin, watch=watch, tell=tell)
+    slots = {t.id: n for n, t in enumerate(read.plan.tasks, 1)}
     rows = [
-        {"task_id": b.task_id, "bundle": str(b.folder), "sha256": b.digest, "status": b.status}
+        {
+            "task_id": b.task_id,
+            "bundle": str(b.folder),
+            "sha256": b.digest,
+            "status": b.status,
+            "slot": slots[b.task_id],
+        }
         for b in done.bundles
     ]
     if json_:
@@ -152,7 +173,7 @@ def publish(
     from orchestrator_action.run.steps import publish as step
     from orchestrator_action.run.steps.files import read_plan, read_verdicts
 
-    accepted = _digests(accept or ())
+    accepted = None if accept is None else _digests(accept)
     read = read_plan(plan, plan_sha256)
     verdicts, problems = read_verdicts(verdict or (), accepted)
     for problem in problems:

@@ -113,6 +113,49 @@ def test_the_reusable_workflow_turns_a_label_into_a_pull(act: Act, runner: Runne
     assert [] == alive(act.temp)
 
 
+SPLIT = """name: orchestrate
+on:
+  issues: {types: [labeled]}
+jobs:
+  orchestrate:
+    if: github.event.label.name == 'orchestrate'
+    uses: orchestrator-action/orchestrator-action/.github/workflows/orchestrate-matrix.yml@v0
+    permissions: {contents: write, issues: write, pull-requests: write, checks: write, actions: read}
+    with: {agent: patch}
+"""
+
+
+@pytest.mark.timeout(1000)  # four jobs install the program one after the other
+def test_the_four_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, library: Repo, tmp_path: Path):
+    """One issue: act keeps the outputs of one job of a matrix only, and digests travel by these.
+
+    The artifact actions are stand-ins (see `kit.act`), and all four jobs are on this one machine.
+    """
+    library.commit({".github/orchestrator.yml": AGENT, ".github/workflows/orchestrate.yml": SPLIT})
+    library.push()
+    act.repo.git("pull", "-q", str(library.remote), "main")
+    artifacts = tmp_path / "artifacts"
+    act.env |= {
+        "ORCHESTRATOR_TEST_REMOTE": str(library.remote),
+        "ORCHESTRATOR_TEST_ARTIFACTS": str(artifacts),
+    }
+    github = act.github
+    issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+
+    code, log = act.run("issues", runner.labeled(issue.number), timeout=950)
+
+    assert 0 == code, log
+    assert ["orchestrate:done"] == issue.labels, log
+    [pull] = [i for i in github.state.issues.values() if i.pull]
+    [check] = github.state.checks.values()
+    assert ("success", github.state.sha_of(pull.pull.head)) == (check.conclusion, check.head_sha)
+    assert {"orchestrator-plan", "orchestrator-bundles-1", "orchestrator-verdict-1"} == {
+        p.name for p in artifacts.iterdir()
+    }
+    assert github.token not in log
+    assert [] == alive(act.temp)
+
+
 def claim(phase: str, more: str = "") -> Say:
     return bash(f"orchestrator-phase done {phase} {more}".strip())
 

@@ -115,7 +115,7 @@ def test_inputs_that_are_configuration_bear_its_names():
 def test_the_outputs_are_those_promised():
     assert {
         "conclusion", "results", "succeeded", "failed", "pull-requests", "run-id", "report-path", "cost-usd",
-        "document",
+        "document", "python",
     } == set(OUTPUTS)  # fmt: skip
 
 
@@ -138,3 +138,43 @@ def test_the_pinned_version_of_each_agent_is_the_one_that_is_tested():
 def test_no_checkout_leaves_a_token_behind(file: Path):
     text = file.read_text(encoding="utf-8")
     assert text.count("uses: actions/checkout@") == text.count("persist-credentials: false")
+
+
+MATRIX = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-matrix.yml").read_text(encoding="utf-8"))[
+    "jobs"
+]
+
+
+def test_only_publish_may_write_and_no_job_with_foreign_code_has_a_token():
+    """work and verify run what agents wrote: they read the repository, and only work has the agent's key."""
+    may_write = {
+        name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in MATRIX.items()
+    }
+    holds = {name: str(job) for name, job in MATRIX.items()}
+
+    assert {"plan": {"issues"}, "work": set(), "verify": set()} == {
+        n: w for n, w in may_write.items() if n != "publish"
+    }
+    assert {"contents", "issues", "pull-requests", "checks"} == may_write["publish"]
+    assert ["plan", "publish"] == [n for n, text in holds.items() if "github.token" in text]
+    assert ["work"] == [n for n, text in holds.items() if "secrets." in text]
+    assert [] == [n for n, text in holds.items() if "id-token" in text or "actions/cache" in text]
+    assert {"contents": "read"} == MATRIX["work"]["permissions"] == MATRIX["verify"]["permissions"]
+
+
+def test_the_digests_of_every_task_travel_by_job_outputs():
+    """As many places as tasks are taken; a matrix has no other way to hand on one output for each of its jobs."""
+    [most] = re.findall(r"--max-tasks (\d+)", MATRIX["plan"]["steps"][-2]["run"])
+
+    for name, letter in (("work", "b"), ("verify", "v")):
+        wanted = {
+            f"{letter}{n}": f"${{{{ steps.{name}.outputs.{letter}{n} }}}}" for n in range(1, int(most) + 1)
+        }
+        assert wanted == MATRIX[name]["outputs"]
+
+
+def test_no_line_of_the_matrix_holds_what_somebody_else_wrote():
+    """They reach the scripts by environment only."""
+    scripts = [step["run"] for job in MATRIX.values() for step in job["steps"] if "run" in step]
+
+    assert 4 == len(scripts) and [] == [s for s in scripts if "${{" in s]

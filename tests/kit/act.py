@@ -22,6 +22,8 @@ ACT = Path(sys.executable).with_name("act")
 ACTION = "orchestrator-action/orchestrator-action@v0"
 """As the examples name it."""
 REUSABLE = ".github/workflows/orchestrate.yml"
+MATRIX = ".github/workflows/orchestrate-matrix.yml"
+PINNED_ARTIFACT = re.compile(r"uses: (actions/(upload|download)-artifact@[0-9a-f]{40})")
 PINNED_CHECKOUT = re.compile(r"uses: (actions/checkout@[0-9a-f]{40})")
 PINNED = re.compile(r"uses: (actions/setup-[a-z]+@[0-9a-f]{40})")
 
@@ -44,8 +46,43 @@ runs:
   steps:
     - shell: bash
       env: {WANTED: "${{ inputs.repository }}@${{ inputs.ref }}", TO: "${{ inputs.path }}"}
-      run: test "$WANTED" = 'orchestrator-action/orchestrator-action@v0' && cp -R '@FROM@' "$TO"
+      run: |
+        if [ "$TO" = repository ]; then
+          git clone -q "$ORCHESTRATOR_TEST_REMOTE" "$TO" && git -C "$TO" checkout -q "${WANTED#*@}"
+        else
+          test "$WANTED" = 'orchestrator-action/orchestrator-action@v0' && cp -R '@FROM@' "$TO"
+        fi
 """
+
+ARTIFACTS = {
+    "upload": """name: not GitHub's upload-artifact
+description: act serves an older protocol than the pinned action speaks, so a folder stands in for the server.
+inputs: {name: {description: n}, path: {description: p}, overwrite: {description: o}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {NAME: "${{ inputs.name }}", FROM: "${{ inputs.path }}"}
+      run: |
+        test -e "$FROM" || exit 0
+        mkdir -p "$ORCHESTRATOR_TEST_ARTIFACTS/$NAME"
+        if [ -d "$FROM" ]; then cp -R "$FROM/." "$ORCHESTRATOR_TEST_ARTIFACTS/$NAME/"
+        else cp "$FROM" "$ORCHESTRATOR_TEST_ARTIFACTS/$NAME/"; fi
+""",
+    "download": """name: not GitHub's download-artifact
+description: Takes from the folder that stands in for the server; by pattern each artifact gets a folder of its name.
+inputs: {name: {description: n, default: ""}, pattern: {description: p, default: ""}, path: {description: t}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {NAME: "${{ inputs.name }}", PATTERN: "${{ inputs.pattern }}", TO: "${{ inputs.path }}"}
+      run: |
+        mkdir -p "$TO"
+        if [ -n "$NAME" ]; then exec cp -R "$ORCHESTRATOR_TEST_ARTIFACTS/$NAME/." "$TO/"; fi
+        for one in "$ORCHESTRATOR_TEST_ARTIFACTS"/$PATTERN; do if [ -e "$one" ]; then cp -R "$one" "$TO/"; fi; done
+""",
+}
 
 
 @dataclass
@@ -79,6 +116,11 @@ class Act:
         checkout = self.temp / "checkout-action"
         checkout.mkdir()
         (checkout / "action.yml").write_text(CHECKOUT.replace("@FROM@", str(action)), encoding="utf-8")
+        for name, kind in set(PINNED_ARTIFACT.findall((action / MATRIX).read_text(encoding="utf-8"))):
+            stand_in = self.temp / f"{kind}-artifact"
+            stand_in.mkdir(exist_ok=True)
+            (stand_in / "action.yml").write_text(ARTIFACTS[kind], encoding="utf-8")
+            flags += ["--local-repository", f"{name}={stand_in}"]
         for name in set(PINNED_CHECKOUT.findall((action / REUSABLE).read_text(encoding="utf-8"))):
             flags += ["--local-repository", f"{name}={checkout}"]
         for name in PINNED.findall((PROJECT / "action.yml").read_text(encoding="utf-8")):

@@ -16,7 +16,7 @@ from orchestrator_action.git.trees import Trees
 from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.model import Issue, Task
 from orchestrator_action.run.steps.files import ReadPlan
-from orchestrator_action.run.steps.publish import Offer, collect_offers
+from orchestrator_action.run.steps.offers import Offer, collect_offers
 from orchestrator_action.state.documents import encode
 from tests.kit.forger import Forger
 from tests.kit.repos import git, make_repo
@@ -54,7 +54,7 @@ class Place:
 
     def offers(self, folders: list[Path], said: list[str]) -> dict[str, Offer]:
         read = ReadPlan(plan=self.plan, config=Config(), digest="")
-        return collect_offers(read, self.trees, folders, {}, say=said.append)
+        return collect_offers(read, self.trees.private, folders, {}, say=said.append)
 
 
 @pytest.fixture(scope="module")

@@ -82,11 +82,11 @@ _MAKE_ONE = "write it with: orchestrator-action plan --out FILE"
 
 
 def read_verdicts(
-    paths: Collection[Path], accept: Collection[str]
+    paths: Collection[Path], accept: Collection[str] | None = None
 ) -> tuple[dict[str, VerdictDocument], list[str]]:
     """Verdict documents by the digest of the bundle that they are about, and why others were passed over.
 
-    With `accept`, only files of these digests count. Of two about one bundle neither does.
+    With `accept`, also an empty one, only files of these digests count. Of two about one bundle neither does.
     """
     found: dict[str, VerdictDocument] = {}
     problems: list[str] = []
@@ -94,7 +94,7 @@ def read_verdicts(
     for path in paths:
         try:
             body = read_plain(path, MAX_BYTES)
-            if accept and digest_of_bytes(body) not in accept:
+            if accept is not None and digest_of_bytes(body) not in accept:
                 raise BundleError("other-digest", "its digest is not among those that are accepted")
             verdict = decode(VerdictDocument, body, source=str(path))
         except (BundleError, ConfigError) as exc:

@@ -49,10 +49,14 @@ def write_plan(
     out: Path,
     shards: int,
     *,
+    most: int = 0,
     say: Say,
     admit: Admit | None = None,
 ) -> Planned:
-    """Take the tasks for a new run and write its plan to `out`. Raises NothingToDo when none could be taken."""
+    """Take the tasks for a new run, with `most` the first so many, and write its plan to `out`.
+
+    Raises NothingToDo when none could be taken.
+    """
     if not 1 <= shards <= MAX_SHARDS:
         raise ConfigError(f"--shards {shards} is not between 1 and {MAX_SHARDS}", hint="as in --shards 4")
     with contextlib.ExitStack() as stack:
@@ -60,6 +64,11 @@ def write_plan(
         found = stack.enter_context(
             plan_run(asked, env, private=private, say=say, admit=admit, take_over=False)
         )
+        if most and len(found.tasks) > most:
+            say(
+                f"{len(found.tasks) - most} more tasks are left for the next run, as at most {most} are taken"
+            )
+            found = replace(found, tasks=found.tasks[:most])
         journal = step_journal(found.git, new_run_id(now()), "plan")
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
         draft = _plan_of(found, run, shards)

@@ -13,12 +13,11 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator_action.errors import (
-    BundleError,
     ConfigError,
     GitError,
     JournalError,
@@ -60,12 +59,11 @@ from orchestrator_action.run.finish import (
 )
 from orchestrator_action.run.run import speedup
 from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now, token_of
-from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
+from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.files import ReadPlan
+from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
 from orchestrator_action.run.steps.step import fetch_base
-from orchestrator_action.run.steps.verify import MACHINE, MEASURED
 from orchestrator_action.sandbox.isolation import Isolation
-from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import planned, result_of, result_record, task_state
 from orchestrator_action.state.journal import Journal
@@ -87,21 +85,11 @@ REPORTED = (
     ("review-response", "findings-answered"),
 )
 """Facts that only the machine where the agent worked could know."""
-LOST = "nothing came from its work job: it was killed, or what it wrote was lost"
 UNVERIFIED = "not verified: no verdict on what its work job brought has come"
 _CONCLUSIONS = {
     Status.CANCELLED: Conclusion.CANCELLED, Status.TIMEOUT: Conclusion.TIMED_OUT, Status.STALLED: Conclusion.TIMED_OUT,
     Status.BLOCKED: Conclusion.ACTION_REQUIRED, Status.DECLINED: Conclusion.ACTION_REQUIRED,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What came for one task. `work` is None when nothing did, or when it was refused: then `error` says why."""
-
-    work: Work | None = None
-    verdict: VerdictDocument | None = None
-    error: str = LOST
 
 
 @contextlib.contextmanager
@@ -144,22 +132,22 @@ def publish_bundles(
     folders: Sequence[Path],
     verdicts: Mapping[str, VerdictDocument],
     *,
-    accept: Collection[str] = (),
+    accept: Collection[str] | None = None,
     say: Say,
     tell: Callable[[TaskResult], None],
 ) -> RunReport:
     """Settle every task of the plan, in its order; the report is on disk by then.
 
-    With `accept`, only bundles of these digests count.
+    With `accept`, also an empty one, only bundles of these digests count.
     """
-    offers = collect_offers(read, run, folders, verdicts, accept=accept, say=say)
+    offers = collect_offers(read, run.private, folders, verdicts, accept=accept, say=say)
     run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
     results: list[TaskResult] = []
     levels: list[Isolation] = []
     for task in read.plan.tasks:
         run.check_not_cancelled()
         offer = offers.get(task.id, Offer())
-        levels.append(_isolation(offer))
+        levels.append(isolation_of_verdict(offer))
         results.append(_settle(replace(run, isolation=levels[-1]), read.plan, task, offer, run_limits))
         tell(results[-1])
     lowest = min(levels, key=lambda walls: walls.level)
@@ -167,86 +155,6 @@ def publish_bundles(
     run.journal.write_report(render.report_json(report, run.secrets))
     run.journal.append("run-ended", counts=render.counts(report))
     return report
-
-
-# -- what came --------------------------------------------------------------------------------------
-
-
-def collect_offers(
-    read: ReadPlan,
-    run: RunContext,
-    folders: Sequence[Path],
-    verdicts: Mapping[str, VerdictDocument],
-    *,
-    accept: Collection[str] = (),
-    say: Say,
-) -> dict[str, Offer]:
-    """By task: its bundle, checked, with its verdict; or why it is refused. What belongs to no task is only said."""
-    found: dict[str, list[ReadBundle]] = {}
-    offers: dict[str, Offer] = {}
-    for folder in folders:
-        try:
-            bundle = read_bundle(folder)
-            if accept and bundle.digest not in accept:
-                raise BundleError("other-digest", "its digest is not among those that are accepted")
-        except BundleError as exc:
-            _refuse(offers, _task_named(read.plan, folder), f"{folder}: {exc.message}", exc, say)
-            continue
-        found.setdefault(bundle.bundle.task_id, []).append(bundle)
-    for task_id, some in found.items():
-        try:
-            if len(some) > 1:
-                raise BundleError("two-bundles", f"{len(some)} bundles came for {task_id[:60]!r}")
-            task = check_bundle(some[0].bundle, read.plan)
-            work = take_bundle(run.private, some[0], task, read.config)
-        except BundleError as exc:
-            named = task_id if any(t.id == task_id for t in read.plan.tasks) else ""
-            _refuse(offers, named, f"{some[0].folder}: {exc.message}", exc, say)
-            continue
-        verdict = verdicts.get(work.digest)
-        problem = _no_verdict_on(verdict, work, read) if verdict else ""
-        if problem:
-            say(f"{task_id}: its verdict is passed over: {problem}")
-        offers[task_id] = Offer(work=work, verdict=None if problem else verdict, error="")
-    return offers
-
-
-def _task_named(plan: Plan, folder: Path) -> str:
-    """The task that a folder is named like: what cannot be read has no other name."""
-    return folder.name if any(t.id == folder.name for t in plan.tasks) else ""
-
-
-def _refuse(offers: dict[str, Offer], task_id: str, line: str, exc: BundleError, say: Say) -> None:
-    say(f"a bundle is refused: {line}")
-    if task_id and task_id not in offers:
-        offers[task_id] = Offer(error=f"its bundle is refused: {exc.message}")
-
-
-def _no_verdict_on(verdict: VerdictDocument, work: Work, read: ReadPlan) -> str:
-    """Why a verdict is not one on this bundle, measured by this plan; empty when it is."""
-    bundle, plan = work.bundle, read.plan
-    if verdict.plan_digest != read.digest or verdict.policy_digest != plan.policy_digest:
-        return "it was measured by another plan"
-    if (verdict.name, verdict.base) != (bundle.branch, bundle.base_sha):
-        return "it speaks of another branch or base"
-    if work.head and verdict.commit != work.head:
-        return "it speaks of another commit"
-    if any(f.commit != verdict.commit or f.phase not in MEASURED for f in verdict.facts):
-        return "it holds facts that are not a verdict's"
-    return ""
-
-
-def _isolation(offer: Offer) -> Isolation:
-    """How far a task's verdict was out of its agent's reach: on another machine, or by that machine's walls."""
-    verdict, work = offer.verdict, offer.work
-    if verdict is None or work is None:
-        return Isolation(why="nothing was verified")
-    there, here = work.bundle.machine, verdict.environment.get(MACHINE, "")
-    word = verdict.isolation
-    level = next((one for one in Level if one.word == word), Level.OPEN)
-    if there and here and there != here:
-        return Isolation(level=Level.SPLIT, why=f"verified on another machine, where the tests were {word}")
-    return Isolation(level=min(level, Level.SANDBOXED), why="verified on the machine where the agent worked")
 
 
 # -- one task ---------------------------------------------------------------------------------------

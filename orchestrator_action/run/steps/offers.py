@@ -1,0 +1,113 @@
+"""What came for the tasks of a plan: bundles that were checked, each with the verdict on it, or why one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator_action.errors import BundleError
+from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.documents import Plan, VerdictDocument
+from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
+from orchestrator_action.run.steps.files import ReadPlan
+from orchestrator_action.run.steps.verify import MACHINE, MEASURED
+from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.sandbox.policy import Level
+
+Say = Callable[[str], None]
+LOST = "nothing came from its work job: it was killed, or what it wrote was lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What came for one task. `work` is None when nothing did, or when it was refused: then `error` says why."""
+
+    work: Work | None = None
+    verdict: VerdictDocument | None = None
+    error: str = LOST
+
+
+def collect_offers(
+    read: ReadPlan,
+    private: Git,
+    folders: Sequence[Path],
+    verdicts: Mapping[str, VerdictDocument],
+    *,
+    accept: Collection[str] | None = None,
+    say: Say,
+) -> dict[str, Offer]:
+    """By task: its bundle, checked, with its verdict; or why it is refused. What belongs to no task is only said."""
+    found: dict[str, list[tuple[Path, str]]] = {}
+    offers: dict[str, Offer] = {}
+    for folder in folders:
+        try:
+            bundle = read_bundle(folder)
+            if accept is not None and bundle.digest not in accept:
+                raise BundleError("other-digest", "its digest is not among those that are accepted")
+        except BundleError as exc:
+            _refuse(offers, _task_named(read.plan, folder), f"{folder}: {exc.message}", exc, say)
+            continue
+        found.setdefault(bundle.bundle.task_id, []).append((folder, bundle.digest))
+    for task_id, some in found.items():
+        try:
+            if len(some) > 1:
+                raise BundleError("two-bundles", f"{len(some)} bundles came for {task_id[:60]!r}")
+            offered = _read_again(*some[0])  # all of them at once might be more than memory holds
+            task = check_bundle(offered.bundle, read.plan)
+            work = take_bundle(private, offered, task, read.config)
+        except BundleError as exc:
+            named = task_id if any(t.id == task_id for t in read.plan.tasks) else ""
+            _refuse(offers, named, f"{some[0][0]}: {exc.message}", exc, say)
+            continue
+        verdict = verdicts.get(work.digest)
+        problem = _no_verdict_on(verdict, work, read) if verdict else ""
+        if problem:
+            say(f"{task_id}: its verdict is passed over: {problem}")
+        offers[task_id] = Offer(work=work, verdict=None if problem else verdict, error="")
+    return offers
+
+
+def _read_again(folder: Path, digest: str) -> ReadBundle:
+    again = read_bundle(folder)
+    if again.digest != digest:
+        raise BundleError("other-digest", "it was changed while it was read")
+    return again
+
+
+def _task_named(plan: Plan, folder: Path) -> str:
+    """The task that a folder is named like: what cannot be read has no other name."""
+    return folder.name if any(t.id == folder.name for t in plan.tasks) else ""
+
+
+def _refuse(offers: dict[str, Offer], task_id: str, line: str, exc: BundleError, say: Say) -> None:
+    say(f"a bundle is refused: {line}")
+    if task_id and task_id not in offers:
+        offers[task_id] = Offer(error=f"its bundle is refused: {exc.message}")
+
+
+def _no_verdict_on(verdict: VerdictDocument, work: Work, read: ReadPlan) -> str:
+    """Why a verdict is not one on this bundle, measured by this plan; empty when it is."""
+    bundle, plan = work.bundle, read.plan
+    if verdict.plan_digest != read.digest or verdict.policy_digest != plan.policy_digest:
+        return "it was measured by another plan"
+    if (verdict.name, verdict.base) != (bundle.branch, bundle.base_sha):
+        return "it speaks of another branch or base"
+    if work.head and verdict.commit != work.head:
+        return "it speaks of another commit"
+    if any(f.commit != verdict.commit or f.phase not in MEASURED for f in verdict.facts):
+        return "it holds facts that are not a verdict's"
+    return ""
+
+
+def isolation_of_verdict(offer: Offer) -> Isolation:
+    """How far a task's verdict was out of its agent's reach: on another machine, or by that machine's walls."""
+    verdict, work = offer.verdict, offer.work
+    if verdict is None or work is None:
+        return Isolation(why="nothing was verified")
+    there, here = work.bundle.machine, verdict.environment.get(MACHINE, "")
+    word = verdict.isolation
+    level = next((one for one in Level if one.word == word), Level.OPEN)
+    if there and here and there != here:
+        return Isolation(level=Level.SPLIT, why=f"verified on another machine, where the tests were {word}")
+    return Isolation(level=min(level, Level.SANDBOXED), why="verified on the machine where the agent worked")
