@@ -15,7 +15,7 @@ from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
 from tests.kit.repos import git
 from tests.kit.runner import RUN_ID, Runner
-from tests.kit.whole import GOOD, new_file
+from tests.kit.whole import GOOD, LIES, new_file
 
 
 def issue(runner: Runner, text: str = GOOD, *, by: str = "octo", title: str = "Add more") -> Issue:
@@ -193,6 +193,36 @@ def test_a_living_claim_and_a_laptops_are_left_alone(runner: Runner, run: str):
     done = runner.step()
 
     assert ("neutral", ["orchestrate:running"]) == (done.outputs["conclusion"], one.labels), done.log
+
+
+def pulls_of(runner: Runner) -> list[Issue]:
+    return [i for i in runner.github.state.issues.values() if i.pull]
+
+
+def test_a_verified_second_attempt_takes_the_place_of_the_first_ones_pull_request(runner: Runner):
+    one = issue(runner)
+    runner.step()
+    runner.github.label(one.number, "orchestrate", actor="octo")
+
+    done = runner.step()
+
+    first, second = pulls_of(runner)
+    assert ("success", "closed", "open") == (done.status(one.number), first.state, second.state), done.log
+    said = [c.body for c in runner.github.state.comments_on(first.number)]
+    assert f"#{second.number} takes the place" in said[-1]
+
+
+def test_what_could_not_be_verified_replaces_nothing(runner: Runner):
+    one = issue(runner)
+    runner.step()
+    edit(runner, one, body=LIES)
+    runner.github.state.clock = lambda: time.time() + 60
+    runner.github.label(one.number, "orchestrate", actor="octo")
+
+    done = runner.step()
+
+    assert "failed" == done.status(one.number), done.log
+    assert ["open"] == [p.state for p in pulls_of(runner)][:1]
 
 
 def taken(runner: Runner, *, ago_s: float) -> Issue:
