@@ -347,6 +347,8 @@ def test_a_pull_request_is_never_taken_for_an_issue(runner: Runner):
         ("/orchestrate", "octo", True), ("/orchestrate please", "maintainer", True),
         ("/orchestrate", "stranger", False), ("I would not /orchestrate this", "octo", False),
         ("> /orchestrate", "octo", False), ("/orchestrated", "octo", False),
+        ("/orchestrate retry", "octo", True), ("/orchestrate cancel", "octo", False),
+        ("/orchestrate Explain: why?", "octo", False), ("/orchestrate accept suite: fine", "octo", False),
     ],
 )  # fmt: skip
 def test_a_comment_is_a_command_of_people_with_write_access(runner: Runner, body: str, user: str, may: bool):
