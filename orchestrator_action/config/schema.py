@@ -22,6 +22,8 @@ LABEL_AGENT = "orchestrate-agent:"
 END_LABELS = {"done": LABEL_DONE, "failed": LABEL_FAILED, "declined": LABEL_DECLINED}
 """By the word for how a task ended, as the lease in our comment has it."""
 STATE_LABELS = (LABEL_RUNNING, *END_LABELS.values())
+LABEL_HIGH = "orchestrate-priority:high"
+LABEL_LOW = "orchestrate-priority:low"
 BRANCH_PREFIX = "orchestrator/"
 CHECK_NAME = "orchestrator"
 REF_PREFIX = "refs/orchestrator/"

@@ -106,6 +106,9 @@ class Forge(Protocol):
     def mark_ready(self, number: int) -> None:
         """Let a draft pull be one no longer; nothing when it is none."""
 
+    def close_pull(self, number: int) -> None:
+        """Close an open pull without merging it."""
+
     def comment(self, number: int, *, marker: str, body: str) -> Comment:
         """Write or update our one comment with this hidden marker on an issue or pull."""
 

@@ -78,8 +78,14 @@ def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
 
 def _command(payload: Mapping[str, Any]) -> IssueRequest:
     comment = payload.get("comment") or {}
-    if payload.get("action") != "created" or not rules.is_command(str(comment.get("body") or "")):
+    body = str(comment.get("body") or "")
+    if payload.get("action") != "created" or not rules.is_command(body):
         raise NothingToDo("the comment is not the command /orchestrate", hint="it must begin with it")
+    if not rules.asks_for_work(body):
+        raise NothingToDo(
+            f"`{' '.join(body.split()[:2])}` starts nothing on an issue",
+            hint="take the label off or cancel the workflow run to stop; /orchestrate retry tries again",
+        )
     user = comment.get("user") or {}
     return IssueRequest(
         actor=str(user.get("login") or "ghost"),

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT
+from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT, LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import Issue, Prompt, Task
 from orchestrator_action.text.defang import let_ci_run
@@ -103,13 +103,13 @@ def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collecti
 def plan(
     issues: Iterable[Issue], prompts: Sequence[Prompt], *, taken: Collection[str] = ()
 ) -> tuple[Task, ...]:
-    """All tasks of a run: issues by number, then prompt files as given, dependencies before dependants.
+    """All tasks of a run: issues by priority and number, then prompt files as given, dependencies before dependants.
 
     Raises ConfigError for a dependency nobody knows, or a circle.
     """
     used = set(taken)
     tasks: list[Task] = []
-    for issue in sorted({i.number: i for i in issues}.values(), key=lambda i: i.number):
+    for issue in sorted({i.number: i for i in issues}.values(), key=lambda i: (_priority(i), i.number)):
         tasks.append(task_of_issue(issue, taken=used))
         used.add(tasks[-1].branch)
     names: dict[str, str] = {}
@@ -123,6 +123,18 @@ def plan(
     names |= {f"#{t.issue.number}": t.id for t in tasks if t.issue}
     names |= {str(t.issue.number): t.id for t in tasks if t.issue}
     return ordered([replace(t, depends_on=_resolve(t, names)) for t in tasks])
+
+
+def _priority(issue: Issue) -> int:
+    """0 for what comes first, 2 for what comes last, by the issue's labels; both at once say nothing."""
+    labels = {n.casefold() for n in issue.labels}
+    return 1 - (LABEL_HIGH in labels) + (LABEL_LOW in labels)
+
+
+def earlier_branches(task: Task, taken: Collection[str]) -> tuple[str, ...]:
+    """Of the branches `taken`, those of attempts at the same issue before this one."""
+    own = f"{BRANCH_PREFIX}{task.id}"
+    return tuple(sorted(b for b in taken if b != task.branch and (b == own or b.startswith(f"{own}-"))))
 
 
 def _resolve(task: Task, names: Mapping[str, str]) -> tuple[str, ...]:

@@ -33,9 +33,20 @@ class IssueRequest:
     actor_type: str = ""
 
 
+NOT_WORK = frozenset({"accept", "cancel", "explain", "fix"})
+"""Words behind the command by which nobody asks for an issue to be worked on."""
+
+
 def is_command(body: str) -> bool:
     """Whether a comment is the command: at its very start, so that a quotation is none."""
     return COMMAND.match(body) is not None
+
+
+def asks_for_work(body: str) -> bool:
+    """Whether a comment asks for its issue to be worked on: `/orchestrate`, `/orchestrate retry`, with any further
+    words; not `/orchestrate cancel` and the like."""
+    words = body.split(maxsplit=2)[1:2] if is_command(body) else ["cancel"]
+    return not {w.casefold().strip(".:!,") for w in words} & NOT_WORK
 
 
 def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
@@ -57,7 +68,7 @@ def is_taken_by(events: Sequence[IssueEvent], label: str, viewer: str) -> bool:
 def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> IssueRequest | None:
     """The request that a claim names, as the forge tells of it now: a label event, or a command."""
     for comment in comments:
-        if key == f"c{comment.id}" and is_command(comment.body):
+        if key == f"c{comment.id}" and asks_for_work(comment.body):
             return IssueRequest(actor=comment.author, at=comment.created_at, key=key)
     asked = [e for e in events if str(e.id) == key and e.kind == "labeled"]
     return request_of(asked, asked[0].label) if asked else None

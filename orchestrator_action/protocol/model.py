@@ -218,6 +218,8 @@ class Task:
     test: tuple[str, ...] = ()
     goes_on_at: str = ""
     note: str = ""
+    supersedes: tuple[str, ...] = ()
+    """Branches of earlier attempts at the same issue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.report import comments as render
+from orchestrator_action.publish.supersede import supersede
 from orchestrator_action.state.context import RunContext, TaskRun
 from orchestrator_action.state.takeover import win
 from orchestrator_action.text.defang import SKIPS_CI
@@ -206,6 +207,8 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
     if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
     for what, act in _acts(task_run, result, ledger):
+        acts.do(what, act)
+    for what, act in supersede(task_run, result):
         acts.do(what, act)
     if result.pull is not None and run_is_ready(task_run.run, result):
         number = result.pull.number

@@ -32,7 +32,7 @@ from orchestrator_action.git.remotes import (
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
-from orchestrator_action.plan.order import plan
+from orchestrator_action.plan.order import earlier_branches, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
@@ -184,6 +184,7 @@ def plan_run(
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
+        tasks = tuple(replace(t, supersedes=earlier_branches(t, taken)) if t.issue else t for t in tasks)
         if take_over:
             tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
         for warning in getattr(found.forge, "warnings", ()):

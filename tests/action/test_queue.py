@@ -15,7 +15,7 @@ from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
 from tests.kit.repos import git
 from tests.kit.runner import RUN_ID, Runner
-from tests.kit.whole import GOOD, new_file
+from tests.kit.whole import GOOD, LIES, new_file
 
 
 def issue(runner: Runner, text: str = GOOD, *, by: str = "octo", title: str = "Add more") -> Issue:
@@ -195,6 +195,36 @@ def test_a_living_claim_and_a_laptops_are_left_alone(runner: Runner, run: str):
     assert ("neutral", ["orchestrate:running"]) == (done.outputs["conclusion"], one.labels), done.log
 
 
+def pulls_of(runner: Runner) -> list[Issue]:
+    return [i for i in runner.github.state.issues.values() if i.pull]
+
+
+def test_a_verified_second_attempt_takes_the_place_of_the_first_ones_pull_request(runner: Runner):
+    one = issue(runner)
+    runner.step()
+    runner.github.label(one.number, "orchestrate", actor="octo")
+
+    done = runner.step()
+
+    first, second = pulls_of(runner)
+    assert ("success", "closed", "open") == (done.status(one.number), first.state, second.state), done.log
+    said = [c.body for c in runner.github.state.comments_on(first.number)]
+    assert f"#{second.number} takes the place" in said[-1]
+
+
+def test_what_could_not_be_verified_replaces_nothing(runner: Runner):
+    one = issue(runner)
+    runner.step()
+    edit(runner, one, body=LIES)
+    runner.github.state.clock = lambda: time.time() + 60
+    runner.github.label(one.number, "orchestrate", actor="octo")
+
+    done = runner.step()
+
+    assert "failed" == done.status(one.number), done.log
+    assert ["open"] == [p.state for p in pulls_of(runner)][:1]
+
+
 def taken(runner: Runner, *, ago_s: float) -> Issue:
     """An issue whose label a run took, and that died before it could say who it was."""
     state = runner.github.state
@@ -317,6 +347,8 @@ def test_a_pull_request_is_never_taken_for_an_issue(runner: Runner):
         ("/orchestrate", "octo", True), ("/orchestrate please", "maintainer", True),
         ("/orchestrate", "stranger", False), ("I would not /orchestrate this", "octo", False),
         ("> /orchestrate", "octo", False), ("/orchestrated", "octo", False),
+        ("/orchestrate retry", "octo", True), ("/orchestrate cancel", "octo", False),
+        ("/orchestrate Explain: why?", "octo", False), ("/orchestrate accept suite: fine", "octo", False),
     ],
 )  # fmt: skip
 def test_a_comment_is_a_command_of_people_with_write_access(runner: Runner, body: str, user: str, may: bool):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator_action.config.schema import LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.plan.order import agent_named, branch_name, clean_title, plan, slug
+from orchestrator_action.plan.order import agent_named, branch_name, clean_title, earlier_branches, plan, slug
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.model import Issue, Prompt
 from orchestrator_action.publish.report.comments import pull_title
@@ -145,3 +146,29 @@ def test_a_title_keeps_no_workflow_from_running(words: str):
 def test_a_label_names_the_agent_of_an_issue(labels: tuple[str, ...], agent: str) -> None:
     """Two of them name none that anybody knows, so that nobody guesses."""
     assert agent == agent_named(labels)
+
+
+def test_labels_of_priority_order_the_queue():
+    """High first, low last, in any case of the letters; both at once are neither."""
+    labels = {1: (LABEL_LOW,), 2: (), 3: (LABEL_HIGH.upper(),), 4: (LABEL_HIGH, LABEL_LOW), 5: (LABEL_HIGH,)}
+
+    tasks = plan([Issue(number=n, title=f"T{n}", labels=names) for n, names in labels.items()], [])
+
+    assert ["issue-3", "issue-5", "issue-2", "issue-4", "issue-1"] == [t.id for t in tasks]
+
+
+def test_branches_of_the_same_issue_are_known_as_earlier_attempts():
+    """Issue 1's are not issue 12's."""
+    taken = {
+        "orchestrator/issue-1",
+        "orchestrator/issue-1-old",
+        "orchestrator/issue-12-other",
+        "orchestrator/issue-1-t",
+    }
+
+    [task] = plan([Issue(number=1, title="T")], [], taken=taken)
+
+    assert "orchestrator/issue-1-t-2" == task.branch
+    assert ("orchestrator/issue-1", "orchestrator/issue-1-old", "orchestrator/issue-1-t") == earlier_branches(
+        task, taken
+    )

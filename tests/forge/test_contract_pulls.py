@@ -36,6 +36,16 @@ def test_a_draft_that_is_ready_is_one_no_longer_and_stays_so(world: World) -> No
     assert ("T", "b") == (world.forge.pull(pull.number).title, world.forge.pull(pull.number).body)
 
 
+def test_a_pull_that_is_closed_is_found_no_more_and_keeps_its_words(world: World) -> None:
+    pull = world.forge.open_pull(branch="topic", base="main", title="T", body="b")
+
+    world.forge.close_pull(pull.number)
+
+    assert ("closed", "T", None) == (
+        world.again().pull(pull.number).state, world.forge.pull(pull.number).title, world.forge.find_pull("topic"),
+    )  # fmt: skip
+
+
 def test_a_pull_that_is_not_there_cannot_be_ready(world: World) -> None:
     with pytest.raises(ForgeError) as caught:
         world.forge.mark_ready(404)

@@ -191,11 +191,18 @@ class LocalForge(LocalPermissions):
 
     def mark_ready(self, number: int) -> None:
         """The file says `draft: false` from now on."""
+        self._set_of_pull(number, "draft", False)
+
+    def close_pull(self, number: int) -> None:
+        """The file says `state: closed` from now on."""
+        self._set_of_pull(number, "state", "closed")
+
+    def _set_of_pull(self, number: int, key: str, value: frontmatter.Written) -> None:
         self.pull(number)
         with self._folder.writing():
             document = self._document(self._pull_path(number))
-            if document is not None and _draft(document):
-                keys = {**document.keys, "draft": False}
+            if document is not None and document.keys.get(key) != value:
+                keys: dict[str, frontmatter.Written] = {**document.keys, key: value}
                 self._folder.write(self._pull_path(number), frontmatter.render(keys, document.body))
 
     def review(

@@ -292,6 +292,10 @@ class GitHubForge:
         """Let a draft pull be one no longer."""
         self._pulls.mark_ready(number)
 
+    def close_pull(self, number: int) -> None:
+        """Close an open pull without merging it."""
+        self._pulls.close(number)
+
     def _opened(self, number: int, data: Any) -> None:
         """A pull was opened by us just now: nobody wrote in our name on it before us."""
         self._comments.noted(number, 0)

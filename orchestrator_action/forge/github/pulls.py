@@ -103,6 +103,10 @@ class Pulls:
         data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull #{old.number}", text)
         return understood(lambda: read.pull(data), f"pull #{old.number}")
 
+    def close(self, number: int) -> None:
+        """Close an open pull."""
+        self._api.send("PATCH", f"/pulls/{number}", f"pull #{number}", {"state": "closed"})
+
     def mark_ready(self, number: int) -> None:
         """Let a draft be one no longer, as only GraphQL can."""
         what = f"pull #{number}"
