@@ -57,10 +57,11 @@ dist: $(STAMP)
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m tests.built dist
 
-# What is made from the code, and held to it by a test: the schema of the configuration, the help of all commands.
+# What is made from the code, and held to it by a test: the schema of the configuration, the table of keys, the help of all commands.
 schema: $(STAMP)
 	$(BIN)/python -m orchestrator_action.config.load > orchestrator_action/config/orchestrator.schema.json
 	$(BIN)/python -m tests.docs.test_help
+	$(BIN)/python -m tests.docs.configuration
 
 # The README's pictures, of a run of the demo; needs Chromium.
 pictures: $(STAMP)

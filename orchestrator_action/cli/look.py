@@ -131,7 +131,7 @@ def _audit(repo: Path, task: str) -> int:
     print_json(body)
     if not body["status"]:
         say(
-            "note: the trail tells no end of the task: it is at work still, was cut off, or its end is missing"
+            "note: the trail does not say how the task ended: it is still at work, was cut off, or its end is missing"
         )
     for problem in body["problems"]:
         say(f"error: {problem}")

@@ -7,9 +7,12 @@ published with the package comes from the same models.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
 import functools
+import inspect
+import itertools
 import json
 import re
 import types
@@ -189,9 +192,26 @@ def model_of(kind: Any) -> type[BaseModel]:
     return create_model(kind.__name__, __base__=_Strict, __doc__=kind.__doc__, **fields)
 
 
+def _attribute_docs() -> dict[str, dict[str, str]]:
+    """By class of the configuration and key: the text that stands below its field in the source."""
+    found: dict[str, dict[str, str]] = {}
+    for kind in ast.parse(Path(inspect.getsourcefile(Config) or "").read_text(encoding="utf-8")).body:
+        if isinstance(kind, ast.ClassDef):
+            for field, below in itertools.pairwise(kind.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+                    text = ast.literal_eval(below.value)
+                    found.setdefault(kind.name, {})[_kebab(ast.unparse(field.target))] = " ".join(
+                        text.split()
+                    )
+    return found
+
+
 def config_schema() -> dict[str, Any]:
     """The JSON schema of `.github/orchestrator.yml`."""
     schema = TypeAdapter(model_of(Config)).json_schema(by_alias=True, mode="validation")
+    for name, part in [("Config", schema), *schema["$defs"].items()]:
+        for key, says in _attribute_docs().get(name, {}).items():
+            part["properties"][key]["description"] = says
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -138,13 +138,17 @@ class Config:
     """Everything a repository or a caller can set. Durations are seconds."""
 
     label: str = DEFAULT_LABEL
+    """Open issues with this label are worked on."""
     agent: str = "claude"
+    """The agent, by its name in docs/agents.md."""
     max_parallel: int = 4
+    """How many tasks run at the same time."""
     timeout: float = 2700.0
     """Wall-clock limit of a task; 0 means none."""
     run_timeout: float = 0.0
     """Wall-clock limit of the whole run; 0 means none."""
     max_turns: int = 50
+    """Turns of a task's agent; 0 is no limit."""
     max_budget_usd: float = 0.0
     """What an agent may spend on one task, in US dollars; 0 means no limit."""
     max_run_usd: float = 0.0
@@ -154,11 +158,11 @@ class Config:
     ready: Literal["never", "verified"] = "never"
     """Whether a pull request that is verified without exceptions stops being a draft."""
     base_branch: str = ""
-    """Empty: the remote's default branch."""
+    """Branch to start from and to propose to; empty: the remote's default branch."""
     test: tuple[TestCommand, ...] = ()
     """Test commands; empty means detected."""
     test_timeout: float = 1800.0
-    """Of each test command that names none of its own; 0 means none."""
+    """Time limit of each test command that names none of its own; 0 means none."""
     base: Literal["beside", "before"] = "beside"
     """Whether the suite at the base goes on beside the agents, or has to end before the first one starts."""
     base_wait: float = 180.0
@@ -168,6 +172,7 @@ class Config:
     proof: Literal["required", "reported", "off"] = "reported"
     """Whether a change has to come with a test that fails without it."""
     docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
+    """Patterns of the paths that count as documentation."""
     protected: tuple[str, ...] = (
         ".github/workflows/**",
         ".github/actions/**",
@@ -176,9 +181,11 @@ class Config:
         ".claude/settings.json",
         ".mcp.json",
     )
+    """Patterns of the paths that no agent may change."""
     phases: Mapping[str, Demand] = field(default_factory=dict)
-    """Only what differs from the default."""
+    """What is asked of each phase, by its id; only what differs from the default."""
     size: SizeLimits = SizeLimits()
+    """The largest change that may be proposed."""
     setup: tuple[str, ...] = ()
     """Commands that make a tree ready for its tests; empty means detected."""
     setup_env: tuple[str, ...] = ()
@@ -186,29 +193,37 @@ class Config:
     test_env: tuple[str, ...] = ()
     """Names of environment variables that the repository's own commands get, tests above all."""
     teardown: tuple[str, ...] = ()
+    """Commands that run once in each tree, when its task is over."""
     setup_timeout: float = 900.0
+    """Time limit of each command of `setup` and `teardown`."""
     reminders: int = 3
     """How often an agent that ends early is sent back with what is open."""
     reviewers: tuple[str, ...] = ()
     """Agents that review, each in a session of its own; empty means the kind that did the work."""
     review_rounds: int = 2
+    """How many heads of a task are reviewed before a person has to."""
     trees: str = ""
     """Folder for the trees of tasks and gates, an absolute path; empty: the runner's own, else one in `/var/tmp`."""
     retries: int = 2
     """Further attempts after a transient failure."""
     agent_args: tuple[str, ...] = ()
+    """Further arguments of the agent's command."""
     agent_command: AgentCommand = AgentCommand()
     """The program that the agent `command` starts."""
     agent_env: tuple[str, ...] = ()
     """Names of further environment variables the agent may see."""
     allowed_bots: tuple[str, ...] = ()
+    """Logins of the bots whose label counts."""
     edited_after_label: Literal["refuse", "ask", "allow"] = "refuse"
+    """What becomes of an issue that was edited after its label was set."""
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
     hook: HookConfig = HookConfig()
+    """The pre-push hook."""
     isolation: Literal["required", "auto", "off"] = "auto"
     """Walls around agents, reviewers and the repository's commands: as high as they hold here, or no run."""
     sandbox: SandboxConfig = SandboxConfig()
+    """What the walls let through besides."""
     network: tuple[Literal["agents", "setup", "tests", "gates"], ...] = ("agents", "setup", "tests", "gates")
     """Who keeps the network where the walls can take it; agents includes reviewers, setup teardown."""
 

@@ -20,6 +20,7 @@ from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.protocol.model import PhaseState, Status
 from orchestrator_action.protocol.phases import PHASES
+from tests.docs import configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,6 +45,14 @@ def test_the_configuration_block_is_valid_and_shows_every_key():
             assert getattr(Config(), field.name) == getattr(config, field.name), field.name
     assert Config().hook.protected_branches == config.hook.protected_branches
     assert Config().hook.timeout == config.hook.timeout
+
+
+def test_the_table_of_keys_is_the_schema():
+    """`make schema` writes it; every key says what it is for."""
+    page = configuration.PAGE.read_text(encoding="utf-8")
+
+    assert configuration.written(page) == page, "make schema"
+    assert all(key.get("description") for key in config_schema()["properties"].values())
 
 
 def test_the_table_of_commands_is_the_commands():

@@ -207,7 +207,7 @@ def test_a_trail_that_was_taken_back_is_named_where_it_was_known_and_shows_no_en
     assert 1 == here.code and "taken back or replaced" in here.err
     assert ("", True) == (
         json.loads(there.out)["status"],
-        "note: the trail tells no end of the task" in there.err,
+        "note: the trail does not say how the task ended" in there.err,
     )
 
 

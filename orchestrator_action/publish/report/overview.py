@@ -38,7 +38,7 @@ SUMMARY_TASKS = 400
 """Rows of the summary's table; GitHub shows no more than 1 MiB and nobody reads more."""
 SUMMARY_ROWS = 30
 """Above so many tasks the table is folded, so that totals and what needs a person fit on a screen."""
-SUMMARY_NEEDS = 20
+SUMMARY_NEEDS = 8
 """Tasks that need a person, in words; the table marks the rest."""
 PAGE_NEEDS = 20
 PAGE_TASKS = 2000
@@ -152,7 +152,7 @@ def job_summary(
     report: RunReport, *, times: Times | None = None, run_url: str = "", secrets: Iterable[str] = ()
 ) -> str:
     """The summary of a workflow job: what needs a person, totals, a row per task, a Gantt chart. At most 1 MiB."""
-    rows = _task_rows(report)
+    rows = sorted(_task_rows(report), key=lambda row: not row["needs"])
     body = fill(
         "job_summary.md.j2",
         secrets,
