@@ -46,11 +46,12 @@ NEUTRAL = tuple(
         "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.untrackedCache=false",
         "core.splitIndex=false", "index.sparse=false", "core.sparseCheckout=false", "gc.auto=0",
         "maintenance.auto=false", "submodule.recurse=false", "advice.detachedHead=false",
-        "checkout.workers=1",
+        "checkout.workers=1", "core.ignoreStat=false", "core.trustctime=true", "core.checkStat=default",
+        "core.fileMode=true",
     )
     for part in ("-c", setting)
 )  # fmt: skip
-"""Settings for our git: no hook fires, no daemon starts, every tracked file is there."""
+"""Settings for our git: no hook fires, no daemon starts, every tracked file is there, no change is passed over."""
 
 
 def inside_gate(site: PushSite, root: str) -> bool:

@@ -180,6 +180,29 @@ def test_a_change_cannot_be_hidden_behind_gits_own_index(govern: Callable[..., G
     assert "changed files" in g.push("origin", "next").err
 
 
+@pytest.mark.parametrize(
+    ("setting", "hide"),
+    [
+        ("core.ignoreStat=true", "echo GOOD8 > f"),
+        ("core.trustctime=false", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
+        ("core.checkStat=minimal", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
+        ("core.fileMode=false", "chmod +x f"),
+    ],
+)
+def test_a_change_cannot_be_hidden_behind_the_users_settings(
+    govern: Callable[..., Governed], setting: str, hide: str
+):
+    """Case 19: settings by which git looks less closely are for the user's own checkout."""
+    g = govern(policy(gate("fmt", hide)))
+    g.git("config", *setting.split("="))
+    g.branch("task", {"f": "GOOD2\n"})
+
+    done = g.push("origin", "task")
+
+    assert done.code != 0
+    assert "changed files: f" in done.err
+
+
 def test_the_slot_lies_outside_git_and_checkout(govern: Callable[..., Governed], tmp_path: Path):
     """Case 18: and an uncommitted pyproject.toml above or beside is not found from there."""
     walk = 'd=$PWD; while [ "$d" != / ]; do test ! -e "$d/pyproject.toml" || exit 1; d=$(dirname "$d"); done'
