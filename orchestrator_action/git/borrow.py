@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator_action.errors import WorktreeError
+from orchestrator_action.git import file_formats
 from orchestrator_action.git.place import main_checkout
 from orchestrator_action.git.process import spawn
 from orchestrator_action.git.repo import Git
@@ -80,8 +81,7 @@ def make_git_dir(
     """
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         (at / folder).mkdir(parents=True)
-    borrowed = b"".join(os.fsencode(path) + b"\n" for path in objects)
-    (at / "objects" / "info" / "alternates").write_bytes(borrowed)
+    (at / "objects" / "info" / "alternates").write_bytes(file_formats.alternates(objects))
     write_settings(at / "config", template.settings)
     write_refs(at, {**template.refs, **(refs or {})}, template.links)
     copy_common(template, at)
@@ -150,17 +150,7 @@ def _value(key: str, value: str | None, top: Path) -> str | None:
 
 def write_settings(file: Path, settings: Iterable[tuple[str, str | None]]) -> None:
     """Write a git configuration file."""
-    lines = []
-    for key, value in settings:
-        section, _, name = key.rpartition(".")
-        first, dot, rest = section.partition(".")
-        lines.append(f'[{first} "{_escaped(rest)}"]' if dot else f"[{first}]")
-        lines.append(f"\t{name}" if value is None else f'\t{name} = "{_escaped(value)}"')
-    put(file, os.fsencode("\n".join(lines) + "\n"))
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    put(file, file_formats.settings(settings))
 
 
 # -- refs -------------------------------------------------------------------------------------------
@@ -182,9 +172,8 @@ def _refs(git: Git) -> tuple[dict[str, str], dict[str, str]]:
 
 def write_refs(at: Path, refs: dict[str, str], links: dict[str, str]) -> None:
     """Write refs in packed form, and symbolic ones as files."""
-    ordered = sorted(refs.items(), key=lambda pair: os.fsencode(pair[0]))
-    lines = "".join(f"{sha} {ref}\n" for ref, sha in ordered)
-    put(at / "packed-refs", os.fsencode("# pack-refs with: sorted \n" + lines))
+    packed = file_formats.packed_refs((os.fsencode(ref), sha.encode()) for ref, sha in refs.items())
+    put(at / "packed-refs", packed)
     for ref, link in links.items():
         file = at / ref
         if ref.startswith("refs/") and ".." not in ref.split("/"):

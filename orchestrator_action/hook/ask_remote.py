@@ -92,12 +92,10 @@ def own_repository(site: PushSite) -> str:
         sha256 = len(git("rev-parse", "--revs-only", "HEAD")[1].strip()) == 64
         form = ("--object-format=sha256",) if sha256 else ()
         if run_program(("git", "init", "-q", "--bare", "--template=", *form, home), env=_own_env())[0] == 0:
-            from orchestrator_action.hook.gate_repository import alternate_line
+            from orchestrator_action.git.file_formats import alternates
 
             os.makedirs(os.path.join(home, "objects", "info"), exist_ok=True)
-            write_file(
-                f"{home}/objects/info/alternates", alternate_line(os.path.join(site.common, "objects"))
-            )
+            write_file(f"{home}/objects/info/alternates", alternates([os.path.join(site.common, "objects")]))
             return home
     raise GitError("no repository of ours can be made", hint=f"is {site.state} writable?")
 

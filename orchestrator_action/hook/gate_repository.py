@@ -8,6 +8,7 @@ the commit before did to it is gone. Settings that hold credentials are not copi
 import os
 import sys
 
+from orchestrator_action.git.file_formats import alternates, packed_refs, settings
 from orchestrator_action.hook.fast_git import (
     PushSite,
     git,
@@ -49,7 +50,7 @@ def make_repository(
     """
     for folder in ("objects/info", "objects/pack", "refs", "hooks", "info"):
         os.makedirs(os.path.join(git_dir, folder))
-    write_file(f"{git_dir}/objects/info/alternates", alternate_line(os.path.join(site.common, "objects")))
+    write_file(f"{git_dir}/objects/info/alternates", alternates([os.path.join(site.common, "objects")]))
     for name in ("shallow", "info/attributes", "info/exclude"):
         text = read_file(os.path.join(site.common, name))
         if text is not None:
@@ -64,14 +65,6 @@ def make_repository(
     write_file(os.path.join(tree, ".git"), b"gitdir: " + os.fsencode(git_dir) + b"\n")
 
 
-def alternate_line(folder: str) -> bytes:
-    """A line of objects/info/alternates. Source: git's alternates file, where a quoted path is C-quoted."""
-    raw = os.fsencode(folder)
-    if raw.startswith(b'"') or b"\n" in raw:
-        raw = b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
-    return raw + b"\n"
-
-
 def _write_refs(git_dir: str, site: PushSite, env: "Mapping[str, str]") -> None:
     form = "--format=%(objectname) %(refname) %(symref)"
     _, out = git(f"--git-dir={site.common}", "for-each-ref", form, *_SHOWN_REFS, env=env)
@@ -82,32 +75,26 @@ def _write_refs(git_dir: str, site: PushSite, env: "Mapping[str, str]") -> None:
         if target:
             write_file(os.path.join(git_dir, os.fsdecode(name)), b"ref: " + target + b"\n")
         elif name:
-            packed.append(oid + b" " + name + b"\n")
-    write_file(f"{git_dir}/packed-refs", b"# pack-refs with: sorted \n" + b"".join(packed))
+            packed.append((name, oid))
+    write_file(f"{git_dir}/packed-refs", packed_refs(packed))
 
 
 def _config(site: PushSite, env: "Mapping[str, str]", *, sha256: bool) -> bytes:
-    lines = [
-        "[core]",
-        f"\trepositoryformatversion = {int(sha256)}",
-        "\tbare = false",
-        "\tlogallrefupdates = true",
-        "[gc]",
-        "\tauto = 0",
+    own = [
+        ("core.repositoryformatversion", str(int(sha256))),
+        ("core.bare", "false"),
+        ("core.logallrefupdates", "true"),
+        ("gc.auto", "0"),
     ]
     if sha256:
-        lines += ["[extensions]", "\tobjectformat = sha256"]
+        own.append(("extensions.objectformat", "sha256"))
     _, out = git(f"--git-dir={site.common}", "config", "--local", "--includes", "-z", "--list", env=env)
-    for key, value in _entries(out):
-        if _is_shown(key) and key != "extensions.objectformat":
-            head, _, name = key.rpartition(".")
-            section, _, sub = head.partition(".")
-            lines.append(f"[{section} {_quoted(sub)}]" if sub else f"[{section}]")
-            lines.append(
-                f"\t{name} = {_quoted(without_login(value) if key.startswith('remote.') else value)}"
-            )
-    text = "\n".join(lines) + "\n"
-    return text.encode("utf-8", "surrogateescape")
+    shown = (
+        (key, without_login(value) if key.startswith("remote.") else value)
+        for key, value in _entries(out)
+        if _is_shown(key) and key != "extensions.objectformat"
+    )
+    return settings([*own, *shown])
 
 
 def _entries(out: bytes) -> "Iterator[tuple[str, str]]":
@@ -121,11 +108,6 @@ def _is_shown(key: str) -> bool:
     if key.startswith("remote."):
         return key.endswith(_REMOTE_KEYS)
     return key in _CORE or key.startswith(_SECTIONS)
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
 
 
 def _inner_hook() -> bytes:

@@ -1,0 +1,43 @@
+"""The files of a git directory, as text: borrowed objects, packed refs, settings.
+
+For repositories that are made by hand, because that needs no lock and no process: those of tasks (see `borrow`)
+and those that a push's gates find around them. Standard library only: a push waits for this.
+"""
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def alternates(folders: "Iterable[str | os.PathLike[str]]") -> bytes:
+    """The text of objects/info/alternates. Source: git's alternates file, where a quoted path is C-quoted."""
+    return b"".join(_alternate(os.fsencode(folder)) for folder in folders)
+
+
+def _alternate(raw: bytes) -> bytes:
+    if raw.startswith((b'"', b"#")) or b"\n" in raw:
+        raw = b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+    return raw + b"\n"
+
+
+def packed_refs(refs: "Iterable[tuple[bytes, bytes]]") -> bytes:
+    """The text of packed-refs, from pairs of a ref and its object id."""
+    lines = b"".join(oid + b" " + ref + b"\n" for ref, oid in sorted(refs))
+    return b"# pack-refs with: sorted \n" + lines
+
+
+def settings(pairs: "Iterable[tuple[str, str | None]]") -> bytes:
+    """A configuration file, from keys as `git config --list -z` prints them; None for one without `=`."""
+    lines = []
+    for key, value in pairs:
+        section, _, name = key.rpartition(".")
+        first, dot, rest = section.partition(".")
+        lines.append(f'[{first} "{_escaped(rest)}"]' if dot else f"[{first}]")
+        lines.append(f"\t{name}" if value is None else f'\t{name} = "{_escaped(value)}"')
+    return os.fsencode("\n".join(lines) + "\n")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
