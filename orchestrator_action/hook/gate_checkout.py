@@ -199,11 +199,19 @@ class GateTree:
         os.makedirs(self.tree, exist_ok=True)
 
     def _differing(self) -> dict[str, bytes]:
-        """Tracked files that git takes for changed, by our own index, with what is in each."""
-        options = ("--no-ext-diff", "--ignore-submodules=all", "--name-only", "-z")
+        """Tracked files that git takes for changed, by our own index, with what is in each.
+
+        Raises GitError when git cannot tell: then no gate can be said to have left the files alone.
+        """
+        options = ("--no-ext-diff", "--ignore-submodules=all", "--name-only", "-z", "-O/dev/null")
         code, out = git(*NEUTRAL, "-C", self.tree, "diff", *options, env=self._env)
         if code:
-            return {"(git cannot tell)": b"?"}
+            from orchestrator_action.errors import GitError
+
+            raise GitError(
+                f"git cannot tell which files gates changed (exit code {code})",
+                hint="run git diff in your checkout: its settings may be broken",
+            )
         names = [os.fsdecode(path) for path in out.split(b"\0") if path]
         return {name: _fingerprint(os.path.join(self.tree, name)) for name in names}
 

@@ -187,6 +187,7 @@ def test_a_change_cannot_be_hidden_behind_gits_own_index(govern: Callable[..., G
         ("core.trustctime=false", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
         ("core.checkStat=minimal", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
         ("core.fileMode=false", "chmod +x f"),
+        ("diff.orderFile=/nowhere", "echo GOOD8 > f"),
     ],
 )
 def test_a_change_cannot_be_hidden_behind_the_users_settings(
@@ -194,13 +195,26 @@ def test_a_change_cannot_be_hidden_behind_the_users_settings(
 ):
     """Case 19: settings by which git looks less closely are for the user's own checkout."""
     g = govern(policy(gate("fmt", hide)))
-    g.git("config", *setting.split("="))
     g.branch("task", {"f": "GOOD2\n"})
+    g.git("config", *setting.split("="))
 
     done = g.push("origin", "task")
 
     assert done.code != 0
     assert "changed files: f" in done.err
+
+
+def test_a_git_that_cannot_tell_what_changed_is_no_pass(g: Governed):
+    """Case 19: refused in one plain line, and not taken for no change."""
+    g.branch("task", {"f": "GOOD 2\n"})
+    g.git("config", "diff.algorithm", "nonsense")
+
+    done = g.push("origin", "task")
+
+    assert done.code != 0
+    assert "error: git cannot tell which files gates changed" in done.err
+    assert "hint: " in done.err
+    assert "" == g.at_remote("refs/heads/task")
 
 
 def test_the_slot_lies_outside_git_and_checkout(govern: Callable[..., Governed], tmp_path: Path):
