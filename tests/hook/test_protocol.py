@@ -167,6 +167,7 @@ def test_both_object_formats_know_creation_and_deletion(tmp_path: Path, kind: st
     from tests.kit.repos import Repo
 
     g = Governed(Repo(path, remote), tmp_path / "cache", tmp_path / "count")
+    g.cache.mkdir()  # otherwise the trees lie in the folder of the whole machine
     g.git("remote", "add", "origin", str(remote))
     g.commit({"f": "GOOD\n", ".github/orchestrator.yml": COUNTED})
     g.git("push", "-q", "origin", "main")
