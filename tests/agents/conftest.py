@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,7 +116,9 @@ def run(command: Command, reader: Reader, log: Path, timeout_s: float = 60.0) ->
                 break
             if reader.abort or time.monotonic() > deadline:
                 ending = Ending.ABORTED if reader.abort else Ending.TIMEOUT
-                process.kill()
+                os.killpg(
+                    process.pid, signal.SIGKILL
+                )  # what npm installs is a program that starts the real one
                 process.wait()
             time.sleep(0.02)
     reader.feed(rest)
