@@ -66,7 +66,8 @@ def sample() -> list[Case]:
         for position in range(0 if graphql else ALIKE, count):
             kind, when = quick[(7 * position + 3 * graphql) % len(quick)]
             cases.append(Case(position, kind, when, graphql))
-    return cases + [Case(p, k, lasting=True) for p, k in ((4, "401"), (8, "reset"), (10, "404"))]
+    lasting = ((4, "401"), (9, "reset"), (10, "500"), (11, "401"), (12, "reset"))
+    return cases + [Case(p, k, lasting=True) for p, k in lasting]
 
 
 def whole() -> list[Case]:
