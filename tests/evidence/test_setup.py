@@ -48,6 +48,8 @@ CASES: list[tuple[dict[str, str], list[str]]] = [
      ["pip install --quiet --python .venv pytest"]),
     ({"setup.py": "", "tests/test_a.py": "", "setup.cfg": "[tool:pytest]\naddopts = --cov=a -n auto\n"},
      ["pytest pytest-cov pytest-xdist -e ."]),
+    ({"setup.py": "", "requirements-test.txt": "pytest==8.1 --hash=sha256:ab\n"},
+     ["-r requirements-test.txt; fi && .venv/bin/python -m pip", " pytest -e ."]),
     ({"noxfile.py": "import nox", "test_a.py": ""}, ["nox"]),
     ({"setup.py": "", "tox.ini": "[tox]"}, ["tox -e ."]),
     ({"requirements/test.txt": "pytest", "requirements/docs.txt": "sphinx"}, ["-r requirements/test.txt pytest;"]),

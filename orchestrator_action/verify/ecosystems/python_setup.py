@@ -36,19 +36,22 @@ def setup(files: Files) -> SetupStep | None:
     locked = _locked(files, project)
     if locked is not None:
         return locked
-    wanted = [*_requirement_files(files), *_requirements(files, project)]
+    wanted, more = _by_manifest(files, project)
     if not _is_project(files, project) and not wanted:
         return _bare(files)
-    return _step("pip", [_install(_words(files, project))], files)
+    if any("--hash=" in files.text(word.removeprefix("-r ")) for word in wanted):
+        then = f" && {_PIP} {' '.join(more)}" if more else ""  # pip takes nothing without a hash beside them
+        return _step("pip", [_install(" ".join(wanted)) + then], files)
+    return _step("pip", [_install(" ".join([*wanted, *more]))], files)
 
 
-def _words(files: Files, project: Mapping[str, Any]) -> str:
-    """What pip installs by the manifest: requirements, the tools of the tests, the project itself."""
+def _by_manifest(files: Files, project: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What pip installs: the requirements that are written down; then the tools of the tests and the project itself."""
     wanted = [*_requirement_files(files), *_requirements(files, project)]
-    words = [*wanted, *_wrapper(files), *_runner(files, wanted)]
+    more = [*_wrapper(files), *_runner(files, wanted)]
     if _is_project(files, project):
-        words.append(f"-e {shlex.quote('.' + _extras(project, files))}")
-    return " ".join(words)
+        more.append(f"-e {shlex.quote('.' + _extras(project, files))}")
+    return wanted, more
 
 
 def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
@@ -141,7 +144,8 @@ def _by_tool(name: str, start: str, sync: str, files: Files, project: Mapping[st
     The tool is the newest of its registry where the machine has none, and that may be broken.
     """
     held = f"python3 -c {shlex.quote(_PINS)} {name}.lock > .venv/locked.txt"
-    by_pip = f"{held} && {_PIP} -c .venv/locked.txt {_words(files, project)}"
+    wanted, more = _by_manifest(files, project)
+    by_pip = f"{held} && {_PIP} -c .venv/locked.txt {' '.join([*wanted, *more])}"
     return f"{_tool(name)}{start} && {{ {sync} || {{ {by_pip}; }}; }}{_then_pip(_runner(files))}"
 
 
