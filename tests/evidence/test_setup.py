@@ -119,6 +119,7 @@ def test_a_manager_that_the_machine_lacks_is_found_by_the_tests():
     assert plan.provides("pnpm") and not plan.provides("yarn")
     env = setup_environment(plan, Path("/tree"), {"PATH": "/usr/bin"})
     assert env["PATH"] == "/tree/.package-manager/node_modules/.bin:/usr/bin"
+    assert "/node_modules/" in env["COREPACK_HOME"]  # no linter looks there
 
 
 @pytest.mark.parametrize("tool", ["pdm", "poetry"])

@@ -93,7 +93,7 @@ def setup(files: Files) -> SetupStep | None:
         env={
             "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
             "COREPACK_ENABLE_STRICT": "0",
-            "COREPACK_HOME": f"{{tree}}/{_OWN}/corepack",
+            "COREPACK_HOME": f"{{tree}}/{_OWN}/node_modules/.corepack",
         },
         path=(f"{_OWN}/node_modules/.bin",) if own else (),
         provides=(manager,) if own else (),
