@@ -229,7 +229,7 @@ def _doctor(checkout: Path, forge: Path) -> str:
 
 def _label_to_pull_request(checkout: Path, forge: Path) -> Mapping[str, Any]:
     diff = _diff(checkout)
-    fence = "`" * max(3, 3, *(1 + len(run) for run in re.findall("`+", diff)))
+    fence = "`" * max([3, *(1 + len(run) for run in re.findall("`+", diff))])
     body = f"Say so in the README.\n\n{fence}diff\n{diff}{fence}\n"
     _ours(checkout, "issue", "new", "Add a line", "--body", body, "--forge", f"local:{forge}")
     arguments = ("run", "--label", "orchestrate", "--forge", f"local:{forge}", "--agent", "patch", "--json")
