@@ -102,13 +102,15 @@ def end_of(verdict: Verdict) -> End:
 
 
 def _open_end(verdict: Verdict) -> End:
-    first = verdict.findings[0].message
+    """What a fact refutes is the cause; phases that are missing besides follow from it more often than not."""
     if waits_for_a_person(verdict):
-        return End(status=Status.INCOMPLETE, conclusion=Conclusion.ACTION_REQUIRED, error=first)
-    refuted = any(f.rule == "refuted" for f in verdict.findings)
-    more = f" (and {len(verdict.findings) - 1} more)" if len(verdict.findings) > 1 else ""
+        return End(
+            status=Status.INCOMPLETE, conclusion=Conclusion.ACTION_REQUIRED, error=verdict.findings[0].message
+        )
+    refuted = next((f for f in verdict.findings if f.rule == "refuted"), None)
     status = Status.FAILED if refuted else Status.INCOMPLETE
-    return End(status=status, conclusion=Conclusion.FAILURE, error=first + more)
+    error = (refuted or verdict.findings[0]).message
+    return End(status=status, conclusion=Conclusion.FAILURE, error=error)
 
 
 def _failed(error: str) -> End:

@@ -109,6 +109,16 @@ def test_a_fact_that_does_not_hold_refutes_its_phase(phase, rule):
     assert Status.FAILED is conclude(FINE, AgentReport(), story.verdict()).status
 
 
+def test_what_is_refuted_is_the_cause_and_no_number_of_others_follows_it():
+    """Phases that were never claimed come first in order, and are no cause where a fact speaks."""
+    story = Story().claim("testing").fact("testing", "suite", A, holds=False)
+
+    end = conclude(FINE, AgentReport(), story.verdict())
+
+    [refuted] = [f.message for f in story.verdict().findings if f.rule == "refuted"]
+    assert (Status.FAILED, refuted) == (end.status, end.error)
+
+
 def test_evidence_does_not_outlive_an_edit():
     """A fact proves its own commit only; facts of scope `once` stay."""
     verdict = Story().proven(A).verdict(B)
