@@ -9,7 +9,6 @@ which that program says that a turn was finished.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -18,18 +17,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.environment import agent_environment, command_environment
+from orchestrator_action.agents.event_line import Event, event_of
 from orchestrator_action.agents.refusals import may_pass, wait_s
-from orchestrator_action.agents.review import bare_json
+from orchestrator_action.agents.review import bare_json, read_report
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
 from orchestrator_action.sandbox.start import ask
-
-Event = Mapping[str, Any]
 
 PROMPT_VARIABLE = "ORCHESTRATOR_PROMPT"
 _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${PROMPT_VARIABLE}"'
@@ -37,7 +34,6 @@ _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${P
 _WRITTEN = f'exec "$@" <"${PROMPT_VARIABLE}"'
 MOST_REFUSALS = 3
 """In a row, told beside the events: the API stays as it is, and all tasks of a run had better wait together."""
-_LONGEST_LINE = 64 * 1024**2
 _LONGEST_WORDS = 600
 
 
@@ -288,21 +284,7 @@ class HeadlessAgent:
 
         Raises AgentError when the review did not take place, by the same rule as for any session.
         """
-        reader = self.reader()
-        try:
-            with log.open("rb") as lines:
-                for line in lines:
-                    reader.feed(line.rstrip(b"\r\n"))
-        except OSError as exc:
-            raise AgentError(
-                f"the review of {request.head_sha[:12]} left no log: {exc}", hint="is the disk full?"
-            ) from exc
-        report = reader.report(outcome)
-        if report.problems:
-            raise AgentError(
-                f"the review of {request.head_sha[:12]} did not take place: {'; '.join(report.problems)}",
-                hint=f"see {log}",
-            )
+        report = read_report(self.reader(), request, log, outcome)
         return bare_json(report.text)
 
     def _model(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -315,17 +297,6 @@ class HeadlessAgent:
         env = {**seen, **start.env, **session.env, PROMPT_VARIABLE: str(prompt)}
         argv = ("/bin/sh", "-c", script, "sh", *session.argv)
         return Command(argv=argv, cwd=session.cwd or start.worktree, env=env)
-
-
-def event_of(line: bytes) -> Event | None:
-    """The event of a line; None for a line that is none."""
-    if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
-        return None
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
 
 
 def part_of(event: Event, name: str) -> Event:

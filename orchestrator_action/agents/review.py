@@ -7,7 +7,9 @@ import re
 import secrets
 from pathlib import Path
 
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import Reader, ReviewRequest
+from orchestrator_action.errors import AgentError
+from orchestrator_action.protocol.model import AgentReport, Outcome
 
 _INSTRUCTIONS = Path(__file__).with_name("review.md")
 _INLINE_BYTES = {
@@ -49,6 +51,24 @@ def _inline(copy: Path, limit: int) -> str:
     if len(given) > limit:
         text = f"{text.rpartition(chr(10))[0] or text}\n(cut here; the whole is in {copy})"
     return text or "(nothing was handed in)"
+
+
+def read_report(reader: Reader, request: ReviewRequest, log: Path, outcome: Outcome) -> AgentReport:
+    """What a reviewer's log says, by the same rule as for any session.
+
+    Raises AgentError when the review did not take place.
+    """
+    at = f"the review of {request.head_sha[:12]}"
+    try:
+        with log.open("rb") as lines:
+            for line in lines:
+                reader.feed(line.rstrip(b"\r\n"))
+    except OSError as exc:
+        raise AgentError(f"{at} left no log: {exc}", hint="is the disk full?") from exc
+    report = reader.report(outcome)
+    if report.problems:
+        raise AgentError(f"{at} did not take place: {'; '.join(report.problems)}", hint=f"see {log}")
+    return report
 
 
 def bare_json(text: str) -> str:

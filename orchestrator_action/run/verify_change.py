@@ -101,10 +101,17 @@ def measure_change(run: RunContext, change: FoundChange) -> VerdictDocument:
         facts = tuple(_facts(run, change, measure))
     finally:
         run.trees.remove(task_run.tree)
+    return document_of(run, facts, commit=change.head, name=change.name, base=change.base)
+
+
+def document_of(
+    run: RunContext, facts: tuple[Fact, ...], *, commit: str, name: str, base: str
+) -> VerdictDocument:
+    """What was measured here and now, as a document."""
     return VerdictDocument(
-        commit=change.head,
-        name=change.name,
-        base=change.base,
+        commit=commit,
+        name=name,
+        base=base,
         conclusion=str(conclude_change(facts).conclusion),
         facts=facts,
         exceptions=tuple(exceptions_of(facts)),

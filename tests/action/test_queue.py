@@ -522,4 +522,6 @@ def test_a_dry_run_writes_nothing(runner: Runner):
     assert (0, "neutral") == (done.code, done.outputs["conclusion"]), done.log
     assert "would run issue-1" in done.log
     asked = [r for r in runner.github.requests if r.method != "GET" and r.path != "/graphql"]
-    assert {422} == {r.status for r in asked}, "all that is not read is a question about a permission, and is refused"
+    assert {422} == {r.status for r in asked}, (
+        "all that is not read is a question about a permission, and is refused"
+    )

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude.stream import ClaudeReader
-from orchestrator_action.agents.review import bare_json
-from orchestrator_action.errors import AgentError
+from orchestrator_action.agents.review import bare_json, read_report
 from orchestrator_action.protocol.model import Outcome
 from orchestrator_action.protocol.review import SCHEMA
 
@@ -50,19 +49,6 @@ def review_findings_in(request: ReviewRequest, log: Path, outcome: Outcome) -> s
     Raises AgentError when it did not, by the same rule as for any session.
     """
     reader = ClaudeReader("")
-    try:
-        with log.open("rb") as lines:
-            for line in lines:
-                reader.feed(line.rstrip(b"\r\n"))
-    except OSError as exc:
-        raise AgentError(
-            f"the review of {request.head_sha[:12]} left no log: {exc}", hint="is the disk full?"
-        ) from exc
-    report = reader.report(outcome)
-    if report.problems:
-        raise AgentError(
-            f"the review of {request.head_sha[:12]} did not take place: {'; '.join(report.problems)}",
-            hint=f"see {log}",
-        )
+    report = read_report(reader, request, log, outcome)
     answer = reader.results[-1].get("structured_output")
     return json.dumps(answer) if answer is not None else bare_json(report.text)

@@ -11,11 +11,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from orchestrator_action.agents.event_line import Event, event_of
 from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
-
-StreamEvent = Mapping[str, Any]
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -23,7 +21,6 @@ _USAGE = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cre
 """Of a result's `usage`, which is that of one process in every version."""
 _MODEL_USAGE = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 """Of a result's `modelUsage`, which counts what `total_cost_usd` counts."""
-_LONGEST_LINE = 64 * 1024**2
 _LONGEST_WORDS = 600
 _PASSING = (
     "overloaded",
@@ -58,12 +55,12 @@ class ClaudeReader:
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
         self._abort = ""
-        self._init: StreamEvent | None = None
+        self._init: Event | None = None
         self._session_id = ""
-        self._results: dict[str, StreamEvent] = {}
+        self._results: dict[str, Event] = {}
         self._messages: set[str] = set()
         self._faults: list[str] = []
-        self._retry: StreamEvent = {}
+        self._retry: Event = {}
         self._plain: deque[str] = deque(maxlen=5)
 
     @property
@@ -72,13 +69,13 @@ class ClaudeReader:
         return self._abort
 
     @property
-    def results(self) -> tuple[StreamEvent, ...]:
+    def results(self) -> tuple[Event, ...]:
         """The complete result events, each once, in order."""
         return tuple(self._results.values())
 
     def feed(self, line: bytes) -> Mark | None:
         """Take one line without its newline; never raises on garbage. None means no progress."""
-        event = _event(line)
+        event = event_of(line)
         if event is None:
             self._keep_words(line)
             return None
@@ -115,7 +112,7 @@ class ClaudeReader:
             retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
 
-    def _system(self, event: StreamEvent) -> Mark | None:
+    def _system(self, event: Event) -> Mark | None:
         subtype = event.get("subtype")
         if subtype == "init":
             return self._started(event)
@@ -124,7 +121,7 @@ class ClaudeReader:
             return None
         return None if subtype == "status" else Mark.ACTIVITY
 
-    def _started(self, event: StreamEvent) -> Mark:
+    def _started(self, event: Event) -> Mark:
         self._init = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         if self._wanted and self._wanted not in _commands(event):
@@ -133,13 +130,13 @@ class ClaudeReader:
             self._give_up(f"plugin error: {error}")
         return Mark.STARTED
 
-    def _result(self, event: StreamEvent) -> Mark:
+    def _result(self, event: Event) -> Mark:
         key = _text(event.get("uuid")) or json.dumps(event, sort_keys=True)
         self._results[key] = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         return Mark.RESULT
 
-    def _assistant(self, event: StreamEvent) -> None:
+    def _assistant(self, event: Event) -> None:
         message = event.get("message")
         message = message if isinstance(message, Mapping) else {}
         if not event.get("parent_tool_use_id") and message.get("model") != "<synthetic>":
@@ -147,7 +144,7 @@ class ClaudeReader:
         if event.get("error"):
             self._faults.append(_text(event["error"]))
 
-    def _rate_limit(self, event: StreamEvent) -> None:
+    def _rate_limit(self, event: Event) -> None:
         info = event.get("rate_limit_info")
         if isinstance(info, Mapping) and info.get("status") == "rejected":
             self._faults.append("rate_limit")
@@ -222,7 +219,7 @@ def _process_problems(outcome: Outcome) -> list[str]:
     return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []
 
 
-def _result_problems(result: StreamEvent) -> list[str]:
+def _result_problems(result: Event) -> list[str]:
     found = []
     subtype = _text(result.get("subtype"))
     if subtype != "success":
@@ -236,7 +233,7 @@ def _result_problems(result: StreamEvent) -> list[str]:
     return found
 
 
-def _was_at_work(result: StreamEvent) -> bool:
+def _was_at_work(result: Event) -> bool:
     turns = result.get("num_turns")
     return isinstance(turns, int) and not isinstance(turns, bool) and turns >= 1
 
@@ -247,34 +244,24 @@ def _tokens(counted: object, names: Iterable[str]) -> int:
     return sum(int(_number(counted.get(name)) or 0) for name in names)
 
 
-def _model_tokens(result: StreamEvent) -> int:
+def _model_tokens(result: Event) -> int:
     """The tokens that a result's cost counts: those of every model, also of sub-agents."""
     models = result.get("modelUsage")
     return sum(_tokens(m, _MODEL_USAGE) for m in models.values()) if isinstance(models, Mapping) else 0
 
 
-def _words(result: StreamEvent) -> str:
+def _words(result: Event) -> str:
     words = _text(result.get("result")) or "no words given"
     status = result.get("api_error_status")
     return _short(words if not status or str(status) in words else f"{status} {words}")
 
 
-def _event(line: bytes) -> StreamEvent | None:
-    if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
-        return None
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
-
-
-def _commands(init: StreamEvent) -> frozenset[str]:
+def _commands(init: Event) -> frozenset[str]:
     listed = init.get("slash_commands")
     return frozenset(str(c).removeprefix("/") for c in listed) if isinstance(listed, list) else frozenset()
 
 
-def _plugin_errors(init: StreamEvent) -> list[str]:
+def _plugin_errors(init: Event) -> list[str]:
     errors = init.get("plugin_errors")
     if not errors:
         return []

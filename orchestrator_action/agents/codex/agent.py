@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from orchestrator_action.agents.event_line import Event
 from orchestrator_action.agents.headless import (
     Cli,
-    Event,
     Session,
     Start,
     Told,

@@ -13,9 +13,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator_action.agents.event_line import Event
 from orchestrator_action.agents.headless import (
     Cli,
-    Event,
     Session,
     Start,
     Told,

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator_action.agents.event_line import Event
 from orchestrator_action.agents.headless import (
     Cli,
-    Event,
     Session,
     Start,
     Told,

@@ -6,25 +6,22 @@ the task began) is not made up: the document has no such fact.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.protocol.acceptance import conclude_change
-from orchestrator_action.protocol.documents import VerdictDocument, digest_of
+from orchestrator_action.protocol.documents import VerdictDocument
 from orchestrator_action.protocol.judge import demand_of
 from orchestrator_action.protocol.model import Claim, Demand, Fact, Task
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
-from orchestrator_action.publish.report.verdict import exceptions_of, versions
 from orchestrator_action.run.steps.bundle import Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.run.verify_branch import task_run_of
+from orchestrator_action.run.verify_change import document_of
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.verify.measure import Measure
 
@@ -96,19 +93,7 @@ class _Elsewhere(Measure):
 def _document(read: ReadPlan, run: RunContext, work: Work, facts: tuple[Fact, ...]) -> VerdictDocument:
     bundle = work.bundle
     facts = tuple(replace(f, seq=0) for f in facts)
-    git_version = run.git.text("version").removeprefix("git version ").strip()
-    return VerdictDocument(
-        commit=bundle.head_sha or bundle.base_sha,
-        name=bundle.branch,
-        base=bundle.base_sha,
-        conclusion=str(conclude_change(facts).conclusion),
-        facts=facts,
-        exceptions=tuple(exceptions_of(facts)),
-        policy_digest=digest_of(to_record(run.config)),
-        test_commands=run.test_commands,
-        isolation=run.isolation.level.word,
-        plan_digest=read.digest,
-        bundle_digest=work.digest,
-        environment={**versions(git_version), MACHINE: machine(run.run_id)},
-        measured_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    )
+    at = bundle.head_sha or bundle.base_sha
+    document = document_of(run, facts, commit=at, name=bundle.branch, base=bundle.base_sha)
+    where = {**document.environment, MACHINE: machine(run.run_id)}
+    return replace(document, plan_digest=read.digest, bundle_digest=work.digest, environment=where)

@@ -1,0 +1,22 @@
+"""One line of an agent's JSON stream, as an event: an object that names its type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+Event = Mapping[str, Any]
+
+_LONGEST_LINE = 64 * 1024**2
+
+
+def event_of(line: bytes) -> Event | None:
+    """The event of a line; None for a line that is none."""
+    if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
