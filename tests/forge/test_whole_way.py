@@ -95,7 +95,7 @@ def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubSer
 
     assert [0, tasks] == [ran.code, ran.report["counts"]["success"]], ran.err
     shared, made = server.split()
-    assert made <= REQUESTS_A_TASK * tasks and shared <= 6, (made, shared, server.by_operation())
+    assert made <= REQUESTS_A_TASK * tasks and shared <= 11, (made, shared, server.by_operation())
     print(f"{made} requests for {tasks} task(s), {made / tasks:.1f} each, and {shared} for all")
 
 
@@ -143,7 +143,7 @@ def test_the_pull_is_read_once_at_the_end_and_that_reading_decides(home: House, 
     server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
 
     def close_it() -> None:
-        wait_for(lambda: server.count("POST", r"/pulls$"), "the pull", within_s=90)
+        wait_for(lambda: any(i.pull for i in [*server.state.issues.values()]), "the pull", within_s=90)
         with server.lock:
             next(i for i in server.state.issues.values() if i.pull).state = "closed"
 

@@ -19,7 +19,8 @@ class Fault:
     its length), `secondary` (403 with Retry-After `wait_s`), `429`, `primary` (403 until `wait_s` from
     now), `301`, `307` (a renamed repository), `401`, `404`, `410`, `422`,
     `other-host` (a Link to somebody else's server).
-    `path` is a regular expression to be found in the path; `after` skips that many matching requests.
+    `path` is a regular expression to be found in the path; `after` skips that many matching requests. With a `path`,
+    requests that only ask about a permission are passed over: what they look like is not what is meant.
     """
 
     kind: str
@@ -32,15 +33,28 @@ class Fault:
     body: dict[str, Any] | None = None
     struck: int = field(default=0, init=False)
 
-    def strikes(self, method: str, path: str) -> bool:
+    def strikes(self, method: str, path: str, body: Any) -> bool:
         """Whether this request is hit; counts it when it is."""
         if self.struck >= self.times or self.method not in {"", method} or not re.search(self.path, path):
+            return False
+        if self.path and asks_permission(method, path, body):
             return False
         if self.after > 0:
             self.after -= 1
             return False
         self.struck += 1
         return True
+
+
+def asks_permission(method: str, path: str, body: Any) -> bool:
+    """Whether a request can change nothing whatever the answer, and only asks what the token may do."""
+    if method != "POST" or not isinstance(body, dict):
+        return False
+    return (
+        path.endswith("/git/refs")
+        or (path.endswith("/labels") and len(body.get("name", "")) > 50)
+        or (path.endswith("/pulls") and body.get("head") == body.get("base"))
+    )
 
 
 def answer(fault: Fault, url: str) -> tuple[int, dict[str, str], Any]:

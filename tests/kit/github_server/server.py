@@ -163,9 +163,8 @@ class GitHubServer:
             for r in self.requests
             if (r.method == "GET" and re.search(r"/issues(/events)?$|/permission$", r.path))
             or (r.path == "/graphql" and str(r.body.get("query")).startswith("query"))
-            or re.search(r"^/repos/[^/]+/[^/]+(/rules/branches/.*|/rulesets/\d+|/git/refs)?$", r.path)
-            or (r.method == "POST" and r.path.endswith("/labels") and len(r.body.get("name", "")) > 50)
-            or (r.method == "POST" and r.path.endswith("/pulls") and r.body["head"] == r.body["base"])
+            or re.search(r"^/repos/[^/]+/[^/]+(/rules/branches/.*|/rulesets/\d+)?$", r.path)
+            or faults.asks_permission(r.method, r.path, r.body)
         ]
         return len(own), len(self.requests) - len(own)
 
@@ -234,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self, prefix: str, path: str, query: str, body: bytes) -> None:
         github = self.server_of
         with github.lock:
-            fault = next((f for f in github.faults if f.strikes(self.command, path)), None)
+            fault = next((f for f in github.faults if f.strikes(self.command, path, _json(body))), None)
         status, headers, data, login = 0, {}, None, ""
         if (
             fault is None
