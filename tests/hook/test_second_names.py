@@ -108,7 +108,9 @@ def test_a_pass_counts_for_the_walls_that_it_was_earned_in(govern: Callable[...,
     g.branch("task", {"x": "1"})
     assert 0 == g.push("origin", "task").code
     g.git("checkout", "-q", "main")
-    g.commit({".github/orchestrator.yml": now + own.replace("$COUNT", "${COUNT:-/dev/null}")})
+    changed = own.replace("isolation: off\n", "") if now.startswith("isolation") else own
+    assert changed != own or not now.startswith("isolation")
+    g.commit({".github/orchestrator.yml": now + changed.replace("$COUNT", "${COUNT:-/dev/null}")})
     g.git("push", "-q", "--no-verify", "origin", "main")
     g.git("checkout", "-q", "task")
 
