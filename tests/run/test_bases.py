@@ -83,14 +83,17 @@ def test_tests_that_were_red_before_hinder_nobody(home_with):
 
 def test_agents_start_beside_a_suite_whose_first_test_has_ended(home_with, tmp_path: Path):
     """The rest of the suite goes on in a slot of its own; only the verdict waits for it."""
-    gate = tmp_path / "agent-started"
+    signals = tmp_path / "signals"
+    signals.mkdir()
+    gate = signals / "agent-started"
     slow = (
         "import pathlib, time, unittest\n\n\nclass Slow(unittest.TestCase):\n    def test_a(self):\n        pass\n\n"
         "    def test_b(self):\n"
         f"        for _ in range(600):\n            if pathlib.Path({str(gate)!r}).exists():\n                return\n"
         "            time.sleep(0.1)\n        self.fail('no agent started')\n"
     )
-    home = home_with(f"test: {UNITTEST} -v\nsetup: 'true'\n", **{"tests/test_slow.py": slow})
+    seen = f"sandbox: {{read: [{signals}]}}"
+    home = home_with(f"test: {UNITTEST} -v\nsetup: 'true'\n{seen}\n", **{"tests/test_slow.py": slow})
     process = _started(home)
     try:
         wait_for(lambda: has_started(home), "the agent")

@@ -69,7 +69,7 @@ def test_a_program_starts_clean_behind_the_walls(stage: WalledStage):
     assert [0, 1, 2] == seen["fds"]
     assert (0, python_ignores) == (seen["blocked"], seen["ignored"] & ~libc_keeps)
     assert (True, True, "") == (seen["leads_session"], seen["leads_group"], seen["stdin"])
-    assert {"PATH", "FOLDER", "ONLY", "HOME", "PWD"} == set(seen["env"]) - {"LC_CTYPE"}
+    assert {"PATH", "FOLDER", "ONLY", "HOME", "PWD"} == set(seen["env"]) - {"LC_CTYPE", "RUSTUP_HOME"}
 
 
 def test_a_rust_that_rustup_brought_finds_its_toolchain(stage: WalledStage, tmp_path: Path):
