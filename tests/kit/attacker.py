@@ -147,10 +147,16 @@ def evidence(plan: Plan) -> bool:
 
 
 def broker_of_another(plan: Plan) -> bool:
-    """The capability of another task, out of its agent's environment."""
+    """The capability of another task, out of its agent's environment; an agent waits until another one is there."""
     mine = os.environ.get("ORCHESTRATOR_CAPABILITY", "-").encode()
-    found = [read(f"/proc/{pid}/environ") for pid in pids()]
-    return any(b"ORCHESTRATOR_CAPABILITY=" in e and mine not in e for e in found)
+    until = time.monotonic() + (plan["another_within_s"] if mine != b"-" else 0)
+    while True:
+        found = [read(f"/proc/{pid}/environ") for pid in pids()]
+        if any(b"ORCHESTRATOR_CAPABILITY=" in e and mine not in e for e in found):
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
 
 
 # -- refs
