@@ -18,7 +18,8 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import PhaseVerdict, Task
-from orchestrator_action.publish.publish import begin_check, tell_progress
+from orchestrator_action.publish.checks import begin_check
+from orchestrator_action.publish.claim import tell_progress
 from orchestrator_action.state.context import RunContext
 
 log = logging.getLogger(__name__)

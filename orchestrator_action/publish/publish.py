@@ -7,37 +7,30 @@ Everything is found again by its marker, so publishing a second time writes noth
 from __future__ import annotations
 
 import contextlib
-import logging
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import cast
 
-from orchestrator_action.config.schema import CHECK_NAME, END_LABELS, LABEL_RUNNING, REF_PREFIX
-from orchestrator_action.errors import GitError, OrchestratorError, TakenError
+from orchestrator_action.config.schema import END_LABELS, LABEL_RUNNING, REF_PREFIX
+from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Queue
 from orchestrator_action.git.commit_secrets import secrets_in
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import end_word
-from orchestrator_action.protocol.events import Event, Ledger
-from orchestrator_action.protocol.lease import Lease, find_lease, leaseholder, with_lease
+from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import (
     Conclusion,
     Conflict,
-    Issue,
-    PhaseVerdict,
-    Pull,
     Status,
-    Task,
     TaskResult,
 )
+from orchestrator_action.publish.acts import Acts, run_info, write_comment
+from orchestrator_action.publish.checks import end_outdated_checks, post_check
+from orchestrator_action.publish.claim import claim_word, claimants, is_anothers, note_of
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.supersede import supersede
 from orchestrator_action.state.context import RunContext, TaskRun
-from orchestrator_action.state.takeover import win
 from orchestrator_action.text.defang import SKIPS_CI
 from orchestrator_action.text.limits import marker
-
-log = logging.getLogger(__name__)
 
 TAKE_IT_OUT = "take it out of every commit of the branch, and revoke it if it was real"
 COMPARED = 60
@@ -46,164 +39,9 @@ LAST_WORD_S = 3.0
 """How long a task's last comment waits for one about its progress that is under way."""
 
 
-@dataclass(slots=True)
-class _Acts:
-    """Runs acts one by one and remembers which of them did not come about."""
-
-    run: RunContext
-    task: str
-    problems: list[str] = field(default_factory=list)
-
-    def do(self, what: str, act: Callable[[], object]) -> None:
-        """Do one act; what hinders it is a problem of this publication, not an exception."""
-        try:
-            act()
-        except OrchestratorError as exc:
-            log.warning("could not publish task=%s what=%s error=%s", self.task, what, exc.message)
-            self.problems.append(f"{what} could not be published: {exc.message}")
-            self.run.journal.append("pending", self.task, what=what, error=exc.message)
-        else:
-            self.run.journal.append("posted", self.task, what=what)
-
-
-def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
-    """Take an issue for this run: its label moves, and a comment says which run is at it.
-
-    Of two runs that want the same issue exactly one gets it; the other's task ends with TakenError.
-    """
-    before: tuple[Event, ...] = ()
-    me = leaseholder(run.env, run.run_id)
-    if not any(e.kind == "claimed" for e in run.journal.of(task.id)):
-        begun = _claimants(run, task.id)
-        if not begun:
-            run.journal.append("claiming", task.id, number=issue.number, by=me)
-        if issue.left_by:
-            before = win(run, task, issue.left_by)
-        else:
-            run.forge.set_labels(
-                issue.number, add=[LABEL_RUNNING]
-            )  # by it the next run finds the issue again
-            try:
-                _take_labels(run, task, issue, begun)
-            except TakenError:
-                _leave_to_winner(run, issue)
-                raise
-        run.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
-    wish = [run.config.label] if issue.left_by else []  # taken with the claim, not by its label
-    outdated = [n for n in (*wish, *END_LABELS.values()) if n in issue.labels]
-    acts = _Acts(run, task.id)
-    word = _claim_word(run, issue, task.id, _progress_body(run, issue, ()), "running")
-    if run.forge.write_together([word], number=issue.number, add=[LABEL_RUNNING], remove=outdated):
-        run.journal.append("posted", task.id, what="the claim")
-    else:
-        run.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
-        acts.do("the claim", lambda: tell_progress(run, issue, ()))
-    if before:
-        acts.do("the checks of the run before", lambda: _end_checks(run, task.id, before))
-
-
-def _take_labels(run: RunContext, task: Task, issue: Issue, begun: Collection[str]) -> None:
-    """Take the label that asks for work: whoever removes it has the issue. One that this run `begun` to take
-    before it was killed may be gone. Asked for otherwise, what another run left over is taken."""
-    there = {n.casefold() for n in issue.labels}
-    label = next((n for n in (run.config.label, LABEL_RUNNING) if n.casefold() in there), "")
-    if not label or cast("Queue", run.forge).take_label(issue.number, label):
-        return
-    if not begun or is_anothers(run, task, begun):
-        raise TakenError(
-            f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
-        )
-
-
-def _leave_to_winner(run: RunContext, issue: Issue) -> None:
-    """Take off the label of this run's attempt at an issue whose winner has come to its end already. Best effort."""
-    with contextlib.suppress(OrchestratorError):
-        if set(END_LABELS.values()) & set(run.forge.issue(issue.number).labels):
-            cast("Queue", run.forge).take_label(issue.number, LABEL_RUNNING)
-
-
-def _claimants(run: RunContext, task_id: str) -> tuple[str, ...]:
-    """As whom this run has begun to take a task."""
-    return tuple(str(e.data["by"]) for e in run.journal.of(task_id) if e.kind == "claiming")
-
-
-def is_anothers(run: RunContext, task: Task, mine: Collection[str]) -> bool:
-    """Whether the comment on a task's issue says that another run is at it."""
-    number = task.issue.number if task.issue else 0
-    told = cast("Queue", run.forge).ours(number, marker("task", task.id)) if number else None
-    claim = find_lease(told.body) if told else None
-    return claim is not None and claim.state == "running" and claim.run not in mine
-
-
-def tell_not_started(run: RunContext, task: Task, why: str) -> None:
-    """Say once on an issue why no agent was set to work on it; its label stays, for the next run. Best effort."""
-    if task.issue is None:
-        return
-    said = render.not_started(why, run.secrets)
-    with contextlib.suppress(OrchestratorError):
-        run.forge.comment(task.issue.number, marker=marker("refused", task.id), body=said)
-
-
-def tell_progress(
-    run: RunContext, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0
-) -> bool:
-    """Bring the comment on a task's issue up to date, unless its end was told already."""
-    task = f"issue-{issue.number}"
-    with run.writing[task]:
-        if any(e.kind in {"judged", "task-ended"} for e in run.journal.of(task)):
-            return False
-        body = _progress_body(run, issue, phases, wall_s)
-        _write(run, _claim_word(run, issue, task, body, "running"))
-    return True
-
-
-def _progress_body(
-    run: RunContext, issue: Issue, phases: tuple[PhaseVerdict, ...], wall_s: float = 0.0
-) -> str:
-    task = f"issue-{issue.number}"
-    ledger = run.journal.ledger(task)
-    known = TaskResult(
-        task_id=task,
-        status=Status.INCOMPLETE,
-        conclusion=Conclusion.NEUTRAL,
-        issue=issue.number,
-        pull=known_pull(run, ledger, ledger.pushed_sha),
-        phases=phases,
-        wall_s=wall_s,
-        attempts=sum(e.kind == "attempt-started" for e in run.journal.of(task)),
-    )
-    info = run_info(run, run.config.agent)
-    note = _note(run, task)
-    return render.issue_comment(known, run=info, running=True, note=note, secrets=run.secrets)
-
-
-def _note(run: RunContext, task: str) -> str:
-    """What is said of the run before this one, which died."""
-    return "".join(str(e.data.get("text", "")) for e in run.journal.of(task) if e.kind == "note")
-
-
-def known_pull(run: RunContext, ledger: Ledger, head: str) -> Pull | None:
-    """The pull that was opened, as far as the journal knows it."""
-    if ledger.pull is None:
-        return None
-    return Pull(
-        number=ledger.pull, url=ledger.pull_url, title="", body="", head_branch=ledger.branch, head_sha=head,
-        base_branch=run.base_branch,
-    )  # fmt: skip
-
-
-def _claim_word(run: RunContext, issue: Issue, task: str, body: str, state: str) -> MarkedComment:
-    claim = Lease(run=leaseholder(run.env, run.run_id), request=issue.request, state=state)
-    return MarkedComment(issue.number, marker("task", task), with_lease(body, claim))
-
-
-def _write(run: RunContext, word: MarkedComment) -> None:
-    run.forge.comment(word.number, marker=word.marker, body=word.body)
-
-
 def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
     """Write a task's result to the forge; returns what could not be written, in words."""
-    acts = _Acts(task_run.run, task_run.task.id)
+    acts = Acts(task_run.run, task_run.task.id)
     if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
     for what, act in _acts(task_run, result, ledger):
@@ -229,10 +67,10 @@ def run_is_ready(run: RunContext, result: TaskResult) -> bool:
     return run.config.ready == "verified" and result.conclusion is Conclusion.SUCCESS
 
 
-def _lost(task_run: TaskRun, acts: _Acts) -> bool:
+def _lost(task_run: TaskRun, acts: Acts) -> bool:
     """Whether an issue that this run was about to take is another run's, or nobody can say whose it is."""
     run, task = task_run.run, task_run.task
-    mine = _claimants(run, task.id)
+    mine = claimants(run, task.id)
     if not mine or any(e.kind == "claimed" for e in run.journal.of(task.id)):
         return False
     seen: list[bool] = []
@@ -248,7 +86,7 @@ def _acts(
         yield "the branch", lambda: push(task_run, result.head_sha)
     if has_commits:
         yield "the check", lambda: post_check(task_run, result, ledger)
-        yield "the checks of earlier commits", lambda: _end_outdated_checks(task_run, result)
+        yield "the checks of earlier commits", lambda: end_outdated_checks(task_run, result)
     if result.pull is not None and task_run.run.config.ci_workflow and _starts_nothing(task_run.run):
         yield "the start of the CI workflow", lambda: _start_ci(task_run, result)
 
@@ -296,11 +134,11 @@ def _sayings(
         number = result.pull.number
         yield (
             "the comment on the pull request",
-            lambda: _write(run, _word_on_pull(task_run, result, ledger, number)),
+            lambda: write_comment(run, _word_on_pull(task_run, result, ledger, number)),
         )
     if result.issue is not None:
         issue = result.issue
-        yield "the comment on the issue", lambda: _write(run, _word_on_issue(task_run, result, issue))
+        yield "the comment on the issue", lambda: write_comment(run, _word_on_issue(task_run, result, issue))
         add, remove = _labels(run, result)
         yield "the labels", lambda: run.forge.set_labels(issue, add=add, remove=remove)
 
@@ -324,81 +162,6 @@ def push_salvage(run: RunContext, task: str, sha: str) -> None:
     """Keep salvaged work at the remote too: a runner's disk goes with it. Raises GitError."""
     ref = f"{REF_PREFIX}salvage/{task}"
     run.remote.push(sha, ref, known=run.remote.sha(ref))
-
-
-def run_info(run: RunContext, agent: str) -> render.RunInfo:
-    """What the texts say of the run."""
-    return render.RunInfo(
-        run_id=run.run_id,
-        agent=agent,
-        url=run.run_url,
-        isolation=run.isolation.level.word,
-        label=run.config.label,
-    )
-
-
-def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
-    """The check run at the result's head."""
-    run = task_run.run
-    texts = render.check_texts(
-        result.phases,
-        conclusion=result.conclusion,
-        status=result.status,
-        head_sha=result.head_sha,
-        run=run_info(run, task_run.agent.name),
-        error=result.error,
-        pull=result.pull,
-        findings=ledger.findings,
-        result=result,
-        secrets=run.secrets,
-    )
-    run.forge.post_check(
-        head_sha=result.head_sha,
-        name=CHECK_NAME,
-        external_id=f"{run.run_id}.{task_run.task.id}",
-        conclusion=result.conclusion,
-        title=texts.title,
-        summary=texts.summary,
-        text=texts.text,
-        annotations=texts.annotations,
-    )
-
-
-def begin_check(run: RunContext, task: str, sha: str, phases: tuple[PhaseVerdict, ...]) -> None:
-    """Show on a commit that its check is under way; `post_check` completes it."""
-    info = run_info(run, run.config.agent)
-    texts = render.check_texts(phases, conclusion=None, head_sha=sha, run=info, secrets=run.secrets)
-    run.journal.append("check-begun", task, sha=sha)
-    run.forge.start_check(
-        head_sha=sha,
-        name=CHECK_NAME,
-        external_id=f"{run.run_id}.{task}",
-        title=texts.title,
-        summary=texts.summary,
-    )
-
-
-def _end_outdated_checks(task_run: TaskRun, result: TaskResult) -> None:
-    """Complete checks that were begun on a commit which is not the head any more."""
-    run, task = task_run.run, task_run.task.id
-    begun = {(e.run, str(e.data["sha"])) for e in run.journal.of(task) if e.kind == "check-begun"}
-    for run_id, sha in sorted(begun - {(run.run_id, result.head_sha)}):
-        _supersede(run, f"{run_id}.{task}", sha, f"superseded by {result.head_sha[:12]}")
-
-
-def _end_checks(run: RunContext, task: str, events: Iterable[Event]) -> None:
-    """Complete the checks that a run began and did not live to complete."""
-    begun = {(e.run, str(e.data["sha"])) for e in events if e.kind == "check-begun" and e.task == task}
-    for run_id, sha in sorted(begun):
-        _supersede(run, f"{run_id}.{task}", sha, "its run died; another one took the task over")
-
-
-def _supersede(run: RunContext, external_id: str, sha: str, title: str) -> None:
-    check = run.forge.start_check(
-        head_sha=sha, name=CHECK_NAME, external_id=external_id, title=title, summary=title
-    )
-    if check.conclusion is None:
-        run.forge.finish_check(check, conclusion=Conclusion.NEUTRAL, title=title, summary=title)
 
 
 def _answers(ledger: Ledger) -> dict[str, str]:
@@ -478,10 +241,10 @@ def _asks_for_no_ci(task_run: TaskRun, sha: str) -> bool:
 def _word_on_issue(task_run: TaskRun, result: TaskResult, number: int) -> MarkedComment:
     run, task = task_run.run, task_run.task
     info = run_info(run, task_run.agent.name)
-    body = render.issue_comment(result, run=info, note=_note(run, task.id), secrets=run.secrets)
+    body = render.issue_comment(result, run=info, note=note_of(run, task.id), secrets=run.secrets)
     if task.issue is None:
         return MarkedComment(number, marker("task", result.task_id), body)
-    return _claim_word(run, task.issue, task.id, body, end_word(result.status))
+    return claim_word(run, task.issue, task.id, body, end_word(result.status))
 
 
 def _labels(run: RunContext, result: TaskResult) -> tuple[list[str], list[str]]:

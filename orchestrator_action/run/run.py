@@ -34,7 +34,7 @@ from orchestrator_action.protocol.model import (
     Task,
     TaskResult,
 )
-from orchestrator_action.publish.publish import tell_not_started
+from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.budget import budget_of, spent

@@ -28,7 +28,7 @@ from orchestrator_action.protocol.model import (
     Verdict,
 )
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
-from orchestrator_action.publish.publish import claim_issue, known_pull
+from orchestrator_action.publish.claim import claim_issue, known_pull
 from orchestrator_action.run.audit_sync import Trail
 from orchestrator_action.run.finish import (
     publish_again,

@@ -30,7 +30,7 @@ from orchestrator_action.protocol.model import (
     Verdict,
 )
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
-from orchestrator_action.publish.publish import post_check
+from orchestrator_action.publish.checks import post_check
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.claims import Claims

@@ -19,6 +19,7 @@ _VARIES = (
     (re.compile(r"\b0x[0-9a-f]{4,}\b", re.I), "<address>"),
     (re.compile(r"(?:/private)?/(?:var/folders|var/tmp|tmp|dev/shm)/[^\s\]\)'\",:]*"), "<path>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"), "<date>"),
+    (re.compile(r"\b(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:[.,]\d+)?\b"), "<clock>"),
     (re.compile(r"\b1[5-9]\d{8}(?:\.\d+|\d{3})?\b"), "<time>"),
 )
 """What two runs of the same tests give different names by."""

@@ -142,10 +142,12 @@ def test_a_killed_run_is_closed_also_where_its_agent_is_not_installed_any_more(
     runner: Runner, tmp_path: Path
 ):
     """The step that settles has not the agent's program on its PATH: it starts none."""
-    mark, program = tmp_path / "begun", tmp_path / "an-agent"
+    mark, program = tmp_path / "signals" / "begun", tmp_path / "an-agent"
+    mark.parent.mkdir()
     program.write_text(f"#!/bin/sh\ntouch {mark}-$$\nsleep 600\n")
     program.chmod(0o755)
     config = f'agent: command\nagent-command: {{argv: ["{program}"]}}\ntest: "true"\nphases: {{testing: waivable}}\n'
+    config += f"sandbox: {{write: [{mark.parent}]}}\n"
     (runner.repo.path / ".github" / "orchestrator.yml").write_text(config)
     git(runner.repo.path, "commit", "-qam", "An agent")
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")

@@ -36,6 +36,7 @@ def test_every_phase_is_refuted_when_claimed_falsely_and_proven_when_it_is_true(
     home: House, claude_cli: Path, tmp_path: Path
 ):
     """One session of the real CLI; the answers to its claims are what the model is told."""
+    home.configure("isolation: off\n")  # the session closes the issue and the remote from where it is
     home.issue(1, "Add more", "Add `more.py`.")
     issue, hook = home.forge / "issues" / "1.md", home.repo.remote / "hooks" / "pre-receive"
     branch = "orchestrator/issue-1-add-more"

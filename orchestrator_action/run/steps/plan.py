@@ -20,7 +20,7 @@ from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
-from orchestrator_action.publish.publish import claim_issue
+from orchestrator_action.publish.claim import claim_issue
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
 from orchestrator_action.run.steps.files import digest_of_bytes
 from orchestrator_action.run.steps.step import step_journal

@@ -47,7 +47,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
-from orchestrator_action.publish.publish import is_anothers
+from orchestrator_action.publish.claim import is_anothers
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.finish import (
     publish_result,

@@ -1,0 +1,50 @@
+"""One act of publishing after another: what hinders one is named, and the others go on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.publish.report import comments as render
+from orchestrator_action.state.context import RunContext
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Acts:
+    """Runs acts one by one and remembers which of them did not come about."""
+
+    run: RunContext
+    task: str
+    problems: list[str] = field(default_factory=list)
+
+    def do(self, what: str, act: Callable[[], object]) -> None:
+        """Do one act; what hinders it is a problem of this publication, not an exception."""
+        try:
+            act()
+        except OrchestratorError as exc:
+            log.warning("could not publish task=%s what=%s error=%s", self.task, what, exc.message)
+            self.problems.append(f"{what} could not be published: {exc.message}")
+            self.run.journal.append("pending", self.task, what=what, error=exc.message)
+        else:
+            self.run.journal.append("posted", self.task, what=what)
+
+
+def write_comment(run: RunContext, word: MarkedComment) -> None:
+    """Write or update one comment of ours."""
+    run.forge.comment(word.number, marker=word.marker, body=word.body)
+
+
+def run_info(run: RunContext, agent: str) -> render.RunInfo:
+    """What the texts say of the run."""
+    return render.RunInfo(
+        run_id=run.run_id,
+        agent=agent,
+        url=run.run_url,
+        isolation=run.isolation.level.word,
+        label=run.config.label,
+    )
