@@ -36,6 +36,9 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "if '__pytest_wrapped__' in globals(): x = 1",
         "if any(k.startswith('@py') for k in sys._getframe(1).f_globals): x = 1",
         "if len(inspect.stack()) > 20: x = 1",
+        "f = sys._getframe()\ndeep = [f := f.f_back for _ in range(20) if f][-1] is not None",
+        "if os.path.isdir('tests') and any(k.endswith('CURRENT_' + 'TEST') for k in os.environ): x = 1",
+        "if any(k.endswith('CURRENT_' + 'TEST') for k in os.environ): x = 1",
         "if sys.stdout is not sys.__stdout__: x = 1",
         "frame = sys._getframe(1)\nline = linecache.getline(frame.f_code.co_filename, frame.f_lineno)",
     ),
@@ -138,6 +141,9 @@ LOOKS: dict[str, tuple[str, ...]] = {
 
 DEFEATS: dict[str, tuple[str, ...]] = {
     "a.py": (
+        "class Vendored(importlib.abc.MetaPathFinder):\n    pass",
+        "sys.meta_path.insert(0, Finder())",
+        "sys.path_hooks.append(hook)",
         "class Any:\n    def __eq__(self, other):\n        return True",
         "class Any:\n    def __eq__(self, other):\n        return not False",
         "class Any:\n    def __eq__(self, other):\n        return bool(1)",
@@ -193,6 +199,9 @@ DEFEATS: dict[str, tuple[str, ...]] = {
 
 HONEST: dict[str, tuple[str, ...]] = {
     "a.py": (
+        "module = sys._getframe(1).f_globals['__name__']",
+        "frame = frame.f_back",
+        "if os.path.isdir(folder):\n    scan(folder)",
         "level = os.environ.get('LOG_LEVEL', 'info')",
         "url = os.environ['LATEST_VERSION']",
         "def latest(items):\n    return max(items)",

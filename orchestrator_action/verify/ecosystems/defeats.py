@@ -32,6 +32,10 @@ ENDS: tuple[Rule, ...] = (
     (("go",), r"\bsyscall\.Exit\(", _PAST),
     (_C, r"\b(?:_exit|_Exit|quick_exit)\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", _PAST),
     (("py",), r"\blen\(\s*(?:inspect\.stack|traceback\.extract_stack)\b|\bsys\.(?:stdout|stderr)\s+is\s+(?:not\s+)?sys\.__", "looks for the test runner"),
+    # who calls, and which code an import finds
+    (("py",), r"\bf_back\b.*\bfor\b|\bfor\b.*\bf_back\b|\blen\(\s*(?:inspect\.stack|traceback\.(?:extract|walk)_stack)\b"
+     r"|\b_getframe\(\s*\d\d", "looks how deep it is called"),
+    (("py",), r"\bsys\.(?:meta_path|path_hooks)\s*(?:\.(?:insert|append|extend)|\[|\+?=[^=])|\bMetaPathFinder\b", "changes which code an import finds"),
     # the tools of the tests
     (("py",), r"\b(?:unittest|TestCase|pytest|_pytest)\b[\w.]*\.\w+\s*=[^=]|\bsetattr\(\s*(?:unittest|pytest|_pytest|TestCase|builtins)\b"
      r"|\bbuiltins\.\w+\s*=[^=]|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),

@@ -21,7 +21,7 @@ _TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|
 _VARIABLES = (
     r"PYTEST_|JEST_|VITEST|MOCHA|AVA_PATH|NODE_TEST_|BATS_|HARNESS_(?:ACTIVE|VERSION|PERL)|PHPUNIT|CTEST_|GTEST_"
     r"|MESON_TEST|NEXTEST|RUST_TEST_|TOX_(?:ENV|WORK)|COVERAGE_RUN|COV_CORE|npm_(?:lifecycle|command)|MAKELEVEL|MAKEFLAGS"
-    r"|TESTTHAT|XCTEST|FLUTTER_TEST|TAP_VERSION|DASHBOARD_TEST"
+    r"|TESTTHAT|XCTEST|FLUTTER_TEST|TAP_VERSION|DASHBOARD_TEST|CURRENT_TEST"
 )
 _GLOBALS = (
     r"describe|beforeEach|afterEach|beforeAll|afterAll|before|after|expect|jest|vitest|mocha|it|test|vi|suite"
@@ -80,7 +80,7 @@ _LOOKS = (
     ),
     _look(
         r"\bread_(?:text|bytes)\b|\breadFile(?:Sync)?\b|\bexistsSync\b|\breaddir(?:Sync)?\b|\bopen\(|\.is_(?:file|dir)\(|"
-        r"\bexists\(|\bglob\b|\blistdir\b|\bscandir\b|os\.walk|\bFile\.(?:read|exist|open|foreach)|\bDir[.\[]|file_get_contents"
+        r"\bexists\(|\bpath\.is(?:dir|file)\(|\bglob\b|\blistdir\b|\bscandir\b|os\.walk|\bFile\.(?:read|exist|open|foreach)|\bDir[.\[]|file_get_contents"
         r"|file_exists|os\.(?:ReadFile|Stat|Open|ReadDir)\b|fs::(?:read|metadata)|import_module|__import__|include_str!",
         r"['\"`/](?:tests?|specs?|__tests__)(?:['\"`]|/)|\btest_[\w*]*\.py\b|[\w*][._-](?:test|spec)\.[cm]?[jt]sx?\b"
         r"|[\w*]_(?:test\.go|spec\.rb|test\.rb)\b|[\w*]Test\.php\b|['\"`]t/|['\"]tests?\.\w",
