@@ -53,7 +53,7 @@ def test_progress_is_told_while_the_agent_works_at_most_once_in_fifteen_seconds(
     git(runner.repo.path, "push", "-q", str(runner.repo.remote), "HEAD:main")
     github = runner.github
     for name in ("running", "done", "failed"):
-        github.state.label(f"orchestrate:{name}")
+        github.state.label(f"orchestrate:{name}", color="fbca04")  # as we made it once
     issue = github.state.add_issue("Add", new_file("m.py"), user="octo", labels=("orchestrate",))
     hang = github.fail("hang", "GET", r"/pulls/\d+$")
     process, _ = runner.start(event="issues", payload=runner.labeled(issue.number))
