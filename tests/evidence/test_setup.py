@@ -152,6 +152,27 @@ def test_a_tool_that_fails_leaves_the_lock_files_versions_to_pip(tool: str, tmp_
     assert "-c .venv/locked.txt a -e ." in (tmp_path / "pip").read_text()
 
 
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ({"pyproject.toml": "[project]\nname='a'\n"}, (".venv",)),
+        (
+            {"pyproject.toml": "[project]\nname='a'\n[tool.hatch.build.hooks.vcs]\nversion-file='a/_v.py'\n"},
+            (),
+        ),
+        ({"pyproject.toml": "[project]\nname='a'\n[tool.setuptools_scm]\nwrite_to='a/_v.py'\n"}, ()),
+        ({"setup.py": "setup(ext_modules=cythonize('a/*.pyx'))\n"}, ()),
+    ],
+)
+def test_a_project_that_writes_beside_its_sources_is_installed_in_each_tree(
+    files: dict[str, str], kept: tuple[str, ...]
+):
+    """Its version or its compiled parts are those of one commit, and lie in no `.venv`."""
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    assert kept == step.keeps
+
+
 def test_gems_of_the_machine_are_taken_where_they_satisfy_the_gemfile():
     """Without a registry at hand Debian's own gems do, and nothing is put into the tree."""
     files = {"Gemfile": ""}

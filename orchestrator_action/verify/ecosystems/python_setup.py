@@ -54,13 +54,25 @@ def _by_manifest(files: Files, project: Mapping[str, Any]) -> tuple[list[str], l
     return wanted, more
 
 
+_IN_PLACE = re.compile(
+    r"hatch\.build\.hooks|version[-_]file\b|\bwrite_to\b|\bext[-_]modules\b|\bcythonize\b|\bcffi_modules\b|\bmaturin\b"
+    r"|scikit-build|scikit_build|\bmesonpy\b|setuptools[-_]rust|\bpybind11\b"
+)
+"""What says that installing the project writes files beside its sources: a version, or what was compiled."""
+
+
+def _writes_in_place(files: Files) -> bool:
+    """Whether each tree has to be installed by itself: such files belong to its own commit, and lie in no `.venv`."""
+    return any(_IN_PLACE.search(files.text(name)) for name in ("pyproject.toml", "setup.cfg", "setup.py"))
+
+
 def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
     there = [p for p in sorted(files.paths) if p in _INPUTS or _is_requirements(p)]
     return SetupStep(
         how=f"Python: {what} into .venv ({', '.join(there[:3]) or 'no manifest'})",
         commands=tuple(commands),
         inputs=tuple(there),
-        keeps=(".venv",),
+        keeps=() if _writes_in_place(files) else (".venv",),
         tools=("python3",),
         env={"VIRTUAL_ENV": "{tree}/.venv"},
         path=(".venv/bin",),
