@@ -204,8 +204,9 @@ def test_a_missing_cli_is_exit_6_before_anything_starts(home: House, tmp_path: P
     home.issue(1, "Add more", TASK)
     ran = home.run(agent="claude", env={"PATH": "/usr/bin:/bin"})
 
-    assert 6 == ran.code
-    assert "error: the agent's program 'claude' is not installed" in ran.err
+    assert (6, "blocked") == (ran.code, ran.task("issue-1")["status"])
+    assert "the agent's program 'claude' is not installed" in ran.err
+    assert [] == [e for e in home.events() if e["kind"] == "attempt-started"]
 
 
 def test_a_finding_is_fixed_and_the_new_head_is_reviewed_again(scene, home: House):
@@ -290,15 +291,18 @@ def test_a_session_that_is_taken_up_again_costs_what_it_cost(scene, home: House)
     ran, _ = scene(steps(*GOOD), overloaded, CLAUDE_CODE_MAX_RETRIES="1")
 
     task = ran.task("issue-1")
-    printed = [
-        json.loads(line)["total_cost_usd"]
-        for name in ("agent.log", "agent-2.log")
-        for line in (home.run_dir / "tasks" / "issue-1" / name).read_text().splitlines()
-        if '"type":"result"' in line
-    ]
+    folder = home.run_dir / "tasks" / "issue-1"
+
+    def costs(*logs: Path) -> list[float]:
+        lines = [line for log in logs for line in log.read_text().splitlines() if '"type":"result"' in line]
+        return [json.loads(line)["total_cost_usd"] for line in lines]
+
+    printed = costs(folder / "agent.log", folder / "agent-2.log")
+    reviewed = costs(*folder.rglob("review*.log"))
     assert ("success", 2, 2) == (task["status"], task["attempts"], len(printed)), ran.err
     assert 0 < printed[0] < printed[1]
-    assert pytest.approx(printed[1]) == task["cost_usd"]
+    assert [True] == [cost > 0 for cost in reviewed]
+    assert pytest.approx(printed[1] + reviewed[0]) == task["cost_usd"]
 
 
 def test_a_red_final_result_resumes_the_session_once_with_the_failing_tests(scene, home: House):
