@@ -37,7 +37,6 @@ def test_an_honest_pull_request_passes_without_any_ceremony(person: Person) -> N
     assert len(person.github.requests) - before <= 6
 
 
-@pytest.mark.timeout(300)  # three whole verifications, which took 78 s beside other tests
 def test_a_lost_test_is_refuted_until_a_person_accepts_it_for_this_head(person: Person) -> None:
     """And the next push takes that back."""
     lost = {"tests/test_numbers.py": GONE}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from tests.kit.github_server.state import Pull
 from tests.kit.repos import git
-from tests.kit.runner import Runner, Stepped, example
+from tests.kit.runner import Runner, Stepped, example, wait_for
 
 
 class Person:
@@ -49,7 +50,9 @@ class Person:
         return self.runner.step(mode, event=event, payload=payload)
 
     def says(self, body: str) -> None:
-        """A comment on the pull request."""
+        """A comment on the pull request, later than the measurement that it answers: GitHub tells whole seconds."""
+        told = [found[1] for c in self.comments() if (found := re.search(r" since=(\S+) ", c))]
+        wait_for(lambda: all(self.github.state.now() > since for since in told), "the next second")
         self.github.state.add_comment(self.github.state.issues[self.number], body, user=self.login)
 
     def checks(self, head: str) -> list[str | None]:
