@@ -16,7 +16,7 @@ from orchestrator_action.action.step import Step
 from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
 from orchestrator_action.process import own_environment
 from orchestrator_action.process.table import make_undumpable
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 MODES = ("run", "verify", "measure", "report", "settle")
 INSTALL = "install"
@@ -54,9 +54,9 @@ def trust_checkout(repo: Path, env: Mapping[str, str]) -> None:
         return
     given = {**env, "GIT_CONFIG_NOSYSTEM": "1"}
     known = ["git", "config", "--global", "--get-all", "safe.directory"]
-    there = ask(known, env=given).stdout.splitlines()
+    there = run_to_end(known, env=given).stdout.splitlines()
     if str(path) not in there:
-        ask([*known[:3], "--add", "safe.directory", str(path)], env=given)
+        run_to_end([*known[:3], "--add", "safe.directory", str(path)], env=given)
 
 
 def main() -> int:

@@ -41,7 +41,7 @@ RESULTS_BYTES = 900_000
 
 def run(step: Step) -> int:
     """Work on what is in the queue; 0 also when nothing was."""
-    asked = asked_of(step)
+    asked = request_of_inputs(step)
     trigger = trigger_of(step.env, step.payload())
     dry = step["DRY_RUN"].lower() == "true"
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
@@ -66,7 +66,7 @@ def run(step: Step) -> int:
         finally:
             untouched = step.guard.restore()
     _refusals(step, admission)
-    conclusion = conclude(report, cancelled=cancel.is_set())
+    conclusion = conclusion_of_run(report, cancelled=cancel.is_set())
     _outputs(step, report, path, conclusion)
     if not untouched:
         step.files.set_output("tampered", "true")
@@ -98,7 +98,7 @@ def refuse_left_token(git: Git, runner_temp: str) -> None:
         )
 
 
-def asked_of(step: Step) -> setup.RunRequest:
+def request_of_inputs(step: Step) -> setup.RunRequest:
     """What the inputs ask for. Raises ConfigError naming the input."""
     issue = step["ISSUE"].removeprefix("#")
     if issue and not (issue.isascii() and issue.isdecimal() and int(issue) > 0):
@@ -197,7 +197,7 @@ def _refusals(step: Step, admission: Admission) -> None:
         step.remark("notice", f"issue {number} was not started: {why}")
 
 
-def conclude(report: RunReport, *, cancelled: bool) -> str:
+def conclusion_of_run(report: RunReport, *, cancelled: bool) -> str:
     """The run in one word of GitHub's: success, failure, cancelled or neutral."""
     if cancelled:
         return "cancelled"
@@ -300,7 +300,7 @@ def _meant(step: Step) -> tuple[str, int]:
 @contextlib.contextmanager
 def _judging(step: Step) -> Iterator[RunContext]:
     """A run that works on no task."""
-    asked = asked_of(step)
+    asked = request_of_inputs(step)
     refuse_left_token(Git.open(step.repo, step.env), step.env.get("RUNNER_TEMP", ""))
     env = agent_env(step.env, asked.flags.get("agent") or "")
     step.guard.watch_program(InstalledProgram.of_action(step.env))
@@ -384,4 +384,13 @@ def settle(step: Step) -> int:
     return 0
 
 
-__all__ = ["asked_of", "conclude", "measure", "report", "results", "run", "settle", "verify"]
+__all__ = [
+    "conclusion_of_run",
+    "measure",
+    "report",
+    "results",
+    "run",
+    "request_of_inputs",
+    "settle",
+    "verify",
+]

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-Event = Mapping[str, Any]
+AgentEvent = Mapping[str, Any]
 
 _LONGEST_LINE = 64 * 1024**2
 
 
-def event_of(line: bytes) -> Event | None:
+def event_of(line: bytes) -> AgentEvent | None:
     """The event of a line; None for a line that is none."""
     if len(line) > _LONGEST_LINE or not line.lstrip().startswith(b"{"):
         return None

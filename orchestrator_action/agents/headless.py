@@ -20,13 +20,13 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.environment import agent_environment, command_environment
-from orchestrator_action.agents.event_line import Event, event_of
+from orchestrator_action.agents.event_line import AgentEvent, event_of
 from orchestrator_action.agents.refusals import may_pass, wait_s
-from orchestrator_action.agents.review import bare_json, read_report
+from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 PROMPT_VARIABLE = "ORCHESTRATOR_PROMPT"
 _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${PROMPT_VARIABLE}"'
@@ -108,7 +108,7 @@ class Cli:
     keys: tuple[str, ...]
     """The variables of its model: no other agent's."""
     start: Callable[[Start], Session]
-    tell: Callable[[Event], Told]
+    tell: Callable[[AgentEvent], Told]
     hear: Callable[[str], str] = lambda _: ""
     """The API's error that a line which is no event tells; empty for any other line."""
     resumes: bool = True
@@ -235,7 +235,7 @@ class HeadlessAgent:
         """The program's version, such as `0.171.0`; an empty string when unknown."""
         env = command_environment(os.environ)
         try:
-            done = ask([self._program, "--version"], env=env, timeout_s=20)
+            done = run_to_end([self._program, "--version"], env=env, timeout_s=20)
         except (OSError, subprocess.TimeoutExpired):
             return ""
         found = re.search(r"\d+\.\d+\.\d+[\w.-]*", done.stdout)
@@ -284,7 +284,7 @@ class HeadlessAgent:
 
         Raises AgentError when the review did not take place, by the same rule as for any session.
         """
-        report = read_report(self.reader(), request, log, outcome)
+        report = read_findings(self.reader(), request, log, outcome)
         return bare_json(report.text)
 
     def _model(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -299,25 +299,25 @@ class HeadlessAgent:
         return Command(argv=argv, cwd=session.cwd or start.worktree, env=env)
 
 
-def part_of(event: Event, name: str) -> Event:
+def part_of(event: AgentEvent, name: str) -> AgentEvent:
     """An object inside an event; empty when it is none."""
     value = event.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
-def text_of(event: Event, name: str) -> str:
+def text_of(event: AgentEvent, name: str) -> str:
     """A text inside an event; empty when it is none."""
     value = event.get(name)
     return value if isinstance(value, str) else ""
 
 
-def number_of(event: Event, name: str) -> float | None:
+def number_of(event: AgentEvent, name: str) -> float | None:
     """A number inside an event; None when it is none."""
     value = event.get(name)
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def total_of(event: Event, *names: str) -> int:
+def total_of(event: AgentEvent, *names: str) -> int:
     """The sum of the counts of these names."""
     return sum(int(number_of(event, name) or 0) for name in names)
 

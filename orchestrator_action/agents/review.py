@@ -53,7 +53,7 @@ def _inline(copy: Path, limit: int) -> str:
     return text or "(nothing was handed in)"
 
 
-def read_report(reader: Reader, request: ReviewRequest, log: Path, outcome: Outcome) -> AgentReport:
+def read_findings(reader: Reader, request: ReviewRequest, log: Path, outcome: Outcome) -> AgentReport:
     """What a reviewer's log says, by the same rule as for any session.
 
     Raises AgentError when the review did not take place.

@@ -68,7 +68,7 @@ class Board:
             while True:
                 over = self._over.wait(REDRAW_S)
                 self._view.refresh()
-                live.update(table(self._view, console.width, console.height, time.time()), refresh=True)
+                live.update(board_table(self._view, console.width, console.height, time.time()), refresh=True)
                 if over:
                     return
 
@@ -102,7 +102,7 @@ def rows(tasks: Iterable[TaskView], most: int) -> tuple[list[TaskView], int]:
     return found[:most], max(0, len(found) - most)
 
 
-def table(view: RunView, width: int, height: int, now: float) -> Any:
+def board_table(view: RunView, width: int, height: int, now: float) -> Any:
     """The board, to fit a terminal of this size."""
     from rich.table import Table
     from rich.text import Text

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.git.process import git_program
 from orchestrator_action.protocol.model import Status
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 FILES = {
     "README.md": "# Greetings\n\nA very small library.\n\n- `greet(name)` says hello.\n- `part(name)` says goodbye.\n",
@@ -165,7 +165,7 @@ STORIES = (
 
 def _git(cwd: Path, *args: str, env: Mapping[str, str]) -> None:
     argv = [git_program(env.get("PATH")), *args]
-    done = ask(argv, cwd=cwd, env=env)
+    done = run_to_end(argv, cwd=cwd, env=env)
     if done.returncode:
         raise GitError(f"git {args[0]}: {done.stderr.strip()}", hint="the demo needs git 2.38 or newer")
 
@@ -218,7 +218,7 @@ def demo(folder: Path, env: Mapping[str, str]) -> int:
         "--forge", f"local:{forge}", "--agent", "patch", "--max-parallel", "4", "--json",
     ]  # fmt: skip
     print(f"\n$ {shlex.join(argv)}", flush=True)
-    done = ask(argv, cwd=folder, env=env, stderr=None, new_session=False)
+    done = run_to_end(argv, cwd=folder, env=env, stderr=None, new_session=False)
     if not done.stdout:
         print(f"the run ended with exit code {done.returncode} and no report")
         return 1
@@ -245,7 +245,7 @@ def _compare(report: dict[str, object], code: int, repo: Path, env: Mapping[str,
     wrong += not refuted
     wrong += code != 1
     page = repo.absolute().parent / "report.html"
-    made = ask(
+    made = run_to_end(
         [*_OURS, "report", str(report["run_id"]), "--repo", str(repo), "--html", str(page)], cwd=repo, env=env
     )
     wrong += made.returncode != 0

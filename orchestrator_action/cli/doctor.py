@@ -16,7 +16,7 @@ from orchestrator_action.cli.doctor_row import Row
 from orchestrator_action.config.load import load_bytes
 from orchestrator_action.config.schema import CONFIG_PATH, Config
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.git.process import base_env, spawn
+from orchestrator_action.git.process import base_env, spawn_git
 from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
 from orchestrator_action.run import setup
@@ -84,7 +84,7 @@ def _hook(git: Git) -> Row:
 
 
 def _git(env: Mapping[str, str]) -> Row:
-    done = spawn(["version"], env=base_env(env), cwd=Path("/"))
+    done = spawn_git(["version"], env=base_env(env), cwd=Path("/"))
     found = re.search(r"(\d+)\.(\d+)", done.text)
     ok = bool(found) and (int(found[1]), int(found[2])) >= OLDEST_GIT if found else False
     return Row(what="git", found=done.text, ok=ok, hint="" if ok else "git 2.38 or newer is needed")

@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator_action.cli.doctor_row import Row
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH
 from orchestrator_action.git.repo import Git
-from orchestrator_action.sandbox.start import TimeoutExpired, ask
+from orchestrator_action.sandbox.start import TimeoutExpired, run_to_end
 
 COMMIT_HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "post-commit")
 _TOOLS = frozenset({
@@ -64,7 +64,7 @@ def _signing(git: Git) -> list[Row]:
 
 def _has_secret_key(program: str, key: str, env: Mapping[str, str]) -> bool:
     try:
-        done = ask([program, "--batch", "--list-secret-keys", key], env=env, timeout_s=10)
+        done = run_to_end([program, "--batch", "--list-secret-keys", key], env=env, timeout_s=10)
     except (OSError, TimeoutExpired):
         return False
     return done.returncode == 0

@@ -144,14 +144,14 @@ def configuration(git: Git, wishes: Wishes) -> str:
     return "\n".join(lines) + "\n"
 
 
-DEPENDENCY_FOLDERS = {"package.json": "node_modules", "composer.json": "vendor"}
+FOLDER_OF_MANIFEST = {"package.json": "node_modules", "composer.json": "vendor"}
 """By manifest, the folder of the checkout that packages are installed into; a gate's tree has none of its own."""
 
 
 def _dependency_folders(git: Git, head: str) -> list[str]:
     """What gates need of the checkout beside the commit."""
     paths = read_files(git, head).paths
-    return [folder for manifest, folder in DEPENDENCY_FOLDERS.items() if manifest in paths]
+    return [folder for manifest, folder in FOLDER_OF_MANIFEST.items() if manifest in paths]
 
 
 def _hook(commands: Sequence[str], links: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator_action.cli.options import HERE, ForgeName, Repo, asked_of
+from orchestrator_action.cli.options import HERE, ForgeName, Repo, request_of_options
 from orchestrator_action.cli.terminal import put
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
@@ -48,7 +48,7 @@ def new(
     text = sys.stdin.read() if body == "-" else body
     with (
         tempfile.TemporaryDirectory(prefix="oa-issue-") as private,
-        setup.survey(asked_of(repo, forge=forge), environment(), private=Path(private)) as found,
+        setup.survey(request_of_options(repo, forge=forge), environment(), private=Path(private)) as found,
     ):
         if found.forge.name != "local":
             raise ConfigError(

@@ -33,7 +33,7 @@ Timeout = Annotated[str, typer.Option(help="Wall-clock limit of a task, as 90s o
 Turns = Annotated[
     int | None, typer.Option("--max-turns", metavar="N", help="Turns of a task's agent (default: 50).")
 ]
-Budget = Annotated[
+TaskBudget = Annotated[
     float | None, typer.Option("--max-budget-usd", metavar="N", help="Cost limit of a task (default: none).")
 ]
 RunBudget = Annotated[
@@ -53,7 +53,7 @@ PlanDigest = Annotated[
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
 
 
-def asked_of(
+def request_of_options(
     repo: Path,
     *,
     prompts: list[Path] | None = None,

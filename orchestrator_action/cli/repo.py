@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator_action import __version__
-from orchestrator_action.cli.options import HERE, AgentName, Base, ForgeName, Json, PlanDigest, Repo, asked_of
+from orchestrator_action.cli.options import (
+    HERE,
+    AgentName,
+    Base,
+    ForgeName,
+    Json,
+    PlanDigest,
+    Repo,
+    request_of_options,
+)
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
@@ -53,7 +62,7 @@ def verify(
         from orchestrator_action.cli.steps import verify_bundle
 
         raise typer.Exit(verify_bundle(repo, plan, bundle, out, plan_sha256, bundle_sha256, as_json=json_))
-    asked = asked_of(repo, forge=forge, agent=agent, base=base)
+    asked = request_of_options(repo, forge=forge, agent=agent, base=base)
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.publish.report.document import task_json

@@ -15,7 +15,6 @@ from orchestrator_action.cli.options import (
     HERE,
     AgentName,
     Base,
-    Budget,
     DayBudget,
     ForgeName,
     Issues,
@@ -26,10 +25,11 @@ from orchestrator_action.cli.options import (
     Repo,
     RunBudget,
     RunName,
+    TaskBudget,
     Test,
     Timeout,
     Turns,
-    asked_of,
+    request_of_options,
 )
 from orchestrator_action.cli.terminal import print_json, put, say
 from orchestrator_action.process.own_environment import environment
@@ -54,7 +54,7 @@ def run(
     base: Base = "",
     test: Test = None,
     max_turns: Turns = None,
-    max_budget_usd: Budget = None,
+    max_budget_usd: TaskBudget = None,
     max_run_usd: RunBudget = None,
     max_day_usd: DayBudget = None,
     repo: Repo = HERE,
@@ -65,7 +65,7 @@ def run(
 
     Example: orchestrator-action run --label orchestrate --max-parallel 4
     """
-    asked = asked_of(
+    asked = request_of_options(
         repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
         max_parallel=max_parallel, timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
         max_run_usd=max_run_usd, max_day_usd=max_day_usd,
@@ -111,7 +111,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
 
     git = Git.open(repo)
     if run_folders.is_elsewhere(git, run_):
-        _resume_elsewhere(asked_of(repo, forge=forge), run_, as_json=json_)
+        _resume_elsewhere(request_of_options(repo, forge=forge), run_, as_json=json_)
     folder = run_folders.find_run(git, run_)
     with on_signals() as cancel:
         with (
@@ -164,7 +164,7 @@ def plan(
     test: Test = None,
     timeout: Timeout = "",
     max_turns: Turns = None,
-    max_budget_usd: Budget = None,
+    max_budget_usd: TaskBudget = None,
     repo: Repo = HERE,
     out: Annotated[
         Path | None,
@@ -182,7 +182,7 @@ def plan(
 
     Example: orchestrator-action plan --label orchestrate
     """
-    asked = asked_of(
+    asked = request_of_options(
         repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent, timeout=timeout,
         test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
     )  # fmt: skip
@@ -211,7 +211,7 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
     if as_json:
         print_json(body)
     else:
-        put(forecast.lines(body))
+        put(forecast.forecast_lines(body))
     for error in {e.message: e for e in blocked.values()}.values():
         say(f"in the way: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
 
@@ -273,10 +273,10 @@ def tell(result: TaskResult) -> None:
 
 
 def _summary(report: RunReport, path: Path) -> None:
-    from orchestrator_action.publish.report.overview import print_status
+    from orchestrator_action.publish.report.overview import print_tasks
     from orchestrator_action.text.figures import duration
 
-    print_status(report.tasks, sys.stderr)
+    print_tasks(report.tasks, sys.stderr)
     for task in report.tasks:
         if task.pull:
             say(f"{task.task_id}: pull request {task.pull.url or f'#{task.pull.number}'}")

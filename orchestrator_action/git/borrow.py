@@ -16,7 +16,7 @@ from pathlib import Path
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git import file_formats
 from orchestrator_action.git.place import main_checkout
-from orchestrator_action.git.process import spawn
+from orchestrator_action.git.process import spawn_git
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
 
@@ -118,7 +118,7 @@ def put(target: Path, body: bytes) -> None:
 
 def _settings(git: Git) -> Settings:
     """The repository's own settings, fit to be handed to an agent."""
-    listed = spawn(
+    listed = spawn_git(
         ["config", "--file", str(git.common_dir / "config"), "--no-includes", "--list", "-z"], env=git.env
     )
     if listed.code:
@@ -150,7 +150,7 @@ def _value(key: str, value: str | None, top: Path) -> str | None:
 
 def write_settings(file: Path, settings: Iterable[tuple[str, str | None]]) -> None:
     """Write a git configuration file."""
-    put(file, file_formats.settings(settings))
+    put(file, file_formats.config_text(settings))
 
 
 # -- refs -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pathlib import Path
 from orchestrator_action.errors import BundleError, GitError, WorktreeError
 from orchestrator_action.git.cache import SHA
 from orchestrator_action.git.private import TOLERATED, bring, make_window
-from orchestrator_action.git.process import HARDENED, base_env, last_line, settings, spawn
+from orchestrator_action.git.process import HARDENED, base_env, config_arguments, last_line, spawn_git
 from orchestrator_action.git.repo import Git
 
 MAX_FILE_BYTES = 64 * 1024**2
@@ -120,8 +120,8 @@ def _index(window: Git, pack: bytes) -> None:
         "GIT_ALLOW_PROTOCOL": "none", "GIT_ALLOC_LIMIT": str(MAX_UNPACKED_BYTES),
     }  # fmt: skip
     try:
-        done = spawn(
-            [*settings(HARDENED), *args],
+        done = spawn_git(
+            [*config_arguments(HARDENED), *args],
             env=env,
             cwd=window.common_dir,
             stdin=pack,

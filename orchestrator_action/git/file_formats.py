@@ -28,7 +28,7 @@ def packed_refs(refs: "Iterable[tuple[bytes, bytes]]") -> bytes:
     return b"# pack-refs with: sorted \n" + lines
 
 
-def settings(pairs: "Iterable[tuple[str, str | None]]") -> bytes:
+def config_text(pairs: "Iterable[tuple[str, str | None]]") -> bytes:
     """A configuration file, from keys as `git config --list -z` prints them; None for one without `=`."""
     lines = []
     for key, value in pairs:

@@ -27,7 +27,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.request_body import CHUNK_BYTES
 
 LONGEST_POINTER = 1024
-MAX_OBJECTS = 1000
+MAX_LFS_OBJECTS = 1000
 """Of one branch; a batch may be no longer on GitHub either."""
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-.*\n)*oid sha256:([0-9a-f]{64})\nsize (\d{1,15})\n"

@@ -20,7 +20,7 @@ from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.git import borrow
 from orchestrator_action.git.borrow import Template
 from orchestrator_action.git.cache import SHA
-from orchestrator_action.git.process import HARDENED, base_env, last_line, settings, spawn
+from orchestrator_action.git.process import HARDENED, base_env, config_arguments, last_line, spawn_git
 from orchestrator_action.git.repo import Git
 
 NAME = "private.git"
@@ -103,12 +103,12 @@ def bring(source: Git, target: Git, sha: str, *how: str) -> None:
 
 def _fetch(source: Path, target: Git, ref: str, sha: str, *how: str) -> None:
     args = [
-        *settings((*HARDENED, "transfer.fsckObjects=true", "fetch.unpackLimit=100", *_TOLERATED)),
+        *config_arguments((*HARDENED, "transfer.fsckObjects=true", "fetch.unpackLimit=100", *_TOLERATED)),
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-recurse-submodules",
         "--no-auto-maintenance", "--refmap=", *how, f"file://{source}", ref,
     ]  # fmt: skip
     env = {**base_env(target.env), **_LOCAL, "GIT_DIR": str(target.common_dir)}
-    done = spawn(args, env=env, cwd=target.common_dir)
+    done = spawn_git(args, env=env, cwd=target.common_dir)
     if done.code or not target.rev_parse(sha):
         why = last_line(done.err) or "it is missing"
         raise WorktreeError(

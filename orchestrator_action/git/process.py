@@ -150,7 +150,7 @@ def hint_for(err: str) -> str:
     return next((hint for sign, hint in known.items() if sign in err), "")
 
 
-def spawn(
+def spawn_git(
     args: Sequence[str],
     *,
     env: Mapping[str, str],
@@ -216,6 +216,6 @@ def checked(done: Done, args: Sequence[str]) -> Done:
     raise GitError(f"git {shown_command(args)}: {why}", hint=hint_for(done.err))
 
 
-def settings(pairs: Iterable[str]) -> list[str]:
+def config_arguments(pairs: Iterable[str]) -> list[str]:
     """`-c` for each of `key=value`."""
     return [part for pair in pairs for part in ("-c", pair)]

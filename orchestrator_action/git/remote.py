@@ -21,15 +21,15 @@ from pathlib import Path
 from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.forge_access import ForgeAccess
-from orchestrator_action.git.lfs import MAX_OBJECTS, LfsUpload, copy_objects, objects_added
+from orchestrator_action.git.lfs import MAX_LFS_OBJECTS, LfsUpload, copy_objects, objects_added
 from orchestrator_action.git.patience import Patience, as_fault
 from orchestrator_action.git.process import (
     HARDENED,
     Done,
+    config_arguments,
     last_line,
-    settings,
     shown_command,
-    spawn,
+    spawn_git,
 )
 from orchestrator_action.git.push_commands import PushOperation, ReadOperation
 from orchestrator_action.git.repo import Git
@@ -215,8 +215,10 @@ class Remote:
     def push_lfs(self, base: str, sha: str, ref: str) -> int:
         """Bring the LFS objects that a branch adds on top of `base` to the remote; returns how many there are."""
         objects = objects_added(self.private or self.source, base, sha)
-        if len(objects) > MAX_OBJECTS:
-            raise GitError(f"{ref} adds {len(objects)} LFS objects", hint=f"at most {MAX_OBJECTS} are pushed")
+        if len(objects) > MAX_LFS_OBJECTS:
+            raise GitError(
+                f"{ref} adds {len(objects)} LFS objects", hint=f"at most {MAX_LFS_OBJECTS} are pushed"
+            )
         stores = [git.common_dir / "lfs" for git in (self.private, self.source) if git is not None]
         folders = tuple(store / "objects" for store in stores)
         if not objects:
@@ -256,13 +258,15 @@ class Remote:
 
     def _once(self, args: list[str], timeout_s: float, url: str, moves: Moves | None) -> Done:
         self._sync_shallow()
-        argv = ["--no-pager", *settings(HARDENED), *args]
+        argv = ["--no-pager", *config_arguments(HARDENED), *args]
         if url not in self.access:
-            return self._checked(spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s), args)
+            return self._checked(spawn_git(argv, env=self.env, cwd=self.store, timeout_s=timeout_s), args)
         operation = ReadOperation(url) if moves is None else PushOperation(url, moves)
         with TokenProxy(self.access[url], operation, timeout_s=timeout_s) as proxy:
             argv = [proxy.url if part == url else part for part in argv]
-            done = spawn(argv, env=self.env, cwd=self.store, timeout_s=timeout_s, started=proxy.serve_session)
+            done = spawn_git(
+                argv, env=self.env, cwd=self.store, timeout_s=timeout_s, started=proxy.serve_session
+            )
         return self._checked(proxy.in_the_forges_words(done, url), args, proxy)
 
     def _checked(self, done: Done, args: list[str], proxy: TokenProxy | None = None) -> Done:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.forge_access import basic_authorization, open_access, server_of
 from orchestrator_action.git.lfs import endpoint_of
-from orchestrator_action.git.process import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn
+from orchestrator_action.git.process import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn_git
 from orchestrator_action.git.remote import LOCAL_ONLY, Remote
 from orchestrator_action.git.repo import Git
 
@@ -79,7 +79,7 @@ def make_bare(path: Path, *, branch: str = "main", object_format: str = "sha1") 
     if not (path / "HEAD").exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         args = ["init", "--quiet", "--bare", "--template=", f"--object-format={object_format}"]
-        done = spawn([*args, f"--initial-branch={branch}", str(path)], env=base_env(os.environ))
+        done = spawn_git([*args, f"--initial-branch={branch}", str(path)], env=base_env(os.environ))
         if done.code:
             raise GitError(
                 f"{path} could not be made: {last_line(done.err)}", hint="check the folder's permissions"
@@ -128,7 +128,7 @@ def _is_credential(key: str, value: str) -> bool:
 def _resolved(git: Git, name: str, *, push: bool) -> str:
     """The URL git would use, `url.*.insteadOf` applied."""
     env = {**git.env, "GIT_DIR": str(git.git_dir), "GIT_COMMON_DIR": str(git.common_dir)}
-    done = spawn(["remote", "get-url", *(["--push"] if push else []), name], env=env, cwd=git.common_dir)
+    done = spawn_git(["remote", "get-url", *(["--push"] if push else []), name], env=env, cwd=git.common_dir)
     if done.code:
         raise GitError(f"remote {name!r} has no URL: {last_line(done.err)}", hint="git remote -v")
     return done.text.splitlines()[0]

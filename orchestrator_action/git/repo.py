@@ -31,11 +31,11 @@ from orchestrator_action.git.process import (
     Done,
     base_env,
     checked,
+    config_arguments,
     git_program,
     hint_for,
     last_line,
-    settings,
-    spawn,
+    spawn_git,
 )
 
 
@@ -68,10 +68,10 @@ class Git:
         if not path.is_dir():
             raise GitError(f"{path} is not a directory", hint="name a git repository with --repo")
         args = [
-            *settings(HARDENED), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir",
+            *config_arguments(HARDENED), "rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir",
             "--is-bare-repository", "--is-inside-work-tree", "--show-object-format",
         ]  # fmt: skip
-        done = spawn(args, env=clean, cwd=path)
+        done = spawn_git(args, env=clean, cwd=path)
         if done.code:
             hint = hint_for(done.err) or "run inside a git repository, or name one with --repo"
             raise GitError(f"{path}: {last_line(done.err)}", hint=hint)
@@ -83,7 +83,7 @@ class Git:
         git_dir, common, bare, inside, kind = answers
         top = None
         if inside == "true":
-            top = Path(checked(spawn(["rev-parse", "--show-toplevel"], env=clean, cwd=path), args).text)
+            top = Path(checked(spawn_git(["rev-parse", "--show-toplevel"], env=clean, cwd=path), args).text)
         elif bare != "true":
             raise GitError(f"{path} is inside a .git directory", hint="run in the checkout itself")
         made = cls(Path(git_dir), Path(common), top, kind, clean)
@@ -124,9 +124,9 @@ class Git:
             **({"GIT_WORK_TREE": str(self.work_tree)} if self.work_tree else {}),
             **(env or {}),
         }
-        argv = ["--no-pager", *settings(HARDENED), *settings(self._filter_settings()), *args]
+        argv = ["--no-pager", *config_arguments(HARDENED), *config_arguments(self._filter_settings()), *args]
         cwd = self.work_tree if self.work_tree and self.work_tree.is_dir() else self.common_dir
-        done = spawn(argv, env=full, cwd=cwd, stdin=stdin, timeout_s=timeout_s, keep_fds=keep_fds)
+        done = spawn_git(argv, env=full, cwd=cwd, stdin=stdin, timeout_s=timeout_s, keep_fds=keep_fds)
         return checked(done, argv) if check else done
 
     def text(self, *args: str, check: bool = True) -> str:
@@ -347,7 +347,7 @@ class Git:
     def run_config(self, *args: str) -> Done:
         """`git config` on this repository, without any of our own settings on top."""
         env = {**self.env, "GIT_DIR": str(self.git_dir), "GIT_COMMON_DIR": str(self.common_dir)}
-        return spawn(["config", *args], env=env, cwd=self.common_dir)
+        return spawn_git(["config", *args], env=env, cwd=self.common_dir)
 
     def remotes(self) -> dict[str, str]:
         """Names of remotes and their URLs as configured. Read in this process, by GitPython."""

@@ -30,7 +30,7 @@ TASK, MEASURE, REVIEW, GONE = "task", "measure", "review", "gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
+class TreeSlot:
     """One tree's record. `mark` stands in its `.git` folder too; empty while the tree is being made."""
 
     folder: Path
@@ -94,11 +94,11 @@ def slots_dir(user: Git) -> Path:
     return user.common_dir / "orchestrator" / "trees"
 
 
-def read_slot(folder: Path) -> Slot | None:
+def read_slot(folder: Path) -> TreeSlot | None:
     """The record in `folder`; None when there is none, or it is damaged."""
     try:
         body = json.loads((folder / _RECORD).read_text(encoding="utf-8", errors="surrogateescape"))
-        slot = Slot(
+        slot = TreeSlot(
             folder=folder, kind=str(body["kind"]), run_id=str(body["run"]), task_id=str(body["task"]),
             path=Path(body["path"]), branch=str(body["branch"]), base_sha=str(body["base_sha"]),
             mark=str(body["mark"]),
@@ -109,7 +109,7 @@ def read_slot(folder: Path) -> Slot | None:
         return None
 
 
-def slots(user: Git) -> Iterator[Slot]:
+def slots(user: Git) -> Iterator[TreeSlot]:
     """Every tree of ours that this repository knows, of all runs."""
     for run in _entries(slots_dir(user)):
         for folder in _entries(run):

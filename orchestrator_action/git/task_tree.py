@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.slots import Slot
+from orchestrator_action.git.slots import TreeSlot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class TaskTree:
     base_sha: str
     git: Git = field(repr=False)
     """HEAD, index and files as the tree has them; commits, settings and other refs from our private repository."""
-    slot: Slot = field(repr=False)
+    slot: TreeSlot = field(repr=False)
     readable: tuple[Path, ...] = ()
     """Folders outside the tree that git in it reads: the objects it borrows, and files of git-lfs."""
     note: str = ""

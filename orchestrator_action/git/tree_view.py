@@ -21,7 +21,7 @@ from orchestrator_action.git.cache import SHA, branch_of, is_known_commit
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import TIMEOUT_S, Done
 from orchestrator_action.git.repo import Git
-from orchestrator_action.git.slots import Slot
+from orchestrator_action.git.slots import TreeSlot
 
 MARK = "orchestrator"
 """File in a tree's `.git` that says it is the one we made."""
@@ -205,7 +205,7 @@ def delete(gone: Path) -> None:
         gone.unlink(missing_ok=True)
 
 
-def delete_tree(slot: Slot) -> None:
+def delete_tree(slot: TreeSlot) -> None:
     """Delete a tree's files, then its record. What cannot be deleted now is tried again by `clean`."""
     delete(slot.path)
     folder = slot.path.parent

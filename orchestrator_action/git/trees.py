@@ -26,7 +26,7 @@ from orchestrator_action.git.slots import (
     MEASURE,
     REVIEW,
     TASK,
-    Slot,
+    TreeSlot,
     check_id,
     make_folder,
     read_slot,
@@ -125,7 +125,7 @@ class Trees:
             found.git.run("reset", "--quiet", write=True)
         return found
 
-    def _make_again(self, slot: Slot, branch: str, base_sha: str) -> TaskTree:
+    def _make_again(self, slot: TreeSlot, branch: str, base_sha: str) -> TaskTree:
         tip = self.private.rev_parse(f"refs/heads/{branch}") or base_sha
         self._discard_tree(slot)
         fresh = self._slot(TASK, slot.task_id, branch=branch, base_sha=base_sha)
@@ -172,15 +172,15 @@ class Trees:
             self._fetch_objects(missing)
         return sha
 
-    def _slot(self, kind: str, task_id: str, *, branch: str = "", base_sha: str = "") -> Slot:
+    def _slot(self, kind: str, task_id: str, *, branch: str = "", base_sha: str = "") -> TreeSlot:
         check_id(task_id)
         name = task_id if kind == TASK else f"{task_id}.{kind}-{os.urandom(4).hex()}"
-        return Slot(
+        return TreeSlot(
             folder=slots_dir(self.user) / self.run_id / name, kind=kind, run_id=self.run_id, task_id=task_id,
             path=self.root / self.run_id / name / self._name, branch=branch, base_sha=base_sha,
         )  # fmt: skip
 
-    def _make_way(self, slot: Slot) -> str:
+    def _make_way(self, slot: TreeSlot) -> str:
         """Let the place of `slot` be free for a new tree; says what was kept, and where."""
         left = read_slot(slot.folder)
         if left is None:
@@ -225,7 +225,7 @@ class Trees:
         self.private.update_ref(ref, start)
         return note
 
-    def _populate(self, slot: Slot, head: str, start: str) -> TaskTree:
+    def _populate(self, slot: TreeSlot, head: str, start: str) -> TaskTree:
         """Make the clone and check its files out. The record of a tree that is whole has its mark."""
         make_root(str(self.root))
         make_folder(slot.path)
@@ -249,7 +249,7 @@ class Trees:
         whole.write()
         return self._tree(whole)
 
-    def _tree(self, slot: Slot) -> TaskTree:
+    def _tree(self, slot: TreeSlot) -> TaskTree:
         own = slot.path / ".git"
         view = TreeView.of(
             self.private, own, slot.path, window=slot.window, branch=slot.branch, mark=slot.mark
@@ -265,7 +265,7 @@ class Trees:
         common = self.user.common_dir
         return common / "objects", common / "lfs", *sorted(self._lent), self.private.common_dir
 
-    def _refuse_if_owned(self, slot: Slot) -> None:
+    def _refuse_if_owned(self, slot: TreeSlot) -> None:
         if pid := slot.live_owner:
             raise WorktreeError(
                 f"the tree {slot.path} is in use by process {pid}", hint="wait for that run, or cancel it"
@@ -293,7 +293,7 @@ class Trees:
         old = earlier.leftovers(self.user, self.main)
         return (*found, *(Leftover(**left) for left in old))
 
-    def _leftover(self, slot: Slot) -> Leftover | None:
+    def _leftover(self, slot: TreeSlot) -> Leftover | None:
         """What is left of a tree; None when it is gone, also when somebody removes it just now."""
         with contextlib.suppress(FileNotFoundError):
             kept = self._reason_to_keep(slot)
@@ -304,7 +304,7 @@ class Trees:
                 )
         return None
 
-    def _reason_to_keep(self, slot: Slot) -> str:
+    def _reason_to_keep(self, slot: TreeSlot) -> str:
         if pid := slot.live_owner:
             return f"process {pid} works in it"
         if slot.kind != TASK or not slot.mark or not is_folder(slot.path):
@@ -352,7 +352,7 @@ class Trees:
                 with contextlib.suppress(GitError):
                     self.user.delete_ref(ref, sha)
 
-    def _discard_tree(self, slot: Slot, *, delete_now: bool = True) -> None:
+    def _discard_tree(self, slot: TreeSlot, *, delete_now: bool = True) -> None:
         """Take a tree whose contents are of no value, or saved, out of its place, and delete it."""
         if slot.kind == TASK and slot.branch:
             with contextlib.suppress(GitError):  # refused when something was committed on it

@@ -14,7 +14,7 @@ from orchestrator_action.hook.base import (
     ask_objects,
     base_path,
     commit_specs,
-    config_at,
+    config_text_at,
     encode_base,
     url_mark,
 )
@@ -57,7 +57,7 @@ def ask_default_branch(remote: str, url: str, site: PushSite) -> tuple[bool, Kno
 def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str, str]:
     known = ask_objects(commit_specs(commit))
     if f"{commit}^{{commit}}" in known:
-        return config_at(commit, known)
+        return config_text_at(commit, known)
     home = own_repository(site)
     source = f"refs/heads/{branch}" if branch else "HEAD"
     code, _ = git(
@@ -78,7 +78,7 @@ def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str,
     for spec, answer in zip(commit_specs(commit)[1:], kinds[1:], strict=True):
         if len(answer) == 2 and len(answer[0]) in (40, 64):
             found[spec], found.kinds[spec] = answer[0], answer[1]
-    return config_at(commit, found)
+    return config_text_at(commit, found)
 
 
 def own_repository(site: PushSite) -> str:

@@ -94,7 +94,7 @@ def commit_specs(commit: str) -> list[str]:
     return [f"{commit}^{{commit}}", *(f"{commit}:{path}" for path in (CONFIG_PATH, NEAR_MISS, FOLDER))]
 
 
-def config_at(commit: str, known: Objects) -> tuple[str, str]:
+def config_text_at(commit: str, known: Objects) -> tuple[str, str]:
     """The configuration's blob, or an empty string, and what is wrong with its place, or an empty string."""
     spec = f"{commit}:{CONFIG_PATH}"
     if spec in known and known.kinds[spec] != "blob":
@@ -173,7 +173,7 @@ def _as_remembered(remote: str, known: Objects, memory: KnownBase) -> PolicyBase
     """The base as the remote said it was; None when what this clone has of it is another configuration."""
     ref = tracking(remote, memory.branch)
     commit = known.get(f"{ref}^{{commit}}", "")
-    if commit and config_at(ref, known) != (memory.blob, memory.fault):
+    if commit and config_text_at(ref, known) != (memory.blob, memory.fault):
         return None
     return PolicyBase(ref, commit or memory.commit, memory.blob, memory.fault, seen=True)
 
@@ -228,5 +228,5 @@ def _by_tracking(remote: str, *, but_not: bool = False) -> PolicyBase:
             continue
         found = ask_objects(commit_specs(ref))
         if f"{ref}^{{commit}}" in found:
-            return PolicyBase(ref, found[f"{ref}^{{commit}}"], *config_at(ref, found), seen=seen)
+            return PolicyBase(ref, found[f"{ref}^{{commit}}"], *config_text_at(ref, found), seen=seen)
     return PolicyBase(seen=seen)

@@ -10,7 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator_action.hook.push import Work
+    from orchestrator_action.hook.push import PushWork
+
 
 SHOWN_LINES = 30
 TAIL_BYTES = 8192
@@ -117,7 +118,7 @@ def gate_log_path(site: PushSite, home: str, commit: str, name: str, mark: str) 
 
 
 def failure(
-    end: GateResult, item: "Work", *, withheld: list[str], missing: list[str], unlinked: list[str],
+    end: GateResult, item: "PushWork", *, withheld: list[str], missing: list[str], unlinked: list[str],
     walls: str = "",
 ) -> str:  # fmt: skip
     """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
@@ -143,7 +144,7 @@ def failure(
     return "\n".join(lines)
 
 
-def changed_files(files: "Sequence[str]", item: "Work", names: str) -> str:
+def changed_files(files: "Sequence[str]", item: "PushWork", names: str) -> str:
     """Tracked files were written: by one of `names`, and no one can say what the others saw."""
     more = f" and {len(files) - 5} more" if len(files) > 5 else ""
     what = f"{', '.join(files[:5])}{more} at {item.commit[:12]}"

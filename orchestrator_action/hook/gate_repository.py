@@ -8,7 +8,7 @@ the commit before did to it is gone. Settings that hold credentials are not copi
 import os
 import sys
 
-from orchestrator_action.git.file_formats import alternates, packed_refs, settings
+from orchestrator_action.git.file_formats import alternates, config_text, packed_refs
 from orchestrator_action.hook.fast_git import (
     PushSite,
     git,
@@ -94,7 +94,7 @@ def _config(site: PushSite, env: "Mapping[str, str]", *, sha256: bool) -> bytes:
         for key, value in _entries(out)
         if _is_shown(key) and key != "extensions.objectformat"
     )
-    return settings([*own, *shown])
+    return config_text([*own, *shown])
 
 
 def _entries(out: bytes) -> "Iterator[tuple[str, str]]":

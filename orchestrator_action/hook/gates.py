@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator_action.hook.policy import HookGate, PushPolicy
-    from orchestrator_action.hook.push import Push, Work
+    from orchestrator_action.hook.push import Push, PushWork
 
 GATE_STOP_GRACE_S = 0.4
 """Between asking a gate's processes to end and killing them; the promise is one second."""
@@ -45,7 +45,7 @@ SLOW_S = 30.0
 """After this long the remote may have hung up: the connection is open while gates run."""
 
 
-def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push: "Push") -> int:
+def run_work(work: "Sequence[PushWork]", policy: "PushPolicy", site: PushSite, push: "Push") -> int:
     """Run the gates of a push, commit by commit; 0, 1 when one failed, 130 when it was ended.
 
     Passes are remembered, failures explained on stderr.
@@ -76,7 +76,7 @@ def run_work(work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, push:
     return 1 if bad else 0
 
 
-def _warn_of_ssh(work: "Sequence[Work]", site: PushSite, push: "Push") -> None:
+def _warn_of_ssh(work: "Sequence[PushWork]", site: PushSite, push: "Push") -> None:
     """Say before, as far as it is known, that these gates may outlast a connection by ssh, open meanwhile."""
     by_ssh = push.url.startswith("ssh://") or ("://" not in push.url and ":" in push.url.partition("/")[0])
     if not push.pushing or not by_ssh:
@@ -91,7 +91,7 @@ def _warn_of_ssh(work: "Sequence[Work]", site: PushSite, push: "Push") -> None:
 
 
 def _run_commits(
-    work: "Sequence[Work]", policy: "PushPolicy", site: PushSite, root: str, push: "Push", started: float
+    work: "Sequence[PushWork]", policy: "PushPolicy", site: PushSite, root: str, push: "Push", started: float
 ) -> int:
     """The gates of every commit: how many did not pass."""
     until = started + policy.timeout_s if policy.timeout_s > 0 else float("inf")
@@ -117,7 +117,7 @@ class _OneCommit:
     """The gates of one commit in its tree."""
 
     def __init__(
-        self, item: "Work", policy: "PushPolicy", tree: GateTree, push: "Push", programs: GuardedPrograms,
+        self, item: "PushWork", policy: "PushPolicy", tree: GateTree, push: "Push", programs: GuardedPrograms,
         watch: PushWatch, until: float,
     ) -> None:  # fmt: skip
         self.item = item

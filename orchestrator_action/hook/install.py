@@ -271,7 +271,7 @@ def _displaced(where: Where) -> str:
     return f"displaced: {where.hook} is not ours; run orchestrator-action hook install to run both"
 
 
-def manager_of(where: Where) -> str:
+def hook_manager_of(where: Where) -> str:
     """Which tool owns the hook that git starts here; an empty string when none is known."""
     path = os.path.join(where.foreign or os.path.dirname(where.hook), HOOK)
     text = read_file(path) or b""
@@ -296,7 +296,7 @@ def print_status() -> int:
             print(doubt)
         return 1
     if elsewhere or where.foreign:
-        how = f"by {manager_of(where) or 'another hook'}"
+        how = f"by {hook_manager_of(where) or 'another hook'}"
     else:
         how = "as a config hook" if where.config_hook() else where.hook
     earlier = f"; then the earlier hook, {where.kept}" if os.path.lexists(where.kept) else ""

@@ -53,7 +53,7 @@ class Ref:
         return not self.remote_oid.strip("0")
 
 
-class Work:
+class PushWork:
     """Gates to run at one commit. `wanted` pairs each gate with the key its pass is kept under."""
 
     __slots__ = ("commit", "first", "refs", "wanted")
@@ -187,7 +187,7 @@ def policy_of(base: "PolicyBase", refs: "Sequence[Ref]", known: "Objects", where
     if base.commit:
         return rules.default_policy()
     for ref in sorted(refs, key=lambda ref: ref.remote not in ("refs/heads/main", "refs/heads/master")):
-        blob, _ = bases.config_at(ref.oid, known)
+        blob, _ = bases.config_text_at(ref.oid, known)
         if blob:
             policy = rules.load_policy(blob, where.state, commit=ref.oid)
             policy.protected += [p for p in rules.DEFAULT_PROTECTED if p not in policy.protected]
@@ -232,7 +232,7 @@ def _broken_configs(
     for ref in refs:
         if not ref.remote.startswith("refs/heads/") or ref.deletes:
             continue
-        blob, fault = bases.config_at(ref.oid, known)
+        blob, fault = bases.config_text_at(ref.oid, known)
         if fault:
             problems += [f"error: {ref.oid[:12]}: {fault}", f"hint: mend it in {ref.remote} and push again"]
         if blob in judged:
@@ -255,7 +255,7 @@ def find_work(
     push: Push,
     *,
     anew: bool = False,
-) -> list[Work]:
+) -> list[PushWork]:
     """The gates that have not passed yet, once per thing that each is about: a tree, or a commit."""
     from orchestrator_action.hook import passes as memory
 
@@ -265,7 +265,7 @@ def find_work(
         if commit and tree and not ref.deletes and _is_gated(policy, ref):
             by_commit.setdefault(commit, (tree, []))[1].append(ref)
     keys = memory.Keys(where.top, policy)
-    work: dict[str, Work] = {}
+    work: dict[str, PushWork] = {}
     seen: dict[str, str] = {}
     for commit, (tree, pushed) in by_commit.items():
         names = [ref.remote for ref in pushed]
@@ -280,7 +280,7 @@ def find_work(
                 continue
             seen[key] = ""
             if anew or not memory.passed(where.state, key, cache_s=gate.cache_s):
-                item = work.setdefault(commit, Work(commit, list(names), [], pushed[0]))
+                item = work.setdefault(commit, PushWork(commit, list(names), [], pushed[0]))
                 item.wanted.append((gate, key))
                 seen[key] = commit
     return list(work.values())
@@ -304,7 +304,7 @@ def _is_gated(policy: "PushPolicy", ref: Ref) -> bool:
     return not is_record(ref.oid)
 
 
-def run_gates(policy: "PushPolicy", work: list[Work], where: PushSite, push: Push) -> int:
+def run_gates(policy: "PushPolicy", work: list[PushWork], where: PushSite, push: Push) -> int:
     """Run what is left to run, if anything."""
     if not work:
         return 0

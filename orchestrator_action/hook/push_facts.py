@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator_action.hook.push import Push, Work
+    from orchestrator_action.hook.push import Push, PushWork
 
 MOST_FILES_BYTES = 100_000
 """Linux takes 128 KiB in one argument, and a command is one."""
@@ -40,7 +40,7 @@ class PushFacts:
         self.files = files
 
 
-def facts_of(item: "Work", push: "Push", *, folder: str) -> PushFacts:
+def facts_of(item: "PushWork", push: "Push", *, folder: str) -> PushFacts:
     """Find out what is pushed; `ORCHESTRATOR_FILES` names a file in `folder` with one path a line.
 
     From is what the ref was at the remote; for a new ref, and where this clone does not have that, the

@@ -42,7 +42,7 @@ def forecast(found: Survey) -> dict[str, Any]:
     }
 
 
-def lines(body: Mapping[str, Any]) -> list[str]:
+def forecast_lines(body: Mapping[str, Any]) -> list[str]:
     """A forecast in words."""
     tests = " && ".join(body["test"]) or "none"
     said = [f"base {body['base_branch']} {body['base_sha'][:12]}; tests: {tests} ({body['test_found']})"]

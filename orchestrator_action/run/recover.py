@@ -38,6 +38,7 @@ from orchestrator_action.state.store import drop_scratch, run_dirs
 from orchestrator_action.text.figures import count
 
 Say = Callable[[str], None]
+"""Tells a person one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

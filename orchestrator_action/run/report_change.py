@@ -20,7 +20,7 @@ from orchestrator_action.protocol.acceptance import conclude_change
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed, matches
-from orchestrator_action.publish.report.verdict import exceptions_of
+from orchestrator_action.publish.report.verdict import exception_lines
 from orchestrator_action.run.check_document import check_document
 from orchestrator_action.run.verify_change import (
     FoundChange,
@@ -73,7 +73,7 @@ def report_change(run: RunContext, change: FoundChange, body: bytes, *, source: 
     facts = (*_measured(change, claimed, wrong), *_read_here(run, change))
     document = VerdictDocument(
         commit=change.head, name=change.name, base=change.base, facts=facts,
-        conclusion=str(conclude_change(facts).conclusion), exceptions=tuple(exceptions_of(facts)),
+        conclusion=str(conclude_change(facts).conclusion), exceptions=tuple(exception_lines(facts)),
         policy_digest=digest_of(to_record(run.config)), test_commands=run.test_commands,
         isolation=claimed.isolation[:40] if claimed else "", environment=_short(claimed.environment if claimed else {}),
         measured_at=claimed.measured_at[:40] if claimed else "",

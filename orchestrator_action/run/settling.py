@@ -6,7 +6,7 @@ as it was before. What was told stays told: everything is found again by its mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,12 +25,10 @@ from orchestrator_action.run.finish import (
     salvage_tree,
 )
 from orchestrator_action.run.past_runs import is_held
-from orchestrator_action.run.recover import Resumable, resume_run, settle_pending
+from orchestrator_action.run.recover import Resumable, Say, resume_run, settle_pending
 from orchestrator_action.run.run import UNSETTLED
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import run_dirs
-
-Say = Callable[[str], None]
 
 KILLED = "the run was ended from outside before this task was done"
 

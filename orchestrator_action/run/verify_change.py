@@ -29,7 +29,7 @@ from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
-from orchestrator_action.publish.report.verdict import exceptions_of, versions
+from orchestrator_action.publish.report.verdict import exception_lines, versions
 from orchestrator_action.run.verify_branch import Verified, task_of_branch, task_run_at, verify
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import encode
@@ -90,7 +90,7 @@ def _id_of(branch: str) -> str:
     )
 
 
-def measure_change(run: RunContext, change: FoundChange) -> VerdictDocument:
+def measure_found_change(run: RunContext, change: FoundChange) -> VerdictDocument:
     """Measure everything that can be measured of a change without a claim."""
     ledger = Ledger(
         task=change.id, run=run.run_id, base_sha=change.base, base_branch=run.base_branch, branch=change.name
@@ -101,10 +101,10 @@ def measure_change(run: RunContext, change: FoundChange) -> VerdictDocument:
         facts = tuple(_facts(run, change, measure))
     finally:
         run.trees.remove(task_run.tree)
-    return document_of(run, facts, commit=change.head, name=change.name, base=change.base)
+    return document_of_change(run, facts, commit=change.head, name=change.name, base=change.base)
 
 
-def document_of(
+def document_of_change(
     run: RunContext, facts: tuple[Fact, ...], *, commit: str, name: str, base: str
 ) -> VerdictDocument:
     """What was measured here and now, as a document."""
@@ -114,7 +114,7 @@ def document_of(
         base=base,
         conclusion=str(conclude_change(facts).conclusion),
         facts=facts,
-        exceptions=tuple(exceptions_of(facts)),
+        exceptions=tuple(exception_lines(facts)),
         policy_digest=digest_of(to_record(run.config)),
         test_commands=run.test_commands,
         isolation=run.isolation.level.word,
@@ -189,7 +189,7 @@ def measure_any(run: RunContext, *, branch: str = "", pull: int = 0, since: str 
     ours = known is None or run.remote.sha(f"refs/heads/{known.head_branch}") == known.head_sha
     leave_tasks_alone(run, branch, known, ours=ours)
     change = find_change(run, branch, known, since=since)
-    document = measure_change(run, change)
+    document = measure_found_change(run, change)
     verdict = conclude_change(document.facts)
     _note_verified(run, change, verdict)
     return VerifiedChange(change=change, document=document, verdict=verdict, path=_write(run, document))
@@ -208,7 +208,7 @@ def leave_tasks_alone(run: RunContext, branch: str, pull: Pull | None, *, ours: 
 def verify_change(run: RunContext, change: FoundChange) -> VerifiedChange:
     """Measure a change and tell its pull request; a branch without one gets the check only."""
     began = _now()
-    return publish_change(run, change, measure_change(run, change), began=began)
+    return publish_change(run, change, measure_found_change(run, change), began=began)
 
 
 def publish_change(

@@ -24,12 +24,12 @@ from typing import Literal
 from orchestrator_action.errors import IsolationError
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level, Policy, Role
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 from orchestrator_action.sandbox.view import PACKAGE, folders_of
 
 Asked = Literal["required", "auto", "off"]
 
-ATTACKS = str(Path(__file__).with_name("attacks.py"))
+ATTACKS_PROGRAM = str(Path(__file__).with_name("attacks.py"))
 NEEDED = {
     Level.SANDBOXED: (
         "environ", "memory", "kill", "program", "interpreter", "tree", "home", "temporary", "privilege",
@@ -141,9 +141,9 @@ def _attacked(policy: Policy, env: Mapping[str, str]) -> dict[str, bool]:
     """What each attack came to, within this policy."""
     kept = {name: env[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in env}
     with _bait(kept) as bait:
-        argv = [sys.executable, "-I", "-S", "-E", ATTACKS, json.dumps(asdict(bait))]
+        argv = [sys.executable, "-I", "-S", "-E", ATTACKS_PROGRAM, json.dumps(asdict(bait))]
         try:
-            done = ask(argv, env=kept, cwd=Path("/"), policy=policy, timeout_s=_TIMEOUT_S)
+            done = run_to_end(argv, env=kept, cwd=Path("/"), policy=policy, timeout_s=_TIMEOUT_S)
         except (OSError, subprocess.SubprocessError) as exc:
             raise _NoAnswer(str(exc)) from exc
     try:

@@ -72,7 +72,7 @@ def start(
     )  # fmt: skip
 
 
-def ask(
+def run_to_end(
     argv: Sequence[str],
     *,
     env: Mapping[str, str],

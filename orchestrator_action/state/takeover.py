@@ -23,7 +23,7 @@ from orchestrator_action.protocol.lease import is_dead, leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.state.context import RunContext
 
-CARRIED = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed"})
+KEPT_EVENTS = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed"})
 """Kinds of events that a run takes over from the one before it; all else is that run's own history."""
 _OF_AN_EVENT = frozenset({"kind", "task"})
 
@@ -77,7 +77,7 @@ def _read(git: Git, tip: str, task: str) -> audit.Audit:
 
 
 def _carried(events: Sequence[Event], ledger: Ledger) -> tuple[Event, ...]:
-    found = [e for e in events if (e.run, e.task) == (ledger.run, ledger.task) and e.kind in CARRIED]
+    found = [e for e in events if (e.run, e.task) == (ledger.run, ledger.task) and e.kind in KEPT_EVENTS]
     if any(_OF_AN_EVENT & set(e.data) for e in found):
         raise ValueError("an event that is not ours")
     return tuple(found)
@@ -156,7 +156,7 @@ def carry(run: RunContext, task: Task) -> None:
     records = [(e.kind, dict(e.data)) for e in left.events]
     if left.ledger and left.ledger.pushed_sha != left.head:
         records.append(("pushed", {"sha": left.head, "branch": left.branch}))
-    there = sum(e.kind in CARRIED for e in run.journal.of(task.id))
+    there = sum(e.kind in KEPT_EVENTS for e in run.journal.of(task.id))
     for kind, data in records[there:]:
         run.journal.append(kind, task.id, **data)
 

@@ -57,7 +57,7 @@ def _runs(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [r for r in runs if isinstance(r, Mapping)] if isinstance(runs, (list, tuple)) else []
 
 
-def tail_of(detail: Mapping[str, Any]) -> str:
+def output_tail(detail: Mapping[str, Any]) -> str:
     """The kept end of a measurement's output, or an empty string."""
     tails = [(str(r.get("command", "")), str(r.get("tail") or "").strip("\n")) for r in _runs(detail)]
     if any(tail for _, tail in tails):
@@ -129,7 +129,7 @@ def template_environment() -> Environment:
         "usd": figures.usd,
         "mib": figures.mib,
         "state": state_words,
-        "tail_of": tail_of,
+        "tail_of": output_tail,
         "seen": lambda value: text.without_markers(text.clean(str(value))[0]),
         "web": text.web_address,
         "figures_of": figures_of,

@@ -25,7 +25,7 @@ from orchestrator_action.errors import SetupError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending
 from orchestrator_action.sandbox.policy import Role
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 from orchestrator_action.state.context import TaskRun, command_env
 from orchestrator_action.text.redact import mask
 from orchestrator_action.text.unicode import strip_ansi
@@ -323,7 +323,9 @@ def _copy(source: Path, target: Path) -> None:
     `cp` copies 20,000 small files four times as fast as `shutil`. Hard links would be faster still, and a
     test that writes into one tree would write into all.
     """
-    done = ask(["cp", "-a", "--reflink=auto", "--", str(source), str(target)], env={"PATH": os.defpath})
+    done = run_to_end(
+        ["cp", "-a", "--reflink=auto", "--", str(source), str(target)], env={"PATH": os.defpath}
+    )
     if done.returncode != 0:
         raise SetupError(
             f"what an earlier set-up installed could not be copied: {done.stderr.strip()[-200:]}",

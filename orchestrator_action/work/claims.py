@@ -30,7 +30,7 @@ from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, before
 from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
 from orchestrator_action.text.limits import mask_shapes
-from orchestrator_action.text.template import tail_of
+from orchestrator_action.text.template import output_tail
 
 log = logging.getLogger(__name__)
 
@@ -301,7 +301,7 @@ def words(phase: Phase, found: PhaseVerdict, ledger: Ledger) -> str:
 
 def _outputs(found: PhaseVerdict) -> list[str]:
     """The end of what the measurements printed that do not hold, without anything that looks like a secret."""
-    tails = (tail_of(f.detail) for f in found.facts if not f.holds)
+    tails = (output_tail(f.detail) for f in found.facts if not f.holds)
     return [f"What was printed, its end:\n{mask_shapes(tail)[-OUTPUT_CHARS:]}" for tail in tails if tail]
 
 

@@ -44,7 +44,7 @@ def test_git_reads_settings_as_they_were_given(tmp_path: Path):
     ]  # fmt: skip
     file = tmp_path / "config"
 
-    file.write_bytes(file_formats.settings(pairs))
+    file.write_bytes(file_formats.config_text(pairs))
 
     listed = git(tmp_path, "config", "--file", str(file), "--list", "-z").split("\0")[:-1]
     assert [key if value is None else f"{key}\n{value}" for key, value in pairs] == listed

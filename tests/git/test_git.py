@@ -21,7 +21,7 @@ from orchestrator_action.git.process import (
     base_env,
     git_program,
     last_line,
-    spawn,
+    spawn_git,
 )
 from orchestrator_action.git.repo import Git
 from tests.kit.repos import Repo, clean_env, git
@@ -127,7 +127,9 @@ def test_a_git_that_hangs_is_ended_with_all_it_started(repo: Repo):
     began = time.monotonic()
 
     with pytest.raises(GitError, match="took longer than 1 s"):
-        spawn(["-c", "alias.hang=!sleep 60 & sleep 60", "hang"], env=clean_env(), cwd=repo.path, timeout_s=1)
+        spawn_git(
+            ["-c", "alias.hang=!sleep 60 & sleep 60", "hang"], env=clean_env(), cwd=repo.path, timeout_s=1
+        )
 
     assert time.monotonic() - began < 10
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator_action.git.process import spawn
+from orchestrator_action.git.process import spawn_git
 from orchestrator_action.git.push_commands import PushOperation, ReadOperation
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.remotes import open_remote
@@ -48,7 +48,7 @@ def proxy_of(remote: Remote, operation: Operation, *, session: int | None = None
 def by_git(remote: Remote, proxy: TokenProxy, *args: str) -> tuple[int, str]:
     """git in its own session, with the proxy's address in place of ADDRESS."""
     argv = [a.replace("ADDRESS", proxy.url) for a in args]
-    done = spawn(argv, env=remote.env, cwd=remote.store, started=proxy.serve_session, timeout_s=30)
+    done = spawn_git(argv, env=remote.env, cwd=remote.store, started=proxy.serve_session, timeout_s=30)
     return done.code, done.err + done.text
 
 

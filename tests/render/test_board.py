@@ -13,7 +13,7 @@ from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.publish.report.overview import (
     gantt,
     job_summary,
-    print_status,
+    print_tasks,
     report_html,
     status_table,
 )
@@ -191,7 +191,7 @@ def test_a_value_we_hold_is_masked_in_the_page_in_its_escaped_form_too():
 def test_the_table_is_plain_lines_where_there_is_no_terminal():
     """A row a task, nothing a terminal obeys, never wider than asked."""
     out = io.StringIO()
-    print_status(TASKS, out, running={"issue-8"})
+    print_tasks(TASKS, out, running={"issue-8"})
     lines = out.getvalue().splitlines()
 
     assert 2 + len(TASKS) == len(lines)
@@ -210,7 +210,7 @@ def test_on_a_terminal_the_table_has_colours():
             return True
 
     out = Terminal()
-    print_status(TASKS, out)
+    print_tasks(TASKS, out)
 
     assert "issue-7" in out.getvalue()
     assert "\x1b[31mred" not in out.getvalue()

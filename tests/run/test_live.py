@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from orchestrator_action.agents.registry import words_of
-from orchestrator_action.cli.board import cells, footer, rows, table
+from orchestrator_action.cli.board import board_table, cells, footer, rows
 from orchestrator_action.run.live import RunView, TaskView
 from orchestrator_action.state.journal import Journal
 
@@ -102,7 +102,7 @@ def test_the_board_fits_its_terminal(tmp_path: Path) -> None:
     console = Console(width=80, height=24, file=(tmp_path / "out").open("w"), color_system=None)
 
     with console.capture() as out:
-        console.print(table(view, 80, 24, 100.0))
+        console.print(board_table(view, 80, 24, 100.0))
 
     lines = out.get().splitlines()
     assert len(lines) <= 24

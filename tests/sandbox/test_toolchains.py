@@ -11,7 +11,7 @@ from orchestrator_action.config.schema import AgentCommand, Config, TestCommand
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Role
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 
 def program(path: Path, text: str) -> Path:
@@ -38,7 +38,7 @@ def within(walls: Isolation, home: Path, script: str, *places: Path) -> str:
     tree.mkdir(exist_ok=True)
     env = {"HOME": str(home), "PATH": ":".join([*map(str, places), "/usr/bin:/bin"])}
     policy = walls.policy(Role.TESTS, write=[tree], scratch=home.parent / "scratch")
-    done = ask(["/bin/sh", "-c", f"{script} 2>&1"], env=env, cwd=tree, policy=policy, timeout_s=60)
+    done = run_to_end(["/bin/sh", "-c", f"{script} 2>&1"], env=env, cwd=tree, policy=policy, timeout_s=60)
     return done.stdout.strip()
 
 

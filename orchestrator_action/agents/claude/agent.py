@@ -25,7 +25,7 @@ from orchestrator_action.agents.environment import agent_environment, command_en
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import Command, Outcome, TaskContext
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 PLUGIN = Path(__file__).resolve().parent / "plugin"
 SLASH_COMMAND = "agent:workflow-manager"
@@ -101,7 +101,9 @@ class ClaudeAgent:
     def version(self) -> str:
         """The CLI's version, such as `2.1.330`; an empty string when unknown."""
         try:
-            done = ask([self.executable, "--version"], env=command_environment(os.environ), timeout_s=20)
+            done = run_to_end(
+                [self.executable, "--version"], env=command_environment(os.environ), timeout_s=20
+            )
         except (OSError, subprocess.TimeoutExpired):
             return ""
         return done.stdout.split(" ")[0].strip() if done.returncode == 0 else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude.stream import ClaudeReader
-from orchestrator_action.agents.review import bare_json, read_report
+from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.protocol.model import Outcome
 from orchestrator_action.protocol.review import SCHEMA
 
@@ -49,6 +49,6 @@ def review_findings_in(request: ReviewRequest, log: Path, outcome: Outcome) -> s
     Raises AgentError when it did not, by the same rule as for any session.
     """
     reader = ClaudeReader("")
-    report = read_report(reader, request, log, outcome)
+    report = read_findings(reader, request, log, outcome)
     answer = reader.results[-1].get("structured_output")
     return json.dumps(answer) if answer is not None else bare_json(report.text)

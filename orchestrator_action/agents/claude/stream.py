@@ -12,7 +12,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from orchestrator_action.agents.event_line import Event, event_of
+from orchestrator_action.agents.event_line import AgentEvent, event_of
 from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
@@ -55,12 +55,12 @@ class ClaudeReader:
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
         self._abort = ""
-        self._init: Event | None = None
+        self._init: AgentEvent | None = None
         self._session_id = ""
-        self._results: dict[str, Event] = {}
+        self._results: dict[str, AgentEvent] = {}
         self._messages: set[str] = set()
         self._faults: list[str] = []
-        self._retry: Event = {}
+        self._retry: AgentEvent = {}
         self._plain: deque[str] = deque(maxlen=5)
 
     @property
@@ -69,7 +69,7 @@ class ClaudeReader:
         return self._abort
 
     @property
-    def results(self) -> tuple[Event, ...]:
+    def results(self) -> tuple[AgentEvent, ...]:
         """The complete result events, each once, in order."""
         return tuple(self._results.values())
 
@@ -112,7 +112,7 @@ class ClaudeReader:
             retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
 
-    def _system(self, event: Event) -> Mark | None:
+    def _system(self, event: AgentEvent) -> Mark | None:
         subtype = event.get("subtype")
         if subtype == "init":
             return self._started(event)
@@ -121,7 +121,7 @@ class ClaudeReader:
             return None
         return None if subtype == "status" else Mark.ACTIVITY
 
-    def _started(self, event: Event) -> Mark:
+    def _started(self, event: AgentEvent) -> Mark:
         self._init = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         if self._wanted and self._wanted not in _commands(event):
@@ -130,13 +130,13 @@ class ClaudeReader:
             self._give_up(f"plugin error: {error}")
         return Mark.STARTED
 
-    def _result(self, event: Event) -> Mark:
+    def _result(self, event: AgentEvent) -> Mark:
         key = _text(event.get("uuid")) or json.dumps(event, sort_keys=True)
         self._results[key] = event
         self._session_id = _text(event.get("session_id")) or self._session_id
         return Mark.RESULT
 
-    def _assistant(self, event: Event) -> None:
+    def _assistant(self, event: AgentEvent) -> None:
         message = event.get("message")
         message = message if isinstance(message, Mapping) else {}
         if not event.get("parent_tool_use_id") and message.get("model") != "<synthetic>":
@@ -144,7 +144,7 @@ class ClaudeReader:
         if event.get("error"):
             self._faults.append(_text(event["error"]))
 
-    def _rate_limit(self, event: Event) -> None:
+    def _rate_limit(self, event: AgentEvent) -> None:
         info = event.get("rate_limit_info")
         if isinstance(info, Mapping) and info.get("status") == "rejected":
             self._faults.append("rate_limit")
@@ -219,7 +219,7 @@ def _process_problems(outcome: Outcome) -> list[str]:
     return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []
 
 
-def _result_problems(result: Event) -> list[str]:
+def _result_problems(result: AgentEvent) -> list[str]:
     found = []
     subtype = _text(result.get("subtype"))
     if subtype != "success":
@@ -233,7 +233,7 @@ def _result_problems(result: Event) -> list[str]:
     return found
 
 
-def _was_at_work(result: Event) -> bool:
+def _was_at_work(result: AgentEvent) -> bool:
     turns = result.get("num_turns")
     return isinstance(turns, int) and not isinstance(turns, bool) and turns >= 1
 
@@ -244,24 +244,24 @@ def _tokens(counted: object, names: Iterable[str]) -> int:
     return sum(int(_number(counted.get(name)) or 0) for name in names)
 
 
-def _model_tokens(result: Event) -> int:
+def _model_tokens(result: AgentEvent) -> int:
     """The tokens that a result's cost counts: those of every model, also of sub-agents."""
     models = result.get("modelUsage")
     return sum(_tokens(m, _MODEL_USAGE) for m in models.values()) if isinstance(models, Mapping) else 0
 
 
-def _words(result: Event) -> str:
+def _words(result: AgentEvent) -> str:
     words = _text(result.get("result")) or "no words given"
     status = result.get("api_error_status")
     return _short(words if not status or str(status) in words else f"{status} {words}")
 
 
-def _commands(init: Event) -> frozenset[str]:
+def _commands(init: AgentEvent) -> frozenset[str]:
     listed = init.get("slash_commands")
     return frozenset(str(c).removeprefix("/") for c in listed) if isinstance(listed, list) else frozenset()
 
 
-def _plugin_errors(init: Event) -> list[str]:
+def _plugin_errors(init: AgentEvent) -> list[str]:
     errors = init.get("plugin_errors")
     if not errors:
         return []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from orchestrator_action.agents.event_line import Event
+from orchestrator_action.agents.event_line import AgentEvent
 from orchestrator_action.agents.headless import (
     Cli,
     Session,
@@ -46,7 +46,7 @@ def start(given: Start) -> Session:
     return Session(argv=argv, env={"CODEX_HOME": str(given.private)})
 
 
-def tell(event: Event) -> Told:
+def tell(event: AgentEvent) -> Told:
     """One line of `--json`: `thread.started`, `turn.*`, `item.*` or `error`."""
     kind = event["type"]
     if kind == "thread.started":
@@ -67,7 +67,7 @@ def tell(event: Event) -> Told:
     return _done(item) if kind == "item.completed" else Told()
 
 
-def _done(item: Event) -> Told:
+def _done(item: AgentEvent) -> Told:
     """Codex tells no count of its requests; what it said and did is counted instead."""
     kind = text_of(item, "type")
     if kind == "agent_message":
@@ -77,7 +77,7 @@ def _done(item: Event) -> Told:
     return Told(turns=1, does=_doing(item)) if kind == "file_change" else Told()
 
 
-def _doing(item: Event) -> str:
+def _doing(item: AgentEvent) -> str:
     kind = text_of(item, "type")
     if kind == "command_execution":
         return shell_words(text_of(item, "command"))

@@ -28,7 +28,7 @@ from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
 from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
-from orchestrator_action.sandbox.start import ask
+from orchestrator_action.sandbox.start import run_to_end
 
 _PASSING = re.compile(
     r"overloaded|rate.?limit|too many requests|\b(?:429|502|503|529)\b|timed out|connection (?:reset|refused)",
@@ -122,7 +122,7 @@ class CommandAgent:
         if not self.settings.version:
             return ""
         try:
-            done = ask(list(self.settings.version), env=command_environment(os.environ), timeout_s=20)
+            done = run_to_end(list(self.settings.version), env=command_environment(os.environ), timeout_s=20)
         except (OSError, subprocess.TimeoutExpired):
             return ""
         return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator_action.agents.event_line import Event
+from orchestrator_action.agents.event_line import AgentEvent
 from orchestrator_action.agents.headless import (
     Cli,
     Session,
@@ -60,7 +60,7 @@ def start(given: Start) -> Session:
     return Session(argv=argv, env=env, cwd=str(workspace))
 
 
-def tell(event: Event) -> Told:
+def tell(event: AgentEvent) -> Told:
     """One line of `stream-json`: `init`, `message`, `tool_use`, `tool_result`, `error` or `result`."""
     kind = event["type"]
     if kind == "init":
@@ -75,7 +75,7 @@ def tell(event: Event) -> Told:
     return _result(event) if kind == "result" else Told()
 
 
-def _result(event: Event) -> Told:
+def _result(event: AgentEvent) -> Told:
     """Gemini tells no count of its requests; its tool calls and its last answer are counted instead."""
     tokens = total_of(part_of(event, "stats"), "total_tokens")
     if event.get("status") == "success":
@@ -85,7 +85,7 @@ def _result(event: Event) -> Told:
     return Told(mark=Mark.RESULT, fault=words, tokens=tokens, limit=limit)
 
 
-def _doing(event: Event) -> str:
+def _doing(event: AgentEvent) -> str:
     tool, given = text_of(event, "tool_name"), part_of(event, "parameters")
     if tool == "run_shell_command":
         return shell_words(text_of(given, "command"))

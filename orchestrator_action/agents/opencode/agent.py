@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator_action.agents.event_line import Event
+from orchestrator_action.agents.event_line import AgentEvent
 from orchestrator_action.agents.headless import (
     Cli,
     Session,
@@ -62,7 +62,7 @@ def start(given: Start) -> Session:
     return Session(argv=argv, env=env)
 
 
-def tell(event: Event) -> Told:
+def tell(event: AgentEvent) -> Told:
     """One line of `--format json`: `step_start`, `text`, `tool_use`, `step_finish` or `error`."""
     kind, part, session = event["type"], part_of(event, "part"), text_of(event, "sessionID")
     if kind == "step_start":
@@ -86,7 +86,7 @@ def hear(line: str) -> str:
     return found[1] if found else ""
 
 
-def _finished(part: Event, session: str) -> Told:
+def _finished(part: AgentEvent, session: str) -> Told:
     """A step is a turn of the model; one that ends with `stop` ends the work."""
     used = part_of(part, "tokens")
     tokens = total_of(used, "input", "output", "reasoning") + total_of(
@@ -98,14 +98,14 @@ def _finished(part: Event, session: str) -> Told:
     )  # fmt: skip
 
 
-def _fault(error: Event) -> str:
+def _fault(error: AgentEvent) -> str:
     told = part_of(error, "data")
     words = text_of(told, "message") or text_of(error, "name") or "an error without words"
     status = number_of(told, "statusCode")
     return f"{status:.0f} {words}" if status and f"{status:.0f}" not in words else words
 
 
-def _doing(part: Event) -> str:
+def _doing(part: AgentEvent) -> str:
     tool, given = text_of(part, "tool"), part_of(part_of(part, "state"), "input")
     if tool == "bash":
         return shell_words(text_of(given, "command"))

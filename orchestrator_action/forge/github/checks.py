@@ -14,7 +14,7 @@ from orchestrator_action.forge.github.pulls import MAX_LINE
 from orchestrator_action.protocol.model import Annotation, Check, Conclusion
 from orchestrator_action.text.marker import cut_to_bytes, one_line
 
-MAX_TEXT = 65_535
+MAX_CHECK_CHARS = 65_535
 """Of summary and text each. Source: docs.github.com, "Create a check run"."""
 MAX_CHECK_TITLE = 255
 MAX_ANNOTATIONS = 50
@@ -223,8 +223,8 @@ class Checks:
 
 def _output(title: str, summary: str, text: str) -> dict[str, Any]:
     shown = one_line(title, MAX_CHECK_TITLE) or "…"
-    output = {"title": shown, "summary": cut_to_bytes(summary or title or "…", MAX_TEXT)}
-    return {**output, "text": cut_to_bytes(text, MAX_TEXT)} if text else output
+    output = {"title": shown, "summary": cut_to_bytes(summary or title or "…", MAX_CHECK_CHARS)}
+    return {**output, "text": cut_to_bytes(text, MAX_CHECK_CHARS)} if text else output
 
 
 def _with_annotations(texts: dict[str, Any], annotations: Sequence[Annotation]) -> dict[str, Any]:
@@ -246,6 +246,6 @@ def _annotation(annotation: Annotation) -> dict[str, Any]:
         "start_line": line,
         "end_line": line,
         "annotation_level": annotation.level,
-        "message": cut_to_bytes(annotation.message, MAX_TEXT) or "…",
+        "message": cut_to_bytes(annotation.message, MAX_CHECK_CHARS) or "…",
     }
     return {**made, "title": one_line(annotation.title, MAX_CHECK_TITLE)} if annotation.title else made

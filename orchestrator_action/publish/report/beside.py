@@ -13,9 +13,9 @@ from typing import Any
 from orchestrator_action.protocol.model import GOOD_STATUSES, Fact, Status, TaskResult, exceptions_of
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.text import figures
-from orchestrator_action.text.template import tail_of
+from orchestrator_action.text.template import output_tail
 
-TAIL_LINES = 12
+SHOWN_LINES = 12
 """Of what the tests printed, in a comment: the end tells most."""
 _MOST_NAMED = 5
 _OF_TESTING = ("suite", "nothing-lost", "base-tests", "shows-the-change")
@@ -163,9 +163,9 @@ def _wrong(fact: Fact) -> str:
 
 
 def _output(wrong: Sequence[Fact]) -> str:
-    tails = (tail_of(f.detail) for f in wrong)
+    tails = (output_tail(f.detail) for f in wrong)
     lines = [line for line in next(filter(None, tails), "").splitlines() if line.strip("-=_* \t")]
-    return "\n".join(lines[-TAIL_LINES:])
+    return "\n".join(lines[-SHOWN_LINES:])
 
 
 def next_step(status: Status, result: TaskResult, label: str = "") -> str:

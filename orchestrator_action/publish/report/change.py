@@ -11,7 +11,7 @@ from orchestrator_action.protocol.acceptance import ChangeVerdict
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.model import Annotation, Conclusion, Fact
 from orchestrator_action.publish.report.comments import CheckTexts
-from orchestrator_action.publish.report.verdict import exceptions_of
+from orchestrator_action.publish.report.verdict import exception_lines
 from orchestrator_action.text import limits as texts
 from orchestrator_action.text.figures import count
 from orchestrator_action.text.template import fill
@@ -41,7 +41,7 @@ def read_head_line(body: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", "")
 
 
-def headline(document: VerdictDocument, verdict: ChangeVerdict) -> str:
+def change_headline(document: VerdictDocument, verdict: ChangeVerdict) -> str:
     """One line: verified or not, at which commit, and the fact that says most."""
     at = f"at `{document.commit[:7]}`"
     told = {f.rule: f.message for f in document.facts if f.holds}
@@ -82,7 +82,7 @@ def change_texts(
 ) -> ChangeTexts:
     """Comment and check of a change. `since` is when this head was first judged, ISO 8601."""
     held = tuple(secrets)
-    title = headline(document, verdict)
+    title = change_headline(document, verdict)
     body = fill("change_comment.md.j2", held, **_values(document, verdict, marker, since, title))
     summary = "\n".join(body.splitlines()[2:])
     return ChangeTexts(
@@ -106,7 +106,7 @@ def _values(
         "headline": title,
         "open": verdict.open,
         "cure": cure(verdict) if verdict.open else "",
-        "let_pass": [*passed, *exceptions_of(document.facts)],
+        "let_pass": [*passed, *exception_lines(document.facts)],
         "facts": document.facts,
         "commands": " && ".join(document.test_commands) or "none",
         "base": document.base,

@@ -320,7 +320,7 @@ def status_table(tasks: Sequence[TaskResult], *, running: Collection[str] = (), 
 _COLOURS: Mapping[str, str] = {"success": "green", "no-change": "green", "running": "cyan", "skipped": "dim"}
 
 
-def print_status(tasks: Sequence[TaskResult], out: IO[str], *, running: Collection[str] = ()) -> None:
+def print_tasks(tasks: Sequence[TaskResult], out: IO[str], *, running: Collection[str] = ()) -> None:
     """The table on `out`: with colours where that is a terminal, as plain lines otherwise."""
     if not out.isatty():
         out.write(status_table(tasks, running=running))

@@ -28,7 +28,7 @@ def document_of(
         base=result.base_sha,
         conclusion=str(result.conclusion),
         facts=facts,
-        exceptions=tuple(exceptions_of(facts)),
+        exceptions=tuple(exception_lines(facts)),
         policy_digest=policy_digest,
         test_commands=tuple(test_commands),
         isolation=isolation,
@@ -37,7 +37,7 @@ def document_of(
     )
 
 
-def exceptions_of(facts: Iterable[Fact]) -> list[str]:
+def exception_lines(facts: Iterable[Fact]) -> list[str]:
     """Every test that was named to be let pass, in words; each once."""
     found = [
         f"{one.get('test') or one.get('id')}: {one.get('reason', '')}".rstrip(": ")

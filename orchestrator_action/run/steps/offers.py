@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.errors import BundleError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
+from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.verify import MACHINE, MEASURED
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level
 
-Say = Callable[[str], None]
 LOST = "nothing came from its work job: it was killed, or what it wrote was lost"
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
 from orchestrator_action.publish.claim import claim_issue
+from orchestrator_action.run.recover import Say
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
 from orchestrator_action.run.steps.files import digest_of_bytes
 from orchestrator_action.run.steps.step import step_journal
@@ -30,8 +31,6 @@ from orchestrator_action.state.journal import new_run_id
 
 MAX_SHARDS = 256
 """Of one matrix. Source: docs.github.com, "Usage limits" of GitHub Actions."""
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

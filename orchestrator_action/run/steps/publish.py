@@ -57,6 +57,7 @@ from orchestrator_action.run.finish import (
     recorded_task_run,
     with_problems,
 )
+from orchestrator_action.run.recover import Say
 from orchestrator_action.run.run import speedup
 from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now, token_of
 from orchestrator_action.run.steps.bundle import Work
@@ -74,8 +75,7 @@ from orchestrator_action.verify.measure import Measure
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str], None]
-CARRIED = frozenset({"claim", "plan", "review", "answer", "declined"})
+AGENT_EVENTS = frozenset({"claim", "plan", "review", "answer", "declined"})
 """What is taken over of a bundle's trail: what was said. What was measured there is not."""
 REPORTED = (
     ("initial-setup", "context-read"),
@@ -250,11 +250,11 @@ def _carry(run: RunContext, task: Task, offer: Offer) -> None:
     ]  # fmt: skip
     if offer.work is not None:
         events = offer.work.events
-        records += [(e.kind, dict(e.data)) for e in events if e.task == task.id and e.kind in CARRIED]
+        records += [(e.kind, dict(e.data)) for e in events if e.task == task.id and e.kind in AGENT_EVENTS]
         records += [("fact", fact_data(f)) for f in _reported(offer.work)]
     if offer.verdict is not None:
         records += [("fact", fact_data(f)) for f in offer.verdict.facts]
-    kinds = {"task-started", "fact", *CARRIED}
+    kinds = {"task-started", "fact", *AGENT_EVENTS}
     there = sum(e.kind in kinds for e in run.journal.of(task.id))
     for kind, data in records[there:]:
         run.journal.append(kind, task.id, **data)

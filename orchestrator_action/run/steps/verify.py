@@ -21,7 +21,7 @@ from orchestrator_action.run.steps.bundle import Work, check_bundle, read_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.run.verify_branch import task_run_of
-from orchestrator_action.run.verify_change import document_of
+from orchestrator_action.run.verify_change import document_of_change
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.verify.measure import Measure
 
@@ -94,6 +94,6 @@ def _document(read: ReadPlan, run: RunContext, work: Work, facts: tuple[Fact, ..
     bundle = work.bundle
     facts = tuple(replace(f, seq=0) for f in facts)
     at = bundle.head_sha or bundle.base_sha
-    document = document_of(run, facts, commit=at, name=bundle.branch, base=bundle.base_sha)
+    document = document_of_change(run, facts, commit=at, name=bundle.branch, base=bundle.base_sha)
     where = {**document.environment, MACHINE: machine(run.run_id)}
     return replace(document, plan_digest=read.digest, bundle_digest=work.digest, environment=where)

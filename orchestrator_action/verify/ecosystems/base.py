@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from orchestrator_action.verify.ecosystems.counts import Counts
 
@@ -105,7 +105,7 @@ Way = tuple[str, str]
 """One thing that decides how tests are chosen or run: a name a person knows it by, and what it says."""
 Ways = Callable[[str, Sequence[str]], list[Way]]
 """The ways in a file's text; the test commands say which of its parts matter."""
-Reader = Callable[[list[str]], Iterable[Counts]]
+CountsReader = Callable[[list[str]], Iterable[Counts]]
 """The counts in plain lines of output."""
 
 
@@ -171,8 +171,8 @@ class Ecosystem:
     wraps: Callable[[Files], Detected | None] | None = None
     """The same for tools that start other runners: asked when no language's own runner was found."""
     setup: Callable[[Files], SetupStep | None] | None = None
-    counts: tuple[Reader, ...] = ()
-    plain_counts: tuple[Reader, ...] = ()
+    counts: tuple[CountsReader, ...] = ()
+    plain_counts: tuple[CountsReader, ...] = ()
     """Closing lines so plain that others print such too: read only when nothing else was found."""
     runners: tuple[Runner, ...] = ()
     test_files: tuple[str, ...] = ()
@@ -192,7 +192,14 @@ def is_simple(command: str) -> bool:
     return not _COMPOUND.search(command)
 
 
-def words_of(command: str) -> list[str]:
+def table(value: Any, *keys: str) -> Mapping[str, Any]:
+    """What stands below `keys` of a manifest that was read; empty when there is no table."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def command_words(command: str) -> list[str]:
     """The words of a simple command; empty for one that no shell would read."""
     try:
         return shlex.split(command)

@@ -10,13 +10,13 @@ _C = ("c", "cc", "cpp", "cxx", "h", "hpp", "hh")
 _PERL = ("pl", "pm")
 _SHELL = ("sh", "bash")
 
-Rule = tuple[tuple[str, ...], str, str]
+Defeat = tuple[tuple[str, ...], str, str]
 """Endings, a regular expression, and what it is called."""
 
 _LATE = "changes the exit code at the end"
 _PAST = "ends the process past the test runner"
 _TOOL = "replaces a part of the test library"
-ENDS: tuple[Rule, ...] = (
+ENDS: tuple[Defeat, ...] = (
     (("py",), r"\bos\._exit\b|\bos\.abort\s*\(|\bsys\.exit\s*=[^=]", _PAST),
     (("py",), r"\batexit\.register\([^\n]*(?:\b_?exit\b|\bkill)", _LATE),
     (SCRIPTS, r"^\s*process\.exitCode\s*=\s*0\b|defineProperty\(\s*process\b[^\n]*exit", _LATE),

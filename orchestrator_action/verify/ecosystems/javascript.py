@@ -7,15 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files, Source, Way
+from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files, Source, Way, table
 from orchestrator_action.verify.ecosystems.counts import Counts, total
-from orchestrator_action.verify.ecosystems.javascript_runners import RUNNERS
+from orchestrator_action.verify.ecosystems.javascript_runners import JAVASCRIPT_RUNNERS
 from orchestrator_action.verify.ecosystems.javascript_setup import (
     is_berry,
-    manager_of,
+    package_manager_of,
     read_package,
     setup,
-    table,
 )
 from orchestrator_action.verify.ecosystems.lines import each, labelled, stanza
 
@@ -34,7 +33,7 @@ def _detect(files: Files) -> Detected | None:
     if "package.json" not in files.paths:
         return None
     package = read_package(files.text("package.json"))
-    manager = manager_of(files, package)
+    manager = package_manager_of(files, package)
     if _test_script(package):
         return Detected(
             ("bun run test" if manager == "bun" else f"{manager} test",), "package.json: scripts.test"
@@ -264,7 +263,7 @@ _SKIPS = (
     r"|(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe)\s*\()|\b(?:skip|todo)\s*:\s*(?:true|['\"`])"
     r"|\b(?:this|t|ctx|context)\.(?:skip|todo)\s*\(|(?<![\w.])pending\s*\("
 )
-SOURCE = Source(
+JAVASCRIPT_SOURCE = Source(
     endings=("js", "cjs", "mjs", "jsx", "ts", "tsx", "cts", "mts"),
     tests=r"(?<![\w.])(?:it|test|specify)(?:\.each[^(]*\([^)]*\))?\s*\(\s*['\"`]([^'\"`]+)",
     skips=_SKIPS,
@@ -288,7 +287,7 @@ ECOSYSTEM = Ecosystem(
     setup=setup,
     counts=(labelled("jest", "Tests:"), labelled("vitest", "Tests"), _nothing_found, _mocha, _ava, _node, _bun_test,
             _deno, _playwright, _jasmine, _uvu, _karma, _cucumber, _node_tap, _json_reports),
-    runners=RUNNERS,
+    runners=JAVASCRIPT_RUNNERS,
     test_files=(
         "*.test.[cm]js", "*.test.js", "*.test.jsx", "*.test.[cm]ts", "*.test.ts", "*.test.tsx",
         "*.spec.[cm]js", "*.spec.js", "*.spec.jsx", "*.spec.[cm]ts", "*.spec.ts", "*.spec.tsx",
@@ -297,7 +296,7 @@ ECOSYSTEM = Ecosystem(
         "**/__tests__/**/*.[jt]s", "**/__tests__/**/*.[jt]sx", "**/test/**/*.[cm]js", "**/test/**/*.[jt]s",
         "**/tests/**/*.[jt]s", "**/tests/**/*.[cm]js", "**/spec/**/*.[jt]s", "*.feature",
     ),
-    source=SOURCE,
+    source=JAVASCRIPT_SOURCE,
     config_files=(
         "**/jest.config.*", "**/vitest.config.*", "**/vitest.workspace.*", "**/.mocharc*", "**/karma.conf.*",
         "**/playwright.config.*", "**/ava.config.*", "**/.taprc", "**/.npmrc", "**/.yarnrc", "**/.yarnrc.yml",

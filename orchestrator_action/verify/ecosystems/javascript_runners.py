@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orchestrator_action.sandbox.start import TimeoutExpired, ask
+from orchestrator_action.sandbox.start import TimeoutExpired, run_to_end
 from orchestrator_action.verify.ecosystems.base import (
     CaseOutcome,
     CaseResult,
     Runner,
     append,
+    command_words,
     is_simple,
-    words_of,
 )
-from orchestrator_action.verify.ecosystems.junit import MESSAGE_CHARS
+from orchestrator_action.verify.ecosystems.junit import MAX_FAILURE_CHARS
 from orchestrator_action.verify.ecosystems.reports import junit_file, read_report
 
 _NODE = "node.jsonl"
@@ -61,7 +61,7 @@ def _runs(script: str, name: str) -> bool:
     """Whether a script is one command, and that is `name`, behind wrappers such as `cross-env A=1 c8`."""
     if not is_simple(script):
         return False
-    for word in words_of(script):
+    for word in command_words(script):
         if word.rpartition("/")[2] in {name, f"{name}.js", f"{name}.mjs", f"_{name}"}:
             return True
         if not (word in _WRAPPERS or "=" in word or word.startswith("-")):
@@ -121,7 +121,7 @@ def _node_instrument(
 
 def _is_node_test(script: str, tree: Path) -> bool:
     """`node test.js`, where that file uses `node:test`."""
-    words = words_of(script)
+    words = command_words(script)
     if not words or words[0] != "node" or not is_simple(script):
         return False
     for word in words[1:]:
@@ -138,7 +138,7 @@ def _node_version(env: Mapping[str, str], tree: Path) -> tuple[int, int]:
     if node is None:
         return (0, 0)
     try:
-        done = ask([node, "--version"], env={}, timeout_s=10.0)
+        done = run_to_end([node, "--version"], env={}, timeout_s=10.0)
     except (OSError, TimeoutExpired):
         return (0, 0)
     match = re.match(r"v(\d+)\.(\d+)", done.stdout)
@@ -169,7 +169,7 @@ def _line_case(line: bytes) -> CaseResult | None:
         outcome=outcome,
         file=file,
         duration_s=seconds,
-        message=str(case.get("message", ""))[:MESSAGE_CHARS],
+        message=str(case.get("message", ""))[:MAX_FAILURE_CHARS],
     )
 
 
@@ -196,7 +196,10 @@ def _jest_reported(report_dir: Path) -> list[CaseResult] | None:
         if not cases and suite.get("status") == "failed":
             found.append(
                 CaseResult(
-                    id=file, outcome="error", file=file, message=str(suite.get("message", ""))[:MESSAGE_CHARS]
+                    id=file,
+                    outcome="error",
+                    file=file,
+                    message=str(suite.get("message", ""))[:MAX_FAILURE_CHARS],
                 )
             )
         for case in cases:
@@ -205,7 +208,7 @@ def _jest_reported(report_dir: Path) -> list[CaseResult] | None:
                 CaseResult(
                     id=f"{file}::{name}", outcome=_outcome(case.get("status")), file=file,
                     duration_s=float(case.get("duration") or 0) / 1000,
-                    message="\n".join(map(str, case.get("failureMessages") or []))[:MESSAGE_CHARS],
+                    message="\n".join(map(str, case.get("failureMessages") or []))[:MAX_FAILURE_CHARS],
                 )
             )  # fmt: skip
     return found
@@ -244,7 +247,7 @@ def _direct_only(name: str) -> Callable[[str, Sequence[str], Path | None], str |
             re.search(r"\bnode\b.*\s--test\b", script) and is_simple(script) if node else _runs(script, name)
         ):
             return None
-        words, kept = words_of(script), []
+        words, kept = command_words(script), []
         for n, word in enumerate(words):
             follows = n > 0 and words[n - 1] in _VALUED
             program = word.rpartition("/")[2] in {name, *_WRAPPERS}
@@ -301,7 +304,7 @@ def _ticks(lines: list[str]) -> list[CaseResult]:
 
 
 _THROUGH = r"^(?:npm|pnpm|yarn|bun)(?: run)? (?:t|tst|test)\b|"
-RUNNERS = (
+JAVASCRIPT_RUNNERS = (
     Runner(
         name="node --test",
         command=_THROUGH + r"^node\s+(?:.*\s)?--test\b|^node\s",

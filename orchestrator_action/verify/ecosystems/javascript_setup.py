@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+from orchestrator_action.verify.ecosystems.base import Files, SetupStep, table
 
 LOCKS = {
     "pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lockb": "bun", "bun.lock": "bun",
@@ -31,14 +31,7 @@ def read_package(text: str) -> Mapping[str, Any]:
     return package if isinstance(package, dict) else {}
 
 
-def table(value: Any, *keys: str) -> Mapping[str, Any]:
-    """The table below `keys`; empty when there is none."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def manager_of(files: Files, package: Mapping[str, Any]) -> str:
+def package_manager_of(files: Files, package: Mapping[str, Any]) -> str:
     """npm, pnpm, yarn or bun: as the manifest names it, else by the lock file."""
     named = _named(package)[0]
     if named in {"npm", "pnpm", "yarn", "bun"}:
@@ -65,7 +58,7 @@ def setup(files: Files) -> SetupStep | None:
     if "package.json" not in files.paths:
         return None
     package = read_package(files.text("package.json"))
-    manager = manager_of(files, package)
+    manager = package_manager_of(files, package)
     needs = any(
         package.get(k) for k in ("dependencies", "devDependencies", "optionalDependencies", "workspaces")
     )

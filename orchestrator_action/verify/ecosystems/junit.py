@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from orchestrator_action.verify.ecosystems.base import CaseOutcome, CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts
 
-MESSAGE_CHARS = 2_000
+MAX_FAILURE_CHARS = 2_000
 _NO_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]+)|(\d+));")
 
@@ -124,5 +124,5 @@ def _message(case: ElementTree.Element) -> str:
     for child in case:
         if child.tag in {"failure", "error"}:
             said = "\n".join(t for t in (child.get("message", ""), child.text or "") if t)
-            return said[:MESSAGE_CHARS]
+            return said[:MAX_FAILURE_CHARS]
     return ""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from orchestrator_action.text.unicode import strip_ansi
-from orchestrator_action.verify.ecosystems.base import Reader
+from orchestrator_action.verify.ecosystems.base import CountsReader
 from orchestrator_action.verify.ecosystems.counts import Counts
 
 _PREFIX = re.compile(
@@ -17,14 +17,14 @@ _PREFIX = re.compile(
 `core-1  | `. Sources: turbo, pnpm -r, concurrently, docker compose."""
 
 
-def plain(line: str) -> str:
+def without_style(line: str) -> str:
     """A line as a reader sees it: no colours, no space around it."""
     return strip_ansi(line).strip()
 
 
 def plain_lines(text: str) -> list[str]:
     """The lines of an output, plain."""
-    return [plain(line) for line in re.split(r"\r\n|\n|\r", text)]
+    return [without_style(line) for line in re.split(r"\r\n|\n|\r", text)]
 
 
 def without_prefixes(lines: list[str]) -> list[list[str]]:
@@ -51,7 +51,7 @@ def _int(match: re.Match[str], *names: str) -> int:
     return sum(int((groups.get(n) or "0").replace(",", "")) for n in names)
 
 
-def each(source: str, pattern: str, *, ran: bool = False) -> Reader:
+def each(source: str, pattern: str, *, ran: bool = False) -> CountsReader:
     """A reader of single lines with groups `passed`, `failed`, `skipped`; with `ran`, also `total`."""
     compiled = re.compile(pattern, re.IGNORECASE)
 
@@ -68,7 +68,7 @@ def each(source: str, pattern: str, *, ran: bool = False) -> Reader:
     return read
 
 
-def labelled(source: str, label: str) -> Reader:
+def labelled(source: str, label: str) -> CountsReader:
     """jest and vitest: `Tests:  1 failed, 2 skipped, 3 passed, 6 total`, `Tests  3 passed (3)`."""
     start = re.compile(rf"{label}\s+(.*)")
 

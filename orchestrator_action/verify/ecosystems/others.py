@@ -51,4 +51,4 @@ SOLIDITY = Ecosystem(
     ),
     test_files=("*.t.sol",),
 )
-ECOSYSTEMS = (CRYSTAL, ELM, SOLIDITY)
+SMALL_ECOSYSTEMS = (CRYSTAL, ELM, SOLIDITY)

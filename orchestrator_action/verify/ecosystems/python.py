@@ -21,18 +21,19 @@ from orchestrator_action.verify.ecosystems.base import (
     Way,
     Ways,
     append,
+    command_words,
     is_simple,
-    words_of,
+    table,
 )
 from orchestrator_action.verify.ecosystems.counts import Counts
 from orchestrator_action.verify.ecosystems.junit import junit_cases
 from orchestrator_action.verify.ecosystems.lines import each, of
 from orchestrator_action.verify.ecosystems.python_setup import setup
-from orchestrator_action.verify.ecosystems.python_source import SOURCE
-from orchestrator_action.verify.ecosystems.python_tools import find_wrapper, read_toml, table, wrapper_only
+from orchestrator_action.verify.ecosystems.python_source import PYTHON_SOURCE
+from orchestrator_action.verify.ecosystems.python_tools import find_wrapper, read_toml, wrapper_only
 from orchestrator_action.verify.ecosystems.reports import read_report
 
-TEST_FILES = ("test_*.py", "*_test.py", "*_tests.py", "tests.py")
+PYTEST_FILES = ("test_*.py", "*_test.py", "*_tests.py", "tests.py")
 
 # -- detection -------------------------------------------------------------------------------------
 
@@ -56,7 +57,7 @@ def _detect(files: Files) -> Detected | None:
     for name, section in (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest")):
         if name in files.paths and _section(files.text(name), section):
             return Detected((run,), f"pytest: [{section}] in {name}")
-    tests = sorted(p for p in files.paths if matches(p, TEST_FILES))
+    tests = sorted(p for p in files.paths if matches(p, PYTEST_FILES))
     if not tests:
         return None
     if (wrapped := find_wrapper(files)) is not None and not _names_pytest(files):
@@ -180,7 +181,7 @@ _PYTEST_VALUED = frozenset({"-k", "-m", "-n", "-c", "-o", "-p", "-W", "-r", "--r
 
 def _pytest_only(command: str, names: Sequence[str], _: Path | None) -> str | None:
     """The same command with these files or node ids in the place of its own paths."""
-    words = words_of(command)
+    words = command_words(command)
     start = next((n for n, w in enumerate(words) if re.fullmatch(r"(?:.*/)?(?:pytest|py\.test)", w)), None)
     if start is None or not is_simple(command):
         return None
@@ -223,7 +224,7 @@ def _unittest_counts(lines: list[str]) -> Iterable[Counts]:
 def _unittest_instrument(
     command: str, _: Path, __: Mapping[str, str], ___: Path
 ) -> tuple[str, Mapping[str, str]] | None:
-    words = words_of(command)
+    words = command_words(command)
     if not is_simple(command) or any(re.fullmatch(r"-[bcf]*[vq]\w*|--verbose|--quiet", w) for w in words):
         return None
     return append(command, "-v"), {}
@@ -268,7 +269,7 @@ def _unittest_only(command: str, names: Sequence[str], _: Path | None) -> str | 
     match = re.search(_UNITTEST, command)
     if match is None or not is_simple(command):
         return None
-    start, rest = command[: match.end()], words_of(command[match.end() :])
+    start, rest = command[: match.end()], command_words(command[match.end() :])
     paths = [n for n in names if n.endswith(".py")]
     dotted = [n for n in names if not n.endswith(".py")]
     top = ["-t", rest[rest.index("-t") + 1]] if "-t" in rest[:-1] else []
@@ -433,8 +434,8 @@ ECOSYSTEM = Ecosystem(
         Runner(name="tox", command=r"^tox\b", only=wrapper_only("tox", "tox.ini")),
         Runner(name="nox", command=r"^nox\b", only=wrapper_only("nox", "noxfile.py")),
     ),
-    test_files=TEST_FILES,
-    source=SOURCE,
+    test_files=PYTEST_FILES,
+    source=PYTHON_SOURCE,
     config_files=("**/noxfile.py", "**/tox.toml", "**/unittest.cfg", "**/nose2.cfg", "**/pytest.toml",
                   "**/.pytest.toml", "**/.coveragerc", "**/behave.ini", "**/.stestr.conf"),
     config_ways={

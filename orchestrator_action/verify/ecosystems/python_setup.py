@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator_action.verify.ecosystems.base import Files, SetupStep
+from orchestrator_action.verify.ecosystems.base import Files, SetupStep, table
 from orchestrator_action.verify.ecosystems.python_tools import (
     DEVELOPMENT,
     TESTS,
@@ -19,7 +19,6 @@ from orchestrator_action.verify.ecosystems.python_tools import (
     pytest_plugins,
     read_ini,
     read_toml,
-    table,
     tool_requirements,
 )
 

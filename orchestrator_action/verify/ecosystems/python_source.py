@@ -85,7 +85,7 @@ def _hollow(text: str) -> list[str]:
     return [node.name for node in (_parsed(text) or {}).values() if _is_hollow(node)]
 
 
-SOURCE = Source(
+PYTHON_SOURCE = Source(
     endings=("py",),
     tests=r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)",
     skips=_SKIPS,

@@ -15,19 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.verify.ecosystems.base import Detected, Files, is_simple, words_of
+from orchestrator_action.verify.ecosystems.base import Detected, Files, command_words, is_simple, table
 from orchestrator_action.verify.ecosystems.reports import read_report
 
 TESTS = ("test", "tests", "testing")
 DEVELOPMENT = ("dev", "develop", "development")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-
-
-def table(value: Any, *keys: str) -> Mapping[str, Any]:
-    """The table below `keys`; empty when there is none."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def read_toml(text: str) -> Mapping[str, Any]:
@@ -112,7 +105,7 @@ def wrapper_only(tool: str, file: str) -> Callable[[str, Sequence[str], Path | N
 
     def only(command: str, names: Sequence[str], tree: Path | None) -> str | None:
         said = (read_report(tree / file) or b"") if tree is not None else b""
-        hands_on = b"posargs" in said and words_of(command)[:1] == [tool] and "--" not in command
+        hands_on = b"posargs" in said and command_words(command)[:1] == [tool] and "--" not in command
         return f"{command} -- {shlex.join(names)}" if hands_on else None
 
     return only

@@ -31,7 +31,7 @@ from orchestrator_action.verify.ecosystems.base import Ecosystem, Runner
 ECOSYSTEMS: tuple[Ecosystem, ...] = (
     python.ECOSYSTEM, javascript.ECOSYSTEM, rust.ECOSYSTEM, go.ECOSYSTEM, jvm.ECOSYSTEM, elixir.ECOSYSTEM,
     ruby.ECOSYSTEM, php.ECOSYSTEM, dotnet.ECOSYSTEM, swift.ECOSYSTEM, dart.ECOSYSTEM, haskell.ECOSYSTEM,
-    julia.ECOSYSTEM, r.ECOSYSTEM, *others.ECOSYSTEMS, perl.ECOSYSTEM, c.ECOSYSTEM, make.ECOSYSTEM,
+    julia.ECOSYSTEM, r.ECOSYSTEM, *others.SMALL_ECOSYSTEMS, perl.ECOSYSTEM, c.ECOSYSTEM, make.ECOSYSTEM,
     shell.ECOSYSTEM,
 )  # fmt: skip
 RUNNERS: tuple[Runner, ...] = tuple(runner for e in ECOSYSTEMS for runner in e.runners)

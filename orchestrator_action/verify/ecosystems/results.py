@@ -11,7 +11,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator_action.verify.ecosystems.base import CaseResult, Instrumented, Reader, Runner, is_simple
+from orchestrator_action.verify.ecosystems.base import (
+    CaseResult,
+    CountsReader,
+    Instrumented,
+    Runner,
+    is_simple,
+)
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.javascript_runners import script_of
 from orchestrator_action.verify.ecosystems.junit import junit_counts
@@ -169,11 +175,11 @@ _READERS = tuple(reader for e in ECOSYSTEMS for reader in e.counts)
 _PLAIN = tuple(reader for e in ECOSYSTEMS for reader in e.plain_counts)
 
 
-def _found(parts: list[list[str]], readers: Sequence[Reader]) -> list[Counts]:
+def _found(parts: list[list[str]], readers: Sequence[CountsReader]) -> list[Counts]:
     return [c for lines in parts for reader in readers for c in reader(lines)]
 
 
-def _first(readers: Sequence[Reader], lines: list[str]) -> list[Counts]:
+def _first(readers: Sequence[CountsReader], lines: list[str]) -> list[Counts]:
     """What the first reader finds that finds anything."""
     return next((found for reader in readers if (found := list(reader(lines)))), [])
 

@@ -20,7 +20,7 @@ from orchestrator_action.verify.ecosystems.base import (
     is_simple,
 )
 from orchestrator_action.verify.ecosystems.counts import Counts
-from orchestrator_action.verify.ecosystems.junit import MESSAGE_CHARS
+from orchestrator_action.verify.ecosystems.junit import MAX_FAILURE_CHARS
 from orchestrator_action.verify.ecosystems.lines import each
 from orchestrator_action.verify.ecosystems.reports import read_report
 
@@ -120,7 +120,7 @@ def _rspec_reported(report_dir: Path) -> list[CaseResult] | None:
                 outcome=outcomes.get(str(example.get("status")), "error"),
                 file=file,
                 duration_s=float(example.get("run_time") or 0),
-                message=str((example.get("exception") or {}).get("message", ""))[:MESSAGE_CHARS],
+                message=str((example.get("exception") or {}).get("message", ""))[:MAX_FAILURE_CHARS],
             )
         )
     return found
