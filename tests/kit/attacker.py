@@ -147,14 +147,20 @@ def evidence(plan: Plan) -> bool:
 
 
 def broker_of_another(plan: Plan) -> bool:
-    """The capability of another task, out of its agent's environment; an agent waits until another one is there."""
+    """The capability of another task, out of its agent's environment.
+
+    An agent waits until another one is there, or has met one: who comes second may find the first gone.
+    """
     mine = os.environ.get("ORCHESTRATOR_CAPABILITY", "-").encode()
     until = time.monotonic() + (plan["another_within_s"] if mine != b"-" else 0)
+    met = plan["met"]
     while True:
         found = [read(f"/proc/{pid}/environ") for pid in pids()]
         if any(b"ORCHESTRATOR_CAPABILITY=" in e and mine not in e for e in found):
+            if met:
+                Path(met).write_text("met")
             return True
-        if time.monotonic() > until:
+        if time.monotonic() > until or (met and os.path.getsize(met)):
             return False
         time.sleep(0.05)
 

@@ -150,7 +150,7 @@ def _lay_out(root: Path, python: Path) -> dict[str, Any]:
     library = next((root / "venv").glob("lib/python*/site-packages"))
     shutil.copytree(Path(sys.modules["orchestrator_action"].__file__).parent, library / "orchestrator_action")
     return {
-        "token": token, "home": str(home), "credentials": list(credentials), "seconds": 1.0, "another_within_s": 0.0,
+        "token": token, "home": str(home), "credentials": list(credentials), "seconds": 1.0, "another_within_s": 0.0, "met": "",
         "user_site": str(home / ".local/lib/python3/site-packages/usercustomize.py"),
         "path": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin", "path_folder": str(home / ".local/bin"),
         "package": str(library / "orchestrator_action"),
@@ -200,7 +200,10 @@ def test_what_an_attack_gets_is_what_the_level_lets_through(field: Field, walls:
         (pytest.fail if REQUIRE_ALL else pytest.skip)("this kernel has no Landlock")
 
     if "broker_of_another" in LETS_THROUGH[level]:  # one agent may be done before the other one starts
-        plan = {**field.plan, "another_within_s": 60.0}
+        met = field.root / "told" / "met"
+        met.touch()
+        met.chmod(0o666)
+        plan = {**field.plan, "another_within_s": 60.0, "met": str(met)}
         (field.root / "told" / "plan.json").write_text(json.dumps(plan))
     ran = field.run(hostile(field, level), confined=level == "confined")
 
