@@ -57,6 +57,14 @@ class Forge(Protocol):
         """`github` or `local`."""
 
     @property
+    def has_users(self) -> bool:
+        """Whether people with different rights use it. A folder belongs to whoever can write it."""
+
+    @property
+    def starts_workflows(self) -> bool:
+        """Whether a push to it can start workflows, and words in a commit keep it from that."""
+
+    @property
     def repository(self) -> str:
         """`owner/name`, or the folder."""
 
@@ -96,6 +104,9 @@ class Forge(Protocol):
 
     def find_pull(self, branch: str, *, of: str = "") -> Pull | None:
         """The open pull request whose head is `branch` of this repository, or of the fork `of` (`owner/name`)."""
+
+    def pull_ref(self, pull: Pull) -> str:
+        """The remote's ref of a pull request's head, forks included."""
 
     def pull(self, number: int) -> Pull:
         """One pull, re-read."""

@@ -64,5 +64,5 @@ def make_forge(name: str, parts: ForgeParts) -> Forge:
     """The forge of this name. Raises ConfigError for one nobody knows, or a token that is missing."""
     kind, _, where = name.partition(":")
     if kind not in FORGES:
-        raise ConfigError(f"no forge {name!r}", hint="github, local or local:DIR")
+        raise ConfigError(f"no forge {name!r}", hint=f"one of {', '.join(FORGES)}, or local:DIR")
     return FORGES[kind](parts, where)

@@ -121,7 +121,7 @@ class Admission:
 
     def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
         """Those of `issues`, and those commanded or left behind, that may run."""
-        if forge.name == "local":
+        if not forge.has_users:
             return [replace(i, left_by=self.dead) for i in issues]
         wrong = self.trigger.label and self.trigger.label.casefold() != config.label.casefold()
         if wrong and not self.asked:

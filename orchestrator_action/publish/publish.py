@@ -205,7 +205,7 @@ def _starts_nothing(run: RunContext) -> bool:
 
     Source: docs.github.com, "Triggering a workflow from a workflow".
     """
-    return run.forge.name == "github" and cast("Queue", run.forge).viewer() == ACTIONS_LOGIN
+    return run.forge.starts_workflows and cast("Queue", run.forge).viewer() == ACTIONS_LOGIN
 
 
 def _start_ci(task_run: TaskRun, result: TaskResult) -> None:
@@ -229,7 +229,7 @@ def _ci(task_run: TaskRun, result: TaskResult) -> render.Ci:
 
 def _asks_for_no_ci(task_run: TaskRun, sha: str) -> bool:
     """Whether the message of a commit keeps GitHub from starting workflows. No agent's commit is written anew."""
-    if task_run.run.forge.name != "github":
+    if not task_run.run.forge.starts_workflows:
         return False
     try:
         message = task_run.run.private.run("log", "-1", "--format=%B", sha).text

@@ -67,7 +67,7 @@ def find_change(run: RunContext, branch: str, known: Pull | None = None, *, sinc
     Raises GitError when its commit is not at the remote, ConfigError when it changes nothing.
     """
     name = known.head_branch if known else branch
-    ref = f"refs/pull/{known.number}/head" if known and run.forge.name == "github" else f"refs/heads/{name}"
+    ref = run.forge.pull_ref(known) if known else f"refs/heads/{name}"
     head = run.remote.fetch_ref(ref)
     if not head:
         raise GitError(f"{ref} is not at the remote", hint="push the branch first")

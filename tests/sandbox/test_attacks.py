@@ -150,7 +150,8 @@ def _lay_out(root: Path, python: Path) -> dict[str, Any]:
     library = next((root / "venv").glob("lib/python*/site-packages"))
     shutil.copytree(Path(sys.modules["orchestrator_action"].__file__).parent, library / "orchestrator_action")
     return {
-        "token": token, "home": str(home), "credentials": list(credentials), "seconds": 1.0, "another_within_s": 0.0, "met": "",
+        "token": token, "home": str(home), "credentials": list(credentials), "seconds": 1.0,
+        "another_within_s": 0.0, "met": "",
         "user_site": str(home / ".local/lib/python3/site-packages/usercustomize.py"),
         "path": f"{home}/.local/bin:/usr/local/bin:/usr/bin:/bin", "path_folder": str(home / ".local/bin"),
         "package": str(library / "orchestrator_action"),

@@ -40,6 +40,8 @@ class LocalForge(LocalPermissions):
     """
 
     name = "local"
+    has_users = False
+    starts_workflows = False
     requests_made = 0
 
     def __init__(
@@ -164,6 +166,10 @@ class LocalForge(LocalPermissions):
             if document and document.text("head") == branch and _state(document) == "open":
                 return self._as_pull(number, document)
         return None
+
+    def pull_ref(self, pull: Pull) -> str:
+        """Its branch: a folder has no forks."""
+        return f"refs/heads/{pull.head_branch}"
 
     def pull(self, number: int) -> Pull:
         """One pull, its head as git has it now."""

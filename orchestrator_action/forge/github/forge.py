@@ -57,6 +57,8 @@ class GitHubForge:
     """
 
     name = "github"
+    has_users = True
+    starts_workflows = True
 
     def __init__(
         self,
@@ -279,6 +281,10 @@ class GitHubForge:
     def find_pull(self, branch: str, *, of: str = "") -> Pull | None:
         """The open pull request whose head is `branch` of this repository, or of the fork `of`."""
         return self._pulls.find(branch, of or self.repository)
+
+    def pull_ref(self, pull: Pull) -> str:
+        """The ref that GitHub keeps for each, forks included."""
+        return f"refs/pull/{pull.number}/head"
 
     def pull(self, number: int) -> Pull:
         """One pull, re-read."""
