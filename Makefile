@@ -61,7 +61,7 @@ dist: $(STAMP)
 schema: $(STAMP)
 	$(BIN)/python -m orchestrator_action.config.load > orchestrator_action/config/orchestrator.schema.json
 	$(BIN)/python -m tests.docs.test_help
-	$(BIN)/python -m tests.docs.configuration
+	$(BIN)/python -m tests.docs.tables
 
 # The README's pictures, of a run of the demo; needs Chromium.
 pictures: $(STAMP)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.action.inputs import request_of_inputs
 from orchestrator_action.action.runner_files import print_foreign
 from orchestrator_action.action.step import Step
 from orchestrator_action.agents.registry import root_env
@@ -96,50 +97,6 @@ def refuse_left_token(git: Git, runner_temp: str) -> None:
             f"actions/checkout left a token in git's configuration ({left[0]}), where every agent could read it",
             hint="give actions/checkout `persist-credentials: false`",
         )
-
-
-def request_of_inputs(step: Step) -> setup.RunRequest:
-    """What the inputs ask for. Raises ConfigError naming the input."""
-    issue = step["ISSUE"].removeprefix("#")
-    if issue and not (issue.isascii() and issue.isdecimal() and int(issue) > 0):
-        raise ConfigError(f"the input issue is no number: {step['ISSUE']!r}", hint="as in 7")
-    flags: dict[str, Any] = {
-        "label": step["LABEL"] or None,
-        "agent": step["AGENT"] or None,
-        "max_parallel": _number(step, "MAX_PARALLEL"),
-        "timeout": step["TIMEOUT"] or None,
-        "max_turns": _number(step, "MAX_TURNS"),
-        "max_budget_usd": _number(step, "MAX_BUDGET_USD"),
-        "max_run_usd": _number(step, "MAX_RUN_USD"),
-        "max_day_usd": _number(step, "MAX_DAY_USD"),
-        "test": list(step.lines("TEST")) or None,
-        "agent_args": list(step.lines("AGENT_ARGS")) or None,
-        "allowed_bots": [b for line in step.lines("ALLOWED_BOTS") for b in line.replace(",", " ").split()]
-        or None,
-        "edited_after_label": step["EDITED_AFTER_LABEL"] or None,
-        "ci_workflow": step["CI_WORKFLOW"] or None,
-    }
-    return setup.RunRequest(
-        repo=step.repo,
-        issues=(int(issue),) if issue else (),
-        label=step["LABEL"],
-        forge="github",
-        base=step["BASE_BRANCH"],
-        config=step["CONFIG"],
-        flags=flags,
-    )
-
-
-def _number(step: Step, name: str) -> int | float | None:
-    text = step[name]
-    if not text or (name == "MAX_PARALLEL" and text == "auto"):
-        return None
-    try:
-        return int(text) if text.isdecimal() else float(text)
-    except ValueError:
-        raise ConfigError(
-            f"the input {name.lower().replace('_', '-')} is no number: {text!r}", hint="as in 4"
-        ) from None
 
 
 def _run(

@@ -144,11 +144,12 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
 
 
-_DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wait"}
+DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wait"}
+"""Keys that take `45m` as well as seconds."""
 
 
 def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
-    if field.name in _DURATIONS:
+    if field.name in DURATIONS:
         return _Duration if hint is float else _Duration | None
     if hint == tuple[TestCommand, ...]:
         return _tests()
