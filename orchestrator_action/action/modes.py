@@ -28,6 +28,7 @@ from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
 from orchestrator_action.run.installed_program import InstalledProgram
+from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
@@ -115,6 +116,8 @@ def _run(
         with Progress(run, found.tasks):
             report = run_tasks(found.tasks, run, slots=slots, tell=lambda r: _told(step, r))
         chart = times(run.journal.events)
+        for line in tell_finish(run, run.run_dir / "report.json"):
+            step.remark("warning", line)
         step.guard.restore()
         step.files.add_summary(job_summary(report, times=chart, run_url=run.run_url, secrets=run.secrets))
         return report, run.run_dir / "report.json", run.blocked_code if run.blocked else 0

@@ -84,6 +84,7 @@ def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> tu
     """The report, and the exit code for tasks that are blocked."""
     from orchestrator_action.git.repo import Git
     from orchestrator_action.run import setup
+    from orchestrator_action.run.on_finish import tell_finish
     from orchestrator_action.run.recover import settle_pending
     from orchestrator_action.run.run import run_tasks
 
@@ -93,6 +94,8 @@ def _run(asked: RunRequest, cancel: Cancel, *, auto: bool, dead: str = "") -> tu
         _preamble(found, run.run_id)
         with watch(run.run_dir, run.agents):
             report = run_tasks(found.tasks, run, slots=setup.slots_of(found, auto=auto), tell=tell)
+        for line in tell_finish(run, run.run_dir / "report.json"):
+            say(line)
     _summary(report, run.run_dir / "report.json")
     return report, run.blocked_code
 
@@ -107,6 +110,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     from orchestrator_action.git.repo import Git
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.run import recover
+    from orchestrator_action.run.on_finish import tell_finish
     from orchestrator_action.state import store as run_folders
 
     git = Git.open(repo)
@@ -119,6 +123,8 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
             watch(folder, taken.run.agents),
         ):
             report = recover.resume(taken, say=say, tell=tell)
+            for line in tell_finish(taken.run, folder / "report.json"):
+                say(line)
         _summary(report, folder / "report.json")
     _end(report, cancel, as_json=json_)
 

@@ -170,6 +170,7 @@ def publish(
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.publish.report.document import report_json
+    from orchestrator_action.run.on_finish import tell_finish
     from orchestrator_action.run.steps import publish as step
     from orchestrator_action.run.steps.files import read_plan, read_verdicts
 
@@ -180,6 +181,8 @@ def publish(
         say(f"a verdict is refused: {problem}")
     with on_signals() as cancel, step.enter_publish(read, repo, environment(), cancel, forge=forge) as run:
         report = step.publish_bundles(read, run, bundles or (), verdicts, accept=accepted, say=say, tell=tell)
+        for line in tell_finish(run, run.run_dir / "report.json", commands=False):
+            say(line)
     if json_:
         print_json(report_json(report))
     raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))

@@ -21,7 +21,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 
 from orchestrator_action.config.frontmatter import split
 from orchestrator_action.config.schema import Config, TestCommand
@@ -101,6 +110,17 @@ def _test_commands(value: object) -> object:
     return [{"command": one} if isinstance(one, str) else one for one in several]
 
 
+_ADDRESS = re.compile(r"https?://[^\s/]\S*|\$[A-Za-z_]\w*")
+
+
+def _webhook(value: str) -> str:
+    if value and not _ADDRESS.fullmatch(value):
+        raise ValueError(
+            "write an address that begins with https://, or $NAME for the variable that holds one"
+        )
+    return value
+
+
 def _phase_id(value: str) -> str:
     if value not in IDS:
         near = difflib.get_close_matches(value, IDS, 1, 0.4)
@@ -159,6 +179,8 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
         return Annotated[hint, BeforeValidator(_one_or_many), Field(strict=False)]
     if field.name == "cache":
         return _CacheFor
+    if field.name == "webhook":
+        return Annotated[str, AfterValidator(_webhook)]
     if hint == tuple[str, ...]:
         return _Texts
     if dataclasses.is_dataclass(hint):
@@ -168,7 +190,7 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if dataclasses.is_dataclass(item):
         inner: Any = model_of(typing.cast("Any", item))
         return Annotated[tuple[inner, ...], Field(strict=False)]
-    if hint is str and field.name in {"command", "name", "match"}:
+    if hint is str and field.name in {"command", "name", "match"} and field.default is dataclasses.MISSING:
         return Annotated[str, Field(pattern=r"\S")]
     if hint in (int, float):
         least = 1 if field.name in {"max_parallel", "max_turns"} else 0

@@ -124,6 +124,20 @@ class HookConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnFinish:
+    """Who gets the report when a run has ended. A failure here is named, and changes nothing of how the run ended."""
+
+    command: str = ""
+    """A shell command in a clean checkout of the base; the file that `$ORCHESTRATOR_REPORT` names has the report."""
+    webhook: str = ""
+    """An address that the report is posted to as JSON; `$NAME` stands for the variable that holds it."""
+    env: tuple[str, ...] = ()
+    """Names of environment variables that the command may see."""
+    timeout: float = 60.0
+    """Seconds for each of the two, all tries of the webhook together; in YAML also `5m`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxConfig:
     """What the walls let through beside what is always let through. Paths may begin with `~`."""
 
@@ -218,6 +232,8 @@ class Config:
     """What becomes of an issue that was edited after its label was set."""
     ci_workflow: str = ""
     """File name of a workflow to start on each proposed branch, where the token's pushes start none."""
+    on_finish: OnFinish = OnFinish()
+    """Who gets the report when a run has ended: a command, a webhook."""
     hook: HookConfig = HookConfig()
     """The pre-push hook."""
     isolation: Literal["required", "auto", "off"] = "auto"

@@ -43,7 +43,7 @@ class Isolation:
             write=(*map(str, write), *self.write),
             read=(*map(str, read), *self.read),
             scratch=str(scratch or ""),
-            network=_NETWORK_OF.get(role, "") in self.network,
+            network=role is Role.ON_FINISH or _NETWORK_OF.get(role, "") in self.network,
         )
 
     def sentence(self) -> str:

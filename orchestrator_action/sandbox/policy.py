@@ -19,6 +19,8 @@ class Role(StrEnum):
     TEARDOWN = "teardown"
     TESTS = "tests"
     GATE = "gate"
+    ON_FINISH = "on-finish"
+    """Tells others how a run ended: it keeps the network, which it is there for."""
     TRUSTED = "trusted"
     """A program of ours, or git on a repository of ours. No walls at any level."""
 

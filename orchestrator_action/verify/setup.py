@@ -209,7 +209,7 @@ class TreeSetup:
             if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
                 how = f"exit {outcome.exit_code}" if outcome.exit_code is not None else str(outcome.ending)
                 named = f"command {command!r}" if step is None or len(command) <= _LONGEST_SHOWN else step.how
-                why = mask(_last_words(log), keys.values())
+                why = mask(last_words(log), keys.values())
                 raise SetupError(f"setup {named} failed: {how}{why and f': {why}'}", hint=f"see {log}")
 
         prepare_tree(
@@ -228,7 +228,7 @@ class TreeSetup:
         )
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """The line of a log that says why: the last one that speaks of an error, else the last of all."""
     try:
         text = log.read_bytes()[-_MOST_WORDS_BYTES:].decode("utf-8", "replace")

@@ -101,6 +101,18 @@ def test_a_fault_is_named_in_plain_words_with_line_and_column(text: str | bytes,
     assert found == faults(text)
 
 
+@pytest.mark.parametrize("there", ["https://example.org/x", "http://127.0.0.1:8080/x", "$HOOK", ""])
+def test_a_webhook_is_an_address_or_the_variable_that_holds_one(there: str):
+    assert there == load_text(f'on-finish: {{webhook: "{there}"}}', source="f").on_finish.webhook
+
+
+@pytest.mark.parametrize("there", ["example.org/x", "file:///etc/passwd", "$", "$A B", "https://", "HOOK"])
+def test_what_is_no_address_is_refused_before_a_run(there: str):
+    [found] = faults(f'on-finish: {{webhook: "{there}"}}')
+
+    assert "write an address that begins with https://, or $NAME for the variable that holds one" in found
+
+
 def test_all_faults_of_a_file_are_named_at_once_in_the_order_of_its_lines():
     text = (
         "lable: x\nmax-parallel: 0\nphases:\n  testing: perhaps\nsize: 5\ntimeout: -1\nhook:\n  gates: {}\n"

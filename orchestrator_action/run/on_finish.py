@@ -1,0 +1,166 @@
+"""Who is told that a run has ended: a command of the repository, and a webhook. Both get the report's JSON.
+
+What they answer changes nothing of how the run ended; what fails is named. The command is the base commit's. It
+runs in a clean checkout of the base and sees the variables that the configuration names, never a forge's token.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from orchestrator_action.config.schema import OnFinish
+from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.process.concurrency import Slots
+from orchestrator_action.process.gate import RateGate, tried
+from orchestrator_action.protocol.model import Conclusion, Ending, Status, Task, TaskResult
+from orchestrator_action.run.finish import recorded_task_run
+from orchestrator_action.sandbox.policy import Role
+from orchestrator_action.state.context import RunContext, command_env
+from orchestrator_action.state.limits import RunLimits
+from orchestrator_action.text.redact import mask
+from orchestrator_action.verify.setup import last_words
+
+TREE = "on-finish"
+"""Under this name the base is checked out for the command, and its log is kept."""
+REPORT = "ORCHESTRATOR_REPORT"
+RETRIES = 4
+FIRST_S, LONGEST_S = 1.0, 10.0
+"""Between two tries, at first and at most."""
+TRY_S = 15.0
+"""Until a server that does not answer has had its try."""
+_BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that may be others a moment later."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What became of one try; `again_s` is None when another one would be of no use."""
+
+    why_not: str = ""
+    again_s: float | None = None
+
+
+def tell_finish(run: RunContext, report: Path, *, commands: bool = True) -> tuple[str, ...]:
+    """Give the report to the command and the webhook of the configuration; what failed, a line each.
+
+    A run that somebody cancelled tells nobody: it has seconds to end. Without `commands` nothing of the
+    repository runs here, and a command is named as left out.
+    """
+    wanted = run.config.on_finish
+    if run.cancel.is_set() or not (wanted.command or wanted.webhook):
+        return ()
+    limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
+    given_up = ("on-finish: given up: the run was cancelled meanwhile",)
+    return limits.bounded(
+        TREE, lambda: tuple(_failures(run, wanted, report, commands=commands)), run.cancel, given_up
+    )
+
+
+def _failures(run: RunContext, wanted: OnFinish, report: Path, *, commands: bool) -> Iterator[str]:
+    if wanted.webhook and (why := _post(run, wanted, report)):
+        yield f"on-finish: the webhook did not take the report: {why}"
+    if wanted.command and not commands:
+        yield "on-finish: the command was left out: this step runs nothing of the repository"
+    elif wanted.command and (why := _run_command(run, wanted, report)):
+        yield f"on-finish: the command failed: {why}"
+
+
+# -- the webhook -----------------------------------------------------------------------------------
+
+
+def _post(run: RunContext, wanted: OnFinish, report: Path) -> str:
+    """Post the report; why it was not taken, without the address: that may be a secret."""
+    url = wanted.webhook
+    if url.startswith("$"):
+        url = run.env.get(url[1:], "").strip()
+        if not url.startswith(("https://", "http://")):
+            return f"the variable {wanted.webhook[1:]} holds no address"
+    body, host = report.read_bytes(), urlsplit(url).hostname or "its host"
+    ends_at = time.monotonic() + wanted.timeout if wanted.timeout else float("inf")
+
+    def once() -> _Answer:
+        return _try(url, host, body, max(0.1, min(TRY_S, ends_at - time.monotonic())))
+
+    def pause(seconds: float) -> bool:
+        return time.monotonic() + seconds >= ends_at or run.cancel.wait(seconds)
+
+    return tried(
+        once,
+        retries=RETRIES,
+        transient=lambda a: a.again_s,
+        pause=pause,
+        first_s=FIRST_S,
+        longest_s=LONGEST_S,
+    ).why_not
+
+
+def _try(url: str, host: str, body: bytes, patience_s: float) -> _Answer:
+    with requests.Session() as session:
+        session.auth = _as_it_is  # otherwise requests would look into ~/.netrc
+        try:
+            answer = session.post(
+                url, data=body, headers={"Content-Type": "application/json"}, timeout=patience_s,
+                allow_redirects=False, stream=True,
+            )  # fmt: skip
+        except (requests.ConnectionError, requests.Timeout) as exc:
+            slow = isinstance(exc, requests.Timeout)
+            return _Answer(
+                why_not=f"{host} does not answer" if slow else f"{host} cannot be reached", again_s=0.0
+            )
+        except (requests.RequestException, ValueError) as exc:
+            return _Answer(why_not=f"its address cannot be used ({type(exc).__name__})")
+    if answer.ok and not answer.is_redirect:
+        return _Answer()
+    asked = answer.headers.get("Retry-After", "")
+    again = (float(asked) if asked.isdecimal() else 0.0) if answer.status_code in _BUSY else None
+    return _Answer(why_not=f"{host} answered {answer.status_code}", again_s=again)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+def _run_command(run: RunContext, wanted: OnFinish, report: Path) -> str:
+    """Run the command within the walls of the run; why it failed, or an empty string."""
+    nothing = TaskResult(
+        task_id=TREE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
+    )
+    task = Task(id=TREE, title="", text="", branch="")
+    bench = recorded_task_run(run, task, nothing)
+    bench.directory.mkdir(parents=True, exist_ok=True)
+    copy, log = bench.directory / "report.json", bench.directory / "on-finish.log"
+    try:
+        shutil.copyfile(report, copy)
+        tree = run.trees.measure(TREE, run.base_sha)
+        try:
+            outcome = bench.run_command(
+                ["/bin/sh", "-c", wanted.command],
+                cwd=tree.path,
+                env={**command_env(run.env, wanted.env), REPORT: str(copy)},
+                log=log,
+                timeout_s=wanted.timeout,
+                role=Role.ON_FINISH,
+            )
+        finally:
+            run.trees.remove(tree)
+    except (OrchestratorError, OSError) as exc:
+        return str(exc)
+    if outcome.ending is Ending.EXITED and outcome.exit_code == 0:
+        return ""
+    how = (
+        f"exit {outcome.exit_code}"
+        if outcome.exit_code is not None
+        else outcome.error or outcome.ending.value
+    )
+    said = mask(last_words(log), [*run.secrets, *(v for n in wanted.env if (v := run.env.get(n)))])
+    return f"{how}{said and f': {said}'}; its output is in {log}"
