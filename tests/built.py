@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 IN_SDIST = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "action.yml", "pyproject.toml",
-    "requirements.lock", "requirements-dev.lock", "orchestrator_action/__init__.py", "examples/on-label.yml",
-    "tests/built.py", "docs/command.md", ".github/workflows/release.yml",
+    "requirements.lock", "requirements-otel.lock", "requirements-dev.lock", "orchestrator_action/__init__.py",
+    "examples/on-label.yml", "tests/built.py", "docs/command.md", ".github/workflows/release.yml",
 )  # fmt: skip
 """Without these nobody can build, test or read it from the sdist alone."""
 IN_WHEEL = (

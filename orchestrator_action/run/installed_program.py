@@ -23,7 +23,11 @@ PACKAGE = Path(orchestrator_action.__path__[0])
 
 _NOT_OURS_TO_LOAD = ("__main__", ".patch.worker", ".hook.", ".cli.", ".action.", ".phase_client.")
 """Programs of their own, and doors that this run did not come in by."""
-_LOADED_BY_CHOICE = ("orchestrator_action.forge.github", "orchestrator_action.agents.")
+_LOADED_BY_CHOICE = (
+    "orchestrator_action.forge.github",
+    "orchestrator_action.agents.",
+    "orchestrator_action.run.otlp",
+)
 """One kind of several: what a run uses is loaded when it is chosen, before it starts."""
 
 

@@ -1,4 +1,4 @@
-"""Who is told that a run has ended: a command of the repository, and a webhook. Both get the report's JSON.
+"""Who is told that a run has ended: a webhook and a command of the repository, and a collector of traces.
 
 What they answer changes nothing of how the run ended; what fails is named. The command is the base commit's. It
 runs in a clean checkout of the base and sees the variables that the configuration names, never a forge's token.
@@ -6,10 +6,14 @@ runs in a clean checkout of the base and sees the variables that the configurati
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
+import json
 import shutil
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +25,7 @@ from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate, tried
 from orchestrator_action.protocol.model import Conclusion, Ending, Status, Task, TaskResult
 from orchestrator_action.run.finish import recorded_task_run
+from orchestrator_action.run.traces import trace_of
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import RunContext, command_env
 from orchestrator_action.state.limits import RunLimits
@@ -30,6 +35,9 @@ from orchestrator_action.verify.setup import last_words
 TREE = "on-finish"
 """Under this name the base is checked out for the command, and its log is kept."""
 REPORT = "ORCHESTRATOR_REPORT"
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+EXPORTER = "orchestrator_action.run.otlp"
+"""Needs the extra `otel`, so it is loaded where a trace is wanted only."""
 RETRIES = 4
 FIRST_S, LONGEST_S = 1.0, 10.0
 """Between two tries, at first and at most."""
@@ -48,13 +56,13 @@ class _Answer:
 
 
 def tell_finish(run: RunContext, report: Path, *, commands: bool = True) -> tuple[str, ...]:
-    """Give the report to the command and the webhook of the configuration; what failed, a line each.
+    """Give the report to the command and the webhook of the configuration, and the trace to its collector.
 
-    A run that somebody cancelled tells nobody: it has seconds to end. Without `commands` nothing of the
-    repository runs here, and a command is named as left out.
+    Returns what failed, a line each. A run that somebody cancelled tells nobody: it has seconds to end.
+    Without `commands` nothing of the repository runs here, and a command is named as left out.
     """
     wanted = run.config.on_finish
-    if run.cancel.is_set() or not (wanted.command or wanted.webhook):
+    if run.cancel.is_set() or not (wanted.command or wanted.webhook or endpoint_of(run.env)):
         return ()
     limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
     given_up = ("on-finish: given up: the run was cancelled meanwhile",)
@@ -70,6 +78,36 @@ def _failures(run: RunContext, wanted: OnFinish, report: Path, *, commands: bool
         yield "on-finish: the command was left out: this step runs nothing of the repository"
     elif wanted.command and (why := _run_command(run, wanted, report)):
         yield f"on-finish: the command failed: {why}"
+    if why := _send_trace(run, report):
+        yield f"the trace was not sent: {why}"
+
+
+# -- the trace -------------------------------------------------------------------------------------
+
+
+def endpoint_of(env: Mapping[str, str]) -> str:
+    """Where traces go, by OpenTelemetry's variables; empty when nobody wants them."""
+    whole, base = (env.get(name, "").strip() for name in ENDPOINTS)
+    if env.get("OTEL_SDK_DISABLED", "").lower() == "true" or env.get("OTEL_TRACES_EXPORTER") == "none":
+        return ""
+    return whole or (f"{base.rstrip('/')}/v1/traces" if base else "")
+
+
+def load_exporter(env: Mapping[str, str]) -> None:
+    """Have what sends traces in memory before an agent starts, where it is wanted and installed."""
+    if endpoint_of(env):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(EXPORTER).rehearse(env)
+
+
+def _send_trace(run: RunContext, report: Path) -> str:
+    url = endpoint_of(run.env)
+    if not url:
+        return ""
+    if EXPORTER not in sys.modules:
+        return "OpenTelemetry is not installed (pip install 'orchestrator-action[otel]')"
+    trace = trace_of(run.journal.events, json.loads(report.read_bytes()))
+    return str(sys.modules[EXPORTER].send(trace, url, run.env))
 
 
 # -- the webhook -----------------------------------------------------------------------------------

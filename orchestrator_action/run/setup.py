@@ -38,6 +38,7 @@ from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
+from orchestrator_action.run.on_finish import load_exporter
 from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
@@ -323,6 +324,7 @@ def enter_run(
         run_id = new_run_id(now())
         journal = Journal(journal_of(found.git, run_id), run_id)
     load_all()
+    load_exporter(env)
     with contextlib.closing(journal), leaving(cancel), Broker() as broker:
         folder = journal.path.parent
         note_scratch(folder, (broker.directory, found.remote.store.parent))
