@@ -23,6 +23,7 @@ from orchestrator_action.run import setup
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.text.figures import duration
+from orchestrator_action.verify.ecosystems.base import inside
 from orchestrator_action.verify.setup import SetupPlan, setup_in_force
 
 OLDEST_GIT = (2, 38)
@@ -125,7 +126,7 @@ def _test_row(git: Git, head: str, config: Config, plan: SetupPlan, env: Mapping
 
 def _program(command: str) -> str:
     """The program a test command begins with; empty where it is a path of the tree or more than a name."""
-    match = re.match(r"(?:\w+=\S* )*([\w.+-]+)(?:\s|$)", command)
+    match = re.match(r"(?:\w+=\S* )*([\w.+-]+)(?:\s|$)", inside(command)[1])
     return match[1] if match else ""
 
 

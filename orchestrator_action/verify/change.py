@@ -23,7 +23,7 @@ from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
 from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
-from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.no_special_case import special_case_facts
@@ -338,7 +338,9 @@ def _only(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...]:
     found = []
     for command_run in run.runs:
         endings = {c.file.rpartition(".")[2] for c in command_run.cases or () if c.file}
+        folder, _ = inside(command_run.command)
         own = [f for f in files if not endings or f.rpartition(".")[2] in endings]
+        own = [f for f in own if not folder or f.startswith(f"{folder}/")]
         command = only_tests(command_run.command, own, tree=tree) if own and len(own) <= MOST_NAMED else None
         if command:
             found.append(command)

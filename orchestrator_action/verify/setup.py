@@ -17,7 +17,7 @@ import shlex
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator_action.config.schema import Config
@@ -30,7 +30,7 @@ from orchestrator_action.state.context import TaskRun, command_env
 from orchestrator_action.text.redact import mask
 from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
-from orchestrator_action.verify.ecosystems.detection import own_ecosystems, read_files
+from orchestrator_action.verify.ecosystems.detection import MOST_PROJECTS, find_projects, read_files
 
 SETUP_CACHE = "orchestrator/setup"
 """Where set-ups are kept, below the git directory."""
@@ -86,10 +86,36 @@ def setup_in_force(git: Git, commit: str, config: Config) -> SetupPlan:
 
 
 def plan_setup(files: Files) -> SetupPlan:
-    """Submodules first, then every language of the repository that has something to install."""
+    """Submodules first, then every language of every project that has something to install."""
     steps = [_SUBMODULES] if ".gitmodules" in files.paths else []
-    steps += [s for e in own_ecosystems(files) if e.setup is not None and (s := e.setup(files)) is not None]
+    projects = find_projects(files)
+    steps += [
+        _in_folder(step, project.folder)
+        for project in (projects if len(projects) <= MOST_PROJECTS else ())
+        for e in project.ecosystems
+        if e.setup is not None and (step := e.setup(project.files)) is not None
+    ]
     return SetupPlan(steps=tuple(steps))
+
+
+def _in_folder(step: SetupStep, folder: str) -> SetupStep:
+    """The step as it is made from the tree, for a project in one of its folders."""
+    if not folder:
+        return step
+
+    def there(command: str) -> str:
+        return f"cd {shlex.quote(folder)} && {{ {command}; }}"
+
+    return replace(
+        step,
+        how=f"{step.how} in {folder}",
+        commands=tuple(there(c) for c in step.commands),
+        inputs=tuple(f"{folder}/{p}" for p in step.inputs),
+        keeps=tuple(f"{folder}/{p}" for p in step.keeps),
+        path=tuple(f"{folder}/{p}" for p in step.path),
+        env={name: value.replace("{tree}", f"{{tree}}/{folder}") for name, value in step.env.items()},
+        unless=there(step.unless) if step.unless else "",
+    )
 
 
 _SUBMODULES = SetupStep(

@@ -6,12 +6,14 @@ be made: then what the branch takes from the tests has to be named in the claim'
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Sequence
 
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import listed, shown
+from orchestrator_action.verify.ecosystems.base import folders_of, go_inside
 from orchestrator_action.verify.ecosystems.testfiles import (
     NAMES_OTHERS,
     changed_ways,
@@ -65,9 +67,12 @@ def _singled_out(added: Sequence[tuple[str, str]]) -> Iterable[Loss]:
 def _ways(
     git: Git, base: str, texts: Sequence[tuple[Change, str, str]], commands: Sequence[str]
 ) -> Iterable[Loss]:
-    known = [p for p in git.paths(base) if p in NAMES_OTHERS]
-    bodies = git.files(base, known).items()
-    others = [ways_text(p, (body or b"").decode("utf-8", "replace"), commands) for p, body in bodies]
+    there = {posixpath.join(folder, name) for folder in ("", *folders_of(commands)) for name in NAMES_OTHERS}
+    bodies = git.files(base, [p for p in git.paths(base) if p in there]).items()
+    others = [
+        go_inside(posixpath.dirname(p), ways_text(p, (body or b"").decode("utf-8", "replace"), commands))
+        for p, body in bodies
+    ]
     rows = [
         row
         for c, old, new in texts

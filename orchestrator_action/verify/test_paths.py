@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches
+from orchestrator_action.verify.ecosystems.base import folders_of, inside
 from orchestrator_action.verify.ecosystems.test_tools import in_a_tools_place
 from orchestrator_action.verify.ecosystems.testfiles import is_test_config, is_test_path, ways_text
 from orchestrator_action.verify.helpers_of_tests import only_for_tests
@@ -197,24 +198,31 @@ def _texts(git: Git, commit: str, paths: Sequence[str]) -> Mapping[str, str]:
 
 def _started(git: Git, commit: str, commands: Sequence[str], paths: frozenset[str]) -> frozenset[str]:
     """Files that the commands name, and that those name in turn as far as they are scripts."""
-    mixed = [p for p in paths if "/" not in p and is_mixed(p)]
-    texts = [ways_text(p, t, commands) for p, t in _texts(git, commit, mixed).items()]
+    places = ("", *folders_of(commands))
+    mixed = [p for p in paths if posixpath.dirname(p) in places and is_mixed(p)]
     found: set[str] = set()
-    said = [*commands, *texts]
+    said = [inside(c) for c in commands]
+    said += [(posixpath.dirname(p), ways_text(p, t, commands)) for p, t in _texts(git, commit, mixed).items()]
     for _ in range(4):
-        new = {p for text in said for p in _paths_in(text, paths)} - found
+        new = {
+            p for folder, text in said for place in {"", folder} for p in _paths_in(text, paths, place)
+        } - found
         if not new:
             break
         found |= new
         scripts = [p for p in new if re.search(r"\.(?:sh|bash|zsh|mk|bat|ps1)$|/[^.]+$|^[^.]+$", p)]
-        said = list(_texts(git, commit, scripts).values())
+        said = [(folder, t) for t in _texts(git, commit, scripts).values() for folder in places]
     return frozenset(found)
 
 
-def _paths_in(text: str, paths: frozenset[str]) -> set[str]:
-    words = {posixpath.normpath(w) for w in re.split(r"[\s'\"=;&|()`]+", text) if w and not w.startswith("-")}
+def _paths_in(text: str, paths: frozenset[str], folder: str) -> set[str]:
+    """The scripts that a text names, as seen from a folder."""
+    said = (w for w in re.split(r"[\s'\"=;&|()`]+", text) if w and not w.startswith("-"))
+    words = {posixpath.normpath(posixpath.join(folder, w)) for w in said}
     named = {w for w in words & paths if _SCRIPTS.fullmatch(w) and not is_mixed(w)}
-    return {w for w in named if w.split("/")[0] not in _SOURCE_FOLDERS or re.search(r"tests?\b|spec", w)}
+    start = f"{folder}/" if folder else ""
+    own = {w: w.removeprefix(start).split("/")[0] for w in named}
+    return {w for w, top in own.items() if top not in _SOURCE_FOLDERS or re.search(r"tests?\b|spec", w)}
 
 
 def _plugins(git: Git, commit: str, paths: Sequence[str]) -> frozenset[str]:

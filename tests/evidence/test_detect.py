@@ -75,7 +75,32 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"phpunit.xml.dist": ""}, "phpunit"),
     ({"composer.json": '{"scripts": {"test": "pest"}}'}, "composer test"),
     ({"x.sln": ""}, "dotnet test"),
-    ({"src/x.csproj": ""}, "dotnet test"),
+    ({"src/x.csproj": ""}, "cd src && dotnet test"),
+    ({"sub/package.json": '{"scripts": {"test": "x"}}'}, "cd sub && npm test"),
+    ({"a b/go.mod": "module x"}, "cd 'a b' && go test -v ./..."),
+    (
+        {
+            "README.md": "",
+            "package.json": "{}",
+            "api/go.mod": "",
+            "api/x/go.mod": "",
+            "docs/package.json": '{"scripts": {"test": "x"}}',
+        },
+        "cd api && go test -v ./...",
+    ),
+    (
+        {
+            "Makefile": "test:\n\tcd py && pytest\n",
+            "py/setup.py": "",
+            "py/tests/test_a.py": "",
+            "web/package.json": "{}",
+        },
+        "make test",
+    ),
+    (
+        {"lib/a.py": "", "setup.cfg": "[tool:pytest]\n", "web/package.json": '{"scripts": {"test": "x"}}'},
+        PYTEST,
+    ),
     ({"Package.swift": ""}, "swift test"),
     ({"Makefile": "all:\n\ttrue\ntest: all\n\t./run\n"}, "make test"),
     ({"Makefile": "check:\n\ttrue\n"}, "make check"),
@@ -131,7 +156,7 @@ def test_the_command_is_found(files: dict[str, str], command: str):
         {"package.json": '{"scripts": {"test": 5}}'},
         {"pyproject.toml": "not toml ["},
         {"Makefile": "test := 5\nbuild:\n\ttrue\n"},
-        {"sub/package.json": '{"scripts": {"test": "x"}}'},
+        {"examples/a/package.json": '{"scripts": {"test": "x"}}', "vendor/x/go.mod": ""},
         {"CMakeLists.txt": "project(x)"},
     ],
 )
@@ -141,6 +166,41 @@ def test_nothing_found_is_said(files: dict[str, str]):
 
     assert found.commands == ()
     assert "set `test`" in found.how
+
+
+def test_folders_of_several_languages_are_each_tested_where_they_are():
+    """Where nothing at the top knows a command; a manifest inside one of these belongs to it."""
+    files = {
+        "README.md": "", "go/go.mod": "", "py/pyproject.toml": "[tool.pytest.ini_options]\n", "py/more/setup.py": "",
+        "js/package.json": '{"scripts": {"test": "jest"}}', "js/pnpm-lock.yaml": "", "nothing/package.json": "{}",
+    }  # fmt: skip
+
+    found = detect(list(files), files)
+
+    assert found.commands == ("cd go && go test -v ./...", "cd js && pnpm test", f"cd py && {PYTEST}")
+    assert (
+        found.how
+        == "go: Go: go.mod; js: package.json: scripts.test; py: pytest: [tool.pytest] in pyproject.toml"
+    )
+
+
+def test_so_many_folders_that_a_person_has_to_choose():
+    """Nobody waits for forty set-ups that were guessed."""
+    files = {f"m{n}/go.mod": "" for n in range(31)}
+
+    found = detect(list(files), files)
+
+    assert found.commands == () and "tests lie in 31 folders: set `test`" in found.how
+
+
+def test_the_files_of_a_folders_project_are_read_as_those_of_the_top(make: Callable[..., Repo]):
+    """`requirements/` and a Makefile are looked for at a project's own top."""
+    repo = make({"py/requirements.txt": "", "py/requirements/test.txt": "pytest", "py/tests/test_a.py": "import pytest",
+                 "c/CMakeLists.txt": "", "c/Makefile": "test:\n\ttrue\n"})  # fmt: skip
+
+    found = detect_at(Git.open(repo.path), "HEAD")
+
+    assert found.commands == ("cd c && make test", f"cd py && {PYTEST}")
 
 
 def test_only_the_commit_is_looked_at(make: Callable[..., Repo]):

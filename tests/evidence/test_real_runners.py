@@ -99,6 +99,25 @@ CASES = {
         {"tests/test_a.py::T::test_a": "passed", "tests/test_a.py::T::test_b": "failed",
          "tests/test_a.py::T::test_c": "skipped"},
     ),
+    "pytest in a folder": (
+        "",
+        {"py/tests/test_a.py": UNIT},
+        f"cd py && {PY} pytest -q -p no:cacheprovider",
+        {"py/tests/test_a.py::T::test_a": "passed", "py/tests/test_a.py::T::test_b": "failed",
+         "py/tests/test_a.py::T::test_c": "skipped"},
+    ),
+    "node --test in a folder": (
+        "node",
+        {"web/package.json": '{"scripts": {"test": "node --test"}}', "web/a.test.js": NODE},
+        "cd web && npm test",
+        {"web/a.test.js::s > a": "passed", "web/a.test.js::s > b": "failed", "web/a.test.js::c": "skipped"},
+    ),
+    "go in a folder": (
+        "go",
+        {"a b/go.mod": "module x\n", "a b/x_test.go": GO},
+        "cd 'a b' && go test ./...",
+        {"a b/x.TestA": "passed", "a b/x.TestA/sub": "passed", "a b/x.TestB": "failed", "a b/x.TestC": "skipped"},
+    ),
     "unittest": (
         "",
         {"test_a.py": UNIT},

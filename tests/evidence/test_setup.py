@@ -101,6 +101,44 @@ def test_a_tree_that_needs_nothing_is_ready(files: dict[str, str]):
     assert plan_setup(Files(frozenset(files), files)).steps == ()
 
 
+def test_each_folder_with_a_manifest_is_set_up_by_itself():
+    """What is kept, what decides, and where its programs are all lie below the folder."""
+    files = {"README.md": "", "py/pyproject.toml": "[project]\nname='a'\n[tool.pytest.ini_options]\n",
+             "js/package.json": '{"scripts": {"test": "x"}, "devDependencies": {"x": "1"}}',
+             "js/package-lock.json": "{}",
+             "site/package.json": '{"devDependencies": {"x": "1"}}'}  # fmt: skip
+
+    js, py = plan_setup(Files(frozenset(files), files)).steps
+
+    assert js.commands == ("cd js && { npm ci --no-audit --no-fund --loglevel=error; }",)
+    assert js.keeps[0] == "js/node_modules" and js.inputs == ("js/package-lock.json", "js/package.json")
+    assert js.how.endswith("in js")
+    assert py.commands[0].startswith("cd py && { ") and py.keeps == ("py/.venv",)
+    env = setup_environment(SetupPlan(steps=(js, py)), Path("/tree"), {"PATH": "/usr/bin"})
+    assert env["PATH"] == "/tree/py/.venv/bin:/usr/bin"
+    assert env["VIRTUAL_ENV"] == "/tree/py/.venv"
+
+
+def test_a_script_at_the_top_finds_what_its_folders_need():
+    """`make test` of a project that is written in the language of a folder; not of one that only has bindings there."""
+    make = {"Makefile": "test:\n\tcd py && pytest\n"}
+    python = {**make, "py/setup.py": "", "py/a.py": "", "py/tests/test_a.py": "import pytest"}
+    bound = {
+        **make,
+        "a.c": "",
+        "b.c": "",
+        "c.c": "",
+        "d.c": "",
+        "py/setup.py": "",
+        "py/test_a.py": "import pytest",
+    }
+
+    [step] = plan_setup(Files(frozenset(python), python)).steps
+
+    assert step.how.endswith("in py")
+    assert plan_setup(Files(frozenset(bound), bound)).steps == ()
+
+
 def test_pytest_is_installed_only_where_the_machine_has_none():
     """Test files without any manifest take the machine's own pytest."""
     files = {"test_a.py": "import pytest\n"}

@@ -59,6 +59,36 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
     home.assert_tidy()
 
 
+def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
+    home_of: Callable[[Mapping[str, str]], House],
+):
+    """Nothing is at the top, and nothing is written down: each folder gets its packages, and its tests have ids."""
+    if shutil.which("npm") is None:
+        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
+            pytest.fail("npm is not installed")
+        pytest.skip("npm is not installed")
+    inner = {n: t for n, t in FILES.items() if n != "README.md"}
+    files = {f"{folder}/{n}": t for folder in ("api", "web") for n, t in inner.items()}
+    home = home_of({**files, "README.md": "# Two\n"})
+    home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
+
+    ran = home.run()
+
+    task = ran.task("issue-1")
+    assert task["status"] == "success", (task["error"], task["phases"])
+    facts = {f["rule"]: f for p in task["phases"] for f in p["facts"]}
+    assert [c["command"] for c in facts["suite"]["detail"]["commands"]] == [
+        "cd api && npm test",
+        "cd web && npm test",
+    ]
+    assert facts["suite"]["detail"]["passed"] == 2
+    assert (2, 2) == (
+        facts["nothing-lost"]["detail"]["base_passed"],
+        facts["nothing-lost"]["detail"]["head_passed"],
+    )
+    home.assert_tidy()
+
+
 def test_the_base_is_measured_with_what_its_own_set_up_brings(home_of: Callable[[Mapping[str, str]], House]):
     """PATH and variables of the set-up hold at the base as at the head: what passes here passed there."""
     if shutil.which("npm") is None:

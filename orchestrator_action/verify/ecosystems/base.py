@@ -166,6 +166,8 @@ class Ecosystem:
     reads: tuple[str, ...] = ()
     """Files whose contents detection needs, as patterns of `protocol.paths`."""
     detect: Callable[[Files], Detected | None] | None = None
+    manifests: tuple[str, ...] = ()
+    """Names of files that make a folder a project of its own, as patterns."""
     roots: tuple[str, ...] = ()
     """Files at the top that make the language the repository's own, as patterns; else `detect` looks in folders too."""
     wraps: Callable[[Files], Detected | None] | None = None
@@ -197,6 +199,32 @@ def table(value: Any, *keys: str) -> Mapping[str, Any]:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+_INSIDE = re.compile(r"cd (?:-- )?([\w.@+][\w.@+/-]*|'[^'/-][^']*') && (.+)", re.DOTALL)
+
+
+def inside(command: str) -> tuple[str, str]:
+    """The folder that a command goes into first, and what it does there; an empty folder for the tree itself."""
+    match = _INSIDE.fullmatch(command)
+    folder = match[1].strip("'").rstrip("/") if match else ""
+    if (
+        match is None
+        or {"..", "."} & set(folder.split("/"))
+        or re.search(r"(?:^|[\s;&|(])(?:cd|pushd)\s", match[2])
+    ):
+        return "", command
+    return folder, match[2]
+
+
+def go_inside(folder: str, command: str) -> str:
+    """The command as it is started from the tree: in one of its folders."""
+    return f"cd {shlex.quote(folder)} && {command}" if folder else command
+
+
+def folders_of(commands: Iterable[str]) -> tuple[str, ...]:
+    """The folders that commands go into, each once."""
+    return tuple(dict.fromkeys(folder for folder, _ in map(inside, commands) if folder))
 
 
 def command_words(command: str) -> list[str]:

@@ -176,6 +176,7 @@ def _ctest_only(command: str, names: Sequence[str], _: Path | None) -> str | Non
 
 ECOSYSTEM = Ecosystem(
     name="C and C++",
+    manifests=("CMakeLists.txt", "meson.build", "configure.ac"),
     reads=("CMakeLists.txt", "meson.build", "**/meson.build"),
     detect=_detect,
     wraps=_wraps,

@@ -45,6 +45,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="Dart",
+    manifests=("pubspec.yaml",),
     reads=("pubspec.yaml",),
     detect=_detect,
     setup=_setup,

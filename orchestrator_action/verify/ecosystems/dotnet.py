@@ -80,6 +80,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name=".NET",
+    manifests=("*.sln", "*.slnx", "*.csproj", "*.fsproj"),
     detect=_detect,
     roots=("/*.sln", "/*.slnx", "/*.csproj", "/*.fsproj", "/global.json", "/Directory.Build.props"),
     setup=_setup,

@@ -64,6 +64,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="Elixir and Erlang",
+    manifests=("mix.exs", "rebar.config", "gleam.toml"),
     detect=_detect,
     setup=_setup,
     counts=(

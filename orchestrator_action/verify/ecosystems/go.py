@@ -152,6 +152,7 @@ def _workspace(text: str, _: Sequence[str]) -> list[Way]:
 
 ECOSYSTEM = Ecosystem(
     name="Go",
+    manifests=("go.mod", "go.work"),
     reads=("go.work",),
     detect=_detect,
     setup=_setup,

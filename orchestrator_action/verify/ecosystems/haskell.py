@@ -29,6 +29,7 @@ def _tasty(lines: list[str]) -> Iterable[Counts]:
 
 ECOSYSTEM = Ecosystem(
     name="Haskell",
+    manifests=("stack.yaml", "cabal.project", "*.cabal"),
     detect=_detect,
     counts=(
         each("cabal", r"\d+ of \d+ test suites \((?P<passed>\d+) of (?:\d+) test cases\) passed\."),

@@ -282,6 +282,7 @@ JAVASCRIPT_SOURCE = Source(
 )
 ECOSYSTEM = Ecosystem(
     name="JavaScript",
+    manifests=("package.json",),
     reads=("package.json", "**/package.json", "pnpm-workspace.yaml", "!**/node_modules/**"),
     detect=_detect,
     setup=setup,

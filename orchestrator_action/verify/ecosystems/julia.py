@@ -41,6 +41,7 @@ def _counts(lines: list[str]) -> Iterable[Counts]:
 
 ECOSYSTEM = Ecosystem(
     name="Julia",
+    manifests=("Project.toml",),
     detect=_detect,
     setup=_setup,
     counts=(_counts,),

@@ -120,6 +120,8 @@ _GRADLE = matching_lines(
 )
 ECOSYSTEM = Ecosystem(
     name="JVM",
+    manifests=("pom.xml", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "build.sbt",
+               "project.clj"),
     detect=_detect,
     setup=_setup,
     counts=(_maven, _gradle, _either_scala, _lein),

@@ -23,6 +23,7 @@ def _elm(lines: list[str]) -> Iterable[Counts]:
 
 CRYSTAL = Ecosystem(
     name="Crystal",
+    manifests=("shard.yml",),
     detect=_by_file("shard.yml", "crystal spec", "Crystal"),
     counts=(
         each(
@@ -35,12 +36,14 @@ CRYSTAL = Ecosystem(
 )
 ELM = Ecosystem(
     name="Elm",
+    manifests=("elm.json",),
     detect=_by_file("elm.json", "npx elm-test", "Elm"),
     counts=(_elm,),
     test_files=("tests/**/*.elm",),
 )
 SOLIDITY = Ecosystem(
     name="Solidity",
+    manifests=("foundry.toml",),
     detect=_by_file("foundry.toml", "forge test", "Foundry"),
     counts=(
         each(

@@ -65,6 +65,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="Perl",
+    manifests=("Makefile.PL", "Build.PL", "cpanfile", "dist.ini"),
     detect=_detect,
     roots=("/Makefile.PL", "/Build.PL", "/cpanfile", "/dist.ini", "/META.json", "/minil.toml"),
     counts=(_counts,),

@@ -103,6 +103,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="PHP",
+    manifests=("composer.json",),
     reads=("composer.json",),
     detect=_detect,
     setup=_setup,

@@ -397,6 +397,7 @@ def _flat(value: object) -> str:
 
 ECOSYSTEM = Ecosystem(
     name="Python",
+    manifests=("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", "tox.ini", "noxfile.py"),
     reads=("pyproject.toml", "pytest.ini", ".pytest.ini", "tox.ini", "tox.toml", "setup.cfg", "setup.py",
            "noxfile.py", "/*requirements*.txt", "/*requirements*.in", "/requirements/*", "/tests/*requirements*.txt",
            "/test/*requirements*.txt", "Pipfile"),

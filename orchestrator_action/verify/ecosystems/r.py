@@ -26,6 +26,7 @@ def _counts(lines: list[str]) -> Iterable[Counts]:
 
 ECOSYSTEM = Ecosystem(
     name="R",
+    manifests=("DESCRIPTION",),
     detect=_detect,
     counts=(_counts,),
     test_files=("tests/testthat/test*.R",),

@@ -6,9 +6,11 @@ here makes the cheaper lie the weaker one; what decides is the comparison with t
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.verify.ecosystems.base import (
@@ -16,6 +18,8 @@ from orchestrator_action.verify.ecosystems.base import (
     CountsReader,
     Instrumented,
     Runner,
+    go_inside,
+    inside,
     is_simple,
 )
 from orchestrator_action.verify.ecosystems.counts import Counts, total
@@ -29,8 +33,15 @@ from orchestrator_action.verify.ecosystems.reports import is_single, remember_re
 def instrument(command: str, *, tree: Path, env: Mapping[str, str], report_dir: Path) -> Instrumented:
     """The command with reports added, where that does not change what it runs.
 
-    `env` is the environment it will have; the additions come back with it. `report_dir` is made.
+    `env` is the environment it will have; the additions come back with it. `report_dir` is made. A command that goes
+    into a folder first is instrumented there, with that folder's own programs before those of other folders.
     """
+    folder, rest = inside(command)
+    if folder:
+        asked = instrument(
+            rest, tree=tree / folder, env=_programs_of(tree / folder, env), report_dir=report_dir
+        )
+        return replace(asked, command=go_inside(folder, asked.command))
     remember_reports(tree, report_dir, single=_own_runner(script_of(command, tree) or "") is not None)
     env = dict(env)
     for runner in RUNNERS:
@@ -42,12 +53,33 @@ def instrument(command: str, *, tree: Path, env: Mapping[str, str], report_dir: 
     return Instrumented(command=command, env=env, report_dir=report_dir)
 
 
+def _programs_of(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what was set up in this folder first on PATH."""
+    places = env.get("PATH", "").split(os.pathsep)
+    own = [p for p in places if Path(p).is_relative_to(folder)]
+    given = (
+        {**env, "PATH": os.pathsep.join([*own, *(p for p in places if p not in own)])} if own else dict(env)
+    )
+    environment = next((p.removesuffix("/bin") for p in own if p.endswith("/.venv/bin")), "")
+    return given | ({"VIRTUAL_ENV": environment} if environment else {})
+
+
+def _below(folder: str, case: CaseResult) -> CaseResult:
+    """A case of a folder as the whole tree knows it."""
+    return replace(case, id=f"{folder}/{case.id}", file=f"{folder}/{case.file}" if case.file else "")
+
+
 def read_cases(report_dir: Path, output: str, command: str) -> tuple[CaseResult, ...] | None:
     """Every case by its id; None when no runner names them, or names fewer than its closing lines count.
 
     `command` as it was before reports were added. A report that we asked for wins over one that the runner
-    left in the tree, and that over what was printed. Of several cases with one id the later are numbered.
+    left in the tree, and that over what was printed. Of several cases with one id the later are numbered. Those of a
+    command that goes into a folder have the folder before their id and their file.
     """
+    folder, rest = inside(command)
+    if folder:
+        inner = read_cases(report_dir, output, rest)
+        return None if inner is None else tuple(_below(folder, case) for case in inner)
     reported = [cases for runner in _reporting() if (cases := runner.reported(report_dir))]  # type: ignore[misc]
     lines = _parts(output)
     if reported:
@@ -99,6 +131,7 @@ def _numbered(found: Iterable[CaseResult]) -> tuple[CaseResult, ...]:
 
 def read_counts(report_dir: Path, output: str, command: str) -> Counts | None:
     """How many ran: from reports we asked for, closing lines for the rest, reports in the tree at last."""
+    _, command = inside(command)
     lines = _by_runner(_parts(output), command)
     summed: list[Counts] = []
     for runner in _reporting():
@@ -150,7 +183,7 @@ def _xml_in(output: str) -> Counts | None:
 
 def counts_in(output: str, command: str = "") -> Counts | None:
     """Counts from a run's output alone; None when no runner's closing line is in it."""
-    return total(_by_runner(_parts(output), command)) or _xml_in(output)
+    return total(_by_runner(_parts(output), inside(command)[1])) or _xml_in(output)
 
 
 def _parts(output: str) -> list[list[str]]:
@@ -187,8 +220,17 @@ def _first(readers: Sequence[CountsReader], lines: list[str]) -> list[Counts]:
 def only_tests(command: str, files_or_ids: Sequence[str], *, tree: Path | None = None) -> str | None:
     """The command that runs nothing but these files or ids; None where the runner does not offer that.
 
-    `tree` has the scripts behind `npm test`, tox and the like.
+    `tree` has the scripts behind `npm test`, tox and the like. A command that goes into a folder runs what is there.
     """
+    folder, rest = inside(command)
+    if folder:
+        own = [n.removeprefix(f"{folder}/") for n in files_or_ids if n.startswith(f"{folder}/")]
+        only = (
+            only_tests(rest, own, tree=tree / folder if tree else None)
+            if len(own) == len(files_or_ids)
+            else None
+        )
+        return go_inside(folder, only) if only else None
     for runner in RUNNERS:
         if runner.only is None or not files_or_ids or not re.search(runner.command, command):
             continue

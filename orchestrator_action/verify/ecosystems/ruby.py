@@ -171,6 +171,7 @@ def _rake_only(command: str, names: Sequence[str], _: Path | None) -> str | None
 
 ECOSYSTEM = Ecosystem(
     name="Ruby",
+    manifests=("Gemfile", "*.gemspec"),
     reads=("Rakefile", "rakefile", "Rakefile.rb", "Gemfile"),
     detect=_detect,
     setup=_setup,

@@ -130,6 +130,7 @@ def _at(value: Any, key: str) -> Mapping[str, Any]:
 
 ECOSYSTEM = Ecosystem(
     name="Rust",
+    manifests=("Cargo.toml",),
     reads=("Cargo.toml",),
     detect=_detect,
     setup=_setup,

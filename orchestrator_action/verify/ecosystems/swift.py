@@ -74,6 +74,7 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
 
 ECOSYSTEM = Ecosystem(
     name="Swift",
+    manifests=("Package.swift",),
     detect=_detect,
     setup=_setup,
     counts=(_counts,),

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator_action.protocol.paths import matches
-from orchestrator_action.verify.ecosystems.base import Source, Way, Ways
+from orchestrator_action.verify.ecosystems.base import Source, Way, Ways, inside
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.ecosystems.sources import hollow_in, marks_in, names_in
 
@@ -76,9 +76,13 @@ def ways_text(path: str, text: str, commands: Sequence[str]) -> str:
 
 
 def named_words(said: Iterable[str]) -> frozenset[str]:
-    """The words of commands that may be paths, normalised."""
-    words = re.split(r"[\s'\"=;&|()]+", " ".join(said))
-    return frozenset(posixpath.normpath(w) for w in words if w and not w.startswith("-"))
+    """The words of commands that may be paths, normalised, as seen from the folder that each goes into."""
+    return frozenset(
+        posixpath.normpath(posixpath.join(folder, word))
+        for folder, text in map(inside, said)
+        for word in re.split(r"[\s'\"=;&|()]+", text)
+        if word and not word.startswith("-")
+    )
 
 
 def changed_ways(
