@@ -25,6 +25,8 @@ KINDS = {
     "check": ("check-pull-requests.yml", ".github/workflows/orchestrate-check.yml"),
 }
 """The example of each use, and where it goes."""
+FORM = ("ISSUE_TEMPLATE/agent-task.yml", ".github/ISSUE_TEMPLATE/agent-task.yml")
+"""The form for issues. It sets no label: anybody may fill it in, and only who may write may start an agent."""
 NEXT = {
     "label": ", and label an issue `orchestrate`",
     "comment": ", and comment `/orchestrate` on an issue",
@@ -44,11 +46,12 @@ def init(
     env: Mapping[str, str],
     wishes: Wishes | None = None,
     github: bool = False,
+    form: bool = False,
 ) -> int:
     """Write the workflow for `kind` and the configuration into the repository; the exit code.
 
-    With `github`, also see to the repository's labels and settings there. `agree` is asked once, after the diff and
-    the list were shown. Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
+    With `form`, also a form for issues. With `github`, also see to the repository's labels and settings there.
+    `agree` is asked once, after the diff and the list were shown. Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
     """
     if kind not in KINDS:
         raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
@@ -64,6 +67,8 @@ def init(
     example, target = KINDS[kind]
     workflow = fit(_example(example), wishes, action=this_copy(env), steps=runner_steps(git))
     wanted = {target: workflow, CONFIG_PATH: configuration(git, wishes)}
+    if form:
+        wanted[FORM[1]] = fit(_example(FORM[0]), wishes, action="", steps="")
     items = look(git, _agent(git.work_tree), wishes, env) if github else []
     new = _new(git.work_tree, wanted, say)
     for item in items:

@@ -54,7 +54,7 @@ def fit(example: str, wishes: Wishes, *, action: str, steps: str) -> str:
         asked = f"github.event.label.name == '{wishes.label}'"
         quoted = asked if re.fullmatch(r"[\w.-]+", wishes.label) else json.dumps(asked)
         text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", quoted)
-        text = text.replace(f"an issue `{DEFAULT_LABEL}`", f"an issue `{wishes.label}`")
+        text = text.replace(f"`{DEFAULT_LABEL}`", f"`{wishes.label}`")
     if wishes.runs_on:
         text = text.replace("runs-on: ubuntu-latest", f"runs-on: {_scalar(wishes.runs_on)}")
     if steps and _USES in text:

@@ -159,6 +159,9 @@ def init(
     github: Annotated[
         bool, typer.Option("--github", help="Also see to labels, settings and the secret on GitHub.")
     ] = False,
+    issue_form: Annotated[
+        bool, typer.Option("--issue-form", help="Also a form for issues that agents work on.")
+    ] = False,
     label: Annotated[str, typer.Option(help="The label that asks for work (default: orchestrate).")] = "",
     runs_on: Annotated[str, typer.Option(help="The runner (default: ubuntu-latest); several: a,b.")] = "",
     base: Base = "",
@@ -183,7 +186,9 @@ def init(
         return typer.confirm("Do all this?" if github else "Write these files?", err=True)
 
     wishes = Wishes(label=label, runs_on=runs_on, base=base)
-    code = begin.init(repo, kind, agree=agree, say=say, env=environment(), wishes=wishes, github=github)
+    code = begin.init(
+        repo, kind, agree=agree, say=say, env=environment(), wishes=wishes, github=github, form=issue_form
+    )
     raise typer.Exit(code)
 
 

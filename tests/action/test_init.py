@@ -46,6 +46,22 @@ def test_the_workflow_is_the_example_and_the_configuration_names_the_tests(fresh
     assert f"+++ b/{target}" in done.stderr and "--- /dev/null" in done.stderr
 
 
+def test_a_form_for_issues_is_as_github_wants_it_and_sets_no_label(fresh: Repo):
+    """Anybody may fill it in; the label, which starts an agent, is for those who may write."""
+    done = init(fresh, "--issue-form", "--label", "robot please", "--yes")
+
+    assert 0 == done.returncode, done.stderr
+    form = fresh.path / ".github/ISSUE_TEMPLATE/agent-task.yml"
+    checker = Path(sys.executable).with_name("check-jsonschema")
+    held = subprocess.run(
+        [checker, "--builtin-schema", "vendor.github-issue-forms", form], capture_output=True, text=True, timeout=60
+    )  # fmt: skip
+    assert 0 == held.returncode, held.stdout
+    written = yaml.safe_load(form.read_text())
+    assert "labels" not in written and "the label `robot please`" in written["body"][0]["attributes"]["value"]
+    assert "`orchestrate`" not in form.read_text()
+
+
 def test_the_configuration_is_written_as_prettier_writes_it(fresh: Repo):
     """`npm test` of many a repository checks the style of every file: a list in braces would make it red."""
     init(fresh, "--yes")
