@@ -51,7 +51,8 @@ def init(
     """Write the workflow for `kind` and the configuration into the repository; the exit code.
 
     With `form`, also a form for issues. With `github`, also see to the repository's labels and settings there.
-    `agree` is asked once, after the diff and the list were shown. Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
+    `agree` is asked once, after the diff and the list were shown.
+    Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
     """
     if kind not in KINDS:
         raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
