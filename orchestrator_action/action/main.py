@@ -27,7 +27,7 @@ def prepare(step: Step) -> int:
     """Which agent will run, and what has to be installed for it: outputs for the steps that follow."""
     import shutil
 
-    from orchestrator_action.agents.registry import package_to_install
+    from orchestrator_action.agents.registry import kind_of, package_to_install
     from orchestrator_action.config.load import load_bytes
     from orchestrator_action.config.schema import Config
 
@@ -38,7 +38,8 @@ def prepare(step: Step) -> int:
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
     agent = step["AGENT"] or config.agent
-    used = dict.fromkeys((agent, *config.reviewers)) if mode in {"run", "verify", INSTALL} else {}
+    named = (agent, *config.agent_fallback, *config.reviewers) if mode in {"run", "verify", INSTALL} else ()
+    used = dict.fromkeys(map(kind_of, named))
     wanted = [p for name in used if (p := package_to_install(name, step[f"{name.upper()}_VERSION"]))]
     step.files.set_output("agent", agent)
     step.files.set_output("npm-packages", " ".join(wanted))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator_action.protocol.model import AgentReport, Command, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +88,14 @@ class Agent(Protocol):
         """The reviewer's raw JSON answer, taken from its log or output file; may be malformed.
 
         Raises AgentError when the review did not take place."""
+
+
+def process_problems(outcome: Outcome) -> list[str]:
+    """Why the process alone must not count as a success. One that hangs after its last word counts by that word."""
+    if outcome.ending is Ending.RESULT_GRACE:
+        return []
+    if outcome.ending is not Ending.EXITED:
+        return [f"ended by {outcome.ending}" + (f": {outcome.error}" if outcome.error else "")]
+    if outcome.signal is not None:
+        return [f"ended by signal {outcome.signal}"]
+    return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []

@@ -18,12 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.agents.event_line import AgentEvent, event_of
 from orchestrator_action.agents.refusals import may_pass, wait_s
 from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
+from orchestrator_action.agents.words import LONGEST_WORDS, short
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
 from orchestrator_action.sandbox.start import run_to_end
@@ -34,7 +35,6 @@ _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${P
 _WRITTEN = f'exec "$@" <"${PROMPT_VARIABLE}"'
 MOST_REFUSALS = 3
 """In a row, told beside the events: the API stays as it is, and all tasks of a run had better wait together."""
-_LONGEST_WORDS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ class EventReader:
         return self._fault or short(" ".join(self._plain))
 
     def _problems(self, outcome: Outcome) -> tuple[str, ...]:
-        found = _process_problems(outcome)
+        found = process_problems(outcome)
         if not self._finished:
             found.append(f"no turn was finished: {self._why}" if self._why else "no turn was finished")
         elif found and self._why:
@@ -187,7 +187,7 @@ class EventReader:
         return tuple(found)
 
     def _keep_words(self, line: bytes) -> None:
-        words = line[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
+        words = line[:LONGEST_WORDS].decode("utf-8", "replace").strip()
         if words:
             self._plain.append(words)
         if fault := self._hear(words):
@@ -322,12 +322,6 @@ def total_of(event: AgentEvent, *names: str) -> int:
     return sum(int(number_of(event, name) or 0) for name in names)
 
 
-def short(words: str) -> str:
-    """Words on one line, of a length for a person."""
-    words = " ".join(words.split())
-    return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"
-
-
 def private_folder(path: Path) -> Path:
     """A folder for its owner only."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -340,14 +334,3 @@ def private_file(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     return path
-
-
-def _process_problems(outcome: Outcome) -> list[str]:
-    """A session that hangs after its last word was ended by us, and counts by that word."""
-    if outcome.ending is Ending.RESULT_GRACE:
-        return []
-    if outcome.ending is not Ending.EXITED:
-        return [f"ended by {outcome.ending}" + (f": {outcome.error}" if outcome.error else "")]
-    if outcome.signal is not None:
-        return [f"ended by signal {outcome.signal}"]
-    return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []

@@ -1,4 +1,4 @@
-"""What the words of a model's API mean: whether they pass by themselves, and when.
+"""What the words of a model's API mean: what it refuses, whether that passes by itself, and when.
 
 Pure. Agents tell errors of their API as sentences; few tell a status. What is not known here does not pass.
 Sources: platform.openai.com, "Error codes"; ai.google.dev, "Troubleshooting"; docs.anthropic.com, "Errors".
@@ -11,18 +11,33 @@ import re
 _LASTING = re.compile(
     r"""
     \b(?:400|401|402|403|404)\b | unauthori[sz]ed | authenticat | (?:invalid|incorrect|missing).{0,20}api.?key
-    | permission.?denied | model.{0,80}(?:not.(?:found|exist|supported)|does.not.exist) | unknown.model
-    | insufficient.quota | billing | credit.balance
+    | permission.?(?:denied|error) | not.logged.in | \bnot_found | insufficient.quota | billing | credit.balance
+    | model.{0,80}(?:not.(?:found|exist|supported)|does.not.exist) | unknown.model
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _PASSING = re.compile(
     r"""
     \b(?:408|409|425|429|500|502|503|504|520|522|524|529)\b | overloaded | rate.?limit | too.many.requests
-    | usage.limit | resource.?exhausted | quota | unavailable | internal.server.error | server.?error
+    | api_error | usage.limit | resource.?exhausted | quota | unavailable | internal.server.error | server.?error
     | timed?.?out | connection | connect | econn\w+ | socket.hang.up | fetch.failed | stream.(?:disconnected|closed)
     """,
     re.VERBOSE | re.IGNORECASE,
+)
+_QUOTA = re.compile(
+    r"""
+    insufficient.quota | exceeded.your.current.quota | usage.limit | per.?day | out.of.(?:credits|quota) | billing
+    | credit.balance | hit.your.{0,20}limit | (?:daily|weekly|monthly|hour(?:ly)?).{0,20}(?:limit|quota)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_UNKNOWN_MODEL = re.compile(
+    r"model.{0,80}(?:not.(?:found|exist|supported)|does.not.exist|may.not.exist) | (?:unknown|invalid|no.such).model"
+    r" | models/\S+.is.not.found",
+    re.VERBOSE | re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"authenticat | api.?key | not.logged.in | unauthori[sz]ed | \b(?:401|403)\b", re.VERBOSE | re.IGNORECASE
 )
 _WAIT = re.compile(
     r"(?:try again|retry|reset|resets|available)\s+(?:after|in)\s+((?:~?\d+(?:\.\d+)?\s*[a-z]+[,\s]*(?:and\s+)?)+)",
@@ -34,7 +49,27 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def may_pass(words: str) -> bool:
     """Whether the same request may well succeed a little later."""
-    return not _LASTING.search(words) and bool(_PASSING.search(words))
+    return not is_lasting(words) and bool(_PASSING.search(words))
+
+
+def is_lasting(words: str) -> bool:
+    """Whether the same request will not succeed later either."""
+    return bool(_LASTING.search(words))
+
+
+def is_out_of_quota(words: str) -> bool:
+    """Whether what was paid for is used up: a limit of hours or days, or no credit. Another agent may go on."""
+    return bool(_QUOTA.search(words))
+
+
+def is_unknown_model(words: str) -> bool:
+    """Whether the API does not know the model that it was asked for."""
+    return bool(_UNKNOWN_MODEL.search(words))
+
+
+def is_refused(words: str) -> bool:
+    """Whether the API does not take the key."""
+    return bool(_REFUSED.search(words))
 
 
 def wait_s(words: str) -> float:

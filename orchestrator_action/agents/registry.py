@@ -6,58 +6,66 @@ Each is imported when it is asked for: a run pays for the agents that it uses.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import AgentError, ConfigError
 
+Make = Callable[[Config, str], Agent]
+"""From the configuration and a model's name, which may be empty."""
+_MODEL = re.compile(r"[\w.][\w.:/@+-]*")
+"""What a model may be called: it becomes an argument."""
 
-def _claude(config: Config) -> Agent:
+
+def _claude(config: Config, model: str) -> Agent:
     from orchestrator_action.agents.claude.agent import ClaudeAgent
 
-    return ClaudeAgent(args=_args("claude", config), env_names=config.agent_env)
+    return ClaudeAgent(args=_args("claude", config, model), env_names=config.agent_env)
 
 
-def _patch(config: Config) -> Agent:  # noqa: ARG001 - it has nothing to be configured
+def _patch(config: Config, model: str) -> Agent:  # noqa: ARG001 - it has nothing to be configured
     from orchestrator_action.agents.patch.agent import PatchAgent
 
+    if model:
+        raise ConfigError("the agent patch has no model", hint="leave agent-model out, or name another agent")
     return PatchAgent()
 
 
-def _command(config: Config) -> Agent:
+def _command(config: Config, model: str) -> Agent:
     from orchestrator_action.agents.command.agent import CommandAgent
 
-    return CommandAgent(
-        settings=config.agent_command, args=_args("command", config), env_names=config.agent_env
-    )
+    settings = replace(config.agent_command, model=model or config.agent_command.model)
+    return CommandAgent(settings=settings, args=_args("command", config), env_names=config.agent_env)
 
 
-def _headless(name: str) -> Callable[[Config], Agent]:
+def _headless(name: str) -> Make:
     """What makes an agent from the `CLI` of its module."""
 
-    def make(config: Config) -> Agent:
+    def make(config: Config, model: str) -> Agent:
         from orchestrator_action.agents.headless import HeadlessAgent
 
         cli = importlib.import_module(f"orchestrator_action.agents.{name}.agent").CLI
-        args = _args(name, config)
+        args = _args(name, config, model)
         return HeadlessAgent(cli=cli, package=AGENTS[name].npm_package, args=args, env_names=config.agent_env)
 
     return make
 
 
-def _args(name: str, config: Config) -> tuple[str, ...]:
-    """`agent-args` are words of the agent that is configured; a reviewer of another make does not know them."""
-    return config.agent_args if name == config.agent else ()
+def _args(name: str, config: Config, model: str = "") -> tuple[str, ...]:
+    """The model, and `agent-args`: words of the configured agent, which a reviewer of another make does not know."""
+    own = config.agent_args if name == kind_of(config.agent) else ()
+    return (*own, *(("--model", model) if model else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentKind:
     """How an agent is made, and what a machine needs for it."""
 
-    make: Callable[[Config], Agent]
+    make: Make
     npm_package: str = ""
     """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
     secrets: tuple[str, ...] = ()
@@ -92,9 +100,18 @@ _MANAGED = Path("/etc/claude-code/managed-settings.json")
 """Settings of a machine's administrator, which may name a program that has the key."""
 
 
+def kind_of(name: str) -> str:
+    """The agent that `NAME` or `NAME:MODEL` names."""
+    return name.partition(":")[0]
+
+
 def make_agent(name: str, config: Config) -> Agent:
-    """The agent of this name. Raises ConfigError for one that nobody knows."""
-    return _kind(name).make(config)
+    """The agent of this name, as `NAME` or `NAME:MODEL`. Raises ConfigError for one that nobody knows."""
+    kind = _kind(name)
+    model = name.partition(":")[2] or (config.agent_model if kind_of(name) == kind_of(config.agent) else "")
+    if model and not _MODEL.fullmatch(model):
+        raise ConfigError(f"{model!r} is no model's name", hint=f"as in {kind_of(name)}:MODEL")
+    return kind.make(config, model)
 
 
 def keys_of(name: str) -> tuple[str, ...]:
@@ -124,9 +141,9 @@ def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
 
 
 def _kind(name: str) -> AgentKind:
-    if name not in AGENTS:
-        raise ConfigError(f"no agent {name!r}", hint=f"one of {', '.join(AGENTS)}")
-    return AGENTS[name]
+    if kind_of(name) not in AGENTS:
+        raise ConfigError(f"no agent {kind_of(name)!r}", hint=f"one of {', '.join(AGENTS)}")
+    return AGENTS[kind_of(name)]
 
 
 def package_to_install(name: str, version: str) -> str:
@@ -137,7 +154,7 @@ def package_to_install(name: str, version: str) -> str:
     if version and not version.replace(".", "").replace("-", "").isalnum():
         raise ConfigError(f"{version!r} is no version", hint=f"{name}-version is such as 2.1.330")
     kind = _kind(name)
-    if not version or not kind.npm_package or kind.make(Config()).version() == version:
+    if not version or not kind.npm_package or kind.make(Config(), "").version() == version:
         return ""
     return f"{kind.npm_package}@{version}"
 
@@ -154,4 +171,4 @@ def root_env(name: str) -> Mapping[str, str]:
 
 def words_of(name: str) -> Callable[[bytes], str]:
     """What a line of this agent's output says, in words; of an agent that nobody knows, the line itself."""
-    return make_agent(name if name in AGENTS else "patch", Config()).words_of
+    return make_agent(kind_of(name) if kind_of(name) in AGENTS else "patch", Config()).words_of

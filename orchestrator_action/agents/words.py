@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 
+LONGEST_WORDS = 600
+"""Characters of what is said at once."""
 _TESTS = re.compile(
     r"\b(?:pytest|unittest|tox|nox|jest|vitest|mocha|ctest|phpunit|rspec)\b|"
     r"\b(?:npm|pnpm|yarn|bun|go|cargo|make|mvn|gradlew?|dotnet|deno|node --)\s*(?:run\s+)?test\b"
@@ -27,3 +30,15 @@ def file_words(path: str) -> str:
     """A path as a person names it: from the tree on, which is not known here, so its last three parts."""
     path = path or "a file"
     return "/".join(PurePath(path).parts[-3:]) if path.startswith("/") else path
+
+
+def tool_words(tool: str, path: str, verbs: Mapping[str, str]) -> str:
+    """What a call of a tool does to a file, by the agent's own names of its tools; else which tool it uses."""
+    verb = verbs.get(tool)
+    return f"{verb} {file_words(path)}" if verb else f"uses {tool or 'a tool'}"
+
+
+def short(words: str) -> str:
+    """Words on one line, of a length for a person."""
+    words = " ".join(words.split())
+    return words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + "…"

@@ -279,6 +279,10 @@ def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
     checked, findings = _validate(given)
     if findings or checked is None:
         raise config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
+    if "agent" in given and given["agent"].partition(":")[0] != config.agent.partition(":")[0]:
+        config = dataclasses.replace(
+            config, agent_args=(), agent_model=""
+        )  # another agent does not know them
     return dataclasses.replace(
         config, **{k.replace("-", "_"): getattr(checked, k.replace("-", "_")) for k in given}
     )

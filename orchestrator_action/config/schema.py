@@ -18,7 +18,7 @@ LABEL_DONE = "orchestrate:done"
 LABEL_FAILED = "orchestrate:failed"
 LABEL_DECLINED = "orchestrate:declined"
 LABEL_AGENT = "orchestrate-agent:"
-"""With an agent's name behind it, beside the label that asks: who is to work on this issue."""
+"""With an agent's name behind it, or NAME:MODEL, beside the label that asks: who is to work on this issue."""
 END_LABELS = {"done": LABEL_DONE, "failed": LABEL_FAILED, "declined": LABEL_DECLINED}
 """By the word for how a task ended, as the lease in our comment has it."""
 STATE_LABELS = (LABEL_RUNNING, *END_LABELS.values())
@@ -154,7 +154,11 @@ class Config:
     label: str = DEFAULT_LABEL
     """Open issues with this label are worked on."""
     agent: str = "claude"
-    """The agent, by its name in docs/agents.md."""
+    """The agent, by its name in docs/agents.md; with a model of its own as NAME:MODEL."""
+    agent_model: str = ""
+    """The model of this agent; empty: its own choice."""
+    agent_fallback: tuple[str, ...] = ()
+    """Agents that take over, in this order, when the vendor of the one before is out of quota or stays overloaded."""
     max_parallel: int = 4
     """How many tasks run at the same time."""
     timeout: float = 2700.0

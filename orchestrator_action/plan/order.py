@@ -72,9 +72,11 @@ def task_of_issue(issue: Issue, *, taken: Collection[str] = ()) -> Task:
 
 def agent_named(labels: Iterable[str]) -> str:
     """The agent that labels name; empty for none. Of two it is both names, which no agent has."""
-    lower = map(str.casefold, labels)
-    names = {label.removeprefix(LABEL_AGENT).strip() for label in lower if label.startswith(LABEL_AGENT)}
-    return " and ".join(sorted(names))
+    named = [
+        label[len(LABEL_AGENT) :].strip() for label in labels if label.casefold().startswith(LABEL_AGENT)
+    ]
+    kinds = [(kind.casefold(), colon, model) for kind, colon, model in (n.partition(":") for n in named)]
+    return " and ".join(sorted({"".join(parts) for parts in kinds}))
 
 
 def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collection[str] = ()) -> Task:

@@ -23,7 +23,7 @@ EVENT_KINDS = frozenset(
         "task-started", "attempt-started", "attempt-running", "attempt-ended", "task-ended",
         "claim", "refused", "declined", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "review-ended", "pending", "posted", "salvaged", "reminded", "verified", "note",
-        "judged", "retried", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
+        "judged", "retried", "handed-over", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
     }
 )  # fmt: skip
 

@@ -492,7 +492,9 @@ class TaskResult:
     """Read from storage by all its attempts."""
     write_bytes: int = 0
     failures: tuple[str, ...] = ()
-    """The class of each attempt that failed, in order; see `core.failure`."""
+    """The class of each attempt that failed, in order; see `state.failure`."""
+    agents: tuple[str, ...] = ()
+    """Who was at it, in order; more than one where another agent took over."""
     pid: int = 0
     phases: tuple[PhaseVerdict, ...] = ()
     declined: Declined | None = None

@@ -24,7 +24,7 @@ def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
         conclusion=result.conclusion,
         status=result.status,
         head_sha=result.head_sha,
-        run=run_info(run, task_run.agent.name),
+        run=run_info(run, task_run.crew.name),
         error=result.error,
         pull=result.pull,
         findings=ledger.findings,

@@ -176,7 +176,7 @@ def _word_on_pull(task_run: TaskRun, result: TaskResult, ledger: Ledger, number:
     run = task_run.run
     body = render.pull_comment(
         result,
-        run=run_info(run, task_run.agent.name),
+        run=run_info(run, task_run.crew.name),
         ci=_ci(task_run, result),
         findings=ledger.findings,
         answers=_answers(ledger),
@@ -240,7 +240,7 @@ def _asks_for_no_ci(task_run: TaskRun, sha: str) -> bool:
 
 def _word_on_issue(task_run: TaskRun, result: TaskResult, number: int) -> MarkedComment:
     run, task = task_run.run, task_run.task
-    info = run_info(run, task_run.agent.name)
+    info = run_info(run, task_run.crew.name)
     body = render.issue_comment(result, run=info, note=note_of(run, task.id), secrets=run.secrets)
     if task.issue is None:
         return MarkedComment(number, marker("task", result.task_id), body)

@@ -49,6 +49,8 @@ class TaskView:
     def take(self, event: Event) -> None:
         """Take over what an event tells."""
         data = event.data
+        if event.kind == "attempt-started":
+            self.agent = str(data.get("agent") or self.agent)
         if event.kind in {"task-started", "attempt-started", "claimed"}:
             self.status, self.began, self.ended = "running", self.began or event.at, 0.0
         elif event.kind == "claim" and data.get("phase") in BY_ID:

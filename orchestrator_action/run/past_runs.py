@@ -144,12 +144,12 @@ def log_lines(
     folder = next((r for r in runs if task in _names(r / "tasks")), None)
     if folder is None:
         folder = _before_it_began(runs, task, follow=follow)
-    said = _in_words(folder, task, words_of) if words_of else _harmless
     seen = 0
     while True:
         logs = sorted((folder / "tasks" / task).glob("agent*.log"), key=_attempt_of)
         for number, log in enumerate(logs[seen:], seen + 1):
             last = number == len(logs)
+            said = _in_words(folder, task, _attempt_of(log), words_of) if words_of else _harmless
             lines = _lines(log, wait=lambda n=number: follow and _goes_on(folder, task, n))
             yield from filter(None, map(said, lines))
             seen = number
@@ -193,11 +193,14 @@ def _goes_on(folder: Path, task: str, attempt: int) -> bool:
     return is_held(folder / "journal.jsonl")
 
 
-def _in_words(folder: Path, task: str, words_of: WordsOf) -> Callable[[bytes], str]:
-    """How the lines of this task's agent read in words."""
-    plan = recall(read_events(folder / "journal.jsonl", strict=False)).plan
+def _in_words(folder: Path, task: str, attempt: int, words_of: WordsOf) -> Callable[[bytes], str]:
+    """How the lines of the agent of this attempt read in words."""
+    events = read_events(folder / "journal.jsonl", strict=False)
+    started = [e.data for e in events if e.task == task and e.kind == "attempt-started"]
+    plan = recall(events).plan
     own = next((t.get("agent") for t in plan.get("tasks", ()) if t.get("id") == task), "")
-    words = words_of(str(own or plan.get("agent", "")))
+    named = next((d.get("agent") for d in started if d["attempt"] == attempt), "")
+    words = words_of(str(named or own or plan.get("agent", "")))
     return lambda line: _harmless(words(line).encode("utf-8", "replace"))
 
 

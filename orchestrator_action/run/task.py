@@ -42,7 +42,7 @@ from orchestrator_action.run.finish import (
     with_problems,
 )
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
-from orchestrator_action.state.fold import TaskState, task_state
+from orchestrator_action.state.fold import TaskState, agents_of, task_state
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.takeover import base_of, carry, text_digest
 from orchestrator_action.state.usage import TaskUsage
@@ -307,6 +307,7 @@ def _result(
         phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
         log=last_log(task_run.directory, usage),
         said=usage.report.text[:MOST_SAID],
+        agents=agents_of(task_run.run.journal.of(task.id)),
         review=tuple(_reviewed(ledger, f) for f in ledger.findings),
         declined=ledger.declined if end.status is Status.DECLINED else None,
         error=end.error,

@@ -70,7 +70,7 @@ def make_task_run(
     return TaskRun(
         run=run,
         task=task,
-        agent=run.agents(task.agent or run.config.agent),
+        crew=crew_of(run, task),
         context=context,
         tree=tree,
         git=tree.git,
@@ -82,6 +82,14 @@ def make_task_run(
     )
 
 
+def crew_of(run: RunContext, task: Task) -> Crew:
+    """Who works on a task, as far as its journal says that agents took over. Raises ConfigError for an unknown name."""
+    took_over = [str(e.data["to"]) for e in run.journal.of(task.id) if e.kind == "handed-over"]
+    at_it = (task.agent or run.config.agent, *took_over)
+    names = dict.fromkeys((*at_it, *run.config.agent_fallback))
+    return Crew(names=tuple(names), make=run.agents, name=at_it[-1])
+
+
 def walls_in_the_way(log: Path, outcome: Outcome, policy: Policy, env: Mapping[str, str]) -> str:
     """Why the walls made a program fail, when the last words in its log show it; else empty."""
     if not policy.walled or outcome.exit_code in {0, None}:
@@ -90,6 +98,26 @@ def walls_in_the_way(log: Path, outcome: Outcome, policy: Policy, env: Mapping[s
         file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
         return hint_of(file.read().decode("utf-8", "replace"), policy, env)
     return ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Crew:
+    """The agents of one task: who is at it now, and who takes over when its vendor refuses."""
+
+    names: tuple[str, ...]
+    """In the order in which they take over."""
+    make: Callable[[str], Agent]
+    name: str
+    """The one at work; with its model, as it was asked for."""
+
+    @property
+    def agent(self) -> Agent:
+        """The one at work."""
+        return self.make(self.name)
+
+    def others(self) -> tuple[str, ...]:
+        """Those who have not been at it yet."""
+        return self.names[self.names.index(self.name) + 1 :]
 
 
 class TaskBroker(Protocol):
@@ -182,7 +210,7 @@ class TaskRun:
 
     run: RunContext
     task: Task
-    agent: Agent
+    crew: Crew
     context: TaskContext
     tree: TaskTree
     git: Git
@@ -197,6 +225,11 @@ class TaskRun:
     test_commands: tuple[str, ...]
     push_lock: threading.Lock = field(default_factory=threading.Lock)
     """One push of the task's branch at a time: broker, trail and publication may all want to."""
+
+    @property
+    def agent(self) -> Agent:
+        """The agent that is at work now."""
+        return self.crew.agent
 
     @property
     def branch(self) -> str:

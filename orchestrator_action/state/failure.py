@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator_action.agents.refusals import is_out_of_quota, is_refused, is_unknown_model
+from orchestrator_action.process.gate import LONGEST_PAUSE_S
 from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 
 
@@ -30,6 +32,10 @@ class Failure(StrEnum):
     CANCELLED = "cancelled"
     AGENT_LIMIT = "agent-limit"
     """The agent's own limit of turns or money."""
+    QUOTA = "quota"
+    """What was paid for is used up, or the API asks to come back after more than ten minutes."""
+    MODEL = "model"
+    """The API does not know the model."""
     AUTHENTICATION = "authentication"
     AGENT = "agent"
     """Any other reason its reader gave."""
@@ -46,7 +52,8 @@ _BY_ENDING = {
     Ending.SPAWN_FAILED: Failure.SPAWN_FAILED,
     Ending.CANCELLED: Failure.CANCELLED,
 }
-_REFUSED = ("authentication", "api key", "not logged in", "unauthorized", "401", "403")
+VENDOR_REFUSES = frozenset({Failure.QUOTA, Failure.OVERLOADED})
+"""The agent's vendor cannot serve us now: another agent may go on."""
 _ONCE = frozenset({Failure.NO_START, Failure.LOST, Failure.OUT_OF_MEMORY})
 """The machine's doing: worth one more try, and no more."""
 
@@ -61,10 +68,14 @@ def failure_of(outcome: Outcome, report: AgentReport) -> Failure | None:
         return Failure.AGENT_LIMIT
     if not report.problems and outcome.ending is not Ending.ABORTED:
         return None
+    words = " ".join(report.problems)
+    if report.retry_after_s > LONGEST_PAUSE_S or is_out_of_quota(words):
+        return Failure.QUOTA
     if report.transient:
         return Failure.OVERLOADED
-    words = " ".join(report.problems).lower()
-    return Failure.AUTHENTICATION if any(sign in words for sign in _REFUSED) else Failure.AGENT
+    if is_refused(words):
+        return Failure.AUTHENTICATION
+    return Failure.MODEL if is_unknown_model(words) else Failure.AGENT
 
 
 @dataclass(slots=True)

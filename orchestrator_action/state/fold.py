@@ -169,6 +169,12 @@ def task_state(events: Iterable[Event]) -> TaskState:
     )  # fmt: skip
 
 
+def agents_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """The agents that were at a task, in order, each once; none where an earlier version did not say."""
+    named = (str(e.data.get("agent", "")) for e in events if e.kind == "attempt-started")
+    return tuple(dict.fromkeys(filter(None, named)))
+
+
 # -- records: values as JSON, and back -------------------------------------------------------------
 
 

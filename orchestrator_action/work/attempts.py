@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.errors import GitError
+from orchestrator_action.agents.registry import require_key
+from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git import salvage
 from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.process.recovery import read_record
@@ -36,7 +37,7 @@ from orchestrator_action.protocol.model import (
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import TaskRun, walls_in_the_way
-from orchestrator_action.state.failure import Chances, Failure, failure_of
+from orchestrator_action.state.failure import VENDOR_REFUSES, Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.usage import TaskUsage
@@ -66,6 +67,8 @@ class Trying:
         self._context = replace(task_run.context, attempt=usage.number + 1)
         self._fresh = True
         """Whether the context is that of an attempt which has not been made yet."""
+        self._failure: Failure | None = None
+        """Of the last attempt."""
         self._begun = False
         """Whether the last attempt came as far as the journal."""
         self._gave_up = False
@@ -93,8 +96,33 @@ class Trying:
                 pause=self._pause,
                 first_s=self._run_limits.first_wait_s,
             )
-            if not self._sent_back():
+            if not (self._handed_over() or self._sent_back()):
                 return
+
+    def _handed_over(self) -> bool:
+        """Whether another agent takes over, as this one's vendor refuses. It begins afresh, on what is committed."""
+        failure, crew = self._failure, self._task_run.crew
+        if failure not in VENDOR_REFUSES or self._run.cancel.is_set() or time.monotonic() >= self._deadline:
+            return False
+        if not self._begun or not self._still_open():
+            return False
+        passed_over = {}
+        for name in crew.others():
+            try:
+                self._run.agents(name).check()
+                require_key(name, self._run.config, self._task_run.env)
+            except OrchestratorError as exc:
+                passed_over[name] = exc.message
+                continue
+            self._run.journal.append(
+                "handed-over", self._task.id, to=name, failure=failure, passed_over=passed_over,
+                **{"from": crew.name}, why="; ".join(self._usage.report.problems),
+            )  # fmt: skip
+            crew.name = name
+            self._chances = Chances(retries=self._run.config.retries)
+            self._usage.report = AgentReport()  # its session is nobody's to take up
+            return True
+        return False
 
     def run_with_what_is_red(self, verdict: Verdict) -> bool:
         """Take the session up again, once for a task, with what the final measurement refuted; False when not."""
@@ -124,7 +152,7 @@ class Trying:
         if not self._begun:
             self._usage.outcome, self._usage.report = outcome, report
             return _Tried()
-        failure = failure_of(outcome, report)
+        self._failure = failure = failure_of(outcome, report)
         self._record_end(self._usage.add(number, outcome, report, failure))
         return self._another(failure, outcome, report)
 
@@ -291,6 +319,7 @@ class Trying:
         journal.append(
             "attempt-started", self._task.id, attempt=context.attempt,
             session_id=context.resume_session or context.session_id, argv=list(command.argv),
+            agent=task_run.crew.name,
         )  # fmt: skip
         self._begun = True
         policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])

@@ -77,7 +77,7 @@ def test_the_first_request_holds_the_task_and_the_eleven_phases(bench: Bench) ->
         (401, "Incorrect API key provided", Failure.AUTHENTICATION),
         (429, "Rate limit reached", Failure.OVERLOADED),
         (503, "The model is overloaded", Failure.OVERLOADED),
-        (404, "The model `scripted` does not exist", Failure.AGENT),
+        (404, "The model `scripted` does not exist", Failure.MODEL),
     ],
 )
 def test_an_api_that_fails_is_told_as_what_it_is(

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.agents.refusals import may_pass, wait_s
 from orchestrator_action.agents.registry import AGENTS, make_agent, package_to_install, secret_variables
+from orchestrator_action.config.load import with_flags
 from orchestrator_action.config.schema import AgentCommand, Config
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
+from orchestrator_action.state.failure import failure_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,3 +71,66 @@ def test_arguments_are_those_of_the_agent_that_is_configured():
 
     given = {name: getattr(make_agent(name, config), "args", ()) for name in AGENTS}
     assert {"codex": ("-m", "x")} == {name: args for name, args in given.items() if args}
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "model"),
+    [
+        ("codex:gpt-x", Config(), "gpt-x"),
+        ("codex", Config(agent="codex", agent_model="gpt-y"), "gpt-y"),
+        ("codex", Config(agent="codex:gpt-z", agent_model="gpt-y"), "gpt-y"),
+        ("opencode:openrouter/a/b:free", Config(), "openrouter/a/b:free"),
+        ("codex", Config(agent="claude", agent_model="opus"), ""),
+        ("claude:opus", Config(), "opus"),
+    ],
+)
+def test_a_model_is_named_behind_its_agent_or_is_that_of_the_configured_one(
+    name: str, config: Config, model: str
+):
+    args = getattr(make_agent(name, config), "args", ())
+
+    assert (("--model", model) if model else ()) == args
+
+
+def test_a_command_gets_its_model_where_it_asks_for_it():
+    agent = make_agent(
+        "command:small", Config(agent_command=AgentCommand(argv=("a", "{model}"), model="big"))
+    )
+
+    assert "small" == agent.settings.model
+
+
+@pytest.mark.parametrize("name", ["codex:--yolo", "codex:a b", "patch:any"])
+def test_what_is_no_model_reaches_no_command_line(name: str):
+    with pytest.raises(ConfigError, match="model"):
+        make_agent(name, Config())
+
+
+def test_another_agent_of_the_command_line_does_not_get_the_model_of_the_configured_one():
+    config = with_flags(Config(agent="claude", agent_model="opus", agent_args=("--x",)), {"agent": "codex"})
+
+    assert ("", ()) == (config.agent_model, config.agent_args)
+
+
+@pytest.mark.parametrize(
+    ("words", "failure"),
+    [
+        ("You've hit your usage limit. Upgrade to Pro or try again in 3 days 4 hours 5 minutes.", "quota"),
+        ("You've hit your limit · resets 3pm (UTC)", "quota"),
+        ("usage limit (five hour), resets at 2026-11-29 21:00 UTC", "quota"),
+        ("429 You exceeded your current quota, please check your plan and billing details", "quota"),
+        ("Quota exceeded for quota metric GenerateRequestsPerDayPerProjectPerModel", "quota"),
+        ("Your credit balance is too low to access the Anthropic API", "quota"),
+        ("429 Rate limit reached for x on tokens per min (TPM): Please try again in 6s", "overloaded"),
+        ("Resource has been exhausted (e.g. check quota).", "overloaded"),
+        ("529 overloaded_error", "overloaded"),
+        ("Incorrect API key provided", "authentication"),
+        ("models/gemini-9 is not found for API version v1beta", "model"),
+        ("The model `gpt-9` does not exist or you do not have access to it.", "model"),
+        ("the disk is full", "agent"),
+    ],
+)
+def test_words_of_an_api_are_told_as_what_they_mean(words: str, failure: str):
+    report = AgentReport(problems=(words,), transient=may_pass(words), retry_after_s=wait_s(words))
+
+    assert failure == failure_of(Outcome(ending=Ending.EXITED, exit_code=1), report)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,11 @@ class InProcess:
     cancel: Cancel
 
     def run(
-        self, agent: ScriptedAgent, *, slots: int = 2, first_wait_s: float = 0.01, **more: Any
-    ) -> RunReport:
+        self, agent: ScriptedAgent, *, slots: int = 2, first_wait_s: float = 0.01,
+        others: Mapping[str, Any] | None = None, **more: Any,
+    ) -> RunReport:  # fmt: skip
+        """`others` are further agents by name."""
+        agents = others or {}
         flags = {"agent": "patch", "isolation": "off", "max_parallel": slots, **more.pop("flags", {})}
         asked = wiring.RunRequest(repo=self.home.repo.path, forge=f"local:{self.home.forge}", flags=flags)
         told: list[TaskResult] = []
@@ -131,7 +134,7 @@ class InProcess:
             parts,
         ):
             limits = replace(parts.limits, **more.pop("limits", {}))
-            parts = replace(parts, agents=lambda _: agent, limits=limits)
+            parts = replace(parts, agents=lambda name: agents.get(name, agent), limits=limits)
             more.setdefault("tell", told.append)
             return run_tasks(found.tasks, parts, slots=slots, first_wait_s=first_wait_s, **more)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from orchestrator_action.agents.registry import make_agent
+from orchestrator_action.config.schema import Config
 from orchestrator_action.process.concurrency import Machine, Slots
 from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import Chances, Failure, failure_of
@@ -103,6 +106,66 @@ def test_a_ban_is_not_waited_out(home: House, inside: InProcess):
     [result] = inside.run(agent).tasks
 
     assert ("failed", 1) == (result.status, len(agent.given))
+
+
+@pytest.mark.parametrize(
+    ("programs", "failures"),
+    [
+        ([overloaded(after_s=3600)], ("quota",)),
+        ([say({"problem": "usage limit reached, try again in 3 days"}, then="exit 1")], ("quota",)),
+        ([overloaded()], ("overloaded", "overloaded")),
+    ],
+    ids=["ban", "usage limit", "stays overloaded"],
+)
+def test_the_next_agent_takes_over_when_a_vendor_refuses(home: House, inside: InProcess, programs, failures):
+    """It begins afresh on a clean tree; who it was stands in the journal and in the result."""
+    task(home)
+    first, second = ScriptedAgent(programs=programs), ScriptedAgent()
+    flags = {"retries": 1, "agent_fallback": ("command",)}
+
+    [result] = inside.run(first, others={"command": second}, flags=flags).tasks
+
+    assert ("success", failures, ("patch", "command")) == (result.status, result.failures, result.agents)
+    assert [""] == [c.resume_session for c in second.given]
+    [event] = [e["data"] for e in home.events() if e["kind"] == "handed-over"]
+    assert ("patch", "command", failures[-1]) == (event["from"], event["to"], event["failure"])
+    home.assert_tidy()
+
+
+def test_nobody_takes_over_what_another_agent_would_fail_at_too(home: House, inside: InProcess):
+    """A failure of the work, or a key that is refused, is told as that."""
+    task(home)
+    first = ScriptedAgent(programs=[say({"problem": "401 unauthorized"}, then="exit 1")])
+    second = ScriptedAgent()
+
+    [result] = inside.run(first, others={"command": second}, flags={"agent_fallback": ("command",)}).tasks
+
+    assert ("failed", ("authentication",), []) == (result.status, result.failures, second.given)
+
+
+def test_an_agent_that_cannot_start_is_passed_over_and_named(home: House, inside: InProcess):
+    task(home)
+    first = ScriptedAgent(programs=[overloaded(after_s=3600)])
+    missing = replace(make_agent("gemini", Config()), executable="/nowhere/gemini")
+    others = {"gemini": missing, "command": ScriptedAgent()}
+
+    [result] = inside.run(first, others=others, flags={"agent_fallback": ("gemini", "command")}).tasks
+
+    [event] = [e["data"] for e in home.events() if e["kind"] == "handed-over"]
+    assert ("success", ("patch", "command")) == (result.status, result.agents)
+    assert ["gemini"] == list(event["passed_over"])
+    assert "not installed" in event["passed_over"]["gemini"]
+
+
+def test_without_another_agent_the_limit_stands_in_the_result(home: House, inside: InProcess):
+    task(home)
+    words = "usage limit reached, try again in 3 days"
+    first = ScriptedAgent(programs=[say({"problem": words}, then="exit 1")])
+
+    [result] = inside.run(first, flags={"agent_fallback": ("patch",)}).tasks
+
+    assert ("failed", ("quota",)) == (result.status, result.failures)
+    assert words in result.error
 
 
 def test_retry_after_is_waited_out(home: House, inside: InProcess):

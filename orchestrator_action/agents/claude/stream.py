@@ -8,44 +8,25 @@ Whatever does not hold is a problem, told in the words of the CLI or the API whe
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
+from orchestrator_action.agents.base import process_problems
 from orchestrator_action.agents.event_line import AgentEvent, event_of
+from orchestrator_action.agents.refusals import is_lasting, may_pass
+from orchestrator_action.agents.words import LONGEST_WORDS, short
 from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
+_LIMIT = "usage limit"
 TRANSIENT_STATUSES = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _USAGE = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 """Of a result's `usage`, which is that of one process in every version."""
 _MODEL_USAGE = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 """Of a result's `modelUsage`, which counts what `total_cost_usd` counts."""
-_LONGEST_WORDS = 600
-_PASSING = (
-    "overloaded",
-    "rate limit",
-    "rate_limit",
-    "connection",
-    "econnre",
-    "etimedout",
-    "socket hang up",
-    "fetch failed",
-    "timed out",
-    "internal server error",
-    "api_error",
-    "529",
-    "server_error",
-)
-_LASTING = (
-    "authentication",
-    "invalid api key",
-    "not logged in",
-    "permission",
-    "not_found",
-    "credit balance",
-    "billing",
-)
 
 
 class ClaudeReader:
@@ -147,14 +128,14 @@ class ClaudeReader:
     def _rate_limit(self, event: AgentEvent) -> None:
         info = event.get("rate_limit_info")
         if isinstance(info, Mapping) and info.get("status") == "rejected":
-            self._faults.append("rate_limit")
+            self._faults.append(_limit_words(info))
 
     def _give_up(self, why: str) -> None:
         self._abort = self._abort or why
         self._faults.append(why)
 
     def _keep_words(self, line: bytes) -> None:
-        words = line[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
+        words = line[:LONGEST_WORDS].decode("utf-8", "replace").strip()
         if words and not words.startswith("{"):
             self._plain.append(words)
 
@@ -165,10 +146,12 @@ class ClaudeReader:
         return len(self._messages) if self._init else None
 
     def _problems(self, outcome: Outcome) -> list[str]:
-        found = list(_process_problems(outcome))
+        found = list(process_problems(outcome))
         if self._init is None:
             found.append("no init event: the session never started")
         found += [f for f in self._faults if f.startswith(("plugin error", "the "))]
+        if not any(not _result_problems(r) for r in self.results):
+            found += [f for f in self._faults if f.startswith(_LIMIT)]
         if not self._results:
             found.append("no result event")
             found += [f"the CLI's last words: {w}" for w in list(self._plain)[-1:]]
@@ -202,21 +185,8 @@ class ClaudeReader:
             return status in TRANSIENT_STATUSES
         if not last.get("is_error") and last:
             return False
-        words = " ".join([_text(last.get("result")), *self._faults, *self._plain]).lower()
-        if any(w in words for w in _LASTING):
-            return False
-        return any(w in words for w in _PASSING) or bool(self._retry)
-
-
-def _process_problems(outcome: Outcome) -> list[str]:
-    """A session that hangs after a good result was ended by us, and counts by its result."""
-    if outcome.ending is Ending.RESULT_GRACE:
-        return []
-    if outcome.ending is not Ending.EXITED:
-        return [f"ended by {outcome.ending}" + (f": {outcome.error}" if outcome.error else "")]
-    if outcome.signal is not None:
-        return [f"ended by signal {outcome.signal}"]
-    return [f"exit code {outcome.exit_code}"] if outcome.exit_code else []
+        words = " ".join([_text(last.get("result")), *self._faults, *self._plain])
+        return may_pass(words) or (bool(self._retry) and not is_lasting(words))
 
 
 def _result_problems(result: AgentEvent) -> list[str]:
@@ -229,7 +199,7 @@ def _result_problems(result: AgentEvent) -> list[str]:
     if not _was_at_work(result):
         found.append(f"no turn was taken: {_words(result)}")
     errors = result.get("errors")
-    found += [_short(_text(e)) for e in errors if e] if isinstance(errors, list) else []
+    found += [short(_text(e)) for e in errors if e] if isinstance(errors, list) else []
     return found
 
 
@@ -253,7 +223,7 @@ def _model_tokens(result: AgentEvent) -> int:
 def _words(result: AgentEvent) -> str:
     words = _text(result.get("result")) or "no words given"
     status = result.get("api_error_status")
-    return _short(words if not status or str(status) in words else f"{status} {words}")
+    return short(words if not status or str(status) in words else f"{status} {words}")
 
 
 def _commands(init: AgentEvent) -> frozenset[str]:
@@ -266,7 +236,7 @@ def _plugin_errors(init: AgentEvent) -> list[str]:
     if not errors:
         return []
     listed = errors if isinstance(errors, list) else [errors]
-    return [_short(e if isinstance(e, str) else json.dumps(e)) for e in listed]
+    return [short(e if isinstance(e, str) else json.dumps(e)) for e in listed]
 
 
 def _status(status: object) -> str:
@@ -281,6 +251,14 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _short(words: str) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= _LONGEST_WORDS else words[: _LONGEST_WORDS - 1] + "…"
+def _limit_words(info: AgentEvent) -> str:
+    """A limit of the subscription, with the time at which it ends where the CLI gives it."""
+    kind, resets = _text(info.get("rateLimitType")).replace("_", " "), _number(info.get("resetsAt"))
+    words = f"{_LIMIT}{f' ({kind})' if kind else ''}"
+    with contextlib.suppress(ValueError, OverflowError, OSError):  # a number that is no time
+        words += (
+            ""
+            if resets is None
+            else f", resets at {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(resets))}"
+        )
+    return words

@@ -24,11 +24,12 @@ from orchestrator_action.agents.headless import (
     text_of,
     total_of,
 )
-from orchestrator_action.agents.words import file_words, shell_words
+from orchestrator_action.agents.words import shell_words, tool_words
 from orchestrator_action.protocol.model import Mark
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 RETRIES = 3
+_VERBS = {"read_file": "reads", "write_file": "writes", "replace": "edits"}
 _INSTRUCTIONS = "orchestrator-workspace.md"
 _TOLD = """The repository is {worktree}. Every shell command starts there. Name files by their whole path below it.
 """
@@ -89,8 +90,7 @@ def _doing(event: AgentEvent) -> str:
     tool, given = text_of(event, "tool_name"), part_of(event, "parameters")
     if tool == "run_shell_command":
         return shell_words(text_of(given, "command"))
-    verb = {"read_file": "reads", "write_file": "writes", "replace": "edits"}.get(tool)
-    return f"{verb} {file_words(text_of(given, 'file_path'))}" if verb else f"uses {tool or 'a tool'}"
+    return tool_words(tool, text_of(given, "file_path"), _VERBS)
 
 
 def _settings(given: Start) -> Mapping[str, object]:

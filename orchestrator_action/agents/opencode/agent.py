@@ -25,7 +25,7 @@ from orchestrator_action.agents.headless import (
     text_of,
     total_of,
 )
-from orchestrator_action.agents.words import file_words, shell_words
+from orchestrator_action.agents.words import shell_words, tool_words
 from orchestrator_action.protocol.model import Mark
 
 VENDORS: Mapping[str, tuple[str, str]] = {
@@ -40,6 +40,7 @@ _OFF = (
     "OPENCODE_DISABLE_EXTERNAL_SKILLS", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_PROJECT_CONFIG",
     "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_SHARE", "OPENCODE_PURE",
 )  # fmt: skip
+_VERBS = {"read": "reads", "write": "writes", "edit": "edits"}
 _STREAM_ERROR = re.compile(r'message="stream error".*\bsmall=false.*\berror\.error="(.*?)"?$')
 _READS_ONLY = dict.fromkeys(("edit", "bash", "webfetch", "websearch", "task", "external_directory"), "deny")
 
@@ -109,8 +110,7 @@ def _doing(part: AgentEvent) -> str:
     tool, given = text_of(part, "tool"), part_of(part_of(part, "state"), "input")
     if tool == "bash":
         return shell_words(text_of(given, "command"))
-    verb = {"read": "reads", "write": "writes", "edit": "edits"}.get(tool)
-    return f"{verb} {file_words(text_of(given, 'filePath'))}" if verb else f"uses {tool or 'a tool'}"
+    return tool_words(tool, text_of(given, "filePath"), _VERBS)
 
 
 def _model(args: Sequence[str]) -> tuple[str, str]:

@@ -140,9 +140,10 @@ def findings_words(result: TaskResult) -> str:
 
 
 def usage_words(result: TaskResult) -> str:
-    """`$0.05, 1 min`."""
+    """`$0.05, 1 min`; with the agents where one took over from another."""
     money = [] if result.cost_usd is None else [figures.usd(result.cost_usd)]
-    return ", ".join([*money, figures.duration(result.wall_s)])
+    who = [f"by {', then '.join(result.agents)}"] if len(result.agents) > 1 else []
+    return ", ".join([*money, figures.duration(result.wall_s), *who])
 
 
 def _wrong(fact: Fact) -> str:

@@ -63,6 +63,7 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "read_bytes": result.read_bytes,
         "write_bytes": result.write_bytes,
         "failures": list(result.failures),
+        "agents": list(result.agents),
         "pid": result.pid,
         "needs_person": result.needs_person,
         "said": result.said,

@@ -99,6 +99,9 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "reminded": lambda d: f"sent back; open: {', '.join(map(str, d.get('open', ())))}",
     "requeued": lambda d: f"waits for another place: {d.get('why', '')}",
     "retried": lambda d: f"will be tried again: {d.get('failure') or d.get('why') or 'it failed'}",
+    "handed-over": lambda d: (
+        f"{d.get('to')} takes over from {d.get('from')}: {d.get('why') or d.get('failure')}"
+    ),
     "salvaged": lambda d: f"uncommitted work saved as {str(d.get('sha'))[:12]}",
     "judged": lambda _: "judged; telling the forge",
     "pending": lambda d: f"not told yet: {d.get('what')}",
