@@ -40,7 +40,9 @@ def prepare(step: Step) -> int:
     agent = step["AGENT"] or config.agent
     named = (agent, *config.agent_fallback, *config.reviewers) if mode in {"run", "verify", INSTALL} else ()
     used = dict.fromkeys(map(kind_of, named))
-    wanted = [p for name in used if (p := package_to_install(name, step[f"{name.upper()}_VERSION"]))]
+    wanted = [
+        p for name in used if (p := package_to_install(name, step.inputs.get(f"{name.upper()}_VERSION")))
+    ]
     step.files.set_output("agent", agent)
     step.files.set_output("npm-packages", " ".join(wanted))
     step.files.set_output("isolation", "off" if mode == "report" else config.isolation)  # it runs nothing

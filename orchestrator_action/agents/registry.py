@@ -67,7 +67,9 @@ class AgentKind:
 
     make: Make
     npm_package: str = ""
-    """What its program comes in. The Action installs it at the version of its input `NAME-version`."""
+    """What its program comes in."""
+    npm_version: str = ""
+    """The version that was tried. The Action installs it, or that of an input `NAME-version`."""
     secrets: tuple[str, ...] = ()
     """The variables of its keys. The Action takes each by an input of that name, and shows its value nowhere."""
     other_keys: tuple[str, ...] = ()
@@ -83,13 +85,20 @@ CLAUDE_KEYS = (
 
 AGENTS: Mapping[str, AgentKind] = {
     "claude": AgentKind(
-        make=_claude, npm_package="@anthropic-ai/claude-code",
+        make=_claude, npm_package="@anthropic-ai/claude-code", npm_version="2.1.330",
         secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), other_keys=CLAUDE_KEYS, root_env={"IS_SANDBOX": "1"},
     ),
-    "codex": AgentKind(make=_headless("codex"), npm_package="@openai/codex", secrets=("OPENAI_API_KEY",)),
-    "gemini": AgentKind(make=_headless("gemini"), npm_package="@google/gemini-cli", secrets=("GEMINI_API_KEY",)),
+    "codex": AgentKind(
+        make=_headless("codex"), npm_package="@openai/codex", npm_version="0.171.0", secrets=("OPENAI_API_KEY",),
+    ),
+    "copilot": AgentKind(
+        make=_headless("copilot"), npm_package="@github/copilot", npm_version="1.0.102", secrets=("OPENAI_API_KEY",),
+    ),
+    "gemini": AgentKind(
+        make=_headless("gemini"), npm_package="@google/gemini-cli", npm_version="0.61.0", secrets=("GEMINI_API_KEY",),
+    ),
     "opencode": AgentKind(
-        make=_headless("opencode"), npm_package="opencode-ai",
+        make=_headless("opencode"), npm_package="opencode-ai", npm_version="1.18.33",
         secrets=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), other_keys=("OPENROUTER_API_KEY",),
     ),
     "patch": AgentKind(make=_patch),
@@ -146,14 +155,17 @@ def _kind(name: str) -> AgentKind:
     return AGENTS[kind_of(name)]
 
 
-def package_to_install(name: str, version: str) -> str:
+def package_to_install(name: str, version: str | None = None) -> str:
     """The npm package, with its version, that is missing for an agent; empty when nothing is.
+
+    Without `version` it is the one that was tried; with an empty one nothing is installed.
 
     Raises ConfigError for an agent nobody knows, and for what is no version.
     """
+    kind = _kind(name)
+    version = kind.npm_version if version is None else version
     if version and not version.replace(".", "").replace("-", "").isalnum():
         raise ConfigError(f"{version!r} is no version", hint=f"{name}-version is such as 2.1.330")
-    kind = _kind(name)
     if not version or not kind.npm_package or kind.make(Config(), "").version() == version:
         return ""
     return f"{kind.npm_package}@{version}"

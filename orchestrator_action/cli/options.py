@@ -24,7 +24,8 @@ ForgeName = Annotated[
     str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
 ]
 AgentName = Annotated[
-    str, typer.Option("--agent", help="claude, codex, gemini, opencode, command or patch (default: claude).")
+    str,
+    typer.Option("--agent", help="Who works: NAME or NAME:MODEL, as in docs/agents.md (default: claude)."),
 ]
 Parallel = Annotated[
     str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import failure_of
 
+NPM_OF_TESTS = {"opencode": "opencode-linux-x64-baseline"}
+"""The program of this machine alone, where the package would bring those of all."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -47,13 +50,17 @@ def test_what_is_no_version_reaches_no_command_line():
         package_to_install("claude", "1.0; rm -rf /")
 
 
-def test_every_package_is_installed_at_a_version_that_the_action_asks_for():
-    """The input `NAME-version` is there for each agent whose program comes from npm."""
+def test_the_version_that_is_installed_is_the_one_that_the_tests_run():
+    """An input `NAME-version` of the Action, where there is one, has the same default."""
     action = (ROOT / "action.yml").read_text()
+    tried = json.loads((ROOT / "tests" / "npm" / "package.json").read_text())["dependencies"]
 
     for name, kind in AGENTS.items():
-        assert not kind.npm_package or f"  {name}-version:\n" in action
-        assert not kind.npm_package or f"INPUT_{name.upper()}_VERSION:" in action
+        package = NPM_OF_TESTS.get(name, kind.npm_package)
+        assert not kind.npm_package or kind.npm_version == tried[package]
+        if f"  {name}-version:\n" in action:
+            assert f'default: "{kind.npm_version}"' in action.partition(f"  {name}-version:\n")[2][:200]
+            assert f"INPUT_{name.upper()}_VERSION:" in action
 
 
 def test_every_key_is_an_input_of_the_action_by_its_name():

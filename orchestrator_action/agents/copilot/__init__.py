@@ -1,0 +1,1 @@
+"""GitHub's Copilot CLI, with the model of a vendor."""
