@@ -32,11 +32,12 @@ LOOK_S = 0.2
 VERSION = 1
 """Of what is remembered; another version's is not read."""
 _FIRST = re.compile(
-    r"^(?:[.FEsxX]+(?:\s|$)|.*\b(?:PASSED|FAILED|PASS|FAIL|passed|failed)\b|\s*(?:not )?ok\b|--- (?:PASS|FAIL|SKIP)"
+    r"^(?!.*\bELIFECYCLE\b|npm (?:ERR!|error)|error Command failed)"
+    r"(?:[.FEsxX]+(?:\s|$)|.*\b(?:PASSED|FAILED|PASS|FAIL|passed|failed)\b|\s*(?:not )?ok\b|--- (?:PASS|FAIL|SKIP)"
     r"|\s*[✔✓✗✘✖×√]|test .* \.\.\. |.* \.\.\. (?:ok|FAIL|ERROR|skipped)\b|\s*\d+/\d+ Test|ok\s|Running .*|[.*SF]{3,})",
     re.MULTILINE,
 )
-"""What runners print when a test has ended."""
+"""What runners print when a test has ended, but for the words in which npm and pnpm say that a script has failed."""
 _SUITE = TypeAdapter(TestRun)
 _WRITTEN_BY_US = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "HOME", "TMPDIR", "ORCHESTRATOR_ATTEMPT"})
 """Variables that differ from run to run and change no test."""

@@ -13,7 +13,7 @@ from orchestrator_action.errors import GitError
 from orchestrator_action.verify.base_suite import BaseSuite
 from orchestrator_action.verify.change import measure_change
 from orchestrator_action.verify.change_runs import Proof
-from orchestrator_action.verify.test_run import TestRun
+from orchestrator_action.verify.test_run import TestRun, why_no_proof
 from tests.evidence.judge import PYTEST, UNITTEST, Court, Judged, apply, bench_of
 
 FAST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -246,6 +246,22 @@ def test_the_first_test_of_a_long_suite_is_seen_before_its_end(make, tmp_path: P
     assert not gate.exists()
     gate.touch()
     suite.result()
+
+
+def test_a_script_that_failed_is_no_test_that_has_ended(make, tmp_path: Path):
+    """What npm and pnpm say of a script that could not run names no test; an agent is not paid for it."""
+    repo = make(BASE)
+    gate = tmp_path / "gate"
+    said = (
+        " ELIFECYCLE  Test failed. See above for more details.\\nnpm ERR! Test failed.\\nnpm error code 1\\n"
+    )
+    command = f"printf '{said}'; while [ ! -e {gate} ]; do sleep 0.1; done; exit 1"
+    suite = BaseSuite(bench_of(repo, tmp_path, command), repo.git("rev-parse", "HEAD"))
+
+    assert not suite.first_test_ended(1)
+
+    gate.touch()
+    assert why_no_proof(suite.result()).startswith(f"`{command}` failed with exit code 1")
 
 
 def test_a_base_that_cannot_be_had_is_one_clear_line(make, tmp_path: Path):

@@ -133,6 +133,8 @@ CASES: list[tuple[dict[str, str], str]] = [
     ),
     ({"Taskfile.yml": "version: 3\ntasks:\n  test:\n    cmds: [true]\n"}, "task test"),
     ({"script/test": "#!/bin/sh\n"}, "./script/test"),
+    ({"test_runner": "#!/bin/sh\n", "a_test.sh": ""}, "./test_runner"),
+    ({"src/a.h": "", "tests/Makefile": "all: a run_tests\nrun_tests: a\n\t./a\n"}, "make -C tests run_tests"),
     ({"scripts/test.sh": "#!/bin/sh\n", "README.md": ""}, "./scripts/test.sh"),
 ]
 

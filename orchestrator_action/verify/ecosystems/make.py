@@ -39,7 +39,15 @@ def _make(files: Files) -> Detected | None:
         rule = rf"^(?:[\w./-]+[ \t]+)*{target}(?:[ \t]+[\w./-]+)*[ \t]*::?(?!=)"
         if name and re.search(rule, files.text(name), re.MULTILINE):
             return Detected((f"make {target}",), f"{name}: target {target}")
-    return None
+    return _make_below(files)
+
+
+def _make_below(files: Files) -> Detected | None:
+    """A Makefile in the tests' own folder, where the top has none that tests."""
+    name = files.first("tests/Makefile", "test/Makefile")
+    folder = name.partition("/")[0]
+    found = re.search(r"^(test|check|tests|run[_-]?tests)[ \t]*::?(?!=)", files.text(name), re.MULTILINE)
+    return Detected((f"make -C {folder} {found[1]}",), f"{name}: target {found[1]}") if found else None
 
 
 def _just(files: Files) -> Detected | None:
@@ -61,7 +69,10 @@ def _script(files: Files) -> Detected | None:
     """A script to rule them all. Source: github.com/github/scripts-to-rule-them-all."""
     name = files.first(
         "script/test", "scripts/test", "bin/test", "scripts/test.sh", "test.sh", "run_tests.sh", "tests/run.sh",
-        "test/run.sh", "tests/run_tests.sh",
+        "test/run.sh", "tests/run_tests.sh", "run-tests.sh", "runtests.sh", "run_tests", "run-tests", "runtests",
+        "test_runner",
+        "tests/run-tests.sh", "tests/runtests.sh", "test/run_tests.sh", "test/run-tests.sh", "test/runtests.sh",
+        "tests/run_tests", "tests/run-tests", "tests/runtests", "tests/test.sh", "test/test.sh",
     )  # fmt: skip
     return Detected((f"./{name}",), f"script: {name}") if name else None
 
@@ -146,7 +157,8 @@ def _makefile(text: str) -> tuple[dict[str, str], dict[str, str]]:
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile", "justfile", "Justfile", ".justfile")
 ECOSYSTEM = Ecosystem(
     name="make",
-    reads=(*(f"/{name}" for name in _MAKEFILES), "/Taskfile.yml", "/Taskfile.yaml", "/deno.json", "/deno.jsonc"),
+    reads=(*(f"/{name}" for name in _MAKEFILES), "/tests/Makefile", "/test/Makefile", "/Taskfile.yml", "/Taskfile.yaml",
+           "/deno.json", "/deno.jsonc"),
     detect=_detect,
     wraps=_wraps,
     counts=(_bazel_counts,),

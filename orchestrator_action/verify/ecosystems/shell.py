@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestrator_action.verify.ecosystems.base import Detected, Ecosystem, Files, Runner, Source, is_simple
-from orchestrator_action.verify.ecosystems.lines import each
+from orchestrator_action.verify.ecosystems.counts import Counts
+from orchestrator_action.verify.ecosystems.lines import each, of
 from orchestrator_action.verify.ecosystems.tap import tap_counts, tap_points
 
 
@@ -28,9 +29,23 @@ def _only(command: str, names: Sequence[str], _: Path | None) -> str | None:
     return shlex.join([words[0], *(w for w in words[1:] if w.startswith("-")), *names])
 
 
+def _shunit2(lines: list[str]) -> Iterable[Counts]:
+    """shUnit2: `Ran 3 tests.`, then `OK (skipped=1)` or `FAILED (failures=1,skipped=1)`, once for each file."""
+    ran: int | None = None
+    for line in lines:
+        if match := re.fullmatch(r"Ran (\d+) tests?\.", line):
+            ran = int(match[1])
+        elif ran is not None and (match := re.fullmatch(r"(?:OK|FAILED)(?: \((.*)\))?", line)):
+            words = {w: int(n) for w, n in re.findall(r"(\w+)=(\d+)", match[1] or "")}
+            failed = min(ran, words.get("failures", 0))  # both are numbers of assertions
+            yield of("shunit2", ran, failed, min(ran - failed, words.get("skipped", 0)))
+            ran = None
+
+
 ECOSYSTEM = Ecosystem(
     name="Shell",
     wraps=_wraps,
+    counts=(_shunit2,),
     plain_counts=(
         each(
             "bats",
@@ -42,6 +57,11 @@ ECOSYSTEM = Ecosystem(
             "plain line",
             r"(?:\w+: )?(?P<passed>\d+) (?:tests? )?passed[,;] (?P<failed>\d+) (?:tests? )?failed"
             r"(?:[,;] (?P<skipped>\d+) (?:tests? )?skipped)?\.?",
+        ),
+        each(
+            "plain line",
+            r"(?P<total>\d+) tests? (?:conducted|run|ran|executed)[,;] (?P<failed>\d+) (?:tests? )?failed\.?",
+            ran=True,
         ),
     ),
     runners=(
