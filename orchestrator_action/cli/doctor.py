@@ -19,11 +19,15 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.process import base_env, spawn_git
 from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.judge import demand_of
+from orchestrator_action.protocol.model import Demand
+from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.run import setup
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.text.figures import duration
 from orchestrator_action.verify.ecosystems.base import inside
+from orchestrator_action.verify.registries import out_of_reach
 from orchestrator_action.verify.setup import SetupPlan, setup_in_force
 
 OLDEST_GIT = (2, 38)
@@ -110,7 +114,18 @@ def _tests(git: Git, config: Config, env: Mapping[str, str]) -> list[Row]:
     hint = f"install {', '.join(lacking)}, or set `setup` in {CONFIG_PATH}" if lacking else ""
     row = Row(what="set-up", found=f"{found}{'; missing: ' if lacking else ''}{', '.join(lacking)}", ok=not lacking,
               hint=hint)  # fmt: skip
-    return [row, _test_row(git, head, config, plan, env)]
+    return [row, *_registries(plan, git, env), _test_row(git, head, config, plan, env)]
+
+
+def _registries(plan: SetupPlan, git: Git, env: Mapping[str, str]) -> list[Row]:
+    """The registries that set-up needs and that do not answer."""
+    return [
+        Row(
+            what="registry", ok=False, optional=not gone.sure, hint=f"{gone.hint}; or set `setup` in {CONFIG_PATH}",
+            found=f"{gone.name} ({gone.url}) cannot be reached: {gone.why}; needed by {gone.needed_by}",
+        )
+        for gone in out_of_reach(plan.steps, git.work_tree or git.common_dir, env)
+    ]  # fmt: skip
 
 
 def _test_row(git: Git, head: str, config: Config, plan: SetupPlan, env: Mapping[str, str]) -> Row:
@@ -121,6 +136,8 @@ def _test_row(git: Git, head: str, config: Config, plan: SetupPlan, env: Mapping
             return Row(what="tests", found=f"{missing[0]} is not installed; {how}", ok=False, hint=hint)
         timed = ", ".join(f"{command} ({_at_most(config.test_timeout_of(command))})" for command in commands)
         return Row(what="tests", found=f"{timed}; {how}")
+    if demand_of(BY_ID["testing"], config.phases) is not Demand.REQUIRED:
+        return Row(what="tests", found=f"{how}; {CONFIG_PATH} asks for none", optional=True)
     return Row(what="tests", found=how, ok=False, hint=f"set `test: COMMAND` in {CONFIG_PATH}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,29 @@ def test_a_label_chooses_the_agent_of_its_issue(home: House):
     assert "no agent 'clyde'" in ends[2][1]
     assert "'codex' is not installed" in ends[3][1]
     assert "has no program" in ends[4][1]
+
+
+def test_doctor_is_red_where_set_up_cannot_get_its_packages(home: House):
+    """In one line with the cure; a run would end as blocked."""
+    home.repo.commit({"pyproject.toml": "[project]\nname='a'\n"})
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}/simple/"
+        ran = home.cli("doctor", "--agent", "patch", env={"PIP_INDEX_URL": url})
+
+    assert ran.code == 2
+    [line] = [row for row in ran.err.splitlines() if row.startswith("FAIL")]
+    assert line.startswith(
+        f"FAIL registry: PyPI ({url}) cannot be reached: Connection refused; needed by Python"
+    )
+    assert "hint: let this machine reach it, or name a mirror in PIP_INDEX_URL; or set `setup`" in ran.err
+
+
+def test_doctor_is_green_without_tests_where_the_configuration_asks_for_none(home: House):
+    """`init` writes that for a repository that has none, and a run goes through."""
+    home.repo.git("rm", "-rq", "tests")
+    home.repo.commit({".github/orchestrator.yml": "phases: {testing: off}\n"})
+
+    ran = home.cli("doctor", "--agent", "patch")
+
+    assert (0, True) == (ran.code, ".github/orchestrator.yml asks for none" in ran.err), ran.err

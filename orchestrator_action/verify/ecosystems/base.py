@@ -99,6 +99,8 @@ class SetupStep:
     """Programs that the tests find in what is installed: the machine need not have them."""
     unless: str = ""
     """A shell command: when it ends with 0, the machine has everything and the step is left out."""
+    registry: str = ""
+    """The name, in `verify.registries`, of where its packages come from; empty where none are of other people."""
 
 
 Way = tuple[str, str]

@@ -35,7 +35,9 @@ def _detect(files: Files) -> Detected | None:
 def _setup(files: Files) -> SetupStep | None:
     if _detect(files) is None:
         return None
-    return SetupStep(how=".NET: dotnet restore", commands=("dotnet restore",), tools=("dotnet",))
+    return SetupStep(
+        how=".NET: dotnet restore", commands=("dotnet restore",), tools=("dotnet",), registry="NuGet"
+    )
 
 
 def _counts(lines: list[str]) -> Iterable[Counts]:

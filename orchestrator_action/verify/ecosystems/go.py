@@ -63,6 +63,7 @@ def _setup(files: Files) -> SetupStep | None:
         commands=("go mod download",),
         inputs=tuple(p for p in ("go.mod", "go.sum", "go.work", "go.work.sum") if p in files.paths),
         tools=("go",),
+        registry="Go modules",
     )
 
 

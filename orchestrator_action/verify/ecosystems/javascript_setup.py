@@ -90,7 +90,19 @@ def setup(files: Files) -> SetupStep | None:
         },
         path=(f"{_OWN}/node_modules/.bin",) if own else (),
         provides=(manager,) if own else (),
+        registry="npm" if _from_others(files) else "",
     )
+
+
+_OUR_OWN = re.compile(r"(?:file|link|portal|workspace|git\+ssh|git\+file):|\.{0,2}/")
+
+
+def _from_others(files: Files) -> bool:
+    """Whether any manifest asks for a package that is not the repository's own."""
+    packages = [read_package(t) for p, t in files.texts.items() if p.rpartition("/")[2] == "package.json"]
+    kinds = ("dependencies", "devDependencies", "optionalDependencies")
+    wanted = [str(v) for package in packages for kind in kinds for v in table(package, kind).values()]
+    return any(not _OUR_OWN.match(version) for version in wanted)
 
 
 def _install(manager: str, locked: bool, files: Files, package: Mapping[str, Any]) -> str:

@@ -38,12 +38,16 @@ def _setup(files: Files) -> SetupStep | None:
     if files.first("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"):
         tool = "./gradlew" if "gradlew" in files.paths else "gradle"
         return SetupStep(
-            how="Gradle: testClasses", commands=(f"{tool} --quiet testClasses",), tools=("java",)
+            how="Gradle: testClasses",
+            commands=(f"{tool} --quiet testClasses",),
+            tools=("java",),
+            registry="Maven Central",
         )
     if "pom.xml" in files.paths:
         tool = "./mvnw" if "mvnw" in files.paths else "mvn"
         command = f"{tool} -B -q test-compile"
-        return SetupStep(how=f"Maven: {command}", commands=(command,), inputs=("pom.xml",), tools=("java",))
+        return SetupStep(how=f"Maven: {command}", commands=(command,), inputs=("pom.xml",), tools=("java",),
+                         registry="Maven Central")  # fmt: skip
     return None
 
 

@@ -50,7 +50,18 @@ def _setup(files: Files) -> SetupStep | None:
         keeps=("vendor",),
         tools=("composer", "php"),
         env={"COMPOSER_ALLOW_SUPERUSER": "1"},
+        registry="Packagist" if _from_others(files.text("composer.json")) else "",
     )
+
+
+def _from_others(text: str) -> bool:
+    """Whether packages are asked for that no repository named in the manifest is there for."""
+    try:
+        said = json.loads(text or "{}")
+        wanted = [*said.get("require", {}), *said.get("require-dev", {})]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return False
+    return not said.get("repositories") and any("/" in name for name in wanted)
 
 
 def _counts(lines: list[str]) -> Iterable[Counts]:

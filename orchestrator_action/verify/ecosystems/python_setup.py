@@ -76,6 +76,7 @@ def _step(what: str, commands: Sequence[str], files: Files) -> SetupStep:
         env={"VIRTUAL_ENV": "{tree}/.venv"},
         path=(".venv/bin",),
         provides=("python", "python3", "pytest", "tox", "nox"),
+        registry="PyPI",
     )
 
 
@@ -97,7 +98,7 @@ def _bare(files: Files) -> SetupStep | None:
     step = _step(tool, [_install(tool)], files)
     return SetupStep(
         how=step.how, commands=step.commands, keeps=step.keeps, tools=step.tools, env=step.env, path=step.path,
-        provides=step.provides,
+        provides=step.provides, registry=step.registry,
         unless="python3 -m pytest --version" if tool == "pytest" else f"command -v {tool}",
     )  # fmt: skip
 

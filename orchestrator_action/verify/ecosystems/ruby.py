@@ -75,6 +75,7 @@ def _setup(files: Files) -> SetupStep | None:
         tools=("bundle",),
         env={"BUNDLE_PATH": "{tree}/vendor/bundle"},
         unless="bundle check --dry-run",
+        registry="" if any(p.startswith("vendor/cache/") for p in files.paths) else "RubyGems",
     )
 
 

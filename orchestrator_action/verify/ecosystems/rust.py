@@ -54,7 +54,33 @@ def _setup(files: Files) -> SetupStep | None:
         commands=(f"cargo fetch --quiet{locked}",),
         inputs=tuple(inputs),
         tools=("cargo",),
+        registry="crates.io" if _from_others(files) else "",
     )
+
+
+def _from_others(files: Files) -> bool:
+    """Whether a crate of a registry is asked for; a repository that has settings of its own may have vendored it."""
+    if any(p.startswith(".cargo/config") for p in files.paths):
+        return False
+    if "Cargo.lock" in files.paths:
+        return bool(re.search(r'(?m)^source = "(?:registry|sparse)\+', files.text("Cargo.lock")))
+    rows = [
+        said
+        for path, text in files.texts.items()
+        if path.rpartition("/")[2] == "Cargo.toml"
+        for kind in ("dependencies", "dev-dependencies", "build-dependencies")
+        for said in _at(_toml(text), kind).values()
+    ]
+    return any(
+        not {"path", "git", "workspace"} & (set(row) if isinstance(row, dict) else set()) for row in rows
+    )
+
+
+def _toml(text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
 
 
 def _printed(lines: list[str]) -> list[CaseResult]:
@@ -131,7 +157,7 @@ def _at(value: Any, key: str) -> Mapping[str, Any]:
 ECOSYSTEM = Ecosystem(
     name="Rust",
     manifests=("Cargo.toml",),
-    reads=("Cargo.toml",),
+    reads=("Cargo.toml", "Cargo.lock"),
     detect=_detect,
     setup=_setup,
     counts=(
