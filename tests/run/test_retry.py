@@ -51,7 +51,8 @@ def test_retries_are_bounded(home: House, inside: InProcess):
     ("program", "failure"),
     [
         (say({"problem": "401 unauthorized: invalid x-api-key"}, then="exit 1"), "authentication"),
-        (say({"problem": "no such model"}, then="exit 1"), "agent"),
+        (say({"problem": "no such model"}, then="exit 1"), "model"),
+        (say({"problem": "it broke"}, then="exit 1"), "agent"),
         (["sh", "-c", "exit 127"], "agent"),
         (["/nowhere/agent"], "spawn-failed"),
     ],
