@@ -67,15 +67,20 @@ def _setup(files: Files) -> SetupStep | None:
         p for p in sorted(files.paths) if p in {"Gemfile", "Gemfile.lock", ".ruby-version", ".bundle/config"}
     ]
     inputs += sorted(p for p in files.paths if p.endswith(".gemspec"))
+    cached = any(p.startswith("vendor/cache/") for p in files.paths)
+    install = "bundle install --quiet"
     return SetupStep(
         how=f"Ruby: bundle install ({inputs[min(1, len(inputs) - 1)]})",
-        commands=("bundle install --quiet --jobs 4",),
+        commands=(f"{install} --local || {install}" if cached else install,),
         inputs=tuple(inputs),
         keeps=("vendor/bundle",),
         tools=("bundle",),
-        env={"BUNDLE_PATH": "{tree}/vendor/bundle"},
+        env={
+            "BUNDLE_PATH": "{tree}/vendor/bundle",
+            "BUNDLE_JOBS": "4",
+        },  # `--jobs` would be written into the tree
         unless="bundle check --dry-run",
-        registry="" if any(p.startswith("vendor/cache/") for p in files.paths) else "RubyGems",
+        registry="" if cached else "RubyGems",
     )
 
 
