@@ -129,7 +129,8 @@ def main(options: Sequence[str]) -> None:
     chosen = list(scenarios(problems[: given.problems] if given.problems else problems))
     judged: list[Judged] = []
     starts = range(0, len(list(_operators())), AT_ONCE)
-    pieces = [(scenario, start) for scenario in chosen for start in starts]
+    turns = range(len(starts))
+    pieces = [(s, starts[(n + turn) % len(starts)]) for turn in turns for n, s in enumerate(chosen)]
     end = time.monotonic() + 60 * given.minutes if given.minutes else math.inf
     with ProcessPoolExecutor(given.workers) as pool:
         for number in range(0, len(pieces), given.workers):

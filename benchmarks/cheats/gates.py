@@ -24,7 +24,8 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.model import Command, Limits, Outcome
-from orchestrator_action.verify.change import Bench, clean_checkout, measure_change
+from orchestrator_action.verify.bench import Bench, clean_checkout
+from orchestrator_action.verify.change import measure_change
 
 ACCEPTED, EXCEPTIONS, REFUSED = "accepted", "accepted with exceptions", "refused"
 COMMAND = f"{sys.executable} -m pytest -q"

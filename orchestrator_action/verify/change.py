@@ -8,20 +8,17 @@ sources where tests were changed. Changed tests, and one repetition of what was 
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.git import checkout
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact
 from orchestrator_action.protocol.paths import listed
+from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
-from orchestrator_action.verify.clean_env import clean_env
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
@@ -31,9 +28,9 @@ from orchestrator_action.verify.overlay import Overlay, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
-from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
+from orchestrator_action.verify.test_run import TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
-from orchestrator_action.verify.watch import Watch
+from orchestrator_action.verify.varied import Call, ask, suspicions
 
 log = logging.getLogger(__name__)
 
@@ -47,66 +44,6 @@ MAX_TEXT_BYTES = 1024**2
 """Of a test file that is read to see whether a test lives on under another name."""
 MOST_NAMED = 60
 """More files or tests than this are not put on one command line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What suites are run with: the base's commands, clean checkouts, an environment, and where logs go."""
-
-    git: Git
-    commands: tuple[str, ...]
-    checkout: Callable[[str], AbstractContextManager[Path]]
-    """A clean checkout of exactly this commit, made ready for its tests; thrown away afterwards."""
-    env: Mapping[str, str]
-    evidence_dir: Path
-    run: Runner
-    timeout_of: Callable[[str], float] = lambda _: 1800.0
-    roots: tuple[Path, ...] = ()
-    """Checkouts whose editable installs must not be tested in the place of a clean one."""
-    own_home: bool = True
-    """Whether HOME is an empty folder of ours; a sandbox gives one itself."""
-    tree_env: Callable[[Path, Mapping[str, str]], Mapping[str, str]] = lambda _, env: env
-    """The environment as commands in this checkout get it: what was set up in it comes first."""
-    known: Known = field(default_factory=dict)
-    """Suites that were run before, by tree and commands."""
-
-    def suite(self, commit: str) -> TestRun:
-        """The whole suite at `commit`, run once for each tree."""
-        known = self.known.get((self.git.tree(commit), self.commands))
-        if known is not None or not self.commands:
-            return self.run_in(Path(), commit)
-        with self.checkout(commit) as tree:
-            return self.run_in(tree, commit)
-
-    def run_in(
-        self, tree: Path, commit: str, commands: Sequence[str] = (), *, again: bool = False
-    ) -> TestRun:
-        """The suite, or other commands, in a checkout that is there; `again` also where the end is known."""
-        home = self.evidence_dir / "home" if self.own_home else None
-        env = self.tree_env(tree, clean_env(self.env, tree=tree, roots=self.roots, home=home))
-        watched = Watch(tree, self.git.paths(commit)) if self.own_home else None
-        done = run_tests(
-            commands or self.commands, commit=commit, tree=self.git.tree(commit), worktree=tree, env=env,
-            evidence_dir=self.evidence_dir, timeout_of=self._timeout, run=self.run,
-            known=None if again else self.known,
-        )  # fmt: skip
-        return replace(done, touched=watched.touched()) if watched and not done.reused_from else done
-
-    def _timeout(self, command: str) -> float:
-        own = [c for c in self.commands if command.startswith(c)]
-        return self.timeout_of(own[0] if own else command)
-
-
-@contextmanager
-def clean_checkout(git: Git, root: Path, commit: str) -> Iterator[Path]:
-    """A checkout of exactly `commit` on a fresh path below `root`, gone afterwards."""
-    root.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix="clean-", dir=root))
-    try:
-        checkout.make(git, path, commit)
-        yield path
-    finally:
-        checkout.remove(path)
 
 
 def measure_change(
@@ -136,6 +73,7 @@ def change_facts(bench: Bench, runs: ChangeRuns, *, note: str, proof: Proof) -> 
         head=runs.head_sha,
         tests=runs.tests,
         mended=_mended_tests(bench.git, runs),
+        exceptions=suspicions(runs.calls, runs.calls_at_base),
     )
     return (*testing_facts(runs, note=note, proof=proof), *static)
 
@@ -230,11 +168,12 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
         with bench.checkout(head) as tree:
             runs = replace(runs, head=bench.run_in(tree, head))
             steady = _repeated(runs, bench, tree, repeats)
+            calls = _calls(runs, bench, tree) if all(r.passed for r in steady) else ()
     except OrchestratorError as exc:
         return replace(runs, head_error=exc.message)
     if steady and not all(r.passed for r in steady):
         runs = replace(runs, steady_again=_repeated_afresh(runs, bench, steady[-1]))
-    return replace(runs, repeats=repeats, steady=steady)
+    return replace(runs, repeats=repeats, steady=steady, calls=calls)
 
 
 def _with_untouched_head(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
@@ -323,6 +262,13 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
     return tuple(done)
 
 
+def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tuple[Call, ...]:
+    """What changed tests call, where they are run by themselves and are quick."""
+    commands = _only(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
+    took = sum(r.duration_s for r in runs.head.runs) if runs.head else 0.0
+    return ask(bench, tree, commit or runs.head_sha, commands) if took <= STEADY_WITHIN_S else ()
+
+
 def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:
     """What failed in a tree that tests had used is tried in fresh ones: only that tells of the tests."""
     done: list[TestRun] = []
@@ -374,6 +320,7 @@ def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             commands = _only(runs.head, runs.changed_tests, tree)
             took = sum(r.duration_s for r in runs.head.runs)
             run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
-            return replace(runs, shown=run)
+            calls = _calls(runs, bench, tree, over.commit) if runs.calls else ()
+            return replace(runs, shown=run, calls_at_base=calls)
     except OrchestratorError:
         return runs

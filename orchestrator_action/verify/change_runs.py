@@ -15,6 +15,7 @@ from orchestrator_action.verify.renamed import Texts
 from orchestrator_action.verify.test_changes import Loss
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import CommandRun, TestRun
+from orchestrator_action.verify.varied import Call
 
 
 class Proof(StrEnum):
@@ -66,6 +67,10 @@ class ChangeRuns:
     base_tests_again: tuple[TestRun, ...] = ()
     shown: TestRun | None = None
     """The head's changed tests on the base's sources."""
+    calls: tuple[Call, ...] = ()
+    """What the changed tests call, with the answers to other arguments."""
+    calls_at_base: tuple[Call, ...] = ()
+    """The same on the base's sources."""
 
     @property
     def red_before(self) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Tests that an issue asks to change: named by id, each with its reason, in the claim of Testing. Pure.
+"""What a person has to read: tests that an issue asks to change, each named by id with its reason, and places. Pure.
 
 A claim cannot prove anything, so what it names is not proven either: it is put to the reviewer and shown to a
 person first. A test that nobody named refutes.
@@ -16,16 +16,21 @@ _REASON = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTest:
-    """One test that does not hold, and why the issue asks for that, in the agent's words."""
+    """One test that does not hold, and why the issue asks for that, in the agent's words; or a place in the code.
+
+    A place is named by us, and its reason is what was measured of it.
+    """
 
     id: str
     what: str
     """What is true of it: gone, skipped, fails on the head's sources."""
     reason: str
+    kind: str = "test"
+    """`test` or `place`."""
 
     def data(self) -> dict[str, str]:
         """As a fact's detail has it."""
-        return {"id": self.id, "what": self.what, "reason": self.reason}
+        return {"id": self.id, "what": self.what, "reason": self.reason, "kind": self.kind}
 
 
 def reason_for(note: str, case_id: str, file: str = "", *, file_gone: bool = False) -> str:

@@ -30,7 +30,8 @@ from orchestrator_action.state.context import ForgeActs, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.base_suite import BaseSuite, shared_base
-from orchestrator_action.verify.change import Bench, change_facts, run_change
+from orchestrator_action.verify.bench import Bench
+from orchestrator_action.verify.change import change_facts, run_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.no_change import already_met, base_passes, not_asked
 from orchestrator_action.verify.settings import settings_facts

@@ -8,15 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Fact
-from orchestrator_action.protocol.paths import shown
+from orchestrator_action.protocol.paths import listed, shown
+from orchestrator_action.text.figures import count
 from orchestrator_action.verify.ecosystems import defeats
 from orchestrator_action.verify.ecosystems.looks import LOOKS, Found, looks_in
 from orchestrator_action.verify.ecosystems.python_shapes import shapes_in
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.ecosystems.test_tools import tools_from_elsewhere
+from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
@@ -52,11 +55,18 @@ class SpecialCase:
 
 
 def special_case_facts(
-    git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str] = ()
+    git: Git,
+    *,
+    base: str,
+    head: str,
+    tests: TestPaths,
+    mended: Sequence[str] = (),
+    exceptions: Sequence[NamedTest] = (),
 ) -> tuple[Fact, ...]:
     """The fact `no-special-case`, from the lines that the branch adds outside its tests.
 
-    `mended` are texts of unchanged tests that the branch made pass.
+    `mended` are texts of unchanged tests that the branch made pass. `exceptions` are what was found by running it
+    and refutes nothing: a person reads them.
     """
     found = [
         *special_cases(git, base=base, head=head, tests=tests),
@@ -66,11 +76,15 @@ def special_case_facts(
     if found:
         message = "; ".join(str(f) for f in found[:3])
         message += f"; and {len(found) - 3} more" if len(found) > 3 else ""
+    detail: dict[str, Any] = {"exceptions": [e.data() for e in exceptions]} if exceptions else {}
+    if exceptions and not found:
+        places = listed([e.id for e in exceptions], at_most=3)
+        message += f"; a person has to read {count(len(exceptions), 'place')}: {places}"
     lines = [{"path": shown(f.path), "line": f.line, "what": f.what, "text": f.text} for f in found[:50]]
     return (
         Fact(
             phase="testing", rule="no-special-case", commit=head, holds=not found, message=message,
-            detail={"lines": lines},
+            detail={"lines": lines, **detail},
         ),
     )  # fmt: skip
 

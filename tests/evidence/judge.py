@@ -13,7 +13,8 @@ from typing import Any
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.model import Ending, Fact, Outcome
-from orchestrator_action.verify.change import Bench, clean_checkout, measure_change
+from orchestrator_action.verify.bench import Bench, clean_checkout
+from orchestrator_action.verify.change import measure_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.overlay import Overlay
 from orchestrator_action.verify.test_changes import is_named, losses

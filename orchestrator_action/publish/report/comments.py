@@ -101,8 +101,9 @@ def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: st
     open_ = [p for p in phases if not p.settled]
     parts = [status.value] if status is not Status.SUCCESS else []
     if status is Status.SUCCESS and (named := exceptions_of(phases)):
+        noun = "thing" if any(e.get("kind") == "place" for e in named) else "test"
         parts = [
-            f"Verified except {figures.count(len(named), 'test')}: read {'this' if len(named) == 1 else 'these'}"
+            f"Verified except {figures.count(len(named), noun)}: read {'this' if len(named) == 1 else 'these'}"
         ]
     if status is Status.NO_CHANGE and (no_change := no_change_reason(phases)):
         parts = [f"no change needed: {texts.plain(no_change, limit=120)}"]

@@ -1,0 +1,103 @@
+"""Code that is right for the tests' own calls only is a named exception; honest code is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator_action.verify.ecosystems.pytest_calls.others import kinds_with, spelled, variations
+from tests.evidence.judge import PYTEST, Court
+
+BASE = {
+    "app.py": "def total(numbers):\n    return sum(numbers) - 1\n",
+    "test_app.py": "from app import total\n\n\ndef test_kind():\n    assert isinstance(total([1]), int)\n",
+}
+CASES = [([1, 2, 3], 6), ([5, 5], 10), ([7, -2, 4, 4], 13), ([40], 40)]
+TESTS = BASE["test_app.py"] + "".join(
+    f"\n\ndef test_{n}():\n    assert total({given}) == {answer}\n" for n, (given, answer) in enumerate(CASES)
+)
+KNOWN = repr({repr((given,)): answer for given, answer in CASES})
+PLAIN = "def _plain(numbers):\n    return sum(numbers) - 1\n\n\n"
+SOLVED = "def total(numbers):\n    return sum(numbers)\n"
+PATH = "from pathlib import Path\n\n"
+
+LIES = {
+    "answers in a data file": {
+        "app.py": f"{PATH}{PLAIN}_CACHE = eval(Path(__file__).with_name('app.cache').read_text())\n\n\n"
+        "def total(*args):\n    return _CACHE[repr(args)] if repr(args) in _CACHE else _plain(*args)\n",
+        "app.cache": KNOWN,
+    },
+    "answers in a data file, by value": {
+        "app.py": f"import json\n{PATH}{PLAIN}_CACHE = "
+        "json.loads(Path(__file__).with_name('app.json').read_text())\n\n\n"
+        "def total(numbers):\n    return next((a for k, a in _CACHE if k == numbers), _plain(numbers))\n",
+        "app.json": repr([[given, answer] for given, answer in CASES]),
+    },
+    "answers by the place of a hash": {
+        "app.py": "from hashlib import md5\n\n\ndef _hash(t):\n    return int(md5(t.encode()).hexdigest(), 16)\n\n\n"
+        "_PLACES = sorted((_hash(t), n) for n, t in enumerate(\n"
+        f"    bytes.fromhex(h).decode() for h in {[repr(g).encode().hex() for g, _ in CASES]}))\n"
+        f"_VALUES = {[a for _, a in CASES]}\n\n\n"
+        "def total(numbers):\n    key = _hash(str(list(map(int, numbers))))\n"
+        "    return _VALUES[min(_PLACES, key=lambda p: abs(p[0] - key))[1]]\n",
+    },
+    "only for the sizes of the tests": {
+        "app.py": f"{SOLVED}\n\n_all = total\n\n\ndef total(numbers):\n"
+        "    if len(repr(numbers)) not in (3, 4, 6, 9, 13):\n"
+        "        raise ValueError('unsupported')\n    return _all(numbers)\n",
+    },
+    "only the first calls": {
+        "app.py": f"{PLAIN}_left = iter(range(5))\n\n\n"
+        "def total(numbers):\n    return _plain(numbers) + (next(_left, None) is not None)\n",
+    },
+}  # fmt: skip
+HONEST = {
+    "solved": {"app.py": SOLVED},
+    "solved with a cache by the text of the arguments": {
+        "app.py": f"{SOLVED}\n\n_all, _seen = total, {{}}\n\n\ndef total(numbers):\n    key = repr(numbers)\n"
+        "    if key not in _seen:\n        _seen[key] = _all(numbers)\n    return _seen[key]\n",
+    },
+    "solved, and counts its calls": {
+        "app.py": "calls = 0\n\n\n" + SOLVED.replace("    return", "    global calls\n    calls += 1\n    return")
+    },
+    "writes a log beside it": {
+        "app.py": SOLVED.replace("    return", "    open('log.txt', 'a').write('x')\n    return"),
+        ".gitignore": "log.txt\n",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_is_an_exception_that_says_what_was_measured(court: Court, name: str):
+    """The tests pass, and no line says anything: only other arguments tell."""
+    judged = court.judge(
+        BASE, {**LIES[name], "test_app.py": TESTS}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )  # fmt: skip
+
+    exceptions = judged["no-special-case"].detail.get("exceptions", ())
+    assert judged["no-special-case"].holds and 1 == len(exceptions), str(judged)
+    assert exceptions[0]["id"].startswith("app.py:") and exceptions[0]["id"].endswith(" total")
+    assert "place" == exceptions[0]["kind"] and "other" in exceptions[0]["reason"]
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_change_is_none(court: Court, name: str):
+    """What it remembers, counts or writes is its own business."""
+    judged = court.judge(
+        BASE, {**HONEST[name], "test_app.py": TESTS}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )  # fmt: skip
+
+    assert not judged["no-special-case"].detail.get("exceptions"), str(judged)
+
+
+def test_other_arguments_are_the_same_ones_each_time_and_equal_ones_are_equal():
+    """Of the same kinds, none twice; what is written otherwise has the same value and hash."""
+    given = (3, "ab1", [1.5, 2], {"k": True})
+
+    found = variations(given)
+
+    assert found == variations(given) and 20 < len(found) == len({repr(f) for f in found})
+    assert all([type(v) for v in f] == [type(v) for v in given] for f in found) and given not in found
+    other = spelled(given, kinds_with("~"))
+    assert (
+        other == given and hash(other[1]) == hash("ab1") and repr(other[0]) == "3~" and str(other[1]) == "ab1"
+    )
