@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -79,11 +80,21 @@ def parse_batch(out: bytes, asked: Sequence[bytes], *, bodies: bool) -> list[tup
 
 
 def read_line(file: Path) -> str:
-    """The contents of a small file without its last newline; empty when it cannot be read."""
+    """The contents of a small file without its last newline; empty when it cannot be read, or is no plain file.
+
+    An agent may put a pipe in its place, which nobody would ever write to.
+    """
     try:
-        return os.fsdecode(file.read_bytes()).rstrip("\n")
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        size = os.fstat(fd).st_size if stat.S_ISREG(os.fstat(fd).st_mode) else 0
+        return os.fsdecode(os.read(fd, size)).rstrip("\n")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 _SMALL_INDEX = 1 << 20

@@ -9,6 +9,7 @@ computes every name anew. An object that is not what its name says does not arri
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -120,6 +121,12 @@ def _fetch(source: Path, target: Git, ref: str, sha: str, *how: str) -> None:
 TOLERATED = ("missingSpaceBeforeDate", "zeroPaddedFilemode", "badTimezone", "missingTaggerEntry")
 """Flaws of old histories that harm nobody. Source: git-scm.com, git-fsck(1)."""
 _TOLERATED = tuple(f"fetch.fsck.{kind}=ignore" for kind in TOLERATED)
+
+
+def prune(private: Git) -> None:
+    """Let go of what no branch in our repository names any more, and that nobody took within a day."""
+    with contextlib.suppress(GitError):
+        private.run("gc", "--quiet", "--prune=24.hours.ago", write=True)
 
 
 def missing(git: Git, commit: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -163,14 +164,21 @@ def broken(path: Path, mark: str) -> list[str]:
 
 
 def _has_links(own: Path) -> bool:
-    """Whether a link stands where git would write through it."""
+    """Whether a link stands where git would write through it, or a pipe where it would wait for ever."""
     with os.scandir(own) as entries:
         if any(entry.is_symlink() for entry in entries):
             return True
     walked = (entry for name in ("refs", "logs") for entry in os.walk(own / name))
-    return any(
-        Path(folder, name).is_symlink() for folder, names, files in walked for name in (*names, *files)
-    )
+    return any(_is_odd(Path(folder, name)) for folder, names, files in walked for name in (*names, *files))
+
+
+def _is_odd(path: Path) -> bool:
+    """Neither a file nor a folder; what is gone meanwhile is nothing."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def is_folder(path: Path) -> bool:

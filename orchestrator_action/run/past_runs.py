@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator_action.config.records import from_record
 from orchestrator_action.errors import ConfigError, JournalError
 from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.git.private import prune
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import known_trees
@@ -288,6 +289,7 @@ def clean(git: Git, tasks: Collection[str], *, remove: bool) -> Iterator[str]:
     if remove:
         trees.discard()
         trees.drop_bases()
+        prune(trees.private)
         for folder in run_dirs(git):
             if not is_held(folder / "journal.jsonl"):
                 drop_scratch(folder)

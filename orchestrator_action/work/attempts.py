@@ -42,6 +42,7 @@ from orchestrator_action.state.fold import TaskState
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.work.claims import Claims, reminder
+from orchestrator_action.work.commits import taking_commits
 from orchestrator_action.work.task_files import log_path, phase_client, record_path
 
 log = logging.getLogger(__name__)
@@ -324,17 +325,18 @@ class Trying:
         self._begun = True
         policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
         said = log_path(task_run.directory, context.attempt)
-        outcome = supervise(
-            command,
-            log=said,
-            limits=limits,
-            cancel=stop,
-            policy=policy,
-            feed=feed,
-            expects_start=task_run.agent.announces_start,
-            record=record_path(task_run.directory, context.attempt),
-            on_start=began,
-        )
+        with taking_commits(task_run.git, task_run.branch):
+            outcome = supervise(
+                command,
+                log=said,
+                limits=limits,
+                cancel=stop,
+                policy=policy,
+                feed=feed,
+                expects_start=task_run.agent.announces_start,
+                record=record_path(task_run.directory, context.attempt),
+                on_start=began,
+            )
         if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
             outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
         report = reader.report(outcome)

@@ -7,14 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.git.private import known_branches
+from orchestrator_action.git.private import known_branches, prune
 from orchestrator_action.git.process import git_program
 from orchestrator_action.git.trees import Trees
+from orchestrator_action.work.commits import taking_commits
 from tests.git.conftest import commit, identity_of
 from tests.kit.ill import eventually
 from tests.kit.repos import Repo, clean_env, git
@@ -191,6 +193,46 @@ def test_work_is_saved_although_the_agent_broke_its_tree(trees: Trees, base: str
     assert saved
     assert trees.private.file(saved, "more.txt") == b"more\n"
     assert trees.private.is_ancestor(tip, saved)
+
+
+def test_a_commit_is_taken_while_its_agent_works(trees: Trees, base: str):
+    """Nobody claims anything, and then `.git` is deleted: the commit is on the task's branch all the same."""
+    made = trees.create("t", "orchestrator/t", base)
+
+    with taking_commits(made.git, "orchestrator/t", every_s=0.02):
+        tip = commit(made, "late.txt")
+        eventually(lambda: trees.private.rev_parse("refs/heads/orchestrator/t") == tip)
+        shutil.rmtree(made.path / ".git")
+
+    assert trees.keep_branch(made, "t") and trees.user.file(tip, "late.txt") is not None
+
+
+def test_what_nothing_names_any_more_goes_from_our_repository_after_a_day(trees: Trees, base: str):
+    """`clean` prunes it; a commit of a task stays, and so does what was taken just now."""
+    made = trees.create("t", "orchestrator/t", base)
+    tip, git = commit(made), trees.private
+    kept = made.git.head()
+    old, new = (
+        git.run("hash-object", "-w", "--stdin", stdin=body, write=True).text for body in (b"old", b"new")
+    )
+    day_before = time.time() - 90_000
+    os.utime(git.common_dir / "objects" / old[:2] / old[2:], (day_before, day_before))
+
+    prune(git)
+
+    there = git.text("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    assert tip == kept and tip in there and new in there and old not in there
+
+
+@pytest.mark.parametrize(
+    "harm", ["mkfifo .git/refs/heads/orchestrator/pipe", "rm .git/HEAD && mkfifo .git/HEAD"]
+)
+def test_a_pipe_in_the_place_of_a_branch_keeps_nobody_waiting(trees: Trees, base: str, harm: str):
+    """Whoever read it would wait for ever."""
+    made = trees.create("t", "orchestrator/t", base)
+    subprocess.run(["sh", "-ec", harm], cwd=made.path, env=clean_env(), check=True)
+
+    assert trees.problems(made) == ("the tree's .git folder leads somewhere else",)
 
 
 def test_a_leftover_is_saved_before_its_place_is_used(trees: Trees, repo: Repo, base: str):
