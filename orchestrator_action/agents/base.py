@@ -75,6 +75,9 @@ class Agent(Protocol):
         variables of the broker, which must be passed on. `private` is a directory of this attempt
         for configuration and the like, outside the worktree."""
 
+    def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
+        """The hosts its model is reached by, `host` or `host:port`, from the environment of its command."""
+
     def reader(self) -> Reader:
         """A fresh reader for one attempt."""
 

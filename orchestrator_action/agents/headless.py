@@ -14,13 +14,14 @@ import re
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.agents.event_line import AgentEvent, event_of
+from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.refusals import may_pass, wait_s
 from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
@@ -109,6 +110,8 @@ class Cli:
     """The variables of its model: no other agent's."""
     start: Callable[[Start], Session]
     tell: Callable[[AgentEvent], Told]
+    address: Callable[[Sequence[str]], tuple[str, str]]
+    """By its further arguments: the variable that says where its model is, and where it is without that."""
     hear: Callable[[str], str] = lambda _: ""
     """The API's error that a line which is no event tells; empty for any other line."""
     resumes: bool = True
@@ -253,6 +256,11 @@ class HeadlessAgent:
         notes = {"ORCHESTRATOR_NOTES": str(private_folder(private / "notes"))}
         script = _WRITTEN if context.resume_session else _ASKED
         return self._command(start, script, prompt, {**agent_environment(env, extra=self.env_names), **notes})
+
+    def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
+        """Where its model is."""
+        variable, usual = self.cli.address(self.args)
+        return hosts_named({variable: usual, **env}, [variable])
 
     def reader(self) -> EventReader:
         """A fresh reader for one attempt."""

@@ -198,6 +198,11 @@ def _isolation(config: Config, env: Mapping[str, str]) -> list[Row]:
             for name in [", ".join(found.reached)]
             if name
         ),
+        *(
+            Row(what="egress", found=words, ok=found.filters, optional=True)
+            for words in [found.egress_words()]
+            if words
+        ),
     ]
 
 

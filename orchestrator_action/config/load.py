@@ -143,6 +143,11 @@ _Texts = Annotated[
     BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
     Field(strict=False),
 ]
+_Hosts = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^((\*\.)?[\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$")], ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
+    Field(strict=False),
+]
 _Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
 
 
@@ -168,17 +173,19 @@ DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wa
 """Keys that take `45m` as well as seconds."""
 
 
+_OF_THEIR_OWN: dict[str, Any] = {"phases": _Phases, "egress": _Hosts | None, "cache": _CacheFor}
+"""Keys that are written in more ways than their values have."""
+
+
 def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if field.name in DURATIONS:
         return _Duration if hint is float else _Duration | None
     if hint == tuple[TestCommand, ...]:
         return _tests()
-    if field.name == "phases":
-        return _Phases
+    if field.name in _OF_THEIR_OWN:
+        return _OF_THEIR_OWN[field.name]
     if field.name == "network":
         return Annotated[hint, BeforeValidator(_one_or_many), Field(strict=False)]
-    if field.name == "cache":
-        return _CacheFor
     if field.name == "webhook":
         return Annotated[str, AfterValidator(_webhook)]
     if hint == tuple[str, ...]:

@@ -244,8 +244,10 @@ class Config:
     """Walls around agents, reviewers and the repository's commands: as high as they hold here, or no run."""
     sandbox: SandboxConfig = SandboxConfig()
     """What the walls let through besides."""
+    egress: tuple[str, ...] | None = None
+    """The hosts agents and reviewers reach beside their model's: `host`, `*.host` or `host:port`; left out: any."""
     network: tuple[Literal["agents", "setup", "tests", "gates"], ...] = ("agents", "setup", "tests", "gates")
-    """Who keeps the network where the walls can take it; agents includes reviewers, setup teardown."""
+    """Who keeps the network where the walls can take it; agents includes reviewers, setup teardown; models stay."""
 
     def test_timeout_of(self, command: str) -> float:
         """How long this test command may take, in seconds; 0 is without limit."""

@@ -24,6 +24,7 @@ EVENT_KINDS = frozenset(
         "claim", "refused", "declined", "fact", "plan", "issue", "pull", "review", "answer", "pushed",
         "review-ended", "pending", "posted", "salvaged", "reminded", "verified", "note",
         "judged", "retried", "handed-over", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
+        "egress-refused",
     }
 )  # fmt: skip
 

@@ -22,8 +22,9 @@ def isolation_of(config: Config, env: Mapping[str, str]) -> Isolation:
     """
     home = Path(env.get("HOME") or "/")
     return replace(
-        find(config.isolation, command_environment(env)),
+        find(config.isolation, command_environment(env), network=bool(config.network)),
         network=frozenset(config.network),
+        egress=config.egress,
         read=(*_full(config.sandbox.read, home), *_named(config, home, env)),
         write=_full(config.sandbox.write, home),
     )

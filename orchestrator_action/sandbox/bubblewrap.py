@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestrator_action.sandbox.forward import PROXY_PORT
 from orchestrator_action.sandbox.policy import Policy
 from orchestrator_action.sandbox.view import Folders, Shown, arrange
 
@@ -34,8 +35,16 @@ def prefix(policy: Policy, folders: Folders, *, cwd: str, supervised: bool) -> t
         "--proc", "/proc",
         *_mounts(policy, folders),
         "--chdir", cwd,
-        "--", *((sys.executable, "-I", "-S", "-E", INSIDE) if supervised else ()),
+        "--", *((sys.executable, "-I", "-S", "-E", INSIDE, _way_out(policy)) if supervised else ()),
     )  # fmt: skip
+
+
+def _way_out(policy: Policy) -> str:
+    """What `inside.py` is told of it: ports and the socket file; empty for none."""
+    if policy.way_out is None:
+        return ""
+    ports = dict.fromkeys((PROXY_PORT, *policy.way_out.ports))
+    return f"{','.join(map(str, ports))}:{policy.way_out.socket}"
 
 
 def _mounts(policy: Policy, folders: Folders) -> Iterable[str]:

@@ -24,6 +24,8 @@ _READ_ONLY_WORDS = "is read-only in the sandbox (`sandbox: {write: […]}` opens
 _HIDDEN_WORDS = "is hidden in the sandbox (`sandbox: {read: […]}` shows it)"
 _NETWORK_WORDS = "its policy takes the network from it (`network` in the configuration)"
 
+_BY_PROXY_WORDS = "in the sandbox only what uses HTTP_PROXY reaches a host (`egress` in the configuration)"
+
 
 def hint_of(output: str, policy: Policy, env: Mapping[str, str]) -> str:
     """Why the walls may be what made a program fail, with the setting that opens them; empty when nothing says so.
@@ -44,7 +46,7 @@ def hint_of(output: str, policy: Policy, env: Mapping[str, str]) -> str:
         if hidden and (_MISSING.search(line) or _DENIED.search(line)):
             return f"{hidden} {_HIDDEN_WORDS}"
         if not policy.network and _NO_NETWORK.search(line):
-            return _NETWORK_WORDS
+            return _BY_PROXY_WORDS if policy.way_out else _NETWORK_WORDS
     return ""
 
 

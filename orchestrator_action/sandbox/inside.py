@@ -1,8 +1,9 @@
 """The first process within the walls: starts the program, reaps whoever is left over, says how it all ended.
 
-Runs as PID 1 of the sandbox: `python -I -S -E inside.py FD PROGRAM ARGUMENT…`. bubblewrap's own first
-process turns a signal into an exit code; this one tells the guard which of both it was. FD is a socket
-of packets to the guard, which the program does not get. Each packet is a word and a number:
+Runs as PID 1 of the sandbox: `python -I -S -E inside.py WAY-OUT FD PROGRAM ARGUMENT…`. bubblewrap's own first
+process turns a signal into an exit code; this one tells the guard which of both it was. WAY-OUT is empty, or
+the ports and the socket file of `forward.py`. FD is a socket of packets to the guard, which the program does not
+get. Each packet is a word and a number:
 
     inside      I am here; the kernel tells the guard our PID
     program     the same, from the program's process before it becomes the program
@@ -21,14 +22,19 @@ import sys
 # `import signal` takes as long as the rest of this file
 from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found]
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _EXITED = 1
 """CLD_EXITED of waitid(2)."""
 
 
-def main(guard: int, argv: list[str]) -> None:
+def main(way_out: str, guard: int, argv: list[str]) -> None:
     """Be the first process within; returns when nobody else is left."""
     signal(SIGINT, SIG_DFL)
     os.write(guard, b"inside 0")
+    servers = _listen(way_out)
     happened, tells = os.pipe()
     program = os.fork()
     if program == 0:
@@ -38,8 +44,23 @@ def main(guard: int, argv: list[str]) -> None:
         os.write(guard, b"failed " + number)
         return
     os.close(happened)
+    servers()
     os.write(guard, b"runs 0")
     _reap(guard, program)
+
+
+def _listen(way_out: str) -> Callable[[], None]:
+    """Have the ports of the way out before the program starts; what serves them is called after the fork."""
+    if not way_out:
+        return lambda: None
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path.append(
+        os.path.dirname(package)
+    )  # -I -S leave it unknown; last place, so nothing shadows the stdlib
+    from orchestrator_action.sandbox.forward import listen
+
+    ports, _, path = way_out.partition(":")
+    return listen(path, [int(port) for port in ports.split(",")])
 
 
 def _become(guard: int, tells: int, argv: list[str]) -> None:
@@ -77,5 +98,5 @@ def _reap(guard: int, program: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
     os._exit(0)

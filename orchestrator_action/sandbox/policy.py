@@ -44,6 +44,16 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """How a process without a network reaches the hosts that it is let through to."""
+
+    socket: str
+    """The socket file of the proxy that decides."""
+    ports: tuple[int, ...] = ()
+    """Ports of loopback on which it finds servers of the machine outside."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What one child process may touch. Paths are absolute; of two, the longer one decides."""
 
@@ -60,6 +70,8 @@ class Policy:
     scratch: str = ""
     """A folder on disk that becomes its HOME and its /tmp; empty: both end with the process."""
     network: bool = True
+    way_out: WayOut | None = None
+    """Where the network is taken: what is left of it."""
     env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Variables laid over the command's own."""
 

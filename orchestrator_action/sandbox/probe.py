@@ -75,14 +75,14 @@ class Bait:
     docker: tuple[str, ...] = ("/var/run/docker.sock", "/run/docker.sock")
 
 
-def find(asked: Asked, env: Mapping[str, str]) -> Isolation:
-    """The highest level that holds on this machine, and what got through it.
+def find(asked: Asked, env: Mapping[str, str], *, network: bool = True) -> Isolation:
+    """The highest level that holds on this machine, and what got through it; with `network` as somebody keeps it.
 
     Raises IsolationError when `required` and none holds.
     """
     if asked == "off":
         return Isolation(why="isolation is off")
-    found, why = _bubblewrap(env)
+    found, why = _bubblewrap(env, network=network)
     if found is not None:
         return found
     if asked == "auto" and (confined := _landlock(env, why)) is not None:
@@ -95,11 +95,12 @@ def find(asked: Asked, env: Mapping[str, str]) -> Isolation:
     return _open(env, why)
 
 
-def _bubblewrap(env: Mapping[str, str]) -> tuple[Isolation | None, str]:
+def _bubblewrap(env: Mapping[str, str], *, network: bool) -> tuple[Isolation | None, str]:
     program = shutil.which("bwrap", path=env.get("PATH"))
     if program is None:
         return None, "bubblewrap is not installed"
-    walls = Isolation(level=Level.SANDBOXED, program=os.path.realpath(program))
+    who = Isolation().network if network else frozenset()
+    walls = Isolation(level=Level.SANDBOXED, program=os.path.realpath(program), network=who)
     try:
         reached = _attacked(walls.policy(Role.TESTS), env)
     except _NoAnswer as exc:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from orchestrator_action.sandbox.forward import PROXY_PORT
 from orchestrator_action.sandbox.policy import Level, Policy
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -182,7 +183,22 @@ def walled_env(env: Mapping[str, str], policy: Policy, folders: Folders) -> dict
         kept["TMPDIR"] = folders.tmp
     if real(kept.get("HOME") or "/") not in folders.homes:
         kept["HOME"] = folders.tmp
-    return kept
+    return {**_without_proxies(kept), **_BY_PROXY} if policy.way_out else kept
+
+
+_WITHIN = f"http://127.0.0.1:{PROXY_PORT}"
+_BY_PROXY = {
+    **dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), _WITHIN
+    ),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1"),
+    "NODE_USE_ENV_PROXY": "1",  # Node's own `fetch` looks at the others from version 24 on, when this is set
+}
+"""How programs find the way out; what they start for themselves on loopback they reach without it."""
+
+
+def _without_proxies(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if not name.lower().endswith("_proxy")}
 
 
 def _as_seen(place: str, hidden: tuple[str, ...]) -> str:

@@ -372,14 +372,21 @@ class Measure:
                 Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
                 command = agent.review_command(request, env=self.task_run.env, private=private)
                 log = private / "review.log"
-                outcome = supervise(
-                    command,
-                    log=log,
-                    limits=self.task_run.limits,
-                    cancel=self.run.cancel,
-                    policy=self.task_run.policy(Role.REVIEWER, tree, write=[private]),
-                )
+                walls = self.task_run.policy(Role.REVIEWER, tree, write=[private])
+                hosts = agent.hosts(command.env)
+                with self.run.isolation.reaching(walls, hosts, self.run.env) as (policy, refused):
+                    outcome = supervise(
+                        command,
+                        log=log,
+                        limits=self.task_run.limits,
+                        cancel=self.run.cancel,
+                        policy=policy,
+                    )
                 self._record_review(agent, log, outcome)
+                if words := refused():
+                    self.run.journal.append(
+                        "egress-refused", self.task_run.task.id, agent=agent.name, words=words
+                    )
                 text = agent.review_findings(request, log, outcome)
             try:
                 return parse_findings(text, known)

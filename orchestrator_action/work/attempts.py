@@ -325,7 +325,11 @@ class Trying:
         self._begun = True
         policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
         said = log_path(task_run.directory, context.attempt)
-        with taking_commits(task_run.git, task_run.branch):
+        hosts = task_run.agent.hosts(command.env)
+        with (
+            taking_commits(task_run.git, task_run.branch),
+            self._run.isolation.reaching(policy, hosts, self._run.env) as (policy, refused),
+        ):
             outcome = supervise(
                 command,
                 log=said,
@@ -340,7 +344,9 @@ class Trying:
         if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
             outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
         report = reader.report(outcome)
-        if report.problems and (hint := walls_in_the_way(said, outcome, policy, command.env)):
+        if words := refused():
+            journal.append("egress-refused", self._task.id, attempt=context.attempt, words=words)
+        if report.problems and (hint := words or walls_in_the_way(said, outcome, policy, command.env)):
             report = replace(report, problems=(*report.problems, hint))
         return outcome, report
 

@@ -25,7 +25,7 @@ from tests.docs import tables
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCS = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-EXAMPLES = {"agent-command", "test", "setup", "teardown", "phases", "hook"}
+EXAMPLES = {"agent-command", "egress", "test", "setup", "teardown", "phases", "hook"}
 """Keys whose value in docs/configuration.md is an example and not the default."""
 
 

@@ -185,7 +185,8 @@ def hostile(field: Field, level: str) -> str:
     """A configuration whose agent and whose setup attack, at a level."""
     told = field.root / "told"
     attack = f"/usr/bin/python3 {told}/attacker.py"
-    network = "network: []\n" if level == "sandboxed, no network" else ""
+    asked = {"sandboxed, no network": "network: []\n", "sandboxed, egress": "egress: [pypi.org]\n"}
+    network = asked.get(level, "")
     isolation = {"open": "off", "confined": "auto"}.get(level, "required")
     return (
         f"isolation: {isolation}\n{network}sandbox: {{read: [{told}]}}\nretries: 0\n"
@@ -215,6 +216,15 @@ def test_what_an_attack_gets_is_what_the_level_lets_through(field: Field, walls:
     assert [] == field.alive()
     assert 1 == ran.returncode
     assert level.split(",")[0] == json.loads(ran.stdout)["isolation"]["level"]
+
+
+def test_an_agent_that_reaches_named_hosts_only_gets_nothing(field: Field, walls: Isolation):
+    """`egress` is about agents; the repository's own command keeps its network, and what that lets through."""
+    ran = field.run(hostile(field, "sandboxed, egress"))
+
+    assert {"agent": set(), "setup": NETWORK} == field.got(), ran.stderr
+    assert "agents reach their model, pypi.org, nothing else" in ran.stderr
+    assert [] == field.alive()
 
 
 @pytest.mark.parametrize("level", ["open", "confined", "sandboxed"])

@@ -22,6 +22,7 @@ from orchestrator_action.agents.claude import review as claude_review
 from orchestrator_action.agents.claude import words
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.agents.environment import agent_environment, command_environment
+from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.model import Command, Outcome, TaskContext
@@ -122,6 +123,10 @@ class ClaudeAgent:
             env={**self._environment(env, config), "ORCHESTRATOR_NOTES": str(notes)},
         )
 
+    def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
+        """Anthropic's, or where the environment says that the model is."""
+        return model_hosts(env)
+
     def reader(self) -> ClaudeReader:
         """A fresh reader for one attempt."""
         return ClaudeReader(SLASH_COMMAND)
@@ -207,6 +212,25 @@ def model_variables(env: Mapping[str, str]) -> set[str]:
     if env.get("CLAUDE_CODE_USE_VERTEX"):
         patterns.append(_VERTEX)
     return {n for n in env if any(p.fullmatch(n) for p in patterns) and not _OUTER_SESSION.fullmatch(n)}
+
+
+def model_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosts of the model that this environment chooses; an address that it names comes before the usual one.
+
+    Source: code.claude.com/docs, "Enterprise network configuration".
+    """
+    if env.get("CLAUDE_CODE_USE_BEDROCK"):
+        region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1"
+        usual = tuple(f"{name}.{region}.amazonaws.com" for name in ("bedrock-runtime", "bedrock", "sts"))
+        return hosts_named(env, ["ANTHROPIC_BEDROCK_BASE_URL"]) or usual
+    if env.get("CLAUDE_CODE_USE_VERTEX"):
+        region = env.get("CLOUD_ML_REGION", "global")
+        usual = (f"{'' if region == 'global' else f'{region}-'}aiplatform.googleapis.com",)
+        return (*(hosts_named(env, ["ANTHROPIC_VERTEX_BASE_URL"]) or usual), "oauth2.googleapis.com")
+    if env.get("CLAUDE_CODE_USE_FOUNDRY"):
+        named = hosts_named(env, ["ANTHROPIC_FOUNDRY_BASE_URL"])
+        return named or (f"{env.get('ANTHROPIC_FOUNDRY_RESOURCE', 'unnamed')}.services.ai.azure.com",)
+    return hosts_named(env, ["ANTHROPIC_BASE_URL"]) or ("api.anthropic.com",)
 
 
 def _fresh_session(context: TaskContext, config: Path) -> str:

@@ -128,4 +128,5 @@ CLI = Cli(
     keys=("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     start=start,
     tell=tell,
+    address=lambda _: ("OPENAI_BASE_URL", ADDRESS),
 )

@@ -23,6 +23,7 @@ from typing import Any
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.environment import agent_environment, command_environment
+from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.review import bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.config.schema import AgentCommand
@@ -133,6 +134,10 @@ class CommandAgent:
         if context.message:  # taken up again: what is open comes first
             prompt = _private_file(private, "prompt.md", f"{context.message}\n\n{prompt.read_text('utf-8')}")
         return self._command(prompt, context.path, cwd=context.worktree_path, env=env, private=private)
+
+    def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
+        """Those of the addresses among its variables: nobody knows its model."""
+        return hosts_named(env)
 
     def reader(self) -> CommandReader:
         """A fresh reader."""

@@ -106,4 +106,10 @@ def _settings(given: Start) -> Mapping[str, object]:
     }
 
 
-CLI = Cli(name="gemini", keys=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"), start=start, tell=tell)
+CLI = Cli(
+    name="gemini",
+    keys=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
+    start=start,
+    tell=tell,
+    address=lambda _: ("GOOGLE_GEMINI_BASE_URL", ADDRESS),
+)

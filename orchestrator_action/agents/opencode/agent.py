@@ -35,6 +35,13 @@ VENDORS: Mapping[str, tuple[str, str]] = {
     "openrouter": ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"),
 }
 """Key and address of each, by opencode's name of it."""
+_USUAL = {
+    "anthropic": "https://api.anthropic.com",
+    "openai": "https://api.openai.com",
+    "google": "https://generativelanguage.googleapis.com",
+    "openrouter": "https://openrouter.ai",
+}
+"""Where each is without an address."""
 _OFF = (
     "OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_CLAUDE_CODE", "OPENCODE_DISABLE_DEFAULT_PLUGINS",
     "OPENCODE_DISABLE_EXTERNAL_SKILLS", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_PROJECT_CONFIG",
@@ -148,4 +155,5 @@ CLI = Cli(
     start=start,
     tell=tell,
     hear=hear,
+    address=lambda args: (VENDORS[_model(args)[0]][1], _USUAL[_model(args)[0]]),
 )

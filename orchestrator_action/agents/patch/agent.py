@@ -62,6 +62,10 @@ class PatchAgent:
         argv = (sys.executable, "-I", "-m", WORKER, "work", context.path)
         return Command(argv=argv, cwd=context.worktree_path, env=agent_environment(env))
 
+    def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
+        """None: it has no model."""
+        return ()
+
     def reader(self) -> PatchReader:
         """A fresh reader."""
         return PatchReader()

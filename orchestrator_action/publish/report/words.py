@@ -106,5 +106,6 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "judged": lambda _: "judged; telling the forge",
     "pending": lambda d: f"not told yet: {d.get('what')}",
     "declined": lambda d: f"stops: {d.get('because') or d.get('why', '')}",
+    "egress-refused": lambda d: str(d.get("words", "")),
     "task-ended": _task_ended,
 }
