@@ -51,6 +51,17 @@ Test = Annotated[
 PlanDigest = Annotated[
     str, typer.Option("--plan-sha256", metavar="HEX", help="Refuse a plan with another digest.")
 ]
+BundleDigest = Annotated[
+    str, typer.Option("--bundle-sha256", metavar="HEX", help="Refuse a bundle with another digest.")
+]
+MeasuredBase = Annotated[
+    Path | None,
+    typer.Option("--base-suite", metavar="FILE", help="What `base` measured; nothing of it is run again."),
+]
+BaseDigest = Annotated[
+    str,
+    typer.Option("--base-suite-sha256", metavar="HEX", help="Refuse a measured base with another digest."),
+]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
 
 

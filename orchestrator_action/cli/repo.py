@@ -13,8 +13,11 @@ from orchestrator_action.cli.options import (
     HERE,
     AgentName,
     Base,
+    BaseDigest,
+    BundleDigest,
     ForgeName,
     Json,
+    MeasuredBase,
     PlanDigest,
     Repo,
     request_of_options,
@@ -43,9 +46,9 @@ def verify(
         Path | None, typer.Option(metavar="FILE", help="The plan that the bundle belongs to.")
     ] = None,
     plan_sha256: PlanDigest = "",
-    bundle_sha256: Annotated[
-        str, typer.Option(metavar="HEX", help="Refuse a bundle with another digest.")
-    ] = "",
+    bundle_sha256: BundleDigest = "",
+    base_suite: MeasuredBase = None,
+    base_suite_sha256: BaseDigest = "",
     forge: ForgeName = "",
     agent: AgentName = "",
     base: Base = "",
@@ -61,7 +64,11 @@ def verify(
     if bundle is not None or plan is not None:
         from orchestrator_action.cli.steps import verify_bundle
 
-        raise typer.Exit(verify_bundle(repo, plan, bundle, out, plan_sha256, bundle_sha256, as_json=json_))
+        code = verify_bundle(
+            repo, plan, bundle, out, plan_sha256, bundle_sha256,
+            base_suite=base_suite, base_suite_sha256=base_suite_sha256, as_json=json_,
+        )  # fmt: skip
+        raise typer.Exit(code)
     asked = request_of_options(repo, forge=forge, agent=agent, base=base)
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code

@@ -1,7 +1,8 @@
-"""`plan --out`, `work`, `verify --bundle`, `publish`: a run in four steps, which may be four machines."""
+"""`plan --out`, `base`, `work`, `verify --bundle`, `publish`: a run in steps, which may be as many machines."""
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator_action.cli.options import HERE, ForgeName, Json, PlanDigest, Repo
+from orchestrator_action.cli.options import (
+    HERE,
+    BaseDigest,
+    BundleDigest,
+    ForgeName,
+    Json,
+    MeasuredBase,
+    PlanDigest,
+    Repo,
+)
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
@@ -18,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator_action.plan.admission import Admission
     from orchestrator_action.protocol.documents import Plan
     from orchestrator_action.run.setup import RunRequest
+    from orchestrator_action.run.steps.work import WrittenBundle
     from orchestrator_action.state.context import RunContext
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as plan --out wrote it.")]
@@ -54,12 +65,52 @@ def write_plan(
 
 
 def _matrix(plan: Plan) -> dict[str, Any]:
-    """The jobs that a plan asks for, as a workflow's matrices take them. `slot` is a task's place in the plan."""
-    shard_of = {t: n for n, tasks in enumerate(plan.shards, 1) for t in tasks}
+    """The jobs that a plan asks for, as a workflow's matrices take them."""
+    from orchestrator_action.plan.shards import verify_jobs
+    from orchestrator_action.run.steps.plan import MAX_SHARDS
+
+    jobs = verify_jobs(plan.shards, MAX_SHARDS)
     return {
         "work": [{"shard": n} for n in range(1, len(plan.shards) + 1)],
-        "verify": [{"task": t.id, "shard": shard_of[t.id], "slot": n} for n, t in enumerate(plan.tasks, 1)],
+        "verify": [
+            {"job": n, "shard": shard, "tasks": " ".join(tasks)} for n, (shard, tasks) in enumerate(jobs, 1)
+        ],
     }
+
+
+def base(
+    plan: PlanFile,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write what was measured to this file.")],
+    plan_sha256: PlanDigest = "",
+    repo: Repo = HERE,
+    json_: Json = False,
+) -> None:
+    """Run the tests at a plan's base once, for all work and verify jobs. Needs no secret; runs no agent.
+
+    Example: orchestrator-action base plan.json --out base.json
+    """
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.run.steps import base as step
+    from orchestrator_action.run.steps.files import digest_of_bytes, read_plan
+    from orchestrator_action.verify.test_run import judge_run
+
+    read = read_plan(plan, plan_sha256)
+    with on_signals() as cancel:
+        measured = step.measure_base(read, repo, environment(), cancel)
+    body = step.encode_base(measured)
+    write_text(out, body.decode())
+    rows = [
+        {"commands": list(s.commands), "passed": s.passed, "says": judge_run(s).message}
+        for s in measured.suites
+    ]
+    digest = digest_of_bytes(body)
+    if json_:
+        print_json(
+            {"schema": 1, "base_sha": measured.base_sha, "out": str(out), "sha256": digest, "suites": rows}
+        )
+    else:
+        put([*(f"base {measured.base_sha[:12]}: {r['says']}" for r in rows), f"base {out} sha256:{digest}"])
+    raise typer.Exit(0 if all(r["passed"] for r in rows) else 1)
 
 
 def work(
@@ -67,6 +118,16 @@ def work(
     shard: Annotated[int, typer.Option(metavar="K", help="Which shard of the plan, 1 being the first.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Write the bundle of each task to DIR/TASK.")],
     plan_sha256: PlanDigest = "",
+    base_suite: MeasuredBase = None,
+    base_suite_sha256: BaseDigest = "",
+    digests: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the digest of each bundle there as soon as it is written."),
+    ] = None,
+    settle: Annotated[
+        bool,
+        typer.Option("--settle", help="Only write what a killed work on this machine had committed."),
+    ] = False,
     repo: Repo = HERE,
     json_: Json = False,
 ) -> None:
@@ -79,27 +140,39 @@ def work(
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.run.steps import work as step
+    from orchestrator_action.run.steps.base import read_base, use_base
     from orchestrator_action.run.steps.files import read_plan
 
     def begin(run: RunContext) -> None:
         say(f"run {run.run_id}, shard {shard}: agent {run.config.agent}, base {run.base_sha[:12]}")
         say(f"isolation: {run.isolation.sentence()}")
+        if known is not None and (why_not := use_base(run, known)):
+            say(why_not)
 
     def watch(run: RunContext) -> AbstractContextManager[object]:
         return watch_run(run.run_dir, run.agents)
 
     read = read_plan(plan, plan_sha256)
+    known = read_base(base_suite, read, base_suite_sha256) if base_suite is not None else None
+    index = _Index(digests, _read_index(digests) if settle else {})
     with on_signals() as cancel:
-        done = step.work(read, shard, out, repo, environment(), cancel, begin=begin, watch=watch, tell=tell)
-    slots = {t.id: n for n, t in enumerate(read.plan.tasks, 1)}
+        if settle:
+            step.settle(read, shard, out, repo, environment(), cancel, say=say, wrote=index.add)
+            return
+        done = step.work(
+            read,
+            shard,
+            out,
+            repo,
+            environment(),
+            cancel,
+            begin=begin,
+            watch=watch,
+            tell=tell,
+            wrote=index.add,
+        )
     rows = [
-        {
-            "task_id": b.task_id,
-            "bundle": str(b.folder),
-            "sha256": b.digest,
-            "status": b.status,
-            "slot": slots[b.task_id],
-        }
+        {"task_id": b.task_id, "bundle": str(b.folder), "sha256": b.digest, "status": b.status}
         for b in done.bundles
     ]
     if json_:
@@ -107,6 +180,35 @@ def work(
     else:
         put([f"bundle {r['bundle']} sha256:{r['sha256']} ({r['status']}, as work says)" for r in rows])
     raise typer.Exit(exit_code(done.report.tasks, interrupted=cancel.is_set()))
+
+
+class _Index:
+    """A file with the digest of each bundle by its task, on one line of JSON: whole at every moment."""
+
+    def __init__(self, path: Path | None, known: dict[str, str]) -> None:
+        self._path, self._known = path, known
+        if path is not None:
+            write_text(path, self._text())
+
+    def add(self, bundle: WrittenBundle) -> None:
+        """Name one more bundle."""
+        from orchestrator_action.process.files import replace_file
+
+        self._known[bundle.task_id] = bundle.digest
+        if self._path is not None:
+            replace_file(self._path, self._text())
+
+    def _text(self) -> str:
+        return json.dumps(self._known, sort_keys=True) + "\n"
+
+
+def _read_index(path: Path | None) -> dict[str, str]:
+    """What an earlier `work` wrote to its file of digests; nothing where there is none."""
+    try:
+        known = json.loads(path.read_text()) if path is not None else {}
+    except (OSError, ValueError):
+        return {}
+    return {str(task): str(digest) for task, digest in known.items()} if isinstance(known, dict) else {}
 
 
 def verify_bundle(
@@ -117,6 +219,8 @@ def verify_bundle(
     plan_sha256: str,
     bundle_sha256: str,
     *,
+    base_suite: Path | None = None,
+    base_suite_sha256: str = "",
     as_json: bool,
 ) -> int:
     """Measure a bundle and write the verdict document; 0 when nothing measured is open."""
@@ -124,14 +228,18 @@ def verify_bundle(
     from orchestrator_action.protocol.acceptance import conclude_change
     from orchestrator_action.publish.report.change import change_lines
     from orchestrator_action.run.steps import verify as step
+    from orchestrator_action.run.steps.base import read_base
     from orchestrator_action.run.steps.files import digest_of_bytes, read_plan
     from orchestrator_action.state.documents import encode
 
     if plan is None or bundle is None:
         raise ConfigError("a bundle is verified against its plan", hint="give both: --plan FILE --bundle DIR")
     read = read_plan(plan, plan_sha256)
+    known = read_base(base_suite, read, base_suite_sha256) if base_suite is not None else None
     with on_signals() as cancel:
-        document = step.verify_bundle(read, bundle, repo, environment(), cancel, expected=bundle_sha256)
+        document = step.verify_bundle(
+            read, bundle, repo, environment(), cancel, expected=bundle_sha256, base=known, say=say
+        )
     verdict, body = conclude_change(document.facts), encode(document)
     if out is not None:
         write_text(out, body.decode())
@@ -143,6 +251,39 @@ def verify_bundle(
     return 0 if verdict.conclusion in {"success", "neutral"} else 1
 
 
+def review(
+    plan: PlanFile,
+    bundle: Annotated[Path, typer.Option(metavar="DIR", help="The bundle of one task.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Write the review to this file.")],
+    plan_sha256: PlanDigest = "",
+    bundle_sha256: BundleDigest = "",
+    repo: Repo = HERE,
+) -> None:
+    """Have a bundle reviewed on a machine where no agent worked. Needs the agent's key; writes nothing to the forge.
+
+    Example: orchestrator-action review plan.json --bundle bundles/issue-7 --out reviews/issue-7.json
+    """
+    from orchestrator_action.process.cancel import on_signals
+    from orchestrator_action.run.steps import review as step
+    from orchestrator_action.run.steps.files import digest_of_bytes, read_plan
+
+    read = read_plan(plan, plan_sha256)
+    with on_signals() as cancel:
+        made = step.review_bundle(read, bundle, repo, environment(), cancel, expected=bundle_sha256)
+    body = step.encode_review(made)
+    write_text(out, body.decode())
+    put(
+        [
+            *(
+                f"{f.phase} {f.rule}: {'holds' if f.holds else 'does not hold'}: {f.message}"
+                for f in made.facts
+            ),
+            f"review {out} sha256:{digest_of_bytes(body)}",
+        ]
+    )
+    raise typer.Exit(0 if all(f.holds for f in made.facts) else 1)
+
+
 def publish(
     plan: PlanFile,
     bundles: Annotated[
@@ -151,10 +292,14 @@ def publish(
     verdict: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A verdict document of verify; repeatable.")
     ] = None,
+    review: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A review of the step review; repeatable.")
+    ] = None,
     accept: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="HEX", help="Only files of these digests count: of bundles and verdicts; repeatable."
+            metavar="HEX",
+            help="Only files of these digests count: of bundles, verdicts, reviews; repeatable.",
         ),
     ] = None,
     plan_sha256: PlanDigest = "",
@@ -173,14 +318,20 @@ def publish(
     from orchestrator_action.run.on_finish import tell_finish
     from orchestrator_action.run.steps import publish as step
     from orchestrator_action.run.steps.files import read_plan, read_verdicts
+    from orchestrator_action.run.steps.review import read_reviews
 
     accepted = None if accept is None else _digests(accept)
     read = read_plan(plan, plan_sha256)
     verdicts, problems = read_verdicts(verdict or (), accepted)
     for problem in problems:
         say(f"a verdict is refused: {problem}")
+    reviews, problems = read_reviews(review or (), accepted)
+    for problem in problems:
+        say(f"a review is refused: {problem}")
     with on_signals() as cancel, step.enter_publish(read, repo, environment(), cancel, forge=forge) as run:
-        report = step.publish_bundles(read, run, bundles or (), verdicts, accept=accepted, say=say, tell=tell)
+        report = step.publish_bundles(
+            read, run, bundles or (), verdicts, reviews=reviews, accept=accepted, say=say, tell=tell
+        )
         for line in tell_finish(run, run.run_dir / "report.json", commands=False):
             say(line)
     if json_:

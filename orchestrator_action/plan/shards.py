@@ -1,28 +1,87 @@
-"""Which shard works on which tasks: what depends on each other stays together, the rest is spread evenly. Pure."""
+"""Which shard works on which tasks: what belongs together stays together, the rest is spread evenly. Pure.
+
+Tasks that depend on each other are always in one shard. Tasks that will touch the same files are, as long as their
+shard does not become larger than an even share: they are then worked on from one machine's list, one after the other
+where it has few places, and their conflicts are seen there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.protocol.model import Task
 
 
-def shards_of(tasks: Sequence[Task], shards: int) -> tuple[tuple[str, ...], ...]:
+def shards_of(
+    tasks: Sequence[Task], shards: int, touched: Mapping[str, Collection[str]] | None = None
+) -> tuple[tuple[str, ...], ...]:
     """The ids of the tasks of each shard, at most `shards` of them and none empty; in the order of `tasks`.
 
-    `tasks` have every dependency before its dependants.
+    `touched` are the paths that a task says it will touch. Takes time about in proportion to tasks and paths.
     """
-    group: dict[str, str] = {}
+    if not tasks:
+        return ()
+    groups = _Groups(t.id for t in tasks)
     for task in tasks:
-        ours = {group[d] for d in task.depends_on if d in group}
-        name = min(ours, default=task.id)
-        group |= {t: name for t, g in group.items() if g in ours}
-        group[task.id] = name
-    members: dict[str, list[str]] = {}
-    for task in tasks:
-        members.setdefault(group[task.id], []).append(task.id)
-    made: list[list[str]] = [[] for _ in range(min(shards, len(members)))]
-    for some in sorted(members.values(), key=len, reverse=True):
-        min(made, key=len).extend(some)
+        for needed in task.depends_on:
+            groups.join(task.id, needed)
+    share = -(-len(tasks) // shards)
+    for some in _by_path(touched or {}):
+        for other in some[1:]:
+            groups.join(some[0], other, at_most=share)
     place = {t.id: n for n, t in enumerate(tasks)}
+    made = _packed(groups.members(), shards)
     return tuple(tuple(sorted(shard, key=place.__getitem__)) for shard in made)
+
+
+def verify_jobs(shards: Sequence[Sequence[str]], most: int) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """Shard and tasks of each verify job: one task a job where `most` jobs are enough, else as few as that allows.
+
+    A job takes tasks of one shard only, whose bundles lie in one place. `most` is at least the number of shards.
+    """
+    size = 1
+    while sum(-(-len(shard) // size) for shard in shards) > most:
+        size += 1
+    return tuple(
+        (number, tuple(shard[start : start + size]))
+        for number, shard in enumerate(shards, 1)
+        for start in range(0, len(shard), size)
+    )
+
+
+class _Groups:
+    """Tasks that belong together."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._group = {name: [name] for name in names}
+        """Every task's group; those of one group share the list."""
+
+    def join(self, a: str, b: str, *, at_most: int = 0) -> None:
+        """Put two tasks into one group, unless that would have more than `at_most` members; 0 is no bound."""
+        one, other = self._group[a], self._group[b]
+        if one is other or (at_most and len(one) + len(other) > at_most):
+            return
+        small, large = sorted((one, other), key=len)
+        large += small
+        self._group |= dict.fromkeys(small, large)
+
+    def members(self) -> list[list[str]]:
+        return list({id(group): group for group in self._group.values()}.values())
+
+
+def _by_path(touched: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """The tasks of each path, those of rarely named paths first: they are the likelier to clash."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for task_id, paths in touched.items():
+        for path in paths:
+            found[path].append(task_id)
+    return sorted((some for some in found.values() if len(some) > 1), key=len)
+
+
+def _packed(groups: Sequence[list[str]], shards: int) -> list[list[str]]:
+    """The largest group first, each into the shard that has least."""
+    made: list[list[str]] = [[] for _ in range(min(shards, len(groups)))]
+    for group in sorted(groups, key=len, reverse=True):
+        min(made, key=len).extend(group)
+    return made

@@ -20,8 +20,8 @@ from orchestrator_action.protocol.model import Conclusion, Demand, Status, Task,
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.state.context import STOP_GRACE_S, RunContext
-from orchestrator_action.verify.base_suite import BaseSuite, shared_base
-from orchestrator_action.verify.measure import bench_of
+from orchestrator_action.verify.base_suite import BaseSuite
+from orchestrator_action.verify.measure import bench_of, suite_at_base
 from orchestrator_action.verify.test_run import why_no_proof
 
 log = logging.getLogger(__name__)
@@ -106,23 +106,17 @@ class Bases:
         return why_no_proof(suite.result()) if suite.ended else ""
 
     def _suite(self, commands: tuple[str, ...]) -> BaseSuite:
-        run = self._run
-        task = Task(id=TREE, title="", text="", branch="", test=commands)
-        nothing = TaskResult(
-            task_id=TREE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
-        )
-        base = recorded_task_run(run, task, nothing)
-        base.directory.mkdir(parents=True, exist_ok=True)
-        bench = replace(bench_of(base, run.git), commands=commands)
-        memory, level = (
-            run.git.common_dir / "orchestrator" / "bases",
-            str(getattr(run.isolation, "level", "")),
-        )
-        suite = shared_base(
-            run.bases,
-            run.base_sha,
-            commands,
-            lambda: BaseSuite(bench, run.base_sha, memory=memory, level=level),
-        )
+        suite = base_suite(self._run, commands)
         self._suites.append(suite)
         return suite
+
+
+def base_suite(run: RunContext, commands: tuple[str, ...]) -> BaseSuite:
+    """The suite of these commands at the run's base, one for all tasks of the run."""
+    task = Task(id=TREE, title="", text="", branch="", test=commands)
+    nothing = TaskResult(
+        task_id=TREE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
+    )
+    base = recorded_task_run(run, task, nothing)
+    base.directory.mkdir(parents=True, exist_ok=True)
+    return suite_at_base(run, run.base_sha, replace(bench_of(base, run.git), commands=commands))

@@ -12,12 +12,8 @@ from orchestrator_action.verify.setup import setup_in_force
 
 
 def forecast(found: Survey) -> dict[str, Any]:
-    """A plan as one JSON object.
-
-    A task may touch the files it declares; otherwise those of the base commit that its text mentions.
-    """
-    known = set(found.git.paths(found.base_sha))
-    touched = {t.id: t.files or tuple(p for p in mentioned(t.text) if p in known) for t in found.tasks}
+    """A plan as one JSON object."""
+    touched = touched_by(found)
     return {
         "schema": 1,
         "repo": found.forge.repository,
@@ -40,6 +36,12 @@ def forecast(found: Survey) -> dict[str, Any]:
         ],
         "conflicts": [{"a": c.a, "b": c.b, "paths": list(c.paths)} for c in conflicts(touched)],
     }
+
+
+def touched_by(found: Survey) -> dict[str, tuple[str, ...]]:
+    """By task: the files that it declares; otherwise those of the base commit that its text mentions."""
+    known = set(found.git.paths(found.base_sha))
+    return {t.id: t.files or tuple(p for p in mentioned(t.text) if p in known) for t in found.tasks}
 
 
 def forecast_lines(body: Mapping[str, Any]) -> list[str]:

@@ -63,9 +63,9 @@ def resume_run(
 
     Raises JournalError when somebody else is at it, or its journal is damaged, empty or missing.
     """
-    with _owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
+    with owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
         state = recall(journal.events)
-        _end_leftovers(folder, state, say)
+        end_leftovers_of(folder, state, say)
         with _found_again(state, git, env, Path(private)) as found:
             with cancel.interrupting():
                 tasks, skipped = _still_wanted(found, state, say)
@@ -93,11 +93,12 @@ def resume(taken: Resumable, *, say: Say, tell: Callable[[TaskResult], None]) ->
 
 
 @contextlib.contextmanager
-def _owned(folder: Path) -> Iterator[Journal]:
+def owned(folder: Path, run_id: str = "") -> Iterator[Journal]:
+    """The journal of a run that had started, which nobody else is at; the folder has its name. Raises JournalError."""
     path = folder / "journal.jsonl"
     if not path.is_file():
         raise JournalError(f"run {folder.name} has no journal", hint="start a new run")
-    with contextlib.closing(Journal(path, folder.name)) as journal:
+    with contextlib.closing(Journal(path, run_id or folder.name)) as journal:
         if "tasks" not in recall(journal.events).plan:
             raise JournalError(
                 f"run {folder.name} never started: its journal holds no plan", hint="start a new run"
@@ -106,7 +107,7 @@ def _owned(folder: Path) -> Iterator[Journal]:
         yield journal
 
 
-def _end_leftovers(folder: Path, state: RunState, say: Say) -> None:
+def end_leftovers_of(folder: Path, state: RunState, say: Say) -> None:
     """End what the run's dead orchestrator left alive; identity decides, never a PID alone."""
     boot = state.owner.get("boot", "")
     if boot and procs.boot_id() and boot != procs.boot_id():
@@ -230,7 +231,7 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
         (folder / UNSETTLED).unlink(missing_ok=True)
         return 0
     told = 0
-    with _owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
+    with owned(folder) as journal, tempfile.TemporaryDirectory(prefix="oa-run-") as private:
         state = recall(journal.events)
         with (
             _found_again(state, git, env, Path(private)) as found,

@@ -16,7 +16,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.ends import End
-from orchestrator_action.protocol.model import Conclusion, Status, Task
+from orchestrator_action.protocol.model import Conclusion, Status, Task, TaskResult
 from orchestrator_action.run.finish import (
     publish_result,
     record_end,
@@ -27,6 +27,7 @@ from orchestrator_action.run.finish import (
 from orchestrator_action.run.past_runs import is_held
 from orchestrator_action.run.recover import Resumable, Say, resume_run, settle_pending
 from orchestrator_action.run.run import UNSETTLED
+from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import run_dirs
 
@@ -62,7 +63,13 @@ def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: 
 
 def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) -> bool:
     """End one task as cancelled; True when something could not be told."""
-    run = taken.run
+    _, problems = close_task(taken.run, task, run_limits)
+    say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
+    return bool(problems)
+
+
+def close_task(run: RunContext, task: Task, run_limits: RunLimits) -> tuple[TaskResult, tuple[str, ...]]:
+    """End a task that a killed process left open, its work kept; with the result, what could not be told."""
     events = run.journal.of(task.id)
     ledger = run.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
@@ -76,6 +83,4 @@ def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) ->
         attempts=sum(e.kind == "attempt-started" for e in events),
     )
     problems = publish_result(recorded_task_run(run, task, result), result, run_limits) if begun else ()
-    record_end(run, result)
-    say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
-    return bool(problems)
+    return record_end(run, result), problems

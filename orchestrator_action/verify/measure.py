@@ -26,7 +26,7 @@ from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings
 from orchestrator_action.sandbox.policy import Level, Role
-from orchestrator_action.state.context import ForgeActs, TaskRun
+from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.base_suite import BaseSuite, shared_base
@@ -52,6 +52,14 @@ def bench_of(task_run: TaskRun, git: Git) -> Bench:
         own_home=run.isolation.level is not Level.SANDBOXED,
         roots=tuple(p for p in (run.trees.main, task_run.tree.path) if p),
     )  # fmt: skip
+
+
+def suite_at_base(run: RunContext, base: str, bench: Bench) -> BaseSuite:
+    """The suite at a base commit, one for all tasks of the run, remembered by the level of its walls too."""
+    memory, level = run.git.common_dir / "orchestrator" / "bases", run.isolation.level.name
+    return shared_base(
+        run.bases, base, bench.commands, lambda: BaseSuite(bench, base, memory=memory, level=level)
+    )
 
 
 class Measure:
@@ -214,12 +222,7 @@ class Measure:
 
     def base_suite(self, bench: Bench) -> BaseSuite:
         """The suite at this task's base, one for all tasks of the run."""
-        run, base = self.run, self.task_run.base_sha
-        memory = run.git.common_dir / "orchestrator" / "bases"
-        level = run.isolation.level.name
-        return shared_base(
-            run.bases, base, bench.commands, lambda: BaseSuite(bench, base, memory=memory, level=level)
-        )
+        return suite_at_base(self.run, self.task_run.base_sha, bench)
 
     def _said_of_tests(self, claim: Claim) -> str:
         """What was said of tests; an answer to the review does not take it back."""
@@ -460,7 +463,10 @@ class Measure:
                 problems.append(f"there is no finding {answer.finding}")
                 continue
             sha = head if answer.fixed_in.upper() == "HEAD" else self.git.rev_parse(answer.fixed_in)
-            if answer.fixed_in and (why := self._no_fix(answer.fixed_in, sha, head, known[answer.finding])):
+            reviewed = self._reviewed_at(answer.finding)
+            if answer.fixed_in and (
+                why := why_no_fix(self.git, answer.fixed_in, head, known[answer.finding], reviewed)
+            ):
                 problems.append(f"{answer.finding}: {why}")
                 continue
             self.run.journal.append(
@@ -472,21 +478,6 @@ class Measure:
             )
         return problems
 
-    def _no_fix(self, rev: str, sha: str, head: str, finding: ReviewFinding) -> str:
-        """Why a commit cannot be what fixes a finding; empty when it may be.
-
-        It has to be of this branch and younger than the review, and by it the file must have changed.
-        """
-        reviewed = self._reviewed_at(finding.id)
-        if not sha or not self.git.is_ancestor(sha, head) or self.git.is_ancestor(sha, reviewed):
-            return f"{rev} is no commit made after the review"
-        touched = {p for c in self.git.changes(reviewed, sha) for p in (c.path, c.old_path)}
-        if finding.path in self.git.paths(reviewed) and finding.path not in touched:
-            return (
-                f"nothing up to {sha[:12]} changes {finding.path} since the review; name the commit that does"
-            )
-        return ""
-
     def _reviewed_at(self, finding: str) -> str:
         for event in self.run.journal.of(self.task_run.task.id):
             if event.kind == "review" and any(f["id"] == finding for f in event.data["findings"]):
@@ -495,6 +486,20 @@ class Measure:
 
     def _settings_update(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return settings_facts(self.git, base=self.task_run.base_sha, head=head)
+
+
+def why_no_fix(git: Git, rev: str, head: str, finding: ReviewFinding, reviewed: str) -> str:
+    """Why a commit cannot be what fixes a finding; empty when it may be.
+
+    It has to be of this branch and younger than the review at `reviewed`, and by it the file must have changed.
+    """
+    sha = head if rev.upper() == "HEAD" else git.rev_parse(rev)
+    if not sha or not git.is_ancestor(sha, head) or git.is_ancestor(sha, reviewed):
+        return f"{rev} is no commit made after the review"
+    touched = {p for c in git.changes(reviewed, sha) for p in (c.path, c.old_path)}
+    if finding.path in git.paths(reviewed) and finding.path not in touched:
+        return f"nothing up to {sha[:12]} changes {finding.path} since the review; name the commit that does"
+    return ""
 
 
 def _exceptions(ledger: Ledger, head: str) -> list[str]:

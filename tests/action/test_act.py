@@ -125,11 +125,11 @@ jobs:
 """
 
 
-@pytest.mark.timeout(1000)  # four jobs install the program one after the other
-def test_the_four_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, library: Repo, tmp_path: Path):
+@pytest.mark.timeout(1000)  # five jobs install the program one after the other
+def test_the_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, library: Repo, tmp_path: Path):
     """One issue: act keeps the outputs of one job of a matrix only, and digests travel by these.
 
-    The artifact actions are stand-ins (see `kit.act`), and all four jobs are on this one machine.
+    The artifact actions are stand-ins (see `kit.act`), and all jobs are on this one machine.
     """
     library.commit({".github/orchestrator.yml": AGENT, ".github/workflows/orchestrate.yml": SPLIT})
     library.push()
@@ -149,7 +149,7 @@ def test_the_four_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, librar
     [pull] = [i for i in github.state.issues.values() if i.pull]
     [check] = github.state.checks.values()
     assert ("success", github.state.sha_of(pull.pull.head)) == (check.conclusion, check.head_sha)
-    assert {"orchestrator-plan", "orchestrator-bundles-1", "orchestrator-verdict-1"} == {
+    assert {"orchestrator-plan", "orchestrator-base", "orchestrator-bundles-1", "orchestrator-verdict-1"} == {
         p.name for p in artifacts.iterdir()
     }
     assert github.token not in log

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +15,7 @@ import yaml
 
 from orchestrator_action.agents.registry import AGENTS, secret_variables
 from orchestrator_action.config.schema import Config
+from orchestrator_action.run.steps.plan import MAX_SHARDS
 from tests.conftest import need
 from tests.kit.act import PROJECT
 
@@ -145,36 +149,110 @@ MATRIX = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-matrix.yml").r
 ]
 
 
+ATTEST = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-attest.yml").read_text(encoding="utf-8"))[
+    "jobs"
+]
+
+
 def test_only_publish_may_write_and_no_job_with_foreign_code_has_a_token():
-    """work and verify run what agents wrote: they read the repository, and only work has the agent's key."""
+    """base, work and verify run the repository's code: they read it, and only work and review have the agent's key."""
     may_write = {
         name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in MATRIX.items()
     }
     holds = {name: str(job) for name, job in MATRIX.items()}
 
-    assert {"plan": {"issues"}, "work": set(), "verify": set()} == {
+    assert {"plan": {"issues"}, "base": set(), "work": set(), "verify": set(), "review": set()} == {
         n: w for n, w in may_write.items() if n != "publish"
     }
     assert {"contents", "issues", "pull-requests", "checks"} == may_write["publish"]
     assert ["plan", "publish"] == [n for n, text in holds.items() if "github.token" in text]
-    assert ["work"] == [n for n, text in holds.items() if "secrets." in text]
+    assert ["work", "review"] == [n for n, text in holds.items() if "secrets." in text]
     assert [] == [n for n, text in holds.items() if "id-token" in text or "actions/cache" in text]
-    assert {"contents": "read"} == MATRIX["work"]["permissions"] == MATRIX["verify"]["permissions"]
+    for name in ("base", "work", "verify", "review"):
+        assert {"contents": "read"} == MATRIX[name]["permissions"]
 
 
-def test_the_digests_of_every_task_travel_by_job_outputs():
-    """As many places as tasks are taken; a matrix has no other way to hand on one output for each of its jobs."""
-    [most] = re.findall(r"--max-tasks (\d+)", MATRIX["plan"]["steps"][-2]["run"])
+def test_the_job_that_signs_checks_nothing_out_and_writes_nothing_to_the_repository():
+    [job] = ATTEST.values()
 
-    for name, letter in (("work", "b"), ("verify", "v")):
+    assert {"id-token": "write", "attestations": "write"} == job["permissions"]
+    assert [] == [s for s in job["steps"] if "checkout" in s.get("uses", "") or "cache" in s.get("uses", "")]
+
+
+def test_the_digests_of_every_job_of_a_matrix_travel_by_job_outputs():
+    """As many places as jobs: a matrix has no other way to hand on one output for each of its jobs."""
+    [most] = re.findall(r'"\$SHARDS" -gt (\d+)', MATRIX["plan"]["steps"][-2]["run"])
+
+    steps = (
+        ("work", "digests", int(most)),
+        ("verify", "verify", MAX_SHARDS),
+        ("review", "review", MAX_SHARDS),
+    )
+    for (name, step, places), letter in zip(steps, "bvr", strict=True):
         wanted = {
-            f"{letter}{n}": f"${{{{ steps.{name}.outputs.{letter}{n} }}}}" for n in range(1, int(most) + 1)
+            f"{letter}{n}": f"${{{{ steps.{step}.outputs.{letter}{n} }}}}" for n in range(1, places + 1)
         }
         assert wanted == MATRIX[name]["outputs"]
 
 
 def test_no_line_of_the_matrix_holds_what_somebody_else_wrote():
     """They reach the scripts by environment only."""
-    scripts = [step["run"] for job in MATRIX.values() for step in job["steps"] if "run" in step]
+    jobs = [*MATRIX.values(), *ATTEST.values()]
+    scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
-    assert 4 == len(scripts) and [] == [s for s in scripts if "${{" in s]
+    assert 8 == len(scripts) and [] == [s for s in scripts if "${{" in s]
+
+
+def script_of(job: str, step: str) -> str:
+    [found] = [s["run"] for s in MATRIX[job]["steps"] if s.get("id") == step]
+    return str(found)
+
+
+def started(script: str, tmp_path: Path, **env: str) -> list[list[str]]:
+    """Run a step's script as a runner does, with a Python that notes how it is started instead of us."""
+    stand_in = tmp_path / "python"
+    stand_in.write_text(
+        f'#!/bin/sh\nif [ "$2" = -c ]; then exec {sys.executable} "$@"; fi\n'
+        f"printf '%s\\n' \"$@\" end >>{tmp_path}/started\n[ $4 = verify ] && echo '{{}}' >\"verdict/$ONE.json\"; true\n"
+    )
+    stand_in.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script], cwd=tmp_path, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHON": str(stand_in), "GITHUB_OUTPUT": str(tmp_path / "output"), **env},
+        capture_output=True,
+    )  # fmt: skip
+    assert (tmp_path / "started").exists(), done.stderr
+    calls = (tmp_path / "started").read_text().split("end\n")
+    return [call.splitlines() for call in calls if call]
+
+
+GARBAGE = "$(touch pwned) --accept \n }{ 'x"
+
+
+def test_whatever_a_work_job_says_of_digests_only_digests_are_taken(tmp_path: Path):
+    """Root there can set any output of the matrix: garbage must not keep the other tasks from being published."""
+    good, other = "a" * 64, "b" * 64
+    said = json.dumps({"b1": json.dumps({"issue-1": good}), "b2": GARBAGE, "b3": "", "b4": "[1]"})
+
+    [publish, *_] = started(
+        script_of("publish", "publish"), tmp_path, BUNDLES=said, VERDICTS=json.dumps({"v1": f"{other} "}),
+        REVIEWS=json.dumps({}), SHA256="c" * 64,
+    )  # fmt: skip
+
+    given = [publish[n + 1] for n, word in enumerate(publish) if word == "--accept"]
+    assert {"", good, other} == set(given)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_verify_job_asks_for_each_of_its_bundles_by_its_own_digest(tmp_path: Path):
+    good = "a" * 64
+    said = json.dumps({"b2": json.dumps({"issue-1": good, "issue-10": "b" * 64}), "b1": GARBAGE})
+
+    calls = started(
+        script_of("verify", "verify"), tmp_path, BUNDLES=said, SHARD="2", JOB="7", TASKS="issue-1 issue-3", BASE="",
+        SHA256="c" * 64, ONE="issue-1",
+    )  # fmt: skip
+
+    assert [good, "none"] == [call[call.index("--bundle-sha256") + 1] for call in calls]
+    output = (tmp_path / "output").read_text()
+    assert output == f"v7={hashlib.sha256(b'{}' + bytes([10])).hexdigest()} \n"

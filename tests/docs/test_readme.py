@@ -206,6 +206,9 @@ def test_every_hyphenated_name_is_one_we_have():
     keys = set(re.findall(r'"([a-z-]+)": \{', SCHEMA_FILE.read_text(encoding="utf-8")))
     ours = {*keys, *action["inputs"], *action["outputs"], *Status, *PhaseState, *(p.id for p in PHASES)}
     ours |= {rule.id for p in PHASES for rule in p.rules}
+    for file in (ROOT / ".github" / "workflows").glob("orchestrate*.yml"):
+        called = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)["on"].get("workflow_call") or {}
+        ours |= set(called.get("inputs", {}))
     prose = re.sub(r"^```.*?^```", "", DOCS, flags=re.MULTILINE | re.DOTALL)
 
     named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)(?:: [^`]*)?`", prose))

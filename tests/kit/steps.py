@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import need
 from tests.kit.repos import git
 from tests.kit.runner import wait_for
 from tests.kit.whole import PACKAGE, House, Ran
@@ -25,6 +28,14 @@ def script() -> str:
     """The script of the docs page, as it stands there."""
     [found] = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return str(found)
+
+
+def elsewhere(folder: Path) -> list[str]:
+    """What starts a command as if on another machine: a namespace shows it another boot id."""
+    bwrap = need(shutil.which("bwrap"), "bubblewrap")
+    other = folder / "boot_id"
+    other.write_text("00000000-0000-4000-8000-000000000000\n")
+    return [bwrap, "--dev-bind", "/", "/", "--ro-bind", str(other), "/proc/sys/kernel/random/boot_id"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +80,43 @@ class Split:
         assert 0 == ran.code, ran.err
         return dict(json.loads(ran.out))
 
-    def work(self, shard: int = 1, *, before: Sequence[str] = ()) -> dict[str, Any]:
+    @property
+    def base_file(self) -> Path:
+        return self.files / "base.json"
+
+    def base(self, *args: str) -> Ran:
+        return self.cli("base", "base", str(self.plan_file), "--out", str(self.base_file), "--json", *args)
+
+    def work(self, shard: int = 1, *args: str, before: Sequence[str] = ()) -> dict[str, Any]:
         ran = self.cli(
             "work", "work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles"), "--json",
-            before=before,
+            *args, before=before,
         )  # fmt: skip
         assert ran.code in {0, 1}, ran.err
         return dict(json.loads(ran.out))
+
+    @property
+    def digests(self) -> Path:
+        return self.files / "digests.json"
+
+    def kill_work(self, until: Callable[[], bool], shard: int = 1, sign: int = signal.SIGKILL) -> None:
+        """Start `work` and end it from outside, with all that it started, as soon as `until` holds."""
+        args = ["work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles")]
+        process = subprocess.Popen(
+            self.home.command(*args, "--digests", str(self.digests)), cwd=self.clone("work"),
+            env=self.home.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_for(until, "what work is killed at", within_s=100)
+        os.killpg(process.pid, sign)
+        process.wait()
+
+    def settle(self, shard: int = 1) -> Ran:
+        """What a job does after its `work` was killed."""
+        return self.cli(
+            "work", "work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles"),
+            "--digests", str(self.digests), "--settle",
+        )  # fmt: skip
 
     def bundle(self, task: str) -> Path:
         return self.files / "bundles" / task
@@ -88,6 +129,17 @@ class Split:
             "--json", *args,
         )  # fmt: skip
 
+    def verdict_digests(self) -> list[str]:
+        """As `sha256sum` prints them."""
+        return [hashlib.sha256(v.read_bytes()).hexdigest() for v in (self.files / "verdicts").glob("*.json")]
+
+    def review(self, task: str, *args: str) -> Ran:
+        out = self.files / "reviews" / f"{task}.json"
+        out.parent.mkdir(exist_ok=True)
+        return self.cli(
+            "review", "review", str(self.plan_file), "--bundle", str(self.bundle(task)), "--out", str(out), *args
+        )  # fmt: skip
+
     def publish(self, *args: str, clone: str = "publish", bundles: Sequence[Path] | None = None) -> Ran:
         return self.cli(clone, *self._publishing(bundles), *args)
 
@@ -97,7 +149,10 @@ class Split:
         verdicts = [
             v for file in sorted((self.files / "verdicts").glob("*.json")) for v in ("--verdict", str(file))
         ]
-        return ["publish", str(self.plan_file), *map(str, found), *verdicts, "--json"]
+        reviews = [
+            r for file in sorted((self.files / "reviews").glob("*.json")) for r in ("--review", str(file))
+        ]
+        return ["publish", str(self.plan_file), *map(str, found), *verdicts, *reviews, "--json"]
 
     def kill_publish(self, *, at: str, clone: str) -> None:
         """Start `publish` and kill it as soon as its journal has an event of the kind `at`."""

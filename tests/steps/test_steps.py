@@ -11,8 +11,7 @@ import jsonschema
 import pytest
 
 from orchestrator_action.protocol.phases import IDS
-from tests.conftest import need
-from tests.kit.steps import Split
+from tests.kit.steps import Split, elsewhere
 from tests.kit.whole import EMPTY, GOOD, LIES, PACKAGE, THERE, alive, new_file
 
 SCHEMA = PACKAGE / "orchestrator_action" / "publish" / "report" / "report.schema.json"
@@ -153,14 +152,9 @@ def test_a_prompt_file_gets_its_issue_when_it_is_planned(split: Split):
 
 def test_a_verdict_from_another_machine_is_called_split(split: Split, tmp_path: Path):
     """Another machine is imitated by another boot id, which a namespace shows to `work` alone."""
-    bwrap = need(shutil.which("bwrap"), "bubblewrap")
-    other = tmp_path / "boot_id"
-    other.write_text("00000000-0000-4000-8000-000000000000\n")
     split.home.issue(1, "Add more", GOOD)
     split.plan()
-    split.work(
-        before=[bwrap, "--dev-bind", "/", "/", "--ro-bind", str(other), "/proc/sys/kernel/random/boot_id"]
-    )
+    split.work(before=elsewhere(tmp_path))
     split.verify("issue-1")
 
     ran = split.publish()

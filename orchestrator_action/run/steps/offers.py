@@ -12,6 +12,7 @@ from orchestrator_action.protocol.documents import Plan, VerdictDocument
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan
+from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.run.steps.verify import MACHINE, MEASURED
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level
@@ -25,6 +26,7 @@ class Offer:
 
     work: Work | None = None
     verdict: VerdictDocument | None = None
+    review: ReviewDocument | None = None
     error: str = LOST
 
 
@@ -34,6 +36,7 @@ def collect_offers(
     folders: Sequence[Path],
     verdicts: Mapping[str, VerdictDocument],
     *,
+    reviews: Mapping[str, ReviewDocument] | None = None,
     accept: Collection[str] | None = None,
     say: Say,
 ) -> dict[str, Offer]:
@@ -64,7 +67,11 @@ def collect_offers(
         problem = _no_verdict_on(verdict, work, read) if verdict else ""
         if problem:
             say(f"{task_id}: its verdict is passed over: {problem}")
-        offers[task_id] = Offer(work=work, verdict=None if problem else verdict, error="")
+        review = (reviews or {}).get(work.digest)
+        if review and (wrong := _no_review_of(review, work, read)):
+            say(f"{task_id}: its review is passed over: {wrong}")
+            review = None
+        offers[task_id] = Offer(work=work, verdict=None if problem else verdict, review=review, error="")
     return offers
 
 
@@ -97,6 +104,17 @@ def _no_verdict_on(verdict: VerdictDocument, work: Work, read: ReadPlan) -> str:
         return "it speaks of another commit"
     if any(f.commit != verdict.commit or f.phase not in MEASURED for f in verdict.facts):
         return "it holds facts that are not a verdict's"
+    return ""
+
+
+def _no_review_of(review: ReviewDocument, work: Work, read: ReadPlan) -> str:
+    """Why a review is not one of this bundle, on another machine than its agent's; empty when it is."""
+    if review.plan_digest != read.digest:
+        return "it was made for another plan"
+    if review.commit != (work.head or work.bundle.base_sha):
+        return "it speaks of another commit"
+    if not review.machine or review.machine == work.bundle.machine:
+        return "it comes from the machine where the agent worked"
     return ""
 
 

@@ -21,6 +21,7 @@ from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
 from orchestrator_action.publish.claim import claim_issue
+from orchestrator_action.run.forecast import touched_by
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
 from orchestrator_action.run.steps.files import digest_of_bytes
@@ -72,7 +73,7 @@ def write_plan(
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
         draft = _plan_of(found, run, shards)
         _write(out, draft)  # before anything is taken: where it cannot be written, nothing is
-        plan = _with_tasks(draft, _taken(found, run, say), shards)
+        plan = _with_tasks(draft, found, _taken(found, run, say), shards)
         return Planned(plan=plan, digest=_write(out, plan))
 
 
@@ -83,11 +84,11 @@ def _plan_of(found: Survey, run: RunContext, shards: int) -> Plan:
         base_branch=found.base_branch, base_sha=found.base_sha, config=config, policy_digest=digest_of(config),
         test_commands=found.test_commands, holder=leaseholder(run.env, run.run_id), notes=found.notes,
     )  # fmt: skip
-    return _with_tasks(plan, found.tasks, shards)
+    return _with_tasks(plan, found, found.tasks, shards)
 
 
-def _with_tasks(plan: Plan, tasks: Sequence[Task], shards: int) -> Plan:
-    return replace(plan, tasks=tuple(tasks), shards=shards_of(tasks, shards))
+def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int) -> Plan:
+    return replace(plan, tasks=tuple(tasks), shards=shards_of(tasks, shards, touched_by(found)))
 
 
 def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:

@@ -13,7 +13,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_r
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
+from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.run.steps.step import fetch_base
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.state.context import RunContext
@@ -132,6 +133,7 @@ def publish_bundles(
     folders: Sequence[Path],
     verdicts: Mapping[str, VerdictDocument],
     *,
+    reviews: Mapping[str, ReviewDocument] | None = None,
     accept: Collection[str] | None = None,
     say: Say,
     tell: Callable[[TaskResult], None],
@@ -140,7 +142,7 @@ def publish_bundles(
 
     With `accept`, also an empty one, only bundles of these digests count.
     """
-    offers = collect_offers(read, run.private, folders, verdicts, accept=accept, say=say)
+    offers = collect_offers(read, run.private, folders, verdicts, reviews=reviews, accept=accept, say=say)
     run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
     results: list[TaskResult] = []
     levels: list[Isolation] = []
@@ -251,13 +253,22 @@ def _carry(run: RunContext, task: Task, offer: Offer) -> None:
     if offer.work is not None:
         events = offer.work.events
         records += [(e.kind, dict(e.data)) for e in events if e.task == task.id and e.kind in AGENT_EVENTS]
-        records += [("fact", fact_data(f)) for f in _reported(offer.work)]
+        told = {(f.phase, f.rule) for f in offer.review.facts} if offer.review else set()
+        records += [("fact", fact_data(f)) for f in _reported(offer.work) if (f.phase, f.rule) not in told]
+    if offer.review is not None:
+        took_place = any(f.rule == "reviewed" and f.holds for f in offer.review.facts)
+        records += [("review", _review_event(offer.review))] if took_place else []
+        records += [("fact", fact_data(f)) for f in offer.review.facts]
     if offer.verdict is not None:
         records += [("fact", fact_data(f)) for f in offer.verdict.facts]
     kinds = {"task-started", "fact", *AGENT_EVENTS}
     there = sum(e.kind in kinds for e in run.journal.of(task.id))
     for kind, data in records[there:]:
         run.journal.append(kind, task.id, **data)
+
+
+def _review_event(review: ReviewDocument) -> dict[str, Any]:
+    return {"head": review.commit, "findings": [asdict(f) for f in review.findings], "round": 0}
 
 
 def _reported(work: Work) -> Iterator[Fact]:

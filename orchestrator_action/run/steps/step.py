@@ -20,6 +20,7 @@ from orchestrator_action.git.remotes import folder_remote, make_bare
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.model import Task
+from orchestrator_action.run.past_runs import is_held
 from orchestrator_action.run.setup import Survey, enter_run, make_remote, token_of
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.walls import isolation_of
@@ -64,13 +65,17 @@ def enter_step(
     cancel: Cancel,
     *,
     needs_agents: bool,
+    journal: Journal | None = None,
 ) -> Iterator[tuple[Survey, RunContext]]:
-    """The parts of a step that works on `tasks` of a plan, with everything staged."""
+    """The parts of a step that works on `tasks` of a plan, with everything staged; or of one that was killed.
+
+    The open `journal` of that one is given, and what it had staged is there again.
+    """
     plan, git = read.plan, Git.open(repo, env)
     fetch_base(git, read, env)
     walls = isolation_of(read.config, env)
     with tempfile.TemporaryDirectory(prefix="oa-run-") as private:
-        journal = step_journal(git, plan.run_id, name)
+        journal = journal or step_journal(git, plan.run_id, name)
         folder = journal.path.parent
         remote = folder_remote(git, _staged(git, folder, plan.base_sha), private_dir=Path(private), env=env)
         forge = LocalForge(folder / "forge", read_ref=lambda b: remote.sha(f"refs/heads/{b}") or None)
@@ -84,6 +89,14 @@ def enter_step(
         )  # fmt: skip
         with enter_run(found, env, cancel, journal=journal, needs_agents=needs_agents) as run:
             yield found, replace(run, stand_in=True)
+
+
+def killed_step(git: Git, run_id: str, name: str) -> Path | None:
+    """The folder of the last step of this name on this machine, unless somebody is at it; None for none."""
+    runs = journal_of(git, run_id).parent.parent
+    known = [f for f in runs.glob(f"{run_id}.{name}-*") if (f / "journal.jsonl").is_file()]
+    last = max(known, key=lambda f: (f / "journal.jsonl").stat().st_mtime, default=None)
+    return None if last is None or is_held(last / "journal.jsonl") else last
 
 
 def _staged(git: Git, folder: Path, base: str) -> Path:

@@ -6,7 +6,7 @@ the task began) is not made up: the document has no such fact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from orchestrator_action.protocol.judge import demand_of
 from orchestrator_action.protocol.model import Claim, Demand, Fact, Task
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
+from orchestrator_action.run.steps.base import MeasuredBase, use_base
 from orchestrator_action.run.steps.bundle import Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
 from orchestrator_action.run.steps.step import enter_step
@@ -35,14 +36,27 @@ ASKED_ELSEWHERE = "a reviewer was asked where the agent worked, not here"
 
 
 def verify_bundle(
-    read: ReadPlan, folder: Path, repo: Path, env: Mapping[str, str], cancel: Cancel, *, expected: str = ""
+    read: ReadPlan,
+    folder: Path,
+    repo: Path,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    expected: str = "",
+    base: MeasuredBase | None = None,
+    say: Callable[[str], None],
 ) -> VerdictDocument:
-    """Measure a bundle anew. Raises BundleError naming what is wrong with it, GitError when the base is not here."""
+    """Measure a bundle anew, against what `base` says of the plan's base.
+
+    Raises BundleError naming what is wrong with it, GitError when the base is not here.
+    """
     offered = read_bundle(folder)
     if expected and offered.digest != expected.removeprefix("sha256:"):
         raise BundleError("other-digest", f"its digest is {offered.digest[:12]}, not {expected[:12]}")
     task = check_bundle(offered.bundle, read.plan)
     with enter_step(read, [task], f"verify-{task.id}", repo, env, cancel, needs_agents=False) as (_, run):
+        if base is not None and (why_not := use_base(run, base)):
+            say(why_not)
         work = take_bundle(run.private, offered, task, read.config)
         facts = tuple(_facts(run, task, work)) if work.head and work.ledger.claims else ()
         return _document(read, run, work, facts)

@@ -16,15 +16,22 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.concurrency import Slots
+from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.documents import Bundle, ForgeRequest
 from orchestrator_action.protocol.events import Ledger, fold
 from orchestrator_action.protocol.model import RunReport, Task, TaskResult
+from orchestrator_action.run.finish import recorded_result
+from orchestrator_action.run.recover import end_leftovers_of, owned
 from orchestrator_action.run.run import run_tasks
+from orchestrator_action.run.settling import close_task
 from orchestrator_action.run.setup import slots_of
 from orchestrator_action.run.steps.bundle import write_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
-from orchestrator_action.run.steps.step import STAGED, enter_step
+from orchestrator_action.run.steps.step import STAGED, enter_step, killed_step
 from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.fold import recall, task_state
+from orchestrator_action.state.limits import RunLimits
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +74,12 @@ def work(
     begin: Callable[[RunContext], None],
     watch: Callable[[RunContext], AbstractContextManager[object]],
     tell: Callable[[TaskResult], None],
+    wrote: Callable[[WrittenBundle], None],
 ) -> Worked:
-    """Work on a shard of a plan; a folder `out`/TASK for each of its tasks. `begin` is told of the run's parts."""
+    """Work on a shard of a plan; a folder `out`/TASK for each of its tasks. `begin` is told of the run's parts.
+
+    `wrote` is told of each bundle as soon as it is there.
+    """
     tasks = tasks_of_shard(read, shard)
     written: list[WrittenBundle] = []
     with enter_step(read, tasks, f"work{shard}", repo, env, cancel, needs_agents=True) as (found, run):
@@ -77,11 +88,47 @@ def work(
         def keep(result: TaskResult) -> None:
             tell(result)
             written.append(_bundle(run, by_id[result.task_id], result, out / result.task_id))
+            wrote(written[-1])
 
         begin(run)
         with watch(run):
             report = run_tasks(tasks, run, slots=slots_of(found, auto=False), tell=keep)
     return Worked(report=report, bundles=tuple(written))
+
+
+def settle(
+    read: ReadPlan,
+    shard: int,
+    out: Path,
+    repo: Path,
+    env: Mapping[str, str],
+    cancel: Cancel,
+    *,
+    say: Callable[[str], None],
+    wrote: Callable[[WrittenBundle], None],
+) -> None:
+    """Write a bundle for each task that a killed `work` on this machine left without one. No agent is started.
+
+    A task that had begun is handed on as cancelled, with what its agent had committed; of one that had not there is
+    nothing to hand on.
+    """
+    tasks = [t for t in tasks_of_shard(read, shard) if not (out / t.id).exists()]
+    folder = killed_step(Git.open(repo, env), read.plan.run_id, f"work{shard}") if tasks else None
+    if folder is None:
+        return
+    with owned(folder, read.plan.run_id) as journal:
+        end_leftovers_of(folder, recall(journal.events), say)
+        parts = enter_step(
+            read, tasks, f"work{shard}", repo, env, cancel, needs_agents=False, journal=journal
+        )
+        run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
+        with parts as (_, run):
+            for task in (t for t in tasks if run.journal.of(t.id)):
+                state = task_state(run.journal.of(task.id))
+                result = recorded_result(run, task.id, state) if state.ended else None
+                written = _bundle(run, task, result or close_task(run, task, run_limits)[0], out / task.id)
+                say(f"{task.id}: its work job was killed; a bundle has what it had committed")
+                wrote(written)
 
 
 def _bundle(run: RunContext, task: Task, result: TaskResult, folder: Path) -> WrittenBundle:
