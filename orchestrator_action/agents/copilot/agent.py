@@ -74,4 +74,10 @@ def _doing(data: AgentEvent) -> str:
     return tool_words(tool, text_of(given, "path"), _VERBS)
 
 
-CLI = Cli(name="copilot", keys=("OPENAI_API_KEY", "OPENAI_BASE_URL", _WIRE), start=start, tell=tell)
+CLI = Cli(
+    name="copilot",
+    keys=("OPENAI_API_KEY", "OPENAI_BASE_URL", _WIRE),
+    start=start,
+    tell=tell,
+    address=lambda _: ("OPENAI_BASE_URL", ADDRESS),
+)
