@@ -121,6 +121,8 @@ class HookConfig:
     """Whether the first gate that fails ends the others."""
     clean: bool = True
     """False: what gates built and git ignores is kept for the next push, while the lock files stay the same."""
+    setup: bool = False
+    """Whether the gates' tree is set up first, like the trees of a run: by `setup`, else as detected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,12 @@ def of_config(config: Config) -> PushPolicy:
     policy.timeout_s = config.hook.timeout
     policy.isolation = config.isolation
     policy.trees = config.trees
+    policy.setup_timeout_s = config.setup_timeout
+    policy.setup_commands.extend(config.setup)
     policy.network.extend(config.network)
     policy.sandbox_read.extend(config.sandbox.read)
     policy.sandbox_write.extend(config.sandbox.write)
-    for name in ("other_refs", "jobs", "fail_fast", "clean"):
+    for name in ("other_refs", "jobs", "fail_fast", "clean", "setup"):
         setattr(policy, name, getattr(config.hook, name))
     policy.phases.update({phase: str(demand) for phase, demand in config.phases.items()})
     for given in config.hook.gates:

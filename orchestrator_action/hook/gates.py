@@ -21,6 +21,7 @@ from orchestrator_action.hook.gate_report import (
     last_durations,
     note_duration,
 )
+from orchestrator_action.hook.gate_setup import AS_IT_IS, set_up
 from orchestrator_action.hook.gate_walls import walls_for
 from orchestrator_action.hook.links import link_folders, unlinked_dependencies
 from orchestrator_action.hook.push import NOTHING
@@ -127,6 +128,7 @@ class _OneCommit:
         self.programs = programs
         self.watch = watch
         self.until = until
+        self.ready = AS_IT_IS
         self.withheld: set[str] = set()
         self.walls = ""
         self.logs: dict[str, str] = {}
@@ -135,6 +137,7 @@ class _OneCommit:
     def run(self) -> int:
         """Run them all and say what failed; how many did not pass."""
         item, site = self.item, self.tree.site
+        self.ready = set_up(self.policy, self.tree, until=self.until, watch=self.watch)
         links = [name for gate, _ in item.wanted for name in gate.link]
         missing = link_folders(links, top=site.top, tree=self.tree.tree)
         unlinked = unlinked_dependencies(top=site.top, tree=self.tree.tree)
@@ -213,6 +216,7 @@ class _OneCommit:
             os.environ, named=gate.env, tree=tree.tree, top=site.top, roots=checkouts(site),
             command=gate.command, mark=tree.token,
         )  # fmt: skip
+        env = self.ready.within(env)
         self.withheld.update(hidden)
         name = gate.name + key
         self.logs[name] = gate_log_path(

@@ -93,7 +93,8 @@ class Keys:
     def __init__(self, top: str, policy: PushPolicy) -> None:
         self._top = top
         self._walls = [
-            policy.isolation, *policy.network, "", *policy.sandbox_read, "", *policy.sandbox_write,
+            policy.isolation, *policy.network, "", *policy.sandbox_read, "", *policy.sandbox_write, "",
+            *(["set up", *policy.setup_commands] if policy.setup else []),
         ]  # fmt: skip
         self._listing = Listing()
         self._machine: dict[int, list[str]] = {}

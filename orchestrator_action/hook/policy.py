@@ -18,9 +18,9 @@ DEFAULT_PROTECTED = ("main", "master", "release/*")
 """As core.config.HookConfig; a test keeps them equal."""
 DEFAULT_TIMEOUT_S = 600.0
 
-_HEADER = "orchestrator pre-push policy 4"
-_WORDS, _SWITCHES = ("isolation", "other_refs", "trees"), ("fail_fast", "clean")
-_POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write")
+_HEADER = "orchestrator pre-push policy 5"
+_WORDS, _SWITCHES = ("isolation", "other_refs", "trees"), ("fail_fast", "clean", "setup")
+_POLICY_LISTS = ("protected", "network", "sandbox_read", "sandbox_write", "setup_commands")
 _LISTS = ("inputs", "link", "env", "only", "skip")
 
 
@@ -49,7 +49,7 @@ class PushPolicy:
 
     __slots__ = (
         "clean", "fail_fast", "gates", "isolation", "jobs", "network", "other_refs", "phases", "protected",
-        "remotes", "sandbox_read", "sandbox_write", "timeout_s", "trees",
+        "remotes", "sandbox_read", "sandbox_write", "setup", "setup_commands", "setup_timeout_s", "timeout_s", "trees",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,6 +61,9 @@ class PushPolicy:
         self.jobs = 0
         self.fail_fast = False
         self.clean = True
+        self.setup = False
+        self.setup_timeout_s = 0.0
+        self.setup_commands: list[str] = []
         self.isolation = "auto"
         self.trees = ""
         self.network: list[str] = []
@@ -149,6 +152,7 @@ def encode_policy(policy: PushPolicy) -> bytes:
     rows: list[tuple[str, ...]] = [
         (_HEADER,),
         ("timeout", str(policy.timeout_s)),
+        ("setup-timeout", str(policy.setup_timeout_s)),
         ("jobs", str(policy.jobs)),
     ]
     rows += [(name, str(getattr(policy, name))) for name in (*_WORDS, *_SWITCHES)]
@@ -183,6 +187,8 @@ def _decode(lines: list[str]) -> PushPolicy:
                 policy.remotes.append((values[0], values[1:]))
             case "timeout":
                 policy.timeout_s = float(values[0])
+            case "setup-timeout":
+                policy.setup_timeout_s = float(values[0])
             case "jobs":
                 policy.jobs = int(values[0])
             case _ if kind in _WORDS:

@@ -46,6 +46,10 @@ def command(verb: str, arguments: "Sequence[str]") -> int:
             from orchestrator_action.hook import make_walls
 
             return make_walls.main()
+        case "setup", [question]:
+            from orchestrator_action.hook import make_setup
+
+            return make_setup.main(question)
         case "compile", []:
             from orchestrator_action.hook.compile_policy import main
 

@@ -87,7 +87,7 @@ def setup_in_force(git: Git, commit: str, config: Config) -> SetupPlan:
 
 def plan_setup(files: Files) -> SetupPlan:
     """Submodules first, then every language of every project that has something to install."""
-    steps = [_SUBMODULES] if ".gitmodules" in files.paths else []
+    steps = [SUBMODULES] if ".gitmodules" in files.paths else []
     projects = find_projects(files)
     steps += [
         _in_folder(step, project.folder)
@@ -118,7 +118,7 @@ def _in_folder(step: SetupStep, folder: str) -> SetupStep:
     )
 
 
-_SUBMODULES = SetupStep(
+SUBMODULES = SetupStep(
     how="git: submodules of .gitmodules",
     commands=(
         (
