@@ -44,6 +44,7 @@ class Told:
 
     mark: Mark | None = Mark.ACTIVITY
     session_id: str = ""
+    model: str = ""
     turns: int = 0
     """Turns taken since the last event that told some."""
     tokens: int = 0
@@ -122,7 +123,7 @@ class EventReader:
 
     def __init__(self, cli: Cli) -> None:
         self._tell, self._hear = cli.tell, cli.hear
-        self._session_id = self._text = self._fault = self._limit = ""
+        self._session_id = self._model = self._text = self._fault = self._limit = ""
         self._turns = self._tokens = 0
         self._cost: float | None = None
         self._finished = self._joins = False
@@ -143,6 +144,7 @@ class EventReader:
         told = self._tell(event)
         self._refusals = 0
         self._session_id = told.session_id or self._session_id
+        self._model = told.model or self._model
         self._turns += told.turns
         self._tokens += told.tokens
         if told.cost_usd is not None:
@@ -164,6 +166,7 @@ class EventReader:
         passing = bool(problems) and not self._limit and ended and may_pass(self._why)
         return AgentReport(
             session_id=self._session_id,
+            model=self._model,
             turns=self._turns,
             cost_usd=self._cost,
             own_tokens=self._tokens,

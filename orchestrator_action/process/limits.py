@@ -74,6 +74,46 @@ class Log:
         return min(self._cap, self.written()) if self._cap else self.written()
 
 
+class Curve:
+    """Memory and CPU over time, in at most `MOST` steps: when these are full, each becomes twice as long."""
+
+    MOST = 48
+
+    def __init__(self, step_s: float = 0.25) -> None:
+        self._step_s = step_s
+        self._steps: dict[int, tuple[int, float]] = {}
+        """By number: the most memory that was seen in it, and the CPU seconds used until its last sample."""
+
+    def add(self, at_s: float, rss_bytes: int, cpu_s: float) -> None:
+        """Take a sample, `at_s` seconds after the start."""
+        while at_s >= self._step_s * self.MOST:
+            self._step_s *= 2
+            steps, self._steps = self._steps, {}
+            for number, (rss, cpu) in steps.items():
+                self._put(number // 2, rss, cpu)
+        self._put(int(at_s / self._step_s), rss_bytes, cpu_s)
+
+    def _put(self, number: int, rss: int, cpu: float) -> None:
+        before = self._steps.get(number, (0, 0.0))
+        self._steps[number] = (max(before[0], rss), max(before[1], cpu))
+
+    def json(self) -> dict[str, object]:
+        """The steps' length, resident MiB (of each process its own, summed up) and cores; empty below three steps."""
+        if len(self._steps) < 3:
+            return {}
+        memory: list[float] = []
+        cores: list[float] = []
+        used, since = 0.0, -1
+        for number, (rss, cpu) in sorted(self._steps.items()):
+            steps = number - since  # what was not sampled has the memory of before, and its share of the CPU
+            rate = max(0.0, cpu - used) / (steps * self._step_s)
+            cores += [round(rate, 2)] * steps
+            memory += [memory[-1] if memory else round(rss / procs.MIB, 1)] * (steps - 1)
+            memory.append(round(rss / procs.MIB, 1))
+            used, since = max(used, cpu), number
+        return {"step_s": self._step_s, "rss_mib": memory, "cores": cores}
+
+
 class Usage:
     """CPU time, memory and I/O of a family of processes, most of them below this one."""
 
@@ -90,6 +130,7 @@ class Usage:
         self._peak = 0
         self._pss_after = 0.0
         self._interval = 0.1
+        self._curve = Curve()
         self.tree: list[procs.Process] = []
         self.aside: frozenset[int] = frozenset()
         """Processes of ours in the family; their memory is not the program's."""
@@ -119,6 +160,8 @@ class Usage:
         if used - self._cpu_mark >= max(1 / procs.TICKS_PER_S, BUSY_SHARE * (now - self._busy_at)):
             self._cpu_mark, self._busy_at = used, now
         self._cpu_mark = min(self._cpu_mark, used)  # a parent that ignores SIGCHLD makes time vanish
+        resident = sum(p.rss_bytes for p in tree if p.pid not in self.aside)
+        self._curve.add(now - self._started, resident, used)
 
     def _memory(self, now: float, tree: list[procs.Process]) -> Passed | None:
         allowed = int(self._limits["rss_mib"]) * procs.MIB
@@ -137,7 +180,7 @@ class Usage:
             )
         return None
 
-    def final(self) -> dict[str, float]:
+    def final(self) -> dict[str, object]:
         """The whole bill, now that every descendant was reaped."""
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _MAXRSS_UNIT
         if self._peak and largest <= self._own_rss + procs.MIB:
@@ -148,6 +191,7 @@ class Usage:
             "peak_rss_mib": max(self._peak, largest) / procs.MIB,
             "read_bytes": read,
             "write_bytes": written,
+            "curve": self._curve.json(),
         }
 
     def oom_killed(self) -> bool:

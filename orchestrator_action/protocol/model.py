@@ -299,6 +299,9 @@ class Outcome:
     """Read from storage by the whole tree."""
     write_bytes: int = 0
     """Written to storage by the whole tree."""
+    curve: Mapping[str, Any] = field(default_factory=dict)
+    """Over time, in steps of `step_s` seconds: `rss_mib`, resident memory of each process summed up, and `cores`,
+    the CPU time used per time. Empty for what was too short."""
     log_bytes: int = 0
     leftovers: int = 0
     """Descendants that outlived the leader and were ended by us."""
@@ -324,6 +327,8 @@ class AgentReport:
     that `problems` lists every reason why the process must not count as having succeeded."""
 
     session_id: str = ""
+    model: str = ""
+    """The model that the agent says it works with."""
     turns: int | None = None
     cost_usd: float | None = None
     """As the agent printed it; of a resumed session some agents print what all of it cost so far."""
@@ -491,6 +496,10 @@ class TaskResult:
     read_bytes: int = 0
     """Read from storage by all its attempts."""
     write_bytes: int = 0
+    model: str = ""
+    """The model that the agent said it worked with; of several attempts, the last one's."""
+    curves: tuple[Mapping[str, Any], ...] = ()
+    """Memory and CPU over time, one for each attempt that was long enough; see `Outcome.curve`."""
     failures: tuple[str, ...] = ()
     """The class of each attempt that failed, in order; see `state.failure`."""
     agents: tuple[str, ...] = ()

@@ -36,6 +36,8 @@ class TaskUsage:
     write_bytes: int = 0
     turns: int | None = None
     cost_usd: float | None = None
+    model: str = ""
+    curves: list[Mapping[str, Any]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     before_s: float = 0.0
     """What earlier processes of ours spent on it."""
@@ -106,6 +108,9 @@ class TaskUsage:
         self.peak_rss_mib = max(self.peak_rss_mib, record.get("peak_rss_mib", 0.0))
         self.read_bytes += record.get("read_bytes", 0)
         self.write_bytes += record.get("write_bytes", 0)
+        self.model = record.get("model") or self.model
+        if record.get("curve"):
+            self.curves.append(record["curve"])
         if record.get("turns") is not None:
             self.turns = (self.turns or 0) + record["turns"]
         if record.get("cost_usd") is not None:
@@ -133,6 +138,8 @@ class TaskUsage:
             "peak_rss_mib": round(self.peak_rss_mib, 1),
             "read_bytes": self.read_bytes,
             "write_bytes": self.write_bytes,
+            "model": self.model,
+            "curves": tuple(self.curves),
             "turns": self.turns,
             "cost_usd": self.total_usd,
             "failures": tuple(self.failures),
@@ -161,6 +168,8 @@ def _attempt_record(
         "peak_rss_mib": round(outcome.peak_rss_mib, 1),
         "read_bytes": outcome.read_bytes,
         "write_bytes": outcome.write_bytes,
+        "curve": dict(outcome.curve),
+        "model": report.model,
         "turns": report.turns,
         "cost_usd": cost_usd,
         "session_id": report.session_id,

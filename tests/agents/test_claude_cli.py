@@ -26,6 +26,7 @@ def test_a_good_session_has_no_problems(bench: Bench) -> None:
     assert () == report.problems
     assert (2, "all done", "") == (report.turns, report.text, report.limit)
     assert report.cost_usd
+    assert report.model.startswith("claude-")
     assert uuid.UUID(report.session_id)
     assert 0 == outcome.exit_code
 

@@ -16,6 +16,7 @@ INIT = {
     "type": "system",
     "subtype": "init",
     "session_id": "s1",
+    "model": "claude-x",
     "slash_commands": ["clear", WANTED],
     "plugin_errors": None,
 }
@@ -44,7 +45,7 @@ def fold(*events: object, outcome: Outcome = ENDED, wanted: str = WANTED) -> Age
 def test_a_good_session_is_told_in_full():
     report = fold(*GOOD)
 
-    assert AgentReport(session_id="s1", turns=3, cost_usd=0.25, text="done") == report
+    assert AgentReport(session_id="s1", model="claude-x", turns=3, cost_usd=0.25, text="done") == report
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator_action.process.limits import Curve
 from orchestrator_action.protocol.model import Ending, Mark
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage, lone_guard
 
 MIB = 1024**2
+
+
+HOLDS_90_MIB = "x = b'1' * (90 << 20)\ntime.sleep(1.5)"
 
 
 def marks(line: bytes) -> Mark | None:
@@ -216,6 +222,50 @@ def test_the_peak_of_a_short_life_is_known(stage: Stage) -> None:
     outcome = stage.sh(f"sleep 1.2; {sys.executable} -c 'x = b\"1\" * (150 << 20)'; sleep 0.1")
 
     assert 150 <= outcome.peak_rss_mib < 190
+
+
+def test_memory_and_cpu_are_kept_over_time(stage: Stage) -> None:
+    """It computes, then holds memory and rests: in steps of the same length, as it was."""
+    busy = "import time\ne = time.monotonic() + 1.2\nwhile time.monotonic() < e: pass\n"
+
+    outcome = stage.sh(f"exec {sys.executable} -c {shlex.quote(busy + HOLDS_90_MIB)}")
+
+    curve = outcome.curve
+    took = curve["step_s"] * len(curve["cores"])
+    assert outcome.wall_s - 2 * curve["step_s"] - 1.0 <= took <= outcome.wall_s + curve["step_s"]
+    assert len(curve["cores"]) == len(curve["rss_mib"])
+    assert max(curve["rss_mib"]) >= 90 > curve["rss_mib"][0]
+    busiest, last = max(curve["cores"]), curve["cores"][-1]
+    assert busiest > 0.2 > last, curve
+
+
+def test_a_curve_has_so_many_steps_however_long_it_lasts() -> None:
+    """Its steps grow; the most that was seen stays, and no CPU time is lost."""
+    curve = Curve()
+    for n in range(20_000):
+        curve.add(n * 0.5, (900 if n == 777 else 100) << 20, n * 0.25)
+
+    made: Any = curve.json()
+
+    assert 24 <= len(made["cores"]) == len(made["rss_mib"]) <= Curve.MOST
+    assert (900.0, 100.0) == (max(made["rss_mib"]), min(made["rss_mib"]))
+    assert 20_000 * 0.25 == pytest.approx(sum(made["cores"]) * made["step_s"], rel=0.02)
+
+
+def test_what_was_not_sampled_has_the_memory_of_before_and_its_share_of_the_cpu() -> None:
+    curve = Curve(step_s=1.0)
+    for at, rss, cpu in ((0.5, 10, 0.5), (1.5, 20, 1.5), (4.5, 30, 3.0)):
+        curve.add(at, rss << 20, cpu)
+
+    assert {
+        "step_s": 1.0,
+        "rss_mib": [10, 20, 20, 20, 30],
+        "cores": [0.5, 1.0, 0.5, 0.5, 0.5],
+    } == curve.json()
+
+
+def test_what_was_too_short_has_no_curve(stage: Stage) -> None:
+    assert {} == stage.sh("true").curve
 
 
 def test_processes_that_vanish_while_sampled_are_no_error(stage: Stage) -> None:

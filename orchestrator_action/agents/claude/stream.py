@@ -81,6 +81,7 @@ class ClaudeReader:
         costs = [c for r in results if (c := _number(r.get("total_cost_usd"))) is not None]
         return AgentReport(
             session_id=self._session_id,
+            model=_text((self._init or {}).get("model")),
             turns=self._turns(),
             cost_usd=max(costs) if costs else None,
             own_tokens=sum(_tokens(r.get("usage"), _USAGE) for r in results),

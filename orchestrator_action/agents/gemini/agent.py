@@ -65,8 +65,9 @@ def tell(event: AgentEvent) -> Told:
     """One line of `stream-json`: `init`, `message`, `tool_use`, `tool_result`, `error` or `result`."""
     kind = event["type"]
     if kind == "init":
-        does = f"session begins, model {text_of(event, 'model') or 'unknown'}"
-        return Told(mark=Mark.STARTED, session_id=text_of(event, "session_id"), does=does)
+        model = text_of(event, "model")
+        does = f"session begins, model {model or 'unknown'}"
+        return Told(mark=Mark.STARTED, session_id=text_of(event, "session_id"), model=model, does=does)
     if kind == "message" and event.get("role") == "assistant":
         return Told(says=text_of(event, "content"), joins=event.get("delta") is True)
     if kind == "tool_use":

@@ -30,6 +30,7 @@ from orchestrator_action.publish.report.comments import (
     rows_of,
     word_of,
 )
+from orchestrator_action.publish.report.sparks import sparks
 from orchestrator_action.text import figures
 from orchestrator_action.text import limits as texts
 from orchestrator_action.text.template import fill, phase_title
@@ -189,8 +190,8 @@ def _bars(report: RunReport, times: Times) -> list[dict[str, Any]]:
                 "words": _lane_words(spans),
                 "bars": [
                     {
-                        "left": round(100 * start / whole, 3),
-                        "width": round(max(100 * (end - start) / whole, 0.15), 3),
+                        "left": round(100 * start / whole, 2),
+                        "width": round(max(100 * (end - start) / whole, 0.15), 2),
                         "title": phase_title(phase),
                         "took": end - start,
                         "state": states.get(phase, "missing"),
@@ -234,6 +235,7 @@ def report_html(report: RunReport, *, times: Times | None = None, secrets: Itera
     for index, row in enumerate(rows):
         row["anchor"] = f"task-{index + 1}" if index in detailed else ""
         row["full"] = index in ledgers
+        row["sparks"] = sparks(row["t"].curves) if row["full"] else sparks(row["t"].curves, most=1)
     return fill(
         "report.html.j2",
         secrets,
