@@ -18,7 +18,8 @@ from orchestrator_action.agents.registry import root_env
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, NothingToDo
 from orchestrator_action.git.repo import Git
-from orchestrator_action.plan.admission import Admission, trigger_of
+from orchestrator_action.plan.admission import Admission
+from orchestrator_action.plan.trigger import trigger_of
 from orchestrator_action.process.cancel import Cancel, on_signals
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, TaskResult

@@ -242,7 +242,8 @@ def cancel(
 
 def _admission(asked: RunRequest, *, dry: bool = False, dead: str = "") -> Admission:
     """Labels count here as on a runner: only of people who could push, on the text they saw."""
-    from orchestrator_action.plan.admission import Admission, Trigger
+    from orchestrator_action.plan.admission import Admission
+    from orchestrator_action.plan.trigger import Trigger
     from orchestrator_action.run import setup
 
     return Admission(

@@ -224,6 +224,8 @@ class Config:
     """How many heads of a task are reviewed before a person has to."""
     trees: str = ""
     """Folder for the trees of tasks and gates, an absolute path; empty: the runner's own, else one in `/var/tmp`."""
+    follow_ups: int = 5
+    """How often people may have a pull request changed by what they write on it; 0 switches that off."""
     retries: int = 2
     """Further attempts after a transient failure."""
     agent_args: tuple[str, ...] = ()

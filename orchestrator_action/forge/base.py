@@ -17,6 +17,7 @@ from orchestrator_action.protocol.model import (
     Check,
     Comment,
     Conclusion,
+    FollowUp,
     Issue,
     IssueEvent,
     Pull,
@@ -186,6 +187,16 @@ class Forge(Protocol):
 
     def close(self) -> None:
         """Let connections go."""
+
+
+class Conversation(Protocol):
+    """What people write on pull requests, where that comes as an event."""
+
+    def asked(self, pull: int, *, comment: int = 0, review: int = 0) -> FollowUp:
+        """What that comment, or that review with its remarks on lines, says now. ForgeError (404) when it is gone."""
+
+    def reply(self, pull: int, thread: int, *, marker: str, body: str) -> None:
+        """Put an answer into a thread of a review, once for each marker."""
 
 
 class Queue(Protocol):

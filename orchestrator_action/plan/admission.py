@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from orchestrator_action.config.schema import END_LABELS, LABEL_FAILED, LABEL_RUNNING, STATE_LABELS, Config
+from orchestrator_action.config.schema import END_LABELS, LABEL_FAILED, LABEL_RUNNING, Config
 from orchestrator_action.errors import ForgeError, NothingToDo
-from orchestrator_action.forge.base import Forge, Queue
-from orchestrator_action.plan import rules
+from orchestrator_action.forge.base import Conversation, Forge, Queue
+from orchestrator_action.plan import follow_up, rules
 from orchestrator_action.plan.rules import IssueRequest
+from orchestrator_action.plan.trigger import Trigger
 from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
 from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 from orchestrator_action.text.limits import code, inline, marker, plain
@@ -30,69 +31,11 @@ MAX_COMMENTS = 30
 """Of an issue's maintainers that go into its text, the newest."""
 
 
-class GitHub(Forge, Queue, Protocol):
+ASK_AGAIN = "The pull request is as it was. People with write access can ask again: `/orchestrate fix …`, or a review."
+
+
+class GitHub(Forge, Queue, Conversation, Protocol):
     """A forge with users."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
-    """What started this run, as the runner tells it; all of it to be checked against the forge."""
-
-    event: str = ""
-    number: int = 0
-    """The issue the event is about."""
-    label: str = ""
-    seen: Issue | None = None
-    """That issue as the event shows it: at the time the label was set."""
-    command: IssueRequest | None = None
-    """A `/orchestrate` comment."""
-    actor: str = ""
-    """Who started the workflow."""
-
-
-def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
-    """What the event means. Raises NothingToDo for one that is not for us, our own bookkeeping above all."""
-    event = env.get("GITHUB_EVENT_NAME", "")
-    actor = env.get("GITHUB_TRIGGERING_ACTOR") or env.get("GITHUB_ACTOR", "")
-    shown = payload.get("issue") if event in {"issues", "issue_comment"} else None
-    if not isinstance(shown, Mapping):
-        return Trigger(event=event, actor=actor)
-    number = int(shown["number"])
-    if "pull_request" in shown:
-        raise NothingToDo(f"#{number} is a pull request, not an issue", hint="label or comment an issue")
-    if event == "issue_comment":
-        return Trigger(event=event, number=number, actor=actor, command=_command(payload))
-    label = str((payload.get("label") or {}).get("name", ""))
-    if payload.get("action") != "labeled" or label.casefold() in STATE_LABELS:
-        raise NothingToDo(
-            f"the event {payload.get('action')!r} {label} of #{number} asks for nothing", hint=""
-        )
-    seen = Issue(
-        number=number,
-        title=str(shown["title"]),
-        body=shown.get("body") or "",
-        updated_at=str(shown.get("updated_at") or ""),
-    )
-    return Trigger(event=event, number=number, label=label, seen=seen, actor=actor)
-
-
-def _command(payload: Mapping[str, Any]) -> IssueRequest:
-    comment = payload.get("comment") or {}
-    body = str(comment.get("body") or "")
-    if payload.get("action") != "created" or not rules.is_command(body):
-        raise NothingToDo("the comment is not the command /orchestrate", hint="it must begin with it")
-    if not rules.asks_for_work(body):
-        raise NothingToDo(
-            f"`{' '.join(body.split()[:2])}` starts nothing on an issue",
-            hint="take the label off or cancel the workflow run to stop; /orchestrate retry tries again",
-        )
-    user = comment.get("user") or {}
-    return IssueRequest(
-        actor=str(user.get("login") or "ghost"),
-        actor_type=str(user.get("type") or ""),
-        at=str(comment.get("created_at") or ""),
-        key=f"c{comment.get('id', 0)}",
-    )
 
 
 @dataclass(slots=True)
@@ -129,6 +72,8 @@ class Admission:
         wanted = {i.number: i for i in (*issues, *self._commanded(forge))}
         others = () if self.asked else tuple(forge.issues(LABEL_RUNNING))
         found = {**{i.number: i for i in others}, **wanted}
+        if self.trigger.follow_up and not self.asked:
+            found = {n: i for n, i in found.items() if i.asked}
         free = [
             one
             for n, issue in sorted(found.items())
@@ -147,10 +92,24 @@ class Admission:
         self._edits = forge.edits(others) if config.edited_after_label != "allow" else {}
 
     def _commanded(self, forge: GitHub) -> Iterable[Issue]:
+        if self.trigger.follow_up and not self.asked:
+            yield from self._followed_up(forge)
+            return
         if self.trigger.command is not None and not self.asked:
             issue = forge.issue(self.trigger.number)
             if issue.state == "open":
                 yield issue
+
+    def _followed_up(self, forge: GitHub) -> Iterable[Issue]:
+        """The issue whose pull request a person wrote on; of what is nobody's wish to us the log tells."""
+        pull = forge.pull(self.trigger.number)
+        number = follow_up.issue_of(forge, pull)
+        if not number:
+            raise NothingToDo(f"#{pull.number} is no open pull request of ours", hint="")
+        asked = follow_up.read_follow_up(forge, self.trigger.follow_up, seen=self.trigger.said)
+        if not asked.remarks:
+            raise NothingToDo(f"the review of #{pull.number} says nothing", hint="")
+        yield replace(forge.issue(number), asked=asked)
 
     def _free(self, forge: GitHub, config: Config, issue: Issue, *, wanted: bool) -> Iterable[Issue]:
         """The issue unless a living run is at it; `wanted` when more than a claim says it is to be done."""
@@ -167,7 +126,10 @@ class Admission:
             self.say(f"#{issue.number} carries {LABEL_RUNNING!r} without a claim of ours; left alone")
         elif claim is not None and claim.state == "running":
             if claim.run == self.dead or is_dead(claim.run, self.run, forge.run_alive):
-                yield replace(issue, left_by=claim.run, request=claim.request)
+                yield from self._left(forge, issue, claim)
+            elif issue.asked:
+                why = f"run {claim.run} is at work on issue #{issue.number}; ask again when it has ended"
+                self._refuse(forge, config, issue, why)
             else:
                 self.say(
                     f"#{issue.number} is being worked on by run {claim.run}; "
@@ -177,6 +139,20 @@ class Admission:
             yield issue
         elif claim is not None:
             self._relabel(forge, issue, claim.state)
+
+    def _left(self, forge: GitHub, issue: Issue, claim: Lease) -> Iterable[Issue]:
+        """What a dead run was at. What somebody had asked on a pull request is read there again."""
+        asked = issue.asked
+        if asked is None and follow_up.is_key(claim.request):
+            try:
+                asked = follow_up.read_follow_up(forge, claim.request)
+            except ForgeError as exc:
+                if exc.status != 404:
+                    raise
+                self.say(f"#{issue.number} is given back: {exc.message}, which a dead run was at")
+                self._relabel(forge, issue, "failed")
+                return
+        yield replace(issue, left_by=claim.run, request=claim.request, asked=asked)
 
     def _unclaimed(self, forge: GitHub, issue: Issue, label: str, claim: Lease | None) -> Issue | None:
         """The issue when a run of ours took it and could not say so any more, long enough ago to be dead."""
@@ -235,6 +211,8 @@ class Admission:
         issue: Issue,
         comments: Sequence[Comment],
     ) -> IssueRequest | None:
+        if issue.asked is not None:
+            return IssueRequest(actor=issue.asked.by, at=issue.asked.at, key=issue.asked.key)
         if self.trigger.command is not None and issue.number == self.trigger.number:
             return self.trigger.command
         if issue.left_by and config.label not in issue.labels:
@@ -268,6 +246,11 @@ class Admission:
         self, forge: GitHub, config: Config, issue: Issue, request: IssueRequest, comments: Sequence[Comment]
     ) -> bool:
         """Whether this very request was worked on to its end; then only the label is left over."""
+        if issue.asked is not None:
+            answered = forge.ours(issue.asked.pull, marker("asked", issue.asked.key))
+            if answered:
+                self.say(f"#{issue.asked.pull}: this was answered already")
+            return answered is not None
         first = marker("task", f"issue-{issue.number}")
         told = [c for c in comments if c.body.partition("\n")[0].strip() == first]
         claim = next((find_lease(c.body) for c in told if c.author == forge.viewer()), None)
@@ -286,6 +269,8 @@ class Admission:
         events: Sequence[IssueEvent],
         comments: Sequence[Comment],
     ) -> str:
+        if issue.asked is not None and issue.asked.edited:
+            return "what was asked"
         seen = self._seen(issue, request, events)
         known = issue.number in self._edits or seen is not None or not request.at
         edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
@@ -314,6 +299,12 @@ class Admission:
         self.refused[issue.number] = why
         self.say(f"#{issue.number} is not started: {why}")
         if self.dry:
+            return
+        if issue.asked is not None:
+            body = f"### orchestrator: not started\n\n{inline(plain(why, limit=400))}.\n\n{ASK_AGAIN}\n"
+            forge.comment(issue.asked.pull, marker=marker("asked", issue.asked.key), body=body)
+            if issue.left_by:
+                self._relabel(forge, issue, "failed")
             return
         ways = (
             f"@{asked}, shall it be worked on as it is now? Answer `/orchestrate`, or take the label "

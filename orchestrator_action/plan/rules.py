@@ -49,6 +49,12 @@ def asks_for_work(body: str) -> bool:
     return not {w.casefold().strip(".:!,") for w in words} & NOT_WORK
 
 
+def asks_for_change(body: str) -> bool:
+    """Whether a comment on a pull request of ours asks for more work on it: `/orchestrate fix …`, and `retry`."""
+    words = body.split(maxsplit=2)[1:2] if is_command(body) else ["cancel"]
+    return not {w.casefold().strip(".:!,") for w in words} & (NOT_WORK - {"fix"})
+
+
 def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
     """The last time that the label was set, by the issue's events, oldest first."""
     for event in reversed(events):

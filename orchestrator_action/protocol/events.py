@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator_action.protocol.model import Claim, Declined, Fact, ReviewFinding
+from orchestrator_action.protocol.phases import PHASES
 
 EVENT_KINDS = frozenset(
     {
@@ -25,6 +26,7 @@ EVENT_KINDS = frozenset(
         "review-ended", "pending", "posted", "salvaged", "reminded", "verified", "note",
         "judged", "retried", "handed-over", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
         "egress-refused",
+        "follow-up",
     }
 )  # fmt: skip
 
@@ -141,6 +143,14 @@ class Ledger:
     findings: tuple[ReviewFinding, ...] = ()
     review_rounds: int = 0
     answers: Mapping[str, FindingAnswer] = field(default_factory=dict)
+    follow_ups: int = 0
+    """How often people had the pull request changed by what they wrote on it."""
+    follow_up_key: str = ""
+    """The last of these wishes."""
+    follow_up_at: str = ""
+    """The head that the branch had when it was asked for."""
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """What was asked, by key, oldest first."""
     declined: Declined | None = None
     """What the agent said when it stopped; a claim after that takes it back."""
     ended: str = ""
@@ -248,6 +258,16 @@ class _Known:
     def answered(self, event: Event) -> None:
         self.answers[event.data["finding"]] = FindingAnswer(**event.data)
 
+    def followed_up(self, event: Event) -> None:
+        """A person asked for more: what was claimed from Implementation on has to be claimed again."""
+        for phase in PHASES[[p.id for p in PHASES].index("implementation") :]:
+            self.claims.pop(phase.id, None)
+        self.plain |= {
+            "follow_ups": event.data["round"], "follow_up_key": event.data["key"],
+            "follow_up_at": event.data["head"], "review_rounds": 0, "declined": None,
+            "wishes": {**self.plain.get("wishes", {}), event.data["key"]: event.data["text"]},
+        }  # fmt: skip
+
     def reminded(self, event: Event) -> None:
         if event.data.get("final"):
             self.plain["sent_back_red"] = True
@@ -277,6 +297,7 @@ _TAKES: dict[str, Callable[[_Known, Event], None]] = {
     "review": _Known.reviewed,
     "answer": _Known.answered,
     "reminded": _Known.reminded,
+    "follow-up": _Known.followed_up,
     "task-ended": _plain("ended", "status"),
 }
 

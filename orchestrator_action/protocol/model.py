@@ -91,6 +91,32 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """What a person wrote on a pull request: in a comment, a review, or a thread on a line of a review."""
+
+    text: str
+    thread: int = 0
+    """The id of the thread's comment; 0 for words that are in none."""
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """What a person asks to be changed on a pull request of ours, as re-read from the forge."""
+
+    key: str
+    """`p<pull>c<comment>` or `p<pull>r<review>`: it tells one wish from the next, and where it is to be read."""
+    pull: int
+    by: str
+    at: str
+    """ISO 8601 in UTC: when it was asked for."""
+    remarks: tuple[Remark, ...] = ()
+    edited: bool = False
+    """Whether any of it was changed after that, as far as the forge tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """An issue of a forge, as re-read. `labeled_by` is the actor who set the label, where known."""
 
@@ -109,6 +135,8 @@ class Issue:
     request: str = ""
     """What tells one wish to have it worked on from the next: the label event's id."""
     left_by: str = ""  # the run that claimed it and died
+    asked: FollowUp | None = None
+    """What a person asks to be changed on the pull request that was made of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

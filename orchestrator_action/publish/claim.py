@@ -39,7 +39,7 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
         begun = claimants(run, task.id)
         if not begun:
             run.journal.append("claiming", task.id, number=issue.number, by=me)
-        if issue.left_by:
+        if issue.left_by or issue.asked:
             before = win(run, task, issue.left_by)
         else:
             run.forge.set_labels(
@@ -51,7 +51,8 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
                 _leave_to_winner(run, issue)
                 raise
         run.journal.append("claimed", task.id, number=issue.number, request=issue.request, by=me)
-    wish = [run.config.label] if issue.left_by else []  # taken with the claim, not by its label
+    # taken with the claim, not by its label; one that is there beside a follow-up is another wish
+    wish = [run.config.label] if issue.left_by and not issue.asked else []
     outdated = [n for n in (*wish, *END_LABELS.values()) if n in issue.labels]
     acts = Acts(run, task.id)
     word = claim_word(run, issue, task.id, _progress_body(run, issue, ()), "running")
@@ -60,7 +61,7 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
     else:
         run.forge.set_labels(issue.number, add=[LABEL_RUNNING], remove=outdated)
         acts.do("the claim", lambda: tell_progress(run, issue, ()))
-    if before:
+    if before and issue.left_by:
         acts.do("the checks of the run before", lambda: end_checks(run, task.id, before))
 
 
@@ -101,9 +102,15 @@ def tell_not_started(run: RunContext, task: Task, why: str) -> None:
     """Say once on an issue why no agent was set to work on it; its label stays, for the next run. Best effort."""
     if task.issue is None:
         return
-    said = render.not_started(why, run.secrets)
+    asked = task.issue.asked
+    said = render.not_started(why, run.secrets, stays=asked is None)
     with contextlib.suppress(OrchestratorError):
-        run.forge.comment(task.issue.number, marker=marker("refused", task.id), body=said)
+        if asked is None:
+            run.forge.comment(task.issue.number, marker=marker("refused", task.id), body=said)
+            return
+        run.forge.comment(asked.pull, marker=marker("asked", asked.key), body=said)
+        if LABEL_RUNNING in task.issue.labels:  # of a dead run that was at it
+            run.forge.set_labels(task.issue.number, add=[END_LABELS["failed"]], remove=[LABEL_RUNNING])
 
 
 def tell_progress(

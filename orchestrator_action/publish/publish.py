@@ -24,6 +24,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.acts import Acts, run_info, write_comment
+from orchestrator_action.publish.asked import answer_people, leaves_as_it_was
 from orchestrator_action.publish.checks import end_outdated_checks, post_check
 from orchestrator_action.publish.claim import claim_word, claimants, is_anothers, note_of
 from orchestrator_action.publish.report import comments as render
@@ -44,13 +45,16 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
     acts = Acts(task_run.run, task_run.task.id)
     if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
-    for what, act in _acts(task_run, result, ledger):
+    as_it_was = leaves_as_it_was(task_run, result)
+    for what, act in () if as_it_was else _acts(task_run, result, ledger):
         acts.do(what, act)
     for what, act in supersede(task_run, result):
         acts.do(what, act)
     if result.pull is not None and run_is_ready(task_run.run, result):
         number = result.pull.number
         acts.do("that the pull request is ready", lambda: task_run.run.forge.mark_ready(number))
+    for what, act in answer_people(task_run, result):
+        acts.do(what, act)
     with _last_word(task_run):
         if not _said_together(task_run, result, ledger):
             for what, act in _sayings(task_run, result, ledger):
@@ -110,7 +114,7 @@ def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> boo
         return False
     try:
         words = [_word_on_issue(task_run, result, result.issue)]
-        if result.pull is not None:
+        if result.pull is not None and not leaves_as_it_was(task_run, result):
             words.insert(0, _word_on_pull(task_run, result, ledger, result.pull.number))
     except OrchestratorError:  # named where it is done by itself
         return False
@@ -130,7 +134,7 @@ def _sayings(
     task_run: TaskRun, result: TaskResult, ledger: Ledger
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     run = task_run.run
-    if result.pull is not None:
+    if result.pull is not None and not leaves_as_it_was(task_run, result):
         number = result.pull.number
         yield (
             "the comment on the pull request",

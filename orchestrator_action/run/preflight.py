@@ -28,10 +28,12 @@ def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorEr
     Raises ForgeError when the forge cannot be asked at all.
     """
     if wants := forge_wants(found):
-        return dict.fromkeys((t.id for t in found.tasks), wants[0])
+        return {**dict.fromkeys((t.id for t in found.tasks), wants[0]), **found.unfit}
     reviewers = next((e for name in found.config.reviewers if (e := agent_want(name, found, env))), None)
-    blocked = {}
+    blocked = dict(found.unfit)
     for task in found.tasks:
+        if task.id in blocked:
+            continue
         if want := _task_want(task, found, env) or reviewers:
             blocked[task.id] = want
     return blocked

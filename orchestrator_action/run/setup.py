@@ -15,7 +15,7 @@ from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
-from orchestrator_action.errors import ConfigError, GitError, NothingToDo
+from orchestrator_action.errors import ConfigError, GitError, NothingToDo, OrchestratorError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url, servers
 from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
@@ -37,6 +37,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.on_finish import load_exporter
 from orchestrator_action.run.preflight import preflight
@@ -46,7 +47,6 @@ from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
 from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
-from orchestrator_action.state.takeover import look
 from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
@@ -92,6 +92,8 @@ class Survey:
     forge_name: str = ""
     """As `--forge` takes it, with an absolute folder: another process finds the same forge by it."""
     isolation: Isolation = field(default_factory=Isolation)
+    unfit: Mapping[str, OrchestratorError] = field(default_factory=dict)
+    """By task: why what somebody asks on its pull request cannot be followed."""
 
 
 def token_of(env: Mapping[str, str]) -> str:
@@ -186,8 +188,14 @@ def plan_run(
             issues = admit(found.forge, found.config, issues)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
         tasks = tuple(replace(t, supersedes=earlier_branches(t, taken)) if t.issue else t for t in tasks)
+        unfit: dict[str, OrchestratorError] = {}
         if take_over:
-            tasks = tuple(_taken_over(t, found, say) if t.issue and t.issue.left_by else t for t in tasks)
+            tasks = tuple(go_on(t, found, say, unfit) for t in tasks)
+        elif any(t.issue and t.issue.asked for t in tasks):
+            raise NothingToDo(
+                "what is asked on a pull request is worked on by one job, not in four steps",
+                hint="use the workflow of examples/on-comment.yml for it",
+            )
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
         if found.git.file(found.base_sha, NEAR_MISS) is not None:
@@ -202,17 +210,7 @@ def plan_run(
                 f"no open issue of {found.forge.repository} carries the label {label!r}",
                 hint=f"label an issue {label!r}, or name prompt files or --issue N",
             )
-        yield replace(found, tasks=tasks, notes=_notes(tasks))
-
-
-def _taken_over(task: Task, found: Survey, say: Callable[[str], None]) -> Task:
-    """The task as a run that died left it, or anew, with the reason."""
-    left = look(found.git, found.remote, found.forge, task, found.base_branch)
-    before = task.issue.left_by if task.issue else ""
-    note = f"taken over from run {before}, which is no longer alive; "
-    note += f"it starts anew: {left.why}" if left.why else f"it goes on at {left.head[:12]}"
-    say(f"{task.id}: {note}")
-    return replace(task, branch=left.branch or task.branch, goes_on_at=left.head, note=note)
+        yield replace(found, tasks=tasks, notes=_notes(tasks), unfit=unfit)
 
 
 def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:

@@ -20,10 +20,10 @@ from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.lease import is_dead, leaseholder
-from orchestrator_action.protocol.model import Task
+from orchestrator_action.protocol.model import FollowUp, Task
 from orchestrator_action.state.context import RunContext
 
-KEPT_EVENTS = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed"})
+KEPT_EVENTS = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed", "follow-up"})
 """Kinds of events that a run takes over from the one before it; all else is that run's own history."""
 _OF_AN_EVENT = frozenset({"kind", "task"})
 
@@ -46,11 +46,35 @@ class Left:
 
 def text_digest(task: Task) -> str:
     """What tells whether two runs were given the same task."""
-    return hashlib.sha256(f"{task.title}\n{task.text}".encode("utf-8", "replace")).hexdigest()
+    text = task.issue.body if task.issue else task.text
+    asked = task.issue.asked if task.issue else None
+    whole = f"{task.title}\n{text}" + (wish_text(asked) if asked else "")
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
 
 
-def look(git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str) -> Left:
-    """What the remote has of `task` from a run that died."""
+def wish_text(asked: FollowUp) -> str:
+    """What is asked on a pull request, as a part of the task's text."""
+    parts = [f"## Asked by {asked.by} on pull request #{asked.pull}, {asked.at[:10]}"]
+    for remark in asked.remarks:
+        where = f"At `{remark.path}`, line {remark.line}:\n\n" if remark.path else ""
+        parts.append(where + remark.text.strip())
+    return "\n\n".join(parts)
+
+
+def with_wishes(task: Task, ledger: Ledger) -> str:
+    """The issue's text, what was asked on its pull request before, and what is asked now."""
+    asked = task.issue.asked if task.issue else None
+    if asked is None:
+        return task.text
+    before = [text for key, text in ledger.wishes.items() if key != asked.key]
+    return "\n\n".join([task.text.rstrip(), *before, wish_text(asked)]) + "\n"
+
+
+def look(
+    git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str, *, follow_ups: int = 0
+) -> Left:
+    """What the remote has of `task` from a run that died, or from the one that opened the pull request on which
+    somebody asks for more. That may be asked for `follow_ups` times."""
     tip = remote.fetch_ref(audit.ref_of(task.id))
     if not tip:
         return Left(why="that run left no audit trail")
@@ -62,7 +86,8 @@ def look(git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str) -
         events = _carried(trail.events, ledger)
     except (LookupError, TypeError, ValueError, AttributeError):
         return Left(why="its audit trail cannot be understood")
-    if why := _another_task(trail.events, ledger, task, base_branch):
+    why = _another_task(trail.events, ledger, task, base_branch) or _may_not_follow(ledger, task, follow_ups)
+    if why:
         return Left(why=why)
     head = remote.fetch_ref(f"refs/heads/{ledger.branch}")
     why = _unfit(git, ledger, head) or _pull_gone(forge, ledger)
@@ -87,13 +112,32 @@ def _another_task(events: Sequence[Event], ledger: Ledger, task: Task, base_bran
     name = f"{BRANCH_PREFIX}{task.id}"
     if not ledger.base_sha or not (ledger.branch == name or ledger.branch.startswith(f"{name}-")):
         return "that run had not begun"
-    if ledger.ended:
+    again = is_new_wish(task, ledger)
+    if ledger.ended and not again:
         return "the run before it had come to its end"
     begun = [e for e in events if (e.run, e.kind) == (ledger.run, "task-started")]
-    if begun[-1].data.get("text_sha256") != text_digest(task):
+    if begun[-1].data.get("text_sha256") != text_digest(task) and not again:
         return "it worked on another text"
     if ledger.base_branch != base_branch:
         return f"it worked for the branch {ledger.base_branch}"
+    return ""
+
+
+def is_new_wish(task: Task, ledger: Ledger) -> bool:
+    """Whether somebody asks for more on the pull request, and no run has begun with it."""
+    asked = task.issue.asked if task.issue else None
+    return asked is not None and asked.key != ledger.follow_up_key
+
+
+def _may_not_follow(ledger: Ledger, task: Task, follow_ups: int) -> str:
+    """Why what somebody asks on a pull request is not followed; empty when it is, or nobody asks."""
+    asked = task.issue.asked if task.issue else None
+    if asked is None:
+        return ""
+    if ledger.pull != asked.pull:
+        return f"pull request #{asked.pull} is not that of the last attempt"
+    if is_new_wish(task, ledger) and ledger.follow_ups >= follow_ups:
+        return f"it was changed {ledger.follow_ups} times this way, and `follow-ups` allows {follow_ups}"
     return ""
 
 
@@ -147,7 +191,7 @@ def carry(run: RunContext, task: Task) -> None:
     """
     if any(e.kind == "attempt-started" for e in run.journal.of(task.id)):
         return
-    left = look(run.git, run.remote, run.forge, task, run.base_branch)
+    left = look_for(run, task)
     if left.head != task.goes_on_at:
         raise GitError(
             f"what was left of {task.id} changed while it was taken over: {left.why or 'its branch moved'}",
@@ -156,9 +200,23 @@ def carry(run: RunContext, task: Task) -> None:
     records = [(e.kind, dict(e.data)) for e in left.events]
     if left.ledger and left.ledger.pushed_sha != left.head:
         records.append(("pushed", {"sha": left.head, "branch": left.branch}))
+    asked = task.issue.asked if task.issue else None
+    if asked is not None and left.ledger is not None and is_new_wish(task, left.ledger):
+        number = left.ledger.follow_ups + 1
+        wish = {
+            "key": asked.key, "by": asked.by, "pull": asked.pull, "round": number, "head": left.head,
+            "text": wish_text(asked),
+        }  # fmt: skip
+        records.append(("follow-up", wish))
     there = sum(e.kind in KEPT_EVENTS for e in run.journal.of(task.id))
     for kind, data in records[there:]:
         run.journal.append(kind, task.id, **data)
+
+
+def look_for(run: RunContext, task: Task) -> Left:
+    """`look`, within a run."""
+    limit = run.config.follow_ups
+    return look(run.git, run.remote, run.forge, task, run.base_branch, follow_ups=limit)
 
 
 def base_of(run: RunContext, task: Task) -> str:
@@ -167,7 +225,7 @@ def base_of(run: RunContext, task: Task) -> str:
         return known
     if not task.goes_on_at:
         return run.base_sha
-    left = look(run.git, run.remote, run.forge, task, run.base_branch)
+    left = look_for(run, task)
     return left.ledger.base_sha if left.ledger else run.base_sha
 
 

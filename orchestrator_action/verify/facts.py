@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator_action.config.schema import SizeLimits
@@ -133,16 +134,23 @@ def plan_facts(text: str, paths: Sequence[str], *, commit: str) -> tuple[Fact, .
 
 
 def implementation_facts(
-    git: Git, *, base: str, head: str, protected: Sequence[str], size: SizeLimits
+    git: Git, *, base: str, head: str, protected: Sequence[str], size: SizeLimits, since: str = ""
 ) -> tuple[Fact, ...]:
     """Implementation: commits that change something within limits, a clean worktree, no protected path.
 
-    `git` as seen from the task's worktree. Size limits belong to the rule `commits`.
+    `git` as seen from the task's worktree. Size limits belong to the rule `commits`. `since` is the head that
+    a person asked to have changed: then something has to be new above it.
     """
     commits = git.commits(base, head)
     changes = git.changes(base, head) if commits else ()
+    made = _commits_fact(git, head, commits, changes, size)
+    if since and made.holds and not git.changes(since, head):
+        message = (
+            f"nothing is changed since {since[:12]}, where the pull request was when a change was asked for"
+        )
+        made = replace(made, holds=False, message=message)
     return (
-        _commits_fact(git, head, commits, changes, size),
+        made,
         clean_fact(git, head),
         _protected_fact(head, changes, protected),
     )

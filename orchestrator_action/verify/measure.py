@@ -138,8 +138,9 @@ class Measure:
             return self._no_change(claim, head)
         config = self.run.config
         return evidence.implementation_facts(
-            self.git, base=self.task_run.base_sha, head=head, protected=config.protected, size=config.size
-        )
+            self.git, base=self.task_run.base_sha, head=head, protected=config.protected, size=config.size,
+            since=self.ledger().follow_up_at,
+        )  # fmt: skip
 
     def _no_change(self, claim: Claim, head: str) -> Iterable[Fact]:
         """The base's tests and the reviewer are asked only where nothing was changed indeed."""

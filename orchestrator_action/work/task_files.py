@@ -18,12 +18,19 @@ from orchestrator_action.protocol.model import Limits, Task, TaskContext
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.protocol.wire import context_digest
 from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.takeover import wish_text
 from orchestrator_action.text.limits import clean, sanitise
 from orchestrator_action.work.prompt import task_prompt
 
 GOES_ON = """An earlier run of this task died. Its commits are on your branch, and what it proved still counts:
 look at them, then run `orchestrator-phase show`. Claim initial-setup again, as your task context is a new one;
 after that go on with the first phase that is open."""
+
+
+FOLLOWS = """Your branch is that of a pull request on which a person asks for a change: it stands at the end of the
+task's text. Look at what is there (`git log`, `orchestrator-phase show`). Claim initial-setup again, as your task
+context is new, then do what is asked, with commits of your own on top, and go through the phases from
+Implementation on. If it cannot or should not be done, say so: `orchestrator-phase stop --because 'WHY'`."""
 
 
 def directory_of(run: RunContext, task_id: str) -> Path:
@@ -90,7 +97,7 @@ def _write(
     prompt = task_prompt(
         task, boundary=secrets.token_hex(8), branch=tree.branch, base_branch=run.base_branch,
         base_sha=tree.base_sha, test_commands=context.test_commands,
-        message=GOES_ON if task.goes_on_at else "",
+        message=_where(task),
     )  # fmt: skip
     replace_file(Path(context.prompt_path), prompt)
     body: dict[str, Any] = {
@@ -116,9 +123,18 @@ def _write(
         "prompt_path": context.prompt_path,
         "task_path": str(directory / "task.md"),
     }  # fmt: skip
+    if asked := task.issue.asked if task.issue else None:
+        body["asked"] = sanitise(wish_text(asked)).text
     body["digest"] = context_digest(body)
     replace_file(Path(context.path), json.dumps(body, indent=2) + "\n")
     return body
+
+
+def _where(task: Task) -> str:
+    """What an agent is told that does not begin on a base."""
+    if task.issue and task.issue.asked:
+        return FOLLOWS
+    return GOES_ON if task.goes_on_at else ""
 
 
 def _issue_context(task: Task) -> dict[str, Any] | None:

@@ -52,6 +52,7 @@ class _Author:
     def __init__(self, context_path: str) -> None:
         self.context: dict[str, Any] = json.loads(Path(context_path).read_text(encoding="utf-8"))
         text = Path(self.context["task_path"]).read_text(encoding="utf-8")
+        text = str(self.context.get("asked") or text)  # all else of the text is on the branch already
         self.blocks = diff_blocks(text)
         self.note = "\n".join(body for language, body in code_blocks(text) if language == "note")
         """What the task's fenced `note` blocks say of its tests."""

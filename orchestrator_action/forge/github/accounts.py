@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github.client import Api, understood
+from orchestrator_action.forge.base import ACTIONS_LOGIN
+from orchestrator_action.forge.github.client import Api, UnclearError, understood
 
 ROLES = ("admin", "maintain", "write", "triage", "read", "none")
+
+
+def own_login(api: Api) -> str:
+    """The login that a token writes under, as far as GitHub says it; otherwise the Actions token's."""
+    asks: list[Callable[[], Any]] = [lambda: api.graphql("query{viewer{login}}", "the viewer")["viewer"]]
+    if not api.of_an_app:  # an installation's token is always refused there
+        asks.insert(0, lambda: api.get("//user", "the token's user"))
+    for ask in asks:
+        try:
+            data = ask()
+            return understood(lambda: str(data["login"]), "the token's user")  # noqa: B023
+        except UnclearError:
+            raise
+        except ForgeError as exc:
+            if exc.status == 401:
+                raise
+    return ACTIONS_LOGIN
 
 
 def permission(api: Api, user: str) -> str:

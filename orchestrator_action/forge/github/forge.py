@@ -17,13 +17,13 @@ from typing import Any
 from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Requirement
-from orchestrator_action.forge.github import accounts
+from orchestrator_action.forge.base import MarkedComment, Requirement
+from orchestrator_action.forge.github import accounts, conversation
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
 from orchestrator_action.forge.github.checks import Checks
-from orchestrator_action.forge.github.client import Api, UnclearError, understood
+from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.comments import Comments
 from orchestrator_action.forge.github.github_patience import OnRetry
 from orchestrator_action.forge.github.labels import Labels
@@ -34,6 +34,7 @@ from orchestrator_action.protocol.model import (
     Check,
     Comment,
     Conclusion,
+    FollowUp,
     Issue,
     IssueEvent,
     Pull,
@@ -130,25 +131,8 @@ class GitHubForge:
 
     def viewer(self) -> str:
         """The login we write under."""
-        self._login = self._login or self._ask_login()
+        self._login = self._login or accounts.own_login(self._api)
         return self._login
-
-    def _ask_login(self) -> str:
-        asks: list[Callable[[], Any]] = [
-            lambda: self._api.graphql("query{viewer{login}}", "the viewer")["viewer"]
-        ]
-        if not self._api.of_an_app:  # an installation's token is always refused there
-            asks.insert(0, lambda: self._api.get("//user", "the token's user"))
-        for ask in asks:
-            try:
-                data = ask()
-                return understood(lambda: str(data["login"]), "the token's user")  # noqa: B023
-            except UnclearError:
-                raise
-            except ForgeError as exc:
-                if exc.status == 401:
-                    raise
-        return ACTIONS_LOGIN
 
     def _mine(self, user: Any) -> bool:
         return read.login(user) == self.viewer()
@@ -316,6 +300,17 @@ class GitHubForge:
     def answer(self, pull: int, answers: Mapping[str, str]) -> int:
         """Reply in the threads of our line comments; how many replies were new."""
         return self._pulls.answer(pull, answers)
+
+    def asked(self, pull: int, *, comment: int = 0, review: int = 0) -> FollowUp:
+        """What a comment or a review says now."""
+        read_it, number = (
+            (conversation.asked_in_comment, comment) if comment else (conversation.asked_in_review, review)
+        )
+        return read_it(self._api, pull, number)
+
+    def reply(self, pull: int, thread: int, *, marker: str, body: str) -> None:
+        """Put an answer into a thread of a review, once."""
+        conversation.reply(self._api, pull, thread, body, marker, self._mine)
 
     def start_check(self, *, head_sha: str, name: str, external_id: str, title: str, summary: str) -> Check:
         """Begin a check run, or a status where check runs are refused."""

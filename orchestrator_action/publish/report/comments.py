@@ -205,10 +205,20 @@ def issue_comment(
     return texts.cut(body, texts.COMMENT_LIMIT, "bytes")
 
 
-def not_started(why: str, secrets: Iterable[str] = ()) -> str:
-    """Why no agent was set to work on an issue, and what happens next."""
+def not_started(why: str, secrets: Iterable[str] = (), *, stays: bool = True) -> str:
+    """Why no agent was set to work on an issue, or on a pull request where no label `stays`; and what happens next."""
     said = texts.inline(why, secrets, limit=1500)
-    return f"### orchestrator: not started\n\n{said}.\n\nThe label stays: the next run tries again.\n"
+    after = (
+        "The label stays: the next run tries again" if stays else "The pull request is as it was: ask again"
+    )
+    return f"### orchestrator: not started\n\n{said}.\n\n{after}.\n"
+
+
+def follow_up_answer(word: str, *, by: str = "", secrets: Iterable[str] = ()) -> str:
+    """Our answer to what somebody asked on a pull request: how it ended, in a sentence. A thread needs no name."""
+    said = texts.inline(word, secrets, limit=3000)
+    said = f"{said[:1].upper()}{said[1:]}."
+    return f"### orchestrator: what {texts.inline(by, limit=60)} asked\n\n{said}\n" if by else f"{said}\n"
 
 
 def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[str, Any]:
