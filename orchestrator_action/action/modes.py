@@ -28,6 +28,7 @@ from orchestrator_action.publish.report.change import change_lines
 from orchestrator_action.publish.report.comments import report_json
 from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
+from orchestrator_action.run.commands import obey
 from orchestrator_action.run.installed_program import InstalledProgram
 from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.preflight import preflight
@@ -57,6 +58,10 @@ def run(step: Step) -> int:
         now=setup.now(),
     )
     step.guard.watch_program(InstalledProgram.of_action(step.env))
+    if trigger.order is not None:
+        obey(asked, step.env, trigger.order, admission, say=step.say)
+        step.files.set_output("conclusion", "neutral")
+        return 0
     step.files.set_output("conclusion", "cancelled")  # what stands when the runner kills this step
     with on_signals() as cancel:
         try:

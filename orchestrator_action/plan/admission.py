@@ -187,7 +187,7 @@ class Admission:
         events = self._recent.get(issue.number) or forge.events(issue.number)
         comments = list(forge.comments(issue.number)) if issue.comments else []
         request = self._request(forge, events, config, issue, comments)
-        why = self._may_not(forge, config, request) if request else "nobody is known to have set the label"
+        why = self.may_not(forge, config, request) if request else "nobody is known to have set the label"
         if request is None or why:
             self._refuse(forge, config, issue, why)
             return None
@@ -225,7 +225,8 @@ class Admission:
             )  # without an event: the token's owner
         return rules.request_of(events, config.label)
 
-    def _may_not(self, forge: GitHub, config: Config, request: IssueRequest) -> str:
+    def may_not(self, forge: GitHub, config: Config, request: IssueRequest) -> str:
+        """Why whoever asks is not heard; empty when they are."""
         listed = rules.named(request.actor, config.allowed_bots)
         account = self._account(forge, request.actor) if listed or not request.actor_type else ""
         account = account or request.actor_type

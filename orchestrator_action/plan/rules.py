@@ -42,6 +42,13 @@ def is_command(body: str) -> bool:
     return COMMAND.match(body) is not None
 
 
+def order_in(body: str) -> str:
+    """`cancel` or `explain`, where a comment orders that; otherwise an empty string."""
+    words = body.split(maxsplit=2)[1:2] if is_command(body) else []
+    word = words[0].casefold().strip(".:!,?") if words else ""
+    return word if word in {"cancel", "explain"} else ""
+
+
 def asks_for_work(body: str) -> bool:
     """Whether a comment asks for its issue to be worked on: `/orchestrate`, `/orchestrate retry`, with any further
     words; not `/orchestrate cancel` and the like."""

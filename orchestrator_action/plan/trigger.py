@@ -14,6 +14,18 @@ from orchestrator_action.protocol.model import Issue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A command in a comment that asks for no work."""
+
+    verb: str
+    """`cancel` or `explain`."""
+    number: int
+    """Where it was given."""
+    on_pull: bool
+    request: IssueRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
     """What started this run, as the runner tells it; all of it to be checked against the forge."""
 
@@ -27,6 +39,8 @@ class Trigger:
     """A `/orchestrate` comment."""
     follow_up: str = ""
     """The key of what a person asks on a pull request; `number` is that pull request."""
+    order: Order | None = None
+    """What is to be done in the place of a run."""
     said: str | None = None
     """Those words as the event shows them; None where it does not show all."""
     actor: str = ""
@@ -43,6 +57,8 @@ def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
     if not isinstance(shown, Mapping):
         return Trigger(event=event, actor=actor)
     number = int(shown["number"])
+    if event == "issue_comment" and (order := _order(payload, number)):
+        return Trigger(event=event, number=number, actor=actor, order=order)
     if "pull_request" in shown and event == "issue_comment":
         return _on_pull(payload, number, actor)
     if "pull_request" in shown:
@@ -61,6 +77,25 @@ def trigger_of(env: Mapping[str, str], payload: Mapping[str, Any]) -> Trigger:
         updated_at=str(shown.get("updated_at") or ""),
     )
     return Trigger(event=event, number=number, label=label, seen=seen, actor=actor)
+
+
+def _order(payload: Mapping[str, Any], number: int) -> Order | None:
+    comment, shown = payload.get("comment") or {}, payload.get("issue") or {}
+    verb = rules.order_in(str(comment.get("body") or "")) if payload.get("action") == "created" else ""
+    if not verb:
+        return None
+    request = _request_in(comment)
+    return Order(verb=verb, number=number, on_pull="pull_request" in shown, request=request)
+
+
+def _request_in(comment: Mapping[str, Any]) -> IssueRequest:
+    user = comment.get("user") or {}
+    return IssueRequest(
+        actor=str(user.get("login") or "ghost"),
+        actor_type=str(user.get("type") or ""),
+        at=str(comment.get("created_at") or ""),
+        key=f"c{comment.get('id', 0)}",
+    )
 
 
 def _on_pull(payload: Mapping[str, Any], number: int, actor: str) -> Trigger:
@@ -98,12 +133,6 @@ def _command(payload: Mapping[str, Any]) -> IssueRequest:
     if not rules.asks_for_work(body):
         raise NothingToDo(
             f"`{' '.join(body.split()[:2])}` starts nothing on an issue",
-            hint="take the label off or cancel the workflow run to stop; /orchestrate retry tries again",
+            hint="comment it on the pull request; /orchestrate retry has the issue worked on again",
         )
-    user = comment.get("user") or {}
-    return IssueRequest(
-        actor=str(user.get("login") or "ghost"),
-        actor_type=str(user.get("type") or ""),
-        at=str(comment.get("created_at") or ""),
-        key=f"c{comment.get('id', 0)}",
-    )
+    return _request_in(comment)

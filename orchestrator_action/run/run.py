@@ -38,6 +38,7 @@ from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.budget import budget_of, spent
+from orchestrator_action.run.remote_orders import RemoteOrders
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
 from orchestrator_action.state.context import RunContext
@@ -134,7 +135,11 @@ class _Run:
     def whole(self) -> RunReport:
         board = self._board
         self._begin()
-        with spawner(), ThreadPoolExecutor(self._run_limits.slots.limit, thread_name_prefix="task") as pool:
+        with (
+            spawner(),
+            RemoteOrders(self._run),
+            ThreadPoolExecutor(self._run_limits.slots.limit, thread_name_prefix="task") as pool,
+        ):
             try:
                 self._bases.start()
                 while board.running or (board.waiting and not board.fault):
@@ -249,7 +254,7 @@ class _Run:
             self._run_limits.slots.relieve()
 
     def _obey(self, order: str) -> None:
-        words = "cancelled from another terminal"
+        words = self._orders.words_of(order)
         if order == orders.CANCEL:
             self._user.set(words)
         elif order == orders.NOW:

@@ -15,16 +15,18 @@ CANCEL = "cancel"
 """End the whole run, as a first signal does."""
 NOW = "cancel-now"
 """Kill at once, as a second signal does."""
+ELSEWHERE = "cancelled from another terminal"
 ONE = "cancel-task-"
 """Followed by a task's id: end that one only."""
 
 
-def place(run_dir: Path, order: str) -> bool:
-    """Give an order; False when it was given before."""
+def place(run_dir: Path, order: str, *, words: str = "") -> bool:
+    """Give an order, with `words` for who gave it; False when it was given before."""
     folder = run_dir / ORDERS_FOLDER
     folder.mkdir(exist_ok=True)
     try:
-        (folder / order).touch(exist_ok=False)
+        with (folder / order).open("x", encoding="utf-8") as file:
+            file.write(words)
     except FileExistsError:
         return False
     return True
@@ -40,6 +42,12 @@ class Orders:
             self._folder.mkdir(parents=True, exist_ok=True)
             for old in list(self._folder.iterdir()):
                 old.unlink(missing_ok=True)
+
+    def words_of(self, order: str) -> str:
+        """By whom an order was given."""
+        with contextlib.suppress(OSError):
+            return (self._folder / order).read_text(encoding="utf-8", errors="replace") or ELSEWHERE
+        return ELSEWHERE
 
     def fresh(self) -> Iterator[str]:
         """Orders not seen before."""
