@@ -133,10 +133,17 @@ def _priority(issue: Issue) -> int:
     return 1 - (LABEL_HIGH in labels) + (LABEL_LOW in labels)
 
 
-def earlier_branches(task: Task, taken: Collection[str]) -> tuple[str, ...]:
-    """Of the branches `taken`, those of attempts at the same issue before this one."""
+def begun_again(task: Task, taken: Collection[str]) -> Task:
+    """The task with the branches of attempts at the same issue before this one, and what people are told of them."""
     own = f"{BRANCH_PREFIX}{task.id}"
-    return tuple(sorted(b for b in taken if b != task.branch and (b == own or b.startswith(f"{own}-"))))
+    earlier = tuple(sorted(b for b in taken if b != task.branch and (b == own or b.startswith(f"{own}-"))))
+    if not earlier:
+        return task
+    note = (
+        f"begun anew on {task.branch}: {earlier[-1]} has an attempt before this one, "
+        "and stays as it is until this one is verified"
+    )
+    return replace(task, supersedes=earlier, note=note)
 
 
 def _resolve(task: Task, names: Mapping[str, str]) -> tuple[str, ...]:

@@ -42,6 +42,8 @@ def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
         if issue.left_by or issue.asked:
             before = win(run, task, issue.left_by)
         else:
+            if task.note:
+                run.journal.append("note", task.id, by=me, text=task.note)
             run.forge.set_labels(
                 issue.number, add=[LABEL_RUNNING]
             )  # by it the next run finds the issue again

@@ -47,7 +47,7 @@ class RemoteOrders:
         self._thread = threading.Thread(target=self._watch, name="remote-orders", daemon=True)
 
     def __enter__(self) -> RemoteOrders:
-        if self._run.forge.name == "github":
+        if self._run.forge.has_users:
             self._thread.start()
         return self
 

@@ -32,7 +32,7 @@ from orchestrator_action.git.remotes import (
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
-from orchestrator_action.plan.order import earlier_branches, plan
+from orchestrator_action.plan.order import begun_again, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
@@ -187,7 +187,7 @@ def plan_run(
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken)
-        tasks = tuple(replace(t, supersedes=earlier_branches(t, taken)) if t.issue else t for t in tasks)
+        tasks = tuple(begun_again(t, taken) if t.issue else t for t in tasks)
         unfit: dict[str, OrchestratorError] = {}
         if take_over:
             tasks = tuple(go_on(t, found, say, unfit) for t in tasks)

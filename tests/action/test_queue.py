@@ -210,6 +210,9 @@ def test_a_verified_second_attempt_takes_the_place_of_the_first_ones_pull_reques
     assert ("success", "closed", "open") == (done.status(one.number), first.state, second.state), done.log
     said = [c.body for c in runner.github.state.comments_on(first.number)]
     assert f"#{second.number} takes the place" in said[-1]
+    assert first.pull and second.pull
+    [told] = runner.github.state.comments_on(one.number)
+    assert f"begun anew on {second.pull.head}" in told.body and first.pull.head in told.body
 
 
 def test_what_could_not_be_verified_replaces_nothing(runner: Runner):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator_action.config.schema import LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.plan.order import agent_named, branch_name, clean_title, earlier_branches, plan, slug
+from orchestrator_action.plan.order import agent_named, begun_again, branch_name, clean_title, plan, slug
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.model import Issue, Prompt
 from orchestrator_action.publish.report.comments import pull_title
@@ -169,6 +169,6 @@ def test_branches_of_the_same_issue_are_known_as_earlier_attempts():
     [task] = plan([Issue(number=1, title="T")], [], taken=taken)
 
     assert "orchestrator/issue-1-t-2" == task.branch
-    assert ("orchestrator/issue-1", "orchestrator/issue-1-old", "orchestrator/issue-1-t") == earlier_branches(
-        task, taken
-    )
+    again = begun_again(task, taken)
+    assert ("orchestrator/issue-1", "orchestrator/issue-1-old", "orchestrator/issue-1-t") == again.supersedes
+    assert "begun anew on orchestrator/issue-1-t-2" in again.note and not begun_again(task, ()).note
