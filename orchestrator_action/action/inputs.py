@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from typing import Any
 
@@ -27,8 +28,19 @@ def request_of_inputs(step: Step) -> RunRequest:
         forge="github",
         base=step["BASE_BRANCH"],
         config=step["CONFIG"],
+        token_life_s=_token_life_s(step),
         flags=config_flags(step),
     )
+
+
+def _token_life_s(step: Step) -> float:
+    """At most, from now on. The token of the job itself is good as long as the job; an App's that was given, an hour.
+
+    Source: docs.github.com, "Generating an installation access token for a GitHub App".
+    """
+    jobs_own = step["DEFAULT_TOKEN"] != "false"  # noqa: S105 - whether it is the default
+    ends = step["GITHUB_TOKEN"].startswith("ghs_") and not jobs_own and not step["APP_ID"]
+    return 3600.0 if ends else math.inf
 
 
 def config_flags(step: Step) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def _mode(step: Step) -> int:
         return prepare(step)
     if mode not in MODES:
         raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
-    if not step["GITHUB_TOKEN"]:
+    if bool(step["APP_ID"]) != bool(step["APP_PRIVATE_KEY"]):
+        raise ConfigError("app-id and app-private-key belong together", hint="give both, or none")
+    if not step["GITHUB_TOKEN"] and not step["APP_ID"]:
         raise ConfigError("there is no token for GitHub", hint="give github-token, or leave it out")
     from orchestrator_action.action import modes as action_modes
 

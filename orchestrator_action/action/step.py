@@ -12,6 +12,9 @@ from orchestrator_action.action.tamper_guard import RunnerGuard
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.text.limits import harmless_log_line, mask
 
+APP = ("APP_ID", "APP_PRIVATE_KEY")
+"""Inputs that name an App whose token is renewed."""
+
 
 class Step:
     """One step of the Action: its inputs, the environment without them, and what it says."""
@@ -27,7 +30,12 @@ class Step:
         self.env = {k: v for k, v in environ.items() if not k.startswith("INPUT_")}
         secrets = ("GITHUB_TOKEN", *secret_variables())
         self.env.update({name: self[name] for name in secrets if self[name]})
-        self.secrets = tuple(v for n in secrets if (v := self.env.get(n)))
+        self.env.update({f"ORCHESTRATOR_{name}": self[name] for name in APP if self[name]})
+        key = self.env.get("ORCHESTRATOR_APP_PRIVATE_KEY", "").split("\n")
+        self.secrets = (
+            *(v for n in secrets if (v := self.env.get(n))),
+            *(part for part in key if len(part) > 40),
+        )
         self.files = RunnerFiles.of(environ, self.secrets)
         self.guard = RunnerGuard.of(environ)
 

@@ -14,7 +14,7 @@ from orchestrator_action.forge.github.address import api_url, repository_of
 from orchestrator_action.forge.github.client import Api
 from orchestrator_action.forge.github.onboarding import Onboarding
 from orchestrator_action.git.repo import Git
-from orchestrator_action.run.setup import token_of
+from orchestrator_action.run.token import token_of
 
 SETTING = "Settings, Actions, General, Workflow permissions"
 

@@ -123,10 +123,11 @@ def _audit(repo: Path, task: str) -> int:
     from orchestrator_action.git.repo import Git
     from orchestrator_action.run import past_runs as inspect_runs
     from orchestrator_action.run import setup
+    from orchestrator_action.run.token import token_of
 
     git, env = Git.open(repo), environment()
     with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
-        remote = setup.make_remote(git, token=setup.token_of(env), private=Path(private), env=env)
+        remote = setup.make_remote(git, token=token_of(env), private=Path(private), env=env)
         body = inspect_runs.audit_of(git, remote, task)
     print_json(body)
     if not body["status"]:

@@ -11,7 +11,7 @@ import os
 import ssl
 import time
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,30 @@ _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.
 _FALSE = {"false", "no", "off", "0", ""}
 
 
+class RenewableToken(str):
+    """A token that ends while we work: as a text it is the first one, `now` gives the one that counts."""
+
+    now: Callable[[], str]
+
+    def __new__(cls, first: str, now: Callable[[], str]) -> RenewableToken:
+        """The first token, with what gives the next ones."""
+        made = super().__new__(cls, first)
+        made.now = now
+        return made
+
+
+def token_now(token: str) -> str:
+    """The token to be sent at this moment."""
+    return token.now() if isinstance(token, RenewableToken) else token
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForgeAccess:
     """The forge's server with what it takes to be let in. Nothing of it is ever shown or written."""
 
     server: tuple[str, str, int]
     """Scheme, host and port that the token is for."""
-    authorization: str = field(repr=False)
+    authorization: Callable[[], str] = field(repr=False)
     _own: urllib3.PoolManager = field(repr=False)
     _others: urllib3.PoolManager = field(repr=False)
 
@@ -52,7 +69,7 @@ class ForgeAccess:
         """
         ours = self.is_own(url)
         if with_token and ours:
-            headers = {**headers, "Authorization": self.authorization}
+            headers = {**headers, "Authorization": self.authorization()}
         given = None if body == b"" and method == "GET" else body
         chunked = given is not None and "Content-Length" not in headers
         timeout = urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S)
@@ -127,7 +144,13 @@ def basic_authorization(user: str, token: str) -> str:
 
 
 def open_access(
-    git: Git, url: str, *, authorization: str, env: Mapping[str, str], strict: bool = False, remote: str = ""
+    git: Git,
+    url: str,
+    *,
+    authorization: Callable[[], str],
+    env: Mapping[str, str],
+    strict: bool = False,
+    remote: str = "",
 ) -> ForgeAccess:
     """Access to the server of `url`, by the settings that stand now; of the system's alone when `strict`.
 

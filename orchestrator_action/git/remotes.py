@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.git.forge_access import basic_authorization, open_access, server_of
+from orchestrator_action.git.forge_access import basic_authorization, open_access, server_of, token_now
 from orchestrator_action.git.lfs import endpoint_of
 from orchestrator_action.git.process import TRANSPORT_VARIABLES, base_env, git_program, last_line, spawn_git
 from orchestrator_action.git.remote import LOCAL_ONLY, Remote
@@ -174,7 +174,14 @@ def _make(
         return Remote(name=name, url=url, push_url=push_url, store=store, source=git, env=full)
     header = basic_authorization(user, token)
     access = {
-        place: open_access(git, place, authorization=header, env=caller, strict=strict, remote=name)
+        place: open_access(
+            git,
+            place,
+            authorization=lambda: basic_authorization(user, token_now(token)),
+            env=caller,
+            strict=strict,
+            remote=name,
+        )
         for place in {url, push_url}
     }
     return Remote(

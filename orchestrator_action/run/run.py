@@ -51,6 +51,8 @@ UNSETTLED = "unsettled"
 """A file in a run's folder while it is under way, or has something left to tell."""
 SCHEDULER_TICK_S = 0.1
 """How soon an order from another process is seen."""
+LAST_ACTS_S = 300.0
+"""For measuring and telling, once an agent has ended."""
 RELIEVE_S = 1.0
 """How often memory is looked at."""
 POLITE_S, DISCARD_S = 0.4, 0.1
@@ -188,6 +190,9 @@ class _Run:
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
             elif blocker:
                 self._settle(task, held_up(f"{blocker} did not succeed"))
+            elif late := self._too_late():
+                tell_not_started(run, task, late)
+                self._settle(task, held_up(late))
             elif cannot := self._cannot(task):
                 tell_not_started(run, task, cannot.error)
                 self._settle(task, cannot)
@@ -209,6 +214,17 @@ class _Run:
         if error := self._run.blocked.get(task.id):
             return cannot_run(error.message + (f" ({error.hint})" if error.hint else ""))
         return self._bases.end(task)
+
+    def _too_late(self) -> str:
+        """Why a task that begins now might not end before the forge's token; empty when it will."""
+        limit_s, left_s = self._run.config.timeout, self._run.token_ends_at - time.monotonic()
+        if limit_s + LAST_ACTS_S <= left_s:
+            return ""
+        may = f"a task may take {limit_s / 60:.0f} minutes" if limit_s else "a task may take any time"
+        return (
+            f"the App's token that was given is good for {max(0.0, left_s) / 60:.0f} more minutes at most, and {may}: "
+            "give app-id and app-private-key, which renew it, or a shorter timeout"
+        )
 
     def _can_pay_for(self, task: Task, run: RunContext) -> bool:
         """Whether the budget has room for one more; one for which it never will is ended here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import tempfile
 import time
@@ -41,6 +42,7 @@ from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.on_finish import load_exporter
 from orchestrator_action.run.preflight import preflight
+from orchestrator_action.run.token import APP_KEY, token_of
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level
@@ -54,7 +56,6 @@ from orchestrator_action.work.broker import Broker
 IN_THE_WAY = BRANCH_PREFIX.rstrip("/")
 """git keeps refs as files and folders: a branch of this name leaves no room for ours."""
 NEAR_MISS = str(Path(CONFIG_PATH).with_suffix(".yaml"))
-TOKEN_VARIABLES = ("ORCHESTRATOR_GITHUB_TOKEN", "GITHUB_TOKEN", "GH_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,8 @@ class RunRequest:
     base: str = ""
     config: str = ""
     """Path of the configuration in the base commit, where it is not the usual one."""
+    token_life_s: float = math.inf
+    """How long the forge's token is good at most, from now on."""
     flags: Mapping[str, Any] = field(default_factory=dict)
     """Fields of Config laid over the repository's configuration."""
 
@@ -94,11 +97,6 @@ class Survey:
     isolation: Isolation = field(default_factory=Isolation)
     unfit: Mapping[str, OrchestratorError] = field(default_factory=dict)
     """By task: why what somebody asks on its pull request cannot be followed."""
-
-
-def token_of(env: Mapping[str, str]) -> str:
-    """The forge token of the environment, or an empty string."""
-    return next((env[name] for name in TOKEN_VARIABLES if env.get(name)), "")
 
 
 def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
@@ -274,6 +272,7 @@ def start_run(
 
     From here on this process cannot be looked into: it holds the forge's token.
     """
+    began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="oa-run-") as private,
         contextlib.ExitStack() as stack,
@@ -283,7 +282,7 @@ def start_run(
             found = stack.enter_context(way)
             blocked = preflight(found, env)
         run = stack.enter_context(enter_run(found, env, cancel, needs_agents=False))
-        yield found, replace(run, blocked=blocked)
+        yield found, replace(run, blocked=blocked, token_ends_at=began + asked.token_life_s)
 
 
 @contextlib.contextmanager
@@ -365,7 +364,7 @@ def run_context_of(
         journal=journal,
         broker=broker,
         cancel=cancel,
-        env={k: v for k, v in env.items() if v != found.token or not v},
+        env={k: v for k, v in env.items() if (v != found.token or not v) and k != APP_KEY},
         secrets=(found.token,) if found.token else (),
         base_sha=found.base_sha,
         base_branch=found.base_branch,

@@ -7,6 +7,7 @@ a task borrows for the time of one measurement.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from collections import defaultdict
@@ -183,6 +184,8 @@ class RunContext:
     """The suites at the bases of this run's tasks, by base and commands: each runs once. `verify` fills it."""
     blocked: Mapping[str, OrchestratorError] = field(default_factory=dict)
     """By task: what makes its success impossible, found before anything was taken or paid."""
+    token_ends_at: float = math.inf
+    """When the forge's token is over, by the monotonic clock, where nobody renews it."""
     writing: Mapping[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """By task: one comment on its issue is written at a time, the last one last."""
 

@@ -110,7 +110,7 @@ def test_inputs_are_kebab_case_described_and_have_a_default():
 def test_inputs_that_are_configuration_bear_its_names():
     ours = {f.replace("_", "-") for f in Config.__dataclass_fields__}
     of_the_step = {
-        "mode", "github-token", "issue", "config", "path", "branch", "document", "dry-run",
+        "mode", "github-token", "app-id", "app-private-key", "issue", "config", "path", "branch", "document", "dry-run",
         *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
     assert set() == set(INPUTS) - of_the_step - ours

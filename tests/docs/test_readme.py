@@ -234,7 +234,7 @@ def test_every_input_that_configures_is_a_key_of_the_configuration():
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     keys = {f.name.replace("_", "-") for f in dataclasses.fields(Config)}
     own = {
-        "mode", "github-token", "issue", "config", "path", "branch", "document", "dry-run",
+        "mode", "github-token", "app-id", "app-private-key", "issue", "config", "path", "branch", "document", "dry-run",
         *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
 

@@ -60,7 +60,7 @@ def with_token(repo: Repo, lfs: LfsServer, tmp_path: Path) -> Remote:
     seen = Git.open(repo.path)
     found = open_remote(seen, private_dir=tmp_path / "private")
     assert found is not None
-    access = open_access(seen, url, authorization=OWN, env=clean_env())
+    access = open_access(seen, url, authorization=lambda: OWN, env=clean_env())
     patience = Patience(for_s=5, sleep=lambda _: None)
     return replace(
         found, push_url=url, access={url: access}, lfs_url=lfs.url, secrets=(TOKEN,), patience=patience

@@ -18,6 +18,7 @@ TRIMMED = HERE / "github_openapi.json"
 
 R = "/repos/{owner}/{repo}"
 OPERATIONS: dict[str, tuple[str, ...]] = {
+    "/app/installations/{installation_id}/access_tokens": ("post",),
     "/rate_limit": ("get",),
     "/user": ("get",),
     "/users/{username}": ("get",),
@@ -36,6 +37,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/commits/{{ref}}/statuses": ("get",),
     f"{R}/git/ref/{{ref}}": ("get",),
     f"{R}/git/refs": ("post",),
+    f"{R}/installation": ("get",),
     f"{R}/issues": ("get", "post"),
     f"{R}/issues/comments/{{comment_id}}": ("get", "patch", "delete"),
     f"{R}/issues/events": ("get",),

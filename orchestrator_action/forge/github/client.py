@@ -33,6 +33,7 @@ from requests.utils import parse_header_links
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.github_patience import MAX_WAITS, OnRetry, RateLimitPatience
+from orchestrator_action.git.forge_access import RenewableToken, token_now
 
 PER_PAGE = 100
 """Source: docs.github.com, "Using pagination in the REST API": at most 100 a page."""
@@ -51,6 +52,14 @@ class RateLimitError(ForgeError):
 
 class UnclearError(ForgeError):
     """It is not known whether GitHub carried the request out."""
+
+
+class _Token(github.Auth.Token):
+    """A token that may be renewed while we work."""
+
+    @property
+    def token(self) -> str:
+        return token_now(self._token)
 
 
 class Api:
@@ -98,7 +107,7 @@ class Api:
             told=self._repeated,
         )
         self._given: dict[str, Any] = {
-            "auth": github.Auth.Token(token.strip()),
+            "auth": _Token(token if isinstance(token, RenewableToken) else token.strip()),
             "base_url": _enterprise(base_url),
             "timeout": timeout_s,
             "per_page": PER_PAGE,

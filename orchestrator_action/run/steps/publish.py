@@ -59,12 +59,13 @@ from orchestrator_action.run.finish import (
 )
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.run import speedup
-from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now, token_of
+from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
 from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.run.steps.step import fetch_base
+from orchestrator_action.run.token import token_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import planned, result_of, result_record, task_state

@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import math
 import re
 import socket
 import struct
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.kit.github_server import faults, githttp, pull_routes, routes, schema, setting_routes  # noqa: F401
+from tests.kit.github_server import app, faults, githttp, pull_routes, routes, schema, setting_routes  # noqa: F401
 from tests.kit.github_server.faults import Fault
 from tests.kit.github_server.payloads import Payloads
 from tests.kit.github_server.routes import Call, Refused, Reply
@@ -123,6 +124,14 @@ class GitHubServer:
         with self.lock:
             self.faults.append(fault)
         return fault
+
+    def viewer_of(self, authorization: str) -> Viewer | None:
+        """Whose token it is; None for one nobody gave, or that is over."""
+        token, told = githttp.token_of(authorization), self.state.app
+        if told is not None and token.count(".") == 2 and told.signed(token):
+            return app.ITSELF
+        over = told is not None and told.ends.get(token, math.inf) < time.time()
+        return None if over else self.state.tokens.get(token)
 
     def label(self, number: int, name: str, *, actor: str) -> None:
         """Somebody sets a label."""
@@ -267,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, prefix: str, path: str, query: str, body: bytes
     ) -> tuple[int, dict[str, str], Any, str]:
         github = self.server_of
-        viewer = github.state.tokens.get(githttp.token_of(self.headers.get("Authorization", "")))
+        viewer = github.viewer_of(self.headers.get("Authorization", ""))
         limits = {"X-RateLimit-Limit": str(github.limit), "X-RateLimit-Reset": str(int(time.time()) + 3600)}
         if viewer is None:
             return (
@@ -399,7 +408,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _git(self, owner: str, repo: str, rest: str, query: str, body: bytes) -> None:
         github = self.server_of
-        viewer = github.state.tokens.get(githttp.token_of(self.headers.get("Authorization", "")))
+        viewer = github.viewer_of(self.headers.get("Authorization", ""))
         writes = "git-receive-pack" in (rest, dict(parse_qsl(query)).get("service"))
         status = 0
         if viewer is None:

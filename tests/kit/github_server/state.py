@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.kit.github_server.app import App
 
 ACTIONS_PERMISSIONS = {
     "actions": "write",
@@ -172,6 +175,8 @@ class State:
     clock: Callable[[], float] = time.time
     users: dict[str, User] = field(default_factory=dict)
     tokens: dict[str, Viewer] = field(default_factory=dict)
+    app: App | None = None
+    """An App whose tokens end, where a test wants one."""
     labels: dict[str, Label] = field(default_factory=dict)
     issues: dict[int, Issue] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)
