@@ -133,11 +133,7 @@ def cells(task: TaskView, now: float, *, wide: bool) -> Sequence[str]:
     """A task's row: id, phase, time, with `wide` turns and cost, and what it does or how it ended."""
     took = (task.ended or now) - task.began if task.began else None
     usage = [str(task.turns or figures.UNKNOWN), figures.usd(task.cost_usd)] if wide else []
-    words = (
-        task.doing
-        if task.status == "running"
-        else f"{task.status}  {task.doing if task.ended else task.title}"
-    )
+    words = f"waiting: {task.title}" if task.status == "waiting" else task.doing or task.status
     return [
         harmless_log_line(task.id), f"{task.phase}/11", figures.duration(took), *usage, harmless_log_line(words)
     ]  # fmt: skip

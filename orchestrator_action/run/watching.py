@@ -52,7 +52,7 @@ def lines(now: dict[str, Any]) -> list[str]:
 
 
 def _row(task: dict[str, Any]) -> str:
-    notes = [task["error"], *(f"not told yet: {what}" for what in task["pending"])]
+    notes = [task["error"], *(f"not on the forge yet: {what}" for what in task["pending"])]
     row = f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  "
     return (row + "; ".join(filter(None, notes))).rstrip()
 

@@ -236,7 +236,9 @@ def _by_id(runs: ChangeRuns, note: str, base: Sequence[CaseResult], head: Sequen
             holds=False, exceptions=named, detail=detail | {"hints": _hints(runs)},
             message=f"{count(len(silent), 'test')} that passed at the base {_are(silent)} lost: {words}",
         )  # fmt: skip
-    message = f"all {number} tests that passed at the base are run here"
+    message = "the test that passed at the base is run here"
+    if number != 1:
+        message = f"all {number} tests that passed at the base are run here"
     if renamed:
         message += f", {len(renamed)} of them under another name"
     if named:

@@ -62,7 +62,7 @@ class _Author:
         answer = self._ask("done", phase, **fields)
         while answer.pending:
             answer = self._ask("wait", phase)
-        print(f"{phase}: {'holds' if answer.ok else 'open'}: {answer.message}", flush=True)
+        print(answer.message, flush=True)
         if not answer.ok:
             raise _Open(answer.message)
         return answer
@@ -123,7 +123,7 @@ class _Author:
         """Claim the documentation, or ask for a waiver: this agent writes nothing of its own."""
         answer = self._ask("done", "documentation")
         if answer.ok:
-            print(f"documentation: holds: {answer.message}", flush=True)
+            print(answer.message, flush=True)
             return
         self.claim("documentation", waive="the task's diff touches no documentation")
 

@@ -323,19 +323,20 @@ _COLOURS: Mapping[str, str] = {"success": "green", "no-change": "green", "runnin
 
 
 def print_tasks(tasks: Sequence[TaskResult], out: IO[str], *, running: Collection[str] = ()) -> None:
-    """The table on `out`: with colours where that is a terminal, as plain lines otherwise."""
+    """The table on `out`: as wide as a terminal and with its colours, as plain lines otherwise."""
     if not out.isatty():
         out.write(status_table(tasks, running=running))
         return
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in HEADINGS:
-        table.add_column(
-            heading, no_wrap=heading != "note", justify="right" if heading in {"took", "cost"} else "left"
-        )
-    for row in table_cells(tasks, running):
-        table.add_row(row[0], Text(row[1], style=_COLOURS.get(row[1], "red")), *(Text(c) for c in row[2:]))
-    Console(file=out).print(table)
+    console = Console(file=out)
+    rows = [HEADINGS, *table_cells(tasks, running)]
+    columns = _columns(rows, console.width)
+    for number, row in enumerate(rows):
+        line = Text(style="bold" if not number else "", no_wrap=True, overflow="ellipsis")
+        for i, size in columns:
+            style = _COLOURS.get(row[i], "red") if number and HEADINGS[i] == "status" else ""
+            line.append(f"{_fit(row[i], size)}  ", style)
+        line.rstrip()
+        console.print(line)

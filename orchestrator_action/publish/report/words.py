@@ -103,8 +103,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"{d.get('to')} takes over from {d.get('from')}: {d.get('why') or d.get('failure')}"
     ),
     "salvaged": lambda d: f"uncommitted work saved as {str(d.get('sha'))[:12]}",
-    "judged": lambda _: "judged; telling the forge",
-    "pending": lambda d: f"not told yet: {d.get('what')}",
+    "judged": lambda _: "judged; the result goes to the forge",
+    "pending": lambda d: f"not on the forge yet: {d.get('what')}",
     "declined": lambda d: f"stops: {d.get('because') or d.get('why', '')}",
     "egress-refused": lambda d: str(d.get("words", "")),
     "task-ended": _task_ended,
