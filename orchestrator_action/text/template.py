@@ -66,13 +66,21 @@ def output_tail(detail: Mapping[str, Any]) -> str:
     return str(found).strip("\n")
 
 
+def _named(value: object) -> str:
+    """One of a list: a record by its name, anything else as it is."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    names = (value.get(key) for key in ("id", "name", "path", "file"))
+    return next((str(n) for n in names if n), ", ".join(f"{k} {v}" for k, v in value.items() if v))
+
+
 def _figure(value: object) -> str:
     """A value as plain text; of a long list the first ten."""
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {v}" for k, v in list(value.items())[:12] if v is not None)
     if isinstance(value, (list, tuple)):
         more = f" and {len(value) - 10} more" if len(value) > 10 else ""
-        return ", ".join(str(v) for v in value[:10]) + more
+        return ", ".join(_named(v) for v in value[:10]) + more
     return str(value)
 
 

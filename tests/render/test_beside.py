@@ -10,6 +10,7 @@ import pytest
 from orchestrator_action.protocol.model import (
     Conclusion,
     Fact,
+    Finding,
     PhaseState,
     PhaseVerdict,
     Reviewed,
@@ -97,6 +98,29 @@ def test_the_check_says_the_same_as_the_comment():
 
     assert "**Not verified.** The agent said of Testing: “all tests pass”" in check.summary
     assert "1 of 1 test fails" in check.summary
+
+
+def test_a_check_says_once_what_fails():
+    """Its title and its first lines by the tests' names; what else went wrong still stands there."""
+    message = "Testing: the suite failed"
+    one = failed()
+    found = (Finding(rule="refuted", message=message),)
+    phases = tuple(replace(p, findings=found) if p.phase == "testing" else p for p in one.phases)
+    end = {
+        "conclusion": Conclusion.FAILURE,
+        "status": Status.FAILED,
+        "head_sha": HEAD,
+        "run": RUN,
+        "result": one,
+    }
+
+    once = render.check_texts(phases, error=message, **end)
+    more = render.check_texts(phases, error=f"{message}; the comment was not written", **end)
+
+    assert once.title.startswith("failed; 1 of 1 test fails: test_double; 10 of 11 phases proven")
+    assert 1 == once.summary.replace("\\", "").count(message), "in the table of phases"
+    assert "the comment was not written" in more.title and "the comment was not written" in more.summary
+    assert "failing `test_double`" in once.text and "{'" not in once.text
 
 
 def test_nothing_measured_is_never_called_verified():

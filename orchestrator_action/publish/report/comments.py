@@ -330,17 +330,20 @@ def check_texts(
     """
     held = tuple(secrets)
     ended = status or (None if conclusion is None else _status_of(conclusion))
-    title = headline(phases, status=ended, error=error)
+    beside = claim_beside_fact(result, ended, label=run.label) if result else None
+    wrong = beside.measured if beside and beside.at and ended not in GOOD_STATUSES else ()
+    said_there = bool(wrong) and error in {f.message for p in phases for f in p.findings}
+    title = headline(phases, status=ended, error="; ".join(wrong) if said_there else error)
     values = {
         "rows": rows_of(phases),
         "run": run,
         "head": head_sha,
         "pull": pull,
-        "error": error,
+        "error": "" if said_there else error,
         "word": word_of(ended, phases),
         "exceptions": _exceptions(ended, phases),
-        "headline": title,
-        "beside": claim_beside_fact(result, ended, label=run.label) if result else None,
+        "headline": headline(phases, status=ended, error="" if said_there else error),
+        "beside": beside,
     }
     return CheckTexts(
         title=texts.mask(title[:255], held),
