@@ -63,7 +63,7 @@ schema: $(STAMP)
 	$(BIN)/python -m tests.docs.test_help
 	$(BIN)/python -m tests.docs.tables
 
-# The README's pictures, of a run of the demo; needs Chromium.
+# The pictures of README and docs, of a run of the demo; needs Chromium (and fonts-noto-color-emoji).
 pictures: $(STAMP)
 	$(BIN)/python -m benchmarks.pictures
 

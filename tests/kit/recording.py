@@ -32,6 +32,8 @@ class Recording:
     """Each screen that differed from the one before, in order."""
     raw: bytes = b""
     code: int = -1
+    terminal: pyte.Screen | None = None
+    """With the colours, as it stands now."""
 
     @property
     def text(self) -> str:
@@ -56,6 +58,7 @@ def record(
     """Run a program to its end. `look` sees the recording after each change, and may resize the terminal."""
     recording = Recording(columns, rows)
     screen = pyte.Screen(columns, rows)
+    recording.terminal = screen
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()
     _size(theirs, columns, rows)
