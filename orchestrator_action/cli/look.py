@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
+    from orchestrator_action.git.remote import Remote
     from orchestrator_action.git.repo import Git
 
 
@@ -91,9 +93,13 @@ def report(
     sarif: Annotated[Path | None, typer.Option(help="Write what does not hold as SARIF 2.1.0.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write each fact as a case of JUnit XML.")] = None,
     task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
+    agents: Annotated[
+        bool, typer.Option("--agents", help="What each agent came to, from all trails at the remote.")
+    ] = False,
     repo: Repo = HERE,
+    json_: Json = False,
 ) -> None:
-    """Print a run's report as JSON, or write it as a page; or a task's audit trail, on any machine.
+    """Print a run's report as JSON, or write it as a page; or what the trails at the remote say, on any machine.
 
     Example: orchestrator-action report last --html report.html
     """
@@ -103,6 +109,9 @@ def report(
 
     if task:
         raise typer.Exit(_audit(repo, task))
+    if agents:
+        _agents(repo, as_json=json_)
+        return
     folder = run_folders.find_run(Git.open(repo), run_)
     body = inspect_runs.report_of(folder)
     wanted = {"html": html, "sarif": sarif, "junit": junit}
@@ -119,15 +128,35 @@ def report(
             write_text(path, FORMATS[name](found, spans))
 
 
-def _audit(repo: Path, task: str) -> int:
-    from orchestrator_action.git.repo import Git
-    from orchestrator_action.run import past_runs as inspect_runs
+@contextlib.contextmanager
+def _remote_of(git: Git) -> Iterator[Remote]:
     from orchestrator_action.run import setup
     from orchestrator_action.run.token import token_of
 
-    git, env = Git.open(repo), environment()
+    env = environment()
     with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
-        remote = setup.make_remote(git, token=token_of(env), private=Path(private), env=env)
+        yield setup.make_remote(git, token=token_of(env), private=Path(private), env=env)
+
+
+def _agents(repo: Path, *, as_json: bool) -> None:
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run.agent_table import agent_table, table_json, table_lines
+
+    git = Git.open(repo)
+    with _remote_of(git) as remote:
+        rows, changed = agent_table(git, remote, remote.fetch(remote.default_branch()))
+    if as_json:
+        print_json(table_json(rows, changed))
+    else:
+        put(table_lines(rows, changed))
+
+
+def _audit(repo: Path, task: str) -> int:
+    from orchestrator_action.git.repo import Git
+    from orchestrator_action.run import past_runs as inspect_runs
+
+    git = Git.open(repo)
+    with _remote_of(git) as remote:
         body = inspect_runs.audit_of(git, remote, task)
     print_json(body)
     if not body["status"]:

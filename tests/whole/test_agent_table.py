@@ -1,0 +1,67 @@
+"""`report --agents`: what each agent came to, by the trails at the remote, on any machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator_action.protocol.events import EVENT_KINDS
+from tests.kit.repos import Repo
+from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, house
+
+
+def rows(home: House) -> dict[str, dict[str, object]]:
+    shown = home.cli("report", "--agents", "--json")
+    assert 0 == shown.code, shown.err
+    return {row["agent"]: row for row in json.loads(shown.out)["agents"]}
+
+
+def test_each_agent_counts_what_its_trails_say(make: Callable[..., Repo], tmp_path: Path):
+    """One verified, one that lied, one that did nothing; merged counts once the commit is in the base branch."""
+    home = house(tmp_path, make(LIBRARY))
+    for number, text in enumerate((GOOD, LIES, EMPTY), 1):
+        home.issue(number, f"Task {number}", text)
+    assert 1 == home.run().code
+
+    [(name, row)] = rows(home).items()
+    assert ("patch", 3, 1, 1, 0) == (name, row["tasks"], row["verified"], row["refuted"], row["merged"])
+    assert "suite" in row["lies"]
+    assert row["cost_usd"] is None  # nobody said what it cost
+    assert row["s_per_verified"] > 0
+
+    branch = home.repo.git("for-each-ref", "--format=%(objectname)", "refs/orchestrator/branches/issue-1")
+    home.repo.git("push", "-q", "origin", f"{branch}:refs/heads/main")
+    assert 1 == rows(home)["patch"]["merged"]
+
+    table = home.cli("report", "--agents").out.splitlines()
+    assert table[0].startswith("| agent | tasks | verified |")
+    assert table[2].startswith("| patch | 3 | 1 | 0 | 1 | 1 | – |")
+
+
+def test_a_trail_that_somebody_changed_is_named_and_not_counted(make: Callable[..., Repo], tmp_path: Path):
+    home = house(tmp_path, make(LIBRARY))
+    home.issue(1, "Add more", GOOD)
+    assert 0 == home.run().code
+    ref = "refs/orchestrator/tasks/issue-1"
+    home.repo.git("fetch", "-q", "origin", f"+{ref}:{ref}")
+    [file] = home.repo.git("ls-tree", "--name-only", ref).split()
+    text = home.repo.git("show", f"{ref}:{file}")
+    assert "attempt-started" in EVENT_KINDS and '"status":"success"' in text
+    (tmp_path / "changed").write_text(text.replace('"status":"success"', '"status":"failed"') + "\n")
+    blob = home.repo.git("hash-object", "-w", str(tmp_path / "changed"))
+    (tmp_path / "tree").write_text(f"100644 blob {blob}\t{file}\n")
+    with (tmp_path / "tree").open() as tree:
+        import subprocess
+
+        made = subprocess.run(
+            ["git", "mktree"], cwd=home.repo.path, stdin=tree, capture_output=True, text=True, check=True
+        )
+    sha = home.repo.git("commit-tree", made.stdout.strip(), "-m", "changed")
+    home.repo.git("push", "-q", "--force", "origin", f"{sha}:{ref}")
+
+    shown = home.cli("report", "--agents")
+
+    assert 0 == shown.code, shown.err
+    assert "Not counted, as somebody changed their trail: issue-1" in shown.out
+    assert "patch" not in shown.out
