@@ -111,10 +111,11 @@ class Cli:
     """The variables of its model: no other agent's."""
     start: Callable[[Start], Session]
     tell: Callable[[AgentEvent], Told]
-    address: Callable[[Sequence[str]], tuple[str, str]]
-    """By its further arguments: the variable that says where its model is, and where it is without that."""
     hear: Callable[[str], str] = lambda _: ""
     """The API's error that a line which is no event tells; empty for any other line."""
+    address: Callable[[Sequence[str]], tuple[str, str]] | None = None
+    """By its further arguments: the variable that says where its model is, and where it is without that.
+    None: every address that its environment names."""
     resumes: bool = True
 
 
@@ -208,6 +209,8 @@ class HeadlessAgent:
     cli: Cli
     package: str = ""
     """What its program comes in, of npm."""
+    install: str = ""
+    """How it is installed otherwise; said when it is missing."""
     executable: str = ""
     """Its program; empty for the one that has the agent's name."""
     args: tuple[str, ...] = ()
@@ -232,9 +235,10 @@ class HeadlessAgent:
     def check(self) -> None:
         """Raise AgentError, with a hint, when the program is not there."""
         if shutil.which(self._program) is None:
+            how = f"npm install -g {self.package}" if self.package else self.install or "install it"
             raise AgentError(
                 f"the agent's program {self._program!r} is not installed",
-                hint=f"npm install -g {self.package}, or choose another with --agent",
+                hint=f"{how}, or choose another with --agent",
             )
 
     def version(self) -> str:
@@ -262,6 +266,8 @@ class HeadlessAgent:
 
     def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
         """Where its model is."""
+        if self.cli.address is None:
+            return hosts_named(env)
         variable, usual = self.cli.address(self.args)
         return hosts_named({variable: usual, **env}, [variable])
 

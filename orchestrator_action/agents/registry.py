@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.key_proxy import Way
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import AgentError, ConfigError
 
@@ -40,6 +41,17 @@ def _command(config: Config, model: str) -> Agent:
 
     settings = replace(config.agent_command, model=model or config.agent_command.model)
     return CommandAgent(settings=settings, args=_args("command", config), env_names=config.agent_env)
+
+
+def _acp(config: Config, model: str) -> Agent:
+    from orchestrator_action.agents.acp.agent import cli_of
+    from orchestrator_action.agents.headless import HeadlessAgent
+
+    settings = replace(config.agent_command, model=model or config.agent_command.model)
+    return HeadlessAgent(
+        cli=cli_of(settings), executable=settings.argv[0] if settings.argv else "", install=settings.install,
+        args=_args("acp", config), env_names=config.agent_env,
+    )  # fmt: skip
 
 
 def _headless(name: str) -> Make:
@@ -74,6 +86,8 @@ class AgentKind:
     """The variables of its keys. The Action takes each by an input of that name, and shows its value nowhere."""
     other_keys: tuple[str, ...] = ()
     """Variables that take a key's place, and for which the Action has no input."""
+    ways: tuple[Way, ...] = ()
+    """The keys that can stay in our process."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
 
@@ -83,24 +97,41 @@ CLAUDE_KEYS = (
 )  # fmt: skip
 """Source: code.claude.com/docs, "Authentication". What `claude login` keeps is not seen by a session of ours."""
 
+_ANTHROPIC = Way(key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://api.anthropic.com")
+_OPENAI = Way(key="OPENAI_API_KEY", address="OPENAI_BASE_URL", vendor="https://api.openai.com/v1")
+_GEMINI = Way(
+    key="GEMINI_API_KEY", address="GOOGLE_GEMINI_BASE_URL", vendor="https://generativelanguage.googleapis.com"
+)
+_OPENCODE = (
+    replace(_ANTHROPIC, vendor="https://api.anthropic.com/v1"), _OPENAI,
+    replace(_GEMINI, vendor="https://generativelanguage.googleapis.com/v1beta"),
+    Way(key="OPENROUTER_API_KEY", address="OPENROUTER_BASE_URL", vendor="https://openrouter.ai/api/v1"),
+)  # fmt: skip
+
 AGENTS: Mapping[str, AgentKind] = {
     "claude": AgentKind(
         make=_claude, npm_package="@anthropic-ai/claude-code", npm_version="2.1.330",
         secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), other_keys=CLAUDE_KEYS, root_env={"IS_SANDBOX": "1"},
+        ways=(_ANTHROPIC,),
     ),
     "codex": AgentKind(
         make=_headless("codex"), npm_package="@openai/codex", npm_version="0.171.0", secrets=("OPENAI_API_KEY",),
+        ways=(_OPENAI,),
     ),
     "copilot": AgentKind(
         make=_headless("copilot"), npm_package="@github/copilot", npm_version="1.0.102", secrets=("OPENAI_API_KEY",),
+        ways=(_OPENAI,),
     ),
     "gemini": AgentKind(
         make=_headless("gemini"), npm_package="@google/gemini-cli", npm_version="0.61.0", secrets=("GEMINI_API_KEY",),
+        ways=(_GEMINI,),
     ),
     "opencode": AgentKind(
         make=_headless("opencode"), npm_package="opencode-ai", npm_version="1.18.33",
         secrets=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), other_keys=("OPENROUTER_API_KEY",),
+        ways=_OPENCODE,
     ),
+    "acp": AgentKind(make=_acp),
     "patch": AgentKind(make=_patch),
     "command": AgentKind(make=_command),
 }  # fmt: skip
@@ -174,6 +205,11 @@ def package_to_install(name: str, version: str | None = None) -> str:
 def secret_variables() -> tuple[str, ...]:
     """The variables that hold a key of any agent."""
     return tuple(dict.fromkeys(name for kind in AGENTS.values() for name in kind.secrets))
+
+
+def ways_of(name: str, config: Config) -> tuple[Way, ...]:
+    """The keys of an agent that stay in our process; none where `key-proxy` is off."""
+    return _kind(name).ways if config.key_proxy == "auto" else ()
 
 
 def root_env(name: str) -> Mapping[str, str]:

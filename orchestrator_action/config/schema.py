@@ -84,7 +84,7 @@ class RemoteRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentCommand:
-    """Any program as the agent `command`.
+    """Any program as the agent `command`, or one that speaks the Agent Client Protocol as `acp`.
 
     In each argument `{prompt}`, `{prompt_file}`, `{context}` and `{model}` are replaced; no shell sees them.
     """
@@ -101,6 +101,16 @@ class AgentCommand:
     """A command that prints its version; `doctor` runs it."""
     install: str = ""
     """How it is installed: said when it is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPrice:
+    """What a model costs, in US dollars for a million tokens."""
+
+    model: str
+    """As requests name it."""
+    input: float
+    output: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +241,11 @@ class Config:
     agent_args: tuple[str, ...] = ()
     """Further arguments of the agent's command."""
     agent_command: AgentCommand = AgentCommand()
-    """The program that the agent `command` starts."""
+    """The program that the agent `command` or `acp` starts."""
+    key_proxy: Literal["auto", "off"] = "auto"
+    """Whether an agent's key stays in our process, which adds it to each request, wherever its agent can be pointed."""
+    prices: tuple[ModelPrice, ...] = ()
+    """Of models: with them the money of every agent is counted by its requests, and limited to the request."""
     agent_env: tuple[str, ...] = ()
     """Names of further environment variables the agent may see."""
     allowed_bots: tuple[str, ...] = ()

@@ -18,6 +18,8 @@ from typing import Protocol
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
+from orchestrator_action.agents.key_proxy import Meter, kept_keys
+from orchestrator_action.agents.registry import ways_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, Interrupted, OrchestratorError
 from orchestrator_action.forge.base import Forge
@@ -262,6 +264,12 @@ class TaskRun:
             ],
             scratch=self.scratch(tree),
         )
+
+    @contextlib.contextmanager
+    def keys_kept(self, name: str, env: Mapping[str, str], meter: Meter) -> Iterator[Mapping[str, str]]:
+        """`env` for the agent of this name, with its keys kept in this process as long as the block lasts."""
+        with kept_keys(ways_of(name, self.run.config), env, meter) as kept:
+            yield kept
 
     def scratch(self, tree: Path) -> Path:
         """What is HOME and /tmp to the processes of a tree, in a sandbox; goes with the tree."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from orchestrator_action.agents.base import Agent, ReviewRequest
+from orchestrator_action.agents.key_proxy import Meter
 from orchestrator_action.errors import AgentError, OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
@@ -374,19 +375,20 @@ class Measure:
             with self.task_run.reviewing(head) as tree:
                 request = self._review_request(private, tree, head, ledger, no_change)
                 Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
-                command = agent.review_command(request, env=self.task_run.env, private=private)
-                log = private / "review.log"
+                log, meter = private / "review.log", Meter(prices=self.run.config.prices)
                 walls = self.task_run.policy(Role.REVIEWER, tree, write=[private])
-                hosts = agent.hosts(command.env)
-                with self.run.isolation.reaching(walls, hosts, self.run.env) as (policy, refused):
-                    outcome = supervise(
-                        command,
-                        log=log,
-                        limits=self.task_run.limits,
-                        cancel=self.run.cancel,
-                        policy=policy,
-                    )
-                self._record_review(agent, log, outcome)
+                with self.task_run.keys_kept(agent.name, self.task_run.env, meter) as env:
+                    command = agent.review_command(request, env=env, private=private)
+                    hosts = agent.hosts(command.env)
+                    with self.run.isolation.reaching(walls, hosts, self.run.env) as (policy, refused):
+                        outcome = supervise(
+                            command,
+                            log=log,
+                            limits=self.task_run.limits,
+                            cancel=self.run.cancel,
+                            policy=policy,
+                        )
+                self._record_review(agent, log, outcome, meter)
                 if words := refused():
                     self.run.journal.append(
                         "egress-refused", self.task_run.task.id, agent=agent.name, words=words
@@ -398,7 +400,7 @@ class Measure:
                 error = exc
         raise error
 
-    def _record_review(self, agent: Agent, log: Path, outcome: Outcome) -> None:
+    def _record_review(self, agent: Agent, log: Path, outcome: Outcome, meter: Meter) -> None:
         """Write down what a reviewer used, whatever it found: it is paid for like the author."""
         reader = agent.reader()
         with contextlib.suppress(OSError), log.open("rb") as lines:
@@ -407,7 +409,8 @@ class Measure:
         told = reader.report(outcome)
         self.run.journal.append(
             "review-ended", self.task_run.task.id, agent=agent.name, exit_code=outcome.exit_code,
-            wall_s=round(outcome.wall_s, 3), turns=told.turns, cost_usd=told.cost_usd,
+            wall_s=round(outcome.wall_s, 3), turns=told.turns,
+            cost_usd=meter.cost_usd if told.cost_usd is None else told.cost_usd,
         )  # fmt: skip
 
     def _review_request(

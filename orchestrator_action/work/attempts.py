@@ -12,11 +12,12 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.agents.key_proxy import BUDGET_SPENT, Meter
 from orchestrator_action.agents.registry import require_key
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git import salvage
@@ -26,6 +27,7 @@ from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import Tail
 from orchestrator_action.protocol.model import (
     AgentReport,
+    Command,
     Ending,
     Limits,
     Mark,
@@ -35,7 +37,7 @@ from orchestrator_action.protocol.model import (
     Verdict,
 )
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
-from orchestrator_action.sandbox.policy import Role
+from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.context import TaskRun, walls_in_the_way
 from orchestrator_action.state.failure import VENDOR_REFUSES, Chances, Failure, failure_of
 from orchestrator_action.state.fold import TaskState
@@ -68,6 +70,7 @@ class Trying:
         self._context = replace(task_run.context, attempt=usage.number + 1)
         self._fresh = True
         """Whether the context is that of an attempt which has not been made yet."""
+        self._meter = Meter()
         self._failure: Failure | None = None
         """Of the last attempt."""
         self._begun = False
@@ -299,7 +302,7 @@ class Trying:
         return outcome, report, shed
 
     def _supervised(self, limits: Limits, cancel: Cancel) -> tuple[Outcome, AgentReport]:
-        task_run, context, journal = self._task_run, self._context, self._run.journal
+        task_run, context = self._task_run, self._context
         private = task_run.directory / "agent"
         private.mkdir(exist_ok=True, mode=0o700)
         reader = task_run.agent.reader()
@@ -311,52 +314,85 @@ class Trying:
                 stop.set(reader.abort)
             return mark
 
+        self._meter = meter = Meter(prices=self._run.config.prices, limit_usd=self._money_left(limits))
+        with task_run.keys_kept(task_run.crew.name, self._env, meter) as env:
+            command = task_run.agent.command(context, env=env, private=private)
+            policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
+            outcome, words = self._supervise(command, policy, limits, stop, feed)
+        if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
+            outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
+        report = metered(reader.report(outcome), meter)
+        said = log_path(task_run.directory, context.attempt)
+        if report.problems and (hint := words or walls_in_the_way(said, outcome, policy, command.env)):
+            report = replace(report, problems=(*report.problems, hint))
+        return outcome, report
+
+    def _money_left(self, limits: Limits) -> float:
+        """What the task may still spend, in US dollars; 0 is without limit, so that nothing left is almost nothing."""
+        if not limits.max_budget_usd:
+            return 0.0
+        return max(1e-9, limits.max_budget_usd - (self._usage.cost_usd or 0.0))
+
+    def _supervise(
+        self,
+        command: Command,
+        policy: Policy,
+        limits: Limits,
+        stop: Cancel,
+        feed: Callable[[bytes], Mark | None],
+    ) -> tuple[Outcome, str]:
+        """How the process ended, and the hosts that it was refused, in words."""
+        task_run, context, journal = self._task_run, self._context, self._run.journal
+
         def began(pid: int, ticks: int) -> None:
             journal.append(
                 "attempt-running", self._task.id, attempt=context.attempt, pid=pid, start_ticks=ticks
             )
 
-        command = task_run.agent.command(context, env=self._env, private=private)
         journal.append(
             "attempt-started", self._task.id, attempt=context.attempt,
             session_id=context.resume_session or context.session_id, argv=list(command.argv),
             agent=task_run.crew.name,
         )  # fmt: skip
         self._begun = True
-        policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
-        said = log_path(task_run.directory, context.attempt)
         hosts = task_run.agent.hosts(command.env)
         with (
             taking_commits(task_run.git, task_run.branch),
-            self._run.isolation.reaching(policy, hosts, self._run.env) as (policy, refused),
+            self._run.isolation.reaching(policy, hosts, self._run.env) as (walls, refused),
         ):
             outcome = supervise(
                 command,
-                log=said,
+                log=log_path(task_run.directory, context.attempt),
                 limits=limits,
                 cancel=stop,
-                policy=policy,
+                policy=walls,
                 feed=feed,
                 expects_start=task_run.agent.announces_start,
                 record=record_path(task_run.directory, context.attempt),
                 on_start=began,
             )
-        if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
-            outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
-        report = reader.report(outcome)
         if words := refused():
             journal.append("egress-refused", self._task.id, attempt=context.attempt, words=words)
-        if report.problems and (hint := words or walls_in_the_way(said, outcome, policy, command.env)):
-            report = replace(report, problems=(*report.problems, hint))
-        return outcome, report
+        return outcome, words
 
     def _record_end(self, record: Mapping[str, Any]) -> None:
-        self._run.journal.append("attempt-ended", self._task.id, **record)
+        metered = {"metered": self._meter.record()} if self._meter.requests else {}
+        self._run.journal.append("attempt-ended", self._task.id, **record, **metered)
         log.info(
             "attempt ended task=%s attempt=%d ending=%s failure=%s exit=%s wall_s=%.1f peak_rss_mib=%.0f",
             self._task.id, record["attempt"], record["ending"], record["failure"], record["exit_code"],
             record["wall_s"], record["peak_rss_mib"],
         )  # fmt: skip
+
+
+def metered(report: AgentReport, meter: Meter) -> AgentReport:
+    """What an agent said, with what was counted at the proxy: its cost where it tells none, and a spent budget."""
+    if report.cost_usd is None and meter.cost_usd is not None:
+        report = replace(report, cost_usd=meter.cost_usd)
+    if not meter.refused:
+        return report
+    problems = report.problems or (BUDGET_SPENT,)
+    return replace(report, limit="max-budget", problems=problems, transient=False, retry_after_s=0.0)
 
 
 def _lines(log: Path) -> Iterator[bytes]:

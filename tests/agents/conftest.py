@@ -53,6 +53,8 @@ class Bench:
     env: dict[str, str] = field(default_factory=dict)
     reminders: int = 0
     asked: list[str] = field(default_factory=list)
+    played: Any = None
+    """How the agent's program is had and pointed at loopback."""
 
     def ask(self, request: PhaseRequest) -> PhaseAnswer:
         """The broker's handler: says that phases are open as often as it was told to."""

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import json
+import secrets
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator_action.agents.registry import make_agent
+from orchestrator_action.agents.key_proxy import Meter, kept_keys
+from orchestrator_action.agents.registry import ways_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.protocol.model import Ending
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.state.failure import Failure, failure_of
-from tests.agents.conftest import Bench, bench_of
+from tests.agents.conftest import Bench, bench_of, run
 from tests.conftest import NPM, need
-from tests.kit.headless import KEY, PLAYED, cli_env
+from tests.kit.headless import KEY, PLAYED, SPEAKING_ACP, agent_of, cli_env
 from tests.kit.messages_api import Fault, Say, bash, messages_api, refusing_url, steps
 from tests.kit.repos import Repo
 
 pytestmark = [pytest.mark.npm]
 
 
-@pytest.fixture(params=PLAYED)
+ALL = PLAYED | SPEAKING_ACP
+
+
+@pytest.fixture(params=ALL)
 def bench(request: pytest.FixtureRequest, tmp_path: Path, make: Callable[..., Repo]) -> Iterator[Bench]:
     """Each agent in its turn at a task."""
-    played = PLAYED[request.param]
+    played = ALL[request.param]
     program = need(NPM / played.program, f"the {request.param} CLI")
     (tmp_path / "home").mkdir()
-    agent = make_agent(request.param, Config(agent=request.param, agent_args=played.args))
-    agent = replace(agent, executable=str(program))
+    agent = agent_of(request.param, program)
     env = cli_env(tmp_path / "home", program.parent)
     with bench_of(agent, tmp_path, make, env, played.address) as made:
+        made.played = played
         yield made
 
 
@@ -45,7 +51,7 @@ def test_a_good_session_has_no_problems(bench: Bench) -> None:
     assert ("all done", "", False) == (report.text, report.limit, report.transient)
     assert 0 == outcome.exit_code
     assert report.session_id and (report.turns or 0) >= 2
-    assert PLAYED[bench.agent.name].tokens == report.own_tokens
+    assert bench.played.tokens == report.own_tokens
     assert (bench.repo.path / "made.txt").exists()
     words = [bench.agent.words_of(line.encode()) for line in bench.log().splitlines()]
     assert any("echo made >made.txt" in w and w.startswith("runs ") for w in words), words
@@ -68,17 +74,25 @@ def test_the_first_request_holds_the_task_and_the_eleven_phases(bench: Bench) ->
     assert long in first
     assert [] == [i for i in IDS if i not in first]
     assert "Use tabs." in first
-    assert "Skip the tests." not in first
+    if bench.played.hostile:  # of a program of the user's nothing is promised
+        assert "Skip the tests." not in first
+
+
+LASTING = [
+    (401, "Incorrect API key provided", Failure.AUTHENTICATION),
+    (404, "The model `scripted` does not exist", Failure.MODEL),
+]
+PASSING = [
+    (429, "Rate limit reached", Failure.OVERLOADED),
+    (503, "The model is overloaded", Failure.OVERLOADED),
+]
+"""Programs that speak ACP ask again for minutes and say nothing of it: said in docs/agents.md."""
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "failure"),
-    [
-        (401, "Incorrect API key provided", Failure.AUTHENTICATION),
-        (429, "Rate limit reached", Failure.OVERLOADED),
-        (503, "The model is overloaded", Failure.OVERLOADED),
-        (404, "The model `scripted` does not exist", Failure.MODEL),
-    ],
+    ("bench", "status", "words", "failure"),
+    [(name, *case) for name in ALL for case in (LASTING if name in SPEAKING_ACP else [*LASTING, *PASSING])],
+    indirect=["bench"],
 )
 def test_an_api_that_fails_is_told_as_what_it_is(
     bench: Bench, status: int, words: str, failure: Failure
@@ -93,6 +107,7 @@ def test_an_api_that_fails_is_told_as_what_it_is(
     assert (failure is Failure.OVERLOADED) is report.transient
 
 
+@pytest.mark.parametrize("bench", list(PLAYED), indirect=True)
 def test_an_api_that_is_not_there_is_no_success(bench: Bench) -> None:
     """The session ends by itself, or is given up, in a bounded time; later the API may be there again."""
     report, outcome = bench.session(refusing_url(), timeout_s=80)
@@ -102,6 +117,7 @@ def test_an_api_that_is_not_there_is_no_success(bench: Bench) -> None:
     assert Failure.OVERLOADED is failure_of(outcome, report), report.problems
 
 
+@pytest.mark.parametrize("bench", [*PLAYED, "acp-opencode"], indirect=True)
 def test_a_session_goes_on_where_it_was(bench: Bench) -> None:
     """What is open is said to the same session, which still knows what was said before."""
     with messages_api(steps(Say("first words"), Say("second words"))) as api:
@@ -117,6 +133,21 @@ def test_a_session_goes_on_where_it_was(bench: Bench) -> None:
     assert "Teach calc to subtract" in api.requests[-1].first
 
 
+@pytest.mark.parametrize("bench", ["acp-gemini"], indirect=True)
+def test_a_program_that_has_lost_its_session_is_told_where_its_task_is(bench: Bench) -> None:
+    with messages_api(steps(Say("second words"))) as api:
+        lost = str(uuid.uuid4())
+        again = replace(bench.context, attempt=2, resume_session=lost, message="Still open: testing.")
+        second, _ = bench.session(api.url, context=again)
+
+    assert () == second.problems, bench.log()
+    assert "second words" == second.text
+    assert second.session_id not in {"", lost}
+    assert "`orchestrator-phase show` prints all of it" in api.requests[-1].last.text
+    assert "Still open: testing." in api.requests[-1].last.text
+
+
+@pytest.mark.parametrize("bench", [name for name, p in ALL.items() if p.hostile], indirect=True)
 def test_a_hostile_checkout_has_no_say(bench: Bench) -> None:
     """Its hooks do not run, its servers do not start, its redirect is not followed, its words are not read."""
     mark = bench.root / "hostile"
@@ -124,7 +155,7 @@ def test_a_hostile_checkout_has_no_say(bench: Bench) -> None:
         messages_api(steps(Say("you are mine"))) as evil,
         messages_api(steps(bash("true"), Say("done"))) as api,
     ):
-        bench.repo.write(PLAYED[bench.agent.name].hostile(evil.url, f"touch {mark}"))
+        bench.repo.write(bench.played.hostile(evil.url, f"touch {mark}"))
         report, _ = bench.session(api.url)
 
     assert () == report.problems, bench.log()
@@ -149,10 +180,35 @@ def test_its_tools_see_only_its_own_key(bench: Bench) -> None:
     assert any(KEY in value for value in api.requests[0].headers.values())
 
 
+@pytest.mark.parametrize("bench", list(PLAYED), indirect=True)
+def test_its_key_is_in_no_process_and_no_file_of_it(bench: Bench) -> None:
+    """With the proxy on, as it is by default: the vendor gets the key all the same, and every request is counted."""
+    first, rest = "sk-of-this", secrets.token_hex(16)  # no other test's
+    seen = bench.root / "seen"
+    look = (
+        f"k={first}; k=${{k}}{rest}; cat /proc/[0-9]*/environ >'{seen}' 2>/dev/null; "
+        f'{{ grep -ac "$k" \'{seen}\'; grep -rsl "$k" \'{bench.root}/private\' | wc -l; echo times; }} | tr "\\n" " "'
+    )
+    with messages_api(steps(bash(look), Say("done"))) as api:
+        meter = Meter()
+        given = {n: v.replace(KEY, first + rest) for n, v in bench.address(api.url).items()}
+        with kept_keys(ways_of(bench.agent.name, Config()), given, meter) as kept:
+            command = bench.agent.command(
+                bench.context, env={**bench.env, **kept}, private=bench.root / "private"
+            )
+            report, _ = run(command, bench.agent.reader(), bench.root / "agent.log")
+
+    assert () == report.problems, bench.log()
+    [told] = api.requests[-1].last.results
+    assert "0 0 times" in told
+    asked = [*api.requests, *api.side_requests]
+    assert all(any(first + rest in value for value in r.headers.values()) for r in asked)
+    assert (len(asked), 120 * len(asked)) == (meter.requests, meter.input_tokens + meter.output_tokens)
+
+
 def test_a_review_is_a_session_that_only_reads(bench: Bench) -> None:
     """It sees no broker, its answer is the JSON of its last words, and the tree stays as it was."""
     from orchestrator_action.agents.base import ReviewRequest
-    from tests.agents.conftest import run
 
     for name in ("change.diff", "task.md", "plan.md"):
         (bench.root / name).write_text(f"the {name}\n")

@@ -6,8 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.registry import make_agent
+from orchestrator_action.config.schema import AgentCommand, Config
 
 KEY = "sk-invented-for-tests"
 
@@ -23,8 +27,10 @@ class Played:
     args: tuple[str, ...] = ()
     tokens: int = 240
     """What it tells of two requests with 100 and 20 tokens each; 0 where it tells none."""
-    hostile: Callable[[str, str], Mapping[str, str]]
-    """Files of a checkout that redirect the session to a URL and run a command."""
+    hostile: Callable[[str, str], Mapping[str, str]] | None = None
+    """Files of a checkout that redirect the session to a URL and run a command; None where nothing is promised."""
+    acp: tuple[str, ...] = ()
+    """Its arguments as a program of the agent `acp`; empty for an agent of its own."""
 
 
 def hook(run: str) -> Mapping[str, str]:
@@ -32,7 +38,7 @@ def hook(run: str) -> Mapping[str, str]:
     return {"type": "command", "command": run}
 
 
-PLAYED: Mapping[str, Played] = {
+PLAYED: dict[str, Played] = {
     "codex": Played(
         program=".bin/codex",
         address=lambda url: {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{url}/v1"},
@@ -113,6 +119,50 @@ PLAYED: Mapping[str, Played] = {
         },
     ),
 }
+
+
+_OPENCODE = {
+    "model": "anthropic/scripted",
+    "enabled_providers": ["anthropic"],
+    "autoupdate": False,
+    "share": "disabled",
+    "permission": {"edit": "ask", "bash": "ask"},
+}
+
+
+def with_config(url: str) -> Mapping[str, str]:
+    """opencode as a program of the agent `acp`: what it is told, it is told by variables."""
+    options = {"apiKey": KEY, "baseURL": f"{url}/v1"}
+    provider = {"anthropic": {"options": options, "models": {"scripted": {}}}}
+    return {
+        "OPENCODE_CONFIG_CONTENT": json.dumps({**_OPENCODE, "provider": provider}),
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    }
+
+
+SPEAKING_ACP: dict[str, Played] = {
+    "acp-gemini": Played(
+        program=".bin/gemini",
+        address=lambda url: {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": url},
+        acp=("--acp", "-m", "scripted"),
+        tokens=0,
+    ),
+    "acp-opencode": Played(
+        program="opencode-linux-x64-baseline/bin/opencode", address=with_config, acp=("acp",), tokens=0
+    ),
+}
+"""Real programs that speak the Agent Client Protocol."""
+
+
+def agent_of(name: str, program: Path) -> Agent:
+    """The agent that is played by this program."""
+    played = (PLAYED | SPEAKING_ACP)[name]
+    if not played.acp:
+        agent = make_agent(name, Config(agent=name, agent_args=played.args))
+        return replace(agent, executable=str(program))  # type: ignore[type-var]
+    command = AgentCommand(argv=(str(program), *played.acp), env=tuple(played.address("")))
+    return make_agent("acp", Config(agent="acp", agent_command=command))
 
 
 def cli_env(home: Path, programs: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -58,17 +58,18 @@ def play(
     program = need(NPM / played.program, f"the {name} CLI")
     (tmp_path / "h").mkdir()
     settings = f"agent: {name}\nagent-args: {list(played.args)}\nretries: 0\nreminders: 0\n"
+    settings += "prices: [{model: scripted, input: 1, output: 5}]\n"
     files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
     home = house(tmp_path, make(files))
     home.issue(1, "Add triple", "Please add `triple(n)`.")
 
-    def run(author: Script, *faults: Fault) -> tuple[Ran, House, MessagesApi]:
+    def run(author: Script, *faults: Fault, more: Sequence[str] = ()) -> tuple[Ran, House, MessagesApi]:
         reviewer = steps(Say('{"findings": []}'))
         with messages_api(
             by_session(("You review one change", reviewer), ("", author)), faults=faults
         ) as api:
             home.env = {**cli_env(tmp_path / "h", program.parent), **played.address(api.url)}
-            way = ("run", "--forge", f"local:{home.forge}", "--agent", name, "--json")
+            way = ("run", "--forge", f"local:{home.forge}", "--agent", name, "--json", *more)
             return (
                 home.cli(*way, timeout=280),
                 home,
@@ -109,3 +110,17 @@ def test_a_refused_key_is_told_as_that(play: Callable[..., tuple[Ran, House, Mes
     task = ran.task("issue-1")
     assert (1, "failed") == (ran.code, task["status"]), ran.err
     assert ["authentication"] == task["failures"]
+
+
+@pytest.mark.parametrize("play", ["codex", "gemini"], indirect=True)
+def test_a_budget_is_held_to_the_request(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
+    """For agents that know no money: the request that passes the limit is the last one that the vendor sees."""
+    ran, home, api = play(session(HONEST), more=["--max-budget-usd", "0.0005"])  # a request comes to 0.0002
+
+    task = ran.task("issue-1")
+    assert (1, "incomplete", ["agent-limit"]) == (ran.code, task["status"], task["failures"]), ran.err
+    assert "the budget of this task is spent" in task["error"]
+    [ended] = [e["data"] for e in home.events() if e["kind"] == "attempt-ended"]
+    assert (3, 0.0006) == (ended["metered"]["requests"], task["cost_usd"])
+    assert ended["metered"]["refused"] >= 1
+    assert 3 == len(api.requests) + len(api.side_requests)

@@ -1,0 +1,291 @@
+"""Keeps the key of a model out of an agent's process: a loopback proxy in this one adds it to each request.
+
+The process gets a stand-in of our own making and the proxy's address; both are worth nothing once its attempt has
+ended, and nothing anywhere else. Requests go to the one host that the configuration of the machine names, or to the
+vendor. Tokens are counted from what the vendor answers, and no request is passed on once the budget is spent: so the
+limit is exceeded by no more than one request.
+
+Sources of the shapes: docs.anthropic.com, "Messages"; platform.openai.com, "Responses" and "Chat Completions";
+ai.google.dev, "Gemini API".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import threading
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import requests
+
+from orchestrator_action.config.schema import ModelPrice
+from orchestrator_action.git.request_body import BodyError, RequestBody
+
+CONNECT_S, READ_S = 20.0, 600.0
+IDLE_S = 900.0
+"""A connection that an agent leaves open and does not use."""
+MOST_BODY_BYTES = 128 << 20
+_KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+_OF_THE_HOP = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "keep-alive", "upgrade", "te", "accept-encoding",
+     "proxy-authorization", "proxy-connection", "trailer", "content-encoding", "cookie", "set-cookie"}
+)  # fmt: skip
+_INPUT = ("input_tokens", "prompt_tokens", "promptTokenCount", "toolUsePromptTokenCount")
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+"""Of Anthropic: what its `input_tokens` does not count."""
+_OUTPUT = ("output_tokens", "completion_tokens", "candidatesTokenCount", "thoughtsTokenCount")
+_MODEL_OF_PATH = re.compile(r"/models/([^/:?]+):")
+BUDGET_SPENT = "the budget of this task is spent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an agent finds its model: the variables of key and address, and the address where none is set."""
+
+    key: str
+    address: str
+    vendor: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Meter:
+    """What one attempt asked its models for, as their vendors say; limits are for the attempt, 0 is none."""
+
+    prices: Sequence[ModelPrice] = ()
+    limit_usd: float = 0.0
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+    """Requests whose model has no price: their money is not counted."""
+    refused: int = 0
+    """Requests that were not passed on, as the budget was spent."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What all requests cost; None when there were none, or one of them has no price."""
+        return round(self.usd, 6) if self.requests and not self.unpriced else None
+
+    def admit(self) -> bool:
+        """Whether one more request may be made."""
+        with self._lock:
+            if self.limit_usd and self.usd >= self.limit_usd:
+                self.refused += 1
+                return False
+            self.requests += 1
+            return True
+
+    def count(self, model: str, used: tuple[int, int]) -> None:
+        """Add what one request used."""
+        price = next((p for p in self.prices if p.model == model), None)
+        with self._lock:
+            self.input_tokens += used[0]
+            self.output_tokens += used[1]
+            self.unpriced += price is None
+            if price is not None:
+                self.usd += (used[0] * price.input + used[1] * price.output) / 1e6
+
+    def record(self) -> dict[str, Any]:
+        """For the journal."""
+        return {
+            "requests": self.requests, "input_tokens": self.input_tokens, "output_tokens": self.output_tokens,
+            "usd": self.cost_usd, "refused": self.refused,
+        }  # fmt: skip
+
+
+@contextlib.contextmanager
+def kept_keys(ways: Iterable[Way], env: Mapping[str, str], meter: Meter) -> Iterator[Mapping[str, str]]:
+    """`env` with stand-ins for the keys of these ways, each with the address where it is worth something."""
+    used = [way for way in ways if env.get(way.key)]
+    if not used:
+        yield env
+        return
+    with _Server(used, env, meter) as server:
+        yield {**env, **server.stand_ins()}
+
+
+def used_tokens(answer: bytes) -> tuple[int, int]:
+    """Tokens of input and output, as an answer tells them: JSON, or events with running totals."""
+    totals: dict[str, int] = {}
+    for event in _events(answer):
+        for told in _usages(event):
+            for name in (*_INPUT, *_BESIDE, *_OUTPUT):
+                if isinstance(value := told.get(name), int) and not isinstance(value, bool):
+                    totals[name] = max(totals.get(name, 0), value)
+    return sum(totals.get(n, 0) for n in (*_INPUT, *_BESIDE)), sum(totals.get(n, 0) for n in _OUTPUT)
+
+
+def _events(answer: bytes) -> Iterator[Any]:
+    whole = [line[5:] for line in answer.splitlines() if line.startswith(b"data:")] or [answer]
+    for text in whole:
+        with contextlib.suppress(ValueError, RecursionError):
+            event = json.loads(text)
+            yield from event if isinstance(event, list) else [event]
+
+
+def _usages(event: Any) -> Iterator[Mapping[str, Any]]:
+    if not isinstance(event, Mapping):
+        return
+    for place in (event, event.get("message"), event.get("response")):
+        if isinstance(place, Mapping):
+            yield from (u for n in ("usage", "usageMetadata") if isinstance(u := place.get(n), Mapping))
+
+
+class _Server(ThreadingHTTPServer):
+    """One attempt's proxy. Way N is below the path `/N`."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, ways: Sequence[Way], env: Mapping[str, str], meter: Meter) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.ways, self.meter = ways, meter
+        self.keys = [env[way.key] for way in ways]
+        self.vendors = [(env.get(way.address) or way.vendor).rstrip("/") for way in ways]
+        self.stand_in = f"sk-stand-in-{secrets.token_urlsafe(24)}"
+        by_kind = {
+            kind: env.get(f"{kind}_proxy") or env.get(f"{kind.upper()}_PROXY") for kind in ("http", "https")
+        }
+        self.proxies = {kind: proxy for kind, proxy in by_kind.items() if proxy}
+        self.no_proxy = env.get("no_proxy") or env.get("NO_PROXY") or ""
+        authorities = (env.get(n) for n in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"))
+        self.verify = next(filter(None, authorities), True)
+
+    def __enter__(self) -> _Server:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def stand_ins(self) -> Mapping[str, str]:
+        """The variables by which an agent finds this proxy."""
+        at = f"http://127.0.0.1:{self.server_address[1]}"
+        of_keys = {way.key: self.stand_in for way in self.ways}
+        return {**of_keys, **{way.address: f"{at}/{n}" for n, way in enumerate(self.ways)}}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """An agent that has gone in the middle of an answer."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = IDLE_S
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET  # noqa: N815
+
+    def _answer(self) -> None:
+        server = self.server
+        try:
+            body = RequestBody(self.rfile, self.headers)
+            sent = b"".join(_bounded(body.parts()))
+        except BodyError as exc:
+            self.close_connection = True
+            return self._refuse(400, str(exc))
+        way, _, rest = self.path[1:].partition("/")
+        if not way.isdecimal() or int(way) >= len(server.ways):
+            return self._refuse(404, "there is nothing here")
+        found = self._with_key(int(way), rest)
+        if found is None:
+            return self._refuse(401, "this key is not the one that was given")
+        if self.command == "POST" and not server.meter.admit():
+            return self._refuse(403, BUDGET_SPENT)
+        self._forward(*found, sent, _model_of(sent, rest))
+        return None
+
+    def _with_key(self, way: int, rest: str) -> tuple[str, dict[str, str]] | None:
+        """The vendor's URL and the headers, with the key where the stand-in was; None when it was nowhere."""
+        stand_in, key = self.server.stand_in, self.server.keys[way]
+        url = f"{self.server.vendors[way]}/{rest}"
+        headers = {n: v for n, v in self.headers.items() if n.lower() not in _OF_THE_HOP}
+        there = stand_in in url or any(
+            stand_in in headers.get(n, "") for n in headers if n.lower() in _KEY_HEADERS
+        )
+        open_to_all = self.command == "HEAD"  # an agent asks whether anybody is there
+        if not there and not open_to_all:
+            return None
+        return url.replace(stand_in, urllib.parse.quote(key)), {
+            n: v.replace(stand_in, key) for n, v in headers.items()
+        }
+
+    def _forward(self, url: str, headers: dict[str, str], sent: bytes, model: str) -> None:
+        server = self.server
+        bypass = requests.utils.should_bypass_proxies(url, no_proxy=server.no_proxy or None)
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                with session.request(
+                    self.command, url, data=sent or None, headers={**headers, "Accept-Encoding": "identity"},
+                    stream=True, timeout=(CONNECT_S, READ_S), allow_redirects=False, verify=server.verify,
+                    proxies={} if bypass else server.proxies,
+                ) as answer:  # fmt: skip
+                    self._pass_back(answer, model)
+        except requests.RequestException as exc:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self._refuse(502, f"the vendor cannot be reached: {type(exc).__name__}")
+
+    def _pass_back(self, answer: requests.Response, model: str) -> None:
+        self.send_response(answer.status_code)
+        for name, value in answer.headers.items():
+            if name.lower() not in _OF_THE_HOP:
+                self.send_header(name, value)
+        has_body = self.command != "HEAD" and answer.status_code not in {204, 304}
+        self.send_header(*(("Transfer-Encoding", "chunked") if has_body else ("Content-Length", "0")))
+        self.end_headers()
+        kept: list[bytes] = []
+        try:
+            for part in answer.raw.stream(64 << 10, decode_content=True) if has_body else ():
+                kept.append(part)
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+            if has_body:
+                self.wfile.write(b"0\r\n\r\n")
+        finally:  # also of an agent that has gone: its vendor counts it, too
+            if self.command == "POST":
+                self.server.meter.count(model, used_tokens(b"".join(kept)))
+
+    def _refuse(self, status: int, why: str) -> None:
+        """An error that every agent's client reads: the shapes of the vendors differ in little."""
+        kind = "permission_error" if status == 403 else "invalid_request_error"
+        body = json.dumps({"type": "error", "error": {"type": kind, "message": why, "code": status}}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def _bounded(parts: Iterable[bytes]) -> Iterator[bytes]:
+    total = 0
+    for part in parts:
+        total += len(part)
+        if total > MOST_BODY_BYTES:
+            raise BodyError("the request is too long")
+        yield part
+
+
+def _model_of(sent: bytes, path: str) -> str:
+    if found := _MODEL_OF_PATH.search(path):
+        return urllib.parse.unquote(found[1])
+    with contextlib.suppress(ValueError, RecursionError):
+        body = json.loads(sent)
+        if isinstance(body, dict) and isinstance(body.get("model"), str):
+            return str(body["model"])
+    return ""
