@@ -97,6 +97,9 @@ class Forge(Protocol):
 
         ForgeError (status 404) when there is none or it is a pull request."""
 
+    def open_blockers(self, number: int) -> tuple[int, ...]:
+        """Open issues of this repository that the forge itself says block this one; empty where it knows none."""
+
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """Open an issue, or return the one that already carries `marker` and is ours."""
 

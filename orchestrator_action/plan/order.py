@@ -1,7 +1,7 @@
 """From issues and prompt files to tasks: what is selected, in which order, under which names.
 
 Ids and branch names are valid and unique whatever the title says; the title itself stays data.
-Dependencies come from front matter only: "depends on" in prose means nothing here.
+Dependencies come from front matter, from lines of an issue that say so (see `dependencies`), and from the forge.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT, LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
+from orchestrator_action.plan.dependencies import circles
 from orchestrator_action.protocol.model import Issue, Prompt, Task
 from orchestrator_action.text.defang import let_ci_run
 from orchestrator_action.text.limits import clean, mask_shapes
@@ -103,17 +104,29 @@ def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collecti
 
 
 def plan(
-    issues: Iterable[Issue], prompts: Sequence[Prompt], *, taken: Collection[str] = ()
+    issues: Iterable[Issue],
+    prompts: Sequence[Prompt],
+    *,
+    taken: Collection[str] = (),
+    waits: Mapping[int, Sequence[int]] | None = None,
+    outside: Collection[int] = (),
 ) -> tuple[Task, ...]:
     """All tasks of a run: issues by priority and number, then prompt files as given, dependencies before dependants.
 
-    Raises ConfigError for a dependency nobody knows, or a circle.
+    `waits` has the issues that an issue waits for; those of them that are not in this run count when they are in
+    `outside`: they are open, and the task is `stuck`, as are issues that wait for each other. Raises ConfigError for
+    a prompt file that depends on what nobody knows, and for a circle of prompt files.
     """
     used = set(taken)
     tasks: list[Task] = []
-    for issue in sorted({i.number: i for i in issues}.values(), key=lambda i: (_priority(i), i.number)):
-        tasks.append(task_of_issue(issue, taken=used))
-        used.add(tasks[-1].branch)
+    by_number = {i.number: i for i in issues}
+    for issue in sorted(by_number.values(), key=lambda i: (_priority(i), i.number)):
+        needed = [n for n in (waits or {}).get(issue.number, ()) if n != issue.number]
+        task = task_of_issue(issue, taken=used)
+        out = [f"#{n}" for n in needed if n in outside and n not in by_number]
+        why = f"it waits for {', '.join(out)}, which is not part of this run and not closed" if out else ""
+        tasks.append(replace(task, depends_on=tuple(f"#{n}" for n in needed if n in by_number), stuck=why))
+        used.add(task.branch)
     names: dict[str, str] = {}
     for prompt in prompts:
         task = task_of_prompt(prompt, ids=[t.id for t in tasks], taken=used)
@@ -124,7 +137,18 @@ def plan(
     names |= {t.id: t.id for t in tasks}
     names |= {f"#{t.issue.number}": t.id for t in tasks if t.issue}
     names |= {str(t.issue.number): t.id for t in tasks if t.issue}
-    return ordered([replace(t, depends_on=_resolve(t, names)) for t in tasks])
+    return ordered(_cut([replace(t, depends_on=_resolve(t, names)) for t in tasks]))
+
+
+def _cut(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks, circles cut: issues in one are stuck, and wait for nobody any more."""
+    found = circles({t.id: t.depends_on for t in tasks})
+    return [
+        replace(t, depends_on=(), stuck=f"these wait for each other: {' → '.join(found[t.id])}")
+        if t.id in found and t.issue
+        else t
+        for t in tasks
+    ]
 
 
 def _priority(issue: Issue) -> int:
@@ -162,18 +186,17 @@ def ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
     Raises ConfigError naming the circle.
     """
     by_id = {t.id: t for t in tasks}
+    if found := circles({t.id: t.depends_on for t in tasks}):
+        circle = " → ".join(next(iter(found.values())))
+        raise ConfigError(f"tasks depend on each other in a circle: {circle}", hint="cut it in one place")
     done: dict[str, Task] = {}
-
-    def visit(task: Task, path: tuple[str, ...]) -> None:
-        if task.id in path:
-            circle = " → ".join((*path[path.index(task.id) :], task.id))
-            raise ConfigError(f"tasks depend on each other in a circle: {circle}", hint="cut it in one place")
-        if task.id in done:
-            return
-        for name in task.depends_on:
-            visit(by_id[name], (*path, task.id))
-        done[task.id] = task
-
     for task in tasks:
-        visit(task, ())
+        waiting = [task]
+        while waiting:
+            last = waiting[-1]
+            needed = [by_id[d] for d in last.depends_on if d not in done]
+            if needed:
+                waiting.append(needed[0])
+            else:
+                done[last.id] = waiting.pop()
     return tuple(done.values())

@@ -137,6 +137,10 @@ class Issue:
     left_by: str = ""  # the run that claimed it and died
     asked: FollowUp | None = None
     """What a person asks to be changed on the pull request that was made of it."""
+    parent: int = 0
+    """The issue of this repository that it is a sub-issue of, as the forge says; 0 for none."""
+    blocked_by: int = 0
+    """By how many open issues the forge says it is blocked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +252,8 @@ class Task:
     note: str = ""
     supersedes: tuple[str, ...] = ()
     """Branches of earlier attempts at the same issue."""
+    stuck: str = ""
+    """Why it cannot be begun in this run: what it waits for is not part of it, or waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

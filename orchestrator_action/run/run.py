@@ -38,6 +38,7 @@ from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.budget import budget_of, spent
+from orchestrator_action.run.grown import Ground, ground_of
 from orchestrator_action.run.remote_orders import RemoteOrders
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
@@ -188,8 +189,10 @@ class _Run:
                 return
             if end := stopped(run, self._run_limits):
                 self._settle(task, replace(end, error=f"{end.error}, before this task started"))
-            elif blocker:
-                self._settle(task, held_up(f"{blocker} did not succeed"))
+            elif why := task.stuck or (blocker and f"{blocker} did not succeed"):
+                if task.stuck:
+                    tell_not_started(run, task, why)
+                self._settle(task, held_up(why))
             elif late := self._too_late():
                 tell_not_started(run, task, late)
                 self._settle(task, held_up(late))
@@ -202,8 +205,21 @@ class _Run:
                 and len(board.running) < self._run_limits.slots.limit
                 and self._can_pay_for(task, run)
             ):
+                ground = self._ground(task)
+                if ground.clash:
+                    tell_not_started(run, task, ground.clash)
+                    self._settle(task, held_up(ground.clash))
+                    continue
+                run = replace(run, base_sha=ground.sha, base_branch=ground.branch)
                 board.waiting.remove(task)
                 board.running[pool.submit(work_on, task, run, self._run_limits)] = task
+
+    def _ground(self, task: Task) -> Ground:
+        """Where the task's branch begins; on what it depends on, when that was verified in this run."""
+        run = self._run
+        return ground_of(
+            run.private, task, self._board.done, base_sha=run.base_sha, base_branch=run.base_branch
+        )
 
     def _is_fresh(self, task: Task) -> bool:
         """Whether no process has set an agent to it, and one may be."""

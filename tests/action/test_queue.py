@@ -15,7 +15,7 @@ from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
 from tests.kit.repos import git
 from tests.kit.runner import RUN_ID, Runner
-from tests.kit.whole import GOOD, LIES, new_file
+from tests.kit.whole import GOOD, LIBRARY, LIES, change, new_file
 
 
 def issue(runner: Runner, text: str = GOOD, *, by: str = "octo", title: str = "Add more") -> Issue:
@@ -49,6 +49,37 @@ def edit(runner: Runner, one: Issue, **fields: str) -> None:
 
 
 # the queue
+
+
+def test_githubs_own_dependencies_and_sub_issues_order_the_queue(runner: Runner):
+    """The parent grows from its sub-issue; what an open issue outside blocks waits, and says so."""
+    readme = LIBRARY["README.md"]
+    child = issue(runner, new_file("child.py") + change("README.md", readme, f"{readme}- child\n"))
+    parent = issue(
+        runner,
+        new_file("parent.py") + change("README.md", f"{readme}- child\n", f"{readme}- child\n- parent\n"),
+    )
+    outside = runner.github.state.add_issue("Later", "later", user="octo")
+    waits = issue(runner, new_file("waits.py"))
+    child.parent, waits.blocked_by = parent.number, [outside.number]
+
+    done = runner.step(event="issues", payload=runner.labeled(parent.number))
+
+    assert ["success", "success", "blocked"] == [
+        done.status(i.number) for i in (child, parent, waits)
+    ], done.log  # fmt: skip
+    base = {t["issue"]: t["base_sha"] for t in done.report["tasks"]}
+    head = {t["issue"]: t["head_sha"] for t in done.report["tasks"]}
+    assert base[parent.number] == head[child.number]
+    [pull] = [
+        i.pull
+        for i in runner.github.state.issues.values()
+        if i.pull and f"issue-{parent.number}-" in i.pull.head
+    ]
+    assert f"issue-{child.number}-" in pull.base
+    assert "orchestrate" in waits.labels
+    [said] = [c.body for c in runner.github.state.comments_on(waits.number)]
+    assert "it waits for #" in said and f"{outside.number}, which is not part of this run" in said
 
 
 def test_one_event_drains_all_labelled_issues_in_one_parallel_run(runner: Runner):

@@ -113,3 +113,25 @@ def test_edits_of_a_thousand_issues_are_ten_requests(forge: GitHubForge, github:
 
     assert dict.fromkeys(numbers, "") == forge.edits(numbers)
     assert 10 == github.count("POST", "/graphql")
+
+
+def test_what_blocks_an_issue_is_asked_only_where_the_list_says_that_something_does(
+    forge: GitHubForge, github: GitHubServer
+) -> None:
+    one, two, three = labelled(github, 3)
+    github.state.issues[two].blocked_by = [one, three]
+    github.state.issues[three].state = "closed"
+    github.state.issues[one].parent = two
+
+    found = {i.number: i for i in forge.issues("orchestrate")}
+
+    assert [(0, two), (1, 0)] == [(found[n].blocked_by, found[n].parent) for n in (one, two)]
+    assert (one,) == forge.open_blockers(two), "one that is closed blocks nothing"
+    assert () == forge.open_blockers(one)
+
+
+def test_a_server_that_knows_no_dependencies_blocks_nothing(forge: GitHubForge, github: GitHubServer) -> None:
+    [one] = labelled(github, 1)
+    github.fail("404", "GET", "/dependencies/")
+
+    assert () == forge.open_blockers(one)

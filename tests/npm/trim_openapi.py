@@ -43,6 +43,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/issues/events": ("get",),
     f"{R}/issues/{{issue_number}}": ("get", "patch"),
     f"{R}/issues/{{issue_number}}/comments": ("get", "post"),
+    f"{R}/issues/{{issue_number}}/dependencies/blocked_by": ("get",),
     f"{R}/issues/{{issue_number}}/events": ("get",),
     f"{R}/issues/{{issue_number}}/labels": ("get", "post", "put"),
     f"{R}/issues/{{issue_number}}/labels/{{name}}": ("delete",),

@@ -97,6 +97,10 @@ class LocalForge(LocalPermissions):
             status=404,
         )
 
+    def open_blockers(self, number: int) -> tuple[int, ...]:  # noqa: ARG002
+        """None: a folder knows only what the text says."""
+        return ()
+
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """A new file, or the one whose first line of text is this marker and whose author we are."""
         with self._folder.writing():

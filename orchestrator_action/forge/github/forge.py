@@ -187,6 +187,10 @@ class GitHubForge:
         self._note(issue, data)
         return issue
 
+    def open_blockers(self, number: int) -> tuple[int, ...]:
+        """As GitHub's own dependencies say; none where the server does not know these."""
+        return bulk.open_blockers(self._api, number)
+
     def _note(self, issue: Issue, data: Any) -> None:
         """What an issue shows of itself and need not be asked for soon again; its text is not kept."""
         self._comments.noted(issue.number, issue.comments)

@@ -68,3 +68,23 @@ def edits(api: Api, numbers: Collection[int]) -> Mapping[int, str | None]:
 def _when(data: Any, key: str) -> str | None:
     issue = data.get(key)
     return None if issue is None else str(issue["lastEditedAt"] or "")
+
+
+def open_blockers(api: Api, number: int) -> tuple[int, ...]:
+    """Open issues of this repository that GitHub's own dependencies say block an issue.
+
+    Source: docs.github.com, "REST API endpoints for issue dependencies". An older server answers 404.
+    """
+    what, found = f"what blocks #{number}", list[int]()
+    try:
+        for data in api.pages(f"/issues/{number}/dependencies/blocked_by", what):
+            ours = understood(lambda: str(data["url"]).partition("/repos/")[2], what)  # noqa: B023
+            if (
+                ours.casefold() == f"{api.repository}/issues/{data['number']}".casefold()
+                and data["state"] == "open"
+            ):
+                found.append(int(data["number"]))
+    except ForgeError as exc:
+        if exc.status not in {404, 410}:
+            raise
+    return tuple(found)

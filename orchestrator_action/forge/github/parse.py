@@ -48,7 +48,17 @@ def issue(data: Any) -> Issue:
         updated_at=str(data["updated_at"]),
         created_at=str(data["created_at"]),
         comments=int(data["comments"]),
+        parent=_parent(data),
+        blocked_by=int((data.get("issue_dependencies_summary") or {}).get("blocked_by") or 0),
     )
+
+
+def _parent(data: Any) -> int:
+    """The number of the issue that this is a sub-issue of; 0 for none, and for one of another repository."""
+    address = str(data.get("parent_issue_url") or "")
+    there, _, number = address.rpartition("/issues/")
+    same = there == str(data.get("url") or "").rpartition("/issues/")[0]
+    return int(number) if same and number.isascii() and number.isdecimal() else 0
 
 
 def pull(data: Any) -> Pull:

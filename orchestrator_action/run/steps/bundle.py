@@ -79,14 +79,17 @@ def bundle_digest(document: bytes, commits: bytes | None) -> str:
     return digest_of(files if commits is None else {**files, COMMITS: digest_of_bytes(commits)})
 
 
-def write_bundle(folder: Path, bundle: Bundle, git: Git, refs: Collection[str]) -> str:
-    """Write a bundle, in the place of one that was there; returns its digest. `git` has the commits of `refs`."""
+def write_bundle(folder: Path, bundle: Bundle, git: Git, refs: Collection[str], *, plan_base: str) -> str:
+    """Write a bundle, in the place of one that was there; returns its digest.
+
+    `git` has the commits of `refs`; those that grew from the plan's base go in, also of what the task depends on.
+    """
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.mkdir(parents=True)
         if refs:
-            commit_bundle.write(git, refs, bundle.base_sha, (fresh / COMMITS).absolute())
+            commit_bundle.write(git, refs, plan_base, (fresh / COMMITS).absolute())
         replace_file(fresh / DOCUMENT, encode(bundle))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
@@ -129,7 +132,10 @@ def check_bundle(bundle: Bundle, plan: Plan) -> Task:
         raise BundleError("unknown-task", f"the plan has no task {bundle.task_id[:60]!r}")
     if bundle.branch != task.branch:
         raise BundleError("other-branch", f"its branch is {bundle.branch[:80]!r}, not {task.branch}")
-    if bundle.base_sha != plan.base_sha:
+    grown = task.depends_on and SHA.fullmatch(
+        bundle.base_sha
+    )  # `publish` knows from which commit it may grow
+    if bundle.base_sha != plan.base_sha and not grown:
         raise BundleError("other-base", f"its base is {bundle.base_sha[:12]!r}, not {plan.base_sha[:12]}")
     if bundle.head_sha and not SHA.fullmatch(bundle.head_sha):
         raise BundleError("bad-head", f"{bundle.head_sha[:60]!r} is not the name of a commit")
@@ -190,9 +196,10 @@ def _check_claims(claims: Sequence[Claim]) -> None:
 # -- its commits ------------------------------------------------------------------------------------
 
 
-def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config) -> Work:
+def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan_base: str) -> Work:
     """Bring the commits of a checked bundle into our private repository and read its trail. Raises BundleError."""
     bundle = read.bundle
+    grown = bundle.base_sha != plan_base
     head = "" if bundle.head_sha == bundle.base_sha else bundle.head_sha
     if read.commits is None:
         if head or bundle.trail or bundle.claims:
@@ -200,9 +207,11 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config) -> W
         return Work(bundle=bundle, digest=read.digest, ledger=Ledger(task=task.id))
     header = commit_bundle.read_header(read.commits)
     trail_ref = audit.ref_of(task.id)
-    wanted = {f"refs/heads/{task.branch}": head} if head else {}
+    wanted = {f"refs/heads/{task.branch}": bundle.head_sha} if head or (grown and bundle.head_sha) else {}
     commit_bundle.check_refs(header, {**wanted, trail_ref: header.refs.get(trail_ref, "")})
-    commit_bundle.take_in(private, read.commits, header, bundle.base_sha)
+    commit_bundle.take_in(private, read.commits, header, plan_base)
+    if grown:
+        _check_commits(private, plan_base, bundle.base_sha)
     if head:
         _check_commits(private, bundle.base_sha, head)
         _check_changes(private, bundle.base_sha, head, config)
@@ -211,6 +220,8 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config) -> W
 
 
 def _check_commits(private: Git, base: str, head: str) -> None:
+    if not private.rev_parse(head):
+        raise BundleError("missing-commits", f"the commit {head[:12]} is not in it")
     if not private.is_ancestor(base, head):
         raise BundleError("other-base", f"its branch does not grow from {base[:12]}")
     commits = private.commits(base, head)

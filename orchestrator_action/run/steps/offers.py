@@ -58,7 +58,7 @@ def collect_offers(
                 raise BundleError("two-bundles", f"{len(some)} bundles came for {task_id[:60]!r}")
             offered = _read_again(*some[0])  # all of them at once might be more than memory holds
             task = check_bundle(offered.bundle, read.plan)
-            work = take_bundle(private, offered, task, read.config)
+            work = take_bundle(private, offered, task, read.config, read.plan.base_sha)
         except BundleError as exc:
             named = task_id if any(t.id == task_id for t in read.plan.tasks) else ""
             _refuse(offers, named, f"{some[0][0]}: {exc.message}", exc, say)

@@ -20,7 +20,7 @@ from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
-from orchestrator_action.publish.claim import claim_issue
+from orchestrator_action.publish.claim import claim_issue, tell_not_started
 from orchestrator_action.run.forecast import touched_by
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
@@ -96,8 +96,11 @@ def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:
     taken: dict[str, Task] = {}
     for task in found.tasks:
         run.check_not_cancelled()
-        if lost := [d for d in task.depends_on if d not in taken]:
-            say(f"{task.id}: left out, as {lost[0]} is")
+        lost = [d for d in task.depends_on if d not in taken]
+        if why := task.stuck or (lost and f"{lost[0]} is"):
+            say(f"{task.id}: left out, as {why}")
+            if task.stuck:
+                tell_not_started(run, task, task.stuck)
             continue
         try:
             taken[task.id] = _take(task, run)

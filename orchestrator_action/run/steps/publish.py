@@ -13,7 +13,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,12 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
-from orchestrator_action.protocol.ends import End, end_of
+from orchestrator_action.protocol.ends import End, end_of, held_up
 from orchestrator_action.protocol.events import fact_data, fold
-from orchestrator_action.protocol.judge import REPORTED_BY, judge
+from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
     Conclusion,
-    Fact,
     Pull,
     RunReport,
     Status,
@@ -45,7 +44,6 @@ from orchestrator_action.protocol.model import (
     TaskResult,
     Verdict,
 )
-from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import is_anothers
 from orchestrator_action.publish.report import comments as render
@@ -57,10 +55,12 @@ from orchestrator_action.run.finish import (
     recorded_task_run,
     with_problems,
 )
+from orchestrator_action.run.grown import ground_of
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.run import speedup
 from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now
 from orchestrator_action.run.steps.bundle import Work
+from orchestrator_action.run.steps.carry import carry_over
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
 from orchestrator_action.run.steps.review import ReviewDocument
@@ -72,21 +72,10 @@ from orchestrator_action.state.fold import planned, result_of, result_record, ta
 from orchestrator_action.state.journal import Journal
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import journal_of
-from orchestrator_action.state.takeover import text_digest
 from orchestrator_action.verify.measure import Measure
 
 log = logging.getLogger(__name__)
 
-AGENT_EVENTS = frozenset({"claim", "plan", "review", "answer", "declined"})
-"""What is taken over of a bundle's trail: what was said. What was measured there is not."""
-REPORTED = (
-    ("initial-setup", "context-read"),
-    ("initial-setup", "clean-base"),
-    ("implementation", "already-met"),
-    ("review", "reviewed"),
-    ("review-response", "findings-answered"),
-)
-"""Facts that only the machine where the agent worked could know."""
 UNVERIFIED = "not verified: no verdict on what its work job brought has come"
 _CONCLUSIONS = {
     Status.CANCELLED: Conclusion.CANCELLED, Status.TIMEOUT: Conclusion.TIMED_OUT, Status.STALLED: Conclusion.TIMED_OUT,
@@ -145,14 +134,15 @@ def publish_bundles(
     """
     offers = collect_offers(read, run.private, folders, verdicts, reviews=reviews, accept=accept, say=say)
     run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
-    results: list[TaskResult] = []
+    done: dict[str, TaskResult] = {}
     levels: list[Isolation] = []
     for task in read.plan.tasks:
         run.check_not_cancelled()
         offer = offers.get(task.id, Offer())
         levels.append(isolation_of_verdict(offer))
-        results.append(_settle(replace(run, isolation=levels[-1]), read.plan, task, offer, run_limits))
-        tell(results[-1])
+        done[task.id] = _settle(replace(run, isolation=levels[-1]), read.plan, task, offer, run_limits, done)
+        tell(done[task.id])
+    results = tuple(done.values())
     lowest = min(levels, key=lambda walls: walls.level)
     report = _report(read, run, results, lowest)
     run.journal.write_report(render.report_json(report, run.secrets))
@@ -163,8 +153,18 @@ def publish_bundles(
 # -- one task ---------------------------------------------------------------------------------------
 
 
-def _settle(run: RunContext, plan: Plan, task: Task, offer: Offer, run_limits: RunLimits) -> TaskResult:
-    """Write one task to the forge, or find that it was; whatever goes wrong is this task's result."""
+def _settle(
+    run: RunContext,
+    plan: Plan,
+    task: Task,
+    offer: Offer,
+    run_limits: RunLimits,
+    done: Mapping[str, TaskResult],
+) -> TaskResult:
+    """Write one task to the forge, or find that it was; whatever goes wrong is this task's result.
+
+    `done` has what became of the tasks that it depends on.
+    """
     state = task_state(run.journal.of(task.id))
     if state.settled:
         return recorded_result(run, task.id, state)
@@ -172,7 +172,10 @@ def _settle(run: RunContext, plan: Plan, task: Task, offer: Offer, run_limits: R
         if told := _told_before(run, task):
             return record_end(run, told)
         _hold(run, plan, task)
-        result = _published(run, task, offer, run_limits)
+        bad = next((d for d in task.depends_on if done[d].status not in GOOD_STATUSES), "")
+        if not bad:
+            run, offer = _on_its_ground(run, task, offer, done)
+        result = _published(run, task, offer, run_limits, bad)
     except JournalError:
         raise
     except TakenError as exc:
@@ -217,19 +220,36 @@ def _hold(run: RunContext, plan: Plan, task: Task) -> None:
     )
 
 
-def _published(run: RunContext, task: Task, offer: Offer, run_limits: RunLimits) -> TaskResult:
+def _on_its_ground(
+    run: RunContext, task: Task, offer: Offer, done: Mapping[str, TaskResult]
+) -> tuple[RunContext, Offer]:
+    """The run with the commit and branch that this task was to grow from; a bundle that grew elsewhere is refused."""
+    if not task.depends_on or offer.work is None:
+        return run, offer
+    ground = ground_of(run.private, task, done, base_sha=run.base_sha, base_branch=run.base_branch)
+    base = offer.work.bundle.base_sha
+    if base != ground.sha and offer.work.head:
+        why = f"its base is {base[:12]}, and what it depends on was verified at {ground.sha[:12]}"
+        return run, Offer(error=f"its bundle is refused: other-base: {why}")
+    return replace(run, base_sha=ground.sha, base_branch=ground.branch), offer
+
+
+def _published(run: RunContext, task: Task, offer: Offer, run_limits: RunLimits, blocker: str) -> TaskResult:
+    """Tell what came of a task. One that depends on a `blocker` keeps its branch, and asks for nothing."""
     work = offer.work
     head = work.head if work else ""
-    _carry(run, task, offer)
+    carry_over(run, task, offer)
     bare = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=offer.error).result(
         task, run.base_sha
     )
     pull: Pull | None = None
-    if work is not None and offer.verdict is not None:
+    if work is not None and offer.verdict is not None and not blocker:
         pull = _ask_forge(run, task, work, replace(bare, head_sha=head))
     verdict = judge(run.journal.ledger(task.id), policy=run.config.phases, head=head)
     result = replace(
-        _with_work(bare, work, _end(offer, verdict)), pull=pull, phases=recorded_phases(run, task.id, head)
+        _with_work(bare, work, _end(offer, verdict, blocker)),
+        pull=pull,
+        phases=recorded_phases(run, task.id, head),
     )
     run.journal.append("judged", task.id, **result_record(result))
     problems = publish_result(recorded_task_run(run, task, result), result, run_limits)
@@ -237,54 +257,6 @@ def _published(run: RunContext, task: Task, offer: Offer, run_limits: RunLimits)
     if not problems:
         _seal(run, task)
     return result
-
-
-def _carry(run: RunContext, task: Task, offer: Offer) -> None:
-    """Write what was said and what was measured into this journal, once however often this is tried."""
-    records: list[tuple[str, dict[str, Any]]] = [
-        (
-            "task-started",
-            {
-                "base_sha": run.base_sha, "base_branch": run.base_branch, "branch": task.branch, "digest": "",
-                "worktree": "", "note": "", "text_sha256": text_digest(task),
-                **({"issue": task.issue.number} if task.issue else {}),
-            },
-        )
-    ]  # fmt: skip
-    if offer.work is not None:
-        events = offer.work.events
-        records += [(e.kind, dict(e.data)) for e in events if e.task == task.id and e.kind in AGENT_EVENTS]
-        told = {(f.phase, f.rule) for f in offer.review.facts} if offer.review else set()
-        records += [("fact", fact_data(f)) for f in _reported(offer.work) if (f.phase, f.rule) not in told]
-    if offer.review is not None:
-        took_place = any(f.rule == "reviewed" and f.holds for f in offer.review.facts)
-        records += [("review", _review_event(offer.review))] if took_place else []
-        records += [("fact", fact_data(f)) for f in offer.review.facts]
-    if offer.verdict is not None:
-        records += [("fact", fact_data(f)) for f in offer.verdict.facts]
-    kinds = {"task-started", "fact", *AGENT_EVENTS}
-    there = sum(e.kind in kinds for e in run.journal.of(task.id))
-    for kind, data in records[there:]:
-        run.journal.append(kind, task.id, **data)
-
-
-def _review_event(review: ReviewDocument) -> dict[str, Any]:
-    return {"head": review.commit, "findings": [asdict(f) for f in review.findings], "round": 0}
-
-
-def _reported(work: Work) -> Iterator[Fact]:
-    """What only the agent's machine could see, in our words and marked as its word."""
-    for phase, rule_id in REPORTED:
-        known = work.ledger.fact(phase, rule_id)
-        rule = next((r for r in BY_ID[phase].rules if r.id == rule_id), None)
-        says = rule.says if rule else "a separate session found the task met as things are"
-        once = phase == "initial-setup"
-        if known is not None and known.holds and (once or known.commit == work.head):
-            commit = known.commit if once else work.head
-            yield Fact(
-                phase=phase, rule=rule_id, commit=commit, holds=True, message=f"reported by work: {says}",
-                detail={REPORTED_BY: "work"},
-            )  # fmt: skip
 
 
 def _ask_forge(run: RunContext, task: Task, work: Work, result: TaskResult) -> Pull | None:
@@ -312,9 +284,11 @@ def _record(run: RunContext, task: Task, facts: Any) -> None:
         run.journal.append("fact", task.id, **fact_data(fact))
 
 
-def _end(offer: Offer, verdict: Verdict) -> End:
+def _end(offer: Offer, verdict: Verdict, blocker: str) -> End:
     """How the task ends: by the facts. A machine that says of itself that it did not succeed is believed that."""
     work = offer.work
+    if blocker:
+        return held_up(f"{blocker} did not succeed")
     if work is None:
         return End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=offer.error)
     said = work.bundle.status

@@ -66,7 +66,7 @@ def review_bundle(
         raise BundleError("other-digest", f"its digest is {offered.digest[:12]}, not {expected[:12]}")
     task = check_bundle(offered.bundle, read.plan)
     with enter_step(read, [task], f"review-{task.id}", repo, env, cancel, needs_agents=True) as (_, run):
-        work = take_bundle(run.private, offered, task, read.config)
+        work = take_bundle(run.private, offered, task, read.config, read.plan.base_sha)
         document = ReviewDocument(
             plan_digest=read.digest, bundle_digest=work.digest, commit=work.head or work.bundle.base_sha,
             machine=machine(run.run_id),

@@ -57,7 +57,7 @@ def verify_bundle(
     with enter_step(read, [task], f"verify-{task.id}", repo, env, cancel, needs_agents=False) as (_, run):
         if base is not None and (why_not := use_base(run, base)):
             say(why_not)
-        work = take_bundle(run.private, offered, task, read.config)
+        work = take_bundle(run.private, offered, task, read.config, read.plan.base_sha)
         facts = tuple(_facts(run, task, work)) if work.head and work.ledger.claims else ()
         return _document(read, run, work, facts)
 

@@ -138,9 +138,13 @@ def _bundle(run: RunContext, task: Task, result: TaskResult, folder: Path) -> Wr
     there = staged.refs()
     events = audit.read(staged, there[trail], task.id).events if trail in there else ()
     ledger = fold(events, task.id)
-    head = there.get(branch, "") or (result.base_sha if result.head_sha == result.base_sha else "")
+    base = result.base_sha or run.base_sha
+    if branch not in there and base != run.base_sha and staged.rev_parse(base):
+        staged.update_ref(branch, base)  # what it grew from has to travel, also when it changed nothing
+        there = staged.refs()
+    head = there.get(branch, "") or (base if result.head_sha == base else "")
     bundle = Bundle(
-        run_id=run.run_id, task_id=task.id, branch=task.branch, base_sha=run.base_sha, head_sha=head,
+        run_id=run.run_id, task_id=task.id, branch=task.branch, base_sha=base if head else run.base_sha, head_sha=head,
         status=result.status, error=_one_text(result.error), declined=result.declined,
         claims=tuple(ledger.claims[p] for p in sorted(ledger.claims)),
         requests=_requests(task, ledger), trail=events[-1].hash if events else "", said=_one_text(result.said),
@@ -148,7 +152,7 @@ def _bundle(run: RunContext, task: Task, result: TaskResult, folder: Path) -> Wr
         wall_s=result.wall_s,
     )  # fmt: skip
     refs = [ref for ref in (branch, trail) if ref in there]
-    digest = write_bundle(folder, bundle, staged, refs)
+    digest = write_bundle(folder, bundle, staged, refs, plan_base=run.base_sha)
     log.info("bundle written task=%s head=%s digest=%s", task.id, head[:12], digest)
     return WrittenBundle(task_id=task.id, folder=folder, digest=digest, status=str(result.status))
 

@@ -106,6 +106,13 @@ class Payloads:
             "author_association": self.association(issue.user),
             "performed_via_github_app": self.app(issue.app),
         }
+        if issue.parent:
+            given["parent_issue_url"] = f"{self.repo_url}/issues/{issue.parent}"
+        if issue.blocked_by:
+            still = sum(self.state.issues[n].state == "open" for n in issue.blocked_by)
+            given["issue_dependencies_summary"] = {
+                "blocked_by": still, "total_blocked_by": len(issue.blocked_by), "blocking": 0, "total_blocking": 0,
+            }  # fmt: skip
         if issue.pull:
             at = f"{self.repo_url}/pulls/{issue.number}"
             given["pull_request"] = {

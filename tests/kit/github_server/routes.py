@@ -322,6 +322,12 @@ def update_label(call: Call) -> Reply:
 # events
 
 
+@route("GET", f"{R}/issues/{{issue_number}}/dependencies/blocked_by", "issues:read")
+def blocked_by(call: Call) -> Reply:
+    found = [call.state.issues[n] for n in _issue(call).blocked_by]
+    return Reply(items=found, show=lambda i: call.show.issue(i))
+
+
 @route("GET", f"{R}/issues/{{issue_number}}/events", "issues:read")
 def issue_events(call: Call) -> Reply:
     number = _issue(call).number

@@ -125,6 +125,9 @@ class Issue:
     app: str | None = None
     edited_at: str = ""
     """When the body was last edited; GitHub tells it through GraphQL only."""
+    parent: int = 0
+    blocked_by: list[int] = field(default_factory=list)
+    """By GitHub's own dependencies."""
 
 
 @dataclass

@@ -1,0 +1,115 @@
+"""Tasks that depend on others, over machines: on the branch they depend on, and only when that is verified."""
+
+from __future__ import annotations
+
+import json
+
+from tests.kit.steps import Split
+from tests.kit.whole import LIBRARY, LIES, change, new_file
+
+README = LIBRARY["README.md"]
+FIRST = new_file("more.py") + change("README.md", README, f"{README}- `more.py`\n")
+SECOND = (
+    "Blocked by #1\n\n"
+    + change("more.py", "x = 1\n", "x = 2\n")
+    + change("README.md", f"{README}- `more.py`\n", f"{README}- `more.py`\n- two\n")
+)
+
+
+def step_on(split: Split, *tasks: str) -> None:
+    for task in tasks:
+        assert split.verify(task).code in {0, 1}
+
+
+def test_a_dependent_task_is_worked_on_measured_and_published_on_the_branch_it_depends_on(split: Split):
+    split.home.issue(1, "More", FIRST, labels=["orchestrate", "orchestrate-priority:low"])
+    split.home.issue(2, "Two", SECOND)
+    split.home.issue(3, "Three", new_file("three.py") + new_file("THREE.md", "# three"))
+    plan = split.plan(shards=3)
+    assert [["issue-1", "issue-2"], ["issue-3"]] == [sorted(s) for s in plan["shards"]]
+
+    split.work(1)
+    split.work(2)
+    step_on(split, "issue-1", "issue-2", "issue-3")
+    ran = split.publish()
+
+    assert {"success"} == {t["status"] for t in ran.report["tasks"]}, ran.err
+    first, second = ran.task("issue-1"), ran.task("issue-2")
+    assert first["head_sha"] == second["base_sha"]
+    pull = next(p for p in (split.home.forge / "pulls").glob("*/pull.md") if "#2" in p.read_text())
+    assert f"base: {first['branch']}" in pull.read_text().replace('"', "")
+
+
+def test_what_waited_for_one_whose_verdict_is_bad_is_blocked_and_its_branch_is_kept(split: Split):
+    """The work machine had measured with a command that always passes, and so went on with the second."""
+    lies = LIES + change("README.md", README, f"{README}- treble\n")
+    numbers = change(
+        "numbers_.py", "def double(n):\n    return n * 3\n", "def double(n):\n    return n * 3  # yes\n"
+    )
+    split.home.issue(1, "Treble", lies)
+    split.home.issue(2, "Two", f"Depends on #1\n\n{numbers}")
+    split.plan("--test", "echo 1 passed, 0 failed")
+    worked = split.work()
+    assert ["success", "success"] == [b["status"] for b in worked["bundles"]]
+    honest = json.loads(split.plan_file.read_text())
+    config = split.home.repo.path / ".github" / "orchestrator.yml"
+    honest["test_commands"] = [config.read_text().removeprefix("test: ").strip()]
+    split.plan_file.write_text(json.dumps(honest, sort_keys=True, separators=(",", ":")) + "\n")
+
+    step_on(split, "issue-1", "issue-2")
+    ran = split.publish()
+
+    assert ["failed", "blocked"] == [t["status"] for t in ran.report["tasks"]], ran.err
+    second = ran.task("issue-2")
+    assert "issue-1 did not succeed" in second["error"]
+    assert second["head_sha"] == split.home.repo.at_remote(f"refs/heads/{second['branch']}")
+    assert not (split.home.forge / "pulls").exists()
+
+
+def test_a_bundle_that_grew_from_another_commit_than_the_verified_one_is_refused(split: Split):
+    """Somebody else's bundle of the first task came, and was verified: the second was made on another one."""
+    split.home.issue(1, "More", FIRST)
+    split.home.issue(2, "Two", SECOND)
+    split.plan()
+    split.work()
+    kept = split.files / "kept"
+    split.bundle("issue-2").rename(kept)
+    split.cli("work", "clean", "--remove")
+    again = split.work()
+    assert ["success", "success"] == [b["status"] for b in again["bundles"]]
+    moved = split.files / "bundles" / "issue-2"
+    moved.rename(split.files / "second")
+    kept.rename(moved)
+    step_on(split, "issue-1", "issue-2")
+
+    ran = split.publish()
+
+    first = ran.task("issue-1")
+    base = json.loads((moved / "bundle.json").read_text())["base_sha"]
+    assert base != first["head_sha"], "commits of another second have other names"
+    assert "other-base" in ran.task("issue-2")["error"], ran.err
+    assert "failed" == ran.task("issue-2")["status"]
+
+
+def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):
+    split.home.issue(1, "One", f"Depends on #2\n\n{FIRST}")
+    split.home.issue(2, "Two", f"Depends on #1\n\n{FIRST}")
+    split.home.issue(3, "Three", FIRST)
+    split.files.mkdir()
+
+    ran = split.cli(
+        "plan",
+        "plan",
+        "--forge",
+        f"local:{split.home.forge}",
+        "--agent",
+        "patch",
+        "--out",
+        str(split.plan_file),
+    )
+
+    assert 0 == ran.code, ran.err
+    assert "issue-1 → issue-2 → issue-1" in ran.err
+    assert ["issue-3"] == [t["id"] for t in json.loads(split.plan_file.read_text())["tasks"]]
+    front = (split.home.forge / "issues" / "1.md").read_text().split("---")[1]
+    assert "orchestrate:running" not in front and "orchestrate" in front
