@@ -25,6 +25,8 @@ class ForgeParts:
     """Of `local`, where none is named."""
     token: str
     env: Mapping[str, str]
+    pace: Callable[[int], None] | None = None
+    """Called before so many writes; returns when they may be made."""
 
 
 def _local(parts: ForgeParts, where: str) -> Forge:
@@ -44,7 +46,9 @@ def _github(parts: ForgeParts, where: str) -> Forge:
         raise ConfigError("GitHub needs a token", hint="set GITHUB_TOKEN, or use --forge local")
     from orchestrator_action.forge.github.forge import GitHubForge
 
-    return GitHubForge(repository_of(parts.remote.url, parts.env), parts.token, base_url=api_url(parts.env))
+    return GitHubForge(
+        repository_of(parts.remote.url, parts.env), parts.token, base_url=api_url(parts.env), pace=parts.pace
+    )
 
 
 FORGES: Mapping[str, Callable[[ForgeParts, str], Forge]] = {"github": _github, "local": _local}

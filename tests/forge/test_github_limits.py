@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.forge import GitHubForge
 from orchestrator_action.forge.github.pulls import lines_of_patch
+from orchestrator_action.process.pace import Pace
 from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
 from tests.kit.github_server import GitHubServer
 from tests.text.page import shown
@@ -217,3 +219,27 @@ def test_the_lines_of_a_patch_are_those_of_the_new_file() -> None:
     patch = "@@ -1,3 +1,4 @@\n a\n-b\n+B\n+C\n d\n@@ -10 +11,2 @@ def f():\n-x\n+y\n+z\n\\ No newline"
 
     assert {1, 2, 3, 4, 11, 12} == lines_of_patch(patch)
+
+
+def test_writes_wait_for_the_pace_and_reads_do_not(
+    connect: Connect, github: GitHubServer, tmp_path: Path
+) -> None:
+    """Five a minute by a moved clock: the sixth write waits until a minute is over."""
+    now = [1e9]
+
+    def move(seconds: float) -> None:
+        now[0] += seconds
+
+    pace = Pace(tmp_path / "writes", ((5, 60.0),), clock=lambda: now[0], sleep=move)
+    forge = connect(pace=pace.take)
+    number = github.state.add_issue("n", "b", user="octo").number
+
+    for n in range(5):
+        forge.comment(number, marker=f"n {n}", body="word")
+        list(forge.comments(number))
+    before = now[0]
+    forge.issue(number)
+    forge.comment(number, marker="n 6", body="word")
+
+    assert (1e9, 60.0) == (before, pytest.approx(now[0] - before))
+    assert 6 == len(github.state.comments_on(number))

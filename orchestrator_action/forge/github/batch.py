@@ -55,7 +55,8 @@ class Together:
                 query, variables = asked
                 for word in words:
                     self._comments.unsure(word.number)
-                answer = self._api.graphql(query, f"what is told on #{number}", variables)
+                writes = max(1, len(words))
+                answer = self._api.graphql(query, f"what is told on #{number}", variables, writes=writes)
                 return self._believe(answer, words, number) and self._gone(number, remove)
             except (UnclearError, *NONSENSE):
                 return False

@@ -76,6 +76,7 @@ class Api:
         max_wait_s: float = 120.0,
         on_retry: OnRetry | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        pace: Callable[[int], None] | None = None,
     ) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
             raise ForgeError(f"{repository!r} is not a repository", hint="write it as owner/name")
@@ -90,6 +91,7 @@ class Api:
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[str, Any]] = {}
         self._sleep = sleep
+        self._pace = pace
         self._tries = tries
         self._on_retry = on_retry
         self._host = base_url
@@ -181,17 +183,28 @@ class Api:
         """
 
         def once() -> Any:
+            self._wait_for(1)
             return self._once(verb, self._url(path), what, body=body)[1]
 
         return self._until_clear(once, found) if again else once()
 
-    def graphql(self, query: str, what: str, variables: Mapping[str, Any] | None = None) -> Any:
+    def graphql(
+        self, query: str, what: str, variables: Mapping[str, Any] | None = None, *, writes: int = 0
+    ) -> Any:
         """The `data` of a query, asked once; of what GitHub does not tell or do, null stands in it.
+
+        `writes` says how many contents a mutation creates or changes.
 
         Raises ForgeError when it refuses all of it, UnclearError when it is not known what was done."""
         body = {"query": query, **({"variables": dict(variables)} if variables else {})}
+        self._wait_for(writes)
         _, answer = self._once("POST", self._graphql_url, what, body=body)
         return understood(lambda: {**answer["data"]}, what)
+
+    def _wait_for(self, writes: int) -> None:
+        """Before each write, also a repeated one, when somebody sets the pace."""
+        if self._pace is not None and writes:
+            self._pace(writes)
 
     def _until_clear(self, once: Callable[[], Any], found: Callable[[], Any] | None) -> Any:
         tries = tenacity.Retrying(

@@ -52,6 +52,7 @@ ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 class GitHubForge:
     """Issues, pulls, comments and checks of `repository` (`owner/name`), through PyGithub.
 
+    `pace` is called before so many writes, and returns when they may be made.
     `max_wait_s` bounds what one request waits for a rate limit; `on_retry` is told of each repetition;
     `login` is the name we write under, where the caller knows it. Whoever is in a hurry (a cancel) takes
     `timeout_s=2, tries=1, max_wait_s=0`; a `sleep` that raises ends every wait.
@@ -73,6 +74,7 @@ class GitHubForge:
         timeout_s: int = 20,
         tries: int = 4,
         sleep: Callable[[float], None] = time.sleep,
+        pace: Callable[[int], None] | None = None,
     ) -> None:
         self._api = Api(
             repository,
@@ -83,6 +85,7 @@ class GitHubForge:
             max_wait_s=max_wait_s,
             on_retry=on_retry,
             sleep=sleep,
+            pace=pace,
         )
         self._warnings: dict[str, None] = {}
         self._pulls = Pulls(self._api, self._warn, self._mine, self._opened)

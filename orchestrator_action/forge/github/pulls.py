@@ -114,7 +114,7 @@ class Pulls:
         if not understood(lambda: data["draft"], what):
             return
         node = understood(lambda: str(data["node_id"]), what)
-        answer = self._api.graphql(_READY, f"that {what} is ready", {"id": node})
+        answer = self._api.graphql(_READY, f"that {what} is ready", {"id": node}, writes=1)
         if not answer.get("markPullRequestReadyForReview"):
             raise ForgeError(f"GitHub leaves {what} a draft", hint="the token needs pull-requests: write")
 

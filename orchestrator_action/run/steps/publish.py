@@ -20,6 +20,7 @@ from typing import Any
 from orchestrator_action.errors import (
     ConfigError,
     GitError,
+    Interrupted,
     JournalError,
     OrchestratorError,
     TakenError,
@@ -30,6 +31,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
+from orchestrator_action.process.pace import Pace
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
 from orchestrator_action.protocol.ends import End, end_of, held_up
 from orchestrator_action.protocol.events import fact_data, fold
@@ -71,11 +73,13 @@ from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import planned, result_of, result_record, task_state
 from orchestrator_action.state.journal import Journal
 from orchestrator_action.state.limits import RunLimits
-from orchestrator_action.state.store import journal_of
+from orchestrator_action.state.store import journal_of, state_dir
 from orchestrator_action.verify.measure import Measure
 
 log = logging.getLogger(__name__)
 
+WRITES = "writes"
+"""In the folder of our state: when this clone wrote to the forge."""
 UNVERIFIED = "not verified: no verdict on what its work job brought has come"
 _CONCLUSIONS = {
     Status.CANCELLED: Conclusion.CANCELLED, Status.TIMEOUT: Conclusion.TIMED_OUT, Status.STALLED: Conclusion.TIMED_OUT,
@@ -92,7 +96,8 @@ def enter_publish(
     fetch_base(git, read, env)
     with tempfile.TemporaryDirectory(prefix="oa-run-") as private, contextlib.ExitStack() as stack:
         remote = make_remote(git, token=token, private=Path(private), env=env)
-        made = make_forge(forge or plan.forge, forge_parts(git, remote, token, env))
+        parts = replace(forge_parts(git, remote, token, env), pace=_pace(git, cancel))
+        made = make_forge(forge or plan.forge, parts)
         stack.callback(made.close)
         if not forge and made.repository != plan.repository:
             raise ConfigError(
@@ -115,6 +120,16 @@ def enter_publish(
                 ),
             )  # fmt: skip
         yield run
+
+
+def _pace(git: Git, cancel: Cancel) -> Callable[[int], None]:
+    """Keeps the writes of this clone within what GitHub allows, also over a kill; a cancel ends the wait."""
+
+    def sleep(seconds: float) -> None:
+        if cancel.wait(seconds):
+            raise Interrupted("cancelled while the next write had to wait for GitHub's limits")
+
+    return Pace(state_dir(git) / WRITES, sleep=sleep).take
 
 
 def publish_bundles(
@@ -176,7 +191,7 @@ def _settle(
         if not bad:
             run, offer = _on_its_ground(run, task, offer, done)
         result = _published(run, task, offer, run_limits, bad)
-    except JournalError:
+    except (JournalError, Interrupted):
         raise
     except TakenError as exc:
         end = End(status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, error=exc.message)
