@@ -16,7 +16,7 @@ from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
-from orchestrator_action.errors import ConfigError, ForgeError, GitError, NothingToDo, OrchestratorError
+from orchestrator_action.errors import ConfigError, GitError, NothingToDo, OrchestratorError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url, servers
 from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
@@ -33,12 +33,12 @@ from orchestrator_action.git.remotes import (
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
-from orchestrator_action.plan.dependencies import named_in
 from orchestrator_action.plan.order import begun_again, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.run.dependencies import open_outside, waits_of
 from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.on_finish import load_exporter
@@ -185,8 +185,8 @@ def plan_run(
         issues = _issues(asked, found.config, found.forge)
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
-        waits = _waits(found.forge, issues)
-        outside = _open_outside(found.forge, issues, waits, say)
+        waits = waits_of(found.forge, issues)
+        outside = open_outside(found.forge, issues, waits, say)
         tasks = plan(issues, _prompts(asked.prompts), taken=taken, waits=waits, outside=outside)
         tasks = tuple(begun_again(t, taken) if t.issue else t for t in tasks)
         unfit: dict[str, OrchestratorError] = {}
@@ -212,49 +212,6 @@ def plan_run(
                 hint=f"label an issue {label!r}, or name prompt files or --issue N",
             )
         yield replace(found, tasks=tasks, notes=_notes(tasks), unfit=unfit)
-
-
-def _waits(forge: Forge, issues: Sequence[Issue]) -> dict[int, tuple[int, ...]]:
-    """The issues that each issue waits for: by its text, by the forge's own dependencies, and for its sub-issues."""
-    children: dict[int, list[int]] = {}
-    for issue in issues:
-        if issue.parent:
-            children.setdefault(issue.parent, []).append(issue.number)
-    return {
-        i.number: (
-            *named_in(i.body),
-            *(forge.open_blockers(i.number) if i.blocked_by else ()),
-            *children.get(i.number, ()),
-        )
-        for i in issues
-    }
-
-
-def _open_outside(
-    forge: Forge, issues: Sequence[Issue], waits: Mapping[int, Sequence[int]], say: Callable[[str], None]
-) -> set[int]:
-    """Of the issues that others wait for and that are not in this run, those that are open. Each is asked for once."""
-    here = {i.number for i in issues}
-    found = set()
-    for number in sorted({n for some in waits.values() for n in some} - here):
-        try:
-            if forge.issue(number).state == "open":
-                found.add(number)
-        except ForgeError as exc:
-            if exc.status != 404:
-                raise
-            say(f"nothing waits for #{number}: {exc.message}")
-    return found
-
-
-def _taken_over(task: Task, found: Survey, say: Callable[[str], None]) -> Task:
-    """The task as a run that died left it, or anew, with the reason."""
-    left = look(found.git, found.remote, found.forge, task, found.base_branch)
-    before = task.issue.left_by if task.issue else ""
-    note = f"taken over from run {before}, which is no longer alive; "
-    note += f"it starts anew: {left.why}" if left.why else f"it goes on at {left.head[:12]}"
-    say(f"{task.id}: {note}")
-    return replace(task, branch=left.branch or task.branch, goes_on_at=left.head, note=note)
 
 
 def config_at(git: Git, commit: str, path: str = CONFIG_PATH) -> Config:
