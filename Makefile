@@ -69,8 +69,8 @@ pictures: $(STAMP)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.lock
+	  --no-emit-index-url --no-emit-find-links --extra sign pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --extra otel pyproject.toml -o requirements-otel.lock
+	  --no-emit-index-url --no-emit-find-links --extra sign --extra otel pyproject.toml -o requirements-otel.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.lock
+	  --no-emit-index-url --no-emit-find-links --extra sign --group dev pyproject.toml -o requirements-dev.lock

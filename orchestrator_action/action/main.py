@@ -93,6 +93,11 @@ def _mode(step: Step) -> int:
         raise ConfigError(f"no mode {mode!r}", hint=f"one of {', '.join(MODES)}")
     if bool(step["APP_ID"]) != bool(step["APP_PRIVATE_KEY"]):
         raise ConfigError("app-id and app-private-key belong together", hint="give both, or none")
+    if step["SIGNING_KEY"] and mode != "report":
+        raise ConfigError(
+            f"mode {mode} runs code of the repository, so it gets no signing-key",
+            hint="sign in the job of mode report, which runs none",
+        )
     if not step["GITHUB_TOKEN"] and not step["APP_ID"]:
         raise ConfigError("there is no token for GitHub", hint="give github-token, or leave it out")
     from orchestrator_action.action import modes as action_modes

@@ -35,8 +35,9 @@ from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
-from orchestrator_action.run.verify_change import VerifiedChange, measure_any, verify_any
+from orchestrator_action.run.verify_change import SUFFIXES, VerifiedChange, measure_any, verify_any
 from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.documents import document_digest
 from orchestrator_action.text.figures import count
 
 RESULTS_BYTES = 900_000
@@ -295,7 +296,21 @@ def report(step: Step) -> int:
     with _judging(step) as run:
         change = find_measured(run, **measured)
         told = report_change(run, change, body, source=path.name)
+    _sign(step, told)
     return _tell_change(step, told)
+
+
+def _sign(step: Step, told: VerifiedChange) -> None:
+    """Sign the document that this job wrote, with the key that only this job has."""
+    if not step["SIGNING_KEY"]:
+        return
+    from orchestrator_action.state.envelope import sign_document
+
+    path = told.path.with_name(told.path.name + ".dsse")
+    path.write_bytes(
+        sign_document(told.path.read_bytes(), step["SIGNING_KEY"].encode(), source=told.path.name)
+    )
+    step.files.set_output("envelope", str(path))
 
 
 def _measured_by(payload: Mapping[str, Any]) -> Any:
@@ -323,6 +338,9 @@ def _tell_change(step: Step, verified: VerifiedChange) -> int:
     for fact in verdict.open:
         step.remark("warning" if fact.detail.get("unproven") else "error", f"{fact.rule}: {fact.message}")
     step.files.set_output("document", str(verified.path))
+    step.files.set_output("digest", document_digest(document))
+    for name, suffix in SUFFIXES.items():
+        step.files.set_output(name, str(verified.path.with_suffix(suffix)))
     good = verdict.conclusion in {"success", "neutral"}
     step.files.set_output("conclusion", str(verdict.conclusion))
     return 0 if good else 1

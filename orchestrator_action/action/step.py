@@ -14,6 +14,8 @@ from orchestrator_action.text.limits import harmless_log_line, mask
 
 APP = ("APP_ID", "APP_PRIVATE_KEY")
 """Inputs that name an App whose token is renewed."""
+_SHORTEST_SECRET = 32
+"""Of a line of a key in PEM; its first and last line are shorter, and no secret."""
 
 
 class Step:
@@ -31,10 +33,10 @@ class Step:
         secrets = ("GITHUB_TOKEN", *secret_variables())
         self.env.update({name: self[name] for name in secrets if self[name]})
         self.env.update({f"ORCHESTRATOR_{name}": self[name] for name in APP if self[name]})
-        key = self.env.get("ORCHESTRATOR_APP_PRIVATE_KEY", "").split("\n")
+        keys = f"{self['APP_PRIVATE_KEY']}\n{self['SIGNING_KEY']}".splitlines()
         self.secrets = (
             *(v for n in secrets if (v := self.env.get(n))),
-            *(part for part in key if len(part) > 40),
+            *(line for line in keys if len(line) > _SHORTEST_SECRET),
         )
         self.files = RunnerFiles.of(environ, self.secrets)
         self.guard = RunnerGuard.of(environ)

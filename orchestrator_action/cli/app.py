@@ -13,6 +13,7 @@ from orchestrator_action.cli import look as looking
 from orchestrator_action.cli import repo as repository
 from orchestrator_action.cli import run as running
 from orchestrator_action.cli import steps
+from orchestrator_action.cli import verify as verifying
 from orchestrator_action.cli.terminal import put
 
 app = typer.Typer(
@@ -45,7 +46,8 @@ for command, short in (
     (running.run, "Run agents on labelled issues, verify what they claim"),
     (running.resume, "Take up a run that was cut short"),
     (running.cancel, "End a run, or one task of it, from another terminal"),
-    (repository.verify, "Judge a branch or a pull request at its head"),
+    (verifying.verify, "Judge a branch or a pull request at its head"),
+    (verifying.sign, "Sign a verdict document with a key of your own"),
     (running.plan, "Say what would run; write the plan of a run in steps"),
     (steps.base, "Run the tests at a plan's base, once for all jobs"),
     (steps.work, "Work on one shard of a plan, and write bundles"),

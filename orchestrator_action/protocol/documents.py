@@ -97,6 +97,8 @@ class VerdictDocument:
     name: str
     """What the commit is the head of: a branch, or `pull/12/head`."""
     base: str
+    repository: str = ""
+    """`owner/name` at the forge; empty for a folder."""
     conclusion: str
     """In the words of GitHub's checks: success, failure, neutral, action_required, …"""
     facts: tuple[Fact, ...]
@@ -124,6 +126,7 @@ class VerdictDocument:
             "predicate": {
                 "schema": self.schema,
                 "base": self.base,
+                "repository": self.repository,
                 "conclusion": self.conclusion,
                 "facts": [
                     {"phase": f.phase, "rule": f.rule, "commit": f.commit, "holds": f.holds,

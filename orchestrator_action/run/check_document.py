@@ -5,12 +5,15 @@ It proves nothing about who measured: that is what a signature or an attestation
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
+from orchestrator_action.errors import ConfigError
+from orchestrator_action.forge.github.address import repository_name
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.acceptance import ChangeVerdict, conclude_change
-from orchestrator_action.protocol.documents import VerdictDocument, digest_of
+from orchestrator_action.protocol.documents import VerdictDocument
 from orchestrator_action.state.documents import decode
 
 
@@ -22,21 +25,50 @@ class CheckedDocument:
     verdict: ChangeVerdict
     """What its facts come to, drawn anew."""
     digest: str
+    """SHA-256 of the Statement's bytes."""
     problems: tuple[str, ...]
 
 
-def check_document(git: Git, body: bytes, *, source: str) -> CheckedDocument:
-    """Read a document strictly and compare it with the repository. Raises ConfigError when it is none."""
+def check_document(
+    git: Git, body: bytes, *, source: str, commit: str = "", signature: str = ""
+) -> CheckedDocument:
+    """Read a document strictly and compare it with the repository. Raises ConfigError when it is none.
+
+    `commit` is the one it has to be about, if any; `signature` says what is wrong with its signature.
+    """
     document = decode(VerdictDocument, body, source=source)
     verdict = conclude_change(document.facts)
-    problems = [*_commits(git, document), *_facts(document)]
+    problems = [p for p in (signature, *_repository(git, document), *_commits(git, document)) if p]
+    problems += _facts(document)
+    if commit and document.commit != commit:
+        problems.append(f"it speaks of commit {document.commit[:12]}, not of {commit[:12]}")
     if document.conclusion != verdict.conclusion:
         problems.append(
             f"it concludes {document.conclusion!r}, but its facts come to {str(verdict.conclusion)!r}"
         )
     return CheckedDocument(
-        document=document, verdict=verdict, digest=digest_of(document.statement()), problems=tuple(problems)
+        document=document, verdict=verdict, digest=hashlib.sha256(body).hexdigest(), problems=tuple(problems)
     )
+
+
+def expected_commit(git: Git, rev: str) -> str:
+    """The full name of the commit that somebody means; empty for none. Raises ConfigError when it is not here."""
+    found = git.rev_parse(rev) if rev else ""
+    if rev and not found:
+        raise ConfigError(f"no commit {rev!r} is in this repository", hint="fetch it first")
+    return found or ""
+
+
+def _repository(git: Git, document: VerdictDocument) -> list[str]:
+    """What the remotes of a clone say of a document's repository: a fork has the same commits."""
+    known = [name for url in git.remotes().values() if (name := repository_name(url))]
+    if (
+        not document.repository
+        or not known
+        or document.repository.casefold() in {n.casefold() for n in known}
+    ):
+        return []
+    return [f"it speaks of the repository {document.repository}, and this is a clone of {known[0]}"]
 
 
 def _commits(git: Git, document: VerdictDocument) -> list[str]:

@@ -29,6 +29,7 @@ from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.model import Claim, Fact, Pull
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
+from orchestrator_action.publish.report.formats import DOCUMENT_FORMATS
 from orchestrator_action.publish.report.verdict import exception_lines, versions
 from orchestrator_action.run.verify_branch import Verified, task_of_branch, task_run_at, verify
 from orchestrator_action.state.context import RunContext
@@ -37,6 +38,9 @@ from orchestrator_action.text.limits import marker
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
+
+SUFFIXES = {"sarif": ".sarif", "junit": ".junit.xml"}
+"""Of the files beside a verdict document, by the name of their format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ def document_of_change(
         commit=commit,
         name=name,
         base=base,
+        repository=repository_of(run),
         conclusion=str(conclude_change(facts).conclusion),
         facts=facts,
         exceptions=tuple(exception_lines(facts)),
@@ -121,6 +126,25 @@ def document_of_change(
         environment=versions(run.git.text("version").removeprefix("git version ").strip()),
         measured_at=_now(),
     )
+
+
+def repository_of(run: RunContext) -> str:
+    """The repository's name at the forge; empty for a folder, whose path says nothing to anybody else."""
+    return run.forge.repository if run.forge.name == "github" else ""
+
+
+def differences(run: RunContext, document: VerdictDocument) -> list[str]:
+    """What a measurement of the same commits, here and now, says otherwise than a document; a line each."""
+    if document.policy_digest and document.policy_digest != digest_of(to_record(run.config)):
+        return ["the configuration of the base is another now: what was measured cannot be repeated"]
+    change = FoundChange(id="document", name=document.name, base=document.base, head=document.commit)
+    told = {(f.phase, f.rule): f.holds for f in document.facts}
+    found = {(f.phase, f.rule): f for f in measure_change(run, change).facts}
+    return [
+        f"measured again, {fact.rule} {'holds' if fact.holds else 'does not hold'}: {fact.message}"
+        for key, fact in found.items()
+        if key in told and told[key] != fact.holds
+    ]
 
 
 def _facts(run: RunContext, change: FoundChange, measure: Measure) -> Iterable[Fact]:
@@ -251,6 +275,8 @@ def _note_verified(run: RunContext, change: FoundChange, verdict: ChangeVerdict)
 def _write(run: RunContext, document: VerdictDocument) -> Path:
     path = run.run_dir / "verdict.json"
     path.write_bytes(encode(document))
+    for name, write in DOCUMENT_FORMATS.items():
+        path.with_suffix(SUFFIXES[name]).write_text(write([document], run.secrets), encoding="utf-8")
     return path
 
 

@@ -6,6 +6,7 @@ wrong types, other schema numbers and files that are too large are refused in on
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, TypeVar
 
@@ -37,6 +38,11 @@ def encode(document: Plan | Bundle | VerdictDocument) -> bytes:
     if isinstance(document, VerdictDocument):
         return canonical(document.statement()) + b"\n"
     return canonical(_ADAPTERS[type(document)].dump_python(document, mode="json")) + b"\n"
+
+
+def document_digest(document: VerdictDocument) -> str:
+    """SHA-256 of a verdict document's file in hex, as `sha256sum` prints it and an attestation names it."""
+    return hashlib.sha256(encode(document)).hexdigest()
 
 
 def decode(kind: type[D], body: bytes, *, source: str) -> D:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from orchestrator_action.state.envelope import open_document
 from tests.kit.person import Person
 from tests.kit.repos import git
 from tests.kit.runner import Runner, Stepped, example
@@ -25,10 +29,12 @@ class TwoJobs:
     def __init__(self, person: Person) -> None:
         self.person, self.runner = person, person.runner
 
-    def measure(self) -> Path:
+    def measure(self, *, signing: bool = True) -> Path:
         """The document that the first job hands over; it writes nothing to GitHub."""
         before = self._written()
+        key = "" if signing else self.runner.env.pop("INPUT_SIGNING_KEY")
         done = self.person.verify_as("measure")
+        self.runner.env |= {"INPUT_SIGNING_KEY": key} if key else {}
         assert 0 == done.code, done.log
         assert before == self._written(), "the measuring job wrote to GitHub"
         return Path(done.outputs["document"])
@@ -102,10 +108,57 @@ ALTERED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda b: b["predicate"]["facts"].remove(fact(b, "nothing-lost")), "the measuring job does not tell it",
     ),
     "other test commands": (lambda b: b["predicate"].update(test_commands=["true"]), "other test commands"),
+    "another repository": (
+        lambda b: b["predicate"].update(repository="mallory/numbers"), "it speaks of the repository mallory/numbers",
+    ),
     "another configuration": (lambda b: b["predicate"].update(policy_digest="0" * 64), "another configuration"),
     "an unknown key": (lambda b: b["predicate"].update(trust="me"), "unknown key"),
     "another predicate": (lambda b: b.update(predicateType="https://example.com/"), "not an in-toto Statement"),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def key() -> tuple[str, bytes]:
+    """A private key as a secret of the repository holds it, and its public one."""
+    own = Ed25519PrivateKey.generate()
+    text = own.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()).decode()
+    return text, own.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_the_reporting_job_signs_what_it_says_with_a_key_of_ones_own(
+    mallory: TwoJobs, key: tuple[str, bytes]
+) -> None:
+    """Its own document, whose digest the check shows; the key stands nowhere."""
+    head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+    mallory.runner.env["INPUT_SIGNING_KEY"] = key[0]
+
+    done = mallory.report(mallory.measure(signing=False), head, fork=FORK)
+
+    assert (0, "success") == (done.code, done.outputs["conclusion"]), done.log
+    opened = open_document(Path(done.outputs["envelope"]).read_bytes(), key[1], source="f")
+    assert "" == opened.problem and opened.signer
+    statement = json.loads(opened.body)
+    assert ("octo/demo", head) == (
+        statement["predicate"]["repository"],
+        statement["subject"][0]["digest"]["gitCommit"],
+    )
+    [check] = [c for c in mallory.runner.github.state.checks.values() if c.head_sha == head]
+    digest = hashlib.sha256(Path(done.outputs["document"]).read_bytes()).hexdigest()
+    assert f"document sha256:{digest}" in str(check.output["summary"])
+    assert (digest, opened.body) == (done.outputs["digest"], Path(done.outputs["document"]).read_bytes())
+    assert key[0].splitlines()[1] not in done.log
+
+
+@pytest.mark.parametrize("mode", ["measure", "verify", "run"])
+def test_no_job_that_runs_code_of_the_repository_gets_the_signing_key(
+    runner: Runner, key: tuple[str, bytes], mode: str
+) -> None:
+    """It is refused before anything is read."""
+    runner.env["INPUT_SIGNING_KEY"] = key[0]
+
+    done = runner.step(mode, event="schedule", payload={})
+
+    assert (2, True) == (done.code, "so it gets no signing-key" in done.log), done.log
 
 
 @pytest.mark.parametrize("altered", ALTERED)

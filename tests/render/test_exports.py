@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import jsonschema
+import pytest
 
 from orchestrator_action.protocol.documents import VerdictDocument
 from orchestrator_action.protocol.model import Conclusion, Fact, PhaseState, PhaseVerdict, Status, TaskResult
@@ -12,6 +16,7 @@ from orchestrator_action.publish.report.junit import junit
 from orchestrator_action.publish.report.sarif import sarif
 from orchestrator_action.publish.report.verdict import document_of
 from orchestrator_action.verify.ecosystems.junit import junit_counts
+from tests.conftest import NPM, need
 
 SHA = "a" * 40
 FACTS = (
@@ -41,6 +46,19 @@ def test_sarif_has_a_result_for_each_fact_that_does_not_hold() -> None:
     assert [("testing/no-special-case", "error", line), ("review/reviewed", "warning", root)] == found
     assert "review/reviewed" in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     assert json.loads(json.dumps(run)) == run
+
+
+@pytest.mark.npm
+def test_sarif_is_valid_by_its_published_schema() -> None:
+    """SARIF 2.1.0-rtm.5 as Microsoft's SDK ships it (npm @microsoft/jest-sarif)."""
+    file = need(NPM / "@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json", "@microsoft/jest-sarif")
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    check = jsonschema.validators.validator_for(schema)(schema, format_checker=jsonschema.FormatChecker())
+    log = sarif([DOCUMENT, replace(DOCUMENT, facts=())])
+
+    assert [] == [e.message for e in check.iter_errors(log)]
+    log["runs"][0]["results"][0]["level"] = "fatal"
+    assert 1 == len(list(check.iter_errors(log))), "the schema finds nothing"
 
 
 def test_no_secret_leaves_by_an_export() -> None:

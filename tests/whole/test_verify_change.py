@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.kit.repos import git
 from tests.kit.whole import LIBRARY, House, Ran
@@ -93,6 +97,186 @@ def test_its_document_is_checked_offline_and_an_altered_one_refused(home: House,
     assert (0, "https://in-toto.io/Statement/v1") == (good.code, statement["_type"]), good.err
     assert (1, True) == (forged.code, "its facts come to 'failure'" in forged.err)
     assert (1, True) == (elsewhere.code, "is not in this repository" in elsewhere.err)
+
+
+def keys(folder: Path) -> tuple[Path, Path]:
+    """A key of somebody's own, as files that `openssl` would write."""
+    own = Ed25519PrivateKey.generate()
+    private, public = folder / "key.pem", folder / "key.pub"
+    private.write_bytes(own.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()))
+    public.write_bytes(own.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo))
+    return private, public
+
+
+@pytest.fixture
+def signed(home: House, tmp_path: Path) -> tuple[Path, Path]:
+    """The envelope of an honest change's document, and the public key."""
+    push(home, "feature", {"numbers_.py": FIXED})
+    out = tmp_path / "verdict.json"
+    assert 0 == verify(home, "--branch", "feature", "--out", str(out)).code
+    home.repo.git("fetch", "-q", "origin")
+    private, public = keys(tmp_path)
+    ran = home.cli("sign", str(out), "--key", str(private))
+    assert (0, f"signed {out}.dsse\n") == (ran.code, ran.out), ran.err
+    return tmp_path / "verdict.json.dsse", public
+
+
+def test_a_signed_document_is_checked_offline(home: House, signed: tuple[Path, Path]) -> None:
+    """By key, and about the commit that somebody means."""
+    envelope, public = signed
+
+    ran = home.cli("verify", "--document", str(envelope), "--key", str(public), "--commit", "origin/feature")
+    unchecked = home.cli("verify", "--document", str(envelope))
+
+    assert (0, 0) == (ran.code, unchecked.code), ran.err
+    assert "\nsigned by the key " in ran.out and "feature at " in ran.out
+    assert "\nsigned; by whom is not checked without --key\n" in unchecked.out
+
+
+def test_a_key_in_the_environment_signs_too(home: House, signed: tuple[Path, Path]) -> None:
+    """As a job gets it from its secrets; it stands in no file and in no argument."""
+    envelope, public = signed
+    document = envelope.with_name("verdict.json")
+    text = envelope.with_name("key.pem").read_text()
+    envelope.unlink()
+
+    ran = home.cli("sign", str(document), env={"ORCHESTRATOR_SIGNING_KEY": text})
+
+    assert 0 == ran.code, ran.err
+    assert 0 == home.cli("verify", "--document", str(envelope), "--key", str(public)).code
+
+
+def _alter(envelope: Path) -> None:
+    value = json.loads(envelope.read_text())
+    body = base64.b64decode(value["payload"]).replace(b'"isolation":"', b'"isolation":"x')
+    envelope.write_text(json.dumps(value | {"payload": base64.b64encode(body).decode()}))
+
+
+def _forge(envelope: Path) -> None:
+    value = json.loads(envelope.read_text())
+    value["signatures"][0]["sig"] = base64.b64encode(bytes(64)).decode()
+    envelope.write_text(json.dumps(value))
+
+
+def _unsign(envelope: Path) -> None:
+    envelope.write_bytes(envelope.with_name("verdict.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("harm", "args", "says"),
+    [
+        (_alter, (), "it was altered, or the signature is forged"),
+        (_forge, (), "it was altered, or the signature is forged"),
+        (_unsign, (), "it is not signed"),
+        (lambda _: None, ("--commit", "main"), "it speaks of commit "),
+    ],
+    ids=["altered", "forged", "not signed", "another commit"],
+)
+def test_a_document_that_does_not_fit_is_refused_by_name(
+    home: House, signed: tuple[Path, Path], harm: Callable[[Path], None], args: tuple[str, ...], says: str
+) -> None:
+    """One line for each thing that is wrong, exit code 1."""
+    envelope, public = signed
+    harm(envelope)
+
+    ran = home.cli("verify", "--document", str(envelope), "--key", str(public), *args)
+
+    assert (1, True) == (ran.code, says in ran.err and "error: it" in ran.err), ran.err
+
+
+def test_another_key_is_refused_by_name(home: House, signed: tuple[Path, Path], tmp_path: Path) -> None:
+    """Which key was meant, and which one signed."""
+    (tmp_path / "other").mkdir()
+    _, other = keys(tmp_path / "other")
+
+    ran = home.cli("verify", "--document", str(signed[0]), "--key", str(other))
+
+    assert (1, True) == (ran.code, "it is not signed by the key given (" in ran.err), ran.err
+
+
+def test_a_document_of_another_repository_is_refused_by_name(home: House, tmp_path: Path) -> None:
+    """A fork has the same commits, so the commit alone says nothing."""
+    push(home, "feature", {"numbers_.py": FIXED})
+    out = tmp_path / "verdict.json"
+    assert 0 == verify(home, "--branch", "feature", "--out", str(out)).code
+    home.repo.git("fetch", "-q", "origin")
+    statement = json.loads(out.read_text())
+    statement["predicate"]["repository"] = "octo/numbers"
+    out.write_text(json.dumps(statement))
+    home.repo.git("remote", "set-url", "origin", "https://github.com/mallory/numbers.git")
+
+    ran = home.cli("verify", "--document", str(out))
+    home.repo.git("remote", "add", "upstream", "git@github.com:octo/numbers.git")
+    known = home.cli("verify", "--document", str(out))
+
+    says = "it speaks of the repository octo/numbers, and this is a clone of mallory/numbers"
+    assert (1, True) == (ran.code, says in ran.err), ran.err
+    assert 0 == known.code, known.err
+
+
+def test_a_document_is_measured_again_on_demand(home: House, tmp_path: Path) -> None:
+    """An honest one is confirmed; one that lies is found out fact by fact, whoever signed it."""
+    out = tmp_path / "verdict.json"
+    push(home, "feature", {"numbers_.py": "def double(n):\n    return n * 3\n"})
+    assert 1 == verify(home, "--branch", "feature", "--out", str(out)).code
+    home.repo.git("fetch", "-q", "origin")
+
+    honest = verify(home, "--document", str(out), "--again")
+    statement = json.loads(out.read_text())
+    for fact in statement["predicate"]["facts"]:
+        fact["holds"] = True
+    statement["predicate"]["conclusion"] = "success"
+    out.write_text(json.dumps(statement))
+    believed = home.cli("verify", "--document", str(out))
+    found_out = verify(home, "--document", str(out), "--again")
+
+    assert (0, 0) == (honest.code, believed.code), honest.err + believed.err
+    assert (1, True) == (found_out.code, "error: measured again, suite does not hold: " in found_out.err)
+
+
+def test_sarif_and_junit_are_written_beside_the_verdict(home: House, tmp_path: Path) -> None:
+    """Of a change that is measured, and of a document."""
+    push(home, "feature", {"tests/test_numbers.py": None})
+    out, log, cases = (tmp_path / n for n in ("verdict.json", "verdict.sarif", "verdict.xml"))
+
+    verify(home, "--branch", "feature", "--out", str(out), "--sarif", str(log), "--junit", str(cases))
+    home.repo.git("fetch", "-q", "origin")
+    first = log.read_text()
+    home.cli("verify", "--document", str(out), "--sarif", str(log))
+
+    [run] = json.loads(first)["runs"]
+    assert "testing/nothing-lost" in {r["ruleId"] for r in run["results"]}
+    assert first == log.read_text()
+    assert '<testcase classname="testing" name="suite">' in cases.read_text()
+
+
+@pytest.mark.parametrize("args", [("--key", "x"), ("--commit", "main"), ("--again",)])
+def test_what_is_about_a_document_needs_one(home: House, args: tuple[str, ...]) -> None:
+    ran = home.cli("verify", *args)
+
+    assert (2, True) == (ran.code, "hint: give --document FILE" in ran.err)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("sign", "none.json", "--key", "key.pem"), "cannot read none.json"),
+        (("sign", "README.md"), "there is no key to sign with"),
+        (("sign", "README.md", "--key", "nokey"), "cannot read the key nokey"),
+        (("verify", "--document", "README.md", "--key", "nokey"), "cannot read the key nokey"),
+        (
+            ("verify", "--document", "README.md", "--commit", "nosuch"),
+            "no commit 'nosuch' is in this repository",
+        ),
+    ],
+)
+def test_what_cannot_be_signed_or_checked_is_one_error_and_one_hint(
+    home: House, args: tuple[str, ...], says: str
+) -> None:
+    ran = home.cli(*args)
+
+    assert (2, True) == (ran.code, says in ran.err), ran.err
+    assert ["error", "hint"] == [line.split(":")[0] for line in ran.err.splitlines() if line]
 
 
 def test_what_is_no_document_is_said(home: House, tmp_path: Path) -> None:

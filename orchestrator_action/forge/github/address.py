@@ -39,13 +39,18 @@ def repository_of(url: str, env: Mapping[str, str]) -> str:
     """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
     if name := env.get("GITHUB_REPOSITORY"):
         return name
-    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
-    name = path.strip("/").removesuffix(".git")
-    if name.count("/") == 1:
+    if name := repository_name(url):
         return name
     raise ConfigError(
         f"cannot tell the GitHub repository from the remote {url!r}", hint="set GITHUB_REPOSITORY=owner/name"
     )
+
+
+def repository_name(url: str) -> str:
+    """`owner/name` in a remote's URL; empty where it has none, such as a folder's."""
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    name = path.strip("/").removesuffix(".git")
+    return name if name.count("/") == 1 and not url.startswith("file:") else ""
 
 
 def run_url(env: Mapping[str, str]) -> str:

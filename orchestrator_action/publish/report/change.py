@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator_action.protocol.acceptance import ChangeVerdict
-from orchestrator_action.protocol.documents import VerdictDocument, digest_of
+from orchestrator_action.protocol.documents import VerdictDocument
 from orchestrator_action.protocol.model import Annotation, Conclusion, Fact
 from orchestrator_action.publish.report.comments import CheckTexts
 from orchestrator_action.publish.report.verdict import exception_lines
+from orchestrator_action.state.documents import document_digest
 from orchestrator_action.text import limits as texts
 from orchestrator_action.text.figures import count
 from orchestrator_action.text.template import fill
@@ -112,7 +113,7 @@ def _values(
         "base": document.base,
         "head": document.commit,
         "isolation": document.isolation,
-        "digest": digest_of(document.statement()),
+        "digest": document_digest(document),
     }
 
 
