@@ -314,8 +314,10 @@ def _sign(step: Step, told: VerifiedChange) -> None:
 
 
 def _measured_by(payload: Mapping[str, Any]) -> Any:
-    """What `find_measured` asks, from `workflow_run` or `pull_request`: the event's own words."""
+    """What `find_measured` asks, from `workflow_run`, `pull_request` or a comment on one: the event's own words."""
     pull, done = payload.get("pull_request") or {}, payload.get("workflow_run") or {}
+    if number := 0 if pull else _pull_of(payload):
+        return {"head": "", "branch": "", "pull": number, "repository": ""}
     if pull:
         head = pull.get("head") or {}
         repository = (head.get("repo") or {}).get("full_name") or ""

@@ -227,6 +227,9 @@ class Queue(Protocol):
     def permission(self, user: str) -> str:
         """`admin`, `maintain`, `write`, `triage`, `read` or `none`; `none` also for unknown users."""
 
+    def approvals(self, number: int, head_sha: str) -> tuple[str, ...]:
+        """Logins of the people whose last review of a pull request approves it, at exactly this commit."""
+
     def account_type(self, user: str) -> str:
         """`User`, `Bot` or `Organization`; empty for an unknown user."""
 

@@ -142,6 +142,7 @@ class Ledger:
     facts: Mapping[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
     findings: tuple[ReviewFinding, ...] = ()
     review_rounds: int = 0
+    """Those that the agent's own heads used up; a person's push uses none."""
     answers: Mapping[str, FindingAnswer] = field(default_factory=dict)
     follow_ups: int = 0
     """How often people had the pull request changed by what they wrote on it."""
@@ -252,7 +253,8 @@ class _Known:
         self.plain |= {"pull": event.data["number"], "pull_url": event.data.get("url", "")}
 
     def reviewed(self, event: Event) -> None:
-        self.plain["review_rounds"] = self.plain.get("review_rounds", 0) + 1
+        if event.data.get("counts", True):
+            self.plain["review_rounds"] = self.plain.get("review_rounds", 0) + 1
         self.findings |= {f["id"]: ReviewFinding(**f) for f in event.data["findings"]}
 
     def answered(self, event: Event) -> None:

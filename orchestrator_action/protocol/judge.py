@@ -134,11 +134,13 @@ def _fact(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Fact | None:
 def _judge_rule(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Finding | None:
     fact = _fact(ledger, phase, rule, head)
     if fact is None:
-        return Finding(rule="unproven", message=f"{phase.title}: not measured that {rule.says}")
+        message = f"{phase.title}: not measured that {rule.says}"
+        return Finding(rule="unproven", message=message, about=rule.id)
     if rule.scope is Scope.HEAD and fact.commit != head:
         return Finding(
             rule="stale",
             message=f"{phase.title}: measured at {fact.commit[:12]}, not at {head[:12]}: {rule.says}",
+            about=rule.id,
         )
     if fact.holds:
         return None
@@ -146,6 +148,7 @@ def _judge_rule(ledger: Ledger, phase: Phase, rule: Rule, head: str) -> Finding 
         rule="unproven" if fact.detail.get("unproven") else "refuted",
         message=f"{phase.title}: {fact.message}",
         person=bool(fact.detail.get("person")),
+        about=rule.id,
     )
 
 

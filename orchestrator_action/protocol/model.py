@@ -429,6 +429,8 @@ class Finding:
     message: str
     person: bool = False
     """No agent can mend it: somebody has to decide or to set something up."""
+    about: str = ""
+    """The id of the fact's rule, as `/orchestrate accept` names it; empty when it is about the whole phase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,8 +42,10 @@ SCHEMA: dict[str, Any] = {
 """What a reviewer returns. `line` is of the file at the head commit, 0 for the whole file."""
 
 
-def parse_findings(text: str, known: Sequence[ReviewFinding] = ()) -> tuple[ReviewFinding, ...]:
-    """The findings of a reviewer's JSON, numbered on from the ones that are known.
+def parse_findings(
+    text: str, known: Sequence[ReviewFinding] = (), *, after: int | None = None
+) -> tuple[ReviewFinding, ...]:
+    """The findings of a reviewer's JSON, numbered on from the ones that are known, or from number `after`.
 
     A finding that says word for word what a known one says is that one and not new.
     Raises ValueError naming the first thing that is not as SCHEMA says.
@@ -64,7 +66,7 @@ def parse_findings(text: str, known: Sequence[ReviewFinding] = ()) -> tuple[Revi
         if (path, line, words) in said:
             continue
         said.add((path, line, words))
-        name = f"f{len(known) + len(fresh) + 1}"
+        name = f"f{(len(known) if after is None else after) + len(fresh) + 1}"
         fresh.append(ReviewFinding(id=name, path=path, line=line, severity=severity, text=words))
     return tuple(fresh)
 

@@ -47,10 +47,14 @@ MEASURED_BY = (".github/**", "action.yml", "action.yaml")
 def find_measured(run: RunContext, *, head: str, branch: str, repository: str, pull: int = 0) -> FoundChange:
     """The change that a workflow run measured: by the event's head, never by what the document says.
 
+    A comment names a pull request and no head (empty): the one that it has now.
     Raises NothingToDo when the pull request moved on or is a task's of ours, which other runs judge.
     """
     ours = repository.casefold() in {"", run.forge.repository.casefold()}
     known = run.forge.pull(pull) if pull else run.forge.find_pull(branch, of="" if ours else repository)
+    if known and not head:
+        head = known.head_sha
+        ours = run.remote.sha(f"refs/heads/{known.head_branch}") == head
     if known and known.head_sha != head:
         raise NothingToDo(
             f"pull request #{known.number} moved on from {head[:12]}",

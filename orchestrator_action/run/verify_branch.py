@@ -1,19 +1,25 @@
 """Judge a branch again, on any machine: the audit trail is read from the remote, the head measured anew.
 
 A person's later push makes what was measured stale; here everything that can be measured at the current head
-is, by the same functions as in a run, and the check is posted at that head. Claims are never made up: a phase
-nobody claimed stays missing.
+is, by the same functions as in a run, and the check is posted at that head. Where the base branch was merged in, or the
+branch was rebased onto it, the change is measured against what it grows from now. Claims are never made up: a phase
+nobody claimed stays missing, unless a person with write access lets it pass.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import cast
 
 from orchestrator_action.errors import ConfigError, GitError
+from orchestrator_action.forge.base import Queue
 from orchestrator_action.git import audit_trail as audit
+from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.process.files import replace_file
+from orchestrator_action.protocol.acceptance import Acceptance, let_pass, read_acceptances
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.model import (
@@ -24,6 +30,7 @@ from orchestrator_action.protocol.model import (
     Issue,
     Limits,
     Outcome,
+    ReviewFinding,
     Task,
     TaskContext,
     TaskResult,
@@ -31,7 +38,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.checks import post_check
-from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
+from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun, make_task_run
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.work.claims import Claims
 
@@ -74,8 +81,12 @@ def verify(run: RunContext, branch: str, task_id: str) -> Verified:
     if not head:
         raise GitError(f"branch {branch!r} is not at the remote any more", hint="restore it first")
     _take_over(run, trail.events, task_id)
-    task_run = task_run_at(run, fold(trail.events, task_id), head)
-    measure = _Again(task_run, FORGE_ACTS, ledger=lambda: _ledger(run, trail.events, task_id))
+    known = fold(trail.events, task_id)
+    task_run = task_run_at(run, replace(known, base_sha=grown_base(run, known, head)), head)
+    measure = _Again(
+        task_run, FORGE_ACTS, ledger=lambda: _ledger(run, trail.events, task_id),
+        events=lambda: [*trail.events, *run.journal.of(task_id)],
+    )  # fmt: skip
     claims = Claims(
         journal=run.journal,
         task=task_id,
@@ -89,13 +100,46 @@ def verify(run: RunContext, branch: str, task_id: str) -> Verified:
     finally:
         claims.close()
         run.trees.remove(task_run.tree)
-    end = conclude(FINE, AgentReport(), verdict, trail.problems)
     ledger = _ledger(run, trail.events, task_id)
+    accepted = () if verdict.settled else _accepted(run, ledger, trail.events, head)
+    verdict = let_pass(verdict, accepted)
+    end = conclude(FINE, AgentReport(), verdict, trail.problems)
     result = _result(task_run, ledger, verdict, end, head, measure)
     post_check(task_run, result, ledger)
-    run.journal.append("verified", task_id, head=head, status=end.status, problems=list(trail.problems))
+    run.journal.append(
+        "verified", task_id, head=head, status=end.status, problems=list(trail.problems),
+        accepted=[asdict(a) for a in accepted],
+    )  # fmt: skip
     _keep(run, trail, task_id)
     return Verified(result=result, verdict=verdict, problems=trail.problems)
+
+
+def grown_base(run: RunContext, ledger: Ledger, head: str) -> str:
+    """The commit of the base branch that the head grows from: the recorded base, or a later one that came in since.
+
+    What others merged meanwhile is not this change's.
+    """
+    tip = run.remote.fetch(ledger.base_branch or run.base_branch)
+    now = run.git.merge_base(tip, head)
+    return now if now and now != head and run.git.is_ancestor(ledger.base_sha, now) else ledger.base_sha
+
+
+def _accepted(run: RunContext, ledger: Ledger, trail: Sequence[Event], head: str) -> tuple[Acceptance, ...]:
+    """What people let pass since this head was measured first."""
+    if ledger.pull is None:
+        return ()
+    queue = cast("Queue", run.forge)
+    at = min((e.at for e in trail if e.kind == "fact" and e.data["commit"] == head), default=time.time())
+    return read_acceptances(
+        run.forge.comments(ledger.pull), since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)),
+        may_write=lambda login: queue.permission(login) in WRITERS,
+    )  # fmt: skip
+
+
+def approved_by(run: RunContext, pull: int, head: str) -> str:
+    """The first person with write access who approves a pull request at this very head; empty when nobody does."""
+    queue = cast("Queue", run.forge)
+    return next((who for who in queue.approvals(pull, head) if queue.permission(who) in WRITERS), "")
 
 
 def _keep(run: RunContext, trail: audit.Audit, task_id: str) -> None:
@@ -103,11 +147,64 @@ def _keep(run: RunContext, trail: audit.Audit, task_id: str) -> None:
     events = run.journal.of(task_id)
     message = f"{task_id}: verified ({len(events)} events of run {run.run_id})\n"
     tip = audit.record(run.git, trail.commit, run.run_id, events, message)
-    run.remote.push(tip, audit.ref_of(task_id), known=trail.commit)
+    try:
+        run.remote.push(tip, audit.ref_of(task_id), known=trail.commit)
+    except (
+        GitError
+    ) as exc:  # a token that only reads: the check is there, and the trail tells what it told before
+        log.warning("what was measured is not added to the trail of %s: %s", task_id, exc.message)
 
 
 class _Again(Measure):
-    """The measurements of a run, made on a branch that nobody has checked out."""
+    """The measurements of a run, made on a branch that nobody has checked out.
+
+    Whoever pushed, it was not the task's agent: its rounds of review are not used up, and what an earlier head was
+    blamed for counts only where the review of this head says it again.
+    """
+
+    rounds_count = False
+
+    def __init__(
+        self,
+        task_run: TaskRun,
+        acts: ForgeActs,
+        *,
+        ledger: Callable[[], Ledger],
+        events: Callable[[], list[Event]],
+    ) -> None:
+        super().__init__(task_run, acts, ledger=ledger)
+        self._events = events
+        self._approved: dict[str, str] = {}
+
+    def _rounds_used(self, ledger: Ledger) -> int:  # noqa: ARG002
+        return 0
+
+    def _known_findings(self, ledger: Ledger) -> Sequence[ReviewFinding]:
+        return tuple(f for f in ledger.findings if f.id in ledger.answers)
+
+    def _open_findings(self, head: str) -> Sequence[ReviewFinding]:
+        if self._approver(head):
+            return ()
+        reviews = (e for e in self._events() if e.kind == "review" and e.data["head"] == head)
+        here = {f["id"] for e in reviews for f in e.data["findings"]}
+        return tuple(f for f in self.ledger().open_findings if f.id in here)
+
+    def _review(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
+        if not (who := self._approver(head)):
+            return super()._review(claim, head, final)
+        message = f"{who} approves {head[:12]}"
+        return [
+            Fact(
+                phase="review", rule="reviewed", commit=head, holds=True, message=message, detail={"by": who}
+            )
+        ]
+
+    def _approver(self, head: str) -> str:
+        """The person who approves this head, asked once."""
+        pull = self.ledger().pull
+        if head not in self._approved:
+            self._approved[head] = approved_by(self.run, pull, head) if pull else ""
+        return self._approved[head]
 
     def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:  # noqa: ARG002
         base = self.task_run.base_sha
@@ -178,7 +275,7 @@ def _result(
         conclusion=end.conclusion,
         issue=ledger.issue,
         branch=ledger.branch,
-        base_sha=ledger.base_sha,
+        base_sha=task_run.base_sha,
         head_sha=head,
         pull=measure.pull,
         attempts=ledger.attempts,

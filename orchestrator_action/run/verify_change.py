@@ -31,7 +31,13 @@ from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
 from orchestrator_action.publish.report.formats import DOCUMENT_FORMATS
 from orchestrator_action.publish.report.verdict import exception_lines, versions
-from orchestrator_action.run.verify_branch import Verified, task_of_branch, task_run_at, verify
+from orchestrator_action.run.verify_branch import (
+    Verified,
+    approved_by,
+    task_of_branch,
+    task_run_at,
+    verify,
+)
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import encode
 from orchestrator_action.text.limits import marker
@@ -39,6 +45,8 @@ from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
 
+APPROVES = "approves the pull request"
+"""The reason of somebody whose approving review decides what could not be measured. It undoes nothing refuted."""
 SUFFIXES = {"sarif": ".sarif", "junit": ".junit.xml"}
 """Of the files beside a verdict document, by the name of their format."""
 
@@ -139,7 +147,7 @@ def differences(run: RunContext, document: VerdictDocument) -> list[str]:
         return ["the configuration of the base is another now: what was measured cannot be repeated"]
     change = FoundChange(id="document", name=document.name, base=document.base, head=document.commit)
     told = {(f.phase, f.rule): f.holds for f in document.facts}
-    found = {(f.phase, f.rule): f for f in measure_change(run, change).facts}
+    found = {(f.phase, f.rule): f for f in measure_found_change(run, change).facts}
     return [
         f"measured again, {fact.rule} {'holds' if fact.holds else 'does not hold'}: {fact.message}"
         for key, fact in found.items()
@@ -254,6 +262,9 @@ def publish_change(
             may_write=lambda login: queue.permission(login) in WRITERS,
         )
     verdict = conclude_change(document.facts, accepted)
+    if number and verdict.unproven and (who := approved_by(run, number, change.head)):
+        seen = [Acceptance(rule=f.rule, reason=APPROVES, by=who) for f in verdict.unproven]
+        verdict = conclude_change(document.facts, [*seen, *accepted])
     told = change_texts(document, verdict, marker=key, since=since, secrets=run.secrets)
     if number:
         run.forge.comment(number, marker=key, body=told.comment)

@@ -66,6 +66,9 @@ def suite_at_base(run: RunContext, base: str, bench: Bench) -> BaseSuite:
 class Measure:
     """The measurements of one task."""
 
+    rounds_count = True
+    """Whether a review uses up one of the rounds that the task's agent has."""
+
     def __init__(self, task_run: TaskRun, acts: ForgeActs, *, ledger: Callable[[], Ledger]) -> None:
         self.run, self.task_run, self.acts, self.ledger = task_run.run, task_run, acts, ledger
         self.git = task_run.git
@@ -319,7 +322,7 @@ class Measure:
         ledger = self.ledger()
         if (known := ledger.fact("review", "reviewed", head)) and known.holds:
             return ()
-        if ledger.review_rounds >= self.run.config.review_rounds:
+        if self._rounds_used(ledger) >= self.run.config.review_rounds:
             why = f"the review's {ledger.review_rounds} rounds are used up: a person has to look at it"
             return [self._unreviewed(head, why, person=True)]
         try:
@@ -334,6 +337,7 @@ class Measure:
             head=head,
             findings=[asdict(f) for f in fresh],
             round=ledger.review_rounds + 1,
+            counts=self.rounds_count,
         )
         url = self.acts.post_review(self.task_run, head, fresh)
         return [
@@ -343,6 +347,16 @@ class Measure:
                 detail={"findings": len(fresh), "url": url, "round": ledger.review_rounds + 1},
             )
         ]  # fmt: skip
+
+    def _rounds_used(self, ledger: Ledger) -> int:
+        return ledger.review_rounds
+
+    def _known_findings(self, ledger: Ledger) -> Sequence[ReviewFinding]:
+        """Findings that a reviewer does not make again by saying the same."""
+        return ledger.findings
+
+    def _open_findings(self, head: str) -> Sequence[ReviewFinding]:
+        return self.ledger().open_findings
 
     def _unreviewed(self, head: str, why: str, *, person: bool = False) -> Fact:
         return Fact(
@@ -356,13 +370,13 @@ class Measure:
         agents = [self.run.agents(name) for name in names] or [self.task_run.agent]
         found: tuple[ReviewFinding, ...] = ()
         for agent in agents:
-            found += self._ask_reviewer(agent, head, ledger, (*ledger.findings, *found), no_change)
+            found += self._ask_reviewer(agent, head, ledger, found, no_change)
         return found
 
     def _ask_reviewer(
-        self, agent: Agent, head: str, ledger: Ledger, known: Sequence[ReviewFinding], no_change: str
+        self, agent: Agent, head: str, ledger: Ledger, before: Sequence[ReviewFinding], no_change: str
     ) -> tuple[ReviewFinding, ...]:
-        """Start a reviewer in a session of its own on a read-only worktree at `head`.
+        """Start a reviewer in a session of its own on a read-only worktree at `head`, after what others found.
 
         Raises AgentError when it did not take place, ValueError when what it said is malformed twice.
         """
@@ -395,7 +409,8 @@ class Measure:
                     )
                 text = agent.review_findings(request, log, outcome)
             try:
-                return parse_findings(text, known)
+                known = (*self._known_findings(ledger), *before)
+                return parse_findings(text, known, after=len(ledger.findings) + len(before))
             except ValueError as exc:
                 error = exc
         raise error
@@ -445,7 +460,7 @@ class Measure:
             facts += self._tested(claim, head, self._at_end if final else self._meanwhile)
             self._push(head)
             facts += self._review(claim, head, final)
-        still = [f.id for f in self.ledger().open_findings]
+        still = [f.id for f in self._open_findings(head)]
         problems += [f"{', '.join(still)} not answered"] if still else []
         answered = Fact(
             phase="review-response", rule="findings-answered", commit=head, holds=not problems,

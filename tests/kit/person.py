@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,13 @@ class Person:
 
     def says(self, body: str) -> None:
         """A comment on the pull request, later than the measurement that it answers: GitHub tells whole seconds."""
-        told = [found[1] for c in self.comments() if (found := re.search(r" since=(\S+) ", c))]
-        wait_for(lambda: all(self.github.state.now() > since for since in told), "the next second")
+        self.wait_a_second()
         self.github.state.add_comment(self.github.state.issues[self.number], body, user=self.login)
+
+    def wait_a_second(self) -> None:
+        """Until GitHub's clock, which has whole seconds, shows a later one than now."""
+        began = self.github.state.now()
+        wait_for(lambda: self.github.state.now() > began, "the next second")
 
     def checks(self, head: str) -> list[str | None]:
         return [c.conclusion for c in self.github.state.checks.values() if c.head_sha == head]

@@ -339,6 +339,10 @@ class LocalForge(LocalPermissions):
 
     # the queue
 
+    def approvals(self, number: int, head_sha: str) -> tuple[str, ...]:  # noqa: ARG002
+        """None: reviews in a folder are ours."""
+        return ()
+
     def viewer(self) -> str:
         """The author of what we write."""
         return self._author

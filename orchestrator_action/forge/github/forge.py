@@ -374,6 +374,10 @@ class GitHubForge:
         """The role GitHub names; of a custom role, the permission it gives."""
         return accounts.permission(self._api, user)
 
+    def approvals(self, number: int, head_sha: str) -> tuple[str, ...]:
+        """By the last word of each reviewer; one request."""
+        return self._pulls.approvals(number, head_sha)
+
     def account_type(self, user: str) -> str:
         """User, Bot or Organization."""
         return accounts.account_type(self._api, user)

@@ -21,6 +21,8 @@ UNTITLED = "Untitled"
 _FINDING = re.compile(r"\*\*(f\d+)\*\* ")
 """How a line comment of ours begins, see `_on_line`."""
 _READY = "mutation($id:ID!){markPullRequestReadyForReview(input:{pullRequestId:$id}){pullRequest{isDraft}}}"
+_VERDICTS = frozenset({"APPROVED", "CHANGES_REQUESTED", "DISMISSED"})
+"""States of a review that take the place of the reviewer's earlier one; a comment takes none back."""
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
@@ -172,6 +174,17 @@ class Pulls:
             if understood(lambda: carries_marker(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
                 return understood(lambda: str(data["html_url"]), what)  # noqa: B023
         return None
+
+    def approvals(self, number: int, head_sha: str) -> tuple[str, ...]:
+        """Who approves a pull request at this commit: people by their last word, never a bot, never its author."""
+        what = f"the reviews of pull #{number}"
+        last: dict[str, bool] = {}
+        for data in self._api.pages(f"/pulls/{number}/reviews", what):
+            user, state = understood(lambda: (data["user"] or {}, str(data["state"])), what)  # noqa: B023
+            if user.get("type") == "User" and state in _VERDICTS:
+                approves = state == "APPROVED" and data.get("commit_id") == head_sha
+                last[str(user.get("login"))] = approves
+        return tuple(login for login, approves in last.items() if approves)
 
     def answer(self, pull: int, answers: Mapping[str, str]) -> int:
         """Reply once in each thread that one of our findings began; how many replies were new."""

@@ -169,6 +169,9 @@ def _output(wrong: Sequence[Fact]) -> str:
     return "\n".join(lines[-SHOWN_LINES:])
 
 
+_BY_A_REVIEW = ("reviewed", "findings-answered", "review", "review-response")
+
+
 def next_step(status: Status, result: TaskResult, label: str = "") -> str:
     """What a person can do about a task that did not succeed; empty for one that did."""
     if status in GOOD_STATUSES:
@@ -182,7 +185,19 @@ def next_step(status: Status, result: TaskResult, label: str = "") -> str:
         return f"To try again, {again}."
     return (
         f"To try again, {again}. To mend it by hand, push to the branch; "
-        f"orchestrator-action verify --branch {result.branch} measures it again."
+        f"orchestrator-action verify --branch {result.branch} measures it again.{_who_may_accept(result)}"
+    )
+
+
+def _who_may_accept(result: TaskResult) -> str:
+    """What somebody with write access can do where a pull request stands: of the first thing that is open."""
+    found = next((f.about or p.phase for p in result.phases if not p.settled for f in p.findings), "")
+    if not found or result.pull is None:
+        return ""
+    approve = " An approving review settles the review." if found in _BY_A_REVIEW else ""
+    return (
+        f" Somebody with write access may let it pass for this head: comment on #{result.pull.number}, "
+        f"“/orchestrate accept {found}: WHY”, and verify it again.{approve}"
     )
 
 
