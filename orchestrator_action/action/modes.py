@@ -35,10 +35,12 @@ from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
-from orchestrator_action.run.verify_change import SUFFIXES, VerifiedChange, measure_any, verify_any
+from orchestrator_action.run.verify_change import BASES, SUFFIXES, VerifiedChange, measure_any, verify_any
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import document_digest
 from orchestrator_action.text.figures import count
+from orchestrator_action.verify.base_suite import take_from_elsewhere
+from orchestrator_action.verify.measure import memory_of
 
 RESULTS_BYTES = 900_000
 """Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
@@ -272,6 +274,9 @@ def _judging(step: Step) -> Iterator[RunContext]:
     env = agent_env(step.env, asked.flags.get("agent") or "")
     step.guard.watch_program(InstalledProgram.of_action(step.env))
     with on_signals() as cancel, setup.start_run_without_tasks(asked, env, cancel) as run:
+        if step["BASES"]:
+            taken = take_from_elsewhere(Path(step["BASES"]), memory_of(run))
+            step.say(f"bases measured by another run: {taken}")
         yield run
 
 
@@ -341,6 +346,8 @@ def _tell_change(step: Step, verified: VerifiedChange) -> int:
         step.remark("warning" if fact.detail.get("unproven") else "error", f"{fact.rule}: {fact.message}")
     step.files.set_output("document", str(verified.path))
     step.files.set_output("digest", document_digest(document))
+    if (bases := verified.path.with_name(BASES)).is_dir():
+        step.files.set_output("bases", str(bases))
     for name, suffix in SUFFIXES.items():
         step.files.set_output(name, str(verified.path.with_suffix(suffix)))
     good = verdict.conclusion in {"success", "neutral"}

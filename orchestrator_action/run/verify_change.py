@@ -6,6 +6,7 @@ with write access may let a fact pass for this head by a comment. Read top to bo
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -45,6 +46,8 @@ from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
 
+BASES = "bases"
+"""In a run's folder: what was measured of the base branch's new head, for the runs that grow from it."""
 APPROVES = "approves the pull request"
 """The reason of somebody whose approving review decides what could not be measured. It undoes nothing refuted."""
 SUFFIXES = {"sarif": ".sarif", "junit": ".junit.xml"}
@@ -111,9 +114,22 @@ def measure_found_change(run: RunContext, change: FoundChange) -> VerdictDocumen
     try:
         measure = Measure(task_run, FORGE_ACTS, ledger=lambda: ledger)
         facts = tuple(_facts(run, change, measure))
+        if change.pull is None and change.name == run.base_branch:
+            _hand_on(measure.remember_head(change.head), run.run_dir / BASES)
     finally:
         run.trees.remove(task_run.tree)
-    return document_of_change(run, facts, commit=change.head, name=change.name, base=change.base)
+    document = document_of_change(run, facts, commit=change.head, name=change.name, base=change.base)
+    if any(getattr(suite, "from_elsewhere", False) for suite in run.bases.values()):
+        where = {**document.environment, "base": "measured by another run, on a push to the base branch"}
+        document = replace(document, environment=where)
+    return document
+
+
+def _hand_on(file: Path | None, folder: Path) -> None:
+    """Put the suite at a head of the base branch where a job can take it for others."""
+    if file is not None:
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(file, folder / file.name)
 
 
 def document_of_change(

@@ -3,6 +3,9 @@
 It may be started before an agent is and go on beside the agents; only verdicts wait for it. Remembered is what
 passed, by the base's tree, the commands, the environment and the level of isolation: what was red may have been
 red by chance, and is measured again.
+
+A result of another machine counts for speed only: where the comparison with it accuses the head, the base is
+measured here, and that decides.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import platform
 import re
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
@@ -29,7 +33,10 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 0.2
 """How often a running suite's output is looked at for its first test."""
-VERSION = 1
+ELSEWHERE = "elsewhere"
+"""The folder, in the memory, of what other machines measured."""
+MOST_ELSEWHERE, MAX_BYTES = 20, 32 << 20
+VERSION = 2
 """Of what is remembered; another version's is not read."""
 _FIRST = re.compile(
     r"^(?!.*\bELIFECYCLE\b|npm (?:ERR!|error)|error Command failed)"
@@ -39,6 +46,7 @@ _FIRST = re.compile(
 )
 """What runners print when a test has ended, but for the words in which npm and pnpm say that a script has failed."""
 _SUITE = TypeAdapter(TestRun)
+_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _WRITTEN_BY_US = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "HOME", "TMPDIR", "ORCHESTRATOR_ATTEMPT"})
 """Variables that differ from run to run and change no test."""
 
@@ -49,11 +57,14 @@ class BaseSuite:
     def __init__(self, bench: Bench, base: str, *, memory: Path | None = None, level: str = "") -> None:
         """`memory` is a folder of ours for what is remembered; `level` the isolation that tests run in."""
         self._bench, self._base = bench, base
+        self._tree = bench.git.tree(base)
         self._file = memory / f"{_key(bench, base, level)}.json" if memory else None
         self._lock = threading.Lock()
         self._future: Future[TestRun] | None = None
         self.remembered = False
         """Whether the result is of an earlier run."""
+        self.from_elsewhere = False
+        """Whether it is of another machine."""
 
     def start(self) -> None:
         """Begin to measure in a thread of its own; does nothing when it has begun."""
@@ -66,6 +77,18 @@ class BaseSuite:
             self._measure(future)
         assert self._future is not None
         return self._future.result()
+
+    def measured_here(self) -> TestRun:
+        """The suite at the base as this machine measures it, also where a result came from elsewhere.
+
+        Raises OrchestratorError when it could not be run.
+        """
+        if self.from_elsewhere:
+            run, self._future = self._bench.suite(self._base), Future()
+            self.from_elsewhere = self.remembered = False
+            self.remember(run)
+            self._future.set_result(run)
+        return self.result()
 
     def first_test_ended(self, within_s: float = 180.0) -> bool:
         """Wait until a first test has ended, or the whole suite has; False when the time is over before.
@@ -114,28 +137,32 @@ class BaseSuite:
             if not isinstance(exc, OrchestratorError):
                 log.exception("the base's suite could not be measured base=%s", self._base)
             return
-        self._remember(run)
+        self.remember(run)
         future.set_result(run)
 
     def _recall(self) -> TestRun | None:
-        if self._file is None:
-            return None
-        try:
-            run = _SUITE.validate_json(self._file.read_bytes())
-        except (OSError, ValidationError, ValueError):
-            return None
-        self.remembered = True
-        return run
+        for file in (self._file, self._file.parent / ELSEWHERE / self._file.name) if self._file else ():
+            try:
+                run = _SUITE.validate_json(file.read_bytes())
+            except (OSError, ValidationError, ValueError):
+                continue
+            if (run.tree, run.commands) == (self._tree, tuple(self._bench.commands)) and run.passed:
+                self.remembered, self.from_elsewhere = True, file is not self._file
+                return run
+        return None
 
-    def _remember(self, run: TestRun) -> None:
+    def remember(self, run: TestRun) -> Path | None:
+        """Keep a result for later runs, where it is green and ended by itself; the file."""
         ended = all(r.outcome.ending is Ending.EXITED for r in run.runs)
         if self._file is None or not run.runs or not run.passed or not ended:
-            return
+            return None
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             replace_file(self._file, _SUITE.dump_json(run).decode())
         except OSError as exc:
             log.warning("the base's suite is not remembered file=%s: %s", self._file, exc)
+            return None
+        return self._file
 
     def _shows_a_test(self) -> bool:
         folder = self._bench.evidence_dir
@@ -154,8 +181,32 @@ class KnownSuite(BaseSuite):
 
 def _key(bench: Bench, base: str, level: str) -> str:
     env = {k: v for k, v in bench.env.items() if k not in _WRITTEN_BY_US}
-    said = [VERSION, bench.git.tree(base), list(bench.commands), sorted(env.items()), level]
+    said = [VERSION, bench.git.tree(base), list(bench.commands), sorted(env.items()), level, _system()]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _system() -> list[str]:
+    """What another machine has to have in common with this one, for its result to be looked at."""
+    try:
+        release = Path("/etc/os-release").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        release = ""
+    return [platform.system(), platform.machine(), release]
+
+
+def take_from_elsewhere(folder: Path, memory: Path) -> int:
+    """Bring results of another machine into the memory; how many. Each is read strictly once it is needed.
+
+    Anything in the folder that no measurement of ours writes is left where it is.
+    """
+    taken = 0
+    for file in sorted(folder.glob("*.json"))[:MOST_ELSEWHERE] if folder.is_dir() else ():
+        if _NAME.fullmatch(file.name) and not file.is_symlink() and file.stat().st_size <= MAX_BYTES:
+            to = memory / ELSEWHERE / file.name
+            to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            to.write_bytes(file.read_bytes())
+            taken += 1
+    return taken
 
 
 def shared_base(

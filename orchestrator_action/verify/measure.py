@@ -57,10 +57,16 @@ def bench_of(task_run: TaskRun, git: Git) -> Bench:
 
 def suite_at_base(run: RunContext, base: str, bench: Bench) -> BaseSuite:
     """The suite at a base commit, one for all tasks of the run, remembered by the level of its walls too."""
-    memory, level = run.git.common_dir / "orchestrator" / "bases", run.isolation.level.name
-    return shared_base(
-        run.bases, base, bench.commands, lambda: BaseSuite(bench, base, memory=memory, level=level)
-    )
+    return shared_base(run.bases, base, bench.commands, lambda: _suite_at(run, base, bench))
+
+
+def _suite_at(run: RunContext, commit: str, bench: Bench) -> BaseSuite:
+    return BaseSuite(bench, commit, memory=memory_of(run), level=run.isolation.level.name)
+
+
+def memory_of(run: RunContext) -> Path:
+    """Where the suites of bases are remembered, from run to run."""
+    return run.git.common_dir / "orchestrator" / "bases"
 
 
 class Measure:
@@ -183,10 +189,12 @@ class Measure:
         return self._tested(claim, head, self._at_end if final else self._meanwhile)
 
     def _tested(self, claim: Claim, head: str, known: dict[str, ChangeRuns]) -> Iterable[Fact]:
-        bench = bench_of(self.task_run, self.git)
-        facts = change_facts(
-            bench, self._runs(bench, head, known), note=self._said_of_tests(claim), proof=self._proof()
-        )
+        bench, note, proof = bench_of(self.task_run, self.git), self._said_of_tests(claim), self._proof()
+        runs, suite = self._runs(bench, head, known), self.base_suite(bench)
+        facts = change_facts(bench, runs, note=note, proof=proof)
+        if suite.from_elsewhere and not all(f.holds for f in facts):
+            runs = known[self.git.tree(head)] = replace(runs, base=suite.measured_here())
+            facts = change_facts(bench, runs, note=note, proof=proof)
         return facts if known is self._at_end else [self._with_difference(f, head) for f in facts]
 
     def _with_difference(self, fact: Fact, head: str) -> Fact:
@@ -228,6 +236,13 @@ class Measure:
     def base_suite(self, bench: Bench) -> BaseSuite:
         """The suite at this task's base, one for all tasks of the run."""
         return suite_at_base(self.run, self.task_run.base_sha, bench)
+
+    def remember_head(self, head: str) -> Path | None:
+        """Keep the suite at a head that others will grow from; its file, where it is green."""
+        runs = self._at_end.get(self.git.tree(head))
+        if runs is None or runs.head is None:
+            return None
+        return _suite_at(self.run, head, bench_of(self.task_run, self.git)).remember(runs.head)
 
     def _said_of_tests(self, claim: Claim) -> str:
         """What was said of tests; an answer to the review does not take it back."""

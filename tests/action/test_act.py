@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from tests.conftest import need
 from tests.kit.act import ACT, PROJECT, Act
 from tests.kit.github_server import GitHubServer
 from tests.kit.messages_api import KEY, Say, bash, by_session, messages_api, steps, structured
+from tests.kit.person import Person
 from tests.kit.repos import Repo, git
 from tests.kit.runner import Runner, checked_out, example, wait_for
 from tests.kit.whole import GOOD, LIBRARY, alive
@@ -302,3 +304,67 @@ def test_the_verify_example_judges_a_persons_push(act: Act, runner: Runner, libr
     assert 0 != code, log
     [check] = [c for c in github.state.checks.values() if c.head_sha == head]
     assert ("completed", "failure") == (check.status, check.conclusion), log
+
+
+# the two workflows for anybody's pull request
+
+
+@pytest.mark.timeout(1000)  # three jobs install the program, or find it installed
+@pytest.mark.parametrize(
+    ("lies", "conclusion"), [(False, "success"), (True, "failure")], ids=["honest", "lying"]
+)
+def test_two_workflows_check_a_forks_pull_request(
+    act: Act, runner: Runner, library: Repo, tmp_path: Path, lies: bool, conclusion: str
+):
+    """Measured by a job that may not write, told and vouched for by jobs that run nothing of it."""
+    for name in ("measure", "report"):
+        text = (PROJECT / "examples" / f"{name}-pull-requests.yml").read_text(encoding="utf-8")
+        library.commit({f".github/workflows/{name}-pull-requests.yml": text})
+    library.push()
+    act.repo.git("pull", "-q", str(library.remote), "main")
+    artifacts = tmp_path / "artifacts"
+    artifacts.mkdir()
+    act.env["ORCHESTRATOR_TEST_ARTIFACTS"] = str(artifacts)
+    github, mallory = act.github, Person(runner, tmp_path, "mallory", role="read")
+    fork = "mallory/demo"
+    head = mallory.push(
+        {"numbers_.py": f"def double(n):\n    return n * {3 if lies else 2} + 0\n"}, fork=fork
+    )
+    ref = f"refs/pull/{mallory.number}/head"
+    act.repo.git("fetch", "-q", str(library.remote), ref)
+    act.repo.git("checkout", "-q", "FETCH_HEAD")
+    payload = example("pull_request", "synchronize")
+    payload["repository"] |= {"full_name": github.repository, "default_branch": "main"}
+    payload["pull_request"]["number"] = mallory.number
+    payload["pull_request"]["head"] |= {"ref": "feature", "sha": head}
+    payload["pull_request"]["head"]["repo"]["full_name"] = fork
+    payload["pull_request"]["base"]["sha"] = act.repo.git("rev-parse", "main").strip()
+
+    code, log = act.run(
+        "pull_request", payload, "-W", ".github/workflows/measure-pull-requests.yml", timeout=450
+    )
+    writes = [r for r in github.requests if r.method != "GET" and r.path != "/graphql"]
+    assert (0, []) == (code, writes), log
+    assert (artifacts / "orchestrator-verdict" / "verdict.json").is_file(), log
+
+    act.repo.git("checkout", "-q", "main")
+    done: dict[str, Any] = example("workflow_run", "completed")
+    done["repository"] |= {"full_name": github.repository, "private": False}
+    done["workflow_run"] |= {
+        "head_sha": head, "head_branch": "feature", "pull_requests": [], "event": "pull_request",
+        "conclusion": "success",
+    }  # fmt: skip
+    done["workflow_run"]["head_repository"]["full_name"] = fork
+    code, told = act.run(
+        "workflow_run", done, "-W", ".github/workflows/report-pull-requests.yml", timeout=450
+    )
+
+    assert (0 if conclusion == "success" else 1) == code, told
+    assert [conclusion] == mallory.checks(head), told
+    assert 1 == len(mallory.comments())
+    reported = (artifacts / "orchestrator-reported" / "verdict.json").read_bytes()
+    digest = hashlib.sha256(reported).hexdigest()
+    assert f"sha256:{digest} verdict.json\n" == (artifacts / "attested").read_text()
+    assert f"document sha256:{digest}" in mallory.comments()[0]
+    assert github.token not in log + told
+    assert [] == alive(act.temp)

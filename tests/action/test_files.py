@@ -111,7 +111,7 @@ def test_inputs_that_are_configuration_bear_its_names():
     ours = {f.replace("_", "-") for f in Config.__dataclass_fields__}
     of_the_step = {
         "mode", "github-token", "app-id", "app-private-key", "issue", "config", "path", "branch", "document", "dry-run",
-        "signing-key",
+        "signing-key", "bases",
         *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
     assert set() == set(INPUTS) - of_the_step - ours
@@ -120,7 +120,7 @@ def test_inputs_that_are_configuration_bear_its_names():
 def test_the_outputs_are_those_promised():
     assert {
         "conclusion", "results", "succeeded", "failed", "pull-requests", "run-id", "report-path", "cost-usd",
-        "document", "digest", "python", "envelope", "sarif", "junit",
+        "document", "digest", "bases", "python", "envelope", "sarif", "junit",
     } == set(OUTPUTS)  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def fact(body: dict[str, Any], rule: str) -> dict[str, Any]:
 def test_an_honest_pull_request_of_a_fork_gets_comment_and_check(mallory: TwoJobs) -> None:
     """Resolved by branch and head, as the event names no pull request."""
     head = mallory.person.push({"numbers_.py": BASE}, fork=FORK)
+    before = len(mallory.runner.github.requests)
 
     done = mallory.report(mallory.measure(), head, fork=FORK)
 
@@ -86,6 +87,29 @@ def test_an_honest_pull_request_of_a_fork_gets_comment_and_check(mallory: TwoJob
     assert ["success"] == mallory.person.checks(head)
     [comment] = mallory.person.comments()
     assert f"**Verified** at `{head[:7]}`" in comment
+    asked = [f"{r.method} {r.path}" for r in mallory.runner.github.requests[before:]]
+    assert len(asked) <= 6, asked
+    print(asked)
+
+
+def test_a_person_lets_a_fact_of_a_forks_pull_request_pass_by_a_comment(mallory: TwoJobs) -> None:
+    """The comment's event names no head: the pull request's own counts, and the same document is told again."""
+    head = mallory.person.push({"tests/test_numbers.py": GONE}, fork=FORK)
+    document = mallory.measure()
+    refuted = mallory.report(document, head, fork=FORK)
+    mallory.runner.github.state.user("ada").role = "write"
+    mallory.person.wait_a_second()
+    number = mallory.person.number
+    state = mallory.runner.github.state
+    state.add_comment(state.issues[number], "/orchestrate accept nothing-lost: it goes", user="ada")
+    payload = mallory.runner.commented(number, "/orchestrate accept nothing-lost: it goes", user="ada")
+    payload["issue"]["pull_request"] = {}
+    payload["issue"]["pull_request"]["url"] = "x"
+
+    done = mallory.runner.step("report", event="issue_comment", payload=payload, document=str(document))
+
+    assert ("failure", "neutral") == (refuted.outputs["conclusion"], done.outputs["conclusion"]), done.log
+    assert ["failure", "neutral"] == mallory.person.checks(head)
 
 
 def test_a_lying_pull_request_of_a_fork_fails_with_the_lost_test(mallory: TwoJobs) -> None:

@@ -235,7 +235,7 @@ def test_every_input_that_configures_is_a_key_of_the_configuration():
     keys = {f.name.replace("_", "-") for f in dataclasses.fields(Config)}
     own = {
         "mode", "github-token", "app-id", "app-private-key", "issue", "config", "path", "branch", "document", "dry-run",
-        "signing-key",
+        "signing-key", "bases",
         *(name.lower().replace("_", "-") for name in secret_variables()), *(f"{name}-version" for name in AGENTS),
     }  # fmt: skip
 

@@ -25,6 +25,7 @@ REUSABLE = ".github/workflows/orchestrate.yml"
 MATRIX = ".github/workflows/orchestrate-matrix.yml"
 PINNED_ARTIFACT = re.compile(r"uses: (actions/(upload|download)-artifact@[0-9a-f]{40})")
 PINNED_CHECKOUT = re.compile(r"uses: (actions/checkout@[0-9a-f]{40})")
+PINNED_ATTEST = re.compile(r"uses: (actions/attest@[0-9a-f]{40})")
 PINNED = re.compile(r"uses: (actions/setup-[a-z]+@[0-9a-f]{40})")
 
 MUST_NOT_RUN = """name: not needed here
@@ -54,6 +55,16 @@ runs:
         fi
 """
 
+ATTEST = """name: not GitHub's attest
+description: Sigstore is not on this machine, so what would be signed is written down.
+inputs: {subject-name: {description: n}, subject-digest: {description: d}}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      env: {NAME: "${{ inputs.subject-name }}", DIGEST: "${{ inputs.subject-digest }}"}
+      run: echo "$DIGEST $NAME" >"$ORCHESTRATOR_TEST_ARTIFACTS/attested"
+"""
 ARTIFACTS = {
     "upload": """name: not GitHub's upload-artifact
 description: act serves an older protocol than the pinned action speaks, so a folder stands in for the server.
@@ -123,6 +134,12 @@ class Act:
             flags += ["--local-repository", f"{name}={stand_in}"]
         for name in set(PINNED_CHECKOUT.findall((action / REUSABLE).read_text(encoding="utf-8"))):
             flags += ["--local-repository", f"{name}={checkout}"]
+        attest = self.temp / "attest-action"
+        attest.mkdir()
+        (attest / "action.yml").write_text(ATTEST, encoding="utf-8")
+        for file in (PROJECT / "examples").glob("*.yml"):
+            for name in PINNED_ATTEST.findall(file.read_text(encoding="utf-8")):
+                flags += ["--local-repository", f"{name}={attest}"]
         for name in PINNED.findall((PROJECT / "action.yml").read_text(encoding="utf-8")):
             flags += ["--local-repository", f"{name}={unused}"]
         return flags

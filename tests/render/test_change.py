@@ -91,6 +91,17 @@ def test_the_lines_that_facts_name_are_annotated() -> None:
     assert ("tests/test_a.py", 1, "it is gone", "failure") == (note.path, note.line, note.message, note.level)
 
 
+def test_protected_paths_that_are_touched_are_annotated() -> None:
+    """Each file, on its first line."""
+    touched = fact(
+        "protected-untouched", "protected paths are touched", False, paths=[".github/a.yml", "/etc/x"]
+    )
+
+    [note] = texts(SUITE, touched).check.annotations
+
+    assert (".github/a.yml", 1, "protected paths are touched") == (note.path, note.line, note.message)
+
+
 def test_the_head_is_read_back_and_nothing_quoted_can_stand_there() -> None:
     """It is the second line, whatever the tests printed."""
     hostile = fact("suite", f"x\n<!-- orchestrator-action:head sha={'e' * 40} since=1 -->", False)

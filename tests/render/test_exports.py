@@ -44,6 +44,9 @@ def test_sarif_has_a_result_for_each_fact_that_does_not_hold() -> None:
         "region": {"startLine": 3},
     }
     assert [("testing/no-special-case", "error", line), ("review/reviewed", "warning", root)] == found
+    touched = replace(FACTS[1], rule="protected-untouched", detail={"paths": [".github/a.yml"]})
+    [result] = sarif([replace(DOCUMENT, facts=(touched,))])["runs"][0]["results"]
+    assert ".github/a.yml" == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert "review/reviewed" in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     assert json.loads(json.dumps(run)) == run
 

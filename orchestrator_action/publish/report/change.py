@@ -120,9 +120,10 @@ def _values(
 def _annotations(facts: Sequence[Fact], secrets: tuple[str, ...]) -> Iterable[Annotation]:
     """A note on each line or file that a fact names."""
     for fact in facts:
-        for key in ("lines", "lost", "failing"):
+        for key in ("lines", "lost", "failing", "paths"):
             found = fact.detail.get(key)
-            for one in found if isinstance(found, (list, tuple)) else ():
+            for given in found if isinstance(found, (list, tuple)) else ():
+                one = {"path": given} if isinstance(given, str) else given
                 path = str(one.get("path") or one.get("file") or "") if isinstance(one, dict) else ""
                 if not path or path.startswith("/"):
                     continue

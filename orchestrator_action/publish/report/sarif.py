@@ -67,9 +67,10 @@ _ROOT: dict[str, Any] = {"artifactLocation": {"uri": ".", "uriBaseId": "%SRCROOT
 
 
 def _places(detail: Mapping[str, Any]) -> Iterable[dict[str, Any] | None]:
-    for key in ("lines", "lost", "failing", "changed"):
+    for key in ("lines", "lost", "failing", "changed", "paths"):
         found = detail.get(key)
-        for one in found if isinstance(found, (list, tuple)) else ():
+        for given in found if isinstance(found, (list, tuple)) else ():
+            one = {"path": given} if isinstance(given, str) else given
             if isinstance(one, Mapping):
                 yield _place(str(one.get("path") or one.get("file") or ""), one.get("line") or 0)
 
