@@ -27,7 +27,7 @@ from orchestrator_action.protocol.acceptance import (
 )
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import Claim, Fact, Pull
+from orchestrator_action.protocol.model import Claim, Comment, Fact, Pull
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
 from orchestrator_action.publish.report.formats import DOCUMENT_FORMATS
@@ -42,6 +42,7 @@ from orchestrator_action.run.verify_branch import (
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import encode
 from orchestrator_action.text.limits import marker
+from orchestrator_action.text.marker import carries_marker
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
@@ -268,15 +269,12 @@ def publish_change(
     """
     number = change.pull.number if change.pull else 0
     key = marker("change", str(number or change.id))
-    since = (_judged_since(run, number, key, change.head) if number else "") or began
-    accepted: tuple[Acceptance, ...] = ()
-    if number:
-        queue = cast("Queue", run.forge)
-        accepted = read_acceptances(
-            run.forge.comments(number),
-            since=since,
-            may_write=lambda login: queue.permission(login) in WRITERS,
-        )
+    queue = cast("Queue", run.forge)
+    comments = tuple(run.forge.comments(number)) if number else ()
+    since = _judged_since(queue, comments, key, change.head) or began
+    accepted = read_acceptances(
+        comments, since=since, may_write=lambda login: queue.permission(login) in WRITERS
+    )
     verdict = conclude_change(document.facts, accepted)
     if number and verdict.unproven and (who := approved_by(run, number, change.head)):
         seen = [Acceptance(rule=f.rule, reason=APPROVES, by=who) for f in verdict.unproven]
@@ -307,9 +305,10 @@ def _write(run: RunContext, document: VerdictDocument) -> Path:
     return path
 
 
-def _judged_since(run: RunContext, number: int, key: str, head: str) -> str:
+def _judged_since(queue: Queue, comments: Iterable[Comment], key: str, head: str) -> str:
     """When this very head was first judged; empty when it was not: acceptances before that were of another head."""
-    mine = cast("Queue", run.forge).ours(number, key)
+    marked = (c for c in comments if carries_marker(c.body, key))
+    mine = next((c for c in marked if c.author == queue.viewer()), None)
     sha, since = read_head_line(mine.body) if mine else ("", "")
     return since if sha == head else ""
 
