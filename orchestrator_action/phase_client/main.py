@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     stop = verbs.add_parser("stop", help="say that you cannot do this task; an honest end, not a failure")
     stop.add_argument("--because", metavar="WHY", required=True, help="why it cannot be done here")
     stop.add_argument("--needs", metavar="WHAT", help="what somebody would have to give or decide")
+    verbs.add_parser("mcp", help="offer these as tools of an MCP server on stdin and stdout (extra `mcp`)")
     for hidden in ("hook-stop", "hook-pre-tool"):
         verbs.add_parser(hidden)
     verbs.add_parser("opening").add_argument("part", type=int)
@@ -95,7 +96,7 @@ def _read(path: str | None) -> str:
         return file.read(MAX_REQUEST_BYTES)
 
 
-def _digest(env: Mapping[str, str]) -> str:
+def digest_of_context(env: Mapping[str, str]) -> str:
     """The digest of the context file as it stands; empty when it cannot be read."""
     try:
         return context_digest(json.loads(Path(env[CONTEXT_VARIABLE]).read_text(encoding="utf-8")))
@@ -114,7 +115,7 @@ def _context(env: Mapping[str, str]) -> dict[str, Any]:
     return context
 
 
-def _prompt(env: Mapping[str, str]) -> str:
+def prompt_of_context(env: Mapping[str, str]) -> str:
     """The task as the agent was told it; why it cannot be read, when it cannot."""
     context = Path(env.get(CONTEXT_VARIABLE, ""))
     try:
@@ -159,6 +160,17 @@ def _pre_tool_hook(env: Mapping[str, str]) -> int:
     return 2
 
 
+def _mcp(env: Mapping[str, str]) -> int:
+    """Serve until stdin ends."""
+    try:
+        from orchestrator_action.phase_client.mcp_server import make_server
+    except ModuleNotFoundError as exc:
+        print(f"error: {exc}\nhint: pip install 'orchestrator-action[mcp]'", file=sys.stderr)
+        return USAGE
+    make_server(env).run("stdio")
+    return HELD
+
+
 def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Run the command line; returns the exit code."""
     parser = _parser()
@@ -170,6 +182,8 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         return _pre_tool_hook(env)
     if given.verb == "hook-stop":
         return _stop_hook(env)
+    if given.verb == "mcp":
+        return _mcp(env)
     if given.verb == "opening":
         return _opening(env, given.part)
     try:
@@ -186,7 +200,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
         phase=getattr(given, "phase", ""),
         note=getattr(given, "note", ""),
         file=text,
-        digest=_digest(env) if getattr(given, "phase", "") == "initial-setup" else "",
+        digest=digest_of_context(env) if getattr(given, "phase", "") == "initial-setup" else "",
         no_change=getattr(given, "no_change_needed", None) or "",
         waive=getattr(given, "waive", None) or "",
         because=getattr(given, "because", None) or "",
@@ -194,7 +208,7 @@ def run(argv: Sequence[str], env: Mapping[str, str]) -> int:
     )
     answer = ask(request, env)
     if given.verb == "show":
-        print(_prompt(env))
+        print(prompt_of_context(env))
     print(answer.message)
     if answer.pending:
         return PENDING

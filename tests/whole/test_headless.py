@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 from orchestrator_action.protocol.phases import IDS
 from tests.conftest import NPM, need
-from tests.kit.headless import KEY, PLAYED, cli_env
+from tests.kit.headless import KEY, PLAYED, SPEAKING_ACP, cli_env
 from tests.kit.messages_api import Fault, MessagesApi, Say, Script, bash, by_session, messages_api, steps
 from tests.kit.repos import Repo
 from tests.kit.whole import LIBRARY, House, Ran, house
@@ -48,16 +50,23 @@ def session(change: str) -> Script:
     )  # fmt: skip
 
 
-@pytest.fixture(params=PLAYED)
+WITH_ACP = "acp-opencode"
+"""One program that speaks ACP goes the whole way, too."""
+
+
+@pytest.fixture(params=[*PLAYED, WITH_ACP])
 def play(
     request: pytest.FixtureRequest, make: Callable[..., Repo], tmp_path: Path
 ) -> Iterator[Callable[..., tuple[Ran, House, MessagesApi]]]:
     """Run one issue with an agent's real CLI against a script."""
-    name = request.param
-    played = PLAYED[name]
-    program = need(NPM / played.program, f"the {name} CLI")
+    played = (PLAYED | SPEAKING_ACP)[request.param]
+    program = need(NPM / played.program, f"the {request.param} CLI")
+    name = "acp" if played.acp else request.param
     (tmp_path / "h").mkdir()
     settings = f"agent: {name}\nagent-args: {list(played.args)}\nretries: 0\nreminders: 0\n"
+    if played.acp:
+        started = {"argv": [str(program), *played.acp], "env": list(played.address(""))}
+        settings += f"agent-command: {json.dumps(started)}\n"
     settings += "prices: [{model: scripted, input: 1, output: 5}]\n"
     files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
     home = house(tmp_path, make(files))
@@ -81,12 +90,14 @@ def play(
 
 
 def test_an_honest_session_is_verified(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
-    """All eleven phases hold, the review is a session of the same make, and the key stands in no file of the run."""
+    """Within the walls all eleven phases hold, the review is of the same make, and the key is in no file of the run."""
+    need(shutil.which("bwrap"), "bubblewrap")
     ran, home, api = play(session(HONEST))
 
     task = ran.task("issue-1")
     log = (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
     assert (0, "success") == (ran.code, task["status"]), f"{ran.err}\n{log}"
+    assert "sandboxed" == ran.report["isolation"]["level"], ran.report["isolation"]
     assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in task["phases"]}
     assert task["turns"] >= 13
     assert any("You review one change" in r.first for r in api.requests)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import sys
@@ -19,6 +20,8 @@ from typing import Any
 
 import acp
 from acp import schema
+
+from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 
 _READS = frozenset({"read", "search", "think", "fetch"})
 _LONGEST_LINE = 64 * 1024**2
@@ -95,7 +98,7 @@ def error_of(exc: Exception) -> str:
 async def work(program: Sequence[str], prompt: str, session: str, *, reads_only: bool) -> None:
     """One prompt in one session, new or taken up again."""
     client: Any = OneSession(reads_only=reads_only)  # it offers neither files nor terminals
-    tree = str(Path.cwd())
+    tree, servers = str(Path.cwd()), phase_servers()
     streams = {"stderr": None, "limit": _LONGEST_LINE}
     spawned = acp.spawn_agent_process(
         client, *program, env=dict(os.environ), cwd=tree, transport_kwargs=streams
@@ -105,8 +108,8 @@ async def work(program: Sequence[str], prompt: str, session: str, *, reads_only:
         name = met.agent_info.name if met.agent_info else ""
         can_load = bool(met.agent_capabilities and met.agent_capabilities.load_session)
         before = session
-        if not (session and can_load and await _is_loaded(agent, client, tree, session)):
-            session = (await agent.new_session(cwd=tree, mcp_servers=[])).session_id
+        if not (session and can_load and await _is_loaded(agent, client, tree, session, servers)):
+            session = (await agent.new_session(cwd=tree, mcp_servers=servers)).session_id
             prompt = again(prompt) if before else prompt
         put(type="session", id=session, agent=name, loads=can_load)
         answer = await agent.prompt(session_id=session, prompt=[acp.text_block(prompt)])
@@ -115,11 +118,21 @@ async def work(program: Sequence[str], prompt: str, session: str, *, reads_only:
         )  # of tokens some tell the last request's only
 
 
-async def _is_loaded(agent: Any, client: Any, tree: str, session: str) -> bool:
+def phase_servers() -> list[Any]:
+    """The broker's verbs as tools, for a program without a shell; none in a review, nor without the extra `mcp`."""
+    if SOCKET_VARIABLE not in os.environ or importlib.util.find_spec("mcp") is None:
+        return []
+    named = (SOCKET_VARIABLE, TOKEN_VARIABLE, CONTEXT_VARIABLE)
+    env = [schema.EnvVariable(name=n, value=os.environ[n]) for n in named if n in os.environ]
+    args = ["-I", "-m", "orchestrator_action.phase_client.main", "mcp"]
+    return [schema.McpServerStdio(name="orchestrator", command=sys.executable, args=args, env=env)]
+
+
+async def _is_loaded(agent: Any, client: Any, tree: str, session: str, servers: Sequence[Any]) -> bool:
     """Whether an earlier session goes on. What it said before is told again, and is no news."""
     client.quiet = True
     try:
-        await agent.load_session(cwd=tree, session_id=session, mcp_servers=[])
+        await agent.load_session(cwd=tree, session_id=session, mcp_servers=servers)
     except acp.RequestError as exc:
         sys.stderr.write(f"the earlier session is lost: {error_of(exc)}\n")
         return False
