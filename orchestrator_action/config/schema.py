@@ -201,6 +201,8 @@ class Config:
     """How often changed and new tests have to pass in a row; 1 repeats nothing."""
     proof: Literal["required", "reported", "off"] = "reported"
     """Whether a change has to come with a test that fails without it."""
+    integration: Literal["merge", "test", "off"] = "merge"
+    """Whether the verified branches of a run are tried together: merged in memory, and tested as one tree, or not."""
     docs: tuple[str, ...] = ("README*", "docs/**", "doc/**", "CHANGELOG*", "**/*.md", "**/*.rst")
     """Patterns of the paths that count as documentation."""
     protected: tuple[str, ...] = (

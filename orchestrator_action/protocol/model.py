@@ -492,6 +492,24 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Integration:
+    """What came of the verified branches of a run, merged in memory."""
+
+    order: tuple[str, ...]
+    """The tasks whose branches go together, in the order in which they were merged."""
+    left_out: tuple[str, ...] = ()
+    """Those that clash with one of these."""
+    clashes: tuple[Conflict, ...] = ()
+    """Pairs that git cannot merge, by the paths."""
+    red: tuple[str, ...] = ()
+    """Those with which the merged tree's tests fail; not in `order`."""
+    tests: str = "not run"
+    """Of the merged tree of all that could be merged: `passed`, `failed` or `not run`."""
+    commit: str = ""
+    """The merge of `order`; it stands in no repository but ours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
     """A finding of the review, and how it ended."""
 
@@ -577,6 +595,8 @@ class RunReport:
     requested: int
     tasks: tuple[TaskResult, ...]
     conflicts: tuple[Conflict, ...] = ()
+    integration: Integration | None = None
+    """None: fewer than two verified branches, or not wanted."""
     isolation: Mapping[str, Any] = field(default_factory=dict)
     """The level of the walls, what the probe found held and within reach, and why it is no higher."""
 

@@ -39,6 +39,7 @@ from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.budget import budget_of, spent
 from orchestrator_action.run.grown import Ground, ground_of
+from orchestrator_action.run.integration import integrate, tell_integration
 from orchestrator_action.run.remote_orders import RemoteOrders
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
@@ -303,7 +304,11 @@ class _Run:
 
     def _end(self) -> RunReport:
         state = recall(self._journal.events)
+        results = [self._board.done[t.id] for t in self._tasks]
+        together = integrate(self._run, results)
+        tell_integration(self._run, results, together)
         report = _report(self._tasks, self._board, self._run, state, time.monotonic() - self._began)
+        report = replace(report, integration=together)
         self._journal.write_report(render.report_json(report, self._run.secrets))
         self._journal.append("run-ended", counts=render.counts(report))
         if not state.pending:

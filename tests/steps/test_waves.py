@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 from tests.kit.steps import Split
 from tests.kit.whole import LIBRARY, LIES, change, new_file
@@ -113,3 +115,31 @@ def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):
     assert ["issue-3"] == [t["id"] for t in json.loads(split.plan_file.read_text())["tasks"]]
     front = (split.home.forge / "issues" / "1.md").read_text().split("---")[1]
     assert "orchestrate:running" not in front and "orchestrate" in front
+
+
+def test_publish_names_what_clashes_and_runs_no_test_of_the_merged_tree(split: Split, tmp_path: Path):
+    """Even where the repository asks for it: no code of the repository runs beside the write token."""
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    both = f"ls one.py two.py 2>/dev/null | wc -l >> {seen}/together; {sys.executable} -m unittest discover"
+    split.home.configure(f"integration: test\nsandbox: {{write: [{seen}]}}\ntest: {both}\n")
+    for number, name in ((1, "one"), (2, "two"), (3, "three")):
+        readme = "" if number == 3 else change("README.md", README, f"{README}- {name}\n")
+        split.home.issue(number, name, new_file(f"{name}.py") + new_file(f"{name}.md", "# it\n") + readme)
+    split.plan()
+    split.work()
+    step_on(split, "issue-1", "issue-2", "issue-3")
+
+    ran = split.publish()
+
+    found = ran.report["integration"]
+    assert (["issue-3", "issue-1"], ["issue-2"], "not run") == (
+        found["order"], found["left_out"], found["tests"],
+    ), ran.err  # fmt: skip
+    assert "2" not in (seen / "together").read_text().split()
+    for number in (1, 2):
+        pull = ran.task(f"issue-{number}")["pull"]["number"]
+        said = "".join(p.read_text() for p in (split.home.forge / "comments" / str(pull)).glob("*.md"))
+        assert "README.md" in said and "It cannot be merged together with" in said
+    again = split.publish(clone="again")
+    assert 0 == again.code and found["order"] == again.report["integration"]["order"]

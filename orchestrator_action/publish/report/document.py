@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from orchestrator_action.protocol.model import (
+    Conflict,
     Fact,
+    Integration,
     PhaseVerdict,
     RunReport,
     Status,
@@ -123,6 +125,17 @@ def report_json(report: RunReport, secrets: Iterable[str] = ()) -> dict[str, Any
     return body
 
 
+def _conflicts(found: Sequence[Conflict]) -> list[dict[str, Any]]:
+    return [{"a": c.a, "b": c.b, "paths": list(c.paths)} for c in found]
+
+
+def _integration(found: Integration | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    names = {n: list(getattr(found, n)) for n in ("order", "left_out", "red")}
+    return {**names, "clashes": _conflicts(found.clashes), "tests": found.tests, "commit": found.commit}
+
+
 def _report(report: RunReport) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -142,5 +155,6 @@ def _report(report: RunReport) -> dict[str, Any]:
         "counts": counts(report),
         "failures": failures(report),
         "tasks": [task_json(t) for t in report.tasks],
-        "conflicts": [{"a": c.a, "b": c.b, "paths": list(c.paths)} for c in report.conflicts],
+        "conflicts": _conflicts(report.conflicts),
+        "integration": _integration(report.integration),
     }

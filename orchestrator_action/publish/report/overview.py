@@ -30,6 +30,7 @@ from orchestrator_action.publish.report.comments import (
     rows_of,
     word_of,
 )
+from orchestrator_action.publish.report.integration import integration_lines
 from orchestrator_action.publish.report.sparks import sparks
 from orchestrator_action.text import figures
 from orchestrator_action.text import limits as texts
@@ -164,6 +165,7 @@ def job_summary(
         needs_left=max(0, sum(r["needs"] for r in rows) - SUMMARY_NEEDS),
         folded=len(rows) > SUMMARY_ROWS,
         chart=gantt(report, times or {}),
+        together=integration_lines(report.integration) if report.integration else [],
         run_url=run_url,
     )
     return texts.cut(body, texts.STEP_SUMMARY_LIMIT, "bytes")

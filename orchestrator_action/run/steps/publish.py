@@ -58,6 +58,7 @@ from orchestrator_action.run.finish import (
     with_problems,
 )
 from orchestrator_action.run.grown import ground_of
+from orchestrator_action.run.integration import integrate, tell_integration
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.run import speedup
 from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now
@@ -159,7 +160,9 @@ def publish_bundles(
         tell(done[task.id])
     results = tuple(done.values())
     lowest = min(levels, key=lambda walls: walls.level)
-    report = _report(read, run, results, lowest)
+    found = integrate(run, results, may_test=False)
+    tell_integration(run, results, found)
+    report = replace(_report(read, run, results, lowest), integration=found)
     run.journal.write_report(render.report_json(report, run.secrets))
     run.journal.append("run-ended", counts=render.counts(report))
     return report
