@@ -42,7 +42,7 @@ _PASSES = SETTLED_STATES | {PhaseState.STALE}
 STOP = "orchestrator-phase stop --because 'WHY' [--needs 'WHAT']"
 STOPPED = """Recorded: you declined this task. It counts neither as a success nor as a fault; your reason is shown.
 End your turn now. Claiming a phase takes it back."""
-OUTPUT_CHARS = 4096
+OUTPUT_BYTES = 4096
 """Of what a measurement printed, its end, as an agent is told."""
 BRANCH = "branch-management"
 """Claimed before the first commit, so each commit makes it stale; it costs us little to measure again."""
@@ -300,9 +300,14 @@ def words(phase: Phase, found: PhaseVerdict, ledger: Ledger) -> str:
 
 
 def _outputs(found: PhaseVerdict) -> list[str]:
-    """The end of what the measurements printed that do not hold, without anything that looks like a secret."""
-    tails = (output_tail(f.detail) for f in found.facts if not f.holds)
-    return [f"What was printed, its end:\n{mask_shapes(tail)[-OUTPUT_CHARS:]}" for tail in tails if tail]
+    """The end of what the measurements printed that do not hold, without anything that looks like a secret.
+
+    Each output once, and all of them together within the limit.
+    """
+    tails = list(dict.fromkeys(t for f in found.facts if not f.holds and (t := output_tail(f.detail))))
+    room = OUTPUT_BYTES // max(1, len(tails))
+    ends = (mask_shapes(tail).encode()[-room:].decode("utf-8", "ignore") for tail in tails)
+    return [f"What was printed, its end:\n{end}" for end in ends]
 
 
 def board(verdict: Verdict) -> str:
