@@ -93,16 +93,20 @@ class BaseSuite:
     def first_test_ended(self, within_s: float = 180.0) -> bool:
         """Wait until a first test has ended, or the whole suite has; False when the time is over before.
 
-        Raises OrchestratorError when the suite could not be run.
+        The time is that of the tests: set-up has to work, however long it is allowed to take. Raises
+        OrchestratorError when the suite could not be run.
         """
         self.start()
         assert self._future is not None
-        for _ in range(max(1, int(within_s / LOOK_S))):
+        left_s = max(within_s, LOOK_S)
+        while left_s > 0:
             try:
                 self._future.result(timeout=LOOK_S)
             except TimeoutError:
-                if self._shows_a_test():
+                logs = self._logs()
+                if any(_FIRST.search(read_end(file, 1 << 16)) for file in logs):
                     return True
+                left_s -= LOOK_S if logs else 0
                 continue
             return True
         return False
@@ -164,10 +168,10 @@ class BaseSuite:
             return None
         return self._file
 
-    def _shows_a_test(self) -> bool:
+    def _logs(self) -> list[Path]:
+        """What its commands print; none while the checkout is being made ready."""
         folder = self._bench.evidence_dir
-        logs = folder.glob(f"tests-{self._base[:12]}*/command-*.log") if folder.is_dir() else ()
-        return any(_FIRST.search(read_end(file, 1 << 16)) for file in logs)
+        return list(folder.glob(f"tests-{self._base[:12]}*/command-*.log")) if folder.is_dir() else []
 
 
 class KnownSuite(BaseSuite):

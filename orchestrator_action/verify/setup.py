@@ -254,15 +254,23 @@ class TreeSetup:
         )
 
 
+_OTHER_VERSION = re.compile(
+    r"(?i)\brequires (?:at least |a different |an? newer |version of )*(?:node|python|ruby|php|go|java|rustc?)\b"
+    r"|engine \"\w+\" is incompatible|\brustc \S+ is not supported|your php version .* does not satisfy"
+)
+
+
 def last_words(log: Path) -> str:
-    """The line of a log that says why: the last one that speaks of an error, else the last of all."""
+    """The line of a log that says why: one that wants another version of a language, else the last one that speaks
+    of an error, else the last of all."""
     try:
         text = log.read_bytes()[-_MOST_WORDS_BYTES:].decode("utf-8", "replace")
     except OSError:
         return ""
     lines = [line for part in text.splitlines() if (line := " ".join(strip_ansi(part).split()))]
     errors = [line for line in lines if re.match(r"(?i)(?:npm )?(?:err|error|fatal)\b", line)]
-    return (errors or lines or [""])[-1][:_LONGEST_SHOWN]
+    versions = [line for line in lines if _OTHER_VERSION.search(line)]
+    return (versions[:1] or errors or lines or [""])[-1][:_LONGEST_SHOWN]
 
 
 def _is_base(commit: str, tree: Path) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator_action.errors import GitError
+from orchestrator_action.errors import GitError, SetupError
 from orchestrator_action.verify.base_suite import BaseSuite
 from orchestrator_action.verify.change import measure_change
 from orchestrator_action.verify.change_runs import Proof
@@ -246,6 +248,22 @@ def test_the_first_test_of_a_long_suite_is_seen_before_its_end(make, tmp_path: P
     assert not gate.exists()
     gate.touch()
     suite.result()
+
+
+def test_a_slow_set_up_is_waited_for_and_its_failure_is_known_before_an_agent_is_paid(make, tmp_path: Path):
+    """The time that a first test may take is not that of the set-up before it."""
+    repo = make(BASE)
+
+    @contextlib.contextmanager
+    def not_ready(commit: str) -> Iterator[Path]:
+        time.sleep(1)
+        raise SetupError("setup command 'x' failed: exit 1", hint="see its log")
+        yield tmp_path
+
+    bench = replace(bench_of(repo, tmp_path, PYTEST), checkout=not_ready)
+
+    with pytest.raises(SetupError):
+        BaseSuite(bench, repo.git("rev-parse", "HEAD")).first_test_ended(0.3)
 
 
 def test_a_script_that_failed_is_no_test_that_has_ended(make, tmp_path: Path):

@@ -108,19 +108,27 @@ def test_the_base_is_measured_with_what_its_own_set_up_brings(home_of: Callable[
     home.assert_tidy()
 
 
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ("error: no index here\\nsee the manual", "error: no index here"),
+        (
+            "warn: This version of pnpm requires at least Node.js v22.13\\nError [ERR_X]: no such module\\nNode.js v20",
+            "warn: This version of pnpm requires at least Node.js v22.13",
+        ),
+    ],
+)
 def test_a_base_that_cannot_be_set_up_ends_before_an_agent_is_paid(
-    home_of: Callable[[Mapping[str, str]], House],
+    home_of: Callable[[Mapping[str, str]], House], printed: str, why: str
 ):
-    """The command that failed is named, with its own word for why."""
+    """The command that failed is named, with its own word for why: another version that is wanted comes first."""
     home = home_of({"package.json": '{"dependencies": {"dep": "file:gone"}}', "README.md": "# Two\n"})
-    script = "#!/bin/sh\nprintf 'error: no index here\\nsee the manual\\n'\nexit 7\n"
+    script = f"#!/bin/sh\nprintf '{printed}\\n'\nexit 7\n"
     home.repo.commit({".github/orchestrator.yml": "test: 'true'\nsetup: sh script\n", "script": script})
     home.repo.push()
     home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
 
     ran = home.run()
 
-    assert (
-        "setup command 'sh script' failed: exit 7: error: no index here" in json.dumps(ran.report) + ran.err
-    )
+    assert f"setup command 'sh script' failed: exit 7: {why}" in json.dumps(ran.report) + ran.err
     assert ran.code != 0

@@ -66,6 +66,10 @@ def setup(files: Files) -> SetupStep | None:
     if not needs and not locked and "pnpm-workspace.yaml" not in files.paths:
         return None
     install = _install(manager, bool(locked), files, package)
+    command = install
+    if install.endswith("--non-interactive"):
+        # Yarn 1 refuses a package that asks for a newer Node, although the tests may do without it: npm only warns.
+        command = f"{{ {install} || {install} --ignore-engines; }}"
     inputs = sorted(p for p in files.paths if p.rpartition("/")[2] in _SETTINGS and "node_modules/" not in p)
     inputs += sorted(
         p for p in files.paths if p.startswith(("patches/", ".yarn/patches/", ".yarn/releases/"))
@@ -74,7 +78,7 @@ def setup(files: Files) -> SetupStep | None:
     own = manager != "npm"
     return SetupStep(
         how=f"JavaScript: {install} ({locked[0] if locked else 'package.json'})",
-        commands=(f"{_bring(manager, files, package)} && {install}" if own else install,),
+        commands=(f"{_bring(manager, files, package)} && {command}" if own else command,),
         inputs=tuple(inputs),
         keeps=(
             *tuple(f"{f}/node_modules" if f else "node_modules" for f in folders),
@@ -121,12 +125,13 @@ def _bring(manager: str, files: Files, package: Mapping[str, Any]) -> str:
     """Lets `manager` be found: the machine's, else corepack's, which brings the version named, else the registry's."""
     folder = f"{_OWN}/node_modules/.bin"
     works = f"{manager} --version >/dev/null 2>&1"
+    says_why = f"{manager} --version"  # one that needs another Node says so
     return (
         f'export PATH="$PWD/{folder}:$PATH"; '
         f"{works} || {{ mkdir -p {folder} && printf '*\\n' > {_OWN}/.gitignore; "
         f"corepack enable --install-directory {folder} {manager} >/dev/null 2>&1 && {works}; }} || "
         f"{{ rm -rf {folder} && npm install --prefix {_OWN} --no-save --no-audit --no-fund --loglevel=error "
-        f"{_from_registry(manager, files, package)} && {works}; }}"
+        f"--no-update-notifier {_from_registry(manager, files, package)} && {says_why}; }}"
     )
 
 
