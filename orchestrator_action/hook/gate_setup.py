@@ -47,7 +47,8 @@ def set_up(policy: "PushPolicy", tree: "GateTree", *, until: float, watch: PushW
     )
     left_s = until - time.monotonic()
     question = {
-        "tree": tree.tree, "home": tree.home, "own": [tree.tree, tree.git_dir], "common": tree.site.common,
+        "tree": tree.tree, "home": tree.home, "own": [tree.tree, tree.git_dir],
+        "common": tree.site.common, "checkout": tree.site.top,
         "cache": os.path.join(tree.site.state, "setup"), "commands": policy.setup_commands,
         "timeout_s": min(policy.setup_timeout_s or left_s, left_s), "isolation": policy.isolation,
         "network": policy.network, "read": policy.sandbox_read, "write": policy.sandbox_write,

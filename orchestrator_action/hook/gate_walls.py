@@ -11,6 +11,7 @@ import time
 from orchestrator_action import __version__
 from orchestrator_action.hook.fast_git import read_file, run_program, tool_python, write_file
 from orchestrator_action.hook.passes import shell_words, short_digest
+from orchestrator_action.sandbox.sockets import socket_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from orchestrator_action.hook.gate_checkout import GateTree
     from orchestrator_action.hook.policy import PushPolicy
 
+_HIDDEN_ANYWAY = ("/tmp/", "/run/", "/var/run/", "/var/tmp/")  # noqa: S108 - nothing is made there
+"""Socket files there, and in a home, come and go, and change nothing of the walls."""
 WALLS_ASKED_AGAIN_AFTER_S = 3600.0
 _VOLATILE = ("_", "SHLVL", "OLDPWD", "WINDOWID", "ORCHESTRATOR_GATE", "COLUMNS", "LINES")
 """Variables that have nothing to do with walls and are others in every push."""
@@ -65,6 +68,12 @@ def walls_for(
         ],
         "scratch": f"{tree.home}/scratch",
         "cwd": tree.tree,
+        "checkout": tree.site.top,
+        "sockets": [
+            path
+            for path in socket_files()
+            if not path.startswith((*_HIDDEN_ANYWAY, f"{env.get('HOME', '/root')}/"))
+        ],
     }
     text = json.dumps(question, sort_keys=True).encode()
     kept = os.path.join(tree.home, f"walls-{short_digest(text + __version__.encode(), 8)}")

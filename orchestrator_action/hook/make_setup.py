@@ -80,7 +80,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
     )
     env = command_environment(asked["env"])
     tree = Path(asked["tree"])
-    walls = isolation_of(config, asked["env"])
+    walls = isolation_of(config, asked["env"], Path(asked["checkout"]) if asked["checkout"] else None)
     git = Git.open(tree)
     plan = setup_in_force(git, git.head(), config)
     plan = SetupPlan(steps=tuple(step for step in plan.steps if step is not SUBMODULES))  # the tree has them

@@ -30,7 +30,7 @@ def find_walls(asked: dict[str, Any]) -> dict[str, Any]:
         sandbox=SandboxConfig(read=tuple(asked["read"]), write=tuple(asked["write"])),
     )
     env: dict[str, str] = asked["env"]
-    found = isolation_of(config, env)
+    found = isolation_of(config, env, Path(asked["checkout"]) if asked["checkout"] else None)
     policy = found.policy(
         Role.GATE,
         write=map(Path, asked["own"]),

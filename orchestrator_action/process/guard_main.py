@@ -27,6 +27,7 @@ if __name__ == "__main__":  # -I -S leave the package unknown; last place, so no
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.guard import Guard, drain, wakeup
+from orchestrator_action.process.keyring import leave_session_keyring
 from orchestrator_action.process.launch import ignore_broadcast_signals
 
 SWEEP_PATIENCE_S = 5.0
@@ -153,6 +154,7 @@ def main(fd: int) -> None:
     ignore_broadcast_signals()
     os.set_inheritable(fd, False)
     procs.become_subreaper()
+    leave_session_keyring()
     procs.boot_id()
     gc.collect()
     gc.freeze()  # the guards share these pages

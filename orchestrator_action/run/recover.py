@@ -137,7 +137,7 @@ def _found_again(state: RunState, git: Git, env: Mapping[str, str], private: Pat
             git=git, remote=remote, forge=forge, config=config, base_branch=str(plan["base_branch"]),
             base_sha=str(plan["base_sha"]), tasks=tasks_of(plan), test_commands=tuple(plan["test_commands"]),
             test_found="as planned", token=token, forge_name=str(plan["forge"]),
-            isolation=isolation_of(config, env),
+            isolation=isolation_of(config, env, git.work_tree or git.common_dir),
         )  # fmt: skip
     finally:
         forge.close()

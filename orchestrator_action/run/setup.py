@@ -145,7 +145,7 @@ def survey(asked: RunRequest, env: Mapping[str, str], *, private: Path) -> Itera
     if config.base_branch and not asked.base and config.base_branch != base_branch:
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
-    walls = isolation_of(config, env)
+    walls = isolation_of(config, env, git.work_tree or git.common_dir)
     parts = forge_parts(git, remote, token, env)
     name = forge_name(asked.forge, parts)
     forge = make_forge(name, parts)

@@ -15,28 +15,30 @@ from orchestrator_action.sandbox.probe import find
 from orchestrator_action.sandbox.view import belongings
 
 
-def isolation_of(config: Config, env: Mapping[str, str]) -> Isolation:
-    """What holds the untrusted processes of a run on this machine.
+def isolation_of(config: Config, env: Mapping[str, str], checkout: Path | None = None) -> Isolation:
+    """What holds the untrusted processes of a run on this machine. Nobody sees the user's `checkout`.
 
     Raises IsolationError when the configuration requires more.
     """
     home = Path(env.get("HOME") or "/")
+    mask = (str(checkout),) if checkout is not None else ()
     return replace(
         find(config.isolation, command_environment(env), network=bool(config.network)),
         network=frozenset(config.network),
         egress=config.egress,
-        read=(*_full(config.sandbox.read, home), *_named(config, home, env)),
+        read=(*_full(config.sandbox.read, home), *_named(config, home, env, mask)),
+        mask=mask,
         write=_full(config.sandbox.write, home),
     )
 
 
-def _named(config: Config, home: Path, env: Mapping[str, str]) -> Iterator[str]:
+def _named(config: Config, home: Path, env: Mapping[str, str], mask: tuple[str, ...]) -> Iterator[str]:
     """The programs that the configuration's commands name by their whole path, and the files of the agent's."""
     commands = (*(test.command for test in config.test), *config.setup, *config.teardown)
     words = [word for command in commands for word in _words(command)]
     for name in _full((*words, *config.agent_command.argv), home):
         if name.startswith("/") and (os.access(name, os.X_OK) or name in config.agent_command.argv):
-            yield from belongings(name, env)
+            yield from belongings(name, env, masked=mask)
 
 
 def _words(command: str) -> list[str]:

@@ -34,7 +34,7 @@ def hint_of(output: str, policy: Policy, env: Mapping[str, str]) -> str:
     """
     if not policy.walled:
         return ""
-    rules = dict(arrange(policy, folders_of(env)))
+    rules = dict(arrange(policy, folders_of(env, masked=policy.mask)))
     for line in reversed(output.splitlines()):
         named = [(path, shown_in(real(path), rules)) for path in _PATH.findall(line)]
         if _READ_ONLY.search(line):

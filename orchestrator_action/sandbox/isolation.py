@@ -30,6 +30,8 @@ class Isolation:
     """The hosts that agents and reviewers reach beside their model's; None: all, as far as they keep the network."""
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+    """What nobody sees wherever it lies: the user's checkout, with what is not committed there."""
 
     def policy(
         self,
@@ -46,6 +48,7 @@ class Isolation:
             program=self.program,
             write=(*map(str, write), *self.write),
             read=(*map(str, read), *self.read),
+            mask=self.mask,
             scratch=str(scratch or ""),
             network=role is Role.ON_FINISH
             or (_NETWORK_OF.get(role, "") in self.network and not (self.filters and role in _WITH_A_MODEL)),

@@ -40,7 +40,7 @@ def prepare(command: Command, policy: Policy, *, supervised: bool = True) -> Pre
     env = {**command.env, **dict(policy.env)}
     if not policy.walled:
         return Prepared(argv=command.argv, cwd=command.cwd, env=env)
-    folders = folders_of(env, command.argv[0] if command.argv else "")
+    folders = folders_of(env, command.argv[0] if command.argv else "", masked=policy.mask)
     for name in ("home", "tmp") if policy.scratch else ():
         Path(policy.scratch, name).mkdir(parents=True, exist_ok=True, mode=0o700)
     cwd = os.path.abspath(command.cwd or ".")  # within, where we are now may be hidden

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from orchestrator_action.sandbox.forward import PROXY_PORT
 from orchestrator_action.sandbox.policy import Level, Policy
+from orchestrator_action.sandbox.sockets import socket_files
 
 PACKAGE = str(Path(__file__).resolve().parents[1])
 
@@ -127,6 +128,13 @@ def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
         add([policy.scratch], Shown.WRITE)
     for secret in folders.secrets:
         rules.setdefault(secret, Shown.HIDDEN)
+    if policy.level is Level.SANDBOXED:  # Landlock does not keep from connecting to a file that is seen
+        known = frozenset(rules)
+        rules |= {
+            path: Shown.HIDDEN
+            for path in socket_files()
+            if not any(p in known for p in (path, *_parents(path)))
+        }
     return list(_needed(rules))
 
 
@@ -211,16 +219,19 @@ def shown_in(path: str, rules: Mapping[str, Shown]) -> Shown:
     return next((rules[p] for p in (path, *_parents(path)) if p in rules), Shown.READ)
 
 
-def folders_of(env: Mapping[str, str], program: str = "") -> Folders:
-    """Look at this machine with the eyes of a process that has this environment and runs this program."""
+def folders_of(env: Mapping[str, str], program: str = "", *, masked: tuple[str, ...] = ()) -> Folders:
+    """Look at this machine with the eyes of a process that has this environment and runs this program.
+
+    `masked` are folders that a policy hides, too: the programs that PATH leads to in there are seen all the same.
+    """
     named = tuple(env[name] for name in _TOOLS if env.get(name))
-    return _folders(env.get("HOME", ""), env.get("PATH", os.defpath), named, program)
+    return _folders(env.get("HOME", ""), env.get("PATH", os.defpath), named, program, masked)
 
 
 @functools.lru_cache(maxsize=64)
-def _folders(home: str, path: str, named: tuple[str, ...], program: str) -> Folders:
+def _folders(home: str, path: str, named: tuple[str, ...], program: str, masked: tuple[str, ...]) -> Folders:
     homes = tuple(dict.fromkeys(h for h in map(real, filter(None, (home, _recorded_home()))) if _is_home(h)))
-    hidden = tuple(dict.fromkeys(p for p in map(real, (*homes, *_SOCKETS)) if os.path.isdir(p)))
+    hidden = tuple(dict.fromkeys(p for p in map(real, (*homes, *_SOCKETS, *masked)) if os.path.isdir(p)))
     places = [*path.split(":"), *([os.path.dirname(program)] if "/" in program else [])]
     tools = {PACKAGE, real(sys.prefix), real(sys.base_prefix), real("/etc/resolv.conf"), *map(real, named)}
     if os.path.isabs(program) and os.path.isfile(program):
@@ -237,13 +248,13 @@ def _folders(home: str, path: str, named: tuple[str, ...], program: str) -> Fold
     )
 
 
-def belongings(program: str, env: Mapping[str, str]) -> tuple[str, ...]:
+def belongings(program: str, env: Mapping[str, str], *, masked: tuple[str, ...] = ()) -> tuple[str, ...]:
     """What a process has to see to use this file that a trusted text names by its whole path: the file, and the tool
     whose programs are in its folder. Empty where there is no such file, or nothing hides it.
     """
     if not os.path.isfile(program):
         return ()
-    folders = folders_of(env)
+    folders = folders_of(env, masked=masked)
     own = {real(program)}
     if os.path.basename(os.path.dirname(program)) in _FOLDERS_OF_PROGRAMS:
         own.update(_tool_folders(os.path.dirname(program), folders.homes, folders.hidden))

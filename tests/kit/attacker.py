@@ -104,6 +104,19 @@ def token_ssh_agent(plan: Plan) -> bool:
     return _connects(plan["ssh_agent"])
 
 
+def token_keyring(plan: Plan) -> bool:
+    """A key that the user's login left in the kernel: in the session's keyring, or in the user's own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    call, session, user = plan["keyctl"], -3, -4
+    libc.syscall(call, 8, ctypes.c_int(user), ctypes.c_int(session))  # what is linked there may be read
+    for ring in (session, user):
+        key = libc.syscall(call, 10, ctypes.c_int(ring), b"user", plan["key"].encode(), 0) if call else -1
+        text = ctypes.create_string_buffer(100)
+        if key > 0 and libc.syscall(call, 11, key, text, 100) > 0 and plan["token"].encode() in text.value:
+            return True
+    return False
+
+
 # -- the verdict
 
 
@@ -208,6 +221,11 @@ def server_that_was_there(plan: Plan) -> bool:
     return _connects(plan["server"])
 
 
+def server_elsewhere(plan: Plan) -> bool:
+    """The same, by a file that lies in none of the usual places."""
+    return _connects(plan["elsewhere"])
+
+
 def abstract_server(plan: Plan) -> bool:
     """The same, by a name without a file."""
     return _connects("\0" + plan["abstract"])
@@ -227,9 +245,9 @@ def privilege(plan: Plan) -> bool:
 
 ATTACKS: tuple[Callable[[Plan], bool], ...] = (
     token_environments, token_memory, token_core, token_files, token_git_config, token_credential_helper,
-    token_ssh_agent, user_site, path_shim, our_program, other_tree, base_object, journal, evidence,
+    token_ssh_agent, token_keyring, user_site, path_shim, our_program, other_tree, base_object, journal, evidence,
     broker_of_another, ref_main, ref_tag, ref_of_another, git_settings, guard_killed, orchestrator_killed,
-    server_that_was_there, abstract_server, loopback_server, privilege,
+    server_that_was_there, server_elsewhere, abstract_server, loopback_server, privilege,
 )  # fmt: skip
 
 

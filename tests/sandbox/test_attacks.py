@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator_action.process import keyring
 from orchestrator_action.process import table as procs
 from orchestrator_action.sandbox import landlock
 from orchestrator_action.sandbox.isolation import Isolation
@@ -40,7 +42,13 @@ NETWORK = {"abstract_server", "loopback_server"}
 """Within reach of whoever keeps the network."""
 LETS_THROUGH = {
     "open": ALL - {"privilege"},
-    "confined": {"loopback_server", "server_that_was_there", "token_ssh_agent"}
+    "confined": {
+        "loopback_server",
+        "server_that_was_there",
+        "server_elsewhere",
+        "token_ssh_agent",
+        "token_keyring",
+    }
     | (
         {"abstract_server", "guard_killed", "orchestrator_killed", "token_core"}
         if landlock.abi() < 6
@@ -121,6 +129,45 @@ def _server(address: Any) -> Iterator[socket.socket]:
         yield server
 
 
+@contextmanager
+def _folder_elsewhere(root: Path) -> Iterator[Path]:
+    """A folder that no wall hides, where the test may make one: it is root's to do so."""
+    if os.geteuid() != 0:
+        yield root
+        return
+    with tempfile.TemporaryDirectory(prefix="oa-test-", dir="/var/lib") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@contextmanager
+def _key(plan: dict[str, Any]) -> Iterator[None]:
+    """The token as a key of the unprivileged user, where this kernel lets anybody have one (containers do not)."""
+    call = keyring._KEYCTL.get(os.uname().machine, 0)
+    held = subprocess.Popen(
+        [sys.executable, "-c", KEY_HOLDER, str(call), plan["key"], plan["token"]],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **as_nobody(),
+    )  # fmt: skip
+    with held:
+        assert held.stdin is not None
+        assert held.stdout is not None
+        plan["keyctl"] = call if held.stdout.readline().strip() == "there" else 0
+        yield
+        held.stdin.close()
+
+
+KEY_HOLDER = """
+import ctypes, os, sys
+libc, (call, name, token) = ctypes.CDLL(None, use_errno=True), sys.argv[1:]
+add = {"x86_64": 248, "aarch64": 217}.get(os.uname().machine, -1)
+key = libc.syscall(add, b"user", name.encode(), token.encode(), len(token), ctypes.c_int(-4))
+print("there" if key > 0 else "none", flush=True)
+sys.stdin.read()
+libc.syscall(int(call), 9, key, ctypes.c_int(-4))
+"""
+"""Puts a key into its user's keyring, and takes it out when its input ends."""
+
+
 def _lay_out(root: Path, python: Path) -> dict[str, Any]:
     """Home, credentials, repository and plan; the token is invented."""
     token = f"ghs_invented{uuid.uuid4().hex}"
@@ -158,6 +205,7 @@ def _lay_out(root: Path, python: Path) -> dict[str, Any]:
         "package_files": ["__init__.py", "text/templates/prompt.md.j2", "errors.py"],
         "git": str(repo.path / ".git"), "trees": ["/var/tmp/orchestrator-*/**"],
         "server": str(root / "server"), "ssh_agent": str(root / "agent"), "abstract": f"oa-{uuid.uuid4().hex}",
+        "elsewhere": str(root / "elsewhere"), "keyctl": 0, "key": f"oa-{uuid.uuid4().hex}",
         "daemon": f"oa-daemon-{uuid.uuid4().hex}",
     }  # fmt: skip
 
@@ -167,7 +215,9 @@ def field(open_tmp: Path, python: Path) -> Iterator[Field]:
     """Laid out, with a process that holds the token in its environment and servers that listen."""
     plan = _lay_out(open_tmp, python)
     with ExitStack() as stack:
-        for address in (plan["server"], plan["ssh_agent"], "\0" + plan["abstract"]):
+        plan["elsewhere"] = str(stack.enter_context(_folder_elsewhere(open_tmp)) / "socket")
+        stack.enter_context(_key(plan))
+        for address in (plan["server"], plan["ssh_agent"], plan["elsewhere"], "\0" + plan["abstract"]):
             stack.enter_context(_server(address))
         plan["port"] = stack.enter_context(_server(("127.0.0.1", 0))).getsockname()[1]
         bait = subprocess.Popen(["sleep", "600"], env={"TOKEN": plan["token"]}, **as_nobody())

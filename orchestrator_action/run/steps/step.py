@@ -74,7 +74,7 @@ def enter_step(
     """
     plan, git = read.plan, Git.open(repo, env)
     fetch_base(git, read, env)
-    walls = isolation_of(read.config, env)
+    walls = isolation_of(read.config, env, git.work_tree or git.common_dir)
     with tempfile.TemporaryDirectory(prefix="oa-run-") as private:
         journal = journal or step_journal(git, plan.run_id, name)
         folder = journal.path.parent

@@ -1,0 +1,73 @@
+"""What a level hides wherever it lies: the user's checkout and socket files outside of home, /tmp and /run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.sandbox.policy import Role
+from orchestrator_action.sandbox.sockets import socket_files
+from tests.conftest import REQUIRE_ALL
+from tests.sandbox.conftest import REPOSITORY, WalledStage
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder of the system, as far as walls know; only root may make one."""
+    if not os.access("/var/lib", os.W_OK):
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("only root may make a folder that no wall hides")
+    with tempfile.TemporaryDirectory(prefix="oa-test-", dir="/var/lib") as folder:
+        yield Path(folder)
+
+
+def test_nobody_sees_what_is_not_committed_in_the_users_checkout(
+    stage: WalledStage, walls: Isolation, elsewhere: Path
+):
+    """Its secrets are hidden, its programs on PATH are not, nor what a policy names in it."""
+    (elsewhere / ".env").write_text("SECRET=invented")
+    (elsewhere / ".git" / "objects").mkdir(parents=True)
+    (elsewhere / ".venv" / "bin").mkdir(parents=True)
+    (elsewhere / ".venv" / "pyvenv.cfg").write_text("")
+    (elsewhere / ".venv" / "bin" / "a-tool").write_text("#!/bin/sh\necho a tool\n")
+    (elsewhere / ".venv" / "bin" / "a-tool").chmod(0o755)
+    policy = replace(walls, mask=(str(elsewhere),)).policy(
+        Role.AGENT,
+        write=[stage.root],
+        read=[REPOSITORY, elsewhere / ".git/objects"],
+        scratch=stage.root / "s",
+    )
+    path = {"PATH": f"{elsewhere}/.venv/bin:{os.environ['PATH']}"}
+
+    stage.run(
+        stage.command(
+            "sh", "-c", f"cat {elsewhere}/.env; a-tool; ls -A {elsewhere} {elsewhere}/.git", env=path
+        ),
+        policy=policy,
+    )
+
+    said = stage.log.read_text()
+    assert "invented" not in said
+    assert "a tool" in said
+    assert [".git", ".venv"] == said.split(f"{elsewhere}:\n")[1].split()[:2]
+    assert "objects" in said
+
+
+def test_a_socket_file_in_a_folder_of_the_system_cannot_be_connected_to(stage: WalledStage, elsewhere: Path):
+    """As a container's engine, a database or a multiplexer may have one; root's walls hold it, too."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(elsewhere / "socket"))
+        server.listen(1)
+        assert str(elsewhere / "socket") in socket_files()
+
+        code = f"import socket; socket.socket(socket.AF_UNIX).connect('{elsewhere}/socket')"
+        outcome = stage.run(stage.command("python3", "-c", code))
+
+    assert 1 == outcome.exit_code
+    assert "Connection refused" in stage.log.read_text()
