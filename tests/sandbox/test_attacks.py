@@ -219,6 +219,7 @@ def field(open_tmp: Path, python: Path) -> Iterator[Field]:
         stack.enter_context(_key(plan))
         for address in (plan["server"], plan["ssh_agent"], plan["elsewhere"], "\0" + plan["abstract"]):
             stack.enter_context(_server(address))
+        os.utime(plan["elsewhere"], (1e9, 1e9))  # it was there long before
         plan["port"] = stack.enter_context(_server(("127.0.0.1", 0))).getsockname()[1]
         bait = subprocess.Popen(["sleep", "600"], env={"TOKEN": plan["token"]}, **as_nobody())
         stack.callback(lambda: (bait.kill(), bait.wait()))
