@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -54,8 +54,8 @@ i { font-style: normal; } .green { color: #6fd6a0; } .red { color: #ff9a92; } .c
 _COLOURS = {"green", "red", "cyan"}
 
 
-def main() -> int:
-    """Run the demo on a terminal, and photograph what it shows and writes."""
+def main(_: Sequence[str] = ()) -> int:
+    """Run the demo on a terminal, and photograph what it shows and writes; only where it is asked for by name."""
     browser = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if not browser:
         print("error: Chromium is not installed\nhint: apt-get install chromium fonts-noto-color-emoji")
