@@ -46,7 +46,9 @@ def looked_at(
     """What a frame of this width shows of the page. Only here it is let run a script: ours, that looks."""
     script = need(NPM / "axe-core/axe.min.js", "axe-core").read_text(encoding="utf-8") if axe else ""
     page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page)
-    page = page.replace("</head>", "<style>section { content-visibility: visible !important; }</style></head>")
+    page = page.replace(
+        "</head>", "<style>section { content-visibility: visible !important; }</style></head>"
+    )
     page = page.replace("</body>", f"<script>{script}</script><script>{LOOKS}</script></body>")
     frame = f'<iframe style="width:{width}px;height:2000px;border:0" srcdoc="{html.escape(page)}"></iframe>'
     (folder / "frame.html").write_text(
