@@ -10,13 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from orchestrator_action.agents.registry import AGENTS, secret_variables
-from orchestrator_action.config.schema import Config
+from orchestrator_action.config.schema import CHECK_NAME, Config
 from orchestrator_action.run.steps.plan import MAX_SHARDS
-from tests.conftest import need
+from tests.conftest import NPM, need
 from tests.kit.act import PROJECT
 
 ACTION = PROJECT / "action.yml"
@@ -61,6 +62,23 @@ def test_each_workflow_is_as_github_wants_it(file: Path):
         tool("actionlint", file),
     ):
         assert 0 == done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.npm
+def test_the_ruleset_is_one_that_github_takes_and_names_the_check():
+    """Held to GitHub's own description of the request (npm @octokit/openapi)."""
+    file = need(NPM / "@octokit/openapi/generated/api.github.com.json", "@octokit/openapi")
+    api = json.loads(file.read_text(encoding="utf-8"))
+    request = api["paths"]["/repos/{owner}/{repo}/rulesets"]["post"]["requestBody"]
+    schema = {**request["content"]["application/json"]["schema"], "components": api["components"]}
+    ruleset = json.loads((PROJECT / "examples/require-check.json").read_text(encoding="utf-8"))
+    check = jsonschema.Draft202012Validator(schema)
+
+    assert [] == [e.message for e in check.iter_errors(ruleset)]
+    [required] = ruleset["rules"][0]["parameters"]["required_status_checks"]
+    assert CHECK_NAME == required["context"]
+    ruleset["rules"][1]["parameters"]["merge_method"] = "ANY"
+    assert 1 == len(list(check.iter_errors(ruleset))), "the description finds nothing"
 
 
 def test_everything_used_is_pinned_by_commit_with_its_version_beside_it():

@@ -88,6 +88,43 @@ def test_a_broken_change_of_a_bot_fails_with_the_failing_test(runner: Runner, tm
     assert "test_double" in done.log
 
 
+def test_an_honest_change_of_a_bot_passes_like_a_persons(runner: Runner, tmp_path: Path) -> None:
+    """Who made it is no fact."""
+    bot = Person(runner, tmp_path, "helper[bot]", role="write", kind="Bot")
+    head = bot.push({"numbers_.py": FIXED})
+
+    done = bot.verify()
+
+    assert (0, ["success"]) == (done.code, bot.checks(head)), done.log
+
+
+def test_a_queued_commit_gets_its_check(person: Person) -> None:
+    """`merge_group` names no pull request: the branch of the queue is measured as it would be merged."""
+    person.push({"numbers_.py": BROKEN})
+    branch = "gh-readonly-queue/main/pr-1"
+    git(person.tree, "push", "-q", "origin", f"HEAD:refs/heads/{branch}")
+    head = git(person.tree, "rev-parse", "HEAD").strip()
+    person.runner.env["GITHUB_REF_NAME"] = branch
+
+    done = person.runner.step("verify", event="merge_group", payload={"merge_group": {}})
+
+    assert (1, ["failure"]) == (done.code, person.checks(head)), done.log
+
+
+def test_a_rerun_of_a_draft_says_the_same_in_one_comment(person: Person) -> None:
+    """A draft gets its check like any other, and a second run of the job changes nothing."""
+    head = person.push({"numbers_.py": FIXED})
+    pull = person.github.state.issues[person.number].pull
+    assert pull
+    pull.draft = True
+
+    first, again = person.verify(), person.verify()
+
+    assert (0, 0) == (first.code, again.code), again.log
+    assert {"success"} == set(person.checks(head))
+    assert 1 == len(person.comments())
+
+
 def test_a_push_to_a_protected_branch_is_judged_from_what_was_there(person: Person) -> None:
     """From the event's own commits: there is no pull request."""
     before = git(person.tree, "rev-parse", "HEAD").strip()
