@@ -127,6 +127,7 @@ _OPENCODE = {
     "autoupdate": False,
     "share": "disabled",
     "permission": {"edit": "ask", "bash": "ask"},
+    "experimental": {"continue_loop_on_deny": True},
 }
 
 
