@@ -24,6 +24,7 @@ from typing import Any
 
 import requests
 
+from orchestrator_action.agents.words import short
 from orchestrator_action.config.schema import ModelPrice
 from orchestrator_action.git.request_body import BodyError, RequestBody
 
@@ -67,6 +68,10 @@ class Meter:
     """Requests whose model has no price: their money is not counted."""
     refused: int = 0
     """Requests that were not passed on, as the budget was spent."""
+    vendor_says: str = ""
+    """The error that the vendor answered the last request with; empty after a good answer."""
+    retry_after_s: float = 0.0
+    """What the vendor asked us to wait with that error, in seconds."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -92,6 +97,13 @@ class Meter:
             self.unpriced += price is None
             if price is not None:
                 self.usd += (used[0] * price.input + used[1] * price.output) / 1e6
+
+    def hear(self, status: int, answer: bytes, retry_after: str) -> None:
+        """Keep what the vendor says of a request: some agents tell no more of it than a number."""
+        good = status < 400
+        with self._lock:
+            self.vendor_says = "" if good else f"{status} {error_words(answer)}".strip()
+            self.retry_after_s = float(retry_after) if not good and retry_after.isdecimal() else 0.0
 
     def record(self) -> dict[str, Any]:
         """For the journal."""
@@ -121,6 +133,16 @@ def used_tokens(answer: bytes) -> tuple[int, int]:
                 if isinstance(value := told.get(name), int) and not isinstance(value, bool):
                     totals[name] = max(totals.get(name, 0), value)
     return sum(totals.get(n, 0) for n in (*_INPUT, *_BESIDE)), sum(totals.get(n, 0) for n in _OUTPUT)
+
+
+def error_words(answer: bytes) -> str:
+    """The message of an error, with its code where the vendor gives one; what is no such JSON as it is, cut."""
+    with contextlib.suppress(ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        body = json.loads(answer)
+        error = (body[0] if isinstance(body, list) else body).get("error")
+        code = error.get("code") or error.get("type") or ""
+        return short(f"{error['message']}{f' ({code})' if isinstance(code, str) and code else ''}")
+    return short(answer[:300].decode("utf-8", "replace"))
 
 
 def _events(answer: bytes) -> Iterator[Any]:
@@ -254,11 +276,13 @@ class _Handler(BaseHTTPRequestHandler):
             for part in answer.raw.stream(64 << 10, decode_content=True) if has_body else ():
                 kept.append(part)
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
-            if has_body:
-                self.wfile.write(b"0\r\n\r\n")
         finally:  # also of an agent that has gone: its vendor counts it, too
             if self.command == "POST":
-                self.server.meter.count(model, used_tokens(b"".join(kept)))
+                whole, meter = b"".join(kept), self.server.meter
+                meter.hear(answer.status_code, whole, answer.headers.get("Retry-After", ""))
+                meter.count(model, used_tokens(whole))
+        if has_body:  # only now does the agent know that it has all of it
+            self.wfile.write(b"0\r\n\r\n")
 
     def _refuse(self, status: int, why: str) -> None:
         """An error that every agent's client reads: the shapes of the vendors differ in little."""

@@ -390,9 +390,25 @@ def metered(report: AgentReport, meter: Meter) -> AgentReport:
     if report.cost_usd is None and meter.cost_usd is not None:
         report = replace(report, cost_usd=meter.cost_usd)
     if not meter.refused:
-        return report
+        return with_the_vendors_words(report, meter)
     problems = report.problems or (BUDGET_SPENT,)
     return replace(report, limit="max-budget", problems=problems, transient=False, retry_after_s=0.0)
+
+
+def with_the_vendors_words(report: AgentReport, meter: Meter) -> AgentReport:
+    """A failure with the vendor's own reason, where the agent did not pass it on."""
+    said = meter.vendor_says
+    if (
+        not said
+        or not report.problems
+        or any(said.partition(" ")[2] in problem for problem in report.problems)
+    ):
+        return report
+    return replace(
+        report,
+        problems=(*report.problems, f"the vendor says: {said}"),
+        retry_after_s=report.retry_after_s or meter.retry_after_s,
+    )
 
 
 def _lines(log: Path) -> Iterator[bytes]:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from orchestrator_action.agents.key_proxy import BUDGET_SPENT, Meter, Way, kept_keys, used_tokens
+from orchestrator_action.agents.key_proxy import BUDGET_SPENT, Meter, Way, error_words, kept_keys, used_tokens
 from orchestrator_action.config.schema import ModelPrice
-from tests.kit.messages_api import MessagesApi, Say, messages_api, steps
+from tests.kit.messages_api import Fault, MessagesApi, Say, messages_api, steps
 
 KEY = "sk-ant-the-real-one"
 WAY = Way(key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://vendor.invalid")
@@ -25,11 +25,13 @@ ASK = {
 
 
 @contextmanager
-def proxied(meter: Meter | None = None, way: Way = WAY) -> Iterator[tuple[MessagesApi, Mapping[str, str]]]:
+def proxied(
+    meter: Meter | None = None, *, fault: Fault | None = None
+) -> Iterator[tuple[MessagesApi, Mapping[str, str]]]:
     """A scripted API, and what an agent's process is given to find it."""
-    with messages_api(steps(*[Say("hello")] * 9)) as api:
-        env = {way.key: KEY, way.address: api.url, "PATH": "/bin"}
-        with kept_keys([way], env, meter or Meter()) as given:
+    with messages_api(steps(*[Say("hello")] * 9), faults=[fault] if fault else []) as api:
+        env = {WAY.key: KEY, WAY.address: api.url, "PATH": "/bin"}
+        with kept_keys([WAY], env, meter or Meter()) as given:
             yield api, given
 
 
@@ -103,6 +105,41 @@ def test_a_budget_stops_within_one_request() -> None:
     assert BUDGET_SPENT in answers[-1].text
     assert (2, 2, 200, 40) == (len(api.requests), meter.refused, meter.input_tokens, meter.output_tokens)
     assert 0.0004 == meter.cost_usd
+
+
+def test_what_the_vendor_says_of_a_refusal_is_kept_until_it_answers_well() -> None:
+    meter = Meter()
+    with (
+        messages_api(
+            steps(Say("hello")), faults=[Fault(status=429, message="No quota left", times=1)]
+        ) as api,
+        kept_keys([WAY], {WAY.key: KEY, WAY.address: api.url}, meter) as given,
+    ):
+        assert 429 == ask(given).status_code
+        assert "No quota left" in meter.vendor_says
+        assert meter.vendor_says.startswith("429 ")
+        assert 200 == ask(given).status_code
+
+    assert "" == meter.vendor_says
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b'{"error": {"message": "No", "code": "insufficient_quota"}}', "No (insufficient_quota)"),
+        (
+            b'{"type": "error", "error": {"type": "rate_limit_error", "message": "No"}}',
+            "No (rate_limit_error)",
+        ),
+        (b'[{"error": {"code": 429, "message": "No", "status": "RESOURCE_EXHAUSTED"}}]', "No"),
+        (b"<html>Bad Gateway</html>", "<html>Bad Gateway</html>"),
+        (b'{"error": "No"}', '{"error": "No"}'),
+        (b"[]", "[]"),
+        (b'{"error": {"code": 1}}', '{"error": {"code": 1}}'),
+    ],
+)
+def test_the_words_of_an_error_are_the_vendors(answer: bytes, words: str) -> None:
+    assert words == error_words(answer)
 
 
 def test_money_of_a_model_without_a_price_is_not_guessed() -> None:

@@ -135,3 +135,39 @@ def test_a_budget_is_held_to_the_request(play: Callable[..., tuple[Ran, House, M
     assert (3, 0.0006) == (ended["metered"]["requests"], task["cost_usd"])
     assert ended["metered"]["refused"] >= 1
     assert 3 == len(api.requests) + len(api.side_requests)
+
+
+def test_another_make_goes_on_where_a_vendor_is_out_of_quota(
+    make: Callable[..., Repo], tmp_path: Path
+) -> None:
+    """codex is told that its quota is used up; gemini, with a model of its own, does the task and is named."""
+    codex, gemini = (PLAYED[name] for name in ("codex", "gemini"))
+    program = need(NPM / codex.program, "the codex CLI")
+    need(NPM / gemini.program, "the gemini CLI")
+    settings = "agent: codex:scripted\nagent-fallback: [gemini:scripted]\nretries: 1\nreminders: 0\n"
+    files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
+    (tmp_path / "h").mkdir()
+    home = house(tmp_path, make(files))
+    home.issue(1, "Add triple", "Please add `triple(n)`.")
+    words = "You exceeded your current quota, please check your plan and billing details."
+    script = by_session(("You review one change", steps(Say('{"findings": []}'))), ("", session(HONEST)))
+    with (
+        messages_api(steps(), faults=[Fault(status=429, message=words)]) as first,
+        messages_api(script) as second,
+    ):
+        home.env = {
+            **cli_env(tmp_path / "h", program.parent),
+            **codex.address(first.url),
+            **gemini.address(second.url),
+        }
+        ran = home.cli("run", "--forge", f"local:{home.forge}", "--json", timeout=280)
+
+    task = ran.task("issue-1")
+    assert (0, "success", ["quota"]) == (ran.code, task["status"], task["failures"]), ran.err
+    assert ["codex:scripted", "gemini:scripted"] == task["agents"]
+    [handed] = [e["data"] for e in home.events() if e["kind"] == "handed-over"]
+    assert words in handed["why"]
+    assert "by codex:scripted, then gemini:scripted" in " ".join(
+        f.read_text() for f in home.forge.rglob("*.md")
+    )
+    home.assert_tidy()
