@@ -288,6 +288,14 @@ def _secrets(homes: Iterable[str]) -> Iterator[str]:
             yield real(path)
 
 
+def _links_in(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_symlink()]
+    except OSError:  # a folder of PATH that only others may list
+        return []
+
+
 def _tool_folders(place: str, homes: Iterable[str], hidden: tuple[str, ...]) -> Iterator[str]:
     """A folder of PATH below a hidden one, and whatever its programs need beside them."""
     yield real(place)
@@ -295,9 +303,7 @@ def _tool_folders(place: str, homes: Iterable[str], hidden: tuple[str, ...]) -> 
     for home in homes:
         others = _APART.get(os.path.relpath(real(place), home), ())
         yield from (real(f"{home}/{name}") for name in others if os.path.exists(f"{home}/{name}"))
-    with os.scandir(place) as entries:
-        links = [entry.path for entry in entries if entry.is_symlink()]
-    for link in links:
+    for link in _links_in(place):
         target = real(link)
         if os.path.isfile(target) and _below(target, hidden):
             yield _root(os.path.dirname(target), homes)

@@ -74,7 +74,7 @@ def _editable(env: Mapping[str, str], roots: Sequence[Path]) -> Iterator[Path]:
 def _sites(env: Mapping[str, str]) -> Iterator[Path]:
     prefixes = [Path(env[n]) for n in ("VIRTUAL_ENV", "CONDA_PREFIX") if env.get(n)]
     folders = [Path(f) for f in env.get("PATH", "").split(os.pathsep) if f]
-    prefixes += [f.parent for f in folders if (f / "python3").exists()]
+    prefixes += [f.parent for f in folders if os.access(f / "python3", os.X_OK)]  # where we may look
     for prefix in dict.fromkeys(prefixes):
         if str(prefix) != "/usr":  # the system's own packages are nobody's checkout
             versions = [v for v in _entries(prefix / "lib") if v.name.startswith("python")]

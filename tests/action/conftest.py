@@ -1,22 +1,18 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import NPM, REQUIRE_ALL, need
+from tests.conftest import NPM, need
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo
 from tests.kit.runner import RUN_ID, Runner, checked_out
-from tests.kit.unprivileged import unprivileged
+from tests.kit.unprivileged import python_for_everybody
 from tests.kit.whole import LIBRARY
-
-SYSTEM_PYTHON = Path("/usr/bin/python3")
 
 
 @pytest.fixture
@@ -53,17 +49,4 @@ def open_tmp() -> Iterator[Path]:
 @pytest.fixture
 def python(open_tmp: Path) -> Path:
     """A Python that the unprivileged user can run, with our package in it."""
-    if unprivileged():
-        return Path(sys.executable)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    found = subprocess.run([SYSTEM_PYTHON, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                           capture_output=True, text=True, check=False)  # fmt: skip
-    if found.stdout.strip() != version:
-        message = f"{SYSTEM_PYTHON} is not Python {version}: no interpreter for an unprivileged user"
-        pytest.fail(message) if REQUIRE_ALL else pytest.skip(message)
-    home = open_tmp / "venv"
-    subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", home], check=True)
-    here = Path(__file__).resolve().parents[2]
-    packages = next(Path(p) for p in sys.path if p.endswith("site-packages"))
-    (home / "lib" / f"python{version}" / "site-packages" / "ours.pth").write_text(f"{packages}\n{here}\n")
-    return home / "bin" / "python"
+    return python_for_everybody(open_tmp)
