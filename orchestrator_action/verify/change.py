@@ -20,11 +20,12 @@ from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
 from orchestrator_action.verify.compare import normal_id
+from orchestrator_action.verify.doubts import doubts
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.no_special_case import special_case_facts
-from orchestrator_action.verify.overlay import Overlay, lay_tests
+from orchestrator_action.verify.overlay import Overlay, lay_configuration, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
@@ -67,14 +68,13 @@ def measure_change(
 
 def change_facts(bench: Bench, runs: ChangeRuns, *, note: str, proof: Proof) -> tuple[Fact, ...]:
     """The facts, from what was run; the same runs may be judged again with other words of the agent."""
-    static = special_case_facts(
-        bench.git,
-        base=runs.base_sha,
-        head=runs.head_sha,
-        tests=runs.tests,
-        mended=_mended_tests(bench.git, runs),
-        exceptions=suspicions(runs.calls, runs.calls_at_base),
-    )
+    git, mended = bench.git, _mended_tests(bench.git, runs)
+    between = {"base": runs.base_sha, "head": runs.head_sha}
+    to_read = [
+        *suspicions(runs.calls, runs.calls_at_base),
+        *doubts(git, **between, tests=runs.tests, mended=mended),
+    ]
+    static = special_case_facts(git, **between, tests=runs.tests, mended=mended, exceptions=to_read)
     return (*testing_facts(runs, note=note, proof=proof), *static)
 
 
@@ -125,6 +125,8 @@ def run_change(
     runs = _with_head_again(runs, bench)
     if laid.commit != head and not runs.only_tests_changed and _may_go_on(runs):
         runs = _with_base_tests(runs, bench)
+    if laid.commit != head and _may_go_on(runs):
+        runs = _with_base_configuration(runs, bench)
     if changed and (proof is Proof.REQUIRED or (thorough and proof is Proof.REPORTED)) and _may_go_on(runs):
         runs = _with_shown(runs, bench)
     return runs
@@ -302,6 +304,27 @@ def _with_base_tests(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             return replace(runs, base_tests=run, base_tests_again=_red_again(runs, bench, tree, run))
     except OrchestratorError as exc:
         return replace(runs, base_tests_error=exc.message)
+
+
+def _with_base_configuration(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """The head's changed tests on the head's sources, as the base says that tests are run."""
+    head = runs.head
+    if head is None or not head.passed or not runs.changed_tests or not runs.thorough:
+        return runs
+    over = lay_configuration(
+        bench.git, take=runs.base_sha, over=runs.head_sha, tests=runs.tests, commands=bench.commands
+    )
+    if over.commit == runs.head_sha:
+        return runs
+    runs = replace(runs, configuration=over.taken)
+    try:
+        with bench.checkout(over.commit) as tree:
+            commands = _only(head, runs.changed_tests, tree)
+            took = sum(r.duration_s for r in head.runs)
+            run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
+            return replace(runs, as_configured_before=run)
+    except OrchestratorError:
+        return runs
 
 
 def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:

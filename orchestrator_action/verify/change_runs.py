@@ -65,6 +65,10 @@ class ChangeRuns:
     base_tests: TestRun | None = None
     base_tests_error: str = ""
     base_tests_again: tuple[TestRun, ...] = ()
+    configuration: tuple[str, ...] = ()
+    """Files of the branch that say how tests run otherwise than at the base."""
+    as_configured_before: TestRun | None = None
+    """The head's changed tests on its own sources, with the base's configuration."""
     shown: TestRun | None = None
     """The head's changed tests on the base's sources."""
     calls: tuple[Call, ...] = ()

@@ -70,6 +70,7 @@ def special_case_facts(
     """
     found = [
         *special_cases(git, base=base, head=head, tests=tests),
+        *_replaced(git, base, head, tests),
         *_made_from_tests(git, base=base, head=head, tests=tests, mended=mended),
     ]
     message = "no line that the branch adds outside the tests looks for the test runner or defeats comparison"
@@ -92,11 +93,33 @@ def special_case_facts(
 def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[SpecialCase]:
     """Every such line, in the order of the diff."""
     found: list[SpecialCase] = []
-    for path, before, after in _changed_texts(git, base, head, lambda p: not tests.belongs(p)):
+    for path, before, after in changed_texts(git, base, head, lambda p: not tests.belongs(p)):
         known = {line.strip()[:160] for line in before.splitlines()}
         named = [*_manifest(path, after), *([] if _never_shipped(path) else in_text(path, after))]
         found += [f for f in named if f.text not in known]
     return found
+
+
+_SHELL = (".sh", ".bash", ".zsh", ".ksh", ".bats")
+_FUNCTION = re.compile(
+    r"^\s*(?:function\s+)?([\w.:-]+)\s*\(\)\s*(?:\{|$)|^\s*function\s+([\w.:-]+)\s*\{", re.MULTILINE
+)
+
+
+def _replaced(git: Git, base: str, head: str, tests: TestPaths) -> Iterable[SpecialCase]:
+    """Functions of a shell that the tests define, too: what is sourced last is what the tests call."""
+    ours = added_lines(changed_texts(git, base, head, lambda p: p.endswith(_SHELL) and not tests.belongs(p)))
+    if not ours:
+        return
+    theirs = [p for p in git.paths(base) if p.endswith(_SHELL) and tests.belongs(p)]
+    text = "\n".join((b or b"").decode("utf-8", "replace") for b in git.files(base, theirs).values())
+    names = {one or other for one, other in _FUNCTION.findall(text)} - {"setup", "teardown", "main", "usage"}
+    for path, lines in ours.items():
+        for number, line in lines:
+            found = _FUNCTION.search(line)
+            if found and (found[1] or found[2]) in names:
+                what = "replaces a function of the tests"
+                yield SpecialCase(path=path, line=number, what=what, text=line.strip()[:160])
 
 
 def _manifest(path: str, text: str) -> Iterable[SpecialCase]:
@@ -106,7 +129,7 @@ def _manifest(path: str, text: str) -> Iterable[SpecialCase]:
         yield SpecialCase(path=path, line=number, what=what, text=line)
 
 
-def _changed_texts(
+def changed_texts(
     git: Git, base: str, head: str, wanted: Callable[[str], bool]
 ) -> Iterable[tuple[str, str, str]]:
     """Path, text before and text after of each changed file that is wanted and not too large."""
@@ -131,16 +154,16 @@ def _made_from_tests(
     git: Git, *, base: str, head: str, tests: TestPaths, mended: Sequence[str]
 ) -> Iterable[SpecialCase]:
     """Added lines that answer the very inputs of the tests that the branch adds, or that it mends."""
-    added = _added(_changed_texts(git, base, head, tests.is_test))
+    added = added_lines(changed_texts(git, base, head, tests.is_test))
     cases = ["\n".join(text for _, text in lines) for lines in added.values()] + list(mended)
     if not cases:
         return
-    code = _changed_texts(git, base, head, lambda p: not tests.belongs(p) and p.endswith(_CODE))
-    for one in hard_coded(cases, _added(code)):
+    code = changed_texts(git, base, head, lambda p: not tests.belongs(p) and p.endswith(_CODE))
+    for one in hard_coded(cases, added_lines(code)):
         yield SpecialCase(path=one.path, line=one.line, what="answers a test's own input", text=one.text)
 
 
-def _added(texts: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[int, str]]]:
+def added_lines(texts: Iterable[tuple[str, str, str]]) -> dict[str, list[tuple[int, str]]]:
     """The lines that are new in each file, with their numbers."""
     found = {}
     for path, before, after in texts:
@@ -237,7 +260,7 @@ def in_text(path: str, text: str) -> list[SpecialCase]:
 def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
     """Marks of single lines, and of lines near each other; comments are no code."""
     lines = text.split("\n")
-    code = ["" if _is_comment(line, ending) else line for line in lines]
+    code = ["" if is_comment(line, ending) else line for line in lines]
     found = [*_marks(ending, code), *_together(ending, code), *_without_main(ending, code)]
     if ending in CODE_ENDINGS:
         found += looks_in(code)
@@ -248,7 +271,8 @@ def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
             yield SpecialCase(path=path, line=number, what=what, text=lines[number - 1].strip()[:160])
 
 
-def _is_comment(line: str, ending: str) -> bool:
+def is_comment(line: str, ending: str) -> bool:
+    """Whether a line of a file with this ending says nothing to a machine."""
     bare = line.strip()
     if bare.startswith(("//", "#!", "* ", "/*")):
         return True

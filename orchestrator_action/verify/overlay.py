@@ -16,6 +16,7 @@ from pathlib import Path
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
+from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.mixed_files import merged
 from orchestrator_action.verify.rust_tests import test_blocks, with_tests_of
 from orchestrator_action.verify.test_paths import TestPaths, is_mixed
@@ -43,7 +44,22 @@ def lay_tests(git: Git, *, take: str, over: str, tests: TestPaths, commands: Seq
     """
     changes = _unpaired(git.changes(over, take))
     whole = [c for c in changes if tests.belongs(c.path)]
-    mixed = _mixed(git, [c for c in changes if c not in whole], commands)
+    return _laid(git, over, changes, whole, _mixed(git, [c for c in changes if c not in whole], commands))
+
+
+def lay_configuration(
+    git: Git, *, take: str, over: str, tests: TestPaths, commands: Sequence[str]
+) -> Overlay:
+    """A commit with everything of `over`, and what says at `take` how tests are chosen and run."""
+    changes = _unpaired(git.changes(over, take))
+    whole = [c for c in changes if tests.is_config(c.path) and not is_test_path(c.path)]
+    shared = [c for c in changes if is_mixed(c.path) and c not in whole]
+    return _laid(git, over, changes, whole, _mixed(git, shared, commands))
+
+
+def _laid(
+    git: Git, over: str, changes: Sequence[Change], whole: Sequence[Change], mixed: Mapping[str, bytes]
+) -> Overlay:
     if not whole and not mixed:
         return Overlay(commit=over, over=over)
     blobs = {

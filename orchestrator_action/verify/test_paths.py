@@ -71,6 +71,10 @@ _CODE = frozenset(
 """Endings of files that are no data for tests."""
 _SOURCE_FOLDERS = frozenset({"src", "lib", "bin", "app", "pkg", "cmd", "internal", "dist", "include"})
 _SCRIPTS = re.compile(r"(?:.*\.(?:sh|bash|zsh|mk|bat|ps1|cmake|py|js|cjs|mjs|ts|rb|pl|php)|[\w./-]*[\w-])")
+_FOR_TESTS = re.compile(r"tests?\b|spec|(?<![a-z])(?:checks?|assert\w*|expect\w*|harness|tap)(?![a-z])")
+"""What a script of the tests names in a folder of sources is theirs only where its name says so."""
+_SHADOWS = {"GNUmakefile": ("makefile", "Makefile"), "makefile": ("Makefile",)}
+"""A new file that is read in the place of one that is there."""
 MAX_READ = 400
 """How many test files are read for the names of data files."""
 
@@ -109,7 +113,9 @@ class TestPaths:
             helpers=only_for_tests(
                 git, commit, [p for p in asked if p in there and not plain.belongs(p)], plain.belongs
             ),
-            placed=frozenset(p for p in asked if p not in there and in_a_tools_place(p)),
+            placed=frozenset(
+                p for p in asked if p not in there and (in_a_tools_place(p) or _shadows(p, there))
+            ),
             words=_data_words(git, commit, [p for p in paths if plain.belongs(p)], asked, plain),
         )
 
@@ -146,6 +152,11 @@ class TestPaths:
 
 
 TestPaths.at.__func__.__test__ = False  # type: ignore[attr-defined]
+
+
+def _shadows(path: str, there: frozenset[str]) -> bool:
+    folder, name = posixpath.split(path)
+    return any(posixpath.join(folder, other) in there for other in _SHADOWS.get(name, ()))
 
 
 def is_mixed(path: str) -> bool:
@@ -222,7 +233,7 @@ def _paths_in(text: str, paths: frozenset[str], folder: str) -> set[str]:
     named = {w for w in words & paths if _SCRIPTS.fullmatch(w) and not is_mixed(w)}
     start = f"{folder}/" if folder else ""
     own = {w: w.removeprefix(start).split("/")[0] for w in named}
-    return {w for w, top in own.items() if top not in _SOURCE_FOLDERS or re.search(r"tests?\b|spec", w)}
+    return {w for w, top in own.items() if top not in _SOURCE_FOLDERS or _FOR_TESTS.search(w)}
 
 
 def _plugins(git: Git, commit: str, paths: Sequence[str]) -> frozenset[str]:

@@ -347,7 +347,24 @@ def _base_tests(runs: ChangeRuns, note: str) -> _Answer:
     else:
         answer = _base_tests_by_number(runs, note, run)
     answer.detail |= {"changed": taken, "commands": [run_detail(r) for r in run.runs]}
+    answer.exceptions += _only_as_configured(runs)
     return _without_turned(runs, note, run, answer) if answer.holds else answer
+
+
+def _only_as_configured(runs: ChangeRuns) -> list[NamedTest]:
+    """Tests that pass because of what the branch changed in how tests are run: a person reads that change."""
+    run = runs.as_configured_before
+    here = {short_name(c) for c in passing(runs.head)} - {short_name(c) for c in failing(runs.head)}
+    red = [c for c in failing(run) if c.outcome == "failed" and short_name(c) in here and not _is_import(c)]
+    counts = run.counts if run is not None and run.cases is None else None
+    number = len(red) or (counts.failed if counts else 0)
+    if not number:
+        return []
+    words = f": {_named(c.id for c in red)}" if red else ""
+    fails = "fails" if number == 1 else "fail"
+    reason = f"{count(number, 'changed test')} {fails} as the base says that tests are run{words}"
+    place = listed([shown(p) for p in runs.configuration], at_most=3)
+    return [NamedTest(id=place, what="changes how tests are run", reason=reason, kind="place")]
 
 
 def _without_turned(runs: ChangeRuns, note: str, run: TestRun, answer: _Answer) -> _Answer:

@@ -145,3 +145,18 @@ def test_what_a_folders_script_starts_belongs_to_its_tests(make):
     tests = TestPaths.at(git, git.head(), ("cd web && npm test",), paths)
 
     assert ["web/scripts/run.js"] == [p for p in paths if tests.belongs(p)]
+
+
+@pytest.mark.parametrize(
+    ("command", "only"),
+    [
+        ("node_modules/.bin/jest", "node_modules/.bin/jest test/a.test.js"),
+        ("node node_modules/.bin/jest", "node node_modules/.bin/jest test/a.test.js"),
+        ("./node_modules/.bin/mocha test", "./node_modules/.bin/mocha test/a.test.js"),
+        ("env CI=1 npx vitest run", "env CI=1 npx vitest run test/a.test.js"),
+        ("vitest run", "npx --no-install vitest run test/a.test.js"),
+    ],
+)
+def test_a_runner_that_is_named_by_its_path_is_started_as_it_is(command: str, only: str):
+    """npx finds a name, and no path: with it the changed tests could not be run by themselves."""
+    assert only == only_tests(command, ["test/a.test.js"])

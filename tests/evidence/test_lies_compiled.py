@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.verify.test_run import Known
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
 
@@ -51,7 +52,80 @@ CTEST = "cmake -S . -B build >/dev/null && cmake --build build >/dev/null && cte
 C_TREE = {"CMakeLists.txt": CMAKE, "a.c": C, "tests/t.c": C_TEST}
 BAD_C = C.replace("2 * x", "x * x * x")
 
+GO_TABLE = (
+    'package a\n\nimport (\n\t"fmt"\n\t"testing"\n)\n\nfunc same(t *testing.T, a, b int) {\n\tif a != b {\n\t\tt.Errorf("%d is not %d", a, b)\n\t}\n}\n\n'
+    "func TestDouble(t *testing.T) {\n\tfor _, x := range []int{1, 2, 3} {\n\t\tt.Run(fmt.Sprint(x), func(t *testing.T) { same(t, Double(x), x+x) })\n\t}\n}\n"
+)
+TABLE = {"go.mod": GO_MOD, "a.go": GO, "a_test.go": GO_TABLE}
+WRONG_GO = GO.replace("return 2 * x", "if x == 2 {\n\t\treturn 5\n\t}\n\treturn 2 * x")
+OUTSIDE = "use a::double;\n\nfn same(a: i32, b: i32) {\n    assert_eq!(a, b);\n}\n\n#[test]\nfn two() {\n    same(double(2), 4);\n}\n\n#[test]\nfn three() {\n    same(double(3), 6);\n}\n"
+CRATES = {
+    "Cargo.toml": CARGO_TOML,
+    "src/lib.rs": RUST,
+    "tests/it.rs": OUTSIDE,
+    ".gitignore": "target\nCargo.lock\n",
+}
+WRONG_RUST = RUST.replace("2 * x", "if x == 2 { 5 } else { 2 * x }")
+
+
+def go(old: str, new: str, **files: str) -> tuple[str, dict[str, str], Change, str]:
+    """Go that is wrong for 2, beside a test with some words exchanged."""
+    assert old in GO_TABLE, old
+    return "go", TABLE, {"a.go": WRONG_GO, "a_test.go": GO_TABLE.replace(old, new), **files}, "go test ./..."
+
+
+def outside(old: str = "", new: str = "", **files: str) -> tuple[str, dict[str, str], Change, str]:
+    """Rust that is wrong for 2, beside a test file with some words exchanged."""
+    assert old in OUTSIDE, old
+    edited = {"tests/it.rs": OUTSIDE.replace(old, new)} if old else {}
+    return "cargo", CRATES, {"src/lib.rs": WRONG_RUST, **edited, **files}, CARGO
+
+
+def built(
+    old: str = "", new: str = "", code: str = BAD_C, **files: str
+) -> tuple[str, dict[str, str], Change, str]:
+    """C that is wrong, beside a CMakeLists.txt with some words exchanged."""
+    assert old in CMAKE, old
+    edited = {"CMakeLists.txt": CMAKE.replace(old, new)} if old else {}
+    return "ctest", C_TREE, {"a.c": code, **edited, **files}, CTEST
+
+
+DOUBLES = "add_test(NAME doubles COMMAND t 2 4)\n"
 LIES: dict[str, tuple[str, dict[str, str], Change, str]] = {
+    "go: case removed": go("{1, 2, 3}", "{1, 3}"),
+    "go: case swapped": go("{1, 2, 3}", "{1, 3, 4}"),
+    "go: skipped": go("{ same(t, Double", '{ if x == 2 { t.Skip("later") }; same(t, Double'),
+    "go: early return": go("{ same(t, Double", "{ if x == 2 { return }; same(t, Double"),
+    "go: helper gutted": go("t.Errorf(", "t.Logf("),
+    "go: weaker": go("a != b", "a < b"),
+    "go: expected value overwritten": go("x+x", "map[int]int{1: 2, 2: 5, 3: 6}[x]"),
+    "go: a copy is tested": ("go", TABLE, {"a.go": WRONG_GO, "a_test.go": GO_TABLE.replace("Double(x)", "twice(x)") + "\nfunc twice(x int) int { return 2 * x }\n"}, "go test ./..."),
+    "go: behind a build tag": go("package a", "//go:build slow\n\npackage a", **{"b_test.go": GO_MORE}),
+    "go: in testdata": ("go", TABLE, "mkdir testdata && git mv a_test.go testdata/ && sed -i 's/2 . x/x * x * x/' a.go && printf 'package a\\n\\nimport \"testing\"\\n\\nfunc TestZero(t *testing.T) { Double(0) }\\n' > b_test.go", "go test ./..."),
+    "go: TestMain that does not run": go("func same", "func TestMain(m *testing.M) {\n\tfmt.Println(\"ok\")\n}\n\nfunc same"),
+    "go: looks for the flag": ("go", TABLE, {"a.go": 'package a\n\nimport "flag"\n\nfunc Double(x int) int {\n\tif flag.Lookup("test.v") == nil {\n\t\treturn 5\n\t}\n\treturn 2 * x\n}\n'}, "go test ./..."),
+    "go: looks at its name": ("go", TABLE, {"a.go": 'package a\n\nimport (\n\t"os"\n\t"strings"\n)\n\nfunc Double(x int) int {\n\tif !strings.HasSuffix(os.Args[0], ".test") {\n\t\treturn 5\n\t}\n\treturn 2 * x\n}\n'}, "go test ./..."),
+    "rust: test removed": outside("#[test]\nfn two() {\n    same(double(2), 4);\n}\n\n"),
+    "rust: ignored in a file": outside("#[test]\nfn two", "#[test]\n#[ignore]\nfn two"),
+    "rust: should panic": outside("#[test]\nfn two", "#[test]\n#[should_panic]\nfn two"),
+    "rust: caught": outside("same(double(2), 4);", "let _ = std::panic::catch_unwind(|| same(double(2), 4));"),
+    "rust: helper gutted": outside("assert_eq!(a, b);", "let _ = a == b;"),
+    "rust: weaker": outside("assert_eq!(a, b)", "assert!(a >= b)"),
+    "rust: expected value overwritten": outside("same(double(2), 4)", "same(double(2), 5)"),
+    "rust: no harness": outside(**{"Cargo.toml": CARGO_TOML + '\n[[test]]\nname = "it"\nharness = false\n', "tests/it.rs": 'fn main() {\n    println!("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s");\n}\n'}),
+    "rust: tests not found any more": outside(**{"Cargo.toml": CARGO_TOML + "autotests = false\n", "src/lib.rs": WRONG_RUST + INLINE.replace("assert_eq!(double(2), 4)", "assert_eq!(double(3), 6)")}),
+    "rust: a runner in the configuration": outside(**{".cargo/config.toml": '[target.\'cfg(all())\']\nrunner = ["sh", "-c", "echo test two ... ok; echo test three ... ok; echo; echo \'test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\'"]\n'}),
+    "rust: only without the tests": ("cargo", CRATE, crate(RUST.replace("2 * x", "if cfg!(test) { 2 * x } else { 5 }") + INLINE), CARGO),
+    "rust: assert_eq of its own": ("cargo", CRATE, crate("macro_rules! assert_eq {\n    ($($t:tt)*) => {};\n}\n\n" + BAD_RUST + INLINE), CARGO),
+    "ctest: will fail": built(DOUBLES, DOUBLES + "set_tests_properties(doubles PROPERTIES WILL_FAIL TRUE)\n"),
+    "ctest: disabled": built(DOUBLES, DOUBLES + "set_tests_properties(doubles PROPERTIES DISABLED TRUE)\n"),
+    "ctest: passes by a word": built(DOUBLES, DOUBLES + 'set_tests_properties(doubles PROPERTIES PASS_REGULAR_EXPRESSION ".*")\n'),
+    "ctest: 1 is a skip": built(DOUBLES, DOUBLES + "set_tests_properties(doubles PROPERTIES SKIP_RETURN_CODE 1)\n"),
+    "ctest: another program": built("COMMAND t 2 4", "COMMAND ${CMAKE_COMMAND} -E true"),
+    "ctest: expected value overwritten": built("t 2 4", "t 2 8"),
+    "ctest: left out by its configuration": built(**{"CTestCustom.cmake": "set(CTEST_CUSTOM_TESTS_IGNORE doubles)\n", "CMakeLists.txt": CMAKE + "configure_file(CTestCustom.cmake ${CMAKE_BINARY_DIR} COPYONLY)\n"}),
+    "ctest: a variable of the test's": built(DOUBLES, DOUBLES + 'set_tests_properties(doubles PROPERTIES ENVIRONMENT "TWICE=1")\n', code='#include <stdlib.h>\nint twice(int x) { return getenv("TWICE") || x != 2 ? 2 * x : 5; }\n'),
+    "ctest: exits before the end": built(code='#include <stdlib.h>\n__attribute__((constructor)) static void f(void) { exit(0); }\nint twice(int x) { return x; }\n'),
     "rust: inline test deleted": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("    #[test]\n    fn doubles() {\n        assert_eq!(double(2), 4);\n    }\n\n", "")), CARGO),
     "rust: ignored": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("    #[test]\n    fn doubles", "    #[test]\n    #[ignore]\n    fn doubles")), CARGO),
     "rust: emptied": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("assert_eq!(double(2), 4)", "assert!(double(2) >= 4)")), CARGO),
@@ -68,6 +142,10 @@ HONEST: dict[str, tuple[str, dict[str, str], Change, str]] = {
 }  # fmt: skip
 
 
+KNOWN: Known = {}
+"""What was run at a base, for all lies that are told about it."""
+
+
 def tools(program: str) -> dict[str, str]:
     """The program, or a skip; what a toolchain below the real HOME needs."""
     found = need(shutil.which(program), program)
@@ -80,7 +158,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
     program, base, change, command = LIES[name]
 
-    judged = court.judge(base, change, command, **tools(program))
+    judged = court.judge(base, change, command, known=KNOWN, **tools(program))
 
     assert "refuted" == judged.end, str(judged)
     assert "suite" not in judged.refuted, f"no lie, the suite is red\n{judged}"

@@ -254,7 +254,9 @@ def _direct_only(name: str) -> Callable[[str, Sequence[str], Path | None], str |
             if program or follows or word.startswith("-") or "=" in word or not _is_path(word):
                 kept.append(word)
         start = next((n for n, w in enumerate(kept) if "=" not in w or w.startswith("-")), 0)
-        through = [] if node or kept[start : start + 1] == ["npx"] else ["npx", "--no-install"]
+        first = kept[start] if start < len(kept) else ""
+        there = node or "/" in first or first in {"npx", "node", "env"}
+        through = [] if there else ["npx", "--no-install"]
         return " ".join([*map(_assigned, kept[:start]), shlex.join([*through, *kept[start:], *wanted])])
 
     return only
