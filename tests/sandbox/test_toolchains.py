@@ -32,11 +32,11 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def within(walls: Isolation, home: Path, script: str, *places: Path) -> str:
-    """What a script prints that a test command would be, with these folders first on PATH."""
+def within(walls: Isolation, home: Path, script: str, *places: Path, **more: str) -> str:
+    """What a script prints that a test command would be, with these folders first on PATH and these variables."""
     tree = home.parent / "tree"
     tree.mkdir(exist_ok=True)
-    env = {"HOME": str(home), "PATH": ":".join([*map(str, places), "/usr/bin:/bin"])}
+    env = {"HOME": str(home), "PATH": ":".join([*map(str, places), "/usr/bin:/bin"]), **more}
     policy = walls.policy(Role.TESTS, write=[tree], scratch=home.parent / "scratch")
     done = run_to_end(["/bin/sh", "-c", f"{script} 2>&1"], env=env, cwd=tree, policy=policy, timeout_s=60)
     return done.stdout.strip()
@@ -64,6 +64,56 @@ def test_a_tool_whose_parts_lie_apart_works(walls: Isolation, home: Path, tool: 
 
     assert "there" == within(walls, home, "tool", home / programs)
     assert "secret" not in within(walls, home, 'cat "$HOME/diary" "$HOME/.ssh/id_ed25519"', home / programs)
+
+
+CACHED = {
+    "python": ("Python/3.12.4/x64/bin", "Python/3.12.4/x64/lib/python3.12/os.py", "pythonLocation"),
+    "node": ("node/20.14.0/x64/bin", "node/20.14.0/x64/lib/node_modules/npm/cli.js", ""),
+    "go": ("go/1.22.4/x64/bin", "go/1.22.4/x64/pkg/tool/compile", "GOROOT"),
+    "ruby": ("Ruby/3.3.3/x64/bin", "Ruby/3.3.3/x64/lib/ruby/3.3.0/set.rb", ""),
+    "java": ("Java_Temurin/21.0.3/x64/bin", "Java_Temurin/21.0.3/x64/lib/modules", "JAVA_HOME"),
+}
+"""As `actions/setup-*` lay them out: programs, a file that they read, the variable that names their folder."""
+
+
+@pytest.mark.parametrize("tool", CACHED)
+@pytest.mark.parametrize("named", [True, False], ids=["with RUNNER_TOOL_CACHE", "by PATH alone"])
+def test_a_runners_tool_cache_is_read_and_not_written(
+    walls: Isolation, home: Path, tool: str, *, named: bool
+):
+    """Of a self-hosted runner, below its home; what the runner keeps beside it is hidden, and a later job finds the
+    cache as it was."""
+    programs, other, variable = CACHED[tool]
+    runner = home / "actions-runner"
+    cache = runner / "_work" / "_tool"
+    (cache / other).parent.mkdir(parents=True)
+    (cache / other).write_text("there")
+    (runner / ".credentials").write_text("secret")
+    program(cache / programs / "tool", f'cat "{cache / other}"')
+    place = {"RUNNER_TOOL_CACHE": str(cache)} if named else {}
+    place |= {variable: str((cache / programs).parent)} if variable else {}
+
+    assert "there" == within(walls, home, "tool", cache / programs, **place)
+    leave = f'cat "{runner}/.credentials"; echo x >"{cache / programs}/tool"; echo x >"{cache}/left"; tool'
+    said = within(walls, home, leave, cache / programs, **place)
+    assert "secret" not in said
+    assert said.endswith("there")
+    assert not (cache / "left").exists()
+
+
+def test_a_real_python_of_a_tool_cache_runs_and_its_packages_are_read_only(walls: Isolation, home: Path):
+    """A virtual environment in the cache stands for an interpreter there: it finds what is installed in it."""
+    place = home / "actions-runner/_work/_tool/Python/3.11.2/x64"
+    run_to_end(["/usr/bin/python3", "-m", "venv", "--without-pip", str(place)], env={"PATH": "/usr/bin:/bin"})
+    site = next(place.glob("lib/python3*/site-packages"))
+    (site / "a_package.py").write_text("print('a package')\n")
+
+    said = within(
+        walls, home, f"{{ python -c 'import a_package'; echo x >>{site}/a_package.py; }}", place / "bin"
+    )
+
+    assert said.startswith("a package")
+    assert "Read-only file system" in said
 
 
 def test_a_folder_of_programs_behind_a_link_that_is_hidden_is_found(walls: Isolation, home: Path):

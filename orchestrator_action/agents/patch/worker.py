@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,17 @@ def _apply(block: str, *flags: str, **env: str) -> subprocess.CompletedProcess[s
         return first
     again = _git("apply", "--whitespace=nowarn", "--recount", *flags, "-", text=block, **env)
     return again if again.returncode == 0 else first
+
+
+def _filtered(paths: Sequence[str]) -> list[str]:
+    """Those of these paths that a filter of git's stores in another form, as git-lfs does. `git apply` runs none."""
+    asked = "".join(f"{path}\0" for path in paths)
+    rows = _git("check-attr", "-z", "--stdin", "filter", text=asked).stdout.split("\0")
+    return [
+        path
+        for path, value in zip(rows[::3], rows[2::3], strict=False)
+        if value not in {"unspecified", "unset"}
+    ]
 
 
 class _Open(Exception):  # noqa: N818 - how the worker's way ends, not a fault
@@ -88,6 +99,8 @@ class _Author:
             done = _apply(block, "--index")
             if done.returncode:
                 raise _Open(f"diff block {number} does not apply: {done.stderr.strip()}")
+        if stored := [path for path in _filtered(self.touched()) if Path(path).exists()]:
+            _git("add", "--renormalize", "--", *stored)
         issue = (self.context.get("issue") or {}).get("number")
         message = self.context["task_name"] + (f"\n\nRefs #{issue}" if issue else "")
         done = _git("commit", "--quiet", "--file=-", text=message + "\n")
@@ -159,6 +172,7 @@ def review(task_path: str, base: str, head: str, output: str) -> int:
         if base == head:  # nothing was changed: then every block can be taken back as it stands
             blocks, how = blocks[::-1], ["--cached", "--reverse", "--check"]
         problems += [_apply(block, *how, **env) for block in blocks]
+        problems += _store(head, Path(scratch, "lfs"), env) if base != head else []
         differing = _git("diff-index", "--cached", "--name-only", "-z", "--no-renames", head, "--", **env)
     findings = [
         {
@@ -185,6 +199,28 @@ def review(task_path: str, base: str, head: str, output: str) -> int:
         return 1
     Path(output).write_text(json.dumps({"findings": findings}), encoding="utf-8")
     return 0
+
+
+def _store(head: str, lfs: Path, env: Mapping[str, str]) -> list[subprocess.CompletedProcess[str]]:
+    """Give the index of `env` the form in which filters store what differs from `head` in it: the failures of that."""
+    differing = _git("diff-index", "--cached", "--name-only", "-z", "--no-renames", head, "--", **env).stdout
+    failed = []
+    for path in _filtered(differing.split("\0")[:-1]):
+        mode = _git("ls-files", "--stage", "--", path, **env).stdout[:6]
+        raw = subprocess.run(
+            ["git", "cat-file", "blob", f":{path}"],
+            capture_output=True,
+            check=False,
+            env={**os.environ, **env},
+        )
+        stored = subprocess.run(
+            ["git", "-c", f"lfs.storage={lfs}", "hash-object", "-w", f"--path={path}", "--stdin"],
+            input=raw.stdout, capture_output=True, check=False, env={**os.environ, **env},
+        )  # fmt: skip
+        if raw.returncode == 0 and mode:
+            oid = stored.stdout.decode("ascii", "replace").strip()
+            failed.append(_git("update-index", "--cacheinfo", f"{mode},{oid},{path}", **env))
+    return [one for one in failed if one.returncode]
 
 
 def main(argv: Sequence[str]) -> int:
