@@ -149,7 +149,8 @@ def _check_document(repo: Path, path: Path, key: Path | None, commit: str) -> tu
     try:
         body = path.read_bytes()
     except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror}", hint="name a verdict document") from None
+        hint = f"make one: orchestrator-action verify --branch BRANCH --out {path}"
+        raise ConfigError(f"cannot read {path}: {exc.strerror}", hint=hint) from None
     git = Git.open(repo)
     opened = open_document(body, read_key(key) if key else b"", source=str(path))
     checked = check_document(

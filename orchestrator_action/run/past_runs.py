@@ -170,6 +170,13 @@ def _before_it_began(runs: Sequence[Path], task: str, *, follow: bool) -> Path:
             time.sleep(_LOOK_S)
         if task in _names(run / "tasks"):
             return run
+        known = recall(read_events(run / "journal.jsonl", strict=False)).tasks[task].ended
+        if known is not None:
+            why = f": {known['status']}: {known.get('error', '')}".rstrip(": ")
+            raise ConfigError(
+                f"task {task} of run {run.name} ended before its agent began{why}",
+                hint=f"orchestrator-action report {run.name} has all that is known of it",
+            )
         hint = "orchestrator-action status" if follow else f"wait for it: orchestrator-action logs {task} -f"
         raise ConfigError(f"task {task} of run {run.name} has not begun", hint=hint)
     raise ConfigError(f"no run has a task {task!r}", hint="orchestrator-action status lists them")
@@ -253,7 +260,8 @@ def cancel(folder: Path, task: str, *, within_s: float = CANCEL_WITHIN_S) -> Can
     if not is_held(folder / "journal.jsonl"):
         if run.ended:
             raise ConfigError(
-                f"run {folder.name} has ended", hint=f"how: orchestrator-action report {folder.name}"
+                f"run {folder.name} has ended",
+                hint=f"see how it ended: orchestrator-action report {folder.name}",
             )
         raise ConfigError(
             f"run {folder.name} was interrupted, nobody is at it",

@@ -168,7 +168,7 @@ def _pull_gone(forge: Forge, ledger: Ledger) -> str:
         if exc.status != 404:
             raise
         state = "gone"
-    return "" if state == "open" else f"its pull #{ledger.pull} is {state}"
+    return "" if state == "open" else f"its pull request #{ledger.pull} is {state}"
 
 
 def issues_of(git: Git, remote: Remote, run_id: str) -> tuple[int, ...]:

@@ -157,3 +157,16 @@ def test_doctor_is_green_without_tests_where_the_configuration_asks_for_none(hom
     ran = home.cli("doctor", "--agent", "patch")
 
     assert (0, True) == (ran.code, ".github/orchestrator.yml asks for none" in ran.err), ran.err
+
+
+def test_logs_of_a_task_whose_agent_never_began_say_why(home: House):
+    """Nobody is told to wait for it."""
+    home.issue(1, "Add more", GOOD)
+    home.run(agent="opencode", env={"PATH": "/usr/bin:/bin"})
+
+    logs = home.cli("logs", "issue-1")
+
+    assert 2 == logs.code
+    why = "blocked: the agent's program 'opencode' is not installed"
+    assert "error: task issue-1 of run " in logs.err and f"ended before its agent began: {why}" in logs.err
+    assert "hint: orchestrator-action report " in logs.err

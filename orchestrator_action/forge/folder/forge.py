@@ -179,7 +179,9 @@ class LocalForge(LocalPermissions):
         """One pull, its head as git has it now."""
         pull = self._pull(number)
         if pull is None:
-            raise ForgeError(f"pull #{number} does not exist", hint=f"see {self._root}/pulls", status=404)
+            raise ForgeError(
+                f"pull request #{number} does not exist", hint=f"see {self._root}/pulls", status=404
+            )
         return pull
 
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:

@@ -17,7 +17,7 @@ MAX_BODY = 65_535
 
 def asked_in_comment(api: Api, pull: int, comment: int) -> FollowUp:
     """What a comment on a pull request says. ForgeError (404) when it is gone or stands elsewhere."""
-    what = f"comment {comment} of pull #{pull}"
+    what = f"comment {comment} of pull request #{pull}"
     data = api.get(f"/issues/comments/{comment}", what)
     found = understood(lambda: read.comment(data, pull), what)
     if not understood(lambda: str(data["issue_url"]).endswith(f"/issues/{pull}"), what):
@@ -30,7 +30,7 @@ def asked_in_comment(api: Api, pull: int, comment: int) -> FollowUp:
 
 def asked_in_review(api: Api, pull: int, review: int) -> FollowUp:
     """What a submitted review says, with the remarks on lines that belong to it. ForgeError (404) when it is gone."""
-    what = f"review {review} of pull #{pull}"
+    what = f"review {review} of pull request #{pull}"
     rows = api.pages(f"/pulls/{pull}/reviews", what)
     data = next((r for r in rows if understood(lambda: int(r["id"]) == review, what)), None)  # noqa: B023
     if data is None:
@@ -62,7 +62,7 @@ def _remark(row: Any) -> Remark:
 
 def reply(api: Api, pull: int, thread: int, body: str, marker: str, mine: Callable[[Any], bool]) -> None:
     """Put our answer into a thread of a review; nothing when one with this marker is there."""
-    what = f"the answer in pull #{pull}"
+    what = f"the answer in pull request #{pull}"
 
     def found() -> bool | None:
         rows = api.pages(f"/pulls/{pull}/comments", what)

@@ -59,8 +59,8 @@ class Pulls:
 
     def get(self, number: int) -> Pull:
         """One pull, re-read."""
-        data = self._api.get(f"/pulls/{number}", f"pull #{number}")
-        pull = understood(lambda: read.pull(data), f"pull #{number}")
+        data = self._api.get(f"/pulls/{number}", f"pull request #{number}")
+        pull = understood(lambda: read.pull(data), f"pull request #{number}")
         if number in self._opened:
             self.new_heads.add(pull.head_sha)
         return pull
@@ -102,16 +102,16 @@ class Pulls:
             raise exc
         if (old.title, old.body, old.base_branch) == tuple(text.values()):
             return old
-        data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull #{old.number}", text)
-        return understood(lambda: read.pull(data), f"pull #{old.number}")
+        data = self._api.send("PATCH", f"/pulls/{old.number}", f"pull request #{old.number}", text)
+        return understood(lambda: read.pull(data), f"pull request #{old.number}")
 
     def close(self, number: int) -> None:
         """Close an open pull."""
-        self._api.send("PATCH", f"/pulls/{number}", f"pull #{number}", {"state": "closed"})
+        self._api.send("PATCH", f"/pulls/{number}", f"pull request #{number}", {"state": "closed"})
 
     def mark_ready(self, number: int) -> None:
         """Let a draft be one no longer, as only GraphQL can."""
-        what = f"pull #{number}"
+        what = f"pull request #{number}"
         data = self._api.get(f"/pulls/{number}", what)
         if not understood(lambda: data["draft"], what):
             return
@@ -162,14 +162,14 @@ class Pulls:
             "body": text,
             "comments": [_on_line(f) for f in lines],
         }
-        what = f"the review of pull #{pull}"
+        what = f"the review of pull request #{pull}"
         made = self._api.send(
             "POST", f"/pulls/{pull}/reviews", what, given, found=lambda: self._find_review(pull, marker)
         )
         return made if isinstance(made, str) else understood(lambda: str(made["html_url"]), what)
 
     def _find_review(self, pull: int, marker: str) -> str | None:
-        what = f"the reviews of pull #{pull}"
+        what = f"the reviews of pull request #{pull}"
         for data in self._api.pages(f"/pulls/{pull}/reviews", what):
             if understood(lambda: carries_marker(data["body"], marker) and self._mine(data["user"]), what):  # noqa: B023
                 return understood(lambda: str(data["html_url"]), what)  # noqa: B023
@@ -194,7 +194,7 @@ class Pulls:
             self._api.send(
                 "POST",
                 f"/pulls/{pull}/comments/{thread}/replies",
-                f"the answer in pull #{pull}",
+                f"the answer in pull request #{pull}",
                 {"body": cut_to_bytes(text, MAX_BODY)},
                 found=lambda: thread in self._threads(pull)[1] or None,  # noqa: B023
             )
@@ -202,7 +202,7 @@ class Pulls:
 
     def _threads(self, pull: int) -> tuple[dict[str, int], set[int]]:
         """The threads our findings began, by finding, and those we have replied in."""
-        what = f"the review comments of pull #{pull}"
+        what = f"the review comments of pull request #{pull}"
         threads: dict[str, int] = {}
         answered: set[int] = set()
         for data in self._api.pages(f"/pulls/{pull}/comments", what):
@@ -220,7 +220,7 @@ class Pulls:
 
     def _in_diff(self, pull: int, findings: Sequence[ReviewFinding]) -> list[ReviewFinding]:
         wanted = {f.path for f in findings}
-        what = f"the files of pull #{pull}"
+        what = f"the files of pull request #{pull}"
         shown: dict[str, set[int]] = {}
         for data in self._api.pages(f"/pulls/{pull}/files", what):
             name = understood(lambda: str(data["filename"]), what)  # noqa: B023
