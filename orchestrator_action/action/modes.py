@@ -16,7 +16,7 @@ from orchestrator_action.action.runner_files import print_foreign
 from orchestrator_action.action.step import Step
 from orchestrator_action.agents.registry import root_env
 from orchestrator_action.config.schema import Config
-from orchestrator_action.errors import ConfigError, NothingToDo
+from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.plan.admission import Admission
 from orchestrator_action.plan.trigger import trigger_of
@@ -31,6 +31,7 @@ from orchestrator_action.run import setup
 from orchestrator_action.run.commands import obey
 from orchestrator_action.run.installed_program import InstalledProgram
 from orchestrator_action.run.on_finish import tell_finish
+from orchestrator_action.run.outcomes import gather_outcomes, outcomes_table
 from orchestrator_action.run.preflight import preflight
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
@@ -47,7 +48,32 @@ RESULTS_BYTES = 900_000
 
 
 def run(step: Step) -> int:
-    """Work on what is in the queue; 0 also when nothing was."""
+    """Work on what is in the queue; 0 also when nothing was. A scheduled run also tells what became of earlier work."""
+    try:
+        code = _work_off(step)
+    except NothingToDo:
+        _add_outcomes(step)
+        raise
+    if code != 130:
+        _add_outcomes(step)
+    return code
+
+
+def _add_outcomes(step: Step) -> None:
+    """The table of outcomes in the summary of a scheduled job. Best effort: a run is not what it tells of others."""
+    if step.env.get("GITHUB_EVENT_NAME") != "schedule" or step["DRY_RUN"].lower() == "true":
+        return
+    with (
+        contextlib.suppress(OrchestratorError),
+        tempfile.TemporaryDirectory(prefix="oa-outcomes-") as private,
+        setup.survey(request_of_inputs(step), step.env, private=Path(private)) as found,
+    ):
+        told = gather_outcomes(found.git, found.remote, found.forge, found.base_sha)
+        step.files.add_summary(outcomes_table(told))
+
+
+def _work_off(step: Step) -> int:
+    """Work on what is in the queue."""
     asked = request_of_inputs(step)
     trigger = trigger_of(step.env, step.payload())
     dry = step["DRY_RUN"].lower() == "true"

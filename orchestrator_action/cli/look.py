@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator_action.cli.options import HERE, Json, Repo, RunName
+from orchestrator_action.cli.options import HERE, ForgeName, Json, Repo, RunName
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.process.own_environment import environment
 
@@ -96,6 +96,10 @@ def report(
     agents: Annotated[
         bool, typer.Option("--agents", help="What each agent came to, from all trails at the remote.")
     ] = False,
+    outcomes: Annotated[
+        bool, typer.Option("--outcomes", help="What became of all pull requests, and what they cost.")
+    ] = False,
+    forge: ForgeName = "",
     repo: Repo = HERE,
     json_: Json = False,
 ) -> None:
@@ -112,6 +116,9 @@ def report(
     if agents:
         _agents(repo, as_json=json_)
         return
+    if outcomes:
+        _outcomes(repo, forge, as_json=json_)
+        return
     folder = run_folders.find_run(Git.open(repo), run_)
     body = inspect_runs.report_of(folder)
     wanted = {"html": html, "sarif": sarif, "junit": junit}
@@ -126,6 +133,22 @@ def report(
     for name, path in wanted.items():
         if path is not None:
             write_text(path, FORMATS[name](found, spans))
+
+
+def _outcomes(repo: Path, forge: str, *, as_json: bool) -> None:
+    from orchestrator_action.run import outcomes
+    from orchestrator_action.run.setup import RunRequest, survey
+
+    asked = RunRequest(repo=repo, forge=forge)
+    with (
+        tempfile.TemporaryDirectory(prefix="oa-outcomes-") as private,
+        survey(asked, environment(), private=Path(private)) as found,
+    ):
+        told = outcomes.gather_outcomes(found.git, found.remote, found.forge, found.base_sha)
+    if as_json:
+        print_json(outcomes.outcomes_json(told))
+    else:
+        put(outcomes.outcomes_table(told).splitlines())
 
 
 @contextlib.contextmanager

@@ -115,6 +115,9 @@ class Forge(Protocol):
     def pull(self, number: int) -> Pull:
         """One pull, re-read."""
 
+    def pulls(self, numbers: Collection[int]) -> Mapping[int, Pull]:
+        """Those of these pulls that there are, open or not, in few requests."""
+
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft pull, or update title and body of the one that is open for `branch`."""
 

@@ -158,6 +158,8 @@ class Pull:
     draft: bool = True
     author: str = ""
     """Who opened it; empty where the forge does not say."""
+    merged_as: str = ""
+    """Once its `state` is `merged`: the commit of the base branch that it became, where the forge says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,9 @@ Where a pull's head stands is asked of git each time (`read_ref`), never stored.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -183,6 +184,14 @@ class LocalForge(LocalPermissions):
                 f"pull request #{number} does not exist", hint=f"see {self._root}/pulls", status=404
             )
         return pull
+
+    def pulls(self, numbers: Collection[int]) -> Mapping[int, Pull]:
+        """Each that has a file; a person who merged one writes `state: merged` into it."""
+        found = {}
+        for number in numbers:
+            with contextlib.suppress(ForgeError):
+                found[number] = self.pull(number)
+        return found
 
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft, or update the one that is open. ForgeError (422) when there is nothing to pull."""

@@ -281,6 +281,10 @@ class GitHubForge:
         """One pull, re-read."""
         return self._pulls.get(number)
 
+    def pulls(self, numbers: Collection[int]) -> Mapping[int, Pull]:
+        """From the list of all, 100 a request, back to the oldest of them."""
+        return self._pulls.all_of(numbers)
+
     def open_pull(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft, or update the open one."""
         return self._pulls.open(branch=branch, base=base, title=title, body=body)

@@ -71,9 +71,10 @@ def pull(data: Any) -> Pull:
         head_branch=str(data["head"]["ref"]),
         head_sha=str(data["head"]["sha"]),
         base_branch=str(data["base"]["ref"]),
-        state=str(data["state"]),
+        state="merged" if data.get("merged_at") else str(data["state"]),
         draft=bool(data.get("draft")),
         author=text((data.get("user") or {}).get("login")),
+        merged_as=str(data.get("merge_commit_sha") or "") if data.get("merged_at") else "",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from orchestrator_action.errors import ForgeError
@@ -64,6 +64,19 @@ class Pulls:
         if number in self._opened:
             self.new_heads.add(pull.head_sha)
         return pull
+
+    def all_of(self, numbers: Collection[int]) -> dict[int, Pull]:
+        """Those of these pulls that there are, newest first until all were met."""
+        found: dict[int, Pull] = {}
+        params = {"state": "all", "sort": "created", "direction": "desc"}
+        pages = self._api.pages("/pulls", "the pull requests", params) if numbers else ()
+        for data in pages:
+            pull = understood(lambda: read.pull(data), "the pull requests")  # noqa: B023
+            if pull.number in numbers:
+                found[pull.number] = pull
+            if pull.number <= min(numbers):
+                break
+        return found
 
     def open(self, *, branch: str, base: str, title: str, body: str) -> Pull:
         """Open a draft; where one is open, update it; where drafts are not to be had, open a plain one."""

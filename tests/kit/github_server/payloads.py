@@ -144,6 +144,8 @@ class Payloads:
             "updated_at": issue.updated_at,
             "head": self._fork_end(issue) if issue.pull.fork else self._end(issue.pull.head),
             "base": self._end(issue.pull.base),
+            "merged_at": issue.pull.merged_at or None,
+            "merge_commit_sha": issue.pull.merged_as or None,
         }
         if not simple:
             given["comments"] = len(self.state.comments_on(issue.number))

@@ -96,6 +96,9 @@ class Pull:
     reviews: list[Review] = field(default_factory=list)
     fork: str = ""
     """`owner/name` of the repository that the head is a branch of; empty for this one."""
+    merged_as: str = ""
+    """The commit of its base that it became."""
+    merged_at: str = ""
 
 
 @dataclass
