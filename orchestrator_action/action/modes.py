@@ -32,7 +32,7 @@ from orchestrator_action.run.commands import obey
 from orchestrator_action.run.installed_program import InstalledProgram
 from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.outcomes import gather_outcomes, outcomes_table
-from orchestrator_action.run.preflight import preflight
+from orchestrator_action.run.preflight import preflight, wants_of
 from orchestrator_action.run.report_change import find_measured, report_change
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
@@ -245,18 +245,30 @@ def _without_phases(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
-    with (
-        tempfile.TemporaryDirectory(prefix="oa-plan-") as private,
-        setup.plan_run(asked, step.env, private=Path(private), say=step.say, admit=admission) as found,
-    ):
-        for task in found.tasks:
-            step.say(f"would run {task.id}: {task.title} on {task.branch}")
-        blocked = preflight(found, agent_env(step.env, found.config.agent))
+    """Say what would run and what is in the way; that also where nothing is asked for, as a new user tries it."""
+    env = agent_env(step.env, asked.flags.get("agent") or "")
+    with tempfile.TemporaryDirectory(prefix="oa-plan-") as private:
+        try:
+            with setup.plan_run(
+                asked, step.env, private=Path(private), say=step.say, admit=admission
+            ) as found:
+                for task in found.tasks:
+                    step.say(f"would run {task.id}: {task.title} on {task.branch}")
+                wants = [*{e.message: e for e in preflight(found, env).values()}.values()]
+        except NothingToDo as exc:
+            step.say(f"nothing to do: {exc.message}")
+            with (
+                tempfile.TemporaryDirectory(prefix="oa-plan-") as other,
+                setup.survey(asked, step.env, private=Path(other)) as seen,
+            ):
+                wants = wants_of(seen, env)
     step.guard.restore()
-    for error in {e.message: e for e in blocked.values()}.values():
+    for error in wants:
         step.remark("error", error.message + (f"\nhint: {error.hint}" if error.hint else ""))
-    step.files.set_output("conclusion", "failure" if blocked else "neutral")
-    return next((error.exit_code for error in blocked.values()), 0)
+    if not wants:
+        step.say("nothing is in the way")
+    step.files.set_output("conclusion", "failure" if wants else "neutral")
+    return next((error.exit_code for error in wants), 0)
 
 
 def verify(step: Step) -> int:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator_action.cli.init_github import look
+from orchestrator_action.cli.init_github import Looked, look
 from orchestrator_action.cli.init_workflow import Wishes, check_label, fit, runner_steps, this_copy
 from orchestrator_action.config.load import load_bytes
 from orchestrator_action.config.schema import CONFIG_PATH, DEFAULT_LABEL, Config
@@ -19,6 +19,7 @@ from orchestrator_action.verify.setup import detect_setup
 
 KINDS = {
     "label": ("on-label.yml", ".github/workflows/orchestrate.yml"),
+    "jobs": ("on-label-jobs.yml", ".github/workflows/orchestrate.yml"),
     "comment": ("on-comment.yml", ".github/workflows/orchestrate-comment.yml"),
     "schedule": ("scheduled.yml", ".github/workflows/orchestrate-scheduled.yml"),
     "verify": ("verify.yml", ".github/workflows/orchestrate-verify.yml"),
@@ -27,8 +28,14 @@ KINDS = {
 """The example of each use, and where it goes."""
 FORM = ("ISSUE_TEMPLATE/agent-task.yml", ".github/ISSUE_TEMPLATE/agent-task.yml")
 """The form for issues. It sets no label: anybody may fill it in, and only who may write may start an agent."""
+PUBLIC = {
+    "jobs": "agents work in jobs of their own, without a token that may write",
+    "label": "the workflow in four jobs brings no versions, and this one asks for some, so all is one job",
+}
+"""Why a public repository gets this workflow."""
 NEXT = {
     "label": ", and label an issue `orchestrate`",
+    "jobs": ", and label an issue `orchestrate`",
     "comment": ", and comment `/orchestrate` on an issue",
     "schedule": ", and label issues `orchestrate`: they are worked on at night",
     "verify": ": pull requests of agents are judged again from then on",
@@ -65,12 +72,17 @@ def init(
         )
     wishes = wishes or Wishes()
     check_label(wishes.label)
+    steps = runner_steps(git)
+    there = look(git, _agent(git.work_tree), wishes, env) if github else Looked()
+    if kind == "label" and there.public and not (git.work_tree / KINDS["label"][1]).exists():
+        kind = "label" if steps else "jobs"
+        say(f"the repository is public: {PUBLIC[kind]}")
     example, target = KINDS[kind]
-    workflow = fit(_example(example), wishes, action=this_copy(env), steps=runner_steps(git))
+    workflow = fit(_example(example), wishes, action=this_copy(env), steps=steps)
     wanted = {target: workflow, CONFIG_PATH: configuration(git, wishes)}
     if form:
         wanted[FORM[1]] = fit(_example(FORM[0]), wishes, action="", steps="")
-    items = look(git, _agent(git.work_tree), wishes, env) if github else []
+    items = there.items
     new = _new(git.work_tree, wanted, say)
     for item in items:
         say(item.line)
@@ -84,13 +96,15 @@ def init(
     for name, text in new.items():
         _write(git.work_tree, name, text)
         say(f"written: {name}")
+    failed = False
     for item in todo:
         if item.act:
-            item.act()
-            say(f"done: {item.what}: {item.found}")
+            said = item.act()
+            failed = failed or (said is not None and not said.startswith("success"))
+            say(f"done: {item.what}: {said or item.found}")
     say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
     say("your own pushes are judged after: orchestrator-action hook install")
-    return 0
+    return 1 if failed else 0
 
 
 def _write(root: Path, name: str, text: str) -> None:

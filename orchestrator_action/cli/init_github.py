@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.agents.registry import keys_of
@@ -16,6 +16,7 @@ from orchestrator_action.forge.github.onboarding import Onboarding
 from orchestrator_action.git.repo import Git
 from orchestrator_action.run.token import token_of
 
+WORKFLOW = "orchestrate.yml"
 SETTING = "Settings, Actions, General, Workflow permissions"
 
 
@@ -25,8 +26,9 @@ class Item:
 
     what: str
     found: str
-    act: Callable[[], None] | None = None
-    """What is done when the user agrees; None: nothing has to be done, or only a person can."""
+    act: Callable[[], str | None] | None = None
+    """What is done when the user agrees, and how it ended where that is not sure beforehand; None: nothing has to be
+    done, or only a person can."""
     hint: str = ""
     ok: bool = True
 
@@ -37,7 +39,15 @@ class Item:
         return f"{word} {self.what}: {self.found}" + (f"\n     hint: {self.hint}" if self.hint else "")
 
 
-def look(git: Git, agent: str, wishes: Wishes, env: Mapping[str, str]) -> list[Item]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """How a repository stands on GitHub."""
+
+    public: bool = False
+    items: Sequence[Item] = ()
+
+
+def look(git: Git, agent: str, wishes: Wishes, env: Mapping[str, str]) -> Looked:
     """The list of one repository. Raises ConfigError without a token, ForgeError when GitHub refuses."""
     token = token_of(env)
     if not token:
@@ -48,7 +58,9 @@ def look(git: Git, agent: str, wishes: Wishes, env: Mapping[str, str]) -> list[I
     url = git.config().get("remote.origin.url", "")
     api = Api(repository_of(url, env), token, base_url=api_url(env))
     try:
-        return list(_items(Onboarding(api), api.repository, agent, wishes))
+        there = Onboarding(api)
+        items = tuple(_items(there, api.repository, agent, wishes))
+        return Looked(public=there.is_public(), items=items)
     finally:
         api.close()
 
@@ -72,6 +84,19 @@ def _items(there: Onboarding, repository: str, agent: str, wishes: Wishes) -> It
     yield _opening(there)
     if keys := keys_of(agent)[:2]:
         yield _secret(there, keys)
+    yield _trial(there, base)
+
+
+def _trial(there: Onboarding, base: str) -> Item:
+    """A run of the workflow that starts no agent: all that it needs is looked at where it will work."""
+    what, last = "trial run", there.last_trial(WORKFLOW)
+    if last is None:
+        hint = "commit and push the workflow, and run this again"
+        return Item(what=what, found=f"the default branch has no {WORKFLOW} yet", ok=False, hint=hint)
+    if last.startswith("success"):
+        return Item(what=what, found=last)
+    found = f"{WORKFLOW} will be started, and waited for" + (f"; the last one: {last}" if last else "")
+    return Item(what=what, found=found, act=functools.partial(there.run_trial, WORKFLOW, base))
 
 
 def _opening(there: Onboarding) -> Item:

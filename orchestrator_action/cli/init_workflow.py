@@ -17,17 +17,22 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.verify.ecosystems.detection import read_files
 
 RELEASED = "orchestrator-action/orchestrator-action@v0"
+JOBS_RELEASED = "orchestrator-action/orchestrator-action/.github/workflows/orchestrate-matrix.yml@v0"
 _USES = f"      - uses: {RELEASED}"
 _BETTER = "      # Better: the commit of the release that you have read, in place of v0.\n"
+_BETTER_JOBS = _BETTER.removeprefix("  ")
 _UNPINNED = " # zizmor: ignore[unpinned-uses]"
 SETUP_PYTHON = "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97 # v7.0.0"
+SETUP_GO = "actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0"
 SETUP_NODE = "actions/setup-node@820762786026740c76f36085b0efc47a31fe5020 # v7.0.0"
 VERSION_FILES = (
     (".python-version", SETUP_PYTHON, "python-version-file", ""),
     (".nvmrc", SETUP_NODE, "node-version-file", "package-manager-cache: false"),
     (".node-version", SETUP_NODE, "node-version-file", "package-manager-cache: false"),
+    ("go.mod", SETUP_GO, "go-version-file", "cache: false"),
 )
-"""A file that says which version is wanted, and the action that reads it."""
+"""A file that says which version is wanted, and the action that reads it. None keeps a cache: what a job in which an
+agent worked leaves in one, later workflows of the repository would run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +57,28 @@ def fit(example: str, wishes: Wishes, *, action: str, steps: str) -> str:
     text = example
     if wishes.label:
         asked = f"github.event.label.name == '{wishes.label}'"
-        quoted = asked if re.fullmatch(r"[\w.-]+", wishes.label) else json.dumps(asked)
-        text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", quoted)
+        text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", asked)
+        text = text.replace(f"      label: {DEFAULT_LABEL}\n", f"      label: {json.dumps(wishes.label)}\n")
         text = text.replace(f"`{DEFAULT_LABEL}`", f"`{wishes.label}`")
     if wishes.runs_on:
+        text = text.replace(
+            "      runs-on: ubuntu-latest\n", f"      runs-on: {json.dumps(wishes.runs_on)}\n"
+        )
         text = text.replace("runs-on: ubuntu-latest", f"runs-on: {_scalar(wishes.runs_on)}")
     if steps and _USES in text:
         at = text.index(_BETTER) if _BETTER in text else text.index(_USES)
         text = text[:at] + steps + text[at:]
     if action != RELEASED:
-        text = text.replace(_BETTER, "").replace(_UNPINNED, "").replace(RELEASED, action)
+        repository, _, commit = action.partition("@")
+        jobs = f"{repository}/.github/workflows/orchestrate-matrix.yml@{commit}"
+        for old, new in (
+            (_BETTER, ""),
+            (_BETTER_JOBS, ""),
+            (_UNPINNED, ""),
+            (RELEASED, action),
+            (JOBS_RELEASED, jobs),
+        ):
+            text = text.replace(old, new)
     return text
 
 

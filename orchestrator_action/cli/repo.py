@@ -51,7 +51,7 @@ def demo(
 
 
 def init(
-    kind: Annotated[str, typer.Argument(help="label, comment, schedule, verify or check.")] = "label",
+    kind: Annotated[str, typer.Argument(help="label, jobs, comment, schedule, verify or check.")] = "label",
     github: Annotated[
         bool, typer.Option("--github", help="Also see to labels, settings and the secret on GitHub.")
     ] = False,

@@ -39,6 +39,12 @@ def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorEr
     return blocked
 
 
+def wants_of(found: Survey, env: Mapping[str, str]) -> list[OrchestratorError]:
+    """What makes every success impossible here, whatever the task."""
+    agents = (found.config.agent, *found.config.reviewers)
+    return [*forge_wants(found), *(e for name in agents if (e := agent_want(name, found, env)))]
+
+
 def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
     """A label may name an agent that nobody knows: that is the trouble of one issue, not of the run."""
     try:

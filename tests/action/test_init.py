@@ -100,7 +100,10 @@ def test_twice_is_once(fresh: Repo):
 def test_an_unknown_use_is_named(fresh: Repo):
     done = init(fresh, "nonsense", "--yes")
 
-    assert (2, True) == (done.returncode, "one of label, comment, schedule, verify, check" in done.stderr)
+    assert (2, True) == (
+        done.returncode,
+        "one of label, jobs, comment, schedule, verify, check" in done.stderr,
+    )
 
 
 def a_file(root: Path, outside: Path) -> None:
@@ -201,6 +204,7 @@ def test_github_that_refuses_is_one_error(at_github):
 
 def test_label_runner_and_base_are_written_where_they_count(at_github):
     github, repo = at_github
+    github.state.private = True
     github.state.git("branch", "next", "main")
 
     done = init_at(
@@ -210,10 +214,60 @@ def test_label_runner_and_base_are_written_where_they_count(at_github):
     assert 0 == done.returncode, done.stderr
     workflow = yaml.safe_load((repo.path / ".github/workflows/orchestrate.yml").read_text())
     job = workflow["jobs"]["orchestrate"]
-    assert ("github.event.label.name == 'agent: go'", ["self-hosted", "linux"]) == (job["if"], job["runs-on"])
+    assert (
+        "github.event.label.name == 'agent: go'" in job["if"] and ["self-hosted", "linux"] == job["runs-on"]
+    )
     config = load_text((repo.path / ".github/orchestrator.yml").read_text(), source="config")
     assert ("agent: go", "next") == (config.label, config.base_branch)
     assert "agent: go" in {n.name for n in github.state.labels.values()}
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_public_repository_gets_the_workflow_of_four_jobs_and_a_private_one_a_single_job(
+    at_github, private
+):
+    github, repo = at_github
+    github.state.private = private
+
+    done = init_at(github, repo, "--yes", "--label", "agent: go", "--runs-on", "self-hosted,linux")
+
+    jobs = yaml.safe_load((repo.path / ".github/workflows/orchestrate.yml").read_text())["jobs"]
+    assert ({"orchestrate"} if private else {"orchestrate", "trial"}) == set(jobs), done.stderr
+    assert ("uses" in jobs["orchestrate"]) is not private
+    if not private:
+        assert "the repository is public: agents work in jobs of their own" in done.stderr
+        assert "orchestrate-matrix.yml@" in jobs["orchestrate"]["uses"]
+        assert {"label": "agent: go", "runs-on": "self-hosted,linux"} == jobs["orchestrate"]["with"]
+
+
+def test_a_public_repository_that_asks_for_a_version_gets_one_job_that_brings_it(at_github):
+    github, repo = at_github
+    repo.commit({".python-version": "3.12\n"})
+
+    done = init_at(github, repo, "--yes")
+
+    assert "brings no versions" in done.stderr
+    assert {"orchestrate"} == set(
+        yaml.safe_load((repo.path / ".github/workflows/orchestrate.yml").read_text())["jobs"]
+    )
+
+
+@pytest.mark.parametrize("ends", ["success", "failure"])
+def test_a_trial_run_is_started_once_the_workflow_is_there_and_its_result_is_told(at_github, ends: str):
+    github, repo = at_github
+    github.state.trial_ends = ends
+
+    before = init_at(github, repo, "--yes")
+    github.state.workflows.add("orchestrate.yml")
+    tried = init_at(github, repo, "--yes")
+    after = init_at(github, repo)
+
+    assert "you  trial run: the default branch has no orchestrate.yml yet" in before.stderr
+    assert [{"workflow": "orchestrate.yml", "ref": "main"}] == github.state.dispatched
+    assert (0 if ends == "success" else 1) == tried.returncode, tried.stderr
+    assert f"done: trial run: {ends}: http://127.0.0.1" in tried.stderr
+    word = "ok   trial run: success" if ends == "success" else "the last one: failure"
+    assert word in after.stderr and len(github.state.dispatched) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ Read with the user's own token; written only when the user agreed. What a token 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 from orchestrator_action.errors import ForgeError
@@ -14,6 +15,8 @@ from orchestrator_action.forge.github.labels import LABELS
 
 _WORKFLOW_SETTING = "/actions/permissions/workflow"
 _NOT_SHOWN = frozenset({403, 404})
+TRIAL_S, TRIAL_LOOK_S = 900.0, 5.0
+"""How long a trial run is waited for, and between two looks at it."""
 
 
 class Onboarding:
@@ -26,6 +29,47 @@ class Onboarding:
         """As GitHub says. Raises ForgeError when the token does not see the repository."""
         data = self._api.get("", f"the repository {self._api.repository}")
         return understood(lambda: str(data["default_branch"]), "the repository")
+
+    def is_public(self) -> bool:
+        """Whether anybody may read it, and so write issues."""
+        data = self._api.get("", f"the repository {self._api.repository}")
+        return not understood(lambda: bool(data["private"]), "the repository")
+
+    def last_trial(self, workflow: str) -> str | None:
+        """How the last dispatched run of a workflow ended, with its page; None where there is no such workflow."""
+        runs = self._trials(workflow)
+        return None if runs is None else _words(runs[0]) if runs else ""
+
+    def run_trial(
+        self,
+        workflow: str,
+        ref: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        within_s: float = TRIAL_S,
+    ) -> str:
+        """Dispatch a workflow and wait for the end of its run; how it ended, with its page."""
+        before = {int(r["id"]) for r in self._trials(workflow) or ()}
+        path = f"/actions/workflows/{workflow}/dispatches"
+        self._api.send("POST", path, f"the start of {workflow}", {"ref": ref}, again=False)
+        for _ in range(int(within_s / TRIAL_LOOK_S)):
+            new = [r for r in self._trials(workflow) or () if int(r["id"]) not in before]
+            if new and new[0]["status"] == "completed":
+                return _words(new[0])
+            sleep(TRIAL_LOOK_S)
+        return f"not ended within {within_s / 60:.0f} minutes: look under Actions"
+
+    def _trials(self, workflow: str) -> list[Any] | None:
+        """The newest dispatched runs; None where the default branch has no such workflow."""
+        path, what = f"/actions/workflows/{workflow}/runs", f"the runs of {workflow}"
+        params = {"event": "workflow_dispatch"}
+        try:
+            rows = list(self._api.pages(path, what, params, key="workflow_runs", limit=1))
+        except ForgeError as exc:
+            if exc.status != 404:
+                raise
+            return None
+        return understood(lambda: sorted(rows, key=lambda r: -int(r["id"])), what)
 
     def has_branch(self, name: str) -> bool:
         """Whether there is such a branch."""
@@ -91,3 +135,10 @@ class Onboarding:
             if isinstance(exc, (RateLimitError, UnclearError)) or exc.status not in _NOT_SHOWN:
                 raise
             return None
+
+
+def _words(run: Any) -> str:
+    """How a run ended, or stands, with its page."""
+    return understood(
+        lambda: f"{run.get('conclusion') or run['status']}: {run['html_url']}", "a workflow run"
+    )

@@ -408,6 +408,10 @@ def get_run(call: Call) -> Reply:
     run = call.state.runs.get(int(call.params["run_id"]))
     if run is None:
         raise Refused(404, "Not Found")
+    return Reply(data=_shown_run(call, run))
+
+
+def _shown_run(call: Call, run: Mapping[str, Any]) -> dict[str, Any]:
     given = {
         **run,
         "head_repository": call.show.repository("minimal-repository"),
@@ -415,7 +419,7 @@ def get_run(call: Call) -> Reply:
         "repository": call.show.repository("minimal-repository"),
         "path": ".github/workflows/orchestrate.yml",
     }
-    return Reply(data=fill("workflow-run", given, api=call.show.api))
+    return fill("workflow-run", given, api=call.show.api)
 
 
 @route("POST", f"{R}/actions/workflows/{{workflow_id}}/dispatches", "actions:write")
@@ -426,4 +430,14 @@ def dispatch(call: Call) -> Reply:
     if call.state.sha_of(call.text("ref").removeprefix("refs/heads/")) is None:
         raise Refused(422, f"No ref found for: {call.text('ref')}")
     call.state.dispatched.append({"workflow": name, **call.body})
+    number = next(call.state.ids)
+    run = {"status": "completed", "conclusion": call.state.trial_ends, "event": "workflow_dispatch"}
+    call.state.trials.append({"id": number, **run})
     return Reply(204)
+
+
+@route("GET", f"{R}/actions/workflows/{{workflow_id}}/runs", "actions:read")
+def runs_of_workflow(call: Call) -> Reply:
+    if call.params["workflow_id"] not in call.state.workflows:
+        raise Refused(404, "Not Found")
+    return Reply(items=call.state.trials[::-1], show=lambda run: _shown_run(call, run), key="workflow_runs")

@@ -191,6 +191,9 @@ class State:
     statuses: list[Status] = field(default_factory=list)
     runs: dict[int, dict[str, Any]] = field(default_factory=dict)
     workflows: set[str] = field(default_factory=set)
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    """Runs that were dispatched; each ends at once as `trial_ends` says."""
+    trial_ends: str = "success"
     dispatched: list[dict[str, Any]] = field(default_factory=list)
     ids: Any = field(default_factory=lambda: itertools.count(1001))
     numbers: Any = field(default_factory=lambda: itertools.count(1))
