@@ -1,13 +1,15 @@
-# The first use of any target makes .venv by itself: with uv where there is one, else venv and pip.
+# The first use of any target makes .venv by itself: with uv where there is one, else venv and pip. `demo` installs what
+# users need, everything else what developers need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+USED := $(VENV)/.used
 PYTEST_WORKERS ?= auto
 
 .PHONY: demo quick test test-all test-pythons check bench dist schema pictures lock
 
-demo: $(STAMP)
+demo: $(USED)
 	$(BIN)/orchestrator-action demo
 
 # What needs no git, no process and no server: at every save.
@@ -49,6 +51,18 @@ $(STAMP): pyproject.toml requirements-dev.lock
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock && \
 	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(USED) $@
+
+$(USED): pyproject.toml requirements.lock
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --no-deps -e .; \
 	fi
 	@touch $@
 

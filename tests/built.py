@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 IN_SDIST = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "action.yml", "pyproject.toml",
+    "hatch_build.py",
     "requirements.lock", "requirements-otel.lock", "requirements-dev.lock", "orchestrator_action/__init__.py",
     "examples/on-label.yml", "tests/built.py", "docs/command.md", ".github/workflows/release.yml",
 )  # fmt: skip
@@ -26,6 +27,9 @@ IN_WHEEL = (
     "orchestrator_action/examples/on-label.yml", "orchestrator_action/config/orchestrator.schema.json",
     "orchestrator_action/agents/claude/plugin/.claude-plugin/plugin.json",
 )  # fmt: skip
+
+
+_RELATIVE = re.compile(r"""\]\((?![a-z]+:|#)([^)\s]+)\)|(?:src|srcset)="(?![a-z]+:)""")
 
 
 def version() -> str:
@@ -51,9 +55,11 @@ def problems(dist: Path, tag: str = "") -> list[str]:
         there = {n.partition("/")[2] for n in archive.getnames()}
     with zipfile.ZipFile(wheels[0]) as wheel:
         names = set(wheel.namelist())
+        shown = "".join(wheel.read(n).decode() for n in names if n.endswith(".dist-info/METADATA"))
     wrong = [f"{name} is not in the sdist" for name in IN_SDIST if name not in there]
     wrong += [f"{name} is not in the wheel" for name in IN_WHEEL if name not in names]
     wrong += [f"{name} is in the wheel" for name in names if name.startswith("tests/")]
+    wrong += [f"PyPI would show a link that leads nowhere: {link}" for link in _RELATIVE.findall(shown)]
     if tag and tag != f"v{version()}":
         wrong.append(f"the tag is {tag}, the version {version()}")
     return wrong
