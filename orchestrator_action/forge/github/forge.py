@@ -314,10 +314,9 @@ class GitHubForge:
 
     def asked(self, pull: int, *, comment: int = 0, review: int = 0) -> FollowUp:
         """What a comment or a review says now."""
-        read_it, number = (
-            (conversation.asked_in_comment, comment) if comment else (conversation.asked_in_review, review)
-        )
-        return read_it(self._api, pull, number)
+        if comment:
+            return conversation.asked_in_comment(self._api, pull, comment)
+        return conversation.asked_in_review(self._api, pull, review)
 
     def reply(self, pull: int, thread: int, *, marker: str, body: str) -> None:
         """Put an answer into a thread of a review, once."""
