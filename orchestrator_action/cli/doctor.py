@@ -27,7 +27,7 @@ from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.text.figures import duration
 from orchestrator_action.verify.ecosystems.base import inside
-from orchestrator_action.verify.registries import out_of_reach
+from orchestrator_action.verify.registries import out_of_reach, submodules_out_of_reach
 from orchestrator_action.verify.setup import SetupPlan, setup_in_force
 
 OLDEST_GIT = (2, 38)
@@ -118,13 +118,15 @@ def _tests(git: Git, config: Config, env: Mapping[str, str]) -> list[Row]:
 
 
 def _registries(plan: SetupPlan, git: Git, env: Mapping[str, str]) -> list[Row]:
-    """The registries that set-up needs and that do not answer."""
+    """The registries and submodules that set-up needs and that do not answer."""
+    tree = git.work_tree or git.common_dir
+    modules = submodules_out_of_reach(tree, git.common_dir / "modules") if plan.wants_submodules else ()
     return [
         Row(
             what="registry", ok=False, optional=not gone.sure, hint=f"{gone.hint}; or set `setup` in {CONFIG_PATH}",
             found=f"{gone.name} ({gone.url}) cannot be reached: {gone.why}; needed by {gone.needed_by}",
         )
-        for gone in out_of_reach(plan.steps, git.work_tree or git.common_dir, env)
+        for gone in (*modules, *out_of_reach(plan.steps, tree, env))
     ]  # fmt: skip
 
 

@@ -183,7 +183,9 @@ class Measure:
             return not_asked(f"nobody could be asked: {exc}", head, person=False)
 
     def _testing(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
-        """At the end nothing counts that was measured while an agent lived."""
+        """At the end nothing counts that was measured while an agent lived; what is switched off is not measured."""
+        if demand_of(BY_ID["testing"], self.run.config.phases) is Demand.OFF:
+            return ()
         if final:
             self._at_end.clear()
         return self._tested(claim, head, self._at_end if final else self._meanwhile)

@@ -70,6 +70,21 @@ class OutOfReach:
     hint: str
 
 
+def submodules_out_of_reach(tree: Path, modules: Path) -> Iterator[OutOfReach]:
+    """The submodules that the user has no copy of below `modules`, and whose servers do not answer.
+
+    Only addresses that a server answers over HTTP are tried; how others are reached is git's own affair.
+    """
+    text = _read(tree / ".gitmodules")
+    for name, body in re.findall(r'(?ms)^\[submodule "([^"\n]+)"\](.*?)(?=^\[|\Z)', text):
+        url = found[1] if (found := re.search(r"(?m)^\s*url\s*=\s*(https?://\S+)", body)) else ""
+        if url and ".." not in name and not (modules / name).is_dir() and (why := _why_not(url)):
+            yield OutOfReach(
+                name=f"the submodule {name}", url=_without_key(url), why=why, needed_by="git submodule update",
+                sure=True, hint="let this machine reach it, or have the submodule in your checkout",
+            )  # fmt: skip
+
+
 def out_of_reach(steps: Sequence[SetupStep], tree: Path, env: Mapping[str, str]) -> Iterator[OutOfReach]:
     """The registries that steps need and that do not answer, each once. `tree` is a checkout, only read."""
     needed = {s.registry: s for s in reversed(steps) if s.registry and not _is_kept(s, tree, env)}

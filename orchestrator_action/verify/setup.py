@@ -62,6 +62,11 @@ class SetupPlan:
         """What was found, a line each."""
         return tuple(step.how for step in self.steps)
 
+    @property
+    def wants_submodules(self) -> bool:
+        """Whether the submodules of `.gitmodules` are brought."""
+        return SUBMODULES in self.steps
+
     def missing(self, path: str | None) -> tuple[str, ...]:
         """The programs that the steps need and that are nowhere on `path`, each once."""
         tools = dict.fromkeys(tool for step in self.steps for tool in step.tools)

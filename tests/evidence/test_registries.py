@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator_action.verify import registries
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
-from orchestrator_action.verify.registries import out_of_reach
+from orchestrator_action.verify.registries import out_of_reach, submodules_out_of_reach
 from orchestrator_action.verify.setup import plan_setup
 from tests.kit.repos import clean_env
 
@@ -142,3 +142,24 @@ def test_go_without_a_proxy_asks_none(tmp_path: Path):
     step = SetupStep(how="Go", commands=(), registry="Go modules")
 
     assert [] == list(out_of_reach([step], tmp_path, clean_env(GOPROXY="off")))
+
+
+def test_a_submodule_is_asked_for_only_where_the_user_has_no_copy(tmp_path: Path):
+    """`.gitmodules` names two, one of which lies below `.git/modules`; an address of ssh is git's own affair."""
+    (tmp_path / ".git/modules/here").mkdir(parents=True)
+    with closed_port() as url:
+        rows = [
+            ("here", f"{url}/here"),
+            ("sub/gone", f"{url}/gone.git"),
+            ("ssh", "git@example.invalid:x/y.git"),
+        ]
+        text = "".join(f'[submodule "{name}"]\n\tpath = {name}\n\turl = {where}\n' for name, where in rows)
+        (tmp_path / ".gitmodules").write_text(text)
+
+        [gone] = submodules_out_of_reach(tmp_path, tmp_path / ".git/modules")
+
+    assert (gone.name, gone.url, gone.why) == (
+        "the submodule sub/gone",
+        f"{url}/gone.git",
+        "Connection refused",
+    )

@@ -68,6 +68,8 @@ def test_a_repository_that_does_not_ask_for_tests_is_not_blocked(home_with, poli
     ran = home.run()
 
     assert "blocked" != ran.task("issue-1")["status"], ran.err
+    started = list(home.repo.path.glob(".git/orchestrator/runs/*/tasks/*/evidence/tests-*"))
+    assert policy != "off" or started == []
 
 
 def test_tests_that_were_red_before_hinder_nobody(home_with):
