@@ -12,6 +12,10 @@ import os
 from orchestrator_action.hook.fast_git import git, read_file, write_file
 from orchestrator_action.hook.policy import HookGate, PushPolicy
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 try:
     from _blake2 import blake2b  # hashlib would load OpenSSL: 3 ms
 except ImportError:  # pragma: no cover - builds of Python without it
@@ -71,14 +75,17 @@ def asks_about_push(gate: HookGate) -> bool:
     return "ORCHESTRATOR_" in gate.command or any(mark in gate.command for mark in PLACEHOLDERS)
 
 
-def inputs_digest(gate: HookGate, tree: str, listing: "Listing") -> str:
-    """What of the tree this gate depends on: all of it, or its inputs, its own scripts and the lock files."""
+def inputs_digest(gate: HookGate, tree: str, listing: "Listing", setup: "Sequence[str]" = ()) -> str:
+    """What of the tree this gate depends on: all of it, or its inputs, its own scripts and the lock files.
+
+    The scripts of the `setup` commands are its own, too.
+    """
     if not gate.inputs:
         return tree
     from orchestrator_action.protocol.paths import matches
 
     digest = blake2b(digest_size=20)
-    scripts = {word.removeprefix("./") for word in shell_words(gate.command)}
+    scripts = {word.removeprefix("./") for line in (gate.command, *setup) for word in shell_words(line)}
     for meta, path in listing.of(tree):
         if is_lock_file(path) or path in scripts or matches(path, gate.inputs):
             digest.update(f"{meta}\t{path}\0".encode("utf-8", "surrogateescape"))
@@ -88,7 +95,7 @@ def inputs_digest(gate: HookGate, tree: str, listing: "Listing") -> str:
 class Keys:
     """The names under which passes are kept; what does not depend on the commit is found out once a gate."""
 
-    __slots__ = ("_digests", "_listing", "_machine", "_top", "_walls")
+    __slots__ = ("_digests", "_listing", "_machine", "_setup", "_top", "_walls")
 
     def __init__(self, top: str, policy: PushPolicy) -> None:
         self._top = top
@@ -96,6 +103,7 @@ class Keys:
             policy.isolation, *policy.network, "", *policy.sandbox_read, "", *policy.sandbox_write, "",
             *(["set up", *policy.setup_commands] if policy.setup else []),
         ]  # fmt: skip
+        self._setup = policy.setup_commands if policy.setup else []
         self._listing = Listing()
         self._machine: dict[int, list[str]] = {}
         self._digests: dict[tuple[int, str], str] = {}
@@ -109,7 +117,7 @@ class Keys:
         if what not in self._digests:
             if id(gate) not in self._machine:
                 self._machine[id(gate)] = [*self._walls, *_machine_parts(gate, self._top)]
-            digest = inputs_digest(gate, tree, self._listing)
+            digest = inputs_digest(gate, tree, self._listing, self._setup)
             self._digests[what] = _digest_of([digest, *parts[1:], *self._machine[id(gate)]])
         return self._digests[what]
 

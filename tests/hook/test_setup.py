@@ -114,3 +114,20 @@ def test_packages_are_installed_once_for_a_lock_file(govern: Callable[..., Gover
     assert "set-up: npm ci" in first.err
     assert "set-up" not in second.err
     assert 0 != third.code, "the package of the pushed commit is what is loaded"
+
+
+def test_a_changed_script_of_the_set_up_is_a_reason_to_run_again(govern: Callable[..., Governed]):
+    """Of a gate with `inputs` as well, as the gate's own script is."""
+    g = govern(
+        with_setup("setup: [./ready]\n", gate("made", "test -e made", "inputs: ['src/**']")),
+        {".gitignore": "made\n", "ready": "#!/bin/sh\ntouch made\n", "src/a": "1"},
+    )
+    (g.path / "ready").chmod(0o755)
+    g.branch("task", {"n": "1"})
+    assert 0 == g.push("origin", "task").code
+    g.commit({"ready": "#!/bin/sh\ntrue\n"})
+
+    done = g.push("origin", "task")
+
+    assert 0 != done.code
+    assert "gate made failed" in done.err
