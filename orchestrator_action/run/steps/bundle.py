@@ -29,6 +29,7 @@ from orchestrator_action.protocol.events import Event, Ledger, claim_data, fold
 from orchestrator_action.protocol.model import Claim, Declined, ReviewFinding, Task
 from orchestrator_action.protocol.paths import listed, matches
 from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.run.steps.bundle_lfs import NAME, check_lfs, take_lfs, write_lfs
 from orchestrator_action.run.steps.files import digest_of_bytes, read_plain
 from orchestrator_action.state.documents import decode, encode
 
@@ -55,7 +56,9 @@ class ReadBundle:
     bundle: Bundle
     commits: bytes | None
     digest: str
-    """Of both files together."""
+    """Of both files together. It names those of git-lfs too: their digests stand in the commits."""
+    lfs: tuple[str, ...] = ()
+    """The names of its files of git-lfs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ def write_bundle(folder: Path, bundle: Bundle, git: Git, refs: Collection[str], 
         fresh.mkdir(parents=True)
         if refs:
             commit_bundle.write(git, refs, plan_base, (fresh / COMMITS).absolute())
+            if bundle.head_sha:
+                write_lfs(fresh, git, plan_base, bundle.head_sha)
         replace_file(fresh / DOCUMENT, encode(bundle))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
@@ -109,7 +114,9 @@ def read_bundle(folder: Path) -> ReadBundle:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as exc:
         raise BundleError("no-folder", f"{folder} cannot be read: {exc.strerror}") from None
-    if strange := [n for n in names if n not in {DOCUMENT, COMMITS}]:
+    lfs = tuple(n for n in names if NAME.fullmatch(n))
+    check_lfs(folder, lfs)
+    if strange := [n for n in names if n not in {DOCUMENT, COMMITS, *lfs}]:
         raise BundleError("strange-file", f"it holds {len(strange)} files more, such as {strange[0][:60]!r}")
     document = read_plain(folder / DOCUMENT, MAX_DOCUMENT_BYTES)
     commits = read_plain(folder / COMMITS, commit_bundle.MAX_FILE_BYTES) if COMMITS in names else None
@@ -117,7 +124,9 @@ def read_bundle(folder: Path) -> ReadBundle:
         bundle = decode(Bundle, document, source=DOCUMENT)
     except ConfigError as exc:
         raise BundleError("bad-document", exc.message) from None
-    return ReadBundle(folder=folder, bundle=bundle, commits=commits, digest=bundle_digest(document, commits))
+    return ReadBundle(
+        folder=folder, bundle=bundle, commits=commits, digest=bundle_digest(document, commits), lfs=lfs
+    )
 
 
 # -- what it says -----------------------------------------------------------------------------------
@@ -202,7 +211,7 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan
     grown = bundle.base_sha != plan_base
     head = "" if bundle.head_sha == bundle.base_sha else bundle.head_sha
     if read.commits is None:
-        if head or bundle.trail or bundle.claims:
+        if head or bundle.trail or bundle.claims or read.lfs:
             raise BundleError("missing-commits", f"it has no {COMMITS}, but speaks of a branch or of claims")
         return Work(bundle=bundle, digest=read.digest, ledger=Ledger(task=task.id))
     header = commit_bundle.read_header(read.commits)
@@ -212,6 +221,7 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan
     commit_bundle.take_in(private, read.commits, header, plan_base)
     if grown:
         _check_commits(private, plan_base, bundle.base_sha)
+    take_lfs(private, read.folder, read.lfs, plan_base, bundle.head_sha)
     if head:
         _check_commits(private, bundle.base_sha, head)
         _check_changes(private, bundle.base_sha, head, config)
