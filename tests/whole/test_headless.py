@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -170,4 +171,33 @@ def test_another_make_goes_on_where_a_vendor_is_out_of_quota(
     assert "by codex:scripted, then gemini:scripted" in " ".join(
         f.read_text() for f in home.forge.rglob("*.md")
     )
+    home.assert_tidy()
+
+
+def test_with_egress_an_agent_reaches_the_proxy_of_its_model_and_nothing_else(
+    make: Callable[..., Repo], tmp_path: Path
+) -> None:
+    """The address that it may reach is ours: the key is put in outside of its walls, and the vendor answers."""
+    need(shutil.which("bwrap"), "bubblewrap")
+    codex = PLAYED["codex"]
+    program = need(NPM / codex.program, "the codex CLI")
+    settings = f"agent: codex\nagent-args: {list(codex.args)}\nretries: 0\nreminders: 0\negress: []\n"
+    (tmp_path / "h").mkdir()
+    home = house(
+        tmp_path,
+        make({**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}),
+    )
+    home.issue(1, "Add triple", "Please add `triple(n)`.")
+    with messages_api(steps()) as other:
+        port = other.url.rpartition(":")[2]
+        knock = f"{sys.executable} -c 'import socket; socket.create_connection((\"127.0.0.1\", {port}), 5)'"
+        author = steps(bash(f"{knock} 2>/dev/null && echo reached || echo shut out"), Say("done"))
+        with messages_api(author) as api:
+            home.env = {**cli_env(tmp_path / "h", program.parent), **codex.address(api.url)}
+            ran = home.cli("run", "--forge", f"local:{home.forge}", "--json", timeout=280)
+
+    assert 1 == ran.code, ran.err  # it claims nothing
+    [told] = api.requests[-1].last.results
+    assert "shut out" in told
+    assert all(any(KEY in value for value in r.headers.values()) for r in api.requests)
     home.assert_tidy()
