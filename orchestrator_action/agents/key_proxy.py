@@ -193,6 +193,9 @@ class _Server(ThreadingHTTPServer):
         """The variables by which an agent finds this proxy."""
         at = f"http://127.0.0.1:{self.server_address[1]}"
         of_keys = {way.key: self.stand_in for way in self.ways}
+        directly = ",".join(filter(None, (self.no_proxy, "127.0.0.1")))  # not by the proxy of a company
+        if self.proxies:
+            of_keys |= {"NO_PROXY": directly, "no_proxy": directly}
         return {**of_keys, **{way.address: f"{at}/{n}" for n, way in enumerate(self.ways)}}
 
     def handle_error(self, request: Any, client_address: Any) -> None:

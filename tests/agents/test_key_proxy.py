@@ -89,6 +89,16 @@ def test_a_vendor_that_is_not_there_is_said() -> None:
     assert "cannot be reached" in answer.text
 
 
+@pytest.mark.parametrize("known", ["", "internal.example"])
+def test_an_agent_does_not_ask_a_company_s_proxy_for_ours(known: str) -> None:
+    env = {WAY.key: KEY, "HTTPS_PROXY": "http://proxy.invalid:3128", "NO_PROXY": known}
+    with kept_keys([WAY], env, Meter()) as given:
+        hosts = given["NO_PROXY"].split(",")
+
+    assert given["no_proxy"] == given["NO_PROXY"]
+    assert [*([known] if known else []), "127.0.0.1"] == hosts
+
+
 def test_an_agent_without_a_key_is_left_alone() -> None:
     env = {"PATH": "/bin"}
     with kept_keys([WAY], env, Meter()) as given:
