@@ -36,6 +36,12 @@ class BundleError(OrchestratorError):
         self.kind = kind
 
 
+class SignatureError(OrchestratorError):
+    """A document is not signed by the key that was asked for."""
+
+    exit_code = 1
+
+
 class NothingToDo(OrchestratorError):  # noqa: N818 - it is an end of a run, not a fault
     """No task was found; the Action maps this to 0."""
 

@@ -102,7 +102,8 @@ def init(
             said = item.act()
             failed = failed or (said is not None and not said.startswith("success"))
             say(f"done: {item.what}: {said or item.found}")
-    say(f"next: add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, commit, push{NEXT[kind]}")
+    secret = "" if kind == "check" else "add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, "
+    say(f"next: {secret}commit, push{NEXT[kind]}")
     say("your own pushes are judged after: orchestrator-action hook install")
     return 1 if failed else 0
 

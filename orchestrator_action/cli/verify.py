@@ -21,7 +21,7 @@ from orchestrator_action.cli.options import (
     request_of_options,
 )
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
-from orchestrator_action.errors import ConfigError
+from orchestrator_action.errors import ConfigError, SignatureError
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
@@ -153,9 +153,10 @@ def _check_document(repo: Path, path: Path, key: Path | None, commit: str) -> tu
         raise ConfigError(f"cannot read {path}: {exc.strerror}", hint=hint) from None
     git = Git.open(repo)
     opened = open_document(body, read_key(key) if key else b"", source=str(path))
-    checked = check_document(
-        git, opened.body, source=str(path), commit=expected_commit(git, commit), signature=opened.problem
-    )
+    meant = expected_commit(git, commit)
+    if opened.problem:  # nothing of it is read, let alone shown: somebody else wrote it
+        raise SignatureError(f"{path} is refused: {opened.problem}", hint="get it anew from whoever signs")
+    checked = check_document(git, opened.body, source=str(path), commit=meant)
     if opened.signer:
         return checked, f"signed by the key {opened.signer}"
     return (

@@ -29,17 +29,14 @@ class CheckedDocument:
     problems: tuple[str, ...]
 
 
-def check_document(
-    git: Git, body: bytes, *, source: str, commit: str = "", signature: str = ""
-) -> CheckedDocument:
+def check_document(git: Git, body: bytes, *, source: str, commit: str = "") -> CheckedDocument:
     """Read a document strictly and compare it with the repository. Raises ConfigError when it is none.
 
-    `commit` is the one it has to be about, if any; `signature` says what is wrong with its signature.
+    `commit` is the one it has to be about, if any.
     """
     document = decode(VerdictDocument, body, source=source)
     verdict = conclude_change(document.facts)
-    problems = [p for p in (signature, *_repository(git, document), *_commits(git, document)) if p]
-    problems += _facts(document)
+    problems = [*_repository(git, document), *_commits(git, document), *_facts(document)]
     if commit and document.commit != commit:
         problems.append(f"it speaks of commit {document.commit[:12]}, not of {commit[:12]}")
     if document.conclusion != verdict.conclusion:

@@ -62,6 +62,14 @@ def test_a_form_for_issues_is_as_github_wants_it_and_sets_no_label(fresh: Repo):
     assert "`orchestrate`" not in form.read_text()
 
 
+def test_what_comes_next_names_a_key_only_where_one_is_needed(fresh: Repo) -> None:
+    """To check pull requests takes none."""
+    check, label = init(fresh, "check", "--yes"), init(fresh, "label", "--yes")
+
+    assert "\nnext: commit, push" in check.stderr and "ANTHROPIC" not in check.stderr.split("\nnext:")[1]
+    assert "\nnext: add the secret ANTHROPIC_API_KEY" in label.stderr
+
+
 def test_the_configuration_is_written_as_prettier_writes_it(fresh: Repo):
     """`npm test` of many a repository checks the style of every file: a list in braces would make it red."""
     init(fresh, "--yes")

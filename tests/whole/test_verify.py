@@ -38,6 +38,19 @@ def test_a_good_branch_is_good_on_any_machine(elsewhere: House):
     elsewhere.assert_tidy()
 
 
+def test_a_token_that_only_reads_keeps_no_trail_and_the_check_stands(elsewhere: House):
+    """The remote refuses the trail; what was measured is posted all the same, and that is said."""
+    hook = elsewhere.repo.remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho refused; exit 1\n")
+    hook.chmod(0o755)
+
+    ran = verify(elsewhere, "--branch", BRANCH)
+
+    assert (0, "success") == (ran.code, json.loads(ran.out)["task"]["status"]), ran.err
+    assert "is not added to the trail of issue-1" in ran.err
+
+
 def test_a_pull_is_found_by_its_number(elsewhere: House):
     ran = verify(elsewhere, "--pr", "2")
 
