@@ -275,3 +275,26 @@ def test_a_verify_job_asks_for_each_of_its_bundles_by_its_own_digest(tmp_path: P
     assert [good, "none"] == [call[call.index("--bundle-sha256") + 1] for call in calls]
     output = (tmp_path / "output").read_text()
     assert output == f"v7={hashlib.sha256(b'{}' + bytes([10])).hexdigest()} \n"
+
+
+@pytest.mark.parametrize(("digests", "code"), [('{"issue-1": "' + "a" * 64 + '"}', 0), ("{}", 1)])
+def test_a_work_job_hands_on_what_is_there_and_fails_where_nothing_is(
+    tmp_path: Path, digests: str, code: int
+):
+    """The step before it may fail as it likes: a task that is not well is no failure of the job."""
+    (tmp_path / "digests.json").write_text(digests + "\n")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\n")
+    python.chmod(0o755)
+
+    done = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script_of("work", "digests")], cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"], "PYTHON": str(python), "GITHUB_OUTPUT": str(tmp_path / "output"), "SHARD": "3",
+            "SHA256": "",
+        },
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert code == done.returncode, done.stderr
+    assert f"b3={digests}\n" == (tmp_path / "output").read_text()
