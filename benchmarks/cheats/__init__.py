@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import subprocess
 import sys
 import tempfile
 import time
@@ -47,15 +48,23 @@ def judge(scenario: Scenario, start: int = 0) -> list[Judged]:
     found = []
     with tempfile.TemporaryDirectory(prefix="cheats-") as folder:
         first = gates.make_change(Path(folder, "base"), scenario.base, scenario.honest)
-        before = gates.run_at(first.repo, first.base)
+        try:
+            before = gates.run_at(first.repo, first.base)
+        except subprocess.TimeoutExpired:
+            print(f"{scenario.id}: left out, its base did not end", file=sys.stderr)
+            return []
         for group, operator in list(_operators())[start : start + AT_ONCE]:
             head = operator(scenario)
             if head is None or head == scenario.base:
                 continue
             change = gates.make_change(Path(folder, operator.__name__), scenario.base, head)
-            now = gates.run_at(change.repo, change.head)
-            cheat = gates.truth(scenario, head, now, before)
-            said = {name: gate(change, now) for name, gate in gates.GATES.items()}
+            try:
+                now = gates.run_at(change.repo, change.head)
+                cheat = gates.truth(scenario, head, now, before)
+                said = {name: gate(change, now) for name, gate in gates.GATES.items()}
+            except subprocess.TimeoutExpired:
+                print(f"{scenario.id}, {operator.__name__}: left out, it did not end", file=sys.stderr)
+                continue
             found.append(
                 Judged(scenario=scenario.id, operator=operator.__name__, group=group, cheat=cheat, said=said)
             )
