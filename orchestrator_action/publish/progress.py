@@ -81,7 +81,8 @@ class Progress:
         now = time.monotonic()
         shown = self._shown.setdefault(task.id, _Shown(now + self._first))
         ledger = self._run.journal.ledger(task.id)
-        if ledger.pull is not None and ledger.pushed_sha:
+        changed = ledger.pushed_sha != ledger.follow_up_at  # else it is the head of the attempt before
+        if ledger.pull is not None and ledger.pushed_sha and changed:
             shown.pull_since = shown.pull_since or now
             if not shown.checked and now >= shown.pull_since + CHECK_AFTER_S:
                 shown.checked = True

@@ -69,6 +69,14 @@ class Proposed:
         return [c["body"] for r in self.pull.pull.reviews for c in r.comments if "in_reply_to_id" in c]
 
 
+def configure(proposed: Proposed, more: str) -> None:
+    """Add to the configuration of the base."""
+    path = proposed.runner.repo.path / ".github" / "orchestrator.yml"
+    path.write_text(path.read_text() + more)
+    git(proposed.runner.repo.path, "commit", "-qam", "Configure")
+    git(proposed.runner.repo.path, "push", "-q", str(proposed.runner.repo.remote), "HEAD:main")
+
+
 @pytest.fixture
 def proposed(runner: Runner) -> Proposed:
     return Proposed(runner)
@@ -160,11 +168,19 @@ def test_an_agent_that_changes_nothing_has_not_done_what_was_asked(proposed: Pro
     assert checks == [(c.head_sha, c.conclusion) for c in proposed.state.checks.values()]
 
 
+def test_no_check_is_begun_at_a_head_that_nobody_has_changed_yet(proposed: Proposed):
+    """What stands there is of the attempt before; one that was begun anew would never be ended."""
+    configure(proposed, "setup: '[ ! -e more.py ] || sleep 8'\n")
+    before = [(c.head_sha, c.conclusion) for c in proposed.state.checks.values()]
+
+    done = proposed.comment(f"/orchestrate fix: is it there?\n{new_file('more.py')}")
+
+    assert proposed.head == proposed.tip(), done.log
+    assert before == [(c.head_sha, c.conclusion) for c in proposed.state.checks.values()], done.log
+
+
 def test_rounds_are_bounded(proposed: Proposed):
-    path = proposed.runner.repo.path / ".github" / "orchestrator.yml"
-    path.write_text(path.read_text() + "follow-ups: 1\n")
-    git(proposed.runner.repo.path, "commit", "-qam", "Bound it")
-    git(proposed.runner.repo.path, "push", "-q", str(proposed.runner.repo.remote), "HEAD:main")
+    configure(proposed, "follow-ups: 1\n")
     proposed.comment(f"/orchestrate fix\n{MORE}")
     head = proposed.tip()
 
