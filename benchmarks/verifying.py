@@ -43,7 +43,10 @@ def _measured(root: Path, config: str) -> str:
         words = change("README.md", FILES["README.md"], f"{FILES['README.md']}- `more{number}` is one.\n")
         home.issue(number, f"Task {number}", new_file(f"more{number}.py") + words)
     start = time.perf_counter()
-    ran = home.run("--max-parallel", str(SLOTS))
+    forge = f"local:{home.forge}"
+    ran = home.cli(
+        "run", "--forge", forge, "--agent", "patch", "--json", "--max-parallel", str(SLOTS), timeout=900
+    )
     wall_s = time.perf_counter() - start
     suites = list(home.repo.path.glob(".git/orchestrator/runs/*/tasks/*/evidence/tests-*/command-*.log"))
     ends = {k: v for k, v in dict(ran.report["counts"]).items() if v}

@@ -40,7 +40,8 @@ VERSION = 2
 """Of what is remembered; another version's is not read."""
 _FIRST = re.compile(
     r"^(?!.*\bELIFECYCLE\b|npm (?:ERR!|error)|error Command failed)"
-    r"(?:[.FEsxX]+(?:\s|$)|.*\b(?:PASSED|FAILED|PASS|FAIL|passed|failed)\b|\s*(?:not )?ok\b|--- (?:PASS|FAIL|SKIP)"
+    r"(?:[.FEsxX]+(?:[ \t]*$|[ \t]+\[)"
+    r"|.*\b(?:PASSED|FAILED|PASS|FAIL|passed|failed)\b|\s*(?:not )?ok\b|--- (?:PASS|FAIL|SKIP)"
     r"|\s*[✔✓✗✘✖×√]|test .* \.\.\. |.* \.\.\. (?:ok|FAIL|ERROR|skipped)\b|\s*\d+/\d+ Test|ok\s|Running .*|[.*SF]{3,})",
     re.MULTILINE,
 )

@@ -271,6 +271,7 @@ def test_a_script_that_failed_is_no_test_that_has_ended(make, tmp_path: Path):
     repo = make(BASE)
     gate = tmp_path / "gate"
     said = (
+        ". test:lint$ oxlint\\n. test:lint: Failed\\n"
         " ELIFECYCLE  Test failed. See above for more details.\\nnpm ERR! Test failed.\\nnpm error code 1\\n"
     )
     command = f"printf '{said}'; while [ ! -e {gate} ]; do sleep 0.1; done; exit 1"
