@@ -12,16 +12,18 @@ from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.config.schema import Config
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.probe import find
-from orchestrator_action.sandbox.view import belongings
+from orchestrator_action.sandbox.view import belongings, may_be_hidden
 
 
 def isolation_of(config: Config, env: Mapping[str, str], checkout: Path | None = None) -> Isolation:
-    """What holds the untrusted processes of a run on this machine. Nobody sees the user's `checkout`.
+    """What holds the untrusted processes of a run on this machine.
+
+    Nobody sees the user's `checkout`, unless it is a folder of the system, such as /etc.
 
     Raises IsolationError when the configuration requires more.
     """
     home = Path(env.get("HOME") or "/")
-    mask = (str(checkout),) if checkout is not None else ()
+    mask = (str(checkout),) if checkout is not None and may_be_hidden(str(checkout)) else ()
     return replace(
         find(config.isolation, command_environment(env), network=bool(config.network)),
         network=frozenset(config.network),

@@ -230,7 +230,9 @@ def folders_of(env: Mapping[str, str], program: str = "", *, masked: tuple[str, 
 
 @functools.lru_cache(maxsize=64)
 def _folders(home: str, path: str, named: tuple[str, ...], program: str, masked: tuple[str, ...]) -> Folders:
-    homes = tuple(dict.fromkeys(h for h in map(real, filter(None, (home, _recorded_home()))) if _is_home(h)))
+    homes = tuple(
+        dict.fromkeys(h for h in map(real, filter(None, (home, _recorded_home()))) if may_be_hidden(h))
+    )
     hidden = tuple(dict.fromkeys(p for p in map(real, (*homes, *_SOCKETS, *masked)) if os.path.isdir(p)))
     places = [*path.split(":"), *([os.path.dirname(program)] if "/" in program else [])]
     tools = {PACKAGE, real(sys.prefix), real(sys.base_prefix), real("/etc/resolv.conf"), *map(real, named)}
@@ -268,7 +270,7 @@ def _recorded_home() -> str:
         return ""
 
 
-def _is_home(path: str) -> bool:
+def may_be_hidden(path: str) -> bool:
     """Whether hiding this folder takes nothing of the system away."""
     system = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys", "/nonexistent")
     return path != "/" and os.path.isdir(path) and not _below(path, system)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.config.schema import Config
+from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.sockets import socket_files
@@ -73,3 +75,10 @@ def test_a_socket_file_in_a_folder_of_the_system_cannot_be_connected_to(stage: W
 
     assert 1 == outcome.exit_code
     assert "Connection refused" in stage.log.read_text()
+
+
+def test_a_checkout_that_is_a_folder_of_the_system_stays_in_sight():
+    """Who keeps /etc in git has programs that read it; a checkout of his own is hidden."""
+    assert () == isolation_of(Config(isolation="off"), os.environ, Path("/etc")).mask
+    assert () == isolation_of(Config(isolation="off"), os.environ, Path("/")).mask
+    assert (str(REPOSITORY),) == isolation_of(Config(isolation="off"), os.environ, REPOSITORY).mask
