@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from orchestrator_action.process.supervisor import Cancel, spawner, supervise
-from orchestrator_action.protocol.model import Command, Ending, Limits, Outcome
+from orchestrator_action.protocol.attempt import Command, Ending, Limits, Outcome
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level, Policy, Role
 from orchestrator_action.sandbox.probe import find

@@ -36,7 +36,7 @@ from benchmarks._peers import (
 )
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.supervisor import Cancel, spawner, supervise
-from orchestrator_action.protocol.model import Command, Limits, Outcome
+from orchestrator_action.protocol.attempt import Command, Limits, Outcome
 from tests.kit.repos import make_repo
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, Ran, house
 

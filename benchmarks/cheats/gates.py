@@ -23,7 +23,7 @@ from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.supervisor import supervise
-from orchestrator_action.protocol.model import Command, Limits, Outcome
+from orchestrator_action.protocol.attempt import Command, Limits, Outcome
 from orchestrator_action.verify.bench import Bench, clean_checkout
 from orchestrator_action.verify.change import measure_change
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
+from orchestrator_action.protocol.model import TaskContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

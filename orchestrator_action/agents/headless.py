@@ -27,7 +27,8 @@ from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.agents.words import LONGEST_WORDS, short
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
+from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
 
 PROMPT_VARIABLE = "ORCHESTRATOR_PROMPT"

@@ -29,7 +29,7 @@ from orchestrator_action.config.schema import ModelPrice
 from orchestrator_action.git.request_body import BodyError, RequestBody
 
 CONNECT_S, READ_S = 20.0, 600.0
-IDLE_S = 900.0
+ANSWER_IDLE_S = 900.0
 """A connection that an agent leaves open and does not use."""
 MOST_BODY_BYTES = 128 << 20
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
@@ -46,7 +46,7 @@ BUDGET_SPENT = "the budget of this task is spent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ModelRoute:
     """How an agent finds its model: the variables of key and address, and the address where none is set."""
 
     key: str
@@ -114,7 +114,9 @@ class Meter:
 
 
 @contextlib.contextmanager
-def kept_keys(ways: Iterable[Way], env: Mapping[str, str], meter: Meter) -> Iterator[Mapping[str, str]]:
+def kept_keys(
+    ways: Iterable[ModelRoute], env: Mapping[str, str], meter: Meter
+) -> Iterator[Mapping[str, str]]:
     """`env` with stand-ins for the keys of these ways, each with the address where it is worth something."""
     used = [way for way in ways if env.get(way.key)]
     if not used:
@@ -167,7 +169,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, ways: Sequence[Way], env: Mapping[str, str], meter: Meter) -> None:
+    def __init__(self, ways: Sequence[ModelRoute], env: Mapping[str, str], meter: Meter) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.ways, self.meter = ways, meter
         self.keys = [env[way.key] for way in ways]
@@ -204,7 +206,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = IDLE_S
+    timeout = ANSWER_IDLE_S
     server: _Server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002

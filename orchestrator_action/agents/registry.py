@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
-from orchestrator_action.agents.key_proxy import Way
+from orchestrator_action.agents.key_proxy import ModelRoute
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import AgentError, ConfigError
 
@@ -86,7 +86,7 @@ class AgentKind:
     """The variables of its keys. The Action takes each by an input of that name, and shows its value nowhere."""
     other_keys: tuple[str, ...] = ()
     """Variables that take a key's place, and for which the Action has no input."""
-    ways: tuple[Way, ...] = ()
+    ways: tuple[ModelRoute, ...] = ()
     """The keys that can stay in our process."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
@@ -97,15 +97,17 @@ CLAUDE_KEYS = (
 )  # fmt: skip
 """Source: code.claude.com/docs, "Authentication". What `claude login` keeps is not seen by a session of ours."""
 
-_ANTHROPIC = Way(key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://api.anthropic.com")
-_OPENAI = Way(key="OPENAI_API_KEY", address="OPENAI_BASE_URL", vendor="https://api.openai.com/v1")
-_GEMINI = Way(
+_ANTHROPIC = ModelRoute(
+    key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://api.anthropic.com"
+)
+_OPENAI = ModelRoute(key="OPENAI_API_KEY", address="OPENAI_BASE_URL", vendor="https://api.openai.com/v1")
+_GEMINI = ModelRoute(
     key="GEMINI_API_KEY", address="GOOGLE_GEMINI_BASE_URL", vendor="https://generativelanguage.googleapis.com"
 )
 _OPENCODE = (
     replace(_ANTHROPIC, vendor="https://api.anthropic.com/v1"), _OPENAI,
     replace(_GEMINI, vendor="https://generativelanguage.googleapis.com/v1beta"),
-    Way(key="OPENROUTER_API_KEY", address="OPENROUTER_BASE_URL", vendor="https://openrouter.ai/api/v1"),
+    ModelRoute(key="OPENROUTER_API_KEY", address="OPENROUTER_BASE_URL", vendor="https://openrouter.ai/api/v1"),
 )  # fmt: skip
 
 AGENTS: Mapping[str, AgentKind] = {
@@ -207,7 +209,7 @@ def secret_variables() -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for kind in AGENTS.values() for name in kind.secrets))
 
 
-def ways_of(name: str, config: Config) -> tuple[Way, ...]:
+def model_routes_of(name: str, config: Config) -> tuple[ModelRoute, ...]:
     """The keys of an agent that stay in our process; none where `key-proxy` is off."""
     return _kind(name).ways if config.key_proxy == "auto" else ()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import Reader, ReviewRequest
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import AgentReport, Outcome
+from orchestrator_action.protocol.attempt import AgentReport, Outcome
 
 _INSTRUCTIONS = Path(__file__).with_name("review.md")
 _INLINE_BYTES = {

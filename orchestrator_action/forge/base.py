@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orchestrator_action.protocol.model import (
+from orchestrator_action.protocol.forge_values import (
     Annotation,
     Check,
     Comment,

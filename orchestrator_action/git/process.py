@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.protocol.model import Command
+from orchestrator_action.protocol.attempt import Command
 from orchestrator_action.sandbox.policy import TRUSTED
 from orchestrator_action.sandbox.spawn import PIPE
 from orchestrator_action.sandbox.start import start

@@ -19,7 +19,7 @@ from orchestrator_action.config.schema import Config, SandboxConfig
 from orchestrator_action.errors import OrchestratorError, SetupError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import Cancel, supervise
-from orchestrator_action.protocol.model import Command, Ending, Limits
+from orchestrator_action.protocol.attempt import Command, Ending, Limits
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Role

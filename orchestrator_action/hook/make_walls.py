@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator_action.config.schema import Config, SandboxConfig
 from orchestrator_action.errors import OrchestratorError
-from orchestrator_action.protocol.model import Command
+from orchestrator_action.protocol.attempt import Command
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import prepare

@@ -18,8 +18,8 @@ from orchestrator_action.forge.base import Conversation, Forge, Queue
 from orchestrator_action.plan import follow_up, rules
 from orchestrator_action.plan.rules import IssueRequest
 from orchestrator_action.plan.trigger import Trigger
+from orchestrator_action.protocol.forge_values import Comment, Issue, IssueEvent
 from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
-from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
 from orchestrator_action.text.limits import code, inline, marker, plain
 from orchestrator_action.text.lookalikes import MARKER_NAME
 

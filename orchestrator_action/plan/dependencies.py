@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-MOST_NAMED = 50
+MOST_WAITED_FOR = 50
 """More issues than this are not waited for: such a line is a list, and no dependency."""
 _LINE = re.compile(
     r"^\s{0,3}(?:[-*+]\s+)?[*_]{0,2}(?:blocked by|depends on|depends-on)[*_]{0,2}\s*:?[*_]{0,2}\s*"
@@ -31,7 +31,7 @@ def named_in(text: str) -> tuple[int, ...]:
             fence = ""
         elif not fence and (match := _LINE.match(line)):
             found |= dict.fromkeys(int(n) for n in re.findall(r"\d+", match["named"]))
-    return tuple(found)[:MOST_NAMED]
+    return tuple(found)[:MOST_WAITED_FOR]
 
 
 def circles(needs: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:

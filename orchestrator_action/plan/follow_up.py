@@ -13,7 +13,7 @@ from typing import cast
 from orchestrator_action.config.schema import BRANCH_PREFIX
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import Conversation, Forge, Queue
-from orchestrator_action.protocol.model import FollowUp, Pull, Remark
+from orchestrator_action.protocol.forge_values import FollowUp, Pull, Remark
 
 _KEY = re.compile(r"p(\d+)([cr])(\d+)")
 _BRANCH = re.compile(re.escape(BRANCH_PREFIX) + r"issue-(\d+)(?:-|\Z)")

@@ -15,7 +15,8 @@ from dataclasses import replace
 from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT, LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.plan.dependencies import circles
-from orchestrator_action.protocol.model import Issue, Prompt, Task
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Prompt, Task
 from orchestrator_action.text.defang import let_ci_run
 from orchestrator_action.text.limits import clean, mask_shapes
 from orchestrator_action.text.markdown import first_heading

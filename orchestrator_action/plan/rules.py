@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from orchestrator_action.protocol.model import Comment, Issue, IssueEvent
+from orchestrator_action.protocol.forge_values import Comment, Issue, IssueEvent
 
 WRITERS = frozenset({"write", "maintain", "admin"})
 """Roles that could have pushed the change themselves."""

@@ -10,7 +10,7 @@ from orchestrator_action.config.schema import STATE_LABELS
 from orchestrator_action.errors import NothingToDo
 from orchestrator_action.plan import follow_up, rules
 from orchestrator_action.plan.rules import IssueRequest
-from orchestrator_action.protocol.model import Issue
+from orchestrator_action.protocol.forge_values import Issue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Any
 from orchestrator_action.process import record as record_file
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.spawner import SPAWNER
-from orchestrator_action.protocol.model import Ending, Outcome
+from orchestrator_action.protocol.attempt import Ending, Outcome
 
 END_PATIENCE_S = 5.0
 """Until a process that does not die of KILL is given up."""

@@ -25,7 +25,7 @@ from orchestrator_action.process.cancel import Cancel, wait_readable
 from orchestrator_action.process.recovery import end_attempt, load_record
 from orchestrator_action.process.spawner import ROOM, SPAWNER, SpawnerLost
 from orchestrator_action.process.tail import Tail
-from orchestrator_action.protocol.model import Command, Ending, Limits, Mark, Outcome
+from orchestrator_action.protocol.attempt import Command, Ending, Limits, Mark, Outcome
 from orchestrator_action.sandbox.policy import TRUSTED, Policy
 from orchestrator_action.sandbox.start import prepare
 

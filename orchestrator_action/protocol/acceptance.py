@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator_action.protocol.model import Comment, Conclusion, Fact, PhaseState, PhaseVerdict, Verdict
+from orchestrator_action.protocol.forge_values import Comment, Conclusion
+from orchestrator_action.protocol.model import Fact, PhaseState, PhaseVerdict, Verdict
 
 _ACCEPT = re.compile(r"/orchestrate[ \t]+accept[ \t]+([a-z][a-z-]{1,40})[ \t]*:[ \t]*(\S[^\n]*)")
 

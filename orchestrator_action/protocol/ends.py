@@ -8,19 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import waits_for_a_person
-from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
-    AgentReport,
-    Conclusion,
-    Declined,
-    Ending,
-    Outcome,
-    Status,
-    Task,
-    TaskResult,
-    Verdict,
-)
+from orchestrator_action.protocol.model import GOOD_STATUSES, Declined, Status, Task, TaskResult, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_action.protocol.model import Claim, Declined, Fact, ReviewFinding
+from orchestrator_action.protocol.forge_values import ReviewFinding
+from orchestrator_action.protocol.model import Claim, Declined, Fact
 from orchestrator_action.protocol.phases import PHASES
 
 EVENT_KINDS = frozenset(

@@ -10,15 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import (
-    Claim,
-    Demand,
-    Fact,
-    Finding,
-    PhaseState,
-    PhaseVerdict,
-    Verdict,
-)
+from orchestrator_action.protocol.model import Claim, Demand, Fact, Finding, PhaseState, PhaseVerdict, Verdict
 from orchestrator_action.protocol.phases import PHASES, Phase, Rule, Scope
 
 MOST_CLAIMED = 1000

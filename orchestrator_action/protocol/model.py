@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from orchestrator_action.protocol.attempt import Limits
+from orchestrator_action.protocol.forge_values import Conclusion, Issue, Pull
+
 
 class Demand(StrEnum):
     """What a repository asks of a phase."""
@@ -39,18 +42,6 @@ GOOD_STATUSES = frozenset({Status.SUCCESS, Status.NO_CHANGE})
 """The ends a user asked for; any other makes the run's exit code 1."""
 
 
-class Conclusion(StrEnum):
-    """GitHub's check vocabulary. Source: docs.github.com, "Create a check run", `conclusion`."""
-
-    SUCCESS = "success"
-    NEUTRAL = "neutral"
-    FAILURE = "failure"
-    CANCELLED = "cancelled"
-    TIMED_OUT = "timed_out"
-    ACTION_REQUIRED = "action_required"
-    SKIPPED = "skipped"
-
-
 class PhaseState(StrEnum):
     """What the judge found of one phase."""
 
@@ -70,169 +61,6 @@ SETTLED_STATES = frozenset(
     {PhaseState.PROVEN, PhaseState.REPORTED, PhaseState.WAIVED, PhaseState.OFF, PhaseState.NOT_APPLICABLE}
 )
 """States that leave nothing open. Only `proven` says that the work was done."""
-
-
-class Ending(StrEnum):
-    """Why a supervised process ended, seen from outside."""
-
-    EXITED = "exited"
-    TIMEOUT = "timeout"
-    STALLED = "stalled"
-    NO_START = "no-start"
-    CANCELLED = "cancelled"
-    LOG_LIMIT = "log-limit"
-    DISK_LIMIT = "disk-limit"
-    MEMORY_LIMIT = "memory-limit"
-    RESULT_GRACE = "result-grace"
-    ABORTED = "aborted"
-    """Stopped because its output showed that it cannot succeed (a reader's `abort`)."""
-    SPAWN_FAILED = "spawn-failed"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
-    """What a person wrote on a pull request: in a comment, a review, or a thread on a line of a review."""
-
-    text: str
-    thread: int = 0
-    """The id of the thread's comment; 0 for words that are in none."""
-    path: str = ""
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowUp:
-    """What a person asks to be changed on a pull request of ours, as re-read from the forge."""
-
-    key: str
-    """`p<pull>c<comment>` or `p<pull>r<review>`: it tells one wish from the next, and where it is to be read."""
-    pull: int
-    by: str
-    at: str
-    """ISO 8601 in UTC: when it was asked for."""
-    remarks: tuple[Remark, ...] = ()
-    edited: bool = False
-    """Whether any of it was changed after that, as far as the forge tells."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Issue:
-    """An issue of a forge, as re-read. `labeled_by` is the actor who set the label, where known."""
-
-    number: int
-    title: str
-    body: str = ""
-    labels: tuple[str, ...] = ()
-    author: str = ""
-    state: str = "open"
-    url: str = ""
-    labeled_by: str = ""
-    updated_at: str = ""
-    created_at: str = ""
-    comments: int = 0
-    """How many there were when it was read."""
-    request: str = ""
-    """What tells one wish to have it worked on from the next: the label event's id."""
-    left_by: str = ""  # the run that claimed it and died
-    asked: FollowUp | None = None
-    """What a person asks to be changed on the pull request that was made of it."""
-    parent: int = 0
-    """The issue of this repository that it is a sub-issue of, as the forge says; 0 for none."""
-    blocked_by: int = 0
-    """By how many open issues the forge says it is blocked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pull:
-    """A pull request, as re-read from the forge."""
-
-    number: int
-    url: str
-    title: str
-    body: str
-    head_branch: str
-    head_sha: str
-    base_branch: str
-    state: str = "open"
-    draft: bool = True
-    author: str = ""
-    """Who opened it; empty where the forge does not say."""
-    merged_as: str = ""
-    """Once its `state` is `merged`: the commit of the base branch that it became, where the forge says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comment:
-    """A comment on an issue or pull."""
-
-    id: int
-    number: int
-    author: str
-    body: str
-    url: str = ""
-    created_at: str = ""
-    """ISO 8601 in UTC, as the forge says; empty when it does not."""
-    updated_at: str = ""
-    association: str = ""
-    """The author's tie to the repository, as GitHub calls it: OWNER, MEMBER, NONE, …"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssueEvent:
-    """Something that happened to an issue. `kind` as GitHub calls it: labeled, unlabeled, renamed, …"""
-
-    id: int
-    kind: str
-    actor: str
-    at: str
-    """ISO 8601 in UTC."""
-    label: str = ""
-    before: str = ""
-    """The title before a `renamed`."""
-    after: str = ""
-    actor_type: str = ""
-    """User, Bot or Organization, where the forge says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Annotation:
-    """One remark of a check run on a line of a file. `level`: notice, warning or failure."""
-
-    path: str
-    line: int
-    message: str
-    title: str = ""
-    level: str = "warning"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A check run. `conclusion` is None while it is in progress. `kind` is `status` when the
-    forge could only take a commit status (a personal token cannot create check runs)."""
-
-    id: int
-    name: str
-    head_sha: str
-    status: str
-    conclusion: Conclusion | None
-    title: str = ""
-    summary: str = ""
-    text: str = ""
-    url: str = ""
-    kind: str = "check"
-    annotations: tuple[Annotation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReviewFinding:
-    """What the reviewer objects to. `id` is given by us (`f1`, `f2`, …), not by the reviewer."""
-
-    id: str
-    path: str
-    line: int
-    severity: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,29 +87,6 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one attempt may use. Passing any of them ends it; 0 switches a limit off."""
-
-    wall_s: float = 2700.0
-    """Wall-clock time from spawn to exit."""
-    start_s: float = 60.0
-    """Until the first event of an agent that announces its start."""
-    stall_s: float = 900.0
-    """Without output and without CPU use of any descendant."""
-    result_grace_s: float = 10.0
-    """Between the agent's result and its exit."""
-    stop_grace_s: float = 3.0
-    """INT → TERM → KILL: the whole ladder."""
-    log_bytes: int = 2 * 1024**3
-    disk_free_bytes: int = 256 * 1024**2
-    """Free space below which the attempt is stopped."""
-    rss_mib: int = 0
-    """Memory of the whole process tree."""
-    max_turns: int = 50
-    max_budget_usd: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
     """All that one attempt is given, as written to `context.json`. `path` is that file."""
 
@@ -303,85 +108,6 @@ class TaskContext:
     """The session to take up again, when this attempt continues one."""
     message: str = ""
     """What to tell a resumed session: the list of open phases."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A process to start: an exact argv, never through a shell; `env` is the whole environment."""
-
-    argv: tuple[str, ...]
-    cwd: str
-    env: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a process ended, seen from outside. Exactly one of `exit_code` and `signal` is set,
-    unless nothing was started or its end could not be seen; then both are None."""
-
-    ending: Ending
-    exit_code: int | None = None
-    signal: int | None = None
-    pid: int = 0
-    start_ticks: int = 0
-    """Start time as the kernel counts it (clock ticks since boot), with the PID its identity."""
-    started_at: float = 0.0
-    """Seconds since the epoch."""
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    """User and system time of the whole tree, reaped children included."""
-    peak_rss_mib: float = 0.0
-    read_bytes: int = 0
-    """Read from storage by the whole tree."""
-    write_bytes: int = 0
-    """Written to storage by the whole tree."""
-    curve: Mapping[str, Any] = field(default_factory=dict)
-    """Over time, in steps of `step_s` seconds: `rss_mib`, resident memory of each process summed up, and `cores`,
-    the CPU time used per time. Empty for what was too short."""
-    log_bytes: int = 0
-    leftovers: int = 0
-    """Descendants that outlived the leader and were ended by us."""
-    survivors: int = 0
-    """Descendants that could not be ended. Anything but 0 is a defect worth a report."""
-    error: str = ""
-    """The measured figure or the system's words, when `ending` is not `exited`."""
-    oom: bool = False
-    """True when the kernel killed the program because memory ran out. May pass by itself."""
-
-
-class Mark(StrEnum):
-    """What a line of an agent's output means to its supervision."""
-
-    STARTED = "started"
-    ACTIVITY = "activity"
-    RESULT = "result"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentReport:
-    """What an agent's output said of itself, folded from its lines. Claims, all of it, except
-    that `problems` lists every reason why the process must not count as having succeeded."""
-
-    session_id: str = ""
-    model: str = ""
-    """The model that the agent says it works with."""
-    turns: int | None = None
-    cost_usd: float | None = None
-    """As the agent printed it; of a resumed session some agents print what all of it cost so far."""
-    own_tokens: int = 0
-    """Tokens that this process used, as far as it told."""
-    cost_tokens: int = 0
-    """Tokens that `cost_usd` counts; more than `own_tokens` when it counts earlier processes of the session."""
-    text: str = ""
-    """The agent's closing words."""
-    problems: tuple[str, ...] = ()
-    limit: str = ""
-    """`max-turns` or `max-budget` when the agent stopped at that limit."""
-    api_failed: bool = False
-    """True when the session was at work and nothing but an error of the API ended it."""
-    transient: bool = False
-    """True when the failure may pass by itself (overloaded, rate-limited)."""
-    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator_action.protocol.events import FindingAnswer
-from orchestrator_action.protocol.model import ReviewFinding
+from orchestrator_action.protocol.forge_values import ReviewFinding
 
 SEVERITIES = ("error", "warning", "note")
 MAX_FINDINGS = 100

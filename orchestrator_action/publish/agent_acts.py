@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator_action.protocol.model import Issue, Pull, ReviewFinding, Task
+from orchestrator_action.protocol.forge_values import Issue, Pull, ReviewFinding
+from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.publish import push
 from orchestrator_action.publish.report import comments
 from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun

@@ -9,7 +9,8 @@ from typing import cast
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.forge.base import Conversation
-from orchestrator_action.protocol.model import GOOD_STATUSES, FollowUp, Remark, Status, TaskResult
+from orchestrator_action.protocol.forge_values import FollowUp, Remark
+from orchestrator_action.protocol.model import GOOD_STATUSES, Status, TaskResult
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.state.context import TaskRun
 from orchestrator_action.text.limits import marker

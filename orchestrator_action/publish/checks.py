@@ -6,11 +6,8 @@ from collections.abc import Iterable
 
 from orchestrator_action.config.schema import CHECK_NAME
 from orchestrator_action.protocol.events import Event, Ledger
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    PhaseVerdict,
-    TaskResult,
-)
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import PhaseVerdict, TaskResult
 from orchestrator_action.publish.acts import run_info
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.state.context import RunContext, TaskRun

@@ -10,16 +10,9 @@ from orchestrator_action.config.schema import END_LABELS, LABEL_RUNNING
 from orchestrator_action.errors import OrchestratorError, TakenError
 from orchestrator_action.forge.base import MarkedComment, Queue
 from orchestrator_action.protocol.events import Event, Ledger
+from orchestrator_action.protocol.forge_values import Conclusion, Issue, Pull
 from orchestrator_action.protocol.lease import Lease, find_lease, leaseholder, with_lease
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    Issue,
-    PhaseVerdict,
-    Pull,
-    Status,
-    Task,
-    TaskResult,
-)
+from orchestrator_action.protocol.model import PhaseVerdict, Status, Task, TaskResult
 from orchestrator_action.publish.acts import Acts, run_info, write_comment
 from orchestrator_action.publish.checks import end_checks
 from orchestrator_action.publish.report import comments as render

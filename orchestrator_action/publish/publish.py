@@ -17,12 +17,8 @@ from orchestrator_action.git.commit_secrets import secrets_in
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import end_word
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    Conflict,
-    Status,
-    TaskResult,
-)
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Conflict, Status, TaskResult
 from orchestrator_action.publish.acts import Acts, run_info, write_comment
 from orchestrator_action.publish.asked import answer_people, leaves_as_it_was
 from orchestrator_action.publish.checks import end_outdated_checks, post_check

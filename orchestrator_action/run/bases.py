@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.ends import End, cannot_run
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import demand_of
-from orchestrator_action.protocol.model import Conclusion, Demand, Status, Task, TaskResult
+from orchestrator_action.protocol.model import Demand, Status, Task, TaskResult
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.state.context import STOP_GRACE_S, RunContext

@@ -19,11 +19,11 @@ from orchestrator_action.plan import follow_up
 from orchestrator_action.plan.admission import Admission
 from orchestrator_action.plan.trigger import Order, Trigger
 from orchestrator_action.protocol.events import Event, fold, last_measured
+from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
-from orchestrator_action.protocol.model import Issue
 from orchestrator_action.publish.report.explanation import Standing, explain
-from orchestrator_action.run.remote_orders import LOOK_S, order_cancel
+from orchestrator_action.run.remote_orders import ORDERS_LOOK_S, order_cancel
 from orchestrator_action.run.setup import RunRequest, Survey, survey
 from orchestrator_action.text.limits import marker
 
@@ -84,7 +84,7 @@ def _cancel(found: Survey, issue: Issue, admission: Admission) -> str:
     task = f"issue-{issue.number}"
     if not admission.dry:
         order_cancel(found.remote, lease.run, task, found.base_sha)
-    told = f"Run `{lease.run}` is told to end its agent: it looks every {LOOK_S:.0f} seconds."
+    told = f"Run `{lease.run}` is told to end its agent: it looks every {ORDERS_LOOK_S:.0f} seconds."
     return " ".join([*said, told, "Its comment on the issue says how that ended."])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.plan.dependencies import named_in
-from orchestrator_action.protocol.model import Issue
+from orchestrator_action.protocol.forge_values import Issue
 
 
 def waits_of(forge: Forge, issues: Sequence[Issue]) -> dict[int, tuple[int, ...]]:

@@ -13,12 +13,12 @@ from dataclasses import replace
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git.tree_view import delete
 from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.attempt import Limits
 from orchestrator_action.protocol.events import fold, last_measured
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
-    Conclusion,
-    Limits,
     PhaseVerdict,
     Status,
     Task,

@@ -17,14 +17,8 @@ from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.merging import merge, merge_commit
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.conflicts import conflicts
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    Conflict,
-    Integration,
-    Status,
-    Task,
-    TaskResult,
-)
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Conflict, Integration, Status, Task, TaskResult
 from orchestrator_action.publish.report.integration import integration_comment
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.state.context import RunContext

@@ -23,7 +23,9 @@ from orchestrator_action.config.schema import OnFinish
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate, tried
-from orchestrator_action.protocol.model import Conclusion, Ending, Status, Task, TaskResult
+from orchestrator_action.protocol.attempt import Ending
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Status, Task, TaskResult
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.run.traces import trace_of
 from orchestrator_action.sandbox.policy import Role
@@ -32,13 +34,13 @@ from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.text.redact import mask
 from orchestrator_action.verify.setup import last_words
 
-TREE = "on-finish"
+CHECKOUT_NAME = "on-finish"
 """Under this name the base is checked out for the command, and its log is kept."""
-REPORT = "ORCHESTRATOR_REPORT"
+REPORT_VARIABLE = "ORCHESTRATOR_REPORT"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 EXPORTER = "orchestrator_action.run.otlp"
 """Needs the extra `otel`, so it is loaded where a trace is wanted only."""
-RETRIES = 4
+WEBHOOK_RETRIES = 4
 FIRST_S, LONGEST_S = 1.0, 10.0
 """Between two tries, at first and at most."""
 TRY_S = 15.0
@@ -62,12 +64,12 @@ def tell_finish(run: RunContext, report: Path, *, commands: bool = True) -> tupl
     Without `commands` nothing of the repository runs here, and a command is named as left out.
     """
     wanted = run.config.on_finish
-    if run.cancel.is_set() or not (wanted.command or wanted.webhook or endpoint_of(run.env)):
+    if run.cancel.is_set() or not (wanted.command or wanted.webhook or traces_endpoint(run.env)):
         return ()
     limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
     given_up = ("on-finish: given up: the run was cancelled meanwhile",)
     return limits.bounded(
-        TREE, lambda: tuple(_failures(run, wanted, report, commands=commands)), run.cancel, given_up
+        CHECKOUT_NAME, lambda: tuple(_failures(run, wanted, report, commands=commands)), run.cancel, given_up
     )
 
 
@@ -85,7 +87,7 @@ def _failures(run: RunContext, wanted: OnFinish, report: Path, *, commands: bool
 # -- the trace -------------------------------------------------------------------------------------
 
 
-def endpoint_of(env: Mapping[str, str]) -> str:
+def traces_endpoint(env: Mapping[str, str]) -> str:
     """Where traces go, by OpenTelemetry's variables; empty when nobody wants them."""
     whole, base = (env.get(name, "").strip() for name in ENDPOINTS)
     if env.get("OTEL_SDK_DISABLED", "").lower() == "true" or env.get("OTEL_TRACES_EXPORTER") == "none":
@@ -95,13 +97,13 @@ def endpoint_of(env: Mapping[str, str]) -> str:
 
 def load_exporter(env: Mapping[str, str]) -> None:
     """Have what sends traces in memory before an agent starts, where it is wanted and installed."""
-    if endpoint_of(env):
+    if traces_endpoint(env):
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(EXPORTER).rehearse(env)
 
 
 def _send_trace(run: RunContext, report: Path) -> str:
-    url = endpoint_of(run.env)
+    url = traces_endpoint(run.env)
     if not url:
         return ""
     if EXPORTER not in sys.modules:
@@ -131,7 +133,7 @@ def _post(run: RunContext, wanted: OnFinish, report: Path) -> str:
 
     return tried(
         once,
-        retries=RETRIES,
+        retries=WEBHOOK_RETRIES,
         transient=lambda a: a.again_s,
         pause=pause,
         first_s=FIRST_S,
@@ -171,20 +173,20 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _run_command(run: RunContext, wanted: OnFinish, report: Path) -> str:
     """Run the command within the walls of the run; why it failed, or an empty string."""
     nothing = TaskResult(
-        task_id=TREE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
+        task_id=CHECKOUT_NAME, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
     )
-    task = Task(id=TREE, title="", text="", branch="")
+    task = Task(id=CHECKOUT_NAME, title="", text="", branch="")
     bench = recorded_task_run(run, task, nothing)
     bench.directory.mkdir(parents=True, exist_ok=True)
     copy, log = bench.directory / "report.json", bench.directory / "on-finish.log"
     try:
         shutil.copyfile(report, copy)
-        tree = run.trees.measure(TREE, run.base_sha)
+        tree = run.trees.measure(CHECKOUT_NAME, run.base_sha)
         try:
             outcome = bench.run_command(
                 ["/bin/sh", "-c", wanted.command],
                 cwd=tree.path,
-                env={**command_env(run.env, wanted.env), REPORT: str(copy)},
+                env={**command_env(run.env, wanted.env), REPORT_VARIABLE: str(copy)},
                 log=log,
                 timeout_s=wanted.timeout,
                 role=Role.ON_FINISH,

@@ -26,7 +26,7 @@ from orchestrator_action.run.traces import Span
 
 SERVICE = "orchestrator-action"
 HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
-PATIENCE_S = 10.0
+COLLECTOR_PATIENCE_S = 10.0
 """Until a collector that does not answer is given up, retries included."""
 _AT_ONCE = 500
 """Spans in a request."""
@@ -41,7 +41,9 @@ def send(run: Span, url: str, env: Mapping[str, str]) -> str:
     headers = parse_env_headers(next(filter(None, map(env.get, HEADERS)), ""), liberal=True)
     with requests.Session() as session:
         session.auth = _as_it_is  # otherwise requests would look into ~/.netrc
-        exporter = OTLPSpanExporter(endpoint=url, headers=headers, timeout=PATIENCE_S, session=session)
+        exporter = OTLPSpanExporter(
+            endpoint=url, headers=headers, timeout=COLLECTOR_PATIENCE_S, session=session
+        )
         spans = _spans(run, env)
         for at in range(0, len(spans), _AT_ONCE):
             if exporter.export(spans[at : at + _AT_ONCE]) is not SpanExportResult.SUCCESS:

@@ -17,7 +17,8 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, Ledger, fold
-from orchestrator_action.protocol.model import GOOD_STATUSES, Pull
+from orchestrator_action.protocol.forge_values import Pull
+from orchestrator_action.protocol.model import GOOD_STATUSES
 from orchestrator_action.run.budget import PAID, spent
 from orchestrator_action.text import figures
 

@@ -20,11 +20,7 @@ from orchestrator_action.git.trees import known_trees
 from orchestrator_action.process.files import lock_file
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge
-from orchestrator_action.protocol.model import (
-    PhaseState,
-    PhaseVerdict,
-    RunReport,
-)
+from orchestrator_action.protocol.model import PhaseState, PhaseVerdict, RunReport
 from orchestrator_action.run.live import WordsOf
 from orchestrator_action.state import orders
 from orchestrator_action.state.fold import TaskState, recall, result_of

@@ -24,7 +24,8 @@ from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.recovery import end_leftovers
 from orchestrator_action.protocol.ends import End
-from orchestrator_action.protocol.model import Conclusion, RunReport, Status, Task, TaskResult
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.run import UNSETTLED, run_tasks

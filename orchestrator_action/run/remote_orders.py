@@ -19,7 +19,7 @@ from orchestrator_action.state.context import RunContext
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 10.0
+ORDERS_LOOK_S = 10.0
 """Between two looks."""
 BY_COMMENT = "cancelled by a comment"
 
@@ -40,7 +40,7 @@ def order_cancel(remote: Remote, holder: str, task: str, commit: str) -> bool:
 class RemoteOrders:
     """Looks for orders to a run from a thread of its own, while the block runs."""
 
-    def __init__(self, run: RunContext, *, every_s: float = LOOK_S) -> None:
+    def __init__(self, run: RunContext, *, every_s: float = ORDERS_LOOK_S) -> None:
         self._run, self._every_s = run, every_s
         self._prefix = _ref(leaseholder(run.env, run.run_id), "")
         self._over = threading.Event()

@@ -29,7 +29,7 @@ from orchestrator_action.run.verify_change import (
     leave_tasks_alone,
     publish_change,
     read_facts,
-    repository_of,
+    repository_in_document,
 )
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.verify.no_special_case import special_case_facts
@@ -77,7 +77,7 @@ def report_change(run: RunContext, change: FoundChange, body: bytes, *, source: 
     claimed, wrong = _claimed(run, change, body, source)
     facts = (*_measured(change, claimed, wrong), *_read_here(run, change))
     document = VerdictDocument(
-        commit=change.head, name=change.name, base=change.base, repository=repository_of(run), facts=facts,
+        commit=change.head, name=change.name, base=change.base, repository=repository_in_document(run), facts=facts,
         conclusion=str(conclude_change(facts).conclusion), exceptions=tuple(exception_lines(facts)),
         policy_digest=digest_of(to_record(run.config)), test_commands=run.test_commands,
         isolation=claimed.isolation[:40] if claimed else "", environment=_short(claimed.environment if claimed else {}),
@@ -102,7 +102,7 @@ def _claimed(
         wrong.append(f"it speaks of commit {document.commit[:12]}, not of the head {change.head[:12]}")
     if document.base != change.base:
         wrong.append(f"it was measured against {document.base[:12]}, not against {change.base[:12]}")
-    if document.repository != repository_of(run):
+    if document.repository != repository_in_document(run):
         wrong.append(f"it speaks of the repository {document.repository[:80] or 'nowhere'}")
     if document.policy_digest != digest_of(to_record(run.config)):
         wrong.append("it was measured under another configuration")

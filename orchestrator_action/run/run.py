@@ -27,13 +27,7 @@ from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import End, cannot_run, held_up
-from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
-    Conflict,
-    RunReport,
-    Task,
-    TaskResult,
-)
+from orchestrator_action.protocol.model import GOOD_STATUSES, Conflict, RunReport, Task, TaskResult
 from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases

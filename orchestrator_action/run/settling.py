@@ -16,7 +16,8 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.ends import End
-from orchestrator_action.protocol.model import Conclusion, Status, Task, TaskResult
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Status, Task, TaskResult
 from orchestrator_action.run.finish import (
     publish_result,
     record_end,

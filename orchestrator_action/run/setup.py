@@ -37,7 +37,8 @@ from orchestrator_action.plan.order import begun_again, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
-from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Task
 from orchestrator_action.run.dependencies import open_outside, waits_of
 from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all

@@ -14,19 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
-    Conclusion,
-    Ending,
-    Reviewed,
-    ReviewFinding,
-    Status,
-    Task,
-    TaskResult,
-    Verdict,
-)
+from orchestrator_action.protocol.forge_values import Conclusion, ReviewFinding
+from orchestrator_action.protocol.model import GOOD_STATUSES, Reviewed, Status, Task, TaskResult, Verdict
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import claim_issue, known_pull
 from orchestrator_action.run.audit_sync import Trail

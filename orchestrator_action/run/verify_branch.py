@@ -20,22 +20,11 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.acceptance import Acceptance, let_pass, read_acceptances
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Limits, Outcome
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Event, Ledger, fold
-from orchestrator_action.protocol.model import (
-    AgentReport,
-    Claim,
-    Ending,
-    Fact,
-    Issue,
-    Limits,
-    Outcome,
-    ReviewFinding,
-    Task,
-    TaskContext,
-    TaskResult,
-    Verdict,
-)
+from orchestrator_action.protocol.forge_values import Issue, ReviewFinding
+from orchestrator_action.protocol.model import Claim, Fact, Task, TaskContext, TaskResult, Verdict
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.checks import post_check
 from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun, make_task_run

@@ -27,7 +27,8 @@ from orchestrator_action.protocol.acceptance import (
 )
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.model import Claim, Comment, Fact, Pull
+from orchestrator_action.protocol.forge_values import Comment, Pull
+from orchestrator_action.protocol.model import Claim, Fact
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
 from orchestrator_action.publish.report.formats import DOCUMENT_FORMATS
@@ -141,7 +142,7 @@ def document_of_change(
         commit=commit,
         name=name,
         base=base,
-        repository=repository_of(run),
+        repository=repository_in_document(run),
         conclusion=str(conclude_change(facts).conclusion),
         facts=facts,
         exceptions=tuple(exception_lines(facts)),
@@ -153,7 +154,7 @@ def document_of_change(
     )
 
 
-def repository_of(run: RunContext) -> str:
+def repository_in_document(run: RunContext) -> str:
     """The repository's name at the forge; empty for a folder, whose path says nothing to anybody else."""
     return run.forge.repository if run.forge.name == "github" else ""
 

@@ -29,9 +29,9 @@ from orchestrator_action.sandbox.forward import answer_of, join
 
 WEB_PORTS = frozenset({80, 443})
 """What a host without a port may be asked on."""
-CONNECTIONS = 128
+MOST_CONNECTIONS = 128
 """At once; further ones wait in the listen queue."""
-SETTING = "`egress` in the configuration lets hosts through"
+EGRESS_HINT = "`egress` in the configuration lets hosts through"
 _HEAD_BYTES = 32 * 1024
 _HEAD_WITHIN_S, _CONNECT_S = 30.0, 30.0
 _MOST_NAMED = 20
@@ -94,7 +94,7 @@ class Egress:
         self._proxies = {
             name.lower(): value for name, value in env.items() if name.lower().endswith("_proxy")
         }
-        self._room = threading.BoundedSemaphore(CONNECTIONS)
+        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = False
@@ -110,7 +110,7 @@ class Egress:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._server.bind(self.path)
         os.chmod(self.path, 0o600)
-        self._server.listen(CONNECTIONS)
+        self._server.listen(MOST_CONNECTIONS)
         self._thread = threading.Thread(target=self._accept, name="egress", daemon=True)
         self._thread.start()
         return self
@@ -132,7 +132,7 @@ class Egress:
         """What was refused, for a person; empty when nothing was."""
         with self._lock:
             named = ", ".join(f"{host} ({count}×)" for host, count in self.refused.items())
-        return f"the sandbox refused {named}; {SETTING}" if named else ""
+        return f"the sandbox refused {named}; {EGRESS_HINT}" if named else ""
 
     def _accept(self) -> None:
         while True:
@@ -176,7 +176,7 @@ class Egress:
             return
         if not any(known.means(host, port) for known in self.allowed):
             self._note(host if port in WEB_PORTS else f"{host}:{port}")
-            client.sendall(_said(403, f"the sandbox refuses {host}:{port}; {SETTING}"))
+            client.sendall(_said(403, f"the sandbox refuses {host}:{port}; {EGRESS_HINT}"))
             return
         try:
             server, by_proxy = self._connect(host, port, tunnel=tunnel)

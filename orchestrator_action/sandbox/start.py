@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.protocol.model import Command
+from orchestrator_action.protocol.attempt import Command
 from orchestrator_action.sandbox import bubblewrap, landlock
 from orchestrator_action.sandbox.policy import TRUSTED, Level, Policy
 from orchestrator_action.sandbox.spawn import DEVNULL, PIPE, Stream, spawn

@@ -19,7 +19,7 @@ from typing import Protocol
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.agents.key_proxy import Meter, kept_keys
-from orchestrator_action.agents.registry import ways_of
+from orchestrator_action.agents.registry import model_routes_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, Interrupted, OrchestratorError
 from orchestrator_action.forge.base import Forge
@@ -31,16 +31,9 @@ from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.git.tree_view import delete
 from orchestrator_action.git.trees import Trees
 from orchestrator_action.process.supervisor import Cancel, supervise
-from orchestrator_action.protocol.model import (
-    Command,
-    Issue,
-    Limits,
-    Outcome,
-    Pull,
-    ReviewFinding,
-    Task,
-    TaskContext,
-)
+from orchestrator_action.protocol.attempt import Command, Limits, Outcome
+from orchestrator_action.protocol.forge_values import Issue, Pull, ReviewFinding
+from orchestrator_action.protocol.model import Task, TaskContext
 from orchestrator_action.protocol.wire import PhaseAnswer, PhaseRequest
 from orchestrator_action.sandbox.hints import hint_of
 from orchestrator_action.sandbox.isolation import Isolation
@@ -268,7 +261,7 @@ class TaskRun:
     @contextlib.contextmanager
     def keys_kept(self, name: str, env: Mapping[str, str], meter: Meter) -> Iterator[Mapping[str, str]]:
         """`env` for the agent of this name, with its keys kept in this process as long as the block lasts."""
-        with kept_keys(ways_of(name, self.run.config), env, meter) as kept:
+        with kept_keys(model_routes_of(name, self.run.config), env, meter) as kept:
             yield kept
 
     def scratch(self, tree: Path) -> Path:

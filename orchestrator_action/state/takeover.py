@@ -19,8 +19,9 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, Ledger, fold
+from orchestrator_action.protocol.forge_values import FollowUp
 from orchestrator_action.protocol.lease import is_dead, leaseholder
-from orchestrator_action.protocol.model import FollowUp, Task
+from orchestrator_action.protocol.model import Task
 from orchestrator_action.state.context import RunContext
 
 KEPT_EVENTS = frozenset({"claim", "fact", "plan", "issue", "pull", "review", "answer", "pushed", "follow-up"})

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.protocol.events import Event
-from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import Failure
 from orchestrator_action.state.fold import TaskState
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.protocol.model import ReviewFinding
+from orchestrator_action.protocol.forge_values import ReviewFinding
 from orchestrator_action.text.defang import code
 
 _MARKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/=+@#-]*")

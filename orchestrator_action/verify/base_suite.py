@@ -25,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.test_run import TestRun, read_end
 

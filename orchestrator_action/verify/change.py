@@ -15,7 +15,8 @@ from pathlib import Path
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.protocol.attempt import Ending
+from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
@@ -31,7 +32,7 @@ from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
-from orchestrator_action.verify.varied import Call, ask, suspicions
+from orchestrator_action.verify.varied import Call, ask_again, suspicions
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tupl
     """What changed tests call, where they are run by themselves and are quick."""
     commands = _only(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
     took = sum(r.duration_s for r in runs.head.runs) if runs.head else 0.0
-    return ask(bench, tree, commit or runs.head_sha, commands) if took <= STEADY_WITHIN_S else ()
+    return ask_again(bench, tree, commit or runs.head_sha, commands) if took <= STEADY_WITHIN_S else ()
 
 
 def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.overlay import Overlay

@@ -20,9 +20,11 @@ from orchestrator_action.agents.key_proxy import Meter
 from orchestrator_action.errors import AgentError, OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
+from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.events import Ledger
+from orchestrator_action.protocol.forge_values import Pull, ReviewFinding
 from orchestrator_action.protocol.judge import demand_of
-from orchestrator_action.protocol.model import Claim, Demand, Fact, Outcome, Pull, ReviewFinding
+from orchestrator_action.protocol.model import Claim, Demand, Fact
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.protocol.review import parse_answers, parse_findings

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator_action.protocol.model import Demand, Fact, ReviewFinding
+from orchestrator_action.protocol.forge_values import ReviewFinding
+from orchestrator_action.protocol.model import Demand, Fact
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify.test_run import TestRun, judge_run
 

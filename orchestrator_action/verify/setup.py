@@ -23,7 +23,7 @@ from pathlib import Path
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import SetupError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import run_to_end
 from orchestrator_action.state.context import TaskRun, command_env

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator_action.protocol.model import Ending, Outcome
+from orchestrator_action.protocol.attempt import Ending, Outcome
 from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total

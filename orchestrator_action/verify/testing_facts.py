@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator_action.protocol.model import Ending, Fact
+from orchestrator_action.protocol.attempt import Ending
+from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed, shown
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify.change_runs import (

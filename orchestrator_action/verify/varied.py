@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator_action.protocol.model import Outcome
+from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.paths import shown
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.exceptions import NamedTest
@@ -63,7 +63,7 @@ class Call:
         return self.module, self.name, self.args
 
 
-def ask(bench: Bench, tree: Path, commit: str, commands: Sequence[str]) -> tuple[Call, ...]:
+def ask_again(bench: Bench, tree: Path, commit: str, commands: Sequence[str]) -> tuple[Call, ...]:
     """What these tests call in a checkout, and what the code answers to other arguments.
 
     A run of its own beside those that decide. Nothing where the commands are not pytest's. What comes back was

@@ -25,17 +25,8 @@ from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.process.recovery import read_record
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import Tail
-from orchestrator_action.protocol.model import (
-    AgentReport,
-    Command,
-    Ending,
-    Limits,
-    Mark,
-    Outcome,
-    PhaseState,
-    TaskContext,
-    Verdict,
-)
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Limits, Mark, Outcome
+from orchestrator_action.protocol.model import PhaseState, TaskContext, Verdict
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.context import TaskRun, walls_in_the_way

@@ -14,7 +14,8 @@ from typing import Any
 
 from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.protocol.model import Limits, Task, TaskContext
+from orchestrator_action.protocol.attempt import Limits
+from orchestrator_action.protocol.model import Task, TaskContext
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.protocol.wire import context_digest
 from orchestrator_action.state.context import RunContext

@@ -18,15 +18,8 @@ import pytest
 
 from orchestrator_action.agents.base import Agent, Reader
 from orchestrator_action.agents.claude.agent import ClaudeAgent
-from orchestrator_action.protocol.model import (
-    AgentReport,
-    Command,
-    Ending,
-    Limits,
-    Outcome,
-    Task,
-    TaskContext,
-)
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Limits, Outcome
+from orchestrator_action.protocol.model import Task, TaskContext
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.protocol.wire import (
     CONTEXT_VARIABLE,

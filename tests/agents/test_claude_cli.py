@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.phases import IDS
 from tests.agents.conftest import Bench, limited
 from tests.kit.messages_api import Fault, Say, bash, messages_api, refusing_url, steps, write

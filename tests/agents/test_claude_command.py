@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator_action.agents.claude.agent import PLUGIN, ClaudeAgent
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import Limits
+from orchestrator_action.protocol.attempt import Limits
 from tests.agents.conftest import context_in
 from tests.kit.repos import Repo
 

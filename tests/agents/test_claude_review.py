@@ -10,7 +10,7 @@ import pytest
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import Outcome
+from orchestrator_action.protocol.attempt import Outcome
 from tests.agents.conftest import Bench, run
 from tests.kit.messages_api import (
     Fault,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator_action.agents.claude.stream import ClaudeReader
-from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Mark, Outcome
 
 WANTED = "agent:workflow-manager"
 INIT = {

@@ -13,7 +13,8 @@ import pytest
 from orchestrator_action.agents.command.agent import CommandAgent, CommandReader
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
-from orchestrator_action.protocol.model import Ending, Limits, Outcome, Task, TaskContext
+from orchestrator_action.protocol.attempt import Ending, Limits, Outcome
+from orchestrator_action.protocol.model import Task, TaskContext
 from tests.kit.repos import Repo
 from tests.kit.whole import LIBRARY, House, house
 

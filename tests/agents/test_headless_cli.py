@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.agents.key_proxy import Meter, kept_keys
-from orchestrator_action.agents.registry import ways_of
+from orchestrator_action.agents.registry import model_routes_of
 from orchestrator_action.config.schema import Config
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.state.failure import Failure, failure_of
 from tests.agents.conftest import Bench, bench_of, run
@@ -192,7 +192,7 @@ def test_its_key_is_in_no_process_and_no_file_of_it(bench: Bench) -> None:
     with messages_api(steps(bash(look), Say("done"))) as api:
         meter = Meter()
         given = {n: v.replace(KEY, first + rest) for n, v in bench.address(api.url).items()}
-        with kept_keys(ways_of(bench.agent.name, Config()), given, meter) as kept:
+        with kept_keys(model_routes_of(bench.agent.name, Config()), given, meter) as kept:
             command = bench.agent.command(
                 bench.context, env={**bench.env, **kept}, private=bench.root / "private"
             )

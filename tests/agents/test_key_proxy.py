@@ -9,12 +9,19 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from orchestrator_action.agents.key_proxy import BUDGET_SPENT, Meter, Way, error_words, kept_keys, used_tokens
+from orchestrator_action.agents.key_proxy import (
+    BUDGET_SPENT,
+    Meter,
+    ModelRoute,
+    error_words,
+    kept_keys,
+    used_tokens,
+)
 from orchestrator_action.config.schema import ModelPrice
 from tests.kit.messages_api import Fault, MessagesApi, Say, messages_api, steps
 
 KEY = "sk-ant-the-real-one"
-WAY = Way(key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://vendor.invalid")
+WAY = ModelRoute(key="ANTHROPIC_API_KEY", address="ANTHROPIC_BASE_URL", vendor="https://vendor.invalid")
 ASK = {
     "model": "m",
     "max_tokens": 9,

@@ -12,7 +12,7 @@ from orchestrator_action.agents.registry import AGENTS, make_agent, package_to_i
 from orchestrator_action.config.load import with_flags
 from orchestrator_action.config.schema import AgentCommand, Config
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import failure_of
 
 NPM_OF_TESTS = {"opencode": "opencode-linux-x64-baseline"}

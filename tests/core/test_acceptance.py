@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator_action.protocol.acceptance import Acceptance, conclude_change, read_acceptances
-from orchestrator_action.protocol.model import Comment, Conclusion, Fact
+from orchestrator_action.protocol.forge_values import Comment, Conclusion
+from orchestrator_action.protocol.model import Fact
 
 
 def fact(rule: str, holds: bool = True, **detail: Any) -> Fact:

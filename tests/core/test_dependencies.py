@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_action.plan.dependencies import MOST_NAMED, circles, named_in
+from orchestrator_action.plan.dependencies import MOST_WAITED_FOR, circles, named_in
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from orchestrator_action.plan.dependencies import MOST_NAMED, circles, named_in
         ("Blocked by other/repo#12", ()),
         ("Blocked by nothing", ()),
         ("", ()),
-        ("Depends on " + ", ".join(f"#{n}" for n in range(1, 100)), tuple(range(1, MOST_NAMED + 1))),
+        ("Depends on " + ", ".join(f"#{n}" for n in range(1, 100)), tuple(range(1, MOST_WAITED_FOR + 1))),
     ],
 )
 def test_only_a_line_of_its_own_names_what_an_issue_waits_for(text: str, expected: tuple[int, ...]):

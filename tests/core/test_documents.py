@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import Bundle, ForgeRequest, Plan, VerdictDocument, digest_of
-from orchestrator_action.protocol.model import Claim, Fact, Issue, Status, Task
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Claim, Fact, Status, Task
 from orchestrator_action.state.documents import decode, encode, schema
 
 SHA, BASE = "a" * 40, "b" * 40

@@ -6,16 +6,14 @@ import dataclasses
 
 import pytest
 
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.protocol.ends import cannot_run, conclude, end_word, exit_code, held_up
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import open_for_agent
 from orchestrator_action.protocol.model import (
-    AgentReport,
-    Conclusion,
     Declined,
-    Ending,
     Fact,
     Finding,
-    Outcome,
     PhaseState,
     PhaseVerdict,
     Status,

@@ -8,20 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.protocol.ends import conclude
 from orchestrator_action.protocol.events import Event, claim_data, fact_data, fold, seal
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import NO_CHANGE_RULES, NOTHING_CHANGED, judge
-from orchestrator_action.protocol.model import (
-    AgentReport,
-    Claim,
-    Conclusion,
-    Demand,
-    Ending,
-    Fact,
-    Outcome,
-    PhaseState,
-    Status,
-)
+from orchestrator_action.protocol.model import Claim, Demand, Fact, PhaseState, Status
 from orchestrator_action.protocol.phases import BY_ID, IDS, PHASES, Scope
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

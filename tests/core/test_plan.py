@@ -12,7 +12,8 @@ from orchestrator_action.config.schema import LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.plan.order import agent_named, begun_again, branch_name, clean_title, plan, slug
 from orchestrator_action.protocol.conflicts import conflicts
-from orchestrator_action.protocol.model import Issue, Prompt
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Prompt
 from orchestrator_action.publish.report.comments import pull_title
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from orchestrator_action.config.records import from_record, to_record
 from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.errors import JournalError
-from orchestrator_action.protocol.model import Check, Conclusion, Issue, Pull, Status, Task, TaskResult
+from orchestrator_action.protocol.forge_values import Check, Conclusion, Issue, Pull
+from orchestrator_action.protocol.model import Status, Task, TaskResult
 from orchestrator_action.state.fold import config_of, result_of, result_record, tasks_of
 
 PULL = Pull(number=4, url="u", title="", body="", head_branch="b", head_sha="s", base_branch="main")

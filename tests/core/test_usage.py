@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from orchestrator_action.agents.claude.stream import ClaudeReader
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.protocol.events import Event
-from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
 from orchestrator_action.state.fold import task_state
 from orchestrator_action.state.usage import TaskUsage
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.model import Ending, Fact, Outcome
+from orchestrator_action.protocol.attempt import Ending, Outcome
+from orchestrator_action.protocol.model import Fact
 from orchestrator_action.verify.bench import Bench, clean_checkout
 from orchestrator_action.verify.change import measure_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof

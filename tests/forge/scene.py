@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator_action.forge.github.forge import GitHubForge
-from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion, ReviewFinding
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion, ReviewFinding
 from tests.forge.world import World
 
 # pulls

@@ -21,7 +21,7 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import ACTIONS_LOGIN
 from orchestrator_action.forge.github.client import Api
 from orchestrator_action.forge.github.forge import GitHubForge
-from orchestrator_action.protocol.model import Conclusion
+from orchestrator_action.protocol.forge_values import Conclusion
 from tests.forge.conftest import Connect
 from tests.kit.github_server import APP, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo

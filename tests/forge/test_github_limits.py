@@ -13,7 +13,7 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.forge import GitHubForge
 from orchestrator_action.forge.github.pulls import lines_of_patch
 from orchestrator_action.process.pace import Pace
-from orchestrator_action.protocol.model import Annotation, Conclusion, ReviewFinding
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion, ReviewFinding
 from tests.kit.github_server import GitHubServer
 from tests.text.page import shown
 

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.forge import GitHubForge
-from orchestrator_action.protocol.model import Conclusion
+from orchestrator_action.protocol.forge_values import Conclusion
 from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
 

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.folder.forge import LocalForge
-from orchestrator_action.protocol.model import Annotation, Conclusion
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion
 
 SHA = "a" * 40
 

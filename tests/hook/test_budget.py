@@ -16,7 +16,7 @@ from orchestrator_action.hook import base as bases
 from orchestrator_action.hook import policy as rules
 from orchestrator_action.hook import push
 from orchestrator_action.process.together import NO_LIMITS
-from orchestrator_action.protocol.model import Limits
+from orchestrator_action.protocol.attempt import Limits
 from tests.hook.conftest import Governed, gate, policy
 
 HEAVY = {

@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import sweep
 from orchestrator_action.process.supervisor import Cancel, spawner, supervise
-from orchestrator_action.protocol.model import Command, Limits
+from orchestrator_action.protocol.attempt import Command, Limits
 from tests.kit.ill import HERE
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.patch.agent import PatchAgent
-from orchestrator_action.protocol.model import AgentReport, Command, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import AgentReport, Command, Mark, Outcome
+from orchestrator_action.protocol.model import TaskContext
 
 
 class ScriptedReader:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import (
-    Conclusion,
     Fact,
     Finding,
     PhaseState,
@@ -18,7 +18,7 @@ from orchestrator_action.protocol.model import (
     TaskResult,
 )
 from orchestrator_action.publish.report import comments as render
-from orchestrator_action.publish.report.beside import SHOWN_LINES, claim_beside_fact
+from orchestrator_action.publish.report.beside import OUTPUT_LINES, claim_beside_fact
 from orchestrator_action.text.limits import COMMENT_LIMIT
 from tests.render.values import ALL_PROVEN, RUN, TASK, result
 
@@ -84,7 +84,7 @@ def test_what_was_said_stands_beside_what_was_measured():
 
     assert "**Not verified.** The agent said of Testing: “all tests pass”" in said
     assert "**Measured** at `aaaaaaa`: 1 of 1 test fails: test\\_double" in said
-    assert [f"line {n}" for n in range(30 - SHOWN_LINES, 30)] == [
+    assert [f"line {n}" for n in range(30 - OUTPUT_LINES, 30)] == [
         x for x in said.splitlines() if x.startswith("line ")
     ]
     assert "Branch `orchestrator/issue-7-x`. To try again, set the label “orchestrate” again." in said

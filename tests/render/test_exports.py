@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from orchestrator_action.protocol.documents import VerdictDocument
-from orchestrator_action.protocol.model import Conclusion, Fact, PhaseState, PhaseVerdict, Status, TaskResult
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Fact, PhaseState, PhaseVerdict, Status, TaskResult
 from orchestrator_action.publish.report.junit import junit
 from orchestrator_action.publish.report.sarif import sarif
 from orchestrator_action.publish.report.verdict import document_of

@@ -12,16 +12,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from orchestrator_action.protocol.model import (
-    Conclusion,
-    Declined,
-    Finding,
-    PhaseVerdict,
-    Reviewed,
-    ReviewFinding,
-    Status,
-    TaskResult,
-)
+from orchestrator_action.protocol.forge_values import Conclusion, ReviewFinding
+from orchestrator_action.protocol.model import Declined, Finding, PhaseVerdict, Reviewed, Status, TaskResult
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.report.overview import job_summary, report_html
 from tests.render.test_beside import HEAD, RED, task

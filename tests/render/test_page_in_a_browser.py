@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator_action.protocol.model import Conclusion, RunReport, Status, TaskResult
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import RunReport, Status, TaskResult
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report.overview import report_html
 from tests.conftest import NPM, REQUIRE_ALL, need

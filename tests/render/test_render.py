@@ -10,7 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from orchestrator_action.protocol.model import Conclusion, Fact, PhaseState, PhaseVerdict, Status
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import Fact, PhaseState, PhaseVerdict, Status
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.report import document

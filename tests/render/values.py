@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator_action.protocol.forge_values import Conclusion, Issue, Pull, ReviewFinding
 from orchestrator_action.protocol.model import (
-    Conclusion,
     Conflict,
     Fact,
     Finding,
-    Issue,
     PhaseState,
     PhaseVerdict,
-    Pull,
-    ReviewFinding,
     RunReport,
     Status,
     Task,

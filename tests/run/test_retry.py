@@ -10,7 +10,7 @@ import pytest
 from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.schema import Config
 from orchestrator_action.process.concurrency import Machine, Slots
-from orchestrator_action.protocol.model import AgentReport, Ending, Outcome
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from tests.kit.scripted import ScriptedAgent, overloaded, say
 from tests.kit.whole import GOOD, House

@@ -82,7 +82,7 @@ def test_a_trace_that_is_not_taken_changes_nothing(home: House) -> None:
     ],
 )  # fmt: skip
 def test_the_variables_of_opentelemetry_say_where(env: dict[str, str], where: str) -> None:
-    assert where == on_finish.endpoint_of(env)
+    assert where == on_finish.traces_endpoint(env)
 
 
 PROGRAM = """
@@ -97,7 +97,7 @@ on_finish.load_exporter(env)
 before = set(sys.modules)
 inner = Span(name="task", began=1.0, ended=2.0, known={"a": "b", "c": 1, "d": 0.5}, fault="failed")
 span = Span(name="run", began=1.0, ended=3.0, known={"e": None}, within=(inner,))
-why = sys.modules[on_finish.EXPORTER].send(span, on_finish.endpoint_of(env), env)
+why = sys.modules[on_finish.EXPORTER].send(span, on_finish.traces_endpoint(env), env)
 print(why, sorted(set(sys.modules) - before))
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orchestrator_action.process import table as procs
-from orchestrator_action.protocol.model import Command, Outcome
+from orchestrator_action.protocol.attempt import Command, Outcome
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level, Policy, Role
 from orchestrator_action.sandbox.probe import find

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.model import Outcome
+from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.sandbox.egress import Destination, Egress
 from orchestrator_action.sandbox.hints import hint_of
 from orchestrator_action.sandbox.isolation import Isolation

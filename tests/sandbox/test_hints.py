@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.sandbox.hints import hint_of
 from orchestrator_action.sandbox.policy import Level, Policy, Role
 from tests.sandbox.conftest import WalledStage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from tests.sandbox.conftest import WalledStage
 from tests.supervisor import test_limits, test_start, test_tree
 from tests.supervisor.conftest import background

@@ -14,7 +14,8 @@ from orchestrator_action.config.schema import Config
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import Trees
 from orchestrator_action.protocol.documents import Plan, digest_of
-from orchestrator_action.protocol.model import Issue, Task
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Task
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.offers import Offer, collect_offers
 from orchestrator_action.state.documents import encode

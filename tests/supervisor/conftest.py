@@ -18,7 +18,7 @@ import pytest
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.supervisor import Cancel, supervise
-from orchestrator_action.protocol.model import Command, Limits, Outcome
+from orchestrator_action.protocol.attempt import Command, Limits, Outcome
 from tests.kit.ill import HERE, Pids, eventually
 
 PYTHON = sys.executable

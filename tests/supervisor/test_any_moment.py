@@ -16,7 +16,7 @@ from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import end_leftovers
 from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.process.supervisor import Cancel
-from orchestrator_action.protocol.model import Ending, Outcome
+from orchestrator_action.protocol.attempt import Ending, Outcome
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 

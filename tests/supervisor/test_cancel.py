@@ -11,7 +11,7 @@ import time
 import pytest
 
 from orchestrator_action.process.supervisor import Cancel
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 

@@ -15,7 +15,7 @@ import pytest
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import end_leftovers, read_record
 from orchestrator_action.process.spawner import SPAWNER
-from orchestrator_action.protocol.model import Ending, Limits
+from orchestrator_action.protocol.attempt import Ending, Limits
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator_action.process.limits import Curve
-from orchestrator_action.protocol.model import Ending, Mark
+from orchestrator_action.protocol.attempt import Ending, Mark
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage, lone_guard
 
@@ -319,7 +319,7 @@ hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from orchestrator_action.protocol.model import Command, Limits
+from orchestrator_action.protocol.attempt import Command, Limits
 from orchestrator_action.process.supervisor import Cancel, spawner, supervise
 cancel = Cancel()
 def one(n):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.process.tail import LINE_BYTES, Tail
-from orchestrator_action.protocol.model import Ending, Mark
+from orchestrator_action.protocol.attempt import Ending, Mark
 from tests.supervisor.conftest import PYTHON, Stage
 
 PARENT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_two_gib_of_output_are_identical_and_cost_no_memory(stage: Stage, fed: b
     watch = f"""
 import resource, sys, hashlib
 from pathlib import Path
-from orchestrator_action.protocol.model import Command, Limits
+from orchestrator_action.protocol.attempt import Command, Limits
 from orchestrator_action.process.supervisor import Cancel, supervise
 seen = hashlib.sha256()
 def feed(line):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from tests.kit.ill import HERE
 from tests.supervisor.conftest import PYTHON, Stage
 

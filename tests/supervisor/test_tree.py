@@ -7,7 +7,7 @@ import os
 import pytest
 
 from orchestrator_action.process import table as procs
-from orchestrator_action.protocol.model import Ending
+from orchestrator_action.protocol.attempt import Ending
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage, lone_guard
 

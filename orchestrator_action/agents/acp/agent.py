@@ -15,10 +15,10 @@ from orchestrator_action.agents.event_line import AgentEvent
 from orchestrator_action.agents.headless import Cli, Session, Start, Told, number_of, private_folder, text_of
 from orchestrator_action.agents.words import shell_words
 from orchestrator_action.config.schema import AgentCommand
-from orchestrator_action.protocol.model import Mark
+from orchestrator_action.protocol.attempt import Mark
 
 WORKER = "orchestrator_action.agents.acp.worker"
-LIMITS = {"max_turn_requests": "max-turns"}
+STOP_REASONS = {"max_turn_requests": "max-turns"}
 _WELL = "end_turn"
 
 
@@ -52,7 +52,7 @@ def _end(event: AgentEvent) -> Told:
     if why == _WELL:
         return Told(mark=Mark.RESULT, finished=True, turns=1, cost_usd=cost)
     fault = f"the agent stopped: {why or 'no reason given'}"
-    return Told(mark=Mark.RESULT, fault=fault, cost_usd=cost, limit=LIMITS.get(why, ""))
+    return Told(mark=Mark.RESULT, fault=fault, cost_usd=cost, limit=STOP_REASONS.get(why, ""))
 
 
 def _doing(event: AgentEvent) -> str:

@@ -25,7 +25,8 @@ from orchestrator_action.agents.environment import agent_environment, command_en
 from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import Command, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import Command, Outcome
+from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
 
 PLUGIN = Path(__file__).resolve().parent / "plugin"

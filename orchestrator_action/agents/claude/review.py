@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.agents.review import bare_json, read_findings
-from orchestrator_action.protocol.model import Outcome
+from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.review import SCHEMA
 
 TOOLS = ("Read", "Grep", "Glob")

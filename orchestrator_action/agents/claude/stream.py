@@ -18,7 +18,7 @@ from orchestrator_action.agents.base import process_problems
 from orchestrator_action.agents.event_line import AgentEvent, event_of
 from orchestrator_action.agents.refusals import is_lasting, may_pass
 from orchestrator_action.agents.words import LONGEST_WORDS, short
-from orchestrator_action.protocol.model import AgentReport, Ending, Mark, Outcome
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Mark, Outcome
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
 _LIMIT = "usage limit"

@@ -22,7 +22,7 @@ from orchestrator_action.agents.headless import (
     total_of,
 )
 from orchestrator_action.agents.words import file_words, shell_words
-from orchestrator_action.protocol.model import Mark
+from orchestrator_action.protocol.attempt import Mark
 
 ADDRESS = "https://api.openai.com/v1"
 RETRIES = 3

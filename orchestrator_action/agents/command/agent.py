@@ -28,7 +28,8 @@ from orchestrator_action.agents.review import bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
-from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
+from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
 
 _PASSING = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from orchestrator_action.agents.event_line import AgentEvent
 from orchestrator_action.agents.headless import Cli, Session, Start, Told, number_of, part_of, text_of
 from orchestrator_action.agents.words import shell_words, tool_words
-from orchestrator_action.protocol.model import Mark
+from orchestrator_action.protocol.attempt import Mark
 
 ADDRESS = "https://api.openai.com/v1"
 _WIRE = "COPILOT_PROVIDER_WIRE_API"

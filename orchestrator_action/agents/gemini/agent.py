@@ -25,7 +25,7 @@ from orchestrator_action.agents.headless import (
     total_of,
 )
 from orchestrator_action.agents.words import shell_words, tool_words
-from orchestrator_action.protocol.model import Mark
+from orchestrator_action.protocol.attempt import Mark
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 RETRIES = 3

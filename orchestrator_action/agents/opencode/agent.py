@@ -26,7 +26,7 @@ from orchestrator_action.agents.headless import (
     total_of,
 )
 from orchestrator_action.agents.words import shell_words, tool_words
-from orchestrator_action.protocol.model import Mark
+from orchestrator_action.protocol.attempt import Mark
 
 VENDORS: Mapping[str, tuple[str, str]] = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),

@@ -14,7 +14,8 @@ from pathlib import Path
 from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.environment import agent_environment
 from orchestrator_action.errors import AgentError
-from orchestrator_action.protocol.model import AgentReport, Command, Ending, Mark, Outcome, TaskContext
+from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
+from orchestrator_action.protocol.model import TaskContext
 
 WORKER = "orchestrator_action.agents.patch.worker"
 

@@ -21,7 +21,7 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.folder import files, records
 from orchestrator_action.forge.folder.files import NUMBER, Folder
 from orchestrator_action.forge.folder.local_queue import LocalPermissions
-from orchestrator_action.protocol.model import (
+from orchestrator_action.protocol.forge_values import (
     Annotation,
     Check,
     Comment,

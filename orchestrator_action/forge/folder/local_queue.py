@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import MarkedComment, Requirement
-from orchestrator_action.protocol.model import IssueEvent
+from orchestrator_action.protocol.forge_values import IssueEvent
 
 
 class LocalPermissions:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from orchestrator_action.config.records import from_record, to_record
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.protocol.model import Annotation, Check, Conclusion, IssueEvent
+from orchestrator_action.protocol.forge_values import Annotation, Check, Conclusion, IssueEvent
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 

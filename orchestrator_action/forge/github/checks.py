@@ -11,7 +11,7 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.pulls import MAX_LINE
-from orchestrator_action.protocol.model import Annotation, Check, Conclusion
+from orchestrator_action.protocol.forge_values import Annotation, Check, Conclusion
 from orchestrator_action.text.marker import cut_to_bytes, one_line
 
 MAX_CHECK_CHARS = 65_535

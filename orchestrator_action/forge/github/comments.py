@@ -14,7 +14,7 @@ from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.pulls import MAX_BODY
-from orchestrator_action.protocol.model import Comment
+from orchestrator_action.protocol.forge_values import Comment
 from orchestrator_action.text.marker import carries_marker, cut_to_bytes, hidden, mark
 
 

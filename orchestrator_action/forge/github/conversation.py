@@ -8,11 +8,9 @@ from typing import Any
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
-from orchestrator_action.protocol.model import FollowUp, Remark
+from orchestrator_action.forge.github.pulls import MAX_BODY
+from orchestrator_action.protocol.forge_values import FollowUp, Remark
 from orchestrator_action.text.marker import carries_marker, cut_to_bytes, mark
-
-MAX_BODY = 65_535
-"""See `pulls`."""
 
 
 def asked_in_comment(api: Api, pull: int, comment: int) -> FollowUp:

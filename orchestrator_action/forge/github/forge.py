@@ -29,7 +29,7 @@ from orchestrator_action.forge.github.github_patience import OnRetry
 from orchestrator_action.forge.github.labels import Labels
 from orchestrator_action.forge.github.pulls import MAX_BODY, MAX_PULL_TITLE, UNTITLED, Pulls
 from orchestrator_action.forge.github.requirements import requirements
-from orchestrator_action.protocol.model import (
+from orchestrator_action.protocol.forge_values import (
     Annotation,
     Check,
     Comment,

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import NONSENSE, PER_PAGE, Api, understood
-from orchestrator_action.protocol.model import IssueEvent
+from orchestrator_action.protocol.forge_values import IssueEvent
 
 WORTHWHILE = 2
 """A page of the repository's events must tell of so many issues, else each is asked by itself."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator_action.protocol.model import Check, Comment, Conclusion, Issue, IssueEvent, Pull
+from orchestrator_action.protocol.forge_values import Check, Comment, Conclusion, Issue, IssueEvent, Pull
 
 _OF_STATUS = {
     "success": Conclusion.SUCCESS,

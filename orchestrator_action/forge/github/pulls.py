@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
-from orchestrator_action.protocol.model import Pull, ReviewFinding
+from orchestrator_action.protocol.forge_values import Pull, ReviewFinding
 from orchestrator_action.text.marker import carries_marker, cut_to_bytes, finding_text, mark, one_line
 
 MAX_BODY = 65_535

@@ -15,7 +15,7 @@ from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.text import figures
 from orchestrator_action.text.template import output_tail
 
-SHOWN_LINES = 12
+OUTPUT_LINES = 12
 """Of what the tests printed, in a comment: the end tells most."""
 _MOST_NAMED = 5
 _OF_TESTING = ("suite", "nothing-lost", "base-tests", "shows-the-change")
@@ -166,7 +166,7 @@ def _wrong(fact: Fact) -> str:
 def _output(wrong: Sequence[Fact]) -> str:
     tails = (output_tail(f.detail) for f in wrong)
     lines = [line for line in next(filter(None, tails), "").splitlines() if line.strip("-=_* \t")]
-    return "\n".join(lines[-SHOWN_LINES:])
+    return "\n".join(lines[-OUTPUT_LINES:])
 
 
 _BY_A_REVIEW = ("reviewed", "findings-answered", "review", "review-response")

@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestrator_action.protocol.acceptance import ChangeVerdict
 from orchestrator_action.protocol.documents import VerdictDocument
-from orchestrator_action.protocol.model import Annotation, Conclusion, Fact
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion
+from orchestrator_action.protocol.model import Fact
 from orchestrator_action.publish.report.comments import CheckTexts
 from orchestrator_action.publish.report.verdict import exception_lines
 from orchestrator_action.state.documents import document_digest

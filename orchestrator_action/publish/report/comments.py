@@ -11,15 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion, Pull, ReviewFinding
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
-    Annotation,
-    Conclusion,
     Conflict,
     PhaseState,
     PhaseVerdict,
-    Pull,
-    ReviewFinding,
     Status,
     Task,
     TaskResult,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.protocol.events import Event, Ledger
-from orchestrator_action.protocol.model import Issue, Verdict
+from orchestrator_action.protocol.forge_values import Issue
+from orchestrator_action.protocol.model import Verdict
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.report.words import event_words
 from orchestrator_action.text import limits as texts

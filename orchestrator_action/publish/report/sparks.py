@@ -14,7 +14,7 @@ from orchestrator_action.text import figures
 POINTS = 24
 """Values in a drawing: each is four units wide, and a page holds two hundred tasks."""
 HEIGHT = 16
-MOST = 4
+MOST_STEPS = 4
 """Attempts drawn of one task, the latest ones."""
 
 
@@ -29,7 +29,7 @@ class Spark:
     """`memory over 12 s, at most 611 MiB`."""
 
 
-def sparks(curves: Sequence[Mapping[str, Any]], *, most: int = MOST) -> tuple[Spark, ...]:
+def sparks(curves: Sequence[Mapping[str, Any]], *, most: int = MOST_STEPS) -> tuple[Spark, ...]:
     """Of the latest attempts, at most so many, the memory and the CPU; nothing for a curve that is none."""
     return tuple(spark for curve in curves[-most:] for spark in _two(curve))
 

@@ -26,7 +26,8 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.documents import Bundle, Plan, digest_of
 from orchestrator_action.protocol.events import Event, Ledger, claim_data, fold
-from orchestrator_action.protocol.model import Claim, Declined, ReviewFinding, Task
+from orchestrator_action.protocol.forge_values import ReviewFinding
+from orchestrator_action.protocol.model import Claim, Declined, Task
 from orchestrator_action.protocol.paths import listed, matches
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.run.steps.bundle_lfs import NAME, check_lfs, take_lfs, write_lfs

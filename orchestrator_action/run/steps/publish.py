@@ -35,17 +35,9 @@ from orchestrator_action.process.pace import Pace
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
 from orchestrator_action.protocol.ends import End, end_of, held_up
 from orchestrator_action.protocol.events import fact_data, fold
+from orchestrator_action.protocol.forge_values import Conclusion, Pull
 from orchestrator_action.protocol.judge import judge
-from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
-    Conclusion,
-    Pull,
-    RunReport,
-    Status,
-    Task,
-    TaskResult,
-    Verdict,
-)
+from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, Task, TaskResult, Verdict
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import is_anothers
 from orchestrator_action.publish.report import comments as render

@@ -17,7 +17,8 @@ from orchestrator_action.errors import AgentError, BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.documents import SCHEMA, canonical
 from orchestrator_action.protocol.events import FindingAnswer
-from orchestrator_action.protocol.model import Claim, Fact, ReviewFinding, Task
+from orchestrator_action.protocol.forge_values import ReviewFinding
+from orchestrator_action.protocol.model import Claim, Fact, Task
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.run.steps.bundle import Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, machine, read_plain
