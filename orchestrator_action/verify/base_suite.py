@@ -176,10 +176,11 @@ class BaseSuite:
 
 
 class KnownSuite(BaseSuite):
-    """A suite that was measured on another machine; nothing is run here."""
+    """A suite that another machine of the same run has measured; nothing is run here."""
 
     def __init__(self, run: TestRun) -> None:
         self._lock, self.remembered = threading.Lock(), True
+        self.from_elsewhere = False  # it is this very run's, of walls like ours: nothing is to be made sure of
         self._future = Future()
         self._future.set_result(run)
 
