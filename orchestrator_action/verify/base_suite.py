@@ -180,7 +180,9 @@ class KnownSuite(BaseSuite):
 
     def __init__(self, run: TestRun) -> None:
         self._lock, self.remembered = threading.Lock(), True
-        self.from_elsewhere = False  # it is this very run's, of walls like ours: nothing is to be made sure of
+        self.from_elsewhere = (
+            False  # it is this very run's, of walls like ours: nothing is to be made sure of
+        )
         self._future = Future()
         self._future.set_result(run)
 
