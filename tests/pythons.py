@@ -1,11 +1,12 @@
 """The tests given, on every Python of this machine that we promise: `python -m tests.pythons PATH …`.
 
-Each gets an environment of its own in `.venv-pythons`, with the newest versions of what pyproject.toml asks for;
+Each gets an environment of its own in `.venv-pythons`, with the newest versions of what pyproject.toml asks for, extras included;
 the lock's versions are tested by the suite itself. So one run covers old Pythons and new libraries.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -47,7 +48,8 @@ def environment(version: str, program: Path) -> Path:
     """The Python of an environment with the project's dependencies, made when it is not there."""
     python = FOLDER / version / "bin" / "python"
     if not python.exists():
-        needs = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        needs = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
         subprocess.run([program, "-m", "venv", FOLDER / version], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *needs, *TOOLS], check=True)
     return python
