@@ -1,7 +1,7 @@
 """The tests given, on every Python of this machine that we promise: `python -m tests.pythons PATH …`.
 
-Each gets an environment of its own in `.venv-pythons`, with the newest versions of what pyproject.toml asks for, extras included;
-the lock's versions are tested by the suite itself. So one run covers old Pythons and new libraries.
+Each gets an environment of its own in `.venv-pythons`, with the newest versions of what pyproject.toml asks for,
+extras included; the lock's versions are tested by the suite itself. So one run covers old Pythons and new libraries.
 """
 
 from __future__ import annotations
