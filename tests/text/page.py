@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from markdown_it import MarkdownIt
 
-MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("strikethrough")
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["strikethrough", "table"])
 VOID = frozenset(
     [
         "area",
