@@ -19,6 +19,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.forge_values import Pull
 from orchestrator_action.protocol.model import GOOD_STATUSES
+from orchestrator_action.protocol.paths import listed
 from orchestrator_action.run.budget import PAID, spent
 from orchestrator_action.text import figures
 
@@ -158,6 +159,10 @@ def outcomes_table(outcomes: Outcomes) -> str:
         "",
         "The last column is for each merged one that stayed; a cost that no session told is left out.",
     ]
+    if gone := [f"#{o.pull}" for o in outcomes.tasks if o.became == "gone"]:
+        notes.append(
+            f"Not on this forge: {listed(gone, at_most=5)}. If they are on another one, name it with `--forge`."
+        )
     if outcomes.changed_trails:
         notes.append(f"Not counted, as somebody changed their trail: {', '.join(outcomes.changed_trails)}.")
     return "\n".join([*lines, *notes, ""])

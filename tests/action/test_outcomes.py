@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator_action.run.outcomes import Outcomes, TaskOutcome, outcomes_table
 from tests.action.test_queue import issue, pulls_of
 from tests.kit.github_server import PAT
 from tests.kit.github_server.state import Issue
@@ -109,3 +110,22 @@ def test_a_trail_that_somebody_changed_is_named_and_counts_nowhere(runner: Runne
 
 def test_without_a_trail_there_is_nothing_to_tell(runner: Runner):
     assert {"schema": 1, "by_agent": {}, "tasks": [], "changed_trails": []} == outcomes(runner)
+
+
+def test_a_pull_request_that_this_forge_does_not_show_is_named():
+    """Such as those of a local forge in another folder: none of the counts would say so."""
+    gone = TaskOutcome(
+        task_id="issue-1",
+        agent="patch",
+        verified=True,
+        pull=5,
+        became="gone",
+        edited=False,
+        reverted=False,
+        cost_usd=None,
+    )
+
+    table = outcomes_table(Outcomes(tasks=(gone,)))
+
+    assert "Not on this forge: #5." in table
+    assert "`--forge`" in table
