@@ -47,11 +47,14 @@ def pythons() -> dict[str, Path]:
 def environment(version: str, program: Path) -> Path:
     """The Python of an environment with the project's dependencies, made when it is not there."""
     python = FOLDER / version / "bin" / "python"
-    if not python.exists():
+    whole = FOLDER / version / "whole"  # what was broken off is made anew
+    if not whole.exists():
+        shutil.rmtree(FOLDER / version, ignore_errors=True)
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         needs = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
         subprocess.run([program, "-m", "venv", FOLDER / version], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", *needs, *TOOLS], check=True)
+        whole.touch()
     return python
 
 
