@@ -72,7 +72,7 @@ def _dry_run(path: Path, url: str, root: Path) -> str:
         "GITHUB_RUN_ID": "1", "GITHUB_EVENT_NAME": "schedule", "GITHUB_WORKSPACE": str(path),
         "INPUT_MODE": "run", "INPUT_DRY_RUN": "true", "INPUT_AGENT": "patch", "INPUT_GITHUB_TOKEN": TOKEN,
     }  # fmt: skip
-    argv = [sys.executable, "-I", "-m", "orchestrator_action.action.main"]
+    argv = [sys.executable, "-I", "-m", "orchestrator_action.action"]
     done = subprocess.run(argv, cwd=path, env=env, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
