@@ -178,7 +178,7 @@ from orchestrator_action.git import trees as task_trees
 from tests.kit.trees import trees_of
 trees = trees_of(Path(sys.argv[1]))
 step = sys.argv[3]
-owner = task_trees.Slot if step in {"take", "write"} else task_trees.Trees
+owner = task_trees.TreeSlot if step in {"take", "write"} else task_trees.Trees
 real = getattr(owner, step)
 def die(self, *args, **kwargs):
     made = real(self, *args, **kwargs)
