@@ -138,7 +138,8 @@ def remembered_base(site: PushSite, remote: str, url: str) -> KnownBase | None:
 
 def encode_base(known: KnownBase) -> bytes:
     """As `remembered_base` reads it."""
-    fields = (known.url, known.branch, known.commit, known.blob, known.fault, f"{known.at:.0f}")
+    # never rounded up: an answer of the future counts for nothing
+    fields = (known.url, known.branch, known.commit, known.blob, known.fault, str(int(known.at)))
     return "\n".join((_HEADER, *fields, "end", "")).encode("utf-8", "surrogateescape")
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.review import bare_json
@@ -169,7 +169,8 @@ class CommandAgent:
         """
         if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
             raise AgentError(
-                f"the reviewer ended with {outcome.ending}, exit {outcome.exit_code}", hint=f"see {log}"
+                f"the reviewer did not end well: {'; '.join(process_problems(outcome)) or outcome.ending}",
+                hint=f"see {log}",
             )
         for source in (Path(request.output_path), log):
             if source.is_file():

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment
 from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
@@ -87,7 +87,8 @@ class PatchAgent:
         """The findings file of the reviewer."""
         if outcome.ending is not Ending.EXITED or outcome.exit_code != 0:
             raise AgentError(
-                f"the reviewer ended with {outcome.ending}, exit {outcome.exit_code}", hint=f"see {log}"
+                f"the reviewer did not end well: {'; '.join(process_problems(outcome)) or outcome.ending}",
+                hint=f"see {log}",
             )
         try:
             return Path(request.output_path).read_text(encoding="utf-8")
