@@ -38,6 +38,9 @@ _DEAF_TO = (
 _OOM_SCORE = 300
 """Out of 1000: when memory ends, the kernel should take an agent and not its supervisor."""
 
+NO_WALLS = "the sandbox could not be built"
+"""How the words begin that say so."""
+
 
 class LaunchError(Exception):
     """Nothing runs; the text says why."""
@@ -109,7 +112,7 @@ def _within(
             child.wait()
             raise
     except WallError:
-        raise LaunchError(f"the sandbox could not be built: {_said(log, begun)}") from None
+        raise LaunchError(f"{NO_WALLS}: {_said(log, begun)}") from None
     if outside.program == child.pid:  # it became the program itself
         outside.close()
         return Launched(child, child.pid, None)

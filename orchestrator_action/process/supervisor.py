@@ -17,11 +17,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel, wait_readable
+from orchestrator_action.process.launch import NO_WALLS
 from orchestrator_action.process.recovery import end_attempt, load_record
 from orchestrator_action.process.spawner import ROOM, SPAWNER, SpawnerLost
 from orchestrator_action.process.tail import Tail
@@ -80,6 +82,29 @@ def supervise(
     What cannot be started is an Outcome, not an exception. When `feed` or `on_start` raises, the attempt is
     ended first. When this returns, no descendant is alive, or `survivors` says how many are.
     """
+    once = partial(
+        _supervise_once, command, log=log, limits=limits, cancel=cancel, policy=policy, feed=feed, on_start=on_start,
+        expects_start=expects_start, record=record, append=append,
+    )  # fmt: skip
+    outcome = once()
+    if outcome.ending is Ending.SPAWN_FAILED and outcome.error.startswith(NO_WALLS):
+        return once()  # a file that the walls hide may have gone while they were built
+    return outcome
+
+
+def _supervise_once(
+    command: Command,
+    *,
+    log: Path,
+    limits: Limits,
+    cancel: Cancel,
+    policy: Policy,
+    feed: Feed | None,
+    on_start: Callable[[int, int], None] | None,
+    expects_start: bool,
+    record: Path | None,
+    append: bool,
+) -> Outcome:
     if cancel.is_set():
         return Outcome(ending=Ending.CANCELLED, error=cancel.reason or "cancelled before it started")
     ready = prepare(command, policy)

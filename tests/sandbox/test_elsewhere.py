@@ -82,3 +82,23 @@ def test_a_checkout_that_is_a_folder_of_the_system_stays_in_sight():
     assert () == isolation_of(Config(isolation="off"), os.environ, Path("/etc")).mask
     assert () == isolation_of(Config(isolation="off"), os.environ, Path("/")).mask
     assert (str(REPOSITORY),) == isolation_of(Config(isolation="off"), os.environ, REPOSITORY).mask
+
+
+def test_a_file_that_goes_while_the_walls_are_built_ends_no_task(
+    stage: WalledStage, walls: Isolation, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The list of what is hidden is as old as its reading: the walls are built anew, once."""
+    asked: list[int] = []
+
+    def listed_too_early() -> list[str]:
+        asked.append(1)
+        return [str(elsewhere / "gone")] if len(asked) == 1 else []
+
+    monkeypatch.setattr("orchestrator_action.sandbox.view.socket_files", listed_too_early)
+    policy = walls.policy(Role.AGENT, write=[stage.root], scratch=stage.root / "s")
+
+    outcome = stage.run(stage.command("sh", "-c", "echo it runs"), policy=policy)
+
+    assert 0 == outcome.exit_code
+    assert "it runs" in stage.log.read_text()
+    assert 2 == len(asked)
