@@ -39,7 +39,7 @@ runs:
 
 
 CHECKOUT = """name: not GitHub's checkout
-description: What is asked for lies on this machine; act itself brings the repository of the event.
+description: What is asked for lies on this machine; act itself brings the commit of the event, where no other is named.
 inputs: {repository: {description: r}, ref: {description: r}, path: {description: p},
   fetch-depth: {description: f}, persist-credentials: {description: p}}
 runs:
@@ -50,6 +50,9 @@ runs:
       run: |
         if [ "$TO" = repository ]; then
           git clone -q "$ORCHESTRATOR_TEST_REMOTE" "$TO" && git -C "$TO" checkout -q "${WANTED#*@}"
+        elif [ -z "$TO" ]; then
+          git clone -q "$ORCHESTRATOR_TEST_CHECKOUT" . && git checkout -q "${WANTED#*@}"
+          git remote set-url origin "$(git -C "$ORCHESTRATOR_TEST_CHECKOUT" remote get-url origin)"
         else
           test "$WANTED" = 'orchestrator-action/orchestrator-action@v0' && cp -R '@FROM@' "$TO"
         fi
@@ -155,6 +158,7 @@ class Act:
             "GITHUB_API_URL": self.github.url,
             "GITHUB_SERVER_URL": self.github.url,
             "GITHUB_REPOSITORY": self.github.repository,
+            "ORCHESTRATOR_TEST_CHECKOUT": str(self.repo.path),
             **self.env,
         }
         args = [

@@ -81,6 +81,7 @@ class Runner:
         payload = example("issue_comment", "created")
         payload["issue"] |= {"number": number, "title": issue.title, "body": issue.body}
         payload["issue"].pop("pull_request", None)
+        payload["repository"]["default_branch"] = "main"
         payload["comment"] |= {"body": body, "created_at": self.github.state.now()}
         payload["comment"]["user"] |= {"login": user, "type": kind}
         return payload
