@@ -38,7 +38,7 @@ _DEAF_TO = (
 _OOM_SCORE = 300
 """Out of 1000: when memory ends, the kernel should take an agent and not its supervisor."""
 
-NO_WALLS = "the sandbox could not be built"
+NO_WALLS = "the sandbox could not be built:"
 """How the words begin that say so."""
 
 
@@ -112,7 +112,7 @@ def _within(
             child.wait()
             raise
     except WallError:
-        raise LaunchError(f"{NO_WALLS}: {_said(log, begun)}") from None
+        raise LaunchError(f"{NO_WALLS} {_said(log, begun)}") from None
     if outside.program == child.pid:  # it became the program itself
         outside.close()
         return Launched(child, child.pid, None)
