@@ -142,20 +142,6 @@ def test_the_outputs_are_those_promised():
     } == set(OUTPUTS)  # fmt: skip
 
 
-def test_the_pinned_version_of_each_agent_is_the_one_that_is_tested():
-    import json
-
-    tested = json.loads((PROJECT / "tests/npm/package.json").read_text(encoding="utf-8"))["dependencies"]
-    own = {
-        "opencode-ai": "opencode-linux-x64-baseline"
-    }  # the program itself, without what chooses it by platform
-    programs = {name: kind for name, kind in AGENTS.items() if kind.npm_package}
-    for name, kind in programs.items():
-        assert tested[own.get(kind.npm_package, kind.npm_package)] == kind.npm_version, name
-        if f"{name}-version" in INPUTS:
-            assert INPUTS[f"{name}-version"]["default"] == kind.npm_version, name
-
-
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
 def test_no_checkout_leaves_a_token_behind(file: Path):
     text = file.read_text(encoding="utf-8")
