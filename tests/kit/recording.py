@@ -20,6 +20,8 @@ import pyte
 
 Screen = tuple[str, ...]
 """The lines of a screen, without blanks at their ends."""
+_REDRAWS = b"\r\x1b[2K"
+"""How a drawing that is drawn again begins: back to the start of a line, and wipe it."""
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Recording:
     columns: int
     rows: int
     screens: list[Screen] = field(default_factory=list)
-    """Each screen that differed from the one before, in order."""
+    """Each screen that differed from the one before, in order. A drawing is kept when it is whole."""
     raw: bytes = b""
     code: int = -1
     terminal: pyte.Screen | None = None
@@ -78,18 +80,39 @@ def record(
     try:
         while (chunk := _read(ours, ends_at)) is not None:
             recording.raw += chunk
-            stream.feed(chunk)
-            shown = tuple(line.rstrip() for line in screen.display)
-            if shown != recording.last:
-                recording.screens.append(shown)
-                if look is not None:
-                    look(recording, resize)
+            if _keep(recording, screen, stream, chunk) and look is not None:
+                look(recording, resize)
+        _keep_screen(recording, screen)
         recording.code = process.wait(max(0.1, ends_at - time.monotonic()))
     finally:
         process.kill()
         process.wait()
         os.close(ours)
     return recording
+
+
+def _keep(recording: Recording, screen: pyte.Screen, stream: pyte.ByteStream, chunk: bytes) -> bool:
+    """Show what was written, and keep each screen of it that is whole and new. Whether there was one.
+
+    A read may end in the middle of a drawing, or of wiping it off. So while the cursor is hidden a screen counts
+    once the next drawing begins, and else at the end of a line. A mark that two reads cut in two lets one screen
+    go by, and no torn one in.
+    """
+    before = len(recording.screens)
+    first, *drawings = chunk.split(_REDRAWS)
+    stream.feed(first)
+    for drawing in drawings:
+        _keep_screen(recording, screen)
+        stream.feed(_REDRAWS + drawing)
+    if chunk.endswith(b"\n") and not screen.cursor.hidden:
+        _keep_screen(recording, screen)
+    return len(recording.screens) > before
+
+
+def _keep_screen(recording: Recording, screen: pyte.Screen) -> None:
+    shown = tuple(line.rstrip() for line in screen.display)
+    if shown != recording.last:
+        recording.screens.append(shown)
 
 
 def _size(fd: int, columns: int, rows: int) -> None:
