@@ -25,7 +25,10 @@ REF = "refs/heads/orchestrator/bench"
 
 
 def with_commit(root: Path, size_mb: int) -> tuple[Path, Path, str]:
-    """A repository with a commit of random bytes, its remote, and the commit."""
+    """A repository with a commit of random bytes, its remote, and the commit.
+
+    The objects are in a pack, which git then sends as they are: what is measured is the way, not the packing.
+    """
     repo = make_repo(root / "r", {"a": "1"})
     git(repo.remote, "config", "http.receivepack", "true")
     for n in range(size_mb // 25):
@@ -34,6 +37,7 @@ def with_commit(root: Path, size_mb: int) -> tuple[Path, Path, str]:
         git(repo.path, "config", key, value)
     git(repo.path, "add", "-A")
     git(repo.path, "commit", "-q", "-m", "big")
+    git(repo.path, "repack", "-a", "-d", "-q")
     return repo.path, repo.remote, git(repo.path, "rev-parse", "HEAD")
 
 
