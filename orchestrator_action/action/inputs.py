@@ -8,7 +8,7 @@ import typing
 from typing import Any
 
 from orchestrator_action.action.step import Step
-from orchestrator_action.config.load import DURATIONS
+from orchestrator_action.config.fields import DURATIONS
 from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.run.setup import RunRequest

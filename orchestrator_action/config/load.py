@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import difflib
-import functools
 import inspect
 import itertools
 import json
@@ -19,21 +18,13 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from orchestrator_action.config.fields import kebab, model_of
 from orchestrator_action.config.frontmatter import split
-from orchestrator_action.config.schema import Config, TestCommand
+from orchestrator_action.config.schema import Config
 from orchestrator_action.config.yaml_document import (
     MAX_YAML_BYTES,
     KeyPath,
@@ -44,8 +35,7 @@ from orchestrator_action.config.yaml_document import (
     shown_value,
 )
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.protocol.model import Demand, Prompt
-from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.protocol.model import Prompt
 
 SCHEMA_FILE = Path(__file__).with_name("orchestrator.schema.json")
 """The JSON schema of the configuration, as published with the package."""
@@ -65,161 +55,6 @@ _SAYS = {
     "model_attributes_type": "must hold keys and values",
 }
 """pydantic's kinds of errors in words for whoever wrote the file; the others speak for themselves."""
-_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)"
-_DURATION = re.compile(rf"\s*(?:(?P<seconds>\d+(?:\.\d+)?)|{_PART}(?:\s*{_PART})*)\s*\Z")
-_LONGEST_S = 366 * 86400.0
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(value: object) -> float:
-    """Seconds from `90`, `90s`, `45m`, `1.5h`, `1h30m`: each unit once, the largest first.
-
-    Raises ValueError in words for the user.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a duration is a number of seconds or text such as 45m")
-    match = _DURATION.match(str(value))
-    if not match:
-        raise ValueError(f"{value!r} is no duration; write 90s, 45m or 1h30m")
-    parts = re.findall(_PART, str(value))
-    units = [unit for _, unit in parts]
-    if units != sorted(set(units), key=lambda u: -_UNITS[u]):
-        raise ValueError(f"{value!r} is no duration; write each unit once, the largest first, as in 1h30m")
-    seconds = float(match["seconds"] or 0.0) + sum(float(number) * _UNITS[unit] for number, unit in parts)
-    if seconds > _LONGEST_S:
-        raise ValueError(f"{str(value)[:40]!r} is longer than a year")
-    return seconds
-
-
-def _cache_for(value: object) -> object:
-    """How long a pass counts: None for ever, 0 not at all. YAML 1.1 reads `on` and `off` as booleans."""
-    if value is None or value is True or value == "on":
-        return None
-    return 0.0 if value is False or value == "off" else parse_duration(value)
-
-
-def _one_or_many(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _test_commands(value: object) -> object:
-    """Test commands as they are written: one or a list, each as text or with its own timeout."""
-    if not isinstance(value, str | dict | list | tuple):
-        return value
-    several = value if isinstance(value, list | tuple) else [value]
-    return [{"command": one} if isinstance(one, str) else one for one in several]
-
-
-_ADDRESS = re.compile(r"https?://[^\s/]\S*|\$[A-Za-z_]\w*")
-
-
-def _webhook(value: str) -> str:
-    if value and not _ADDRESS.fullmatch(value):
-        raise ValueError(
-            "write an address that begins with https://, or $NAME for the variable that holds one"
-        )
-    return value
-
-
-def _phase_id(value: str) -> str:
-    if value not in IDS:
-        near = difflib.get_close_matches(value, IDS, 1, 0.4)
-        raise ValueError(f"no phase {value!r}" + (f"; did you mean {near[0]}?" if near else ""))
-    return value
-
-
-_Duration = Annotated[
-    float,
-    BeforeValidator(parse_duration, json_schema_input_type=float | str),
-    Field(description="seconds, or text such as 45m or 1h30m"),
-]
-_CacheFor = Annotated[
-    float | None,
-    BeforeValidator(_cache_for, json_schema_input_type=bool | float | str),
-    Field(description="how long a pass counts: seconds, text such as 7d, or off"),
-]
-_Texts = Annotated[
-    tuple[Annotated[str, Field(min_length=1)], ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
-    Field(strict=False),
-]
-_Hosts = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^((\*\.)?[\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$")], ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
-    Field(strict=False),
-]
-_Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
-
-
-def _tests() -> Any:
-    """Of `test`: a command, one with a timeout of its own, or a list of both."""
-    one: Any = model_of(TestCommand)
-    return Annotated[
-        tuple[one, ...],
-        BeforeValidator(_test_commands, json_schema_input_type=str | one | list[str | one]),
-        Field(strict=False),
-    ]
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
-
-
-DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wait"}
-"""Keys that take `45m` as well as seconds."""
-
-
-_OF_THEIR_OWN: dict[str, Any] = {"phases": _Phases, "egress": _Hosts | None, "cache": _CacheFor}
-"""Keys that are written in more ways than their values have."""
-
-
-def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
-    if field.name in DURATIONS:
-        return _Duration if hint is float else _Duration | None
-    if hint == tuple[TestCommand, ...]:
-        return _tests()
-    if field.name in _OF_THEIR_OWN:
-        return _OF_THEIR_OWN[field.name]
-    if field.name == "network":
-        return Annotated[hint, BeforeValidator(_one_or_many), Field(strict=False)]
-    if field.name == "webhook":
-        return Annotated[str, AfterValidator(_webhook)]
-    if hint == tuple[str, ...]:
-        return _Texts
-    if dataclasses.is_dataclass(hint):
-        nested: Any = hint
-        return model_of(nested)
-    item: Any = hint.__args__[0] if isinstance(hint, types.GenericAlias) else None
-    if dataclasses.is_dataclass(item):
-        inner: Any = model_of(typing.cast("Any", item))
-        return Annotated[tuple[inner, ...], Field(strict=False)]
-    if hint is str and field.name in {"command", "name", "match"} and field.default is dataclasses.MISSING:
-        return Annotated[str, Field(pattern=r"\S")]
-    if hint in (int, float):
-        least = 1 if field.name in {"max_parallel", "max_turns"} else 0
-        return Annotated[
-            hint, Field(ge=least, strict=hint is int, allow_inf_nan=None if hint is int else False)
-        ]
-    return hint
-
-
-@functools.cache
-def model_of(kind: Any) -> type[BaseModel]:
-    """A strict pydantic model with the fields, defaults and kebab-case names of a dataclass."""
-    hints = typing.get_type_hints(kind)
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(kind):
-        default: Any = ...
-        if field.default is not dataclasses.MISSING:
-            default = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        fields[field.name] = (_annotation(field, hints[field.name]), default)
-    return create_model(kind.__name__, __base__=_Strict, __doc__=kind.__doc__, **fields)
 
 
 def _attribute_docs() -> dict[str, dict[str, str]]:
@@ -230,9 +65,7 @@ def _attribute_docs() -> dict[str, dict[str, str]]:
             for field, below in itertools.pairwise(kind.body):
                 if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
                     text = ast.literal_eval(below.value)
-                    found.setdefault(kind.name, {})[_kebab(ast.unparse(field.target))] = " ".join(
-                        text.split()
-                    )
+                    found.setdefault(kind.name, {})[kebab(ast.unparse(field.target))] = " ".join(text.split())
     return found
 
 
@@ -282,7 +115,7 @@ def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
 
     Raises ConfigError naming the flag.
     """
-    given = {_kebab(k): v for k, v in flags.items() if v is not None and v != ()}
+    given = {kebab(k): v for k, v in flags.items() if v is not None and v != ()}
     checked, findings = _validate(given)
     if findings or checked is None:
         raise config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
@@ -345,7 +178,7 @@ def _known_keys(at: KeyPath, kind: Any) -> list[str]:
             continue
         hint = typing.get_type_hints(kind).get(part.replace("-", "_"), Config)
         kind = hint.__args__[0] if isinstance(hint, types.GenericAlias) else hint
-    return [_kebab(f.name) for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    return [kebab(f.name) for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
