@@ -17,13 +17,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_action.process import record as record_file
 from orchestrator_action.process import table as procs
-from orchestrator_action.process.launch import LaunchError, launch
-from orchestrator_action.process.limits import Log, Usage
+from orchestrator_action.process.launch import LaunchError, decode_status, launch
+from orchestrator_action.process.limits import Deadlines, Log, Usage
+from orchestrator_action.process.wakeup import drain
 
 if TYPE_CHECKING:
     from orchestrator_action.sandbox.outside import Outside
@@ -70,8 +70,6 @@ class Guard:
         self._leftovers: set[tuple[int, int]] = set()
         self._gave_up = False
         self._survivors: list[procs.Process] = []
-        self._started_seen = False
-        self._result_at: float | None = None
 
     def run(self) -> None:
         """Take the order from the control socket and see it through."""
@@ -118,19 +116,9 @@ class Guard:
 
         self._started_at = time.time()
         self._t0 = time.monotonic()
+        self._deadlines = Deadlines(self._limits, self._t0, expects_start=order["expects_start"])
         self._usage = Usage(self._family, self._limits)
-        self._identity: dict[str, Any] = {
-            "boot": procs.boot_id(),
-            "pid": 0,
-            "start_ticks": 0,
-            "shim": os.getpid(),
-            "shim_ticks": self._guard_ticks,
-            "marker": order["marker"],
-            "owner": order["owner"],
-            "owner_ticks": order["owner_ticks"],
-            "started_at": self._started_at,
-            "escaped": [],
-        }
+        self._identity = record_file.identify(order, self._guard_ticks, self._started_at)
         # Whoever takes the run up finds us by this, or finds nothing, and then we see that we are alone.
         self._write_record({"state": "starting", **self._identity}, sync=False)
         if self._is_alone():
@@ -149,7 +137,6 @@ class Guard:
             self._usage.aside = self._walls
         self._ticks = procs.start_ticks(self._leader)
         self._program_ticks = procs.start_ticks(self._program.pid)
-        self._expects_start: bool = order["expects_start"]
         self._identity |= {"pid": self._leader, "start_ticks": self._ticks}
         self._write_record({"state": "running", **self._identity})
         self._tell(
@@ -183,8 +170,7 @@ class Guard:
         if self._steps:
             due.append(self._log.next_look)
         if not self._ending and self._status is None:
-            due += [when for when, _, _ in self._deadlines()]
-            due += [self._log.next_look, self._usage.next_look]
+            due += [self._deadlines.next_look, self._log.next_look, self._usage.next_look]
         return min(due, default=time.monotonic() + 1.0)
 
     def _hear(self) -> None:
@@ -212,9 +198,9 @@ class Guard:
     def _obey(self, message: dict[str, Any]) -> None:
         match message["order"]:
             case "started":
-                self._started_seen = True
+                self._deadlines.has_started()
             case "result":
-                self._result_at = time.monotonic()
+                self._deadlines.has_result()
             case "stop":
                 self._stop(message["ending"], message["error"])
             case "kill":
@@ -229,27 +215,9 @@ class Guard:
 
     # -- limits
 
-    def _deadlines(self) -> list[tuple[float, str, str]]:
-        """Fixed points in time, each with the ending it brings and its words."""
-        limits, found = self._limits, []
-        if limits["wall_s"]:
-            when = self._t0 + limits["wall_s"]
-            found.append((when, "timeout", f"still running after {limits['wall_s']:g} s"))
-        if self._expects_start and not self._started_seen and limits["start_s"]:
-            when = self._t0 + limits["start_s"]
-            found.append((when, "no-start", f"no sign of a start within {limits['start_s']:g} s"))
-        if self._result_at is not None and limits["result_grace_s"]:
-            when = self._result_at + limits["result_grace_s"]
-            found.append(
-                (when, "result-grace", f"still running {limits['result_grace_s']:g} s after its result")
-            )
-        return found
-
     def _check_limits(self) -> None:
         now = time.monotonic()
-        for when, ending, words in self._deadlines():
-            if now >= when:
-                self._stop(ending, words)
+        self._stop_if(self._deadlines.look(now))
         if now >= self._log.next_look:
             self._stop_if(self._log.look(now))
         if now >= self._usage.next_look:
@@ -390,7 +358,7 @@ class Guard:
         if self._survivors:
             names = ", ".join(str(p.pid) for p in self._survivors[:10])
             error = f"{error}; " * bool(error) + f"could not be ended: {names}"
-        code, signum = _decode(self._status)
+        code, signum = decode_status(self._status)
         usage = self._usage.final()
         oom = self._usage.oom_killed() and 9 in (signum, (code or 0) - 128)
         if oom and not self._ending:
@@ -419,35 +387,8 @@ class Guard:
             self._tell(event="warn", error=f"the record cannot be written: {os.strerror(exc.errno or 0)}")
 
 
-def _decode(status: int | None) -> tuple[int | None, int | None]:
-    if status is None:
-        return None, None
-    if os.WIFSIGNALED(status):
-        return None, os.WTERMSIG(status)
-    return os.WEXITSTATUS(status), None
-
-
 def _signal(process: procs.Process, signum: int) -> None:
     try:
         procs.send(process.pid, process.start_ticks, signum)
     except PermissionError:
         return  # it runs as somebody else; it is counted as a survivor when it stays
-
-
-def wakeup() -> int:
-    """A descriptor that becomes readable whenever a child of this process ends."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    if before >= 0:
-        os.close(before)
-    return reader
-
-
-def drain(fd: int) -> None:
-    """Empty a descriptor made by `wakeup`."""
-    with suppress(BlockingIOError):
-        while len(os.read(fd, 4096)) == 4096:
-            continue

@@ -26,9 +26,10 @@ if __name__ == "__main__":  # -I -S leave the package unknown; last place, so no
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from orchestrator_action.process import table as procs
-from orchestrator_action.process.guard import Guard, drain, wakeup
+from orchestrator_action.process.guard import Guard
 from orchestrator_action.process.keyring import leave_session_keyring
 from orchestrator_action.process.launch import ignore_broadcast_signals
+from orchestrator_action.process.wakeup import drain, wakeup
 
 SWEEP_PATIENCE_S = 5.0
 SWEEP_ROUND_S = 0.02

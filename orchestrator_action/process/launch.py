@@ -182,3 +182,12 @@ def _not_found(program: str, name: bytes, cwd: bytes, env: Mapping[bytes, bytes]
             return f"{program} cannot be executed: its interpreter {interpreter} does not exist"
         return f"{program} cannot be executed: the loader it names does not exist"
     return f"program {program} not found" + ("" if b"/" in name else " in PATH")
+
+
+def decode_status(status: int | None) -> tuple[int | None, int | None]:
+    """Exit code and signal of a status as `waitpid` gives it: one of them, or none without a status."""
+    if status is None:
+        return None, None
+    if os.WIFSIGNALED(status):
+        return None, os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), None

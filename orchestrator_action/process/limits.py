@@ -1,4 +1,4 @@
-"""What an attempt uses, measured while it runs: its log, the disk, its CPU time and its memory.
+"""What bounds an attempt: its deadlines, and what it uses of log, disk, CPU time and memory while it runs.
 
 Each `look` returns the ending a passed limit brings, with the measured figure in words, or None. Runs
 in the guard; standard library only. All times are of the monotonic clock, so nobody's setting of the
@@ -7,6 +7,7 @@ wall clock moves a limit.
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 import time
@@ -24,6 +25,45 @@ PSS_SHARE = 0.02
 """Share of one core that measuring shared memory may take."""
 
 Passed = tuple[str, str]
+
+
+class Deadlines:
+    """The fixed points in time of an attempt that began at `start`. A limit of 0 is none."""
+
+    def __init__(self, limits: dict[str, float], start: float, *, expects_start: bool) -> None:
+        self._limits, self._start = limits, start
+        self._awaits_start = expects_start
+        self._result_at: float | None = None
+
+    def has_started(self) -> None:
+        """The program showed a sign of its start."""
+        self._awaits_start = False
+
+    def has_result(self) -> None:
+        """The program told its result: it should end by itself now."""
+        self._result_at = time.monotonic()
+
+    def _all(self) -> list[tuple[float, str, str]]:
+        """Each with the ending it brings and its words."""
+        wall_s, start_s = self._limits["wall_s"], self._limits["start_s"]
+        grace_s, found = self._limits["result_grace_s"], []
+        if wall_s:
+            found.append((self._start + wall_s, "timeout", f"still running after {wall_s:g} s"))
+        if self._awaits_start and start_s:
+            found.append((self._start + start_s, "no-start", f"no sign of a start within {start_s:g} s"))
+        if self._result_at is not None and grace_s:
+            words = f"still running {grace_s:g} s after its result"
+            found.append((self._result_at + grace_s, "result-grace", words))
+        return found
+
+    @property
+    def next_look(self) -> float:
+        """When the next of them comes."""
+        return min((when for when, _, _ in self._all()), default=math.inf)
+
+    def look(self, now: float) -> Passed | None:
+        """The first that has passed, in the order in which they count."""
+        return next(((ending, words) for when, ending, words in self._all() if now >= when), None)
 
 
 class Log:

@@ -57,7 +57,8 @@ GUARD = """
 import socket, sys
 from orchestrator_action.process import table as procs
 {before}
-from orchestrator_action.process.guard import Guard, wakeup
+from orchestrator_action.process.guard import Guard
+from orchestrator_action.process.wakeup import wakeup
 Guard(socket.socket(fileno=int(sys.argv[1])), wakeup(), adopts={adopts}).run()
 """
 

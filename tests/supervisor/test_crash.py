@@ -233,7 +233,8 @@ def test_a_record_that_cannot_be_written_does_not_cost_the_attempt(stage: Stage)
 LATE = """
 import json, os, socket, sys
 from orchestrator_action.process import table as procs
-from orchestrator_action.process.guard import Guard, wakeup
+from orchestrator_action.process.guard import Guard
+from orchestrator_action.process.wakeup import wakeup
 ours, theirs = socket.socketpair()
 ours.sendall(sys.argv[1].encode() + b"\\n")
 ours.close()
