@@ -7,28 +7,20 @@ reads back what is really there. Every fact is tied to the commit it was measure
 from __future__ import annotations
 
 import contextlib
-import re
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
-
-from orchestrator_action.agents.base import Agent, ReviewRequest
-from orchestrator_action.agents.key_proxy import Meter
 from orchestrator_action.errors import AgentError, OrchestratorError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.process.supervisor import supervise
-from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.forge_values import Pull, ReviewFinding
 from orchestrator_action.protocol.judge import demand_of
 from orchestrator_action.protocol.model import Claim, Demand, Fact
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.protocol.phases import BY_ID
-from orchestrator_action.protocol.review import parse_answers, parse_findings
-from orchestrator_action.sandbox.policy import Level, Role
+from orchestrator_action.protocol.review import parse_answers
+from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.state.context import ForgeActs, RunContext, TaskRun
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify import facts as evidence
@@ -37,10 +29,10 @@ from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.change import change_facts, run_change
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof
 from orchestrator_action.verify.no_change import already_met, base_passes, not_asked
+from orchestrator_action.verify.pull_facts import pull_facts, read_pull
+from orchestrator_action.verify.review import Reviewers, why_no_fix
 from orchestrator_action.verify.settings import settings_facts
 
-REVIEW_TRIES = 2
-"""A malformed review is asked for once more, then the phase is unproven."""
 FRESH_S = 60.0
 """What the forge said of an issue so recently, in a list of many for example, is not asked again."""
 
@@ -280,62 +272,13 @@ class Measure:
         return pull
 
     def _pull_facts(self, head: str, known: Pull | None = None) -> list[Fact]:
-        """What holds of the pull, as `known` shows it at `head`, or as it is read back now.
-
-        The forge may take a moment to see a push, so a late head is asked for again.
-        """
+        """What holds of the pull, as `known` shows it at `head`, or as it is read back now."""
         ledger = self.ledger()
         if ledger.pull is None:
             return []
-        number = ledger.pull
-        again = Retrying(
-            retry=retry_if_result(lambda p: p.head_sha != head),
-            stop=stop_after_delay(8),
-            wait=wait_exponential(multiplier=0.5, max=3),
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-        )
-        there = known is not None and (known.number, known.head_sha) == (number, head)
-        pull: Pull = known if known and there else again(self.run.forge.pull, number)
-        self.pull = pull
-        linked = ledger.issue is None or bool(re.search(rf"#{ledger.issue}\b", pull.body))
-        problems = [
-            *([] if pull.state == "open" else [f"it is {pull.state}"]),
-            *(
-                []
-                if pull.head_sha == head
-                else [f"its head is {pull.head_sha[:12] or 'unknown'}, not {head[:12]}"]
-            ),
-            *([] if pull.base_branch == self.run.base_branch else [f"its base is {pull.base_branch}"]),
-            *([] if linked else [f"it does not link issue #{ledger.issue}"]),
-        ]
-        said = f"pull request #{number}: " + (
-            "; ".join(problems) or f"open at {head[:12]} onto {pull.base_branch}"
-        )
-        if self.run.stand_in:
-            said = (
-                "; ".join(problems)
-                or f"the pull request at {head[:12]} is asked for; it is opened once verified"
-            )
-        detail = {"number": number, "url": pull.url, "head_sha": pull.head_sha, "base": pull.base_branch}
-        current = pull.head_sha == head
-        return [
-            Fact(
-                phase="pull-request",
-                rule="pull-open",
-                commit=head,
-                holds=not problems,
-                message=said,
-                detail=detail,
-            ),
-            Fact(
-                phase="review-response",
-                rule="pull-current",
-                commit=head,
-                holds=current,
-                message=said,
-                detail=detail,
-            ),
-        ]
+        there = known is not None and (known.number, known.head_sha) == (ledger.pull, head)
+        self.pull = known if known and there else read_pull(self.run.forge, ledger.pull, head)
+        return pull_facts(self.run, self.pull, head, issue=ledger.issue)
 
     def _review(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         ledger = self.ledger()
@@ -384,93 +327,7 @@ class Measure:
         )  # fmt: skip
 
     def _ask_reviewers(self, head: str, ledger: Ledger, no_change: str = "") -> tuple[ReviewFinding, ...]:
-        """What every reviewer finds, each in a session of its own; the author's kind where none is named."""
-        names = self.run.config.reviewers
-        agents = [self.run.agents(name) for name in names] or [self.task_run.agent]
-        found: tuple[ReviewFinding, ...] = ()
-        for agent in agents:
-            found += self._ask_reviewer(agent, head, ledger, found, no_change)
-        return found
-
-    def _ask_reviewer(
-        self, agent: Agent, head: str, ledger: Ledger, before: Sequence[ReviewFinding], no_change: str
-    ) -> tuple[ReviewFinding, ...]:
-        """Start a reviewer in a session of its own on a read-only worktree at `head`, after what others found.
-
-        Raises AgentError when it did not take place, ValueError when what it said is malformed twice.
-        """
-        error = ValueError("not asked")
-        for attempt in range(REVIEW_TRIES):
-            private = (
-                self.task_run.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
-            )
-            private.mkdir(parents=True, exist_ok=True)
-            with self.task_run.reviewing(head) as tree:
-                request = self._review_request(private, tree, head, ledger, no_change)
-                Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
-                log, meter = private / "review.log", Meter(prices=self.run.config.prices)
-                walls = self.task_run.policy(Role.REVIEWER, tree, write=[private])
-                with self.task_run.keys_kept(agent.name, self.task_run.env, meter) as env:
-                    command = agent.review_command(request, env=env, private=private)
-                    hosts = agent.hosts(command.env)
-                    with self.run.isolation.reaching(walls, hosts, self.run.env) as (policy, refused):
-                        outcome = supervise(
-                            command,
-                            log=log,
-                            limits=self.task_run.limits,
-                            cancel=self.run.cancel,
-                            policy=policy,
-                        )
-                self._record_review(agent, log, outcome, meter)
-                if words := refused():
-                    self.run.journal.append(
-                        "egress-refused", self.task_run.task.id, agent=agent.name, words=words
-                    )
-                text = agent.review_findings(request, log, outcome)
-            try:
-                known = (*self._known_findings(ledger), *before)
-                return parse_findings(text, known, after=len(ledger.findings) + len(before))
-            except ValueError as exc:
-                error = exc
-        raise error
-
-    def _record_review(self, agent: Agent, log: Path, outcome: Outcome, meter: Meter) -> None:
-        """Write down what a reviewer used, whatever it found: it is paid for like the author."""
-        reader = agent.reader()
-        with contextlib.suppress(OSError), log.open("rb") as lines:
-            for line in lines:
-                reader.feed(line.rstrip(b"\r\n"))
-        told = reader.report(outcome)
-        self.run.journal.append(
-            "review-ended", self.task_run.task.id, agent=agent.name, exit_code=outcome.exit_code,
-            wall_s=round(outcome.wall_s, 3), turns=told.turns,
-            cost_usd=meter.cost_usd if told.cost_usd is None else told.cost_usd,
-        )  # fmt: skip
-
-    def _review_request(
-        self, private: Path, tree: Path, head: str, ledger: Ledger, no_change: str
-    ) -> ReviewRequest:
-        base = self.task_run.base_sha
-        diff, plan = private / "change.diff", private / "plan.md"
-        diff.write_text(self.git.diff_text(base, head), encoding="utf-8")
-        plan.write_text(ledger.plan, encoding="utf-8", errors="replace")
-        named = _exceptions(ledger, head)
-        exceptions = private / "exceptions.md"
-        exceptions.write_text("".join(f"- {line}\n" for line in named), encoding="utf-8", errors="replace")
-        why = private / "no-change.md"
-        why.write_text(no_change, encoding="utf-8", errors="replace")
-        return ReviewRequest(
-            worktree_path=str(tree),
-            head_sha=head,
-            base_sha=base,
-            diff_path=str(diff),
-            task_path=str(self.task_run.directory / "task.md"),
-            plan_path=str(plan),
-            output_path=str(private / "findings.json"),
-            exceptions_path=str(exceptions) if named else "",
-            no_change_path=str(why) if no_change else "",
-            session_id=str(uuid.uuid4()),
-        )
+        return Reviewers(self.task_run, head, ledger, self._known_findings(ledger)).ask(no_change)
 
     def _review_response(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         problems = [] if final else self._record_answers(claim, head)
@@ -524,24 +381,3 @@ class Measure:
 
     def _settings_update(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return settings_facts(self.git, base=self.task_run.base_sha, head=head)
-
-
-def why_no_fix(git: Git, rev: str, head: str, finding: ReviewFinding, reviewed: str) -> str:
-    """Why a commit cannot be what fixes a finding; empty when it may be.
-
-    It has to be of this branch and younger than the review at `reviewed`, and by it the file must have changed.
-    """
-    sha = head if rev.upper() == "HEAD" else git.rev_parse(rev)
-    if not sha or not git.is_ancestor(sha, head) or git.is_ancestor(sha, reviewed):
-        return f"{rev} is no commit made after the review"
-    touched = {p for c in git.changes(reviewed, sha) for p in (c.path, c.old_path)}
-    if finding.path in git.paths(reviewed) and finding.path not in touched:
-        return f"nothing up to {sha[:12]} changes {finding.path} since the review; name the commit that does"
-    return ""
-
-
-def _exceptions(ledger: Ledger, head: str) -> list[str]:
-    """The tests that the claim of Testing names, as a reviewer is asked about each."""
-    facts = (ledger.fact("testing", rule.id, head) for rule in BY_ID["testing"].rules)
-    named = {e["id"]: e for f in facts if f for e in f.detail.get("exceptions", ())}
-    return [f"{e['id']} ({e['what']}): {e['reason']}" for e in named.values()]

@@ -27,7 +27,8 @@ from orchestrator_action.run.verify_branch import task_run_of
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import MAX_BYTES
 from orchestrator_action.text.figures import count
-from orchestrator_action.verify.measure import Measure, why_no_fix
+from orchestrator_action.verify.measure import Measure
+from orchestrator_action.verify.review import why_no_fix
 
 REVIEWED = (
     ("implementation", "already-met"),
