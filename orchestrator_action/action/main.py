@@ -18,7 +18,8 @@ from orchestrator_action.process import own_environment
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.sandbox.start import run_to_end
 
-MODES = ("run", "verify", "measure", "report", "settle")
+MODES_THAT_JUDGE = ("verify", "measure", "report")
+MODES = ("run", *MODES_THAT_JUDGE, "settle")
 INSTALL = "install"
 """Makes everything ready and does nothing: the steps after it call the command."""
 
@@ -100,9 +101,9 @@ def _mode(step: Step) -> int:
         )
     if not step["GITHUB_TOKEN"] and not step["APP_ID"]:
         raise ConfigError("there is no token for GitHub", hint="give github-token, or leave it out")
-    from orchestrator_action.action import modes as action_modes
+    from orchestrator_action.action import judging, modes
 
-    do: Callable[[Step], int] = getattr(action_modes, mode)
+    do: Callable[[Step], int] = getattr(judging if mode in MODES_THAT_JUDGE else modes, mode)
     return do(step)
 
 
