@@ -12,14 +12,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator_action.config import frontmatter
-from orchestrator_action.config.frontmatter import Document
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.folder import files, records
-from orchestrator_action.forge.folder.files import NUMBER, Folder
+from orchestrator_action.forge.folder.contents import Contents, is_draft, iso, state_of
+from orchestrator_action.forge.folder.files import Folder
 from orchestrator_action.forge.folder.local_queue import LocalPermissions
 from orchestrator_action.protocol.forge_values import (
     Annotation,
@@ -60,7 +59,7 @@ class LocalForge(LocalPermissions):
         self._default_branch = default_branch
         self._author = author
         self._clock = clock
-        self._warnings: dict[str, None] = {}
+        self._contents = Contents(self._root, author=author, read_ref=read_ref)
 
     @property
     def repository(self) -> str:
@@ -70,7 +69,7 @@ class LocalForge(LocalPermissions):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Files that were passed over, a line each."""
-        return tuple(self._warnings)
+        return tuple(self._contents.warnings)
 
     def default_branch(self) -> str:
         """What git says of the remote; empty when nobody knows."""
@@ -80,17 +79,17 @@ class LocalForge(LocalPermissions):
 
     def issues(self, label: str) -> Iterator[Issue]:
         """Open issues with `label` (in any case, as on GitHub), lowest number first; one file at a time."""
-        for number in self._numbers():
-            issue = self._issue(number)
+        for number in self._contents.issue_numbers():
+            issue = self._contents.issue(number)
             if issue and issue.state == "open" and label.casefold() in map(str.casefold, issue.labels):
                 yield issue
 
     def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:  # noqa: ARG002
         """One issue, read from its file whatever its age."""
-        issue = self._issue(number)
+        issue = self._contents.issue(number)
         if issue:
             return issue
-        if files.read(self._pull_path(number)) is not None:
+        if files.read(self._contents.pull_path(number)) is not None:
             raise ForgeError(f"#{number} is a pull, not an issue", hint="name an issue", status=404)
         raise ForgeError(
             f"issue #{number} does not exist",
@@ -105,8 +104,8 @@ class LocalForge(LocalPermissions):
     def create_issue(self, title: str, body: str, *, marker: str, labels: Sequence[str] = ()) -> Issue:
         """A new file, or the one whose first line of text is this marker and whose author we are."""
         with self._folder.writing():
-            for number in self._numbers():
-                issue = self._issue(number)
+            for number in self._contents.issue_numbers():
+                issue = self._contents.issue(number)
                 if issue and carries_marker(issue.body, marker) and issue.author == self._author:
                     return issue
             keys: dict[str, frontmatter.Written] = {
@@ -118,7 +117,7 @@ class LocalForge(LocalPermissions):
             text = frontmatter.render(keys, mark(body, marker))
             while True:
                 number = self._next_number()
-                if self._folder.create(self._issue_path(number), text):
+                if self._folder.create(self._contents.issue_path(number), text):
                     break
             self._log(number, [("labeled", label) for label in labels])
         return self.issue(number)
@@ -132,7 +131,7 @@ class LocalForge(LocalPermissions):
             "state": issue.state,
         }
         with self._folder.writing():
-            self._folder.write(self._issue_path(issue.number), frontmatter.render(keys, issue.body))
+            self._folder.write(self._contents.issue_path(issue.number), frontmatter.render(keys, issue.body))
 
     def set_labels(self, number: int, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """Rewrite the labels and nothing else of the issue's file."""
@@ -153,9 +152,9 @@ class LocalForge(LocalPermissions):
         new = [*kept, *(a for a in dict.fromkeys(add) if a.casefold() not in known)]
         if new == list(old):
             return False
-        path = self._issue_path(number)
+        path = self._contents.issue_path(number)
         raw = files.read_exactly(path)
-        self._folder.write(path, frontmatter.edit(raw, "labels", tuple(new), name=self._shown(path)))
+        self._folder.write(path, frontmatter.edit(raw, "labels", tuple(new), name=self._contents.shown(path)))
         changes = [("unlabeled", label) for label in sorted(set(old) - set(new))]
         self._log(number, [*changes, *(("labeled", label) for label in sorted(set(new) - set(old)))])
         return True
@@ -166,10 +165,10 @@ class LocalForge(LocalPermissions):
         """The open pull of `branch`; the newest, should hand-editing have made two. A folder has no forks."""
         if of:
             return None
-        for number in sorted(self._pull_numbers(), reverse=True):
-            document = self._document(self._pull_path(number))
-            if document and document.text("head") == branch and _state(document) == "open":
-                return self._as_pull(number, document)
+        for number in sorted(self._contents.pull_numbers(), reverse=True):
+            document = self._contents.document(self._contents.pull_path(number))
+            if document and document.text("head") == branch and state_of(document) == "open":
+                return self._contents.as_pull(number, document)
         return None
 
     def pull_ref(self, pull: Pull) -> str:
@@ -178,7 +177,7 @@ class LocalForge(LocalPermissions):
 
     def pull(self, number: int) -> Pull:
         """One pull, its head as git has it now."""
-        pull = self._pull(number)
+        pull = self._contents.pull(number)
         if pull is None:
             raise ForgeError(
                 f"pull request #{number} does not exist", hint=f"see {self._root}/pulls", status=404
@@ -203,11 +202,11 @@ class LocalForge(LocalPermissions):
         with self._folder.writing():
             found = self.find_pull(branch)
             number = found.number if found else self._next_number()
-            document = self._document(self._pull_path(number))
+            document = self._contents.document(self._contents.pull_path(number))
             keys: dict[str, frontmatter.Written] = {"title": title, "head": branch, "base": base}
             known = dict(document.keys) if document else {"author": self._author, "state": "open"}
-            keys |= {**known, "title": title, "base": base, "draft": _draft(document)}
-            self._folder.write(self._pull_path(number), frontmatter.render(keys, body))
+            keys |= {**known, "title": title, "base": base, "draft": is_draft(document)}
+            self._folder.write(self._contents.pull_path(number), frontmatter.render(keys, body))
         return self.pull(number)
 
     def mark_ready(self, number: int) -> None:
@@ -221,21 +220,21 @@ class LocalForge(LocalPermissions):
     def _set_of_pull(self, number: int, key: str, value: frontmatter.Written) -> None:
         self.pull(number)
         with self._folder.writing():
-            document = self._document(self._pull_path(number))
+            document = self._contents.document(self._contents.pull_path(number))
             if document is not None and document.keys.get(key) != value:
                 keys: dict[str, frontmatter.Written] = {**document.keys, key: value}
-                self._folder.write(self._pull_path(number), frontmatter.render(keys, document.body))
+                self._folder.write(self._contents.pull_path(number), frontmatter.render(keys, document.body))
 
     def review(
         self, pull: int, *, head_sha: str, body: str, findings: Sequence[ReviewFinding], marker: str
     ) -> str:
         """A file per review; the findings' lines stand in it as they are."""
         self.pull(pull)
-        reviews = self._pull_path(pull).parent / "reviews"
+        reviews = self._contents.pull_path(pull).parent / "reviews"
         text = mark("\n\n".join([body, *(finding_text(f) for f in findings)]).strip(), marker)
         with self._folder.writing():
             for name in files.entries_of(reviews):
-                document = self._document(reviews / name)
+                document = self._contents.document(reviews / name)
                 if (
                     document
                     and carries_marker(document.body, marker)
@@ -250,9 +249,9 @@ class LocalForge(LocalPermissions):
     def answer(self, pull: int, answers: Mapping[str, str]) -> int:
         """One file of answers beside the reviews, a line a finding; how many were new."""
         self.pull(pull)
-        path = self._pull_path(pull).parent / "reviews" / "answers.md"
+        path = self._contents.pull_path(pull).parent / "reviews" / "answers.md"
         with self._folder.writing():
-            document = self._document(path)
+            document = self._contents.document(path)
             told = document.body.strip().splitlines() if document else []
             known = {line.partition(":")[0].removeprefix("- ") for line in told}
             new = [f"- {f}: {' '.join(text.split())}" for f, text in answers.items() if f not in known]
@@ -266,16 +265,18 @@ class LocalForge(LocalPermissions):
     def comment(self, number: int, *, marker: str, body: str) -> Comment:
         """Write or update the one comment that carries `marker` and names us as its author."""
         with self._folder.writing():
-            if self._issue(number) is None and self._pull(number) is None:
+            if self._contents.issue(number) is None and self._contents.pull(number) is None:
                 raise ForgeError(f"#{number} does not exist", hint="was its file deleted?", status=404)
             old = self.ours(number, marker)
-            number_of_it = old.id if old else self._folder.next("last-id", above=self._last_comment(number))
-            path = self._comment_path(number, number_of_it)
+            number_of_it = (
+                old.id if old else self._folder.next("last-id", above=self._contents.last_comment(number))
+            )
+            path = self._contents.comment_path(number, number_of_it)
             keys: dict[str, frontmatter.Written] = {"author": self._author}
             keys["created"] = old.created_at if old else self._now()
             keys["updated"] = self._now()
             self._folder.write(path, frontmatter.render(keys, mark(body, marker)))
-            return self._comment(number, number_of_it) or _vanished(path)
+            return self._contents.comment(number, number_of_it) or _vanished(path)
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our oldest comment with this marker."""
@@ -286,8 +287,8 @@ class LocalForge(LocalPermissions):
 
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments, oldest first."""
-        for identity in self._numbered(self._root / "comments" / str(number)):
-            comment = self._comment(number, identity)
+        for identity in self._contents.numbered(self._root / "comments" / str(number)):
+            comment = self._contents.comment(number, identity)
             if comment:
                 yield comment
 
@@ -297,7 +298,7 @@ class LocalForge(LocalPermissions):
         """Begin a check, or give back the one with this `external_id` on this commit."""
         path = self._root / "checks" / records.file_of(head_sha, name)
         with self._folder.writing():
-            record = records.parse_check(files.read(path), self._shown(path))
+            record = records.parse_check(files.read(path), self._contents.shown(path))
             if record is None or record.external_id != external_id:
                 check = Check(
                     id=self._folder.next("last-id"), name=name, head_sha=head_sha, status="in_progress",
@@ -321,7 +322,7 @@ class LocalForge(LocalPermissions):
         path = self._root / "checks" / records.file_of(check.head_sha, check.name)
         done = records.finished(check, conclusion, title, summary, text, annotations)
         with self._folder.writing():
-            old = records.parse_check(files.read(path), self._shown(path))
+            old = records.parse_check(files.read(path), self._contents.shown(path))
             record = records.CheckRecord(old.external_id if old else "", done)
             self._folder.write(path, records.render_check(record, at=self._now()))
         return records.with_url(done, path.as_uri())
@@ -342,7 +343,7 @@ class LocalForge(LocalPermissions):
         """All checks on a commit, by name."""
         at = self._root / "checks" / records.check_directory(head_sha)
         paths = [at / n for n in files.entries_of(at) if n.endswith(".json")]
-        found = ((p, records.parse_check(files.read(p), self._shown(p))) for p in paths)
+        found = ((p, records.parse_check(files.read(p), self._contents.shown(p))) for p in paths)
         return tuple(records.with_url(r.check, p.as_uri()) for p, r in found if r)
 
     def close(self) -> None:
@@ -360,18 +361,7 @@ class LocalForge(LocalPermissions):
 
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """What we did to the issue's labels; one set by hand is its author's."""
-        issue = self.issue(number)
-        path = self._root / "events" / f"{number}.jsonl"
-        found = list(records.parse_events(files.read(path) or "", self._shown(path)))
-        seen = {e.label for e in found if e.kind == "labeled"}
-        by_hand = [
-            IssueEvent(
-                id=0, kind="labeled", actor=issue.author, at=issue.created_at, label=n, actor_type="User"
-            )
-            for n in issue.labels
-            if n not in seen
-        ]
-        return (*by_hand, *found)
+        return self._contents.events(self.issue(number))
 
     def status(self, *, head_sha: str, context: str, conclusion: Conclusion | None, description: str) -> None:
         """A commit status is a check here."""
@@ -381,88 +371,8 @@ class LocalForge(LocalPermissions):
         if conclusion:
             self.finish_check(check, conclusion=conclusion, title=description, summary=description)
 
-    # files
-
-    def _issue_path(self, number: int) -> Path:
-        return self._root / "issues" / f"{number}.md"
-
-    def _pull_path(self, number: int) -> Path:
-        return self._root / "pulls" / str(number) / "pull.md"
-
-    def _comment_path(self, number: int, identity: int) -> Path:
-        return self._root / "comments" / str(number) / f"{identity}.md"
-
-    def _numbers(self) -> list[int]:
-        return self._numbered(self._root / "issues")
-
-    def _numbered(self, at: Path) -> list[int]:
-        """The numbers of `<n>.md` files, in order; other names become warnings."""
-        numbers = []
-        for name in files.entries_of(at):
-            stem = name.removesuffix(".md")
-            if stem != name and NUMBER.fullmatch(stem):
-                numbers.append(int(stem))
-            else:
-                self._warnings[f"{self._shown(at / name)} is ignored: its name is not <number>.md"] = None
-        return sorted(numbers)
-
-    def _pull_numbers(self) -> list[int]:
-        return [int(n) for n in files.entries_of(self._root / "pulls") if NUMBER.fullmatch(n)]
-
-    def _last_comment(self, number: int) -> int:
-        return max(self._numbered(self._root / "comments" / str(number)), default=0)
-
     def _next_number(self) -> int:
-        taken = [*self._numbers(), *self._pull_numbers()]
-        return self._folder.next("last-number", above=max(taken, default=0))
-
-    def _document(self, path: Path) -> Document | None:
-        text = files.read(path)
-        return None if text is None else frontmatter.parse_document(text, name=self._shown(path))
-
-    def _issue(self, number: int) -> Issue | None:
-        path = self._issue_path(number)
-        document = self._document(path)
-        if document is None:
-            return None
-        author = document.text("author", self._author)
-        changed = files.changed_at(path)
-        comments = len(self._numbered(self._root / "comments" / str(number)))
-        return Issue(
-            number=number, title=document.title or f"Issue {number}", body=document.body.rstrip("\n"),
-            labels=document.names("labels"), author=author, state=_state(document),
-            url=path.as_uri(), labeled_by=author, updated_at=_iso(changed) if changed else "",
-            created_at=document.text("created"), comments=comments,
-        )  # fmt: skip
-
-    def _pull(self, number: int) -> Pull | None:
-        document = self._document(self._pull_path(number))
-        return self._as_pull(number, document) if document else None
-
-    def _as_pull(self, number: int, document: Document) -> Pull:
-        branch = document.text("head")
-        return Pull(
-            number=number,
-            url=self._pull_path(number).as_uri(),
-            title=document.title,
-            body=document.body.rstrip("\n"),
-            head_branch=branch,
-            head_sha=(self._read_ref(branch) or "") if branch else "",
-            base_branch=document.text("base"),
-            state=_state(document),
-            draft=_draft(document),
-        )
-
-    def _comment(self, number: int, identity: int) -> Comment | None:
-        path = self._comment_path(number, identity)
-        document = self._document(path)
-        if document is None:
-            return None
-        return Comment(
-            id=identity, number=number, author=document.text("author"), body=document.body.rstrip("\n"),
-            url=path.as_uri(), created_at=document.text("created"), updated_at=document.text("updated"),
-            association="OWNER",
-        )  # fmt: skip
+        return self._folder.next("last-number", above=self._contents.last_number())
 
     def _log(self, number: int, changes: Sequence[tuple[str, str]]) -> None:
         if not changes:
@@ -476,24 +386,8 @@ class LocalForge(LocalPermissions):
         )
         self._folder.write(path, "".join((files.read(path) or "", *lines)))
 
-    def _shown(self, path: Path) -> str:
-        """A path as messages name it: from the folder on."""
-        return str(path.relative_to(self._root))
-
     def _now(self) -> str:
-        return _iso(self._clock())
-
-
-def _state(document: Document) -> str:
-    return document.text("state", "open").lower()
-
-
-def _draft(document: Document | None) -> bool:
-    return document is None or document.text("draft", "true").lower() in {"true", "yes", "on"}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return iso(self._clock())
 
 
 def _vanished(path: Path) -> Comment:
