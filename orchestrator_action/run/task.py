@@ -39,9 +39,9 @@ from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.takeover import base_of, carry, text_digest
 from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.verify.measure import Measure
-from orchestrator_action.work.attempts import Trying, last_log
+from orchestrator_action.work.attempts import Trying
 from orchestrator_action.work.claims import Claims
-from orchestrator_action.work.task_files import directory_of, write_context
+from orchestrator_action.work.task_files import directory_of, log_path, write_context
 
 log = logging.getLogger(__name__)
 
@@ -297,7 +297,7 @@ def _result(
         exit_code=usage.outcome.exit_code,
         pid=usage.outcome.pid,
         phases=verdict.phases if verdict else recorded_phases(task_run.run, task.id),
-        log=last_log(task_run.directory, usage),
+        log=str(log_path(task_run.directory, usage.number)) if usage.number else "",
         said=usage.report.text[:MOST_SAID],
         agents=agents_of(task_run.run.journal.of(task.id)),
         review=tuple(_reviewed(ledger, f) for f in ledger.findings),

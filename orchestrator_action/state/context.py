@@ -18,7 +18,8 @@ from typing import Protocol
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
-from orchestrator_action.agents.key_proxy import Meter, kept_keys
+from orchestrator_action.agents.key_proxy import kept_keys
+from orchestrator_action.agents.meter import Meter
 from orchestrator_action.agents.registry import model_routes_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, Interrupted, OrchestratorError

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent, ReviewRequest
-from orchestrator_action.agents.key_proxy import Meter
+from orchestrator_action.agents.meter import Meter
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
 from orchestrator_action.protocol.attempt import Outcome

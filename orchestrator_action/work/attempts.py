@@ -12,19 +12,18 @@ import math
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from orchestrator_action.agents.key_proxy import BUDGET_SPENT, Meter
+from orchestrator_action.agents.meter import Meter, metered
 from orchestrator_action.agents.registry import require_key
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git import salvage
 from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.process.recovery import read_record
 from orchestrator_action.process.supervisor import Cancel, supervise
-from orchestrator_action.process.tail import Tail
+from orchestrator_action.process.tail import whole_lines
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Limits, Mark, Outcome
 from orchestrator_action.protocol.model import PhaseState, TaskContext, Verdict
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
@@ -249,7 +248,7 @@ class Trying:
             return False
         last = state.attempts[-1]
         reader = self._task_run.agent.reader()
-        for line in _lines(log_path(self._task_run.directory, last.number)):
+        for line in whole_lines(log_path(self._task_run.directory, last.number)):
             reader.feed(line)
         outcome = _ended_as(last.ended) or read_record(record_path(self._task_run.directory, last.number))
         outcome = outcome or Outcome(ending=Ending.LOST, error="the orchestrator ended")
@@ -376,42 +375,6 @@ class Trying:
         )  # fmt: skip
 
 
-def metered(report: AgentReport, meter: Meter) -> AgentReport:
-    """What an agent said, with what was counted at the proxy: its cost where it tells none, and a spent budget."""
-    if report.cost_usd is None and meter.cost_usd is not None:
-        report = replace(report, cost_usd=meter.cost_usd)
-    if not meter.refused:
-        return with_the_vendors_words(report, meter)
-    problems = report.problems or (BUDGET_SPENT,)
-    return replace(report, limit="max-budget", problems=problems, transient=False, retry_after_s=0.0)
-
-
-def with_the_vendors_words(report: AgentReport, meter: Meter) -> AgentReport:
-    """A failure with the vendor's own reason, where the agent did not pass it on."""
-    said = meter.vendor_says
-    if (
-        not said
-        or not report.problems
-        or any(said.partition(" ")[2] in problem for problem in report.problems)
-    ):
-        return report
-    return replace(
-        report,
-        problems=(*report.problems, f"the vendor says: {said}"),
-        retry_after_s=report.retry_after_s or meter.retry_after_s,
-    )
-
-
-def _lines(log: Path) -> Iterator[bytes]:
-    """Every line of a log that nobody writes any more."""
-    tail = Tail(log)
-    tail.behind = True
-    while tail.behind:
-        yield from tail.lines()
-    if (last := tail.last()) is not None:
-        yield last
-
-
 def _ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
     """The end of an attempt as its `attempt-ended` has it."""
     if record is None:
@@ -425,8 +388,3 @@ def _ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
         error=record["error"],
         survivors=record["survivors"],
     )
-
-
-def last_log(directory: Path, usage: TaskUsage) -> str:
-    """The log of the last attempt, or an empty string when there was none."""
-    return str(log_path(directory, usage.number)) if usage.number else ""

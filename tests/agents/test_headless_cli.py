@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.agents.key_proxy import Meter, kept_keys
+from orchestrator_action.agents.key_proxy import kept_keys
+from orchestrator_action.agents.meter import Meter
 from orchestrator_action.agents.registry import model_routes_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.protocol.attempt import Ending

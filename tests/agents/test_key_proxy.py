@@ -9,14 +9,8 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from orchestrator_action.agents.key_proxy import (
-    BUDGET_SPENT,
-    Meter,
-    ModelRoute,
-    error_words,
-    kept_keys,
-    used_tokens,
-)
+from orchestrator_action.agents.key_proxy import ModelRoute, kept_keys
+from orchestrator_action.agents.meter import BUDGET_SPENT, Meter, error_words, used_tokens
 from orchestrator_action.config.schema import ModelPrice
 from tests.kit.messages_api import Fault, MessagesApi, Say, messages_api, steps
 
