@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import MarkedComment, Requirement
-from orchestrator_action.forge.github import accounts, conversation
+from orchestrator_action.forge.github import accounts, conversation, workflows
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.batch import Together
@@ -46,7 +45,6 @@ SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
 REMEMBERED_ISSUES = 1000
 """Issues of which we know when they were last shown to us."""
-ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
 
 class GitHubForge:
@@ -391,18 +389,8 @@ class GitHubForge:
 
     def run_alive(self, run_id: str) -> bool | None:
         """Whether a workflow run is queued or running."""
-        if not run_id.isascii() or not run_id.isdecimal():
-            return None
-        try:
-            data = self._api.get(f"/actions/runs/{run_id}", f"workflow run {run_id}")
-        except ForgeError as exc:
-            if exc.status == 404:
-                return None
-            raise
-        return understood(lambda: str(data["status"]) in ALIVE, f"workflow run {run_id}")
+        return workflows.run_alive(self._api, run_id)
 
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
-        path = f"/actions/workflows/{quote(workflow, safe='')}/dispatches"
-        body = {"ref": ref, **({"inputs": dict(inputs)} if inputs else {})}
-        self._api.send("POST", path, f"the start of {workflow}", body, again=False)
+        workflows.dispatch(self._api, workflow, ref=ref, inputs=inputs)
