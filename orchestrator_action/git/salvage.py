@@ -7,6 +7,7 @@ To take it up again: `git checkout refs/orchestrator/salvage/<task-id> -- .`
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -15,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.git.private import bring, hand_over
+from orchestrator_action.git.private import bring, hand_over, make_window
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.task_tree import TaskTree
+from orchestrator_action.git.tree_view import broken, is_folder
 
 PREFIX = "refs/orchestrator/salvage/"
 KEPT_REFS = ("refs/remotes/*", "refs/tags/*", "refs/orchestrator/*")
@@ -28,6 +31,25 @@ _AUTHOR = identity_env("orchestrator-action", "orchestrator-action@users.noreply
 def ref(task_id: str) -> str:
     """Where the work of a task is kept."""
     return f"{PREFIX}{task_id}"
+
+
+def save_tree(private: Git, user: Git, tree: TaskTree, task_id: str) -> str | None:
+    """Save what a task's tree has uncommitted and untracked, also of one whose `.git` is broken or gone."""
+    slot = tree.slot
+    whole = not broken(slot.path, slot.mark)
+    head = ""
+    with contextlib.suppress(GitError):
+        head = tree.git.head() if whole else ""
+    whole = whole and bool(head)
+    head = head or private.rev_parse(f"refs/heads/{tree.branch}") or tree.base_sha
+    window = make_window(slot.window, slot.path / ".git" / "objects", private)
+    there = is_folder(slot.path) and bool(slot.mark)
+    seen = replace(
+        window,
+        git_dir=slot.path / ".git" if whole else window.git_dir,
+        work_tree=slot.path if there else None,
+    )
+    return save(seen, private, user, slot.path / ".git" / "index", head, task_id)
 
 
 def save(seen: Git, private: Git, user: Git, index: Path, head: str, task_id: str) -> str | None:

@@ -374,21 +374,7 @@ class Trees:
 
         Index, branch and files of the tree stay as they are. None when there was nothing to save.
         """
-        slot = tree.slot
-        whole = not broken(slot.path, slot.mark)
-        head = ""
-        with contextlib.suppress(GitError):
-            head = tree.git.head() if whole else ""
-        whole = whole and bool(head)
-        head = head or self.private.rev_parse(f"refs/heads/{tree.branch}") or tree.base_sha
-        window = private.make_window(slot.window, slot.path / ".git" / "objects", self.private)
-        there = is_folder(slot.path) and bool(slot.mark)
-        seen = replace(
-            window,
-            git_dir=slot.path / ".git" if whole else window.git_dir,
-            work_tree=slot.path if there else None,
-        )
-        return salvage.save(seen, self.private, self.user, slot.path / ".git" / "index", head, task_id)
+        return salvage.save_tree(self.private, self.user, tree, task_id)
 
     def keep_branch(self, tree: TaskTree, task_id: str) -> str:
         """Name what the task committed in the user's repository; the ref, or nothing when it committed nothing."""
