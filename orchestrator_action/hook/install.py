@@ -281,7 +281,8 @@ def hook_manager_of(where: Where) -> str:
 
 
 def print_status() -> int:
-    """Print whether the hook is in force: 0 when a push starts it as it was installed, 1 otherwise."""
+    """Print whether the hook is in force, and what it demands: 0 when a push starts it as installed, else 1."""
+    from orchestrator_action.hook.demands import demands_in_words
     from orchestrator_action.hook.probe import is_started
 
     where = Where(find_site())
@@ -300,7 +301,7 @@ def print_status() -> int:
     else:
         how = "as a config hook" if where.config_hook() else where.hook
     earlier = f"; then the earlier hook, {where.kept}" if os.path.lexists(where.kept) else ""
-    print(f"installed: {how}{earlier}")
+    print("\n".join([f"installed: {how}{earlier}", *demands_in_words()]))
     if not os.path.exists(os.path.join(where.place.state, "journal")):
         print("no push has been judged yet")
     return 0

@@ -1,7 +1,5 @@
 """`orchestrator-action hook …`: the verbs, for the command line and for other hook managers."""
 
-import os
-
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook import base as bases
 from orchestrator_action.hook.fast_git import find_site, git, tell_user
@@ -84,19 +82,17 @@ def run_here(ref: str, names: "Sequence[str]" = (), anew: bool = False) -> int:
     `names` are the gates to run, all when empty; `anew` runs those that have passed before, too.
     Raises GitError when there is no such commit, ConfigError when there is no such gate.
     """
-    from orchestrator_action.hook.push import Push, Ref, find_work, object_specs, policy_of, run_gates
+    from orchestrator_action.hook.demands import Demands
+    from orchestrator_action.hook.push import Push, Ref, find_work, run_gates
 
     where = find_site()
     code, out = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if code:
         raise GitError(f"there is no commit {ref!r}", hint="give a branch, a tag or a commit id")
-    commit, remote = out.decode().strip(), _default_remote()
+    commit = out.decode().strip()
     refs = [Ref(ref, commit, "refs/heads/(none)", "0" * len(commit))]
-    url = os.fsdecode(git("remote", "get-url", "--push", remote)[1]).strip()
-    memory = bases.remembered_base(where, remote, url)
-    known = bases.ask_objects([*bases.base_specs(remote, memory), *object_specs(refs)])
-    base = bases.find_base(remote, url, known, memory, where, ask=False)
-    policy = policy_of(base, refs, known, where)
+    demands = Demands(refs)
+    policy = demands.policy
     if names:
         policy.gates = [gate for gate in policy.gates if gate.name in names]
         unknown = [name for name in names if name not in [gate.name for gate in policy.gates]]
@@ -109,20 +105,8 @@ def run_here(ref: str, names: "Sequence[str]" = (), anew: bool = False) -> int:
             "orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)"
         )
         return 0
-    push = Push(remote, url, base.commit, [remote], pushing=False)
-    work = find_work(policy, refs, known, where, push, anew=anew)
+    push = Push(demands.remote, demands.url, demands.base.commit, [demands.remote], pushing=False)
+    work = find_work(policy, refs, demands.known, where, push, anew=anew)
     if not work:
         tell_user(f"orchestrator: every gate has passed at {commit[:12]} before; a push runs none")
     return run_gates(policy, work, where, push)
-
-
-def _default_remote() -> str:
-    """Where `git push` would go, as far as it is configured; else `origin`."""
-    _, out = git("rev-parse", "--abbrev-ref", "@{push}")
-    _, names = git("remote")
-    known = os.fsdecode(names).splitlines()
-    target = os.fsdecode(out).strip()
-    fitting = [name for name in known if target.startswith(f"{name}/")]
-    if fitting:
-        return max(fitting, key=len)
-    return "origin" if "origin" in known or not known else known[0]

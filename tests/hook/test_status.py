@@ -92,6 +92,29 @@ def test_nobody_gets_round_the_hook_by_the_probes_variable(govern: Callable[...,
     assert "" == g.at_remote("refs/heads/task")
 
 
+def test_status_says_what_is_demanded_and_by_whom(govern: Callable[..., Governed]):
+    """By the remote's default branch as it is known here, whatever the checkout holds."""
+    g = govern()
+    configured = g.hook("status").out
+    head = g.git("rev-parse", "origin/main")[:12]
+    g.git("rm", "-q", ".github/orchestrator.yml")
+    g.git("commit", "-q", "-m", "no configuration")
+    g.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    bare = g.hook("status").out
+    g.commit({".github/orchestrator.yaml": "hook: {}\n"})
+    g.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    near = g.hook("status")
+
+    assert f"judged by: .github/orchestrator.yml of {head} (origin/HEAD)\n" in configured
+    assert "\ngates: check\n" in configured and "\nprotected: main" in configured
+    assert "judged by: the default policy; origin/HEAD has no .github/orchestrator.yml yet\n" in bare
+    assert (
+        "\nprotected: main, master, release/*\ngates: none (hook.gates in .github/orchestrator.yml)\n" in bare
+    )
+    assert 0 == near.code
+    assert "every push is refused: " in near.out and "orchestrator.yaml is not read" in near.out
+
+
 def test_doctor_mentions_the_hook(bare: Governed):
     """Case 50: whether it is there, and whether it was replaced; none is no fault."""
 
