@@ -21,24 +21,24 @@ from orchestrator_action.text.template import template_environment
 
 PACKAGE = Path(orchestrator_action.__path__[0])
 
-_NOT_OURS_TO_LOAD = ("__main__", ".patch.worker", ".hook.", ".cli.", ".action.", ".phase_client.")
+_NOT_OURS_TO_LOAD = (
+    "__main__", ".patch.worker", ".acp.worker", ".hook.", ".cli.", ".action.", ".phase_client.",
+)  # fmt: skip
 """Programs of their own, and doors that this run did not come in by."""
-_LOADED_BY_CHOICE = (
-    "orchestrator_action.forge.github",
-    "orchestrator_action.agents.",
-    "orchestrator_action.run.otlp",
-)
-"""One kind of several: what a run uses is loaded when it is chosen, before it starts."""
+_LOADED_BY_CHOICE = {
+    "orchestrator_action.forge.github.": "orchestrator_action.forge.github.client",
+    "orchestrator_action.run.otlp.": "orchestrator_action.run.otlp",
+}
+"""By prefix: what is there when this was chosen, which is before the run starts. Agents are not among them: which
+one takes over is known only later."""
 
 
 def load_all() -> None:
     """Have all code and texts of a run in memory."""
     for module in pkgutil.walk_packages(orchestrator_action.__path__, "orchestrator_action."):
         name = f"{module.name}."
-        chosen = any(
-            name.startswith(kind) and kind.rstrip(".") not in sys.modules for kind in _LOADED_BY_CHOICE
-        )
-        if not chosen and not any(part.rstrip(".") in name for part in _NOT_OURS_TO_LOAD):
+        other = any(name.startswith(k) and sign not in sys.modules for k, sign in _LOADED_BY_CHOICE.items())
+        if not other and not any(part.rstrip(".") in name for part in _NOT_OURS_TO_LOAD):
             importlib.import_module(module.name)
     for late in _LATE:
         importlib.import_module(late)

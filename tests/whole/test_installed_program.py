@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -115,3 +116,17 @@ def test_the_action_watches_its_installation_its_source_and_pythons_library(tmp_
     assert Path(sys.prefix) / "pyvenv.cfg" in watched.files
     assert {PACKAGE} == set(alone.folders)
     assert PACKAGE / "errors.py" in alone.files
+
+
+def test_of_several_kinds_only_what_a_run_may_use_is_loaded():
+    """Every agent, as each may take over; no program of an agent's own process, no forge that was not chosen."""
+    program = (
+        "import sys\nfrom orchestrator_action.run import setup\nsetup.load_all()\n"
+        "print(*(m for m in sys.modules if m in {'acp', 'github'} or m.endswith(('.acp.agent', '.claude.agent'))))"
+    )
+
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+
+    assert {"orchestrator_action.agents.acp.agent", "orchestrator_action.agents.claude.agent"} == set(
+        done.stdout.split()
+    )
