@@ -84,6 +84,9 @@ def make_git_dir(
     (at / "objects" / "info" / "alternates").write_bytes(file_formats.alternates(objects))
     write_settings(at / "config", template.settings)
     write_refs(at, {**template.refs, **(refs or {})}, template.links)
+    if refs and head in refs:  # loose as well, so that where the branch is can be read without starting git
+        (at / head).parent.mkdir(parents=True, exist_ok=True)
+        (at / head).write_text(f"{refs[head]}\n", encoding="ascii")
     copy_common(template, at)
     if hooks:
         _copy_hooks(template.lender.common_dir / "hooks", at / "hooks")

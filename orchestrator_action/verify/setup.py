@@ -163,7 +163,8 @@ def prepare_tree(
 
     Raises SetupError naming the command that failed.
     """
-    before = _untracked(tree)
+    git = Git.open(tree)
+    before = _untracked(git)
     for number, step in enumerate(plan.steps, 1):
         if step.unless and _holds(step.unless, run, f"{number}-probe", probed if probed is not None else {}):
             continue
@@ -177,7 +178,7 @@ def prepare_tree(
             _run_commands(step, run, number)
             if at_base:
                 keep(place, step, tree)
-    _exclude(tree, before, ignored_in)
+    _exclude(git, before, ignored_in)
 
 
 def _holds(command: str, run: RunStep, name: str, probed: MutableMapping[str, bool]) -> bool:
@@ -209,10 +210,12 @@ class TreeSetup:
 
     def prepare(self, task_run: TaskRun, tree: Path, name: str) -> None:
         """Make a tree of this task ready. Raises SetupError naming the command that failed."""
-        base = task_run.base_sha
+        if not self.plan.steps:
+            return
+        base, git = task_run.base_sha, Git.open(tree)
         env = command_env(task_run.run.env, task_run.run.config.test_env)
         # Keys are for the base's dependencies only: one that an agent added could send them away.
-        locked = _as_at(base, tree, [name for step in self.plan.steps for name in step.inputs])
+        locked = _as_at(base, git, [name for step in self.plan.steps for name in step.inputs])
         keys = command_env(task_run.run.env, task_run.run.config.setup_env) if locked else {}
 
         def run(command: str, step: SetupStep | None, part: str) -> None:
@@ -242,7 +245,7 @@ class TreeSetup:
             run=run,
             cache=self.cache,
             level=task_run.policy(Role.SETUP, tree).level.word,
-            at_base=_is_base(base, tree),
+            at_base=_is_base(base, git),
             probed=self._probed,
             ignored_in=[
                 tree / ".git" / "info" / "exclude",
@@ -270,15 +273,13 @@ def last_words(log: Path) -> str:
     return (versions[:1] or errors or lines or [""])[-1][:_LONGEST_SHOWN]
 
 
-def _is_base(commit: str, tree: Path) -> bool:
+def _is_base(commit: str, git: Git) -> bool:
     """Whether a tree is at `commit` and holds nothing else."""
-    git = Git.open(tree)
     return git.head() == commit and not git.dirty()
 
 
-def _as_at(commit: str, tree: Path, names: Sequence[str]) -> bool:
+def _as_at(commit: str, git: Git, names: Sequence[str]) -> bool:
     """Whether these files of a tree are what they are at `commit`."""
-    git = Git.open(tree)
     return (
         not names or git.run("diff", "--quiet", "--no-ext-diff", commit, "--", *names, check=False).code == 0
     )
@@ -287,16 +288,17 @@ def _as_at(commit: str, tree: Path, names: Sequence[str]) -> bool:
 # -- what set-up leaves in a tree ------------------------------------------------------------------
 
 
-def _untracked(tree: Path) -> frozenset[str]:
-    said = Git.open(tree).text("ls-files", "--others", "--exclude-standard", "--directory", "-z")
+def _untracked(git: Git) -> frozenset[str]:
+    said = git.text("ls-files", "--others", "--exclude-standard", "--directory", "-z")
     return frozenset(name for name in said.split("\0") if name)
 
 
-def _exclude(tree: Path, before: frozenset[str], lists: Sequence[Path]) -> None:
+def _exclude(git: Git, before: frozenset[str], lists: Sequence[Path]) -> None:
     """Leave out of `git status` what set-up put there: the agent is asked for a clean tree, and `foo.egg-info`
     is none of its work. The lists are those of repositories of ours, never of the user's."""
-    left = [f"/{name}" for name in sorted(_untracked(tree) - before)]
-    for exclude in lists if left and (tree / ".git").is_dir() else ():
+    left = [f"/{name}" for name in sorted(_untracked(git) - before)]
+    own = git.work_tree is not None and (git.work_tree / ".git").is_dir()
+    for exclude in lists if left and own else ():
         exclude.parent.mkdir(parents=True, exist_ok=True)
         with exclude.open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
