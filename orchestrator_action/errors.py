@@ -68,6 +68,12 @@ class GitError(OrchestratorError):
     exit_code = 5
 
 
+class BranchError(GitError):
+    """The branch that a run is to begin from is not there: the configuration names another, or the remote has none."""
+
+    exit_code = 2
+
+
 class WorktreeError(GitError):
     """A worktree could not be made, or must not be removed."""
 

@@ -21,6 +21,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.plan.admission import Admission
 from orchestrator_action.plan.trigger import trigger_of
 from orchestrator_action.process.cancel import Cancel, on_signals
+from orchestrator_action.protocol.ends import exit_code
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, TaskResult
 from orchestrator_action.publish.progress import Progress, times
@@ -89,7 +90,7 @@ def _work_off(step: Step) -> int:
         try:
             if dry:
                 return _dry_run(step, asked, admission)
-            report, path, blocked = _run(step, asked, admission, cancel)
+            report, path, code = _run(step, asked, admission, cancel)
         except NothingToDo:
             _refusals(step, admission)
             raise
@@ -108,7 +109,7 @@ def _work_off(step: Step) -> int:
         return 130
     if conclusion in {"success", "neutral"}:
         return 0
-    return blocked or 1
+    return code
 
 
 def refuse_left_token(git: Git, runner_temp: str) -> None:
@@ -131,7 +132,7 @@ def refuse_left_token(git: Git, runner_temp: str) -> None:
 def _run(
     step: Step, asked: setup.RunRequest, admission: Admission, cancel: Cancel
 ) -> tuple[RunReport, Path, int]:
-    """The report, its file, and the exit code of what was in the way from the beginning; 0 when nothing was."""
+    """The report, its file, and the exit code of the command for it."""
     env = agent_env(step.env, asked.flags.get("agent") or "")
     with setup.start_run(asked, env, cancel, say=step.say, admit=admission) as (found, run):
         step.say(
@@ -148,7 +149,7 @@ def _run(
             step.remark("warning", line)
         step.guard.restore()
         step.files.add_summary(job_summary(report, times=chart, run_url=run.run_url, secrets=run.secrets))
-        return report, run.run_dir / "report.json", run.blocked_code if run.blocked else 0
+        return report, run.run_dir / "report.json", exit_code(report.tasks, blocked=run.blocked_code)
 
 
 def agent_env(env: Mapping[str, str], agent: str) -> dict[str, str]:

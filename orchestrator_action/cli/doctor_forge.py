@@ -36,7 +36,7 @@ def _place(found: setup.Survey) -> Row:
 
 def _requirements(found: setup.Survey) -> list[Row]:
     try:
-        looked = look_at_forge(found)
+        looked = look_at_forge(found, label=found.config.label)
     except ForgeError as exc:
         return [Row(what="forge", found=exc.message, ok=False, hint=exc.hint)]
     return [

@@ -20,6 +20,9 @@ def doctor(
     agent: AgentName = "",
     forge: ForgeName = "",
     file: Annotated[Path | None, typer.Option(help="Check this configuration file only.")] = None,
+    tests: Annotated[
+        bool, typer.Option("--tests", help="Also try set-up and tests at the base, as a run does first.")
+    ] = False,
 ) -> None:
     """Check this machine, this repository and its configuration; say what is missing.
 
@@ -28,6 +31,10 @@ def doctor(
     from orchestrator_action.cli import doctor as checks
 
     rows = checks.check_file(file) if file else checks.check_all(repo, agent, environment(), forge)
+    if tests and not file and all(r.ok or r.optional for r in rows):  # else a run would not come to them
+        from orchestrator_action.cli.doctor_tests import tried_row
+
+        rows.append(tried_row(repo, environment(), forge))
     for row in rows:
         say(
             f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"

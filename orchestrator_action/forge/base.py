@@ -80,10 +80,11 @@ class Forge(Protocol):
     def default_branch(self) -> str:
         """The forge's default branch, or an empty string where it does not know one."""
 
-    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:
+    def requirements(self, *, branch: str, base: str, email: str, label: str = "") -> tuple[Requirement, ...]:
         """What a run needs here, each as it stands; nothing is written. Empty where nothing can be in the way.
 
-        `branch` is one that would be pushed, `base` where it is to go, `email` the author of its commits.
+        `branch` is one that would be pushed, `base` where it is to go, `email` the author of its commits,
+        `label` the one that asks for work: where none is given, none is looked for.
         Raises ForgeError when the forge cannot be asked."""
 
     def issues(self, label: str) -> Iterator[Issue]:

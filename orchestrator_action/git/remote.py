@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.config.schema import BRANCH_PREFIX, REF_PREFIX
-from orchestrator_action.errors import GitError
+from orchestrator_action.errors import BranchError, GitError
 from orchestrator_action.git.forge_access import ForgeAccess
 from orchestrator_action.git.lfs import MAX_LFS_OBJECTS, LfsUpload, copy_objects, objects_added
 from orchestrator_action.git.patience import Patience, as_fault
@@ -107,7 +107,7 @@ class Remote:
         for line in done.text.splitlines():
             if line.startswith("ref: refs/heads/"):
                 return line.removeprefix("ref: refs/heads/").partition("\t")[0]
-        raise GitError(
+        raise BranchError(
             f"remote {self.name} ({self.url}) has no default branch",
             hint="push a first branch to it, or name one: --base BRANCH (base-branch in the configuration)",
         )
@@ -115,12 +115,12 @@ class Remote:
     def fetch(self, branch: str) -> str:
         """Bring the remote's `branch` into the repository; returns its commit.
 
-        No ref of the user's moves. Raises GitError when there is no such branch.
+        No ref of the user's moves. Raises BranchError when there is no such branch.
         """
         ref = f"refs/heads/{branch}"
         sha = self.sha(ref)
         if not sha:
-            raise GitError(
+            raise BranchError(
                 f"branch {branch!r} does not exist on remote {self.name} ({self.url})",
                 hint="check base-branch in the configuration, or --base",
             )

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from orchestrator_action.config.schema import BRANCH_PREFIX, LABEL_AGENT, LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
@@ -49,10 +50,7 @@ def unique(name: str, taken: Collection[str]) -> str:
 
 
 def branch_name(task_id: str, title: str, taken: Collection[str] = ()) -> str:
-    """A valid, free branch name for a task. `taken` are branch names in use, locally or remotely.
-
-    A name below a taken one counts as taken too: git keeps refs as files and folders.
-    """
+    """A valid, free branch name for a task. `taken` are branch names in use, locally or remotely."""
     words = slug(title)
     name = BRANCH_PREFIX + (f"{task_id}-{words}" if words and words != task_id else task_id)
     return unique(name, taken)
@@ -118,7 +116,8 @@ def plan(
     `outside`: they are open, and the task is `stuck`, as are issues that wait for each other. Raises ConfigError for
     a prompt file that depends on what nobody knows, and for a circle of prompt files.
     """
-    used = set(taken)
+    folders = {str(folder) for branch in taken for folder in PurePosixPath(branch).parents}
+    used = {*taken, *folders}  # git keeps refs as files and folders
     tasks: list[Task] = []
     by_number = {i.number: i for i in issues}
     for issue in sorted(by_number.values(), key=lambda i: (_priority(i), i.number)):

@@ -69,6 +69,8 @@ class Issue:
     """The issue of this repository that it is a sub-issue of, as the forge says; 0 for none."""
     blocked_by: int = 0
     """By how many open issues the forge says it is blocked."""
+    locked: bool = False
+    """Whether only people with write access may write on it: no App may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import cast
 
 from orchestrator_action.config.schema import END_LABELS, LABEL_RUNNING
 from orchestrator_action.errors import OrchestratorError, TakenError
-from orchestrator_action.forge.base import MarkedComment, Queue
+from orchestrator_action.forge.base import Forge, MarkedComment, Queue
 from orchestrator_action.protocol.events import Event, Ledger
 from orchestrator_action.protocol.forge_values import Conclusion, Issue, Pull
 from orchestrator_action.protocol.lease import Lease, find_lease, leaseholder, with_lease
@@ -19,6 +19,9 @@ from orchestrator_action.publish.report import comments as render
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.takeover import win
 from orchestrator_action.text.limits import marker
+
+MOST_TOLD = 20
+"""Issues that are told that a run could not begin, the first; its own log says it in any case."""
 
 
 def claim_issue(run: RunContext, task: Task, issue: Issue) -> None:
@@ -106,6 +109,18 @@ def tell_not_started(run: RunContext, task: Task, why: str) -> None:
         run.forge.comment(asked.pull, marker=marker("asked", asked.key), body=said)
         if LABEL_RUNNING in task.issue.labels:  # of a dead run that was at it
             run.forge.set_labels(task.issue.number, add=[END_LABELS["failed"]], remove=[LABEL_RUNNING])
+
+
+def tell_cannot_begin(forge: Forge, label: str, numbers: Collection[int], error: OrchestratorError) -> None:
+    """Say once on each issue that waits why the run of them could not begin; its label stays. Best effort.
+
+    They are those of `numbers`, or when none was named the open ones that carry `label`, where there is one.
+    """
+    said = render.not_started(error.message + (f" ({error.hint})" if error.hint else ""))
+    with contextlib.suppress(OrchestratorError):
+        labelled = [i.number for i in forge.issues(label)][:MOST_TOLD] if label and not numbers else []
+        for number in numbers or labelled:
+            forge.comment(number, marker=marker("refused", f"issue-{number}"), body=said)
 
 
 def tell_progress(

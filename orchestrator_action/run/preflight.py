@@ -7,17 +7,21 @@ pays an agent for work that cannot be pushed or proposed, and `doctor` is not gr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from orchestrator_action.agents.registry import make_agent, require_key
+from orchestrator_action.config.schema import BRANCH_PREFIX
 from orchestrator_action.errors import AgentError, ConfigError, ForgeError, OrchestratorError
-from orchestrator_action.forge.base import Requirement
+from orchestrator_action.forge.base import Queue, Requirement
+from orchestrator_action.git.remote import Remote
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.state.context import IDENTITY
 
 if TYPE_CHECKING:
     from orchestrator_action.run.setup import Survey
 
+IN_THE_WAY = BRANCH_PREFIX.rstrip("/")
+"""git keeps refs as files and folders: a branch of this name leaves no room for ours."""
 SAMPLE_BRANCH = "orchestrator/issue-1"
 """Stands for a task's branch where there is no task."""
 
@@ -42,11 +46,17 @@ def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorEr
 def wants_of(found: Survey, env: Mapping[str, str]) -> list[OrchestratorError]:
     """What makes every success impossible here, whatever the task."""
     agents = (found.config.agent, *found.config.reviewers)
-    return [*forge_wants(found), *(e for name in agents if (e := agent_want(name, found, env)))]
+    asked = look_at_forge(found, found.tasks, label=found.config.label)
+    return [*_refusals(asked), *(e for name in agents if (e := agent_want(name, found, env)))]
 
 
 def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
     """A label may name an agent that nobody knows: that is the trouble of one issue, not of the run."""
+    if task.issue and task.issue.locked and _is_an_app(found):
+        return ForgeError(
+            f"the conversation of #{task.issue.number} is locked, so an App cannot say there what became of it",
+            hint="unlock the conversation, or give a person's token",
+        )
     try:
         return agent_want(task.agent or found.config.agent, found, env)
     except ConfigError as exc:
@@ -70,11 +80,32 @@ def agent_want(name: str, found: Survey, env: Mapping[str, str]) -> Orchestrator
 
 def forge_wants(found: Survey) -> Sequence[ForgeError]:
     """What the forge would refuse; empty when nothing is known."""
-    return [ForgeError(r.found, hint=r.hint) for r in look_at_forge(found, found.tasks) if r.ok is False]
+    return _refusals(look_at_forge(found, found.tasks))
 
 
-def look_at_forge(found: Survey, tasks: Sequence[Task] = ()) -> Sequence[Requirement]:
-    """Everything that the forge was asked, for `doctor` too."""
+def _refusals(asked: Sequence[Requirement]) -> list[ForgeError]:
+    return [ForgeError(r.found, hint=r.hint) for r in asked if r.ok is False]
+
+
+def _is_an_app(found: Survey) -> bool:
+    return found.forge.has_users and cast("Queue", found.forge).viewer().endswith("[bot]")
+
+
+def look_at_forge(found: Survey, tasks: Sequence[Task] = (), *, label: str = "") -> Sequence[Requirement]:
+    """Everything that the forge and its remote were asked, for `doctor` too; `label` as `requirements` takes it."""
+    if in_the_way := branch_in_the_way(found.remote):
+        return (in_the_way,)
     branch = tasks[0].branch if tasks else SAMPLE_BRANCH
     email = IDENTITY["GIT_AUTHOR_EMAIL"]
-    return found.forge.requirements(branch=branch, base=found.base_branch, email=email)
+    return found.forge.requirements(branch=branch, base=found.base_branch, email=email, label=label)
+
+
+def branch_in_the_way(remote: Remote) -> Requirement | None:
+    """A branch of the remote that leaves no room for ours. Raises GitError when the remote cannot be asked."""
+    if not remote.sha(f"refs/heads/{IN_THE_WAY}"):
+        return None
+    return Requirement(
+        what="branches", ok=False,
+        found=f"the remote has a branch {IN_THE_WAY!r}, so no branch {BRANCH_PREFIX}… can be pushed",
+        hint=f"rename it: git push origin {IN_THE_WAY}:{IN_THE_WAY}-old :{IN_THE_WAY}",
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
-from orchestrator_action.errors import ConfigError, GitError, NothingToDo, OrchestratorError
+from orchestrator_action.errors import ConfigError, GitError, IsolationError, NothingToDo, OrchestratorError
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url, servers
 from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
@@ -39,6 +39,7 @@ from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Task
+from orchestrator_action.publish.claim import tell_cannot_begin
 from orchestrator_action.run.dependencies import open_outside, waits_of
 from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
@@ -55,8 +56,6 @@ from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
 
-IN_THE_WAY = BRANCH_PREFIX.rstrip("/")
-"""git keeps refs as files and folders: a branch of this name leaves no room for ours."""
 NEAR_MISS = str(Path(CONFIG_PATH).with_suffix(".yaml"))
 
 
@@ -132,32 +131,49 @@ Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
 
 
 @contextlib.contextmanager
-def survey(asked: RunRequest, env: Mapping[str, str], *, private: Path) -> Iterator[Survey]:
+def survey(
+    asked: RunRequest,
+    env: Mapping[str, str],
+    *,
+    private: Path,
+    tell: Callable[[Forge, OrchestratorError], None] | None = None,
+) -> Iterator[Survey]:
     """The repository with its remote, base, configuration and forge, and no tasks yet.
 
-    Writes nothing but objects. `private` is a directory nobody else can read.
+    Writes nothing but objects. `private` is a directory nobody else can read. What the forge can be told of, since
+    it is reached, `tell` is shown before it is raised.
     """
     git = Git.open(asked.repo, env)
     token = token_of(env)
     remote = make_remote(git, token=token, private=private, env=env)
+    parts = forge_parts(git, remote, token, env)
+    name = forge_name(asked.forge, parts)
+    forge = make_forge(name, parts)
+    try:
+        try:
+            found = _surveyed(asked, env, git, remote)
+        except (ConfigError, GitError, IsolationError) as exc:
+            if tell is not None:
+                tell(forge, exc)
+            raise
+        yield Survey(git=git, remote=remote, forge=forge, token=token, forge_name=name, tasks=(), **found)
+    finally:
+        forge.close()
+
+
+def _surveyed(asked: RunRequest, env: Mapping[str, str], git: Git, remote: Remote) -> dict[str, Any]:
+    """What a survey has of base, configuration, tests and walls, by the names of its fields."""
     base_branch = asked.base or remote.default_branch()
     base_sha = remote.fetch(base_branch)
     config = with_flags(config_at(git, base_sha, asked.config or CONFIG_PATH), asked.flags)
     if config.base_branch and not asked.base and config.base_branch != base_branch:
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
-    walls = isolation_of(config, env, git.work_tree or git.common_dir)
-    parts = forge_parts(git, remote, token, env)
-    name = forge_name(asked.forge, parts)
-    forge = make_forge(name, parts)
-    try:
-        commands, found = test_commands(git, base_sha, config)
-        yield Survey(
-            git=git, remote=remote, forge=forge, config=config, base_branch=base_branch, base_sha=base_sha,
-            tasks=(), test_commands=commands, test_found=found, token=token, forge_name=name, isolation=walls,
-        )  # fmt: skip
-    finally:
-        forge.close()
+    commands, found = test_commands(git, base_sha, config)
+    return {
+        "config": config, "base_branch": base_branch, "base_sha": base_sha, "test_commands": commands,
+        "test_found": found, "isolation": isolation_of(config, env, git.work_tree or git.common_dir),
+    }  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -169,19 +185,15 @@ def plan_run(
     say: Callable[[str], None],
     admit: Admit | None = None,
     take_over: bool = True,
+    tell: Callable[[Forge, OrchestratorError], None] | None = None,
 ) -> Iterator[Survey]:
     """`surveyed`, with its tasks planned. Without `take_over`, what a run that died left is begun anew.
 
     Raises NothingToDo when no task was found.
     """
-    with survey(asked, env, private=private) as found:
+    with survey(asked, env, private=private, tell=tell) as found:
         taken = known_branches(found.git, BRANCH_PREFIX)
-        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*", f"refs/heads/{IN_THE_WAY}")
-        if f"refs/heads/{IN_THE_WAY}" in remote_refs:
-            raise GitError(
-                f"the remote has a branch {IN_THE_WAY!r}, so no branch {BRANCH_PREFIX}… can be pushed",
-                hint=f"rename it: git push origin {IN_THE_WAY}:{IN_THE_WAY}-old :{IN_THE_WAY}",
-            )
+        remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
         issues = _issues(asked, found.config, found.forge)
         if admit is not None:
@@ -282,11 +294,17 @@ def start_run(
         contextlib.ExitStack() as stack,
     ):
         with cancel.interrupting():
-            way = plan_run(asked, env, private=Path(private), say=say, admit=admit)
+            way = plan_run(asked, env, private=Path(private), say=say, admit=admit, tell=_teller(asked))
             found = stack.enter_context(way)
             blocked = preflight(found, env)
         run = stack.enter_context(enter_run(found, env, cancel, needs_agents=False))
         yield found, replace(run, blocked=blocked, token_ends_at=began + asked.token_life_s)
+
+
+def _teller(asked: RunRequest) -> Callable[[Forge, OrchestratorError], None]:
+    """Says on the issues that wait why a run of them could not even begin."""
+    label = "" if asked.prompts and not asked.label else asked.label or Config().label
+    return lambda forge, error: tell_cannot_begin(forge, label, asked.issues, error)
 
 
 @contextlib.contextmanager

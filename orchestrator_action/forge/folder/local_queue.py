@@ -25,8 +25,9 @@ class LocalPermissions:
         """Whoever can write the folder owns it."""
         return "admin" if user else "none"
 
-    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:  # noqa: ARG002
+    def requirements(self, *, branch: str, base: str, email: str, label: str = "") -> tuple[Requirement, ...]:
         """Nothing: a folder that can be written refuses nothing."""
+        del branch, base, email, label
         return ()
 
     def account_type(self, user: str) -> str:

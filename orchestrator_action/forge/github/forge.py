@@ -124,9 +124,9 @@ class GitHubForge:
             self._default = understood(lambda: str(data["default_branch"]), "the repository")
         return self._default
 
-    def requirements(self, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:
+    def requirements(self, *, branch: str, base: str, email: str, label: str = "") -> tuple[Requirement, ...]:
         """What a run needs of the repository and of the token; asked by requests that change nothing."""
-        return requirements(self._api, branch=branch, base=base, email=email)
+        return requirements(self._api, branch=branch, base=base, email=email, label=label)
 
     # who we are
 

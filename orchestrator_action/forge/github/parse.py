@@ -50,6 +50,7 @@ def issue(data: Any) -> Issue:
         comments=int(data["comments"]),
         parent=_parent(data),
         blocked_by=int((data.get("issue_dependencies_summary") or {}).get("blocked_by") or 0),
+        locked=bool(data.get("locked")),
     )
 
 

@@ -44,8 +44,10 @@ class _Probe:
     body: Mapping[str, Any]
 
 
-def requirements(api: Api, *, branch: str, base: str, email: str) -> tuple[Requirement, ...]:
+def requirements(api: Api, *, branch: str, base: str, email: str, label: str = "") -> tuple[Requirement, ...]:
     """Each thing as it stands. `branch` is one we would push, `email` the author of its commits.
+
+    `label` is the one that asks for work; it is not looked for when empty.
 
     Raises ForgeError when GitHub cannot be asked, or does not know the token.
     """
@@ -53,10 +55,14 @@ def requirements(api: Api, *, branch: str, base: str, email: str) -> tuple[Requi
     if understood(lambda: bool(repository["archived"]), "the repository"):
         found = f"{api.repository} is archived: nothing can be pushed, proposed or said there"
         return (Requirement(what="repository", found=found, ok=False, hint="unarchive it under Settings"),)
+    if repository.get("disabled"):
+        found = f"{api.repository} is disabled by GitHub: nothing can be pushed there"
+        return (Requirement(what="repository", found=found, ok=False, hint="ask GitHub's support why"),)
     tried = [_try(api, probe) for probe in _probes(base)]
     return (
         Requirement(what="repository", found=f"{api.repository} is not archived", ok=True),
         *tried,
+        *([_label(api, label)] if label else []),
         *_rules(api, branch, email),
     )
 
@@ -87,6 +93,10 @@ def _try(api: Api, probe: _Probe) -> Requirement:
         if MAY_NOT_OPEN in exc.message:
             found = "GitHub Actions may not open pull requests in this repository"
             return Requirement(what="pull requests", found=found, ok=False, hint=OPENING)
+        if exc.status == 403 and "locked" in exc.message:
+            hint = "unlock it, or wait until its migration has ended"
+            found = f"{api.repository} is locked: {_words(exc)}"
+            return Requirement(what="repository", found=found, ok=False, hint=hint)
         if exc.status in {403, 404}:
             found = f"the token lacks {probe.permission}, {probe.why}: {_words(exc)}"
             hint = f"grant `{probe.permission}` under `permissions:` in the workflow, or to the token"
@@ -94,6 +104,22 @@ def _try(api: Api, probe: _Probe) -> Requirement:
         if exc.status != 422:
             raise
     return Requirement(what=what, found=f"the token has it, {probe.why}", ok=True)
+
+
+def _label(api: Api, label: str) -> Requirement:
+    """Whether the label that asks for work is there to be set."""
+    try:
+        api.get(f"/labels/{quote(label, safe='')}", f"the label {label}")
+    except (RateLimitError, UnclearError):
+        raise
+    except ForgeError as exc:
+        if exc.status != 404:
+            return Requirement(what="label", found=f"{label}: not known: {_words(exc)}", ok=None)
+        found = f"the repository has no label {label!r}, so nobody can ask for work"
+        return Requirement(
+            what="label", found=found, ok=False, hint="orchestrator-action init --github makes it"
+        )
+    return Requirement(what="label", found=f"{label} is there", ok=True)
 
 
 def _words(exc: ForgeError) -> str:
@@ -131,6 +157,8 @@ def _refusal(rule: Mapping[str, Any], branch: str, email: str) -> str:
     kind, given = str(rule["type"]), rule.get("parameters") or {}
     if kind == "required_signatures":
         return f"signed commits are required on {branch}, and an agent's are not signed"
+    if kind == "required_status_checks" and not given.get("do_not_enforce_on_create"):
+        return f"status checks are required on {branch}, and a commit that is pushed has none yet"
     if kind in {"creation", "update"}:
         return f"nobody may {'make' if kind == 'creation' else 'update'} branches such as {branch}"
     named = {

@@ -20,8 +20,9 @@ from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
-from orchestrator_action.publish.claim import claim_issue, tell_not_started
+from orchestrator_action.publish.claim import claim_issue, tell_cannot_begin, tell_not_started
 from orchestrator_action.run.forecast import touched_by
+from orchestrator_action.run.preflight import look_at_forge
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
 from orchestrator_action.run.steps.files import digest_of_bytes
@@ -64,6 +65,7 @@ def write_plan(
         found = stack.enter_context(
             plan_run(asked, env, private=private, say=say, admit=admit, take_over=False)
         )
+        _check_forge(found)
         if most and len(found.tasks) > most:
             say(
                 f"{len(found.tasks) - most} more tasks are left for the next run, as at most {most} are taken"
@@ -75,6 +77,21 @@ def write_plan(
         _write(out, draft)  # before anything is taken: where it cannot be written, nothing is
         plan = _with_tasks(draft, found, _taken(found, run, say), shards)
         return Planned(plan=plan, digest=_write(out, plan))
+
+
+def _check_forge(found: Survey) -> None:
+    """Raise ForgeError, told on each issue, for what will be refused whatever a job's token may do.
+
+    The token of this job need not push nor propose anything, so what it may do is not looked at.
+    """
+    asked = look_at_forge(found, found.tasks)
+    wants = [r for r in asked if r.ok is False and not r.what.startswith("permission")]
+    if wants:
+        error = ForgeError(wants[0].found, hint=wants[0].hint)
+        numbers = [t.issue.number for t in found.tasks if t.issue]
+        if numbers:
+            tell_cannot_begin(found.forge, "", numbers, error)
+        raise error
 
 
 def _plan_of(found: Survey, run: RunContext, shards: int) -> Plan:

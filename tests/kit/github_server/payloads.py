@@ -43,6 +43,7 @@ class Payloads:
             "html_url": self.html,
             "private": self.state.private,
             "archived": self.state.archived,
+            "disabled": self.state.disabled,
             "clone_url": f"{self.html}.git",
             "owner": self.user(self.state.owner),
         }

@@ -171,6 +171,7 @@ class State:
     drafts: bool = True
     private: bool = False
     archived: bool = False
+    disabled: bool = False
     may_open_pulls: bool = True
     """The setting "Allow GitHub Actions to create and approve pull requests"; off in a new repository."""
     secrets: set[str] = field(default_factory=set)
