@@ -32,7 +32,9 @@ def test_a_tree_is_on_its_branch_at_its_base(trees: Trees, repo: Repo, base: str
     assert (made.path / "README.md").read_text() == "# hello\n"
     assert git(made.path, "status", "--porcelain") == repo.git("status", "--porcelain") == ""
     assert trees.problems(made) == ()
-    assert (made.path / ".git" / "refs" / "heads" / made.branch).read_text().strip() == base  # read without git
+    assert (
+        made.path / ".git" / "refs" / "heads" / made.branch
+    ).read_text().strip() == base  # read without git
 
 
 def test_branches_tags_and_the_remote_s_are_there(trees: Trees, repo: Repo, base: str):
