@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orchestrator_action.state.envelope import open_document
+from tests.kit.github_server.app import App
+from tests.kit.github_server.state import CheckRun
 from tests.kit.person import Person
 from tests.kit.repos import git
 from tests.kit.runner import Runner, Stepped, example
@@ -42,12 +44,14 @@ class TwoJobs:
     def _written(self) -> int:
         return sum(r.method != "GET" and "graphql" not in r.path for r in self.runner.github.requests)
 
-    def report(self, document: Path, head: str, *, fork: str = "") -> Stepped:
+    def report(self, document: Path, head: str, *, fork: str = "", **inputs: str) -> Stepped:
         """The second job, as `workflow_run` starts it: the event has no pull request for a fork."""
         payload: dict[str, Any] = example("workflow_run", "completed")
         payload["workflow_run"] |= {"head_sha": head, "head_branch": "feature", "pull_requests": []}
         payload["workflow_run"]["head_repository"]["full_name"] = fork or self.runner.github.repository
-        return self.runner.step("report", event="workflow_run", payload=payload, document=str(document))
+        return self.runner.step(
+            "report", event="workflow_run", payload=payload, document=str(document), **inputs
+        )
 
 
 @pytest.fixture
@@ -270,6 +274,26 @@ def test_a_closed_pull_request_of_a_fork_is_nothing_to_tell(mallory: TwoJobs) ->
     assert (0, "neutral", []) == (done.code, done.outputs["conclusion"], mallory.person.checks(head)), (
         done.log
     )
+
+
+def test_an_app_of_ones_own_posts_a_check_of_its_own(mallory: TwoJobs) -> None:
+    """Whoever can push a branch can post a check of this name as the Actions app: it is left as it is, and the App's
+    stands beside it, which is what a ruleset then asks for. No comment of the App's is written twice."""
+    state = mallory.runner.github.state
+    state.app = app = App()
+    head = mallory.person.push({"numbers_.py": BROKEN}, fork=FORK)
+    forged = CheckRun(1, "orchestrator", head, "completed", "success", "", {}, "github-actions", state.now())
+    state.checks[forged.id] = forged
+    document = mallory.measure()
+
+    for _ in range(2):
+        done = mallory.report(
+            document, head, fork=FORK, github_token="", app_id=app.id, app_private_key=app.pem
+        )
+
+    found = {(c.app, c.conclusion) for c in state.checks.values() if c.head_sha == head}
+    assert (1, {("github-actions", "success"), ("loopback-app", "failure")}) == (done.code, found), done.log
+    assert 1 == len(mallory.person.comments())
 
 
 def test_a_queued_commit_gets_its_check_without_a_pull_request(ada: TwoJobs) -> None:
