@@ -13,7 +13,7 @@ from orchestrator_action.config.schema import Config, TestCommand
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.run.setup import RunRequest
 
-_SEPARATED_BY_COMMAS = frozenset({"allowed_bots"})
+_SEPARATED_BY_COMMAS = frozenset({"allowed_bots", "candidates"})
 
 
 def request_of_inputs(step: Step) -> RunRequest:

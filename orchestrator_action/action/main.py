@@ -39,8 +39,10 @@ def prepare(step: Step) -> int:
     file = step.repo / (step["CONFIG"] or ".github/orchestrator.yml")
     config = load_bytes(file.read_bytes(), source=step["CONFIG"]) if file.is_file() else Config()
     agent = step["AGENT"] or config.agent
-    named = (agent, *config.agent_fallback, *config.reviewers) if mode in {"run", "verify", INSTALL} else ()
-    used = dict.fromkeys(map(kind_of, named))
+    candidates = step["CANDIDATES"].replace(",", " ").split() or config.candidates
+    rivals = tuple(name for name in candidates if not name.isdecimal())
+    named = (agent, *rivals, *config.agent_fallback, *config.reviewers)
+    used = dict.fromkeys(map(kind_of, named if mode in {"run", "verify", INSTALL} else ()))
     wanted = [
         p for name in used if (p := package_to_install(name, step.inputs.get(f"{name.upper()}_VERSION")))
     ]

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_action.cli.terminal import say
+from orchestrator_action.protocol.candidates import is_candidate, stem
 from orchestrator_action.text import figures
 from orchestrator_action.text.limits import harmless_log_line
 
@@ -141,10 +142,13 @@ def cells(task: TaskView, now: float, *, wide: bool) -> Sequence[str]:
 
 def footer(view: RunView, now: float, more: int) -> str:
     """Totals of the run, and how many tasks there was no room for."""
-    tasks = list(view.tasks.values())
-    running = sum(t.status == "running" for t in tasks)
+    every = list(view.tasks.values())
+    tasks = [t for t in every if not is_candidate(t.id)]
+    parents = {stem(t.id) for t in every if is_candidate(t.id)}
+    at_work = [t for t in every if t.id not in parents]
+    running = sum(t.status == "running" for t in at_work)
     over = sum(not t.is_open for t in tasks)
-    known = [t.cost_usd for t in tasks if t.cost_usd is not None]
+    known = [t.cost_usd for t in at_work if t.cost_usd is not None]
     parts = [f"{over} of {figures.count(len(tasks), 'task')} ended", f"{running} at work"]
     parts += [f"{figures.count(view.slots, 'slot')}"] if view.slots else []
     parts += [figures.duration(now - view.began)] if view.began else []

@@ -168,7 +168,8 @@ def _at_most(seconds: float) -> str:
 def _agents(chosen: str, config: Config, env: Mapping[str, str]) -> list[Row]:
     """Each agent that works or reviews: its program, and the key by which it reaches its model."""
     rows = []
-    for name in dict.fromkeys((chosen or config.agent, *config.agent_fallback, *config.reviewers)):
+    rivals = tuple(name for name in config.candidates if not name.isdecimal())
+    for name in dict.fromkeys((chosen or config.agent, *rivals, *config.agent_fallback, *config.reviewers)):
         try:
             agent = make_agent(name, config)
             agent.check()

@@ -27,6 +27,13 @@ AgentName = Annotated[
     str,
     typer.Option("--agent", help="Who works: NAME or NAME:MODEL, as in docs/agents.md (default: claude)."),
 ]
+Candidates = Annotated[
+    str,
+    typer.Option(
+        metavar="N|NAMES",
+        help="Agents that try each task side by side, the best one counts: 3, or codex,gemini (default: 1).",
+    ),
+]
 Parallel = Annotated[
     str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
 ]
@@ -74,6 +81,7 @@ def request_of_options(
     forge: str = "",
     base: str = "",
     agent: str = "",
+    candidates: str = "",
     max_parallel: str = "",
     timeout: str = "",
     test: list[str] | None = None,
@@ -90,6 +98,7 @@ def request_of_options(
     flags: dict[str, Any] = {
         "label": label or None,
         "agent": agent or None,
+        "candidates": [c.strip() for c in candidates.split(",")] if candidates else None,
         "max_parallel": _slots(max_parallel) if max_parallel else None,
         "timeout": timeout or None,
         "test": test or None,

@@ -15,6 +15,7 @@ from orchestrator_action.cli.options import (
     HERE,
     AgentName,
     Base,
+    Candidates,
     DayBudget,
     ForgeName,
     Issues,
@@ -49,6 +50,7 @@ def run(
     issue: Issues = None,
     forge: ForgeName = "",
     agent: AgentName = "",
+    candidates: Candidates = "",
     max_parallel: Parallel = "",
     timeout: Timeout = "",
     base: Base = "",
@@ -66,7 +68,7 @@ def run(
     Example: orchestrator-action run --label orchestrate --max-parallel 4
     """
     asked = request_of_options(
-        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent,
+        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent, candidates=candidates,
         max_parallel=max_parallel, timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
         max_run_usd=max_run_usd, max_day_usd=max_day_usd,
     )  # fmt: skip
@@ -166,6 +168,7 @@ def plan(
     issue: Issues = None,
     forge: ForgeName = "",
     agent: AgentName = "",
+    candidates: Candidates = "",
     base: Base = "",
     test: Test = None,
     timeout: Timeout = "",
@@ -189,8 +192,8 @@ def plan(
     Example: orchestrator-action plan --label orchestrate
     """
     asked = request_of_options(
-        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent, timeout=timeout,
-        test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
+        repo, prompts=prompts, label=label, issues=issue, forge=forge, base=base, agent=agent, candidates=candidates,
+        timeout=timeout, test=test, max_turns=max_turns, max_budget_usd=max_budget_usd,
     )  # fmt: skip
     if out is None:
         _foretell(asked, as_json=json_)

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from orchestrator_action.config.schema import TestCommand
+from orchestrator_action.protocol.candidates import MOST
 from orchestrator_action.protocol.model import Demand
 from orchestrator_action.protocol.phases import IDS
 
@@ -64,6 +65,21 @@ def _test_commands(value: object) -> object:
     return [{"command": one} if isinstance(one, str) else one for one in several]
 
 
+def _as_texts(value: object) -> object:
+    """Candidates as they are written: a number, a name, or a list of names."""
+    several = value if isinstance(value, list | tuple) else [value]
+    return [str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in several]
+
+
+def _candidates(value: tuple[str, ...]) -> tuple[str, ...]:
+    numbers = [one for one in value if re.fullmatch(r"[-+]?[0-9]+", one)]
+    if not value or (numbers and len(value) > 1) or any(not 1 <= int(n) <= MOST for n in numbers):
+        raise ValueError(f"write a number from 1 to {MOST}, or names of agents, as [codex, gemini]")
+    if len(value) > MOST:
+        raise ValueError(f"{len(value)} candidates, at most {MOST} are tried")
+    return value
+
+
 _ADDRESS = re.compile(r"https?://[^\s/]\S*|\$[A-Za-z_]\w*")
 
 
@@ -102,6 +118,12 @@ _Hosts = Annotated[
     BeforeValidator(_one_or_many, json_schema_input_type=str | list[str]),
     Field(strict=False),
 ]
+_Candidates = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_as_texts, json_schema_input_type=int | str | list[str]),
+    AfterValidator(_candidates),
+    Field(strict=False),
+]
 _Phases = dict[Annotated[str, BeforeValidator(_phase_id)], Annotated[Demand, Field(strict=False)]]
 
 
@@ -128,7 +150,9 @@ DURATIONS = {"timeout", "run_timeout", "test_timeout", "setup_timeout", "base_wa
 """Keys that take `45m` as well as seconds."""
 
 
-_OF_THEIR_OWN: dict[str, Any] = {"phases": _Phases, "egress": _Hosts | None, "cache": _CacheFor}
+_OF_THEIR_OWN: dict[str, Any] = {
+    "phases": _Phases, "egress": _Hosts | None, "cache": _CacheFor, "candidates": _Candidates,
+}  # fmt: skip
 """Keys that are written in more ways than their values have."""
 
 

@@ -171,8 +171,10 @@ class Config:
     """The model of this agent; empty: its own choice."""
     agent_fallback: tuple[str, ...] = ()
     """Agents that take over, in this order, when the vendor of the one before is out of quota or stays overloaded."""
+    candidates: tuple[str, ...] = ("1",)
+    """Agents that try each task side by side, of which the best one counts: how many, or names as [codex, gemini]."""
     max_parallel: int = 4
-    """How many tasks run at the same time."""
+    """How many tasks run at the same time; of a task with candidates each of them counts."""
     timeout: float = 2700.0
     """Wall-clock limit of a task; 0 means none."""
     run_timeout: float = 0.0

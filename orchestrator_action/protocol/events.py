@@ -28,6 +28,7 @@ EVENT_KINDS = frozenset(
         "judged", "retried", "handed-over", "requeued", "cancelled", "claiming", "claimed", "dispatched", "check-begun",
         "egress-refused",
         "follow-up",
+        "chosen",
     }
 )  # fmt: skip
 

@@ -256,6 +256,44 @@ class Reviewed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One of several attempts at a task, side by side, as it ended."""
+
+    id: str
+    agent: str
+    """Who was at it last, with its model where one was named."""
+    branch: str
+    head_sha: str
+    status: Status
+    error: str = ""
+    lines: int = 0
+    """Lines that it adds and removes."""
+    cost_usd: float | None = None
+    refuted: bool = False
+    """Whether a fact refutes what it claimed."""
+    failure: str = ""
+    """How its last attempt that broke did so; empty where none did."""
+    needs_person: int = 0
+    chosen: bool = False
+    pushed: bool = False
+    """Whether its branch is at the remote, at this head."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossTest:
+    """The changed and new tests of one candidate, run on the code of another."""
+
+    tests_of: str
+    code_of: str
+    passed: int = 0
+    failed: tuple[str, ...] = ()
+    cannot_run: tuple[str, ...] = ()
+    """Tests that do not come to their own work there: what they name has another name, for example."""
+    error: str = ""
+    """Why nothing could be compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """Everything known of one requested task when the run ended."""
 
@@ -286,6 +324,10 @@ class TaskResult:
     """The class of each attempt that failed, in order; see `state.failure`."""
     agents: tuple[str, ...] = ()
     """Who was at it, in order; more than one where another agent took over."""
+    candidates: tuple[Candidate, ...] = ()
+    """The attempts of which this is the best one; empty where there was one attempt only."""
+    cross_tests: tuple[CrossTest, ...] = ()
+    """Where their tests agree and where they do not."""
     pid: int = 0
     phases: tuple[PhaseVerdict, ...] = ()
     declined: Declined | None = None
@@ -304,6 +346,12 @@ class TaskResult:
     def needs_person(self) -> int:
         """How many named exceptions a person has to read, although the task succeeded."""
         return len(exceptions_of(self.phases)) if self.status is Status.SUCCESS else 0
+
+    @property
+    def disagreements(self) -> tuple[CrossTest, ...]:
+        """Tests of other candidates that fail on what was chosen."""
+        chosen = {c.id for c in self.candidates if c.chosen}
+        return tuple(c for c in self.cross_tests if c.code_of in chosen and c.failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from orchestrator_action.config.schema import END_LABELS, LABEL_RUNNING, REF_PRE
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.forge.base import ACTIONS_LOGIN, MarkedComment, Queue
 from orchestrator_action.git.commit_secrets import secrets_in
+from orchestrator_action.protocol.candidates import is_candidate
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import end_word
 from orchestrator_action.protocol.events import Ledger
@@ -39,6 +40,10 @@ LAST_WORD_S = 3.0
 def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str, ...]:
     """Write a task's result to the forge; returns what could not be written, in words."""
     acts = Acts(task_run.run, task_run.task.id)
+    if is_candidate(result.task_id):  # its task tells of it
+        if result.head_sha not in {"", result.base_sha, ledger.pushed_sha}:
+            acts.do("the branch", lambda: push(task_run, result.head_sha))
+        return tuple(acts.problems)
     if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
     as_it_was = leaves_as_it_was(task_run, result)
@@ -63,8 +68,10 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
 
 
 def run_is_ready(run: RunContext, result: TaskResult) -> bool:
-    """Whether the repository wants this pull request ready for people: all is verified, and no test is excepted."""
-    return run.config.ready == "verified" and result.conclusion is Conclusion.SUCCESS
+    """Whether the repository wants this pull request ready for people: all is verified, no test is excepted, and no
+    other candidate's test fails on it."""
+    clear = result.conclusion is Conclusion.SUCCESS and not result.disagreements
+    return run.config.ready == "verified" and clear
 
 
 def _lost(task_run: TaskRun, acts: Acts) -> bool:
@@ -188,7 +195,8 @@ def _word_on_pull(task_run: TaskRun, result: TaskResult, ledger: Ledger, number:
 
 def _conflicts(run: RunContext, result: TaskResult) -> tuple[Conflict, ...]:
     """Which branches that this run has pushed so far touch the same paths as this one, by their diffs."""
-    pushed = {e.task: str(e.data["sha"]) for e in run.journal.events if e.kind == "pushed"}
+    events = run.journal.events
+    pushed = {e.task: str(e.data["sha"]) for e in events if e.kind == "pushed" and not is_candidate(e.task)}
     others = [t for t in pushed if t != result.task_id][-COMPARED:]
     found: list[Conflict] = []
     with contextlib.suppress(GitError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator_action.protocol.candidates import agents_for
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.paths import mentioned
 from orchestrator_action.run.setup import Survey
@@ -31,6 +32,7 @@ def forecast(found: Survey) -> dict[str, Any]:
                 "depends_on": list(t.depends_on),
                 "files": list(touched[t.id]),
                 "agent": t.agent or found.config.agent,
+                "candidates": list(agents_for(t, found.config.candidates, found.config.agent)),
             }
             for t in found.tasks
         ],
@@ -52,5 +54,7 @@ def forecast_lines(body: Mapping[str, Any]) -> list[str]:
     for number, task in enumerate(body["tasks"], 1):
         after = f" after {', '.join(task['depends_on'])}" if task["depends_on"] else ""
         said.append(f"{number:3} {task['task_id']:14} {task['title']} → {task['branch']}{after}")
+        if rivals := task["candidates"]:
+            said.append(f"    the best of {len(rivals)} candidates, side by side: {', '.join(rivals)}")
     said += [f"may conflict: {c['a']} and {c['b']} on {', '.join(c['paths'])}" for c in body["conflicts"]]
     return said

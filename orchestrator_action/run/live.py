@@ -60,7 +60,7 @@ class TaskView:
         elif event.kind == "review-ended":
             self._add_usage(None, data.get("cost_usd"))
         elif event.kind == "pull":
-            self.pull = int(data.get("number") or 0)
+            self.pull = 0 if data.get("stand_in") else int(data.get("number") or 0)
         elif event.kind == "task-ended":
             self.status, self.ended = str(data.get("status", "")), event.at
             self.turns = data.get("turns") or self.turns
@@ -154,6 +154,10 @@ class RunView:
                 self.tasks.setdefault(task.id, TaskView(task.id, task.title, task.agent or agent))
         elif event.kind == "run-ended":
             self.ended = True
+        elif event.kind == "task-started":
+            for rival in event.data.get("candidates", ()):
+                made = TaskView(str(rival["id"]), f"a candidate of {event.task}", str(rival["agent"]))
+                self.tasks.setdefault(made.id, made)
 
     def _agents_words(self, task: TaskView) -> str:
         """What the agent's newest line with words says, of what came since the last look."""

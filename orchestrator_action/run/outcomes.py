@@ -16,6 +16,7 @@ from orchestrator_action.forge.base import Forge
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.candidates import is_candidate, stem
 from orchestrator_action.protocol.events import Event, Ledger, fold
 from orchestrator_action.protocol.forge_values import Pull
 from orchestrator_action.protocol.model import GOOD_STATUSES
@@ -68,10 +69,22 @@ def gather_outcomes(git: Git, remote: Remote, forge: Forge, base_sha: str) -> Ou
         else:
             trails[task] = found.events
     ledgers = {task: fold(events, task) for task, events in trails.items()}
-    pulls = forge.pulls({n for ledger in ledgers.values() if (n := ledger.pull) is not None})
+    pulls = forge.pulls(
+        {n for t, one in ledgers.items() if (n := one.pull) is not None and not is_candidate(t)}
+    )
     reverted = reverted_commits(git, base_sha)
-    tasks = (_outcome(task, events, ledgers[task], pulls, reverted) for task, events in trails.items())
+    tasks = (
+        _outcome(task, _with_candidates(task, trails), ledgers[task], pulls, reverted)
+        for task in trails
+        if not is_candidate(task)
+    )
     return Outcomes(tasks=tuple(tasks), changed_trails=tuple(changed))
+
+
+def _with_candidates(task: str, trails: Mapping[str, Sequence[Event]]) -> Sequence[Event]:
+    """A task's own events, and of its candidates what they cost."""
+    rivals = (events for name, events in trails.items() if is_candidate(name) and stem(name) == task)
+    return [*trails[task], *(e for events in rivals for e in events if e.kind in PAID)]
 
 
 def reverted_commits(git: Git, base_sha: str) -> frozenset[str]:

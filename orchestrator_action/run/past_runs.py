@@ -18,6 +18,7 @@ from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import known_trees
 from orchestrator_action.process.files import lock_file
+from orchestrator_action.protocol.candidates import is_candidate, stem
 from orchestrator_action.protocol.events import Event, encode, fold, last_measured
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import PhaseState, PhaseVerdict, RunReport
@@ -56,7 +57,13 @@ def overview(folder: Path) -> dict[str, Any]:
         "state": state,
         "pid": run.owner.get("pid", 0) if state == "running" else 0,
         "resumed": run.resumed,
-        "tasks": [_task(events, t, run.tasks[t], state) for t in run.requested],
+        "tasks": [
+            {
+                **_task(events, t, run.tasks[t], state),
+                "candidates": [_task(events, c, s, state) for c, s in run.candidates.items() if stem(c) == t],
+            }
+            for t in run.requested
+        ],
     }
 
 
@@ -141,6 +148,11 @@ def log_lines(
     folder = next((r for r in runs if task in _names(r / "tasks")), None)
     if folder is None:
         folder = _before_it_began(runs, task, follow=follow)
+    if rivals := sorted(n for n in _names(folder / "tasks") if is_candidate(n) and stem(n) == task):
+        raise ConfigError(
+            f"{task} was tried by {len(rivals)} candidates, each has a log of its own",
+            hint=f"orchestrator-action logs {rivals[0]}; the others are {', '.join(rivals[1:]) or 'still to begin'}",
+        )
     seen = 0
     while True:
         logs = sorted((folder / "tasks" / task).glob("agent*.log"), key=_attempt_of)

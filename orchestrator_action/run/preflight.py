@@ -14,6 +14,7 @@ from orchestrator_action.config.schema import BRANCH_PREFIX
 from orchestrator_action.errors import AgentError, ConfigError, ForgeError, OrchestratorError
 from orchestrator_action.forge.base import Queue, Requirement
 from orchestrator_action.git.remote import Remote
+from orchestrator_action.protocol.candidates import agents_at
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.state.context import IDENTITY
 
@@ -57,8 +58,9 @@ def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> Orchestrato
             f"the conversation of #{task.issue.number} is locked, so an App cannot say there what became of it",
             hint="unlock the conversation, or give a person's token",
         )
+    names = agents_at(task, found.config.candidates, found.config.agent)
     try:
-        return agent_want(task.agent or found.config.agent, found, env)
+        return next((want for name in dict.fromkeys(names) if (want := agent_want(name, found, env))), None)
     except ConfigError as exc:
         if task.issue and task.agent:
             return exc

@@ -23,6 +23,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.recovery import end_leftovers
+from orchestrator_action.protocol.candidates import agents_at
 from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
@@ -90,7 +91,8 @@ def resume(taken: Resumable, *, say: Say, tell: Callable[[TaskResult], None]) ->
         say(f"run {state.run_id} has ended and everything was told: nothing is left to do")
         return report_from(report_of(run.run_dir))
     say(f"run {state.run_id}: {len(taken.open)} of {count(len(state.requested), 'task')} to go on with")
-    slots = max(1, min(run.config.max_parallel, len(taken.open)))
+    wanted = sum(len(agents_at(t, run.config.candidates, run.config.agent)) for t in taken.open)
+    slots = max(1, min(run.config.max_parallel, wanted))
     return run_tasks(taken.found.tasks, run, slots=slots, tell=tell, done=taken.done)
 
 

@@ -25,6 +25,7 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
+from orchestrator_action.protocol.candidates import agents_for
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import End, cannot_run, held_up
 from orchestrator_action.protocol.model import GOOD_STATUSES, Conflict, RunReport, Task, TaskResult
@@ -32,6 +33,7 @@ from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.budget import budget_of, spent
+from orchestrator_action.run.candidates import work_on_candidates
 from orchestrator_action.run.grown import Ground, ground_of
 from orchestrator_action.run.integration import integrate, tell_integration
 from orchestrator_action.run.remote_orders import RemoteOrders
@@ -207,7 +209,12 @@ class _Run:
                     continue
                 run = replace(run, base_sha=ground.sha, base_branch=ground.branch)
                 board.waiting.remove(task)
-                board.running[pool.submit(work_on, task, run, self._run_limits)] = task
+                work = (
+                    work_on_candidates
+                    if agents_for(task, run.config.candidates, run.config.agent)
+                    else work_on
+                )
+                board.running[pool.submit(work, task, run, self._run_limits)] = task
 
     def _ground(self, task: Task) -> Ground:
         """Where the task's branch begins; on what it depends on, when that was verified in this run."""
@@ -370,7 +377,8 @@ def _report(
 
 def _spans(state: RunState) -> list[Span]:
     """When agents were alive, by the journal: those of earlier processes count too."""
-    ends = [a.ended for t in state.tasks.values() for a in t.attempts if a.ended and a.ended.get("pid")]
+    every = (*state.tasks.values(), *state.candidates.values())
+    ends = [a.ended for t in every for a in t.attempts if a.ended and a.ended.get("pid")]
     return [(e["started_at"], e["started_at"] + e["wall_s"]) for e in ends]
 
 

@@ -18,6 +18,7 @@ from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import Status, Task, TaskResult
+from orchestrator_action.run.candidates import candidates_so_far, open_candidates
 from orchestrator_action.run.finish import (
     publish_result,
     record_end,
@@ -71,6 +72,8 @@ def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) ->
 
 def close_task(run: RunContext, task: Task, run_limits: RunLimits) -> tuple[TaskResult, tuple[str, ...]]:
     """End a task that a killed process left open, its work kept; with the result, what could not be told."""
+    for rival, own in open_candidates(run, task):
+        close_task(own, rival, run_limits)
     events = run.journal.of(task.id)
     ledger = run.journal.ledger(task.id)
     begun = any(e.kind in {"task-started", "claiming", "claimed"} for e in events)
@@ -81,6 +84,7 @@ def close_task(run: RunContext, task: Task, run_limits: RunLimits) -> tuple[Task
         branch=ledger.branch or task.branch,
         head_sha=head,
         phases=recorded_phases(run, task.id, head),
+        candidates=candidates_so_far(run, task),
         attempts=sum(e.kind == "attempt-started" for e in events),
     )
     problems = publish_result(recorded_task_run(run, task, result), result, run_limits) if begun else ()

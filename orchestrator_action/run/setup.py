@@ -37,6 +37,7 @@ from orchestrator_action.plan.order import begun_again, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.process.table import make_undumpable
+from orchestrator_action.protocol.candidates import agents_at, stem
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.claim import tell_cannot_begin
@@ -195,6 +196,7 @@ def plan_run(
         taken = known_branches(found.git, BRANCH_PREFIX)
         remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
+        taken = {stem(branch) for branch in taken}  # where candidates are, the task's own name is taken
         issues = _issues(asked, found.config, found.forge)
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
@@ -352,7 +354,8 @@ def enter_run(
         )
         if needs_agents:
             config = found.config
-            for name in {config.agent, *config.reviewers, *(t.agent for t in found.tasks if t.agent)}:
+            working = {name for t in found.tasks for name in agents_at(t, config.candidates, config.agent)}
+            for name in {*(working or {config.agent}), *config.reviewers}:
                 made.agents(name).check()
         yield made
         (folder / SCRATCH).unlink(missing_ok=True)
@@ -405,7 +408,9 @@ def run_context_of(
 
 def slots_of(found: Survey, *, auto: bool) -> int | Literal["auto"]:
     """How many tasks run at once: as configured, never more than there are; or as the machine allows."""
-    return "auto" if auto else min(found.config.max_parallel, len(found.tasks))
+    config = found.config
+    wanted = sum(len(agents_at(t, config.candidates, config.agent)) for t in found.tasks)
+    return "auto" if auto else min(config.max_parallel, wanted)
 
 
 def now() -> float:

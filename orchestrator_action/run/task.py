@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError, TakenError
 from orchestrator_action.protocol.attempt import Ending
+from orchestrator_action.protocol.candidates import is_candidate
 from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.forge_values import Conclusion, ReviewFinding
@@ -77,24 +78,25 @@ def _whole_way(
             result = _finish_judged(task, run, state, run_limits)
         else:
             ready = bool(state.attempts) and run.trees.path_of(task.id).is_dir()
-            _claim(task, run, run_limits)
+            claim_task(task, run, run_limits)
             task_run = _prepared(task, run, state)
             trail = Trail(task_run)
             after.callback(run_limits.bounded, f"trail-{task.id}", trail.close, run.cancel, None)
             result = _work(task_run, usage, trail, state, run_limits, ready=ready)
     except JournalError:
         raise
-    except Exception as exc:
-        if isinstance(exc, (OrchestratorError, OSError)):
-            log.warning("task failed task=%s error=%s", task.id, exc)
-        else:
-            log.exception("task failed by a bug of ours task=%s", task.id)
-        result = _failed(task, run, exc, run_limits)
-        result = _publish_failure(task, run, task_run, result, run_limits, usage)
+    except Exception as exc:  # noqa: BLE001 - it is told as the result, and logged there
+        result = failure_result(task, run, exc, run_limits)
+        result = publish_failure(task, run, task_run, result, run_limits, usage)
     return result
 
 
-def _failed(task: Task, run: RunContext, exc: Exception, run_limits: RunLimits) -> TaskResult:
+def failure_result(task: Task, run: RunContext, exc: Exception, run_limits: RunLimits) -> TaskResult:
+    """The result of a task that an error ended on its way; whether it is a bug of ours stands in the log."""
+    if isinstance(exc, (OrchestratorError, OSError)):
+        log.warning("task failed task=%s error=%s", task.id, exc)
+    else:
+        log.error("task failed by a bug of ours task=%s", task.id, exc_info=exc)
     hint = getattr(exc, "hint", "")
     foreseen = isinstance(exc, (OrchestratorError, OSError))  # a full disk is no bug of ours
     bug = "" if foreseen else f"a bug of ours: {type(exc).__name__}: "
@@ -106,7 +108,7 @@ def _failed(task: Task, run: RunContext, exc: Exception, run_limits: RunLimits) 
     return replace(end.result(task, run.base_sha), phases=recorded_phases(run, task.id))
 
 
-def _publish_failure(
+def publish_failure(
     task: Task,
     run: RunContext,
     task_run: TaskRun | None,
@@ -151,9 +153,9 @@ def _finish_judged(task: Task, run: RunContext, state: TaskState, run_limits: Ru
 # -- the way of a task ------------------------------------------------------------------------------
 
 
-def _claim(task: Task, run: RunContext, run_limits: RunLimits) -> None:
-    """Before anything else: of an issue that another run has, nothing is to be told."""
-    if task.issue:
+def claim_task(task: Task, run: RunContext, run_limits: RunLimits) -> None:
+    """Before anything else: of an issue that another run has, nothing is to be told. A candidate's is its task's."""
+    if task.issue and not is_candidate(task.id):
         issue = task.issue
         run.check_not_cancelled()
         run_limits.bounded(f"claim-{task.id}", lambda: claim_issue(run, task, issue), run.cancel, None)

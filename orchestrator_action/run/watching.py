@@ -44,16 +44,17 @@ def lines(now: dict[str, Any]) -> list[str]:
         found.append(
             f"run {run['run_id']}: {run['state']}{hint}" + ("" if whole else f": {_ends(run['tasks'])}")
         )
-        found += [_row(task) for task in run["tasks"]] if whole else []
+        for task in run["tasks"] if whole else []:
+            found += [_row(task), *(_row(rival, "    ") for rival in task["candidates"])]
     for left in now["worktrees"]:
         why = left["kept_because"] or "can go: orchestrator-action clean --remove"
         found.append(f"tree {left['path']}: {why}")
     return found
 
 
-def _row(task: dict[str, Any]) -> str:
+def _row(task: dict[str, Any], indent: str = "  ") -> str:
     notes = [task["error"], *(f"not on the forge yet: {what}" for what in task["pending"])]
-    row = f"  {task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  "
+    row = f"{indent}{task['task_id']:16} {task['status']:12} {task['proven']:2}/11 proven  "
     return (row + "; ".join(filter(None, notes))).rstrip()
 
 

@@ -81,8 +81,10 @@ def make_task_run(
 
 def crew_of(run: RunContext, task: Task) -> Crew:
     """Who works on a task, as far as its journal says that agents took over. Raises ConfigError for an unknown name."""
-    took_over = [str(e.data["to"]) for e in run.journal.of(task.id) if e.kind == "handed-over"]
-    at_it = (task.agent or run.config.agent, *took_over)
+    events = run.journal.of(task.id)
+    took_over = [str(e.data["to"]) for e in events if e.kind == "handed-over"]
+    chosen = next((str(e.data["agent"]) for e in reversed(events) if e.kind == "chosen"), "")
+    at_it = (chosen or task.agent or run.config.agent, *took_over)
     names = dict.fromkeys((*at_it, *run.config.agent_fallback))
     return Crew(names=tuple(names), make=run.agents, name=at_it[-1])
 

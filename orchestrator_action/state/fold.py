@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from orchestrator_action.config.records import from_record, to_record
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import JournalError
+from orchestrator_action.protocol.candidates import stem
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import PhaseVerdict, Task, TaskResult
 
@@ -72,6 +73,8 @@ class RunState:
     resumed: int = 0
     ended: bool = False
     tasks: Mapping[str, TaskState] = field(default_factory=dict)
+    candidates: Mapping[str, TaskState] = field(default_factory=dict)
+    """The candidates of these tasks, as far as they have begun."""
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -98,11 +101,15 @@ def recall(events: Sequence[Event]) -> RunState:
             values["ended"] = True
     asked = values.get("plan", {}).get("requested", ())
     by_task: dict[str, list[Event]] = {t: [] for t in asked}
+    candidates: dict[str, list[Event]] = {}
     for event in events:
         if event.task in by_task:
             by_task[event.task].append(event)
+        elif stem(event.task) in by_task:
+            candidates.setdefault(event.task, []).append(event)
     tasks = {t: task_state(found) for t, found in by_task.items()}
-    return RunState(**values, worked_before_s=_worked_before_s(events), tasks=tasks)
+    theirs = {t: task_state(found) for t, found in sorted(candidates.items())}
+    return RunState(**values, worked_before_s=_worked_before_s(events), tasks=tasks, candidates=theirs)
 
 
 def _worked_before_s(events: Sequence[Event]) -> float:

@@ -64,7 +64,7 @@ def _only_as_configured(runs: ChangeRuns) -> list[NamedTest]:
     """Tests that pass because of what the branch changed in how tests are run: a person reads that change."""
     run = runs.as_configured_before
     here = {short_name(c) for c in passing(runs.head)} - {short_name(c) for c in failing(runs.head)}
-    red = [c for c in failing(run) if c.outcome == "failed" and short_name(c) in here and not _is_import(c)]
+    red = [c for c in failing(run) if c.outcome == "failed" and short_name(c) in here and not is_import(c)]
     counts = run.counts if run is not None and run.cases is None else None
     number = len(red) or (counts.failed if counts else 0)
     if not number:
@@ -80,7 +80,7 @@ def _without_turned(runs: ChangeRuns, note: str, run: TestRun, answer: Answer) -
     """A test that was red before and still is on this code, and is green at the head only because it was changed."""
     here = {normal_id(c.id) for c in passing(runs.head)}
     red = [c for c in failing(run) if c.outcome == "failed" and normal_id(c.id) in here & runs.red_before]
-    red = [c for c in red if not _is_import(c)]
+    red = [c for c in red if not is_import(c)]
     silent = []
     for case in red:
         if reason := reason_for(note, case.id, case.file):
@@ -112,11 +112,11 @@ def _base_tests_by_id(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
     wrong = [
         end
         for _, end in pairs
-        if end is not None and end.outcome in {"failed", "skipped"} and not _is_import(end)
+        if end is not None and end.outcome in {"failed", "skipped"} and not is_import(end)
     ]
-    wrong += [end for _, end in pairs if end is not None and end.outcome == "error" and not _is_import(end)]
+    wrong += [end for _, end in pairs if end is not None and end.outcome == "error" and not is_import(end)]
     missing = [
-        c for c, end in pairs if end is None or (end.outcome in {"failed", "error"} and _is_import(end))
+        c for c, end in pairs if end is None or (end.outcome in {"failed", "error"} and is_import(end))
     ]
     named, silent = [], []
     for case in wrong:
@@ -151,7 +151,7 @@ def _base_tests_by_id(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
     return Answer(message=message, exceptions=named, detail=detail)
 
 
-def _is_import(case: CaseResult) -> bool:
+def is_import(case: CaseResult) -> bool:
     """A test that did not come to its own work, because what it names is not there.
 
     Of a test that failed the first or the last line of its message has to say so: an assertion may print anything.

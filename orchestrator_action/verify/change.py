@@ -256,7 +256,7 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
         return (
             (bench.run_in(tree, run.commit, again=True),) if took <= WHOLE_AGAIN_S and no_other_suite else ()
         )
-    commands = _only(run, runs.changed_tests, tree)
+    commands = only_files(run, runs.changed_tests, tree)
     done: list[TestRun] = []
     spent, next_s = 0.0, 0.0 if commands else took
     while len(done) < repeats - 1 and spent + next_s <= STEADY_WITHIN_S and all(r.passed for r in done):
@@ -267,7 +267,7 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
 
 def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tuple[Call, ...]:
     """What changed tests call, where they are run by themselves and are quick."""
-    commands = _only(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
+    commands = only_files(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
     took = sum(r.duration_s for r in runs.head.runs) if runs.head else 0.0
     return ask_again(bench, tree, commit or runs.head_sha, commands) if took <= STEADY_WITHIN_S else ()
 
@@ -282,7 +282,7 @@ def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[Test
     return tuple(done)
 
 
-def _only(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...]:
+def only_files(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...]:
     """Commands for nothing but these test files, of every command whose kind of files they are."""
     found = []
     for command_run in run.runs:
@@ -320,7 +320,7 @@ def _with_base_configuration(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
     runs = replace(runs, configuration=over.taken)
     try:
         with bench.checkout(over.commit) as tree:
-            commands = _only(head, runs.changed_tests, tree)
+            commands = only_files(head, runs.changed_tests, tree)
             took = sum(r.duration_s for r in head.runs)
             run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             return replace(runs, as_configured_before=run)
@@ -341,7 +341,7 @@ def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
         return runs  # the change is in the tests alone
     try:
         with bench.checkout(over.commit) as tree:
-            commands = _only(runs.head, runs.changed_tests, tree)
+            commands = only_files(runs.head, runs.changed_tests, tree)
             took = sum(r.duration_s for r in runs.head.runs)
             run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             calls = _calls(runs, bench, tree, over.commit) if runs.calls else ()

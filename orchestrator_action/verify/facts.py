@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator_action.config.schema import SizeLimits
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.candidates import stem
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import is_safe, listed, matches, mentioned, shown
 from orchestrator_action.text.figures import count
@@ -88,14 +89,15 @@ def foreign_commits(git: Git, *, branch: str, base: str, head: str) -> int:
     """How many commits above the base another branch had first, or begin a history of their own.
 
     Other branches are those of the remotes and of other tasks. What they hold is not this task's work. They
-    are taken by their commits, as they come and go while this is measured: other tasks end meanwhile.
+    are taken by their commits, as they come and go while this is measured: other tasks end meanwhile. Candidates of
+    the same task cannot read each other, and may come to the very same commit.
     """
     own = f"refs/heads/{branch}"
     prefix = f"refs/heads/{branch.partition('/')[0]}/"
     others = [
         sha
         for ref, sha in {**git.shared.refs("refs/remotes/"), **git.shared.refs(prefix)}.items()
-        if ref != own and not ref.endswith((f"/{branch}", "/HEAD"))
+        if stem(ref) != stem(own) and not stem(ref).endswith((f"/{stem(branch)}", "/HEAD"))
     ]
     above = set(git.commits(base, head))
     roots = git.text("rev-list", "--max-parents=0", head, f"^{base}").split()

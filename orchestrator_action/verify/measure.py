@@ -111,7 +111,7 @@ class Measure:
         number = self.ledger().issue
         if number is None:
             made = self.acts.open_issue(self.task_run)
-            journal.append("issue", task.id, number=made.number, url=made.url)
+            journal.append("issue", task.id, number=made.number, url=made.url, **self._asked_for)
             number = made.number
         issue = forge.issue(number, max_age_s=FRESH_S)
         return [
@@ -125,6 +125,11 @@ class Measure:
                 detail={"number": issue.number, "url": issue.url, "state": issue.state},
             )
         ]
+
+    @property
+    def _asked_for(self) -> dict[str, bool]:
+        """What marks an act that was only asked for: no forge has done it."""
+        return {"stand_in": True} if self.run.stand_in else {}
 
     def _branch_management(self, claim: Claim, head: str, final: bool) -> Iterable[Fact]:
         return evidence.branch_facts(self.git, branch=self.task_run.branch, base_sha=self.task_run.base_sha)
@@ -268,7 +273,7 @@ class Measure:
     def _open_pull(self, claim: Claim) -> Pull:
         task = self.task_run.task
         pull = self.acts.open_pull(self.task_run, claim.note or task.title, claim.text or claim.note)
-        self.run.journal.append("pull", task.id, number=pull.number, url=pull.url)
+        self.run.journal.append("pull", task.id, number=pull.number, url=pull.url, **self._asked_for)
         return pull
 
     def _pull_facts(self, head: str, known: Pull | None = None) -> list[Fact]:

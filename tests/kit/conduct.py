@@ -52,7 +52,7 @@ def main() -> int:
                 asked = setup.RunRequest(repo=Path(), prompts=prompts, forge=forge, flags=flags)
                 with setup.start_run(asked, env, cancel, say=say) as (found, run):
                     run = death.within(replace(run, agents=lambda _: made))
-                    slots = min(found.config.max_parallel, len(found.tasks))
+                    slots = setup.slots_of(found, auto=False)
                     report = run_tasks(found.tasks, run, slots=slots, tell=tell)
     except OrchestratorError as exc:
         say(f"error: {exc.message}\nhint: {exc.hint}")

@@ -1,7 +1,7 @@
 """An agent of a test's own making: a real program per attempt, that says what it means in JSON lines.
 
 {"started": true}   {"session": "s1", "turns": 2}   {"transient": true, "after": 0.1}
-{"problem": "401 unauthorized"}   {"result": true}
+{"problem": "401 unauthorized"}   {"result": true}   {"cost": 0.5}
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class ScriptedReader:
         return AgentReport(
             session_id=self._said.get("session", ""),
             turns=self._said.get("turns"),
+            cost_usd=self._said.get("cost"),
             problems=tuple(problems),
             transient=transient,
             retry_after_s=float(self._said.get("after", 0.0)),

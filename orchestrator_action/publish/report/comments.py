@@ -24,6 +24,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report.beside import claim_beside_fact
+from orchestrator_action.publish.report.candidates import candidate_rows, cross_lines
 from orchestrator_action.publish.report.document import counts as counts
 from orchestrator_action.publish.report.document import failures as failures
 from orchestrator_action.publish.report.document import report_json as report_json
@@ -228,6 +229,8 @@ def _standing(result: TaskResult, status: Status | None, run: RunInfo) -> dict[s
         "word": word_of(status, result.phases),
         "exceptions": _exceptions(status, result.phases),
         "declined": result.declined,
+        "candidates": candidate_rows(result),
+        "cross": cross_lines(result),
         "headline": headline(
             result.phases, status=status, error="" if beside and beside.measured else result.error
         ),

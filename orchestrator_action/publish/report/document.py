@@ -1,4 +1,4 @@
-"""A run as it is published: one JSON object, whose schema is `templates/report.schema.json`."""
+"""A run as it is published: one JSON object, whose schema is `report.schema.json`."""
 
 from __future__ import annotations
 
@@ -68,6 +68,8 @@ def task_json(result: TaskResult) -> dict[str, Any]:
         "curves": [dict(c) for c in result.curves],
         "failures": list(result.failures),
         "agents": list(result.agents),
+        "candidates": [dataclasses.asdict(c) for c in result.candidates],
+        "cross_tests": [dataclasses.asdict(c) for c in result.cross_tests],
         "pid": result.pid,
         "needs_person": result.needs_person,
         "said": result.said,

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from orchestrator_action.protocol.model import (
     GOOD_STATUSES,
+    Candidate,
     PhaseState,
     RunReport,
     Status,
@@ -21,6 +22,7 @@ from orchestrator_action.protocol.model import (
 )
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.publish.report.beside import claim_beside_fact, size_words
+from orchestrator_action.publish.report.candidates import candidate_rows, cross_lines
 from orchestrator_action.publish.report.comments import (
     STATUS_WORDS,
     Times,
@@ -133,6 +135,8 @@ def _task_rows(report: RunReport) -> list[dict[str, Any]]:
             "word": word_of(task.status, task.phases),
             "headline": headline(task.phases, status=task.status, error=task.error),
             "beside": claim_beside_fact(task, task.status),
+            "candidates": candidate_rows(task),
+            "cross": cross_lines(task),
             "needs": task.status not in GOOD_STATUSES or bool(task.needs_person),
             "exceptions": exceptions_of(task.phases) if task.needs_person else (),
             "size": size_words({f.rule: f for p in task.phases for f in p.facts}),
@@ -299,7 +303,15 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
                 texts.plain(reason or ("" if live else note), limit=300),
             )
         )
+        cells += [_candidate_cells(row["c"], row["word"]) for row in candidate_rows(task)]
     return cells
+
+
+def _candidate_cells(candidate: Candidate, word: str) -> tuple[str, ...]:
+    """A candidate below its task: it has no pull request, and its time is a part of the task's."""
+    note = f"{candidate.agent}: {word}" + (f", {candidate.lines} lines" if candidate.head_sha else "")
+    cost = figures.usd(candidate.cost_usd)
+    return f"  {candidate.id}", str(candidate.status), "", "", "", cost, texts.plain(note, limit=300)
 
 
 def _columns(rows: Sequence[tuple[str, ...]], width: int) -> list[tuple[int, int]]:

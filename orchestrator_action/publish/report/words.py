@@ -91,9 +91,11 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "refused": lambda d: f"claim of {phase_name(d.get('phase'))} refused: {d.get('why', '')}",
     "fact": _fact,
     "plan": lambda _: "hands in a plan",
-    "issue": lambda d: f"opens issue #{d.get('number')}",
+    "issue": lambda d: "asks for an issue" if d.get("stand_in") else f"opens issue #{d.get('number')}",
     "pushed": lambda d: f"branch pushed at {str(d.get('sha'))[:12]}",
-    "pull": lambda d: f"opens pull request #{d.get('number')}",
+    "pull": lambda d: (
+        "asks for a pull request" if d.get("stand_in") else f"opens pull request #{d.get('number')}"
+    ),
     "review": _review,
     "answer": _answer,
     "reminded": lambda d: f"sent back; open: {', '.join(map(str, d.get('open', ())))}",
@@ -101,6 +103,9 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "retried": lambda d: f"will be tried again: {d.get('failure') or d.get('why') or 'it failed'}",
     "handed-over": lambda d: (
         f"{d.get('to')} takes over from {d.get('from')}: {d.get('why') or d.get('failure')}"
+    ),
+    "chosen": lambda d: (
+        f"{d.get('candidate')} ({d.get('agent')}) is the best of {len(d.get('candidates', ()))} candidates"
     ),
     "salvaged": lambda d: f"uncommitted work saved as {str(d.get('sha'))[:12]}",
     "judged": lambda _: "judged; the result goes to the forge",

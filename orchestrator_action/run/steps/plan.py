@@ -16,6 +16,7 @@ from orchestrator_action.errors import ConfigError, ForgeError, NothingToDo
 from orchestrator_action.plan.shards import shards_of
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.files import replace_file
+from orchestrator_action.protocol.candidates import agents_for
 from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
@@ -71,6 +72,11 @@ def write_plan(
                 f"{len(found.tasks) - most} more tasks are left for the next run, as at most {most} are taken"
             )
             found = replace(found, tasks=found.tasks[:most])
+        if any(agents_for(t, found.config.candidates, found.config.agent) for t in found.tasks):
+            raise ConfigError(
+                "candidates are tried side by side on one machine, not in four steps",
+                hint="set `candidates: 1`, or use mode run",
+            )
         journal = step_journal(found.git, new_run_id(now()), "plan")
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
         draft = _plan_of(found, run, shards)
