@@ -32,6 +32,8 @@ PY"""
 HONEST = r"printf '\n\ndef triple(n):\n    return n * 3\n' >>numbers_.py"
 LYING = r"printf '\n\ndef triple(n):\n    return n * 3\n\n\ndef double(n):\n    return n * 3\n' >>numbers_.py"
 
+LONGER = r"printf '\n\ndef triple(n):\n    doubled = n + n\n    more = n + doubled\n    return more\n' >>numbers_.py"
+
 
 def claim(phase: str, more: str = "") -> Say:
     return bash(f"orchestrator-phase done {phase} {more}".strip())
@@ -171,6 +173,47 @@ def test_another_make_goes_on_where_a_vendor_is_out_of_quota(
     assert "by codex:scripted, then gemini:scripted" in " ".join(
         f.read_text() for f in home.forge.rglob("*.md")
     )
+    home.assert_tidy()
+
+
+@pytest.mark.parametrize(
+    ("codex_does", "status", "chosen"), [(LONGER, "success", "issue-1.2"), (LYING, "success", "issue-1.2")],
+    ids=["both honest", "codex lies"],
+)  # fmt: skip
+def test_of_two_makes_side_by_side_the_better_one_is_proposed(
+    make: Callable[..., Repo], tmp_path: Path, codex_does: str, status: str, chosen: str
+) -> None:
+    """codex and gemini, each in its tree and with its own key kept by us; one pull request, both are named in it."""
+    codex, gemini = (PLAYED[name] for name in ("codex", "gemini"))
+    program = need(NPM / codex.program, "the codex CLI")
+    need(NPM / gemini.program, "the gemini CLI")
+    settings = "candidates: [codex:scripted, gemini:scripted]\nretries: 0\nreminders: 0\n"
+    files = {**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}
+    (tmp_path / "h").mkdir()
+    home = house(tmp_path, make(files))
+    home.issue(1, "Add triple", "Please add `triple(n)`.")
+
+    def script(change: str) -> Script:
+        return by_session(("You review one change", steps(Say('{"findings": []}'))), ("", session(change)))
+
+    with messages_api(script(codex_does)) as first, messages_api(script(HONEST)) as second:
+        home.env = {
+            **cli_env(tmp_path / "h", program.parent),
+            **codex.address(first.url),
+            **gemini.address(second.url),
+        }
+        ran = home.cli("run", "--forge", f"local:{home.forge}", "--json", timeout=280)
+
+    task = ran.task("issue-1")
+    assert (0, status) == (ran.code, task["status"]), ran.err
+    found = {c["id"]: c for c in task["candidates"]}
+    assert ["codex:scripted", "gemini:scripted"] == [c["agent"] for c in found.values()]
+    assert [chosen] == [c["id"] for c in found.values() if c["chosen"]]
+    assert (codex_does == LYING) is found["issue-1.1"]["refuted"]
+    assert 2 == ran.report["peak_parallel"]
+    assert 1 == len(list((home.forge / "pulls").glob("*/pull.md")))
+    said = "\n".join(f.read_text() for f in (home.forge / "comments").rglob("*.md"))
+    assert all(c["branch"] in said and f"`{c['agent']}`" in said for c in found.values())
     home.assert_tidy()
 
 
