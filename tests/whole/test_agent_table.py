@@ -36,7 +36,7 @@ def test_each_agent_counts_what_its_trails_say(make: Callable[..., Repo], tmp_pa
 
     table = home.cli("report", "--agents").out.splitlines()
     assert table[0].startswith("| agent | tasks | verified |")
-    assert table[2].startswith("| patch | 3 | 1 | 0 | 1 | 1 | – |")
+    assert table[2].startswith("| patch | 3 | 1 | 1 | 1 | 1 | – |")
 
 
 def test_a_trail_that_somebody_changed_is_named_and_not_counted(make: Callable[..., Repo], tmp_path: Path):

@@ -84,13 +84,16 @@ def test_what_needs_no_change_says_so_and_is_neutral(home: House):
     home.assert_tidy()
 
 
-def test_a_task_without_a_diff_is_incomplete_with_what_is_missing(home: House):
+def test_a_task_without_a_diff_is_declined_with_what_it_needs(home: House):
+    """An agent that can do nothing says so, instead of leaving phases open."""
     home.issue(1, "Please think", EMPTY)
 
     ran = home.run()
 
-    assert (1, "incomplete") == (ran.code, ran.task("issue-1")["status"])
-    assert {"missing"} == set(ran.findings("issue-1"))
+    task = ran.task("issue-1")
+    assert (1, "declined", 1) == (ran.code, task["status"], task["attempts"]), ran.err
+    assert "the task holds no fenced diff block" in task["declined"]["because"]
+    assert "a fenced `diff` block" in task["declined"]["needs"]
     home.assert_tidy()
 
 
@@ -146,7 +149,7 @@ def test_every_task_ends_in_exactly_one_status_and_the_counts_add_up(home: House
     report = ran.report
     assert 1 == ran.code
     assert 4 == report["requested"] == sum(report["counts"].values()) == len(report["tasks"])
-    assert ["success", "failed", "no-change", "incomplete"] == [t["status"] for t in report["tasks"]]
+    assert ["success", "failed", "no-change", "declined"] == [t["status"] for t in report["tasks"]]
     home.assert_tidy()
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from orchestrator_action.protocol.connection import ask
 from orchestrator_action.protocol.wire import TOKEN_VARIABLE, PhaseAnswer, PhaseRequest, context_digest
@@ -78,7 +78,13 @@ class _Author:
             raise _Open(answer.message)
         return answer
 
-    def _ask(self, verb: str, phase: str, **fields: str) -> PhaseAnswer:
+    def stop(self, because: str) -> NoReturn:
+        """Say that the task cannot be done by this agent, and end the way."""
+        answer = self._ask("stop", because=because, needs="a fenced `diff` block in the text of the task")
+        print(answer.message, flush=True)
+        raise _Open(because)
+
+    def _ask(self, verb: str, phase: str = "", **fields: str) -> PhaseAnswer:
         token = os.environ.get(TOKEN_VARIABLE, "")
         return ask(PhaseRequest(token=token, verb=verb, phase=phase, **fields), os.environ)
 
@@ -112,7 +118,7 @@ class _Author:
         self.claim("issue-creation")
         self.claim("branch-management")
         if not self.blocks:
-            raise _Open("the task holds no fenced diff block, and this agent can do nothing else")
+            self.stop("the task holds no fenced diff block, and this agent can do nothing else")
         paths = ", ".join(f"`{p}`" for p in self.touched()) or "no path"
         self.claim(
             "research-and-planning",
