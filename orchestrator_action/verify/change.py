@@ -25,9 +25,11 @@ from orchestrator_action.verify.doubts import doubts
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
+from orchestrator_action.verify.emptied import empty_new_functions
 from orchestrator_action.verify.no_special_case import special_case_facts
 from orchestrator_action.verify.overlay import Overlay, lay_configuration, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
+from orchestrator_action.verify.shown import fails_by_itself
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
@@ -345,6 +347,25 @@ def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             took = sum(r.duration_s for r in runs.head.runs)
             run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             calls = _calls(runs, bench, tree, over.commit) if runs.calls else ()
-            return replace(runs, shown=run, calls_at_base=calls)
+            runs = replace(runs, shown=run, calls_at_base=calls)
+    except OrchestratorError:
+        return runs
+    return runs if fails_by_itself(runs) else _with_emptied(runs, bench)
+
+
+def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
+    """The head's changed tests where its new functions do nothing."""
+    git, head = bench.git, runs.head
+    emptied = empty_new_functions(git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
+    if emptied is None or head is None or not head.passed:
+        return runs
+    try:
+        with bench.checkout(emptied.commit) as tree:
+            commands = _only(head, runs.changed_tests, tree)
+            took = sum(r.duration_s for r in head.runs)
+            run = (
+                bench.run_in(tree, emptied.commit, commands) if commands or took <= STEADY_WITHIN_S else None
+            )
+            return replace(runs, emptied=run, emptied_functions=emptied.functions)
     except OrchestratorError:
         return runs

@@ -71,6 +71,9 @@ class ChangeRuns:
     """The head's changed tests on its own sources, with the base's configuration."""
     shown: TestRun | None = None
     """The head's changed tests on the base's sources."""
+    emptied: TestRun | None = None
+    """The head's changed tests where its new functions do nothing."""
+    emptied_functions: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     """What the changed tests call, with the answers to other arguments."""
     calls_at_base: tuple[Call, ...] = ()

@@ -57,6 +57,15 @@ def lay_configuration(
     return _laid(git, over, changes, whole, _mixed(git, shared, commands))
 
 
+def lay_texts(git: Git, *, over: str, texts: Mapping[str, bytes], modes: Mapping[str, str]) -> str:
+    """A commit with everything of `over` but these files, which have other contents."""
+    blobs = {
+        path: git.run("hash-object", "-w", "--stdin", stdin=body, write=True).text
+        for path, body in texts.items()
+    }
+    return _commit_with(git, over, [_entry(modes[path], blob, path) for path, blob in blobs.items()])
+
+
 def _laid(
     git: Git, over: str, changes: Sequence[Change], whole: Sequence[Change], mixed: Mapping[str, bytes]
 ) -> Overlay:

@@ -19,14 +19,12 @@ from orchestrator_action.verify.base_tests import base_tests
 from orchestrator_action.verify.change_runs import (
     ChangeRuns,
     Proof,
-    cases_of,
     command_words,
     failing,
-    passing,
-    short_name,
 )
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.nothing_lost import nothing_lost
+from orchestrator_action.verify.shown import shows_the_change
 from orchestrator_action.verify.test_run import CommandRun, TestRun, judge_run, run_detail
 
 __all__ = ["ChangeRuns", "Proof", "testing_facts"]
@@ -39,7 +37,7 @@ def testing_facts(runs: ChangeRuns, *, note: str = "", proof: Proof = Proof.REPO
         "suite": suite,
         "nothing-lost": nothing_lost(runs, note),
         "base-tests": base_tests(runs, note),
-        "shows-the-change": _shown(runs, proof),
+        "shows-the-change": shows_the_change(runs, proof),
         "steady": _steady(runs),
     }
     if suite.detail.get("person"):  # whoever makes the suite run makes it comparable
@@ -148,50 +146,6 @@ def _red(runs: ChangeRuns, head: TestRun, bad: Sequence[CommandRun], message: st
         )
     detail |= {"red_before": [c.id for c in cases if c not in new][:50], "flaky": [c.id for c in new][:50]}
     return Answer(message="; ".join(filter(None, (f"{passed} passed", before, flaky))), detail=detail)
-
-
-def _shown(runs: ChangeRuns, proof: Proof) -> Answer:
-    if proof is Proof.OFF:
-        return Answer(message="switched off by the repository", detail={"proof": str(proof)})
-    shows, message, detail = _what_shows(runs)
-    holds = shows or proof is Proof.REPORTED
-    return Answer(holds=holds, message=message, detail={**detail, "proof": str(proof), "shows": shows})
-
-
-def _what_shows(runs: ChangeRuns) -> tuple[bool, str, dict[str, Any]]:
-    if not runs.changed_tests:
-        return False, "no test was added or changed: nothing shows the change", {}
-    if not runs.thorough:
-        return False, "not tried at the base yet: that is done at the end", {}
-    run = runs.shown
-    if run is None:
-        return (
-            False,
-            "not measured: only tests were changed, or they cannot be run by themselves and all take too long",
-            {},
-        )
-    here = {short_name(c) for c in passing(runs.head)}
-    red = [c for c in failing(run) if c.outcome == "failed" and short_name(c) in here]
-    if red:
-        ids = [shown(c.id) for c in red[:50]]
-        one = len(red) == 1
-        verbs = ("fails", "passes") if one else ("fail", "pass")
-        words = f"{count(len(red), 'test')} {verbs[0]} at the base and {verbs[1]} here"
-        return True, f"{words}: {named_tests(ids)}", {"tests": ids}
-    broken = any(c.outcome == "error" and normal_id(c.id) not in runs.red_before for c in cases_of(run))
-    stops = any(r.cannot_run for r in run.runs) and not (
-        runs.base and any(r.cannot_run for r in runs.base.runs)
-    )
-    if broken or stops:
-        return (
-            True,
-            f"the changed tests cannot run at the base and pass here: {listed(runs.changed_tests, at_most=3)}",
-            {},
-        )
-    failed = run.counts.failed if run.cases is None and run.counts else 0
-    if failed > (runs.base.counts.failed if runs.base and runs.base.counts else 0):
-        return True, f"{count(failed, 'changed test')} fail at the base and pass here", {}
-    return False, f"the changed tests pass at the base, too: {listed(runs.changed_tests, at_most=3)}", {}
 
 
 def _steady(runs: ChangeRuns) -> Answer:
