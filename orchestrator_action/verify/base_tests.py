@@ -25,7 +25,9 @@ from orchestrator_action.verify.change_runs import (
 )
 from orchestrator_action.verify.compare import name_in_file, normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.ecosystems.testfiles import is_test_path, test_names
 from orchestrator_action.verify.exceptions import NamedTest, reason_for
+from orchestrator_action.verify.renamed import only_names_differ
 from orchestrator_action.verify.test_changes import is_named
 from orchestrator_action.verify.test_run import TestRun, run_detail
 
@@ -141,13 +143,15 @@ def _base_tests_by_id(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
         )  # fmt: skip
     if missing and (refuted := _unexplained(runs, note, missing, run)):
         return Answer(holds=False, exceptions=named, detail=detail, message=refuted)
-    held = len(passed_before) - len(named) - len(missing)
+    if missing:
+        named = [*named, *_rewritten(runs)]
+    held = len(passed_before) - len(wrong) - len(missing)
     message = f"{held} of {len(passed_before)} tests of the base pass on this code as they were"
     if missing:
         message += f"; {len(missing)} are not comparable, they cannot be run with it: "
         message += named_tests(c.id for c in missing)
-    if named:
-        message += f"; {len(named)} do not, each named with its reason"
+    if wrong:
+        message += f"; {len(wrong)} do not, each named with its reason"
     return Answer(message=message, exceptions=named, detail=detail)
 
 
@@ -182,6 +186,20 @@ def _unexplained(runs: ChangeRuns, note: str, missing: Sequence[CaseResult], run
     return f"the base's tests cannot be run with this code, and the branch took from them: {words}"
 
 
+def _rewritten(runs: ChangeRuns) -> list[NamedTest]:
+    """Files of tests of which more than names differ, where the base's own tests cannot be run: a person reads them."""
+    found = []
+    for path, (_, new) in runs.test_texts.items():
+        old_path = next((o for o, n in runs.renames.items() if n == path), path)
+        old = runs.test_texts.get(old_path, ("", ""))[0]
+        names = [test_names(p, text) for p, text in ((old_path, old), (path, new))]
+        if not new or (not old and is_test_path(path)) or only_names_differ(old, new, *names):
+            continue
+        reason = "tests of the base cannot be run with this code, and more than names differ here"
+        found.append(NamedTest(id=shown(path), what="cannot be compared", reason=reason, kind="place"))
+    return found[:AT_MOST]
+
+
 def _base_tests_by_number(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
     assert runs.base is not None
     before = runs.base.counts
@@ -199,7 +217,7 @@ def _base_tests_by_number(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
         message = (
             refuted or f"not comparable: `{bad.command}` cannot be run with the base's tests on this code"
         )
-        return Answer(holds=not refuted, message=message, exceptions=named if not refuted else [],
+        return Answer(holds=not refuted, message=message, exceptions=[] if refuted else named + _rewritten(runs),
                        detail={"by": "number", "not_comparable": [bad.command]})  # fmt: skip
     if named:
         return Answer(

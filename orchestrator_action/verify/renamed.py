@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 MOST_OF_ITS_WORDS = 0.75
 _MOST_LINES = 80
@@ -53,6 +53,60 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
         return []
     lines, at = found[0]
     return lines[_first(lines, at) : _last(lines, at)]
+
+
+_IMPORTS = re.compile(
+    r"^[ \t]*(?:from[ \t][^\n]*import[ \t]*\([^)]*\)|import[ \t]*[({][^)}]*[)}][^\n]*"
+    r"|(?:const|let|var)[ \t]*\{[^}]*\}[ \t]*=[ \t]*require[^\n]*"
+    r"|(?:import|from|use|using|package|require\w*)\b[^\n]*|[^\n]*\brequire\([^\n]*|(?:#|//)[^\n]*)$",
+    re.MULTILINE,
+)
+_WORD = re.compile(r"\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|([A-Za-z_][\w.]*)|\d[\w.]*|[^\w\s]")
+_DECIDES = re.compile(
+    r"assert|expect|raise|throw|check|verify|should|fail|must|skip|xfail|same|equal|match"
+    r"|^(?:return|if|else|elif|for|while|try|except|catch|not|and|or|is|in|True|False|None|true|false|null|undefined)$",
+    re.IGNORECASE,
+)
+"""Words on which it depends whether a test can fail: none of them is a name that became another."""
+
+
+def only_names_differ(old: str, new: str, before: Iterable[str], after: Iterable[str]) -> bool:
+    """Whether two texts of a test file say the same, with some names exchanged for others, the same way everywhere.
+
+    `before` and `after` name the tests in each. Imports and comments may differ, and there may be more tests.
+    """
+    names: dict[str, str] = {}
+    there = {test: "\n".join(_block(test, [new])) for test in dict.fromkeys(after)}
+    free = [test for test in there if test not in set(before)]
+    for test in dict.fromkeys(before):
+        block = "\n".join(_block(test, [old]))
+        candidates = [test] if test in there else free
+        now = next((t for t in candidates if _exchanged(block, there[t], learnt := dict(names))), None)
+        if block and now is None:
+            return False
+        if block and now is not None:
+            names = learnt
+            old = old.replace(block, "", 1)
+            free = [t for t in free if t != now]
+    for block in there.values():
+        new = new.replace(block, "", 1)
+    return _exchanged(_IMPORTS.sub("", old), _IMPORTS.sub("", new), names)
+
+
+def _exchanged(old: str, new: str, names: dict[str, str]) -> bool:
+    """Whether `new` is `old` with names exchanged as `names` says, which learns those it does not have."""
+    words = [[m for m in _WORD.finditer(text) if m[0] != ","] for text in (old, new)]
+    if len(words[0]) != len(words[1]):
+        return False
+    for one, other in zip(*words, strict=True):
+        if one[3] and other[3]:
+            if one[3] != other[3] and (_DECIDES.search(one[3]) or _DECIDES.search(other[3])):
+                return False
+            if names.setdefault(one[3], other[3]) != other[3]:
+                return False
+        elif (one[1] or one[2] or one[0].strip("'\"")) != (other[1] or other[2] or other[0].strip("'\"")):
+            return False
+    return len(set(names.values())) == len(names)
 
 
 def _first(lines: list[str], at: int) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_action.verify.renamed import bare_name, lives_on
+from orchestrator_action.verify.ecosystems.testfiles import test_names
+from orchestrator_action.verify.renamed import bare_name, lives_on, only_names_differ
+from tests.evidence.judge import PYTEST, Court
 
 OLD = """import pytest
 
@@ -89,3 +91,90 @@ def test_two_tests_of_one_name_tell_nothing() -> None:
 def test_the_bare_name_of_an_id(case_id: str, name: str) -> None:
     """Without file, class and parameters."""
     assert name == bare_name(case_id)
+
+
+FILE = """import pytest
+
+from app import double, half
+
+ROWS = ['1', "2"]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_double(row):
+    assert double(int(row)) == 2 * int(row)
+
+
+def test_half():
+    assert half(4) == 2
+"""
+MORE = "\n\ndef test_more():\n    assert half(6) == 3\n"
+NODE = "const { double } = require('../app.js');\ntest('two', () => { assert.equal(double(2), 4); });\n"
+NAMES_ONLY = {
+    "a module": (FILE, FILE.replace("from app", "from core.numbers")),
+    "a function": (FILE, FILE.replace("double(int", "twice(int").replace("double, ", "twice, ")),
+    "a function and its test": (FILE, FILE.replace("double", "twice")),
+    "quotes, lines and a comment": (FILE, FILE.replace("'1', \"2\"", "\n    # rows\n    \"1\",\n    '2',\n")),
+    "imports on lines of their own": (FILE, FILE.replace("double, half", "(\n    double,\n    half,\n)")),
+    "a test more": (FILE, FILE + MORE),
+    "javascript: a module": (NODE, NODE.replace("../app.js", "../core.js")),
+}
+MORE_THAN_NAMES = {
+    "an operator": (FILE, FILE.replace("half(4) == 2", "halve(4) >= 2")),
+    "a value": (FILE, FILE.replace("half(4) == 2", "half(4) == 3")),
+    "a value of the data": (FILE, FILE.replace('"2"', '"3"')),
+    "more words": (FILE, FILE.replace("half(4) == 2", "half(4) == 2 or True")),
+    "a statement more": (FILE, FILE.replace("    assert half", "    return\n    assert half")),
+    "a test less": (FILE, FILE[: FILE.index("\n\ndef test_half")]),
+    "a copy of the code": (FILE, FILE.replace("\nROWS", "\ndef double(x):\n    return x + x\n\n\nROWS")),
+    "one name for two": (FILE, FILE.replace("half(4)", "double(4)")),
+    "two names for one": (
+        FILE,
+        FILE.replace("double(int(row)) == 2 * int(row)", "double(int(row)) == 2 * float(row)"),
+    ),
+    "another assertion": (
+        FILE.replace("assert half(4) == 2", "assertEqual(half(4), 2)"),
+        FILE.replace("assert half(4) == 2", "assertLess(half(4), 2)"),
+    ),
+    "javascript: another assertion": (NODE, NODE.replace("assert.equal", "assert.notEqual")),
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        *((*pair, True) for pair in NAMES_ONLY.values()),
+        *((*pair, False) for pair in MORE_THAN_NAMES.values()),
+    ],
+    ids=[*NAMES_ONLY, *MORE_THAN_NAMES],
+)
+def test_names_that_were_exchanged_are_told_from_other_changes(old: str, new: str, same: bool) -> None:
+    """The same way everywhere in a file; no word that decides is a name."""
+    path = "a.test.js" if old == NODE else "test_a.py"
+
+    assert same is only_names_differ(old, new, test_names(path, old), test_names(path, new))
+
+
+APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
+
+
+@pytest.mark.parametrize(
+    ("app", "edit", "end"),
+    [
+        (APP, ("from app", "from core"), "proven"),
+        (APP.replace("2 * x", "3 * x"), ("== 2 * int", ">= int"), "except 1"),
+    ],
+    ids=["honest", "weakened on the way"],
+)
+def test_a_file_that_cannot_be_compared_and_says_otherwise_is_an_exception(
+    court: Court, app: str, edit: tuple[str, str], end: str
+) -> None:
+    """The module was renamed, so the base's own tests do not run: reading has to show that they are the same."""
+    tests = FILE.replace("from app", "from core").replace(*edit)
+    change = {"app.py": None, "core.py": app, "test_a.py": tests}
+
+    judged = court.judge(
+        {"app.py": APP, "test_a.py": FILE}, change, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
+
+    assert end == judged.end, str(judged)
