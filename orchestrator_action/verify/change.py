@@ -361,7 +361,7 @@ def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
         return runs
     try:
         with bench.checkout(emptied.commit) as tree:
-            commands = _only(head, runs.changed_tests, tree)
+            commands = only_files(head, runs.changed_tests, tree)
             took = sum(r.duration_s for r in head.runs)
             run = (
                 bench.run_in(tree, emptied.commit, commands) if commands or took <= STEADY_WITHIN_S else None
