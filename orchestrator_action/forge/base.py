@@ -18,6 +18,7 @@ from orchestrator_action.protocol.forge_values import (
     Comment,
     Conclusion,
     FollowUp,
+    History,
     Issue,
     IssueEvent,
     Pull,
@@ -87,8 +88,10 @@ class Forge(Protocol):
         `label` the one that asks for work: where none is given, none is looked for.
         Raises ForgeError when the forge cannot be asked."""
 
-    def issues(self, label: str) -> Iterator[Issue]:
+    def issues(self, label: str, *, histories: bool = False) -> Iterator[Issue]:
         """Open issues that carry `label`, oldest number first, without pull requests; lazily paged.
+
+        With `histories`, what `Queue.histories` will be asked for is told along with them, where the forge can.
 
         Take what you need before you change labels: a label removed while listing shifts the pages.
         `labeled_by` is known here of a folder only; of GitHub, ask `Queue.events`."""
@@ -218,12 +221,8 @@ class Queue(Protocol):
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
 
-    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
-        """Of those issues that can be told of in few requests: the last time that `label` was set, and all
-        that happened to the issue after it, oldest first."""
-
-    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
-        """When each issue's text was last edited (ISO 8601); empty for never, None when nobody can tell."""
+    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
+        """Of those issues that can be told of in few requests: their newest events, and when they were edited."""
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our comment with this marker, by marker and author, over all pages."""

@@ -18,7 +18,7 @@ from orchestrator_action.forge.base import Conversation, Forge, Queue
 from orchestrator_action.plan import follow_up, rules
 from orchestrator_action.plan.rules import IssueRequest
 from orchestrator_action.plan.trigger import Trigger
-from orchestrator_action.protocol.forge_values import Comment, Issue, IssueEvent
+from orchestrator_action.protocol.forge_values import Comment, History, Issue, IssueEvent
 from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
 from orchestrator_action.text.limits import code, inline, marker, plain
 from orchestrator_action.text.lookalikes import MARKER_NAME
@@ -58,8 +58,7 @@ class Admission:
     refused: dict[int, str] = field(default_factory=dict)
     """Issues that were turned away, and why."""
     _roles: dict[str, str] = field(default_factory=dict)
-    _recent: Mapping[int, tuple[IssueEvent, ...]] = field(default_factory=dict)
-    _edits: Mapping[int, str | None] = field(default_factory=dict)
+    _histories: Mapping[int, History] = field(default_factory=dict)
     _accounts: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, forge: Any, config: Config, issues: Sequence[Issue]) -> list[Issue]:
@@ -79,17 +78,19 @@ class Admission:
             for n, issue in sorted(found.items())
             for one in self._free(forge, config, issue, wanted=n in wanted)
         ]
-        self._foresee(forge, config, free)
+        self._foresee(forge, free)
         return [one for issue in free for one in self._admitted(forge, config, issue)]
 
-    def _foresee(self, forge: GitHub, config: Config, issues: Collection[Issue]) -> None:
-        """Ask in few requests what each issue will be asked about. Of the event's own, whose text is known as
-        it was, and of one left behind all that ever happened counts: these are asked about by themselves."""
+    def _foresee(self, forge: GitHub, issues: Collection[Issue]) -> None:
+        """Ask in few requests what each issue will be asked about; not of the event's own, whose text is known as
+        it was."""
         own = self.trigger.number if self.trigger.seen is not None else 0
-        others = [i.number for i in issues if i.number != own]
-        known = [i.number for i in issues if i.number != own and not i.left_by]
-        self._recent = forge.recent_events(config.label, known)
-        self._edits = forge.edits(others) if config.edited_after_label != "allow" else {}
+        self._histories = forge.histories([i.number for i in issues if i.number != own])
+
+    def _events(self, forge: GitHub, config: Config, issue: Issue) -> Sequence[IssueEvent]:
+        """Of one left behind all that ever happened counts, so that is asked about by itself."""
+        known = self._histories.get(issue.number) if not issue.left_by else None
+        return (known and rules.since(known, config.label)) or forge.events(issue.number)
 
     def _commanded(self, forge: GitHub) -> Iterable[Issue]:
         if self.trigger.follow_up and not self.asked:
@@ -160,7 +161,7 @@ class Admission:
         wish = rules.request_of(events, label)
         if wish is None or not rules.is_taken_by(events, label, forge.viewer()):
             return None
-        if claim is not None and claim.request == wish.key:
+        if claim is not None and self._is_same(forge, issue, claim.request, wish, events):
             return None
         taken = rules.when(events[-1].at)
         if taken is None or self.now - taken.timestamp() < CLAIM_TAKES_S:
@@ -184,14 +185,14 @@ class Admission:
             yield admitted
 
     def _judged(self, forge: GitHub, config: Config, issue: Issue) -> Issue | None:
-        events = self._recent.get(issue.number) or forge.events(issue.number)
+        events = self._events(forge, config, issue)
         comments = list(forge.comments(issue.number)) if issue.comments else []
         request = self._request(forge, events, config, issue, comments)
         why = self.may_not(forge, config, request) if request else "nobody is known to have set the label"
         if request is None or why:
             self._refuse(forge, config, issue, why)
             return None
-        if self._handled(forge, config, issue, request, comments):
+        if self._handled(forge, config, issue, request, events, comments):
             return None
         strict = config.edited_after_label != "allow"
         if strict and (what := self._edited(forge, issue, request, events, comments)):
@@ -244,7 +245,13 @@ class Admission:
         return self._accounts[login]
 
     def _handled(
-        self, forge: GitHub, config: Config, issue: Issue, request: IssueRequest, comments: Sequence[Comment]
+        self,
+        forge: GitHub,
+        config: Config,
+        issue: Issue,
+        request: IssueRequest,
+        events: Sequence[IssueEvent],
+        comments: Sequence[Comment],
     ) -> bool:
         """Whether this very request was worked on to its end; then only the label is left over."""
         if issue.asked is not None:
@@ -255,12 +262,28 @@ class Admission:
         first = marker("task", f"issue-{issue.number}")
         told = [c for c in comments if c.body.partition("\n")[0].strip() == first]
         claim = next((find_lease(c.body) for c in told if c.author == forge.viewer()), None)
-        if claim is None or not request.key or claim.request != request.key or claim.state == "running":
+        if claim is None or not request.key or claim.state == "running":
+            return False
+        if not self._is_same(forge, issue, claim.request, request, events):
             return False
         self.say(f"#{issue.number} was worked on for this label already, by run {claim.run}")
         if not self.dry and config.label.casefold() in map(str.casefold, issue.labels):
             forge.take_label(issue.number, config.label)
         return True
+
+    def _is_same(
+        self,
+        forge: GitHub,
+        issue: Issue,
+        key: str,
+        request: IssueRequest,
+        events: Sequence[IssueEvent],
+    ) -> bool:
+        """Whether `key`, which a claim names, is that of the request. A version before wrote the event's id."""
+        if key == request.key or not key.isdecimal():
+            return key == request.key
+        known = events if all(e.id for e in events) else forge.events(issue.number)
+        return any(rules.names(key, e, known) and rules.names(request.key, e, known) for e in known)
 
     def _edited(
         self,
@@ -273,8 +296,10 @@ class Admission:
         if issue.asked is not None and issue.asked.edited:
             return "what was asked"
         seen = self._seen(issue, request, events)
-        known = issue.number in self._edits or seen is not None or not request.at
-        edited_at = (self._edits if known else forge.edits([issue.number])).get(issue.number)
+        known = self._histories.get(issue.number)
+        if known is None and seen is None and request.at:
+            known = forge.histories([issue.number]).get(issue.number)
+        edited_at = None if known is None else known.edited_at
         told = [c for c in comments if not c.body.startswith(f"<!-- {MARKER_NAME}:refused:")]
         return rules.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from orchestrator_action.protocol.forge_values import Comment, Issue, IssueEvent
+from orchestrator_action.protocol.forge_values import Comment, History, Issue, IssueEvent
 
 WRITERS = frozenset({"write", "maintain", "admin"})
 """Roles that could have pushed the change themselves."""
@@ -29,7 +29,7 @@ class IssueRequest:
     actor: str
     at: str = ""
     key: str = ""
-    """The same for the same wish: the label event's id, or `c` and the comment's."""
+    """The same for the same wish: see `key_of`, or `c` and the comment's id. Of a version before: the event's id."""
     actor_type: str = ""
 
 
@@ -62,14 +62,37 @@ def asks_for_change(body: str) -> bool:
     return not {w.casefold().strip(".:!,") for w in words} & (NOT_WORK - {"fix"})
 
 
+def key_of(wish: IssueEvent, events: Sequence[IssueEvent]) -> str:
+    """By what a label event is the same in every list of events: when the label was set, and in that second as which.
+
+    Its id is not: GraphQL, which tells of a hundred issues at once, has none for it.
+    """
+    label = wish.label.casefold()
+    same = [e for e in events if e.kind == "labeled" and e.label.casefold() == label and e.at == wish.at]
+    place = next(n for n, e in enumerate(same, 1) if e is wish)
+    return f"l{wish.at}" + (f".{place}" if place > 1 else "")
+
+
 def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
     """The last time that the label was set, by the issue's events, oldest first."""
     for event in reversed(events):
         if event.label.casefold() == label.casefold() and event.kind == "labeled":
-            return IssueRequest(
-                actor=event.actor, at=event.at, key=str(event.id), actor_type=event.actor_type
-            )
+            key = key_of(event, events)
+            return IssueRequest(actor=event.actor, at=event.at, key=key, actor_type=event.actor_type)
     return None
+
+
+def names(key: str, event: IssueEvent, events: Sequence[IssueEvent]) -> bool:
+    """Whether the key of a wish, from this version or one before, is that of a label event."""
+    return event.kind == "labeled" and key in {key_of(event, events), str(event.id or "-")}
+
+
+def since(history: History, label: str) -> tuple[IssueEvent, ...]:
+    """The events of an issue, where they surely hold all of the second in which the label was last set; else none."""
+    request = request_of(history.events, label)
+    if history.whole or (request and request.at > history.events[0].at):
+        return history.events
+    return ()
 
 
 def is_taken_by(events: Sequence[IssueEvent], label: str, viewer: str) -> bool:
@@ -83,8 +106,8 @@ def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Com
     for comment in comments:
         if key == f"c{comment.id}" and asks_for_work(comment.body):
             return IssueRequest(actor=comment.author, at=comment.created_at, key=key)
-    asked = [e for e in events if str(e.id) == key and e.kind == "labeled"]
-    return request_of(asked, asked[0].label) if asked else None
+    asked = [e for e in events if names(key, e, events)]
+    return replace(made, key=key) if asked and (made := request_of(asked, asked[0].label)) else None
 
 
 def named(login: str, allowed: Iterable[str]) -> bool:
@@ -153,7 +176,7 @@ def _lines(text: str) -> str:
 
 def _after(events: Sequence[IssueEvent], request: IssueRequest) -> Sequence[IssueEvent]:
     for number, event in enumerate(events):
-        if str(event.id) == request.key:
+        if names(request.key, event, events):
             return events[number + 1 :]
     return [e for e in events if not_before(e.at, request.at)]
 

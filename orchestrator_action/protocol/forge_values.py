@@ -61,7 +61,7 @@ class Issue:
     comments: int = 0
     """How many there were when it was read."""
     request: str = ""
-    """What tells one wish to have it worked on from the next: the label event's id."""
+    """What tells one wish to have it worked on from the next: see `IssueRequest.key`."""
     left_by: str = ""  # the run that claimed it and died
     asked: FollowUp | None = None
     """What a person asks to be changed on the pull request that was made of it."""
@@ -112,17 +112,29 @@ class Comment:
 class IssueEvent:
     """Something that happened to an issue. `kind` as GitHub calls it: labeled, unlabeled, renamed, …"""
 
-    id: int
     kind: str
     actor: str
     at: str
     """ISO 8601 in UTC."""
+    id: int = 0
+    """0 where the forge does not say: GraphQL has none for what happens to labels."""
     label: str = ""
     before: str = ""
     """The title before a `renamed`."""
     after: str = ""
     actor_type: str = ""
     """User, Bot or Organization, where the forge says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What happened to an issue: its newest events, oldest first, and when its text was last edited."""
+
+    events: tuple[IssueEvent, ...]
+    whole: bool
+    """Whether there are no events of these kinds before the first of them."""
+    edited_at: str = ""
+    """ISO 8601 in UTC; empty for never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,7 +250,7 @@ def _issues(asked: RunRequest, config: Config, forge: Forge) -> Sequence[Issue]:
         return [_open(forge.issue(n)) for n in dict.fromkeys(asked.issues)]
     if asked.prompts and not asked.label:
         return []
-    return list(forge.issues(config.label))
+    return list(forge.issues(config.label, histories=True))
 
 
 def _open(issue: Issue) -> Issue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -107,6 +108,22 @@ def test_a_label_that_could_not_be_taken_off_is_no_second_wish(runner: Runner):
     """The key is the label event: only a new one starts an agent again."""
     one = issue(runner)
     runner.step()
+    one.labels.append("orchestrate")  # as if its removal had never arrived
+
+    again = runner.step()
+
+    assert "neutral" == again.outputs["conclusion"], again.log
+    assert 1 == len(started(runner)) and "orchestrate" not in one.labels
+
+
+def test_a_claim_of_a_version_before_counts_as_answered(runner: Runner):
+    """It names the label event by its id, which the list of issues does not tell."""
+    one = issue(runner)
+    state = runner.github.state
+    [wish] = [e for e in state.events if e.label == "orchestrate"]
+    runner.step()
+    [claim] = [c for c in state.comments_on(one.number) if " request=" in c.body]
+    claim.body = re.sub(r"(?<= request=)\S+", str(wish.id), claim.body)
     one.labels.append("orchestrate")  # as if its removal had never arrived
 
     again = runner.step()
@@ -539,12 +556,14 @@ def test_comments_count_only_of_people_with_write_access_and_from_before_the_lab
 
 
 def test_an_issue_that_was_deleted_meanwhile_is_passed_over(runner: Runner):
+    runner.github.graphql = False  # the list does not tell of its events: it is asked by itself
     one, gone = issue(runner), issue(runner)
-    runner.github.fail("410", "GET", f"/issues/{gone.number}/events")
+    fault = runner.github.fail("410", "GET", f"/issues/{gone.number}/events")
 
     done = runner.step()
 
     assert ("success", ["orchestrate:done"]) == (done.outputs["conclusion"], one.labels), done.log
+    assert 1 == fault.struck
 
 
 def test_a_dry_run_writes_nothing(runner: Runner):

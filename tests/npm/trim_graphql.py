@@ -15,9 +15,9 @@ from typing import Any
 from graphql import (
     DocumentNode,
     FieldDefinitionNode,
-    InputValueDefinitionNode,
     InterfaceTypeDefinitionNode,
     ObjectTypeDefinitionNode,
+    UnionTypeDefinitionNode,
     parse,
     print_ast,
 )
@@ -35,8 +35,36 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
         "removeLabelsFromLabelable": ("input",),
         "updateIssueComment": ("input",),
     },
-    "Repository": {"issue": ("number",), "label": ("name",)},
-    "Issue": {"id": (), "lastEditedAt": (), "labels": ("first",)},
+    "Repository": {
+        "issue": ("number",),
+        "issues": ("after", "first", "labels", "orderBy", "states"),
+        "label": ("name",),
+        "nameWithOwner": (),
+    },
+    "IssueConnection": {"nodes": (), "pageInfo": ()},
+    "PageInfo": {"endCursor": (), "hasNextPage": (), "hasPreviousPage": ()},
+    "Issue": {
+        "author": (),
+        "body": (),
+        "comments": (),
+        "createdAt": (),
+        "id": (),
+        "labels": ("first",),
+        "lastEditedAt": (),
+        "number": (),
+        "parent": (),
+        "repository": (),
+        "state": (),
+        "timelineItems": ("itemTypes", "last"),
+        "title": (),
+        "updatedAt": (),
+        "url": (),
+    },
+    "IssueCommentConnection": {"totalCount": ()},
+    "IssueTimelineItemsConnection": {"nodes": (), "pageInfo": ()},
+    "LabeledEvent": {"actor": (), "createdAt": (), "label": ()},
+    "UnlabeledEvent": {"actor": (), "createdAt": (), "label": ()},
+    "RenamedTitleEvent": {"actor": (), "createdAt": (), "currentTitle": (), "previousTitle": ()},
     "PullRequest": {"id": (), "isDraft": (), "labels": ("first",)},
     "Label": {"id": (), "name": ()},
     "LabelConnection": {"nodes": ()},
@@ -52,12 +80,25 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "MarkPullRequestReadyForReviewPayload": {"clientMutationId": (), "pullRequest": ()},
     "RemoveLabelsFromLabelablePayload": {"clientMutationId": (), "labelable": ()},
 }
+UNIONS = {"IssueTimelineItems": frozenset({"LabeledEvent", "RenamedTitleEvent", "UnlabeledEvent"})}
 WHOLE = frozenset(
     {
         "AddCommentInput", "AddLabelsToLabelableInput", "RemoveLabelsFromLabelableInput",
-        "MarkPullRequestReadyForReviewInput", "UpdateIssueCommentInput", "BigInt", "DateTime",
+        "MarkPullRequestReadyForReviewInput", "UpdateIssueCommentInput", "BigInt", "DateTime", "IssueOrder",
+        "IssueOrderField", "IssueState", "IssueTimelineItemsItemType", "OrderDirection", "URI",
     }
 )  # fmt: skip
+
+NEWER = """
+type IssueDependenciesSummary {
+  blockedBy: Int!
+}
+
+extend type Issue {
+  issueDependenciesSummary: IssueDependenciesSummary!
+}
+"""
+"""What GitHub's schema has since 2025 and npm's copy does not. Source: docs.github.com, GraphQL API, "Issue"."""
 
 
 def trim(text: str) -> str:
@@ -70,12 +111,17 @@ def trim(text: str) -> str:
             fields = tuple(_field(f, name) for f in node.fields or () if f.name.value in FIELDS[name])
             interfaces = tuple(i for i in node.interfaces or () if i.name.value in FIELDS)
             kept.append(replace(node, fields=fields, interfaces=interfaces, directives=(), description=None))
+        elif isinstance(node, UnionTypeDefinitionNode) and name in UNIONS:
+            types = tuple(t for t in node.types or () if t.name.value in UNIONS[name])
+            kept.append(replace(node, types=types, directives=(), description=None))
         elif name in WHOLE and "Extension" not in type(node).__name__:
-            whole: dict[str, Any] = (
-                {"fields": tuple(_bare(f) for f in getattr(node, "fields", ()))} if "Input" in name else {}
-            )
+            whole = {
+                part: tuple(_bare(f) for f in getattr(node, part))
+                for part in ("fields", "values")
+                if hasattr(node, part)
+            }
             kept.append(replace(node, directives=(), description=None, **whole))
-    return print_ast(DocumentNode(definitions=tuple(kept))) + "\n"
+    return print_ast(DocumentNode(definitions=tuple(kept))) + "\n" + NEWER
 
 
 def _field(field: FieldDefinitionNode, of: str) -> FieldDefinitionNode:
@@ -84,7 +130,7 @@ def _field(field: FieldDefinitionNode, of: str) -> FieldDefinitionNode:
     return replace(field, arguments=given, directives=(), description=None)
 
 
-def _bare(argument: InputValueDefinitionNode) -> InputValueDefinitionNode:
+def _bare(argument: Any) -> Any:
     return replace(argument, directives=(), description=None)
 
 

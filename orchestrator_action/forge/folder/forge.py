@@ -77,7 +77,7 @@ class LocalForge(LocalPermissions):
 
     # issues
 
-    def issues(self, label: str) -> Iterator[Issue]:
+    def issues(self, label: str, *, histories: bool = False) -> Iterator[Issue]:  # noqa: ARG002
         """Open issues with `label` (in any case, as on GitHub), lowest number first; one file at a time."""
         for number in self._contents.issue_numbers():
             issue = self._contents.issue(number)

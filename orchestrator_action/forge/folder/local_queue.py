@@ -6,20 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import MarkedComment, Requirement
-from orchestrator_action.protocol.forge_values import IssueEvent
+from orchestrator_action.protocol.forge_values import History
 
 
 class LocalPermissions:
     """Whoever can write the folder owns it; nothing is saved by asking for several things at once."""
 
-    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
-        """`events` reads a file; there is nothing to be saved here."""
-        del label, numbers
+    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
+        """`events` reads a file, and files keep no edits; there is nothing to be saved here."""
+        del numbers
         return {}
-
-    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
-        """Files keep no history."""
-        return dict.fromkeys(numbers)
 
     def permission(self, user: str) -> str:
         """Whoever can write the folder owns it."""

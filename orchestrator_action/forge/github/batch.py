@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator_action.config.schema import STATE_LABELS
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import NONSENSE, Api, UnclearError
 from orchestrator_action.forge.github.comments import Comments
 from orchestrator_action.forge.github.labels import Labels
@@ -121,7 +122,7 @@ class Together:
                 self._comments.remember(
                     word.number, word.marker, int(node["fullDatabaseId"]), str(node["id"])
                 )
-                self._wrote({"user": _as_rest(node["author"])})
+                self._wrote({"user": {"login": read.actor(node["author"])[0]}})
             labels = [str(n["name"]) for n in answer["labels"]["labelable"]["labels"]["nodes"]]
         except NONSENSE:
             return False
@@ -149,10 +150,3 @@ def _document(parts: Sequence[tuple[str, str, dict[str, Any]]]) -> tuple[str, di
             values[name] = value
         fields.append(f"{field}(input:{{{','.join(inputs)}}}){selection}")
     return f"mutation({','.join(declared)}){{{' '.join(fields)}}}", values
-
-
-def _as_rest(author: Any) -> Any:
-    """An author under the login that the REST API gives: GraphQL leaves out the `[bot]` of an app's."""
-    login = str(author["login"])
-    bot = author["__typename"] == "Bot" and not login.endswith("[bot]")
-    return {"login": f"{login}[bot]" if bot else login}

@@ -10,6 +10,7 @@ What is found by a marker must be ours, and a person's or app's token does not a
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ from orchestrator_action.protocol.forge_values import (
     Comment,
     Conclusion,
     FollowUp,
+    History,
     Issue,
     IssueEvent,
     Pull,
@@ -94,6 +96,8 @@ class GitHubForge:
         self._login = login
         self._default = ""
         self._seen: dict[int, tuple[float, Issue]] = {}
+        self._histories: dict[int, History] = {}
+        """As the list of issues told them, until somebody asks for them or the issue is read anew."""
 
     @property
     def repository(self) -> str:
@@ -150,21 +154,33 @@ class GitHubForge:
 
     # issues
 
-    def issues(self, label: str) -> Iterator[Issue]:
+    def issues(self, label: str, *, histories: bool = False) -> Iterator[Issue]:
         """Open issues with `label`, oldest first, a page of 100 a request.
 
+        With `histories` by GraphQL, which tells of each what `histories` is asked for; by REST where it refuses,
+        and where it knows none: GitHub does not say whether it takes a label in another case for the same.
         State and label are looked at again here: PyGithub loses the query when it follows the redirect
         of a renamed repository, and would then list every issue there is.
         """
         what = f"the issues labelled {label}"
         params = {"labels": label, "state": "open", "sort": "created", "direction": "asc"}
         seen: set[int] = set()
+        if histories:
+            with contextlib.suppress(ForgeError):
+                for listed, history, node in bulk.listed(self._api, label):
+                    if not _asks(listed, label) or listed.number in seen:
+                        continue
+                    seen.add(listed.number)
+                    self._note(listed, {"node_id": node})
+                    self._histories[listed.number] = history
+                    yield listed
+                if seen:
+                    return
         for data in self._api.pages("/issues", what, params):
             if understood(lambda: "pull_request" in data, what):  # noqa: B023
                 continue
             issue = understood(lambda: read.issue(data), what)  # noqa: B023
-            wanted = issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
-            if wanted and issue.number not in seen:
+            if _asks(issue, label) and issue.number not in seen:
                 seen.add(issue.number)
                 self._note(issue, data)
                 yield issue
@@ -185,6 +201,7 @@ class GitHubForge:
         if understood(lambda: "pull_request" in data, f"issue #{number}"):
             raise ForgeError(f"#{number} is a pull request, not an issue", hint="name an issue", status=404)
         issue = understood(lambda: read.issue(data), f"issue #{number}")
+        self._histories.pop(number, None)
         self._note(issue, data)
         return issue
 
@@ -363,13 +380,10 @@ class GitHubForge:
         pages = self._api.pages(f"/issues/{number}/events", what)
         return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
 
-    def recent_events(self, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
-        """From the newest events of the whole repository, as long as a page tells of two issues or more."""
-        return bulk.recent_events(self._api, label, numbers)
-
-    def edits(self, numbers: Collection[int]) -> Mapping[int, str | None]:
-        """When texts were last edited, as only GraphQL tells, 100 issues a request; empty for never."""
-        return bulk.edits(self._api, numbers)
+    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
+        """What the list told once, with the issue's text of the same moment; the others 100 a request, by GraphQL."""
+        told = {n: self._histories.pop(n) for n in numbers if n in self._histories}
+        return {**told, **bulk.histories(self._api, [n for n in numbers if n not in told])}
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""
@@ -394,3 +408,7 @@ class GitHubForge:
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
         workflows.dispatch(self._api, workflow, ref=ref, inputs=inputs)
+
+
+def _asks(issue: Issue, label: str) -> bool:
+    return issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)

@@ -1,73 +1,75 @@
-"""Questions about many issues in few requests: who labelled them and when, and when they were edited."""
+"""Many issues in few requests: each with who labelled it and when, and when its text was edited.
+
+One GraphQL request tells of a hundred issues. Where it is refused, the caller lists by REST and asks each issue by
+itself. Source: docs.github.com, GraphQL API, "Objects"; the tests hold its published schema against the documents.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import NONSENSE, PER_PAGE, Api, understood
-from orchestrator_action.protocol.forge_values import IssueEvent
+from orchestrator_action.protocol.forge_values import History, Issue
 
-WORTHWHILE = 2
-"""A page of the repository's events must tell of so many issues, else each is asked by itself."""
+NEWEST_EVENTS = 20
+"""Of each issue; one whose label was set before these is asked by itself."""
+_HISTORY = (
+    f"lastEditedAt timelineItems(last:{NEWEST_EVENTS},itemTypes:[LABELED_EVENT,UNLABELED_EVENT,RENAMED_TITLE_EVENT])"
+    "{pageInfo{hasPreviousPage} nodes{__typename"
+    " ...on LabeledEvent{createdAt actor{__typename login} label{name}}"
+    " ...on UnlabeledEvent{createdAt actor{__typename login} label{name}}"
+    " ...on RenamedTitleEvent{createdAt actor{__typename login} previousTitle currentTitle}}}"
+)
+_LISTED = (
+    "query($owner:String!,$name:String!,$label:String!,$after:String){repository(owner:$owner,name:$name)"
+    f"{{nameWithOwner issues(first:{PER_PAGE},after:$after,labels:[$label],states:[OPEN],"
+    "orderBy:{field:CREATED_AT,direction:ASC}){pageInfo{hasNextPage endCursor} nodes{id number title body state url"
+    " createdAt updatedAt author{__typename login} labels(first:100){nodes{name}} comments{totalCount}"
+    f" parent{{number repository{{nameWithOwner}}}} issueDependenciesSummary{{blockedBy}} {_HISTORY}}}}}}}}}"
+)
 
 
-def recent_events(api: Api, label: str, numbers: Collection[int]) -> Mapping[int, tuple[IssueEvent, ...]]:
-    """Of as many of the issues as pays: the last time the label was set and all that came after it.
+def listed(api: Api, label: str) -> Iterator[tuple[Issue, History, str]]:
+    """Open issues with `label`, oldest first, each with its history and by what GraphQL knows it.
 
-    GitHub lists a repository's events newest first, pulls' among them. What is listed in another order
-    is not believed, and a page lost to a fault only means that more is asked one by one.
-    Source: docs.github.com, "List issue events for a repository".
+    Raises ForgeError where GitHub, or what stands in its place, does not answer that.
     """
-    missing, found = set(numbers), dict[int, list[IssueEvent]]()
-    newest = found_before = 0
-    if len(missing) < WORTHWHILE:
-        return {}
-    try:
-        for count, data in enumerate(api.pages("/issues/events", "the events of the repository"), 1):
-            event = understood(lambda: read.event(data), "the events")  # noqa: B023
-            if newest and event.id > newest:
-                return {}
-            newest = event.id
-            number = understood(lambda: int((data.get("issue") or {}).get("number") or 0), "the events")  # noqa: B023
-            if number in missing:
-                found.setdefault(number, []).insert(0, event)
-                if event.kind == "labeled" and event.label.casefold() == label.casefold():
-                    missing.discard(number)
-            if count % PER_PAGE == 0:
-                told = len(numbers) - len(missing)
-                if len(missing) < WORTHWHILE or told - found_before < WORTHWHILE:
-                    break
-                found_before = told
-            if not missing:
-                break
-    except ForgeError:
-        return {}
-    return {n: tuple(events) for n, events in found.items() if n not in missing}
+    owner, _, name = api.repository.partition("/")
+    after: str | None = ""
+    while after is not None:
+        given = {"owner": owner, "name": name, "label": label, "after": after or None}
+        data = api.graphql(_LISTED, f"the issues labelled {label}", given)
+        some, after = understood(functools.partial(_page, data), "the list of issues")
+        yield from some
 
 
-def edits(api: Api, numbers: Collection[int]) -> Mapping[int, str | None]:
-    """When each issue's text was last edited; empty for never, None when GitHub does not tell this token."""
-    told: dict[int, str | None] = dict.fromkeys(numbers)
-    ordered = sorted(told)
+def _page(answer: Any) -> tuple[list[tuple[Issue, History, str]], str | None]:
+    """One page of the list, and where the next one begins; None for nowhere."""
+    data = answer["repository"]
+    where, page = str(data["nameWithOwner"]), data["issues"]
+    more = str(page["pageInfo"]["endCursor"]) if page["pageInfo"]["hasNextPage"] else None
+    return [(read.listed_issue(n, where), read.history(n), str(n["id"])) for n in page["nodes"]], more
+
+
+def histories(api: Api, numbers: Collection[int]) -> Mapping[int, History]:
+    """What GitHub tells of each issue, a hundred a request; those that it does not tell of are left out."""
+    found: dict[int, History] = {}
+    ordered = sorted(set(numbers))
     owner, _, name = api.repository.partition("/")
     for start in range(0, len(ordered), PER_PAGE):
         some = ordered[start : start + PER_PAGE]
-        asked = " ".join(f"i{int(n)}:issue(number:{int(n)}){{lastEditedAt}}" for n in some)
+        asked = " ".join(f"i{int(n)}:issue(number:{int(n)}){{{_HISTORY}}}" for n in some)
         query = f'query{{repository(owner:"{owner}",name:"{name}"){{{asked}}}}}'
         try:
-            data = api.graphql(query, "the edits of issues")["repository"]
+            data = api.graphql(query, "the history of issues")["repository"]
+            found |= {n: read.history(data[f"i{n}"]) for n in some if data[f"i{n}"] is not None}
         except (ForgeError, *NONSENSE):
             break  # it would not tell of the others either
-        told |= {n: _when(data, f"i{n}") for n in some}
-    return told
-
-
-def _when(data: Any, key: str) -> str | None:
-    issue = data.get(key)
-    return None if issue is None else str(issue["lastEditedAt"] or "")
+    return found
 
 
 def open_blockers(api: Api, number: int) -> tuple[int, ...]:

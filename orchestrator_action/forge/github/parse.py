@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator_action.protocol.forge_values import Check, Comment, Conclusion, Issue, IssueEvent, Pull
+from orchestrator_action.protocol.forge_values import (
+    Check,
+    Comment,
+    Conclusion,
+    History,
+    Issue,
+    IssueEvent,
+    Pull,
+)
 
 _OF_STATUS = {
     "success": Conclusion.SUCCESS,
@@ -35,6 +43,14 @@ def login(user: Any) -> str:
     return str(user["login"]) if user else "ghost"
 
 
+def actor(data: Any) -> tuple[str, str]:
+    """Login and type of somebody in GraphQL, as REST shows them: GraphQL leaves out the `[bot]` of an app's login."""
+    if not data:
+        return login(None), ""
+    name, kind = str(data["login"]), str(data["__typename"])
+    return f"{name}[bot]" if kind == "Bot" and not name.endswith("[bot]") else name, kind
+
+
 def issue(data: Any) -> Issue:
     """An issue; whether it is a pull is asked before."""
     return Issue(
@@ -60,6 +76,54 @@ def _parent(data: Any) -> int:
     there, _, number = address.rpartition("/issues/")
     same = there == str(data.get("url") or "").rpartition("/issues/")[0]
     return int(number) if same and number.isascii() and number.isdecimal() else 0
+
+
+def listed_issue(node: Any, repository: str) -> Issue:
+    """An issue of `repository` as GraphQL lists it."""
+    parent = node["parent"]
+    ours = parent and str(parent["repository"]["nameWithOwner"]) == repository
+    return Issue(
+        number=int(node["number"]),
+        title=text(node["title"]),
+        body=text(node["body"]),
+        labels=tuple(str(n["name"]) for n in node["labels"]["nodes"]),
+        author=actor(node["author"])[0],
+        state=str(node["state"]).lower(),
+        url=str(node["url"]),
+        updated_at=str(node["updatedAt"]),
+        created_at=str(node["createdAt"]),
+        comments=int(node["comments"]["totalCount"]),
+        parent=int(parent["number"]) if ours else 0,
+        blocked_by=int(node["issueDependenciesSummary"]["blockedBy"]),
+    )
+
+
+def history(node: Any) -> History:
+    """The newest of what happened to an issue, by GraphQL. An event that it does not show hides all before it."""
+    items = node["timelineItems"]
+    told = items["nodes"]
+    hidden = max((n for n, item in enumerate(told, 1) if item is None), default=0)
+    return History(
+        events=tuple(_event_of_node(item) for item in told[hidden:]),
+        whole=not (hidden or items["pageInfo"]["hasPreviousPage"]),
+        edited_at=str(node["lastEditedAt"] or ""),
+    )
+
+
+_EVENTS = {"LabeledEvent": "labeled", "UnlabeledEvent": "unlabeled", "RenamedTitleEvent": "renamed"}
+
+
+def _event_of_node(node: Any) -> IssueEvent:
+    who, kind = actor(node["actor"])
+    return IssueEvent(
+        kind=_EVENTS[node["__typename"]],
+        actor=who,
+        at=str(node["createdAt"]),
+        label=str((node.get("label") or {}).get("name", "")),
+        before=str(node.get("previousTitle", "")),
+        after=str(node.get("currentTitle", "")),
+        actor_type=kind,
+    )
 
 
 def pull(data: Any) -> Pull:

@@ -14,7 +14,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
 from tests.kit.github_server.routes import MAX_BODY
-from tests.kit.github_server.state import Comment, Issue, State, Viewer
+from tests.kit.github_server.state import Comment, Event, Issue, State, Viewer
 
 FILE = Path(__file__).parents[2] / "npm" / "github.graphql"
 
@@ -25,8 +25,8 @@ def schema() -> GraphQLSchema:
     return build_schema(FILE.read_text(encoding="utf-8"))
 
 
-def answer(state: State, viewer: Viewer, body: Any, invalid: list[str]) -> dict[str, Any]:
-    """What GitHub answers to a document; always with status 200."""
+def answer(state: State, viewer: Viewer, body: Any, invalid: list[str], *, server: str) -> dict[str, Any]:
+    """What GitHub answers to a document; always with status 200. `server` is where people see the repository."""
     try:
         document = parse(str(body.get("query")))
     except GraphQLError as exc:
@@ -35,7 +35,7 @@ def answer(state: State, viewer: Viewer, body: Any, invalid: list[str]) -> dict[
     if errors := validate(schema(), document):
         invalid.extend(f"graphql: {e.message}" for e in errors)
         return {"errors": [e.formatted for e in errors]}
-    root = _Root(state, viewer).fields()
+    root = _Root(state, viewer, server).fields()
     done = execute_sync(schema(), document, root, variable_values=body.get("variables") or {})
     shown: dict[str, Any] = {"data": done.data} if done.data is not None else {}
     return {**shown, "errors": [_error(e) for e in done.errors]} if done.errors else shown
@@ -53,8 +53,8 @@ def _refuse(kind: str, message: str) -> GraphQLError:
 class _Root:
     """What stands at the root of queries and mutations."""
 
-    def __init__(self, state: State, viewer: Viewer) -> None:
-        self.state, self.viewer = state, viewer
+    def __init__(self, state: State, viewer: Viewer, server: str) -> None:
+        self.state, self.viewer, self.server = state, viewer, server
 
     def fields(self) -> dict[str, Any]:
         writes: dict[str, Callable[..., Any]] = {
@@ -72,13 +72,27 @@ class _Root:
     def repository(self, _: Any, owner: str, name: str) -> Any:
         if f"{owner}/{name}" != self.state.full_name:
             raise _refuse("NOT_FOUND", f"Could not resolve to a Repository with the name '{owner}/{name}'.")
-        return {"issue": self.issue, "label": self.label}
+        return {
+            "issue": self.issue, "issues": self.issues, "label": self.label, "nameWithOwner": self.state.full_name,
+        }  # fmt: skip
 
     def issue(self, _: Any, number: int) -> Any:
         issue = self.state.issues.get(number)
         if issue is None or issue.deleted or issue.pull:
             raise _refuse("NOT_FOUND", f"Could not resolve to an Issue with the number of {number}.")
         return self._labelable(issue)
+
+    def issues(self, _: Any, *, first: int, labels: list[str], after: str | None = None, **_more: Any) -> Any:
+        """Open ones with any of the labels, oldest first; the cursor is the number of the last one shown."""
+        wanted = {n.casefold() for n in labels}
+        found = [
+            i for i in self.state.issues.values()
+            if i.state == "open" and not (i.deleted or i.pull) and i.number > int(after or 0)
+            and wanted & {n.casefold() for n in i.labels}
+        ]  # fmt: skip
+        shown = found[:first]
+        page = {"hasNextPage": len(found) > first, "endCursor": str(shown[-1].number) if shown else None}
+        return {"nodes": [self._labelable(i) for i in shown], "pageInfo": page}
 
     def label(self, _: Any, name: str) -> Any:
         known = self.state.labels.get(name.casefold())
@@ -89,9 +103,45 @@ class _Root:
         return {
             "__typename": "PullRequest" if issue.pull else "Issue",
             "id": f"I_{issue.id}",
+            "number": issue.number, "title": issue.title, "body": issue.body or "", "state": issue.state.upper(),
+            "url": f"{self.server}/{self.state.full_name}/issues/{issue.number}",
+            "createdAt": issue.created_at, "updatedAt": issue.updated_at,
             "lastEditedAt": issue.edited_at or None,
+            "author": self._actor(issue.user),
             "labels": {"nodes": labels},
-        }
+            "comments": lambda _: {"totalCount": len(self.state.comments_on(issue.number))},
+            "parent": lambda _: self._labelable(self.state.issues[issue.parent]) if issue.parent else None,
+            "repository": {"nameWithOwner": self.state.full_name},
+            "issueDependenciesSummary": {
+                "blockedBy": sum(self.state.issues[n].state == "open" for n in issue.blocked_by)
+            },
+            "timelineItems": lambda _, **given: self._timeline(issue, **given),
+        }  # fmt: skip
+
+    def _actor(self, login: str) -> Any:
+        """GraphQL shows the login of an app without its `[bot]`."""
+        return {"__typename": self.state.user(login).type, "login": login.removesuffix("[bot]")}
+
+    def _timeline(self, issue: Issue, *, last: int, itemTypes: list[str]) -> Any:  # noqa: N803
+        kinds = {"labeled": "LabeledEvent", "unlabeled": "UnlabeledEvent", "renamed": "RenamedTitleEvent"}
+        asked = {"LABELED_EVENT": "labeled", "UNLABELED_EVENT": "unlabeled", "RENAMED_TITLE_EVENT": "renamed"}
+        wanted = {asked[kind] for kind in itemTypes}
+        events = [e for e in self._events.get(issue.number, ()) if e.event in wanted]
+        nodes = [
+            {
+                "__typename": kinds[e.event], "createdAt": e.created_at, "actor": self._actor(e.actor),
+                "label": {"name": e.label}, "previousTitle": e.rename[0], "currentTitle": e.rename[1],
+            }
+            for e in events[-last:]
+        ]  # fmt: skip
+        return {"nodes": nodes, "pageInfo": {"hasPreviousPage": len(events) > last, "hasNextPage": False}}
+
+    @functools.cached_property
+    def _events(self) -> dict[int, list[Event]]:
+        found: dict[int, list[Event]] = {}
+        for event in self.state.events:
+            found.setdefault(event.number, []).append(event)
+        return found
 
     # mutations
 

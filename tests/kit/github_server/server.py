@@ -170,7 +170,7 @@ class GitHubServer:
         own = [
             r
             for r in self.requests
-            if (r.method == "GET" and re.search(r"/issues(/events)?$|/permission$", r.path))
+            if (r.method == "GET" and re.search(r"/issues$|/permission$", r.path))
             or (r.path == "/graphql" and str(r.body.get("query")).startswith("query"))
             or re.search(r"^/repos/[^/]+/[^/]+(/rules/branches/.*|/rulesets/\d+)?$", r.path)
             or faults.asks_permission(r.method, r.path, r.body)
@@ -349,7 +349,13 @@ class _Handler(BaseHTTPRequestHandler):
             return 404, {}, {"message": "Not Found"}, viewer.login
         from tests.kit.github_server import graphql_routes
 
-        return 200, {}, graphql_routes.answer(github.state, viewer, body, github.invalid), viewer.login
+        host = f"http://{self.headers.get('Host') or urlsplit(github.url).netloc}"
+        return (
+            200,
+            {},
+            graphql_routes.answer(github.state, viewer, body, github.invalid, server=host),
+            viewer.login,
+        )
 
     def _strike(self, fault: Fault, status: int, headers: dict[str, str], data: Any) -> None:
         """Do what an answer cannot. Returns when the fault is an ordinary answer."""
