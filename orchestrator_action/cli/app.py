@@ -10,6 +10,7 @@ from orchestrator_action import __version__
 from orchestrator_action.cli import hook as hooks
 from orchestrator_action.cli import issue as issues
 from orchestrator_action.cli import look as looking
+from orchestrator_action.cli import publish as publishing
 from orchestrator_action.cli import repo as repository
 from orchestrator_action.cli import run as running
 from orchestrator_action.cli import steps
@@ -52,7 +53,8 @@ for command, short in (
     (steps.base, "Run the tests at a plan's base, once for all jobs"),
     (steps.work, "Work on one shard of a plan, and write bundles"),
     (steps.review, "Have a bundle reviewed on another machine"),
-    (steps.publish, "Write what became of a plan to the forge"),
+    (publishing.integrate, "Test the verified branches of a plan as one tree"),
+    (publishing.publish, "Write what became of a plan to the forge"),
     (looking.status, "Show the runs and how each task stands"),
     (looking.logs, "Print what a task's agent did and said"),
     (looking.report, "Print or write a run's report"),

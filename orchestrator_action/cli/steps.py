@@ -1,9 +1,8 @@
-"""`plan --out`, `base`, `work`, `verify --bundle`, `publish`: a run in steps, which may be as many machines."""
+"""`plan --out`, `base`, `work`, `verify --bundle`, `review`: a run in steps, which may be as many machines."""
 
 from __future__ import annotations
 
 import json
-import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,6 @@ from orchestrator_action.cli.options import (
     HERE,
     BaseDigest,
     BundleDigest,
-    ForgeName,
     Json,
     MeasuredBase,
     PlanDigest,
@@ -52,6 +50,7 @@ def write_plan(
                 "schema": 1, "run_id": plan.run_id, "plan": str(out), "sha256": made.digest,
                 "base_sha": plan.base_sha, "shards": [list(s) for s in plan.shards],
                 "tasks": [t.id for t in plan.tasks], "matrix": _matrix(plan),
+                "integration": str(plan.config.get("integration", "")) if len(plan.tasks) > 1 else "off",
             }
         )  # fmt: skip
         return
@@ -282,68 +281,3 @@ def review(
         ]
     )
     raise typer.Exit(0 if all(f.holds for f in made.facts) else 1)
-
-
-def publish(
-    plan: PlanFile,
-    bundles: Annotated[
-        list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, a folder each.")
-    ] = None,
-    verdict: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A verdict document of verify; repeatable.")
-    ] = None,
-    review: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A review of the step review; repeatable.")
-    ] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HEX",
-            help="Only files of these digests count: of bundles, verdicts, reviews; repeatable.",
-        ),
-    ] = None,
-    plan_sha256: PlanDigest = "",
-    forge: ForgeName = "",
-    repo: Repo = HERE,
-    json_: Json = False,
-) -> None:
-    """Check the bundles of a plan, and write pull request, comment and check of every task. Runs no repository code.
-
-    Example: orchestrator-action publish plan.json bundles/* --verdict verdicts/issue-7.json
-    """
-    from orchestrator_action.cli.run import tell
-    from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.protocol.ends import exit_code
-    from orchestrator_action.publish.report.document import report_json
-    from orchestrator_action.run.on_finish import tell_finish
-    from orchestrator_action.run.steps import publish as step
-    from orchestrator_action.run.steps.files import read_plan, read_verdicts
-    from orchestrator_action.run.steps.review import read_reviews
-
-    accepted = None if accept is None else _digests(accept)
-    read = read_plan(plan, plan_sha256)
-    verdicts, problems = read_verdicts(verdict or (), accepted)
-    for problem in problems:
-        say(f"a verdict is refused: {problem}")
-    reviews, problems = read_reviews(review or (), accepted)
-    for problem in problems:
-        say(f"a review is refused: {problem}")
-    with on_signals() as cancel, step.enter_publish(read, repo, environment(), cancel, forge=forge) as run:
-        report = step.publish_bundles(
-            read, run, bundles or (), verdicts, reviews=reviews, accept=accepted, say=say, tell=tell
-        )
-        for line in tell_finish(run, run.run_dir / "report.json", commands=False):
-            say(line)
-    if json_:
-        print_json(report_json(report))
-    raise typer.Exit(exit_code(report.tasks, interrupted=cancel.is_set()))
-
-
-def _digests(given: Any) -> frozenset[str]:
-    """Digests as people and workflows give them: one each, or many in one word, with blanks or commas between."""
-    words = [w.removeprefix("sha256:") for text in given for w in re.split(r"[\s,]+", text) if w]
-    if wrong := [w for w in words if not re.fullmatch(r"[0-9a-f]{64}", w)]:
-        raise ConfigError(
-            f"--accept {wrong[0][:40]!r} is no SHA-256", hint="64 hexadecimal digits, as sha256sum prints"
-        )
-    return frozenset(words)

@@ -43,27 +43,32 @@ class Branch:
     base: str
 
 
-def integrate(run: RunContext, results: Sequence[TaskResult], *, may_test: bool = True) -> Integration | None:
+Test = Callable[[RunContext, Sequence[Branch], Integration], Integration]
+"""What was merged, with what the tests of the merged tree come to."""
+
+
+def integrate(
+    run: RunContext, results: Sequence[TaskResult], *, test: Test | None = None
+) -> Integration | None:
     """Try the verified branches together; None where there are fewer than two, or the repository wants none of it.
 
-    Without `may_test` no code of the repository is run, whatever it wants.
+    `test` says what the merged tree's tests come to, where the repository wants to know; else they run here.
     """
     branches = [
         Branch(r.task_id, r.head_sha, r.base_sha)
         for r in results
         if r.status is Status.SUCCESS and r.head_sha and r.head_sha != r.base_sha
     ]
-    if (
-        run.config.integration == "off"
-        or run.stand_in
-        or not 2 <= len(branches) <= MOST
-        or run.cancel.is_set()
-    ):
+    return None if run.stand_in else try_together(run, branches, test or test_merged)
+
+
+def try_together(run: RunContext, branches: Sequence[Branch], test: Test) -> Integration | None:
+    """The same of branches that somebody has found to be verified."""
+    if run.config.integration == "off" or not 2 <= len(branches) <= MOST or run.cancel.is_set():
         return None
     try:
         merged = merge_all(run.private, branches, run.base_sha)
-        wanted = may_test and run.config.integration == "test"
-        return _tested(run, branches, merged) if wanted else merged
+        return test(run, branches, merged) if run.config.integration == "test" else merged
     except OrchestratorError as exc:
         log.warning("the branches could not be tried together: %s", exc.message)
         return None
@@ -113,17 +118,23 @@ def clashes_of(git: Git, branches: Sequence[Branch]) -> tuple[Conflict, ...]:
 # -- testing ----------------------------------------------------------------------------------------
 
 
-def _tested(run: RunContext, branches: Sequence[Branch], merged: Integration) -> Integration:
+def test_merged(run: RunContext, branches: Sequence[Branch], merged: Integration) -> Integration:
     """The suite on the merged tree; when it is red and the base is not in the same way, which branches make it so."""
-    known = {b.task_id: b for b in branches}
     is_red = _suite_of(run, {b.task_id: b.head for b in branches})
     if not is_red(merged.order):
         return replace(merged, tests="passed")
     good, red = bisect(merged.order, is_red)
+    return with_red(run, branches, merged, good, red)
+
+
+def with_red(
+    run: RunContext, branches: Sequence[Branch], merged: Integration, good: Sequence[str], red: Sequence[str]
+) -> Integration:
+    """What was merged, cut to the branches that pass together."""
+    known = {b.task_id: b for b in branches}
     again = merge_all(run.private, [known[t] for t in good], run.base_sha) if good else None
-    return replace(
-        merged, tests="failed", order=good, red=red, commit=again.commit if again else run.base_sha
-    )
+    commit = again.commit if again else run.base_sha
+    return replace(merged, tests="failed", order=tuple(good), red=tuple(red), commit=commit)
 
 
 def _suite_of(run: RunContext, heads: Mapping[str, str]) -> Callable[[Sequence[str]], bool]:

@@ -159,20 +159,25 @@ ATTEST = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-attest.yml").r
 
 
 def test_only_publish_may_write_and_no_job_with_foreign_code_has_a_token():
-    """base, work and verify run the repository's code: they read it, and only work and review have the agent's key."""
+    """base, work, verify and integrate run foreign code: they read only. Only work and review have the agent's key."""
     may_write = {
         name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in MATRIX.items()
     }
     holds = {name: str(job) for name, job in MATRIX.items()}
 
-    assert {"plan": {"issues"}, "base": set(), "work": set(), "verify": set(), "review": set()} == {
-        n: w for n, w in may_write.items() if n != "publish"
-    }
+    assert {
+        "plan": {"issues"},
+        "base": set(),
+        "work": set(),
+        "verify": set(),
+        "review": set(),
+        "integrate": set(),
+    } == {n: w for n, w in may_write.items() if n != "publish"}
     assert {"contents", "issues", "pull-requests", "checks"} == may_write["publish"]
     assert ["plan", "publish"] == [n for n, text in holds.items() if "github.token" in text]
     assert ["work", "review"] == [n for n, text in holds.items() if "secrets." in text]
     assert [] == [n for n, text in holds.items() if "id-token" in text or "actions/cache" in text]
-    for name in ("base", "work", "verify", "review"):
+    for name in ("base", "work", "verify", "review", "integrate"):
         assert {"contents": "read"} == MATRIX[name]["permissions"]
 
 
@@ -204,7 +209,7 @@ def test_no_line_of_the_matrix_holds_what_somebody_else_wrote():
     jobs = [*MATRIX.values(), *ATTEST.values()]
     scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
-    assert 8 == len(scripts) and [] == [s for s in scripts if "${{" in s]
+    assert 9 == len(scripts) and [] == [s for s in scripts if "${{" in s]
 
 
 def script_of(job: str, step: str) -> str:
@@ -240,7 +245,7 @@ def test_whatever_a_work_job_says_of_digests_only_digests_are_taken(tmp_path: Pa
 
     [publish, *_] = started(
         script_of("publish", "publish"), tmp_path, BUNDLES=said, VERDICTS=json.dumps({"v1": f"{other} "}),
-        REVIEWS=json.dumps({}), SHA256="c" * 64,
+        REVIEWS=json.dumps({}), INTEGRATION=json.dumps({}), SHA256="c" * 64,
     )  # fmt: skip
 
     given = [publish[n + 1] for n, word in enumerate(publish) if word == "--accept"]

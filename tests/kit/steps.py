@@ -140,6 +140,17 @@ class Split:
             "review", "review", str(self.plan_file), "--bundle", str(self.bundle(task)), "--out", str(out), *args
         )  # fmt: skip
 
+    @property
+    def together(self) -> Path:
+        return self.files / "together.json"
+
+    def integrate(self, *args: str) -> Ran:
+        """The step between verify and publish, with all that publish will get."""
+        given = [a for a in self._publishing()[2:] if a != "--json"]
+        return self.cli(
+            "integrate", "integrate", str(self.plan_file), *given, "--out", str(self.together), *args
+        )
+
     def publish(self, *args: str, clone: str = "publish", bundles: Sequence[Path] | None = None) -> Ran:
         return self.cli(clone, *self._publishing(bundles), *args)
 
@@ -152,7 +163,8 @@ class Split:
         reviews = [
             r for file in sorted((self.files / "reviews").glob("*.json")) for r in ("--review", str(file))
         ]
-        return ["publish", str(self.plan_file), *map(str, found), *verdicts, *reviews, "--json"]
+        tested = ["--integration", str(self.together)] if self.together.exists() else []
+        return ["publish", str(self.plan_file), *map(str, found), *verdicts, *reviews, *tested, "--json"]
 
     def kill_publish(self, *, at: str, clone: str) -> None:
         """Start `publish` and kill it as soon as its journal has an event of the kind `at`."""

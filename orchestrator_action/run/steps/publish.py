@@ -57,6 +57,7 @@ from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_r
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.carry import carry_over
 from orchestrator_action.run.steps.files import ReadPlan
+from orchestrator_action.run.steps.integrate import IntegrationDocument, taken_over
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
 from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.run.steps.step import fetch_base
@@ -132,6 +133,7 @@ def publish_bundles(
     verdicts: Mapping[str, VerdictDocument],
     *,
     reviews: Mapping[str, ReviewDocument] | None = None,
+    together: IntegrationDocument | None = None,
     accept: Collection[str] | None = None,
     say: Say,
     tell: Callable[[TaskResult], None],
@@ -152,7 +154,7 @@ def publish_bundles(
         tell(done[task.id])
     results = tuple(done.values())
     lowest = min(levels, key=lambda walls: walls.level)
-    found = integrate(run, results, may_test=False)
+    found = integrate(run, results, test=taken_over(together, say))
     tell_integration(run, results, found)
     report = replace(_report(read, run, results, lowest), integration=found)
     run.journal.write_report(render.report_json(report, run.secrets))
