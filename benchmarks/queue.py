@@ -76,6 +76,10 @@ def _dry_run(path: Path, url: str, root: Path) -> str:
     }  # fmt: skip
     argv = [sys.executable, "-I", "-m", "orchestrator_action.action"]
     done = subprocess.run(argv, cwd=path, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(
+            f"the dry run ended with {done.returncode}, so nothing was measured:\n{done.stdout}{done.stderr}"
+        )
     return done.stdout + done.stderr
 
 

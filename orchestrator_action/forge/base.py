@@ -221,8 +221,9 @@ class Queue(Protocol):
     def events(self, number: int) -> tuple[IssueEvent, ...]:
         """The issue's labeled, unlabeled, renamed, closed, … events, oldest first."""
 
-    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
-        """Of those issues that can be told of in few requests: their newest events, and when they were edited."""
+    def histories(self, label: str, numbers: Collection[int]) -> Mapping[int, History]:
+        """Of those issues that can be told of in few requests: what happened to them, at least since `label` was last
+        set, and when they were edited."""
 
     def ours(self, number: int, marker: str) -> Comment | None:
         """Our comment with this marker, by marker and author, over all pages."""

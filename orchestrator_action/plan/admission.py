@@ -78,14 +78,14 @@ class Admission:
             for n, issue in sorted(found.items())
             for one in self._free(forge, config, issue, wanted=n in wanted)
         ]
-        self._foresee(forge, free)
+        self._foresee(forge, config, free)
         return [one for issue in free for one in self._admitted(forge, config, issue)]
 
-    def _foresee(self, forge: GitHub, issues: Collection[Issue]) -> None:
+    def _foresee(self, forge: GitHub, config: Config, issues: Collection[Issue]) -> None:
         """Ask in few requests what each issue will be asked about; not of the event's own, whose text is known as
         it was."""
         own = self.trigger.number if self.trigger.seen is not None else 0
-        self._histories = forge.histories([i.number for i in issues if i.number != own])
+        self._histories = forge.histories(config.label, [i.number for i in issues if i.number != own])
 
     def _events(self, forge: GitHub, config: Config, issue: Issue) -> Sequence[IssueEvent]:
         """Of one left behind all that ever happened counts, so that is asked about by itself."""
@@ -298,7 +298,7 @@ class Admission:
         seen = self._seen(issue, request, events)
         known = self._histories.get(issue.number)
         if known is None and seen is None and request.at:
-            known = forge.histories([issue.number]).get(issue.number)
+            known = forge.histories(self.trigger.label, [issue.number]).get(issue.number)
         edited_at = None if known is None else known.edited_at
         told = [c for c in comments if not c.body.startswith(f"<!-- {MARKER_NAME}:refused:")]
         return rules.edited_since(issue, request, events, edited_at=edited_at, seen=seen, comments=told)

@@ -132,9 +132,9 @@ class History:
 
     events: tuple[IssueEvent, ...]
     whole: bool
-    """Whether there are no events of these kinds before the first of them."""
-    edited_at: str = ""
-    """ISO 8601 in UTC; empty for never."""
+    """Whether none is missing of the second in which the first of them was."""
+    edited_at: str | None = ""
+    """ISO 8601 in UTC; empty for never, None where the forge does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

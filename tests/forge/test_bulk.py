@@ -9,6 +9,7 @@ import pytest
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.forge import GitHubForge
 from orchestrator_action.forge.github.github_bulk import NEWEST_EVENTS
+from orchestrator_action.plan import rules
 from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
 
@@ -28,7 +29,7 @@ def test_one_request_a_hundred_lists_issues_and_tells_who_labelled_and_edited_ea
     github.edit(numbers[0], user="stranger", body="other")
 
     found = [i.number for i in forge.issues("orchestrate", histories=True)]
-    told = forge.histories(numbers)
+    told = forge.histories("orchestrate", numbers)
 
     assert (numbers, set(numbers)) == (found, set(told))
     assert (2, 2) == (github.count(), github.count("POST", "/graphql"))
@@ -81,7 +82,7 @@ def test_an_issue_that_is_read_anew_is_asked_about_anew(forge: GitHubForge, gith
     github.edit(one, user="stranger", body="other")
     forge.issue(one)
 
-    assert forge.histories([one])[one].edited_at
+    assert forge.histories("orchestrate", [one])[one].edited_at
 
 
 @pytest.mark.usefixtures("graphql")
@@ -92,7 +93,7 @@ def test_what_is_told_of_many_is_what_each_tells_by_itself(forge: GitHubForge, g
     state.drop_label(state.issues[two], "orchestrate", actor="octo")
     github.label(two, "orchestrate", actor="helper[bot]")
 
-    found = forge.histories([one, two, 4711])
+    found = forge.histories("orchestrate", [one, two, 4711])
 
     assert {one, two} == set(found)
     for number, history in found.items():
@@ -109,7 +110,7 @@ def test_of_a_long_history_the_newest_is_told_and_that_there_is_more(
         github.label(one, "x", actor="octo")
         github.state.drop_label(github.state.issues[one], "x", actor="octo")
 
-    told = forge.histories([one])[one]
+    told = forge.histories("orchestrate", [one])[one]
 
     assert (NEWEST_EVENTS, False) == (len(told.events), told.whole)
 
@@ -128,25 +129,91 @@ def test_an_event_that_is_not_shown_hides_what_came_before_it() -> None:
 @pytest.mark.usefixtures("graphql")
 def test_when_texts_were_edited_is_told_where_graphql_is(forge: GitHubForge, github: GitHubServer) -> None:
     one, two = labelled(github, 2)
-    before = forge.histories([one, two])
+    before = forge.histories("orchestrate", [one, two])
     github.state.clock = lambda: 1_900_000_000.0
     github.edit(one, user="stranger", title="two")
-    renamed = forge.histories([one])
+    renamed = forge.histories("orchestrate", [one])
     github.edit(one, user="stranger", body="other")
-    edited = forge.histories([one, two])
+    edited = forge.histories("orchestrate", [one, two])
     github.graphql = False
 
     assert ["", "", ""] == [before[one].edited_at, before[two].edited_at, renamed[one].edited_at]
     assert ["2030-03-17T17:46:40Z", ""] == [edited[one].edited_at, edited[two].edited_at]
-    assert {} == forge.histories([one, two])
+    assert [None, None] == [h.edited_at for h in forge.histories("orchestrate", [one, two]).values()]
 
 
 @pytest.mark.usefixtures("graphql")
 def test_histories_of_a_thousand_issues_are_ten_requests(forge: GitHubForge, github: GitHubServer) -> None:
     numbers = labelled(github, 1000)
 
-    assert set(numbers) == set(forge.histories(numbers))
+    assert set(numbers) == set(forge.histories("orchestrate", numbers))
     assert 10 == github.count("POST", "/graphql")
+
+
+# without GraphQL: the events of the whole repository
+
+
+def test_without_graphql_who_labelled_many_issues_is_asked_a_hundred_events_at_a_time(
+    forge: GitHubForge, github: GitHubServer
+) -> None:
+    github.graphql = False
+    numbers = labelled(github, 120)
+
+    found = forge.histories("Orchestrate", numbers)
+
+    assert set(numbers) == set(found)
+    assert 3 == github.count("GET", "/issues/events$")
+    assert {("octo", None)} == {(h.events[-1].actor, h.edited_at) for h in found.values()}
+
+
+def test_without_graphql_they_tell_all_since_the_second_of_the_label(
+    forge: GitHubForge, github: GitHubServer
+) -> None:
+    """A label set twice in one second is there twice, and the key of the wish is that of the second."""
+    github.graphql = False
+    one, two, _ = labelled(github, 3)
+    state, now = github.state, github.state.clock()
+    state.clock = lambda: now + 5
+    github.edit(one, user="stranger", title="other")
+    for _ in range(2):
+        state.drop_label(state.issues[two], "orchestrate", actor="octo")
+        github.label(two, "orchestrate", actor="maintainer")
+    github.label(two, "later", actor="stranger")
+
+    found = forge.histories("orchestrate", [one, two])
+
+    assert "renamed" == found[one].events[-1].kind
+    for number, history in found.items():
+        events = forge.events(number)
+        assert events[-len(history.events) :] == history.events
+        assert rules.request_of(events, "orchestrate") == rules.request_of(history.events, "orchestrate")
+        assert history.events == rules.since(history, "orchestrate")
+
+
+def test_without_graphql_a_busy_repository_is_not_read_back_for_ever(
+    forge: GitHubForge, github: GitHubServer
+) -> None:
+    """Pages that tell of fewer than two issues cost more than asking each."""
+    github.graphql = False
+    numbers = labelled(github, 5)
+    noise = github.state.add_issue("noise", "b", user="octo")
+    for _ in range(150):
+        github.state.set_label(noise, "x", actor="octo")
+        github.state.drop_label(noise, "x", actor="octo")
+
+    assert {} == forge.histories("orchestrate", numbers)
+    assert 1 == github.count("GET")
+
+
+@pytest.mark.parametrize("kind", ["403", "404", "410", "secondary"])
+def test_where_both_are_refused_each_issue_is_asked(
+    connect: Connect, github: GitHubServer, kind: str
+) -> None:
+    github.graphql = False
+    numbers = labelled(github, 3)
+    github.fail(kind, "GET", "/issues/events", wait_s=9000)
+
+    assert {} == connect().histories("orchestrate", numbers)
 
 
 def test_what_blocks_an_issue_is_asked_only_where_the_list_says_that_something_does(

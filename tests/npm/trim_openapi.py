@@ -41,6 +41,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/installation": ("get",),
     f"{R}/issues": ("get", "post"),
     f"{R}/issues/comments/{{comment_id}}": ("get", "patch", "delete"),
+    f"{R}/issues/events": ("get",),
     f"{R}/issues/{{issue_number}}": ("get", "patch"),
     f"{R}/issues/{{issue_number}}/comments": ("get", "post"),
     f"{R}/issues/{{issue_number}}/dependencies/blocked_by": ("get",),

@@ -12,9 +12,9 @@ from orchestrator_action.protocol.forge_values import History
 class LocalPermissions:
     """Whoever can write the folder owns it; nothing is saved by asking for several things at once."""
 
-    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
+    def histories(self, label: str, numbers: Collection[int]) -> Mapping[int, History]:
         """`events` reads a file, and files keep no edits; there is nothing to be saved here."""
-        del numbers
+        del label, numbers
         return {}
 
     def permission(self, user: str) -> str:

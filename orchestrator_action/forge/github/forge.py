@@ -380,10 +380,12 @@ class GitHubForge:
         pages = self._api.pages(f"/issues/{number}/events", what)
         return tuple(understood(lambda: read.event(data), what) for data in pages)  # noqa: B023
 
-    def histories(self, numbers: Collection[int]) -> Mapping[int, History]:
-        """What the list told once, with the issue's text of the same moment; the others 100 a request, by GraphQL."""
+    def histories(self, label: str, numbers: Collection[int]) -> Mapping[int, History]:
+        """What the list told once, with the issue's text of the same moment; the others 100 a request, by GraphQL,
+        and where that does not tell, from the newest events of the whole repository."""
         told = {n: self._histories.pop(n) for n in numbers if n in self._histories}
-        return {**told, **bulk.histories(self._api, [n for n in numbers if n not in told])}
+        told |= bulk.histories(self._api, [n for n in numbers if n not in told])
+        return {**told, **bulk.recent_histories(self._api, label, [n for n in numbers if n not in told])}
 
     def permission(self, user: str) -> str:
         """The role GitHub names; of a custom role, the permission it gives."""

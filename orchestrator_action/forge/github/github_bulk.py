@@ -1,7 +1,8 @@
 """Many issues in few requests: each with who labelled it and when, and when its text was edited.
 
-One GraphQL request tells of a hundred issues. Where it is refused, the caller lists by REST and asks each issue by
-itself. Source: docs.github.com, GraphQL API, "Objects"; the tests hold its published schema against the documents.
+One GraphQL request tells of a hundred issues. Where it is refused, REST lists them, and the newest events of the whole
+repository tell of those that changed last. Source: docs.github.com, GraphQL API, "Objects"; the tests hold its published
+schema against the documents.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import NONSENSE, PER_PAGE, Api, understood
-from orchestrator_action.protocol.forge_values import History, Issue
+from orchestrator_action.protocol.forge_values import History, Issue, IssueEvent
 
 NEWEST_EVENTS = 20
 """Of each issue; one whose label was set before these is asked by itself."""
+WORTHWHILE = 2
+"""A page of the repository's events must tell of so many issues, else each is asked by itself."""
 _HISTORY = (
     f"lastEditedAt timelineItems(last:{NEWEST_EVENTS},itemTypes:[LABELED_EVENT,UNLABELED_EVENT,RENAMED_TITLE_EVENT])"
     "{pageInfo{hasPreviousPage} nodes{__typename"
@@ -70,6 +73,48 @@ def histories(api: Api, numbers: Collection[int]) -> Mapping[int, History]:
         except (ForgeError, *NONSENSE):
             break  # it would not tell of the others either
     return found
+
+
+def recent_histories(api: Api, label: str, numbers: Collection[int]) -> Mapping[int, History]:
+    """Of as many of the issues as pays: what happened since the second in which `label` was last set, by REST.
+
+    GitHub lists a repository's events newest first, pulls' among them. What is listed in another order
+    is not believed, and a page lost to a fault only means that more is asked one by one.
+    Source: docs.github.com, "List issue events for a repository".
+    """
+    found, wished = dict[int, list[IssueEvent]](), dict[int, str]()
+    newest, past, told = 0, "", 0
+    if len(numbers) < WORTHWHILE:
+        return {}
+    try:
+        for count, data in enumerate(api.pages("/issues/events", "the events of the repository"), 1):
+            number, event = understood(functools.partial(_numbered, data), "the events")
+            if newest and event.id > newest:
+                return {}
+            newest, past = event.id, event.at
+            if len(wished) == len(set(numbers)) and past < min(wished.values()):
+                break
+            if number in numbers and wished.get(number, past) == past:
+                found.setdefault(number, []).insert(0, event)
+                if event.kind == "labeled" and event.label.casefold() == label.casefold():
+                    wished.setdefault(number, past)
+            if count % PER_PAGE == 0:
+                if len(wished) - told < WORTHWHILE:
+                    break
+                told = len(wished)
+        else:
+            past = ""
+    except ForgeError:
+        return {}
+    return {
+        n: History(events=tuple(found[n]), whole=True, edited_at=None)
+        for n, at in wished.items()
+        if past < at
+    }
+
+
+def _numbered(data: Any) -> tuple[int, IssueEvent]:
+    return int((data.get("issue") or {}).get("number") or 0), read.event(data)
 
 
 def open_blockers(api: Api, number: int) -> tuple[int, ...]:

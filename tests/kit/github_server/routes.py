@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from tests.kit.github_server.payloads import ROLES, Payloads
 from tests.kit.github_server.schema import fill
-from tests.kit.github_server.state import Issue, State, Viewer
+from tests.kit.github_server.state import Event, Issue, State, Viewer
 
 R = "/repos/{owner}/{repo}"
 MAX_BODY = 65_536
@@ -195,6 +195,20 @@ def create_issue(call: Call) -> Reply:
     labels = tuple(n if isinstance(n, str) else n["name"] for n in call.body.get("labels") or ())
     issue = call.state.add_issue(title, body, user=call.viewer.login, labels=labels, app=call.app)
     return Reply(201, call.show.issue(issue))
+
+
+@route("GET", f"{R}/issues/events", "issues:read")
+def repository_events(call: Call) -> Reply:
+    """Newest first, each with its issue."""
+    issues = call.state.issues
+    found = [e for e in call.state.events if not issues[e.number].deleted]
+    found.sort(key=lambda e: e.id, reverse=True)
+
+    def show(event: Event) -> dict[str, Any]:
+        given = {**call.show.event(event), "issue": call.show.issue(issues[event.number])}
+        return fill("issue-event", given, api=call.show.api)
+
+    return Reply(items=found, show=show)
 
 
 @route("GET", f"{R}/issues/{{issue_number}}", "issues:read")

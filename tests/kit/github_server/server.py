@@ -170,7 +170,7 @@ class GitHubServer:
         own = [
             r
             for r in self.requests
-            if (r.method == "GET" and re.search(r"/issues$|/permission$", r.path))
+            if (r.method == "GET" and re.search(r"/issues(/events)?$|/permission$", r.path))
             or (r.path == "/graphql" and str(r.body.get("query")).startswith("query"))
             or re.search(r"^/repos/[^/]+/[^/]+(/rules/branches/.*|/rulesets/\d+)?$", r.path)
             or faults.asks_permission(r.method, r.path, r.body)
