@@ -10,7 +10,6 @@ What is found by a marker must be ours, and a person's or app's token does not a
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -155,35 +154,12 @@ class GitHubForge:
     # issues
 
     def issues(self, label: str, *, histories: bool = False) -> Iterator[Issue]:
-        """Open issues with `label`, oldest first, a page of 100 a request.
-
-        With `histories` by GraphQL, which tells of each what `histories` is asked for; by REST where it refuses,
-        and where it knows none: GitHub does not say whether it takes a label in another case for the same.
-        State and label are looked at again here: PyGithub loses the query when it follows the redirect
-        of a renamed repository, and would then list every issue there is.
-        """
-        what = f"the issues labelled {label}"
-        params = {"labels": label, "state": "open", "sort": "created", "direction": "asc"}
-        seen: set[int] = set()
-        if histories:
-            with contextlib.suppress(ForgeError):
-                for listed, history, node in bulk.listed(self._api, label):
-                    if not _asks(listed, label) or listed.number in seen:
-                        continue
-                    seen.add(listed.number)
-                    self._note(listed, {"node_id": node})
-                    self._histories[listed.number] = history
-                    yield listed
-                if seen:
-                    return
-        for data in self._api.pages("/issues", what, params):
-            if understood(lambda: "pull_request" in data, what):  # noqa: B023
-                continue
-            issue = understood(lambda: read.issue(data), what)  # noqa: B023
-            if _asks(issue, label) and issue.number not in seen:
-                seen.add(issue.number)
-                self._note(issue, data)
-                yield issue
+        """Open issues with `label`, oldest first, a page of 100 a request."""
+        for issue, data, history in bulk.issues(self._api, label, histories=histories):
+            self._note(issue, data)
+            if history is not None:
+                self._histories[issue.number] = history
+            yield issue
 
     def issue(self, number: int, *, max_age_s: float = 0.0) -> Issue:
         """One issue, re-read; one that was shown to us so recently is given back without its text."""
@@ -410,7 +386,3 @@ class GitHubForge:
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
         workflows.dispatch(self._api, workflow, ref=ref, inputs=inputs)
-
-
-def _asks(issue: Issue, label: str) -> bool:
-    return issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
