@@ -114,9 +114,10 @@ def times(events: Iterable[Event]) -> dict[str, list[tuple[str, float, float]]]:
     """Per task its phases with start and end, in seconds since the run began, as the journal has them.
 
     A phase lasts from the end of what came before until the last measurement of its claim; what is measured
-    again at the end of the task belongs to no phase.
+    again at the end of the task belongs to no phase. A task with candidates has those of the chosen one.
     """
     began = 0.0
+    chosen: set[str] = set()
     claimed: dict[str, str] = {}
     spans: dict[str, list[tuple[str, float, float]]] = {}
     since: dict[str, float] = {}
@@ -126,6 +127,11 @@ def times(events: Iterable[Event]) -> dict[str, list[tuple[str, float, float]]]:
             began = began or event.at
         elif event.kind == "task-started":
             since[task] = at
+        elif event.kind == "chosen":
+            chosen.add(task)
+            spans[task] = list(spans.get(str(event.data["candidate"]), ()))
+        elif task in chosen:
+            continue
         elif event.kind == "claim":
             claimed[task] = str(event.data["phase"])
             since[task] = max([since.get(task, at), *(end for _, _, end in spans.get(task, ()))])

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator_action.protocol.candidates import is_candidate, stem
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import GOOD_STATUSES
 from orchestrator_action.publish.progress import times
@@ -63,13 +64,14 @@ def _task(
     if not own:
         return None
     first = next((e.at for e in own if e.kind == "task-started"), own[0].at)
-    attempts = list(_attempts(own))
+    rivals = [e for e in events if is_candidate(e.task) and stem(e.task) == task["task_id"]]
+    attempts = list(_attempts([*own, *rivals]))
     states = {p["phase"]: p["state"] for p in task["phases"]}
     outside = []
     for phase, start, end in phases:
         span = _phase(phase, began + start, began + end, states.get(phase, ""))
         at = max((n for n, a in enumerate(attempts) if a.began <= span.ended), default=-1)
-        if at < 0:
+        if at < 0 or rivals:  # side by side, time does not tell whose phase it was
             outside.append(span)
         else:
             inner = replace(span, began=max(span.began, attempts[at].began))  # the first begins with the task
@@ -107,7 +109,9 @@ def _attempts(own: Sequence[Event]) -> Iterator[Span]:
             continue
         code, failure = data.get("exit_code"), data.get("failure")
         yield Span(
-            name=f"attempt {data['attempt']}",
+            name=f"{event.task} attempt {data['attempt']}"
+            if is_candidate(event.task)
+            else f"attempt {data['attempt']}",
             began=data["started_at"],
             ended=data["started_at"] + data["wall_s"],
             known={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 from dataclasses import asdict
 
@@ -11,6 +12,8 @@ import pytest
 
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.repo import Git
+from orchestrator_action.publish.progress import times
+from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids
 from tests.kit.scripted import ScriptedAgent
 from tests.kit.whole import GOOD, House
@@ -118,6 +121,8 @@ def test_the_trail_of_the_task_says_why(home: House, inside: InProcess):
     assert {()} == {t.problems for t in trails.values()}
     [chosen] = [e.data for e in trails["issue-1"].events if e.kind == "chosen"]
     assert ("issue-1.2", 2) == (chosen["candidate"], len(chosen["candidates"]))
+    spans = times(read_events(home.run_dir / "journal.jsonl"))
+    assert spans["issue-1"] == spans["issue-1.2"] != [], "the phases were those of the chosen one, then"
     pulls = {name: [e.data for e in t.events if e.kind == "pull"] for name, t in trails.items()}
     assert [result.pull.number] == [p["number"] for p in pulls["issue-1"]]
     assert all(p["stand_in"] for name in ("issue-1.1", "issue-1.2") for p in pulls[name])
@@ -312,5 +317,45 @@ def test_every_command_shows_candidates(home: House):
     assert "Testing: proven" in home.cli("logs", "issue-1.2").out
     refused = home.cli("logs", "issue-1")
     assert 2 == refused.code and "issue-1.1" in refused.err, (refused.out, refused.err)
-    report = home.cli("report", "last")
-    assert 0 == report.code, report.err
+    page = home.repo.path.parent / "page.html"
+    assert 0 == home.cli("report", "last", "--html", str(page)).code
+    assert "the best of" not in page.read_text() and "<h4>Candidates</h4>" in page.read_text()
+    outcomes = json.loads(home.cli("report", "--outcomes", "--json", *where[:2]).out)
+    assert ["issue-1"] == [t["task_id"] for t in outcomes["tasks"]]
+    agents = json.loads(home.cli("report", "--agents", "--json", *where[:2]).out)["agents"]
+    assert [("patch", 2, 2)] == [(a["agent"], a["tasks"], a["verified"]) for a in agents]
+
+
+def test_candidates_are_refused_in_four_steps(home: House):
+    """Before anything is taken: each of them would have to travel, and none does."""
+    task(home)
+    where = ("--forge", f"local:{home.forge}", "--agent", "patch", "--candidates", "2")
+
+    ran = home.cli("plan", *where, "--out", str(home.repo.path.parent / "plan.json"))
+
+    assert 2 == ran.code
+    assert "side by side on one machine" in ran.err and "hint: set `candidates: 1`" in ran.err
+    assert "orchestrate:running" not in (home.forge / "issues" / "1.md").read_text()
+
+
+def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids: Pids):
+    """Branches that the candidates of a dead run left at the remote are in nobody's way, and stay."""
+    task(home)
+    work = f"{works(TRIPLE).partition('orchestrator-phase done testing')[0]}\n{hangs(pids)}"
+    run = conduct(shell=rivals(work, work), reviewer=list(QUIET), flags=flags(2))
+    pids.expect(2)
+    run.until("pushed", 2)
+    run.signal(signal.SIGKILL)
+    run.end()
+    before = home.repo.git("ls-remote", "origin", "refs/heads/orchestrator/*").split()[1::2]
+    shutil.rmtree(home.run_dir)
+    shutil.rmtree(home.repo.path / ".git" / "orchestrator" / "private.git")
+    task(home)  # with its label again
+
+    again = conduct(shell=rivals(works(LONG), works(TRIPLE)), reviewer=list(QUIET), flags=flags(2)).end()
+
+    [result] = again.report["tasks"]
+    assert (0, "success") == (again.code, result["status"]), again.err
+    after = home.repo.git("ls-remote", "origin", "refs/heads/orchestrator/*").split()[1::2]
+    assert len(before) == 2 and set(before) < set(after)
+    assert f"refs/heads/{result['branch']}" not in before
