@@ -25,7 +25,7 @@ from orchestrator_action.verify.doubts import doubts
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
-from orchestrator_action.verify.emptied import empty_new_functions
+from orchestrator_action.verify.emptied import empty_functions
 from orchestrator_action.verify.no_special_case import special_case_facts
 from orchestrator_action.verify.overlay import Overlay, lay_configuration, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
@@ -354,9 +354,9 @@ def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
 
 
 def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
-    """The head's changed tests where its new functions do nothing."""
+    """The head's changed tests where the functions of the branch do nothing."""
     git, head = bench.git, runs.head
-    emptied = empty_new_functions(git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
+    emptied = empty_functions(git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
     if emptied is None or head is None or not head.passed:
         return runs
     try:

@@ -72,7 +72,7 @@ class ChangeRuns:
     shown: TestRun | None = None
     """The head's changed tests on the base's sources."""
     emptied: TestRun | None = None
-    """The head's changed tests where its new functions do nothing."""
+    """The head's changed tests where the functions that the branch adds, or else changes, do nothing."""
     emptied_functions: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     """What the changed tests call, with the answers to other arguments."""

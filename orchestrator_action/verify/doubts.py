@@ -7,10 +7,12 @@ tests' own inputs and answers: each is honest in most places, and each is how a 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import shown
+from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.no_special_case import CODE_ENDINGS, added_lines, changed_texts, is_comment
@@ -25,10 +27,35 @@ _KIND_OF_RUN = re.compile(
     r"(?:process\.env\.|\bENV\[['\"]|environ(?:\.get\(|\[)['\"]|getenv\(['\"])(?:NODE|RACK|RAILS|APP|MIX|BABEL)_ENV\b"
     r"(?![^\n]*(?:production|development))"
 )
+_HOW_BUILT = re.compile(
+    r"\b__debug__\b|\bsys\.flags\.optimize\b|\bsys\.get(?:trace|profile)\(|\bcfg!?\(\s*(?:not\(\s*)?debug_assertions|^\s*#\s*(?:el)?if(?:n?def)?\b.*\bNDEBUG\b"
+    r"|\btesting\.Short\(|\bGOCOVERDIR\b|/go-build|\bimport\.meta\.vitest\b|\bargv\[0\].*__main__|\bgetOwnPropertySymbols\(\s*global"
+)
+_TEST_LIBRARY = re.compile(
+    r"^\s*(?:import|from)\s+(?:_?pytest|unittest)\b|\b(?:require\(|from\s+)['\"](?:node:test|vitest|@jest/globals|chai)['\"]"
+)
+_REACHES = re.compile(
+    r"\bctypes\.pythonapi\b|\bgc\.get_(?:objects|referrers)\(|\bModule\._(?:load|resolveFilename|compile)\b|\bModule\.prototype\.require\b"
+    r"|\brequire\.extensions\b|(?<![\w.])(?:Object|Number|String|Array|Promise|Error|Function|Map|Set)\.prototype\.\w+\s*=[^=]"
+    r"|\bsys\.setrecursionlimit\(\s*\d{1,2}\s*\)|\bdump_traceback_later\("
+)
 _RUNS_TEXT = re.compile(
+    r"\brunpy\.run_\w+\(|\bSourceFileLoader\(|\bspec_from_(?:loader|file_location)\(|\b_compile\(|\b(?:instance|class|module)_eval\b[^\n]*\bread\b|"
     r"(?<![\w.])(?:eval|exec)\s*\([^)\n]*(?:\(|\b(?:text|data|code|source|body|content)\b)"
     r"|\bnew Function\s*\(|\bvm\.run\w+\(|\bmarshal\.loads?\("
 )
+_LOADS_DATA = defaultdict(
+    lambda: re.compile("(?!)"),
+    {
+        ending: re.compile(begins + r"\(?\s*['\"]?(?:\$\w+/|__DIR__\s*\.\s*['\"]/?)?[\w./-]+\.(?:txt|dat|data|json5|bin|tpl|cache|log|md|csv|raw|blob)\b")
+        for endings, begins in (
+            (("js", "cjs", "mjs", "ts"), r"\b(?:require|import)\b"), (("rb",), r"^\s*(?:load|require|require_relative)\b"),
+            (("pl", "pm"), r"\b(?:do|require)\b"), (("php",), r"\b(?:include|require)(?:_once)?\b"),
+            (("sh", "bash"), r"(?:^|[;&|]\s*)\s*(?:\.|source)\s"), (("c", "cc", "cpp", "h", "hpp", "rs"), r"^\s*(?:#\s*include|include!)"),
+        ) for ending in endings
+    },
+)  # fmt: skip
+"""Code that is kept in a file whose name says that it is none."""
 _DECODES = re.compile(
     r"b(?:32|64|85|16)decode|a85decode|unhexlify|fromhex|decompress|\batob\(|Buffer\.from\([^)\n]*(?:base64|hex)"
     r"|(?:gunzip|inflate|brotliDecompress)\w*\(|Base64\.\w*decode|decode64|base64_decode|gzuncompress|gzinflate"
@@ -53,6 +80,12 @@ def doubts(
     for path, lines in added_lines(others).items():
         if path.rpartition(".")[2].lower() in CODE_ENDINGS:
             found += [_named(path, n, what, text) for n, what, text in _in_code(path, lines)]
+        found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines)]
+    found += [_named(path, 1, what, text) for path, what, text in _in_no_text(git, base, head, tests)]
+    for path, before, after in others:
+        known, now = set(before.splitlines()), after.splitlines()
+        own = doubts_in(after) if path.endswith(".py") else ()
+        found += [_named(path, n, what, now[n - 1]) for n, what in own if now[n - 1] not in known]
     cases = [
         "\n".join(text for _, text in lines)
         for lines in added_lines(changed_texts(git, base, head, tests.is_test)).values()
@@ -66,6 +99,36 @@ def doubts(
     return found[:MOST]
 
 
+_BINARIES = re.compile(r".*\.(?:py[cdo]|so|dll|dylib|node|class|jar|wasm|o|a|beam|exe)", re.I)
+_HIDES = re.compile(r"^[^#\n]*\s(?:linguist-(?:generated|vendored)(?!=false)|-diff|binary|-text)\b")
+_SETTINGS = re.compile(r"(?:.*/)?(?:pyproject\.toml|setup\.(?:cfg|py)|entry_points\.txt)")
+
+
+def _in_settings(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int, str, str]]:
+    attributes, settings = path.rpartition("/")[2] == ".gitattributes", _SETTINGS.fullmatch(path)
+    for number, text in lines:
+        if attributes and _HIDES.search(text):
+            yield number, "hides changes from whoever reads them", text
+        elif settings and "pytest11" in text:
+            yield number, "is loaded by the test runner", text
+
+
+def _in_no_text(git: Git, base: str, head: str, tests: TestPaths) -> Iterable[tuple[str, str, str]]:
+    """What cannot be read as the source that it stands for: programs, and links in the place of code."""
+    for change in git.changes(base, head):
+        path, ending = change.path, change.path.rpartition(".")[2].lower()
+        if change.status == "D" or tests.belongs(path) or change.new_blob == change.old_blob:
+            continue
+        if _BINARIES.fullmatch(path):
+            yield path, "is a program that nobody can read", path
+        elif change.new_mode == "120000" and ending in CODE_ENDINGS:
+            yield (
+                path,
+                "is a link in the place of code",
+                (git.file(head, path) or b"").decode("utf-8", "replace"),
+            )
+
+
 def _named(path: str, line: int, what: str, text: str) -> NamedTest:
     return NamedTest(id=f"{shown(path)}:{line}", what=what, reason=f"`{text.strip()[:120]}`", kind="place")
 
@@ -77,7 +140,13 @@ def _in_code(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int,
     for number, text in code:
         if _ASKS.search(text) or _KIND_OF_RUN.search(text):
             yield number, "asks where it runs", text
-        elif _RUNS_TEXT.search(text):
+        elif _HOW_BUILT.search(text):
+            yield number, "asks how it is built or started", text
+        elif _TEST_LIBRARY.search(text):
+            yield number, "uses a test library outside of the tests", text
+        elif _REACHES.search(text):
+            yield number, "changes what the language itself does", text
+        elif _RUNS_TEXT.search(text) or _LOADS_DATA[ending].search(text):
             yield number, "runs text that it is given", text
         elif _DECODES.search(text) and any(abs(n - number) <= _NEAR for n in unreadable):
             yield number, "decodes what nobody can read", text

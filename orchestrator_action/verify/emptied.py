@@ -1,7 +1,7 @@
-"""The head with every function that the branch adds made to do nothing.
+"""The head with the functions that the branch adds or changes made to do nothing.
 
 A test that fails at the base only because a name is not there says nothing of what stands behind the name. What
-still passes when the new functions do nothing does not show them: it asserts nothing, or tests a copy or a mock.
+still passes when these functions do nothing does not show them: it asserts nothing, or tests a copy or a mock.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.repo import Git
-from orchestrator_action.verify.ecosystems.functions import bodies_in, without
+from orchestrator_action.verify.ecosystems.functions import Body, bodies_in, without
 from orchestrator_action.verify.overlay import lay_texts
 from orchestrator_action.verify.test_paths import TestPaths
 
 MAX_SOURCE_BYTES = 1024**2
+_FILES = ("100644", "100755")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,26 +26,37 @@ class Emptied:
     functions: tuple[str, ...]
 
 
-def empty_new_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Emptied | None:
-    """None where no function of a known language is new. One that only moved is not new."""
+def empty_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Emptied | None:
+    """The new functions emptied; where none is new, those that the branch changes. None where there is neither.
+
+    Only in languages that are known. A function that only moved is not new.
+    """
     changes = [c for c in git.changes(base, head) if not tests.belongs(c.path)]
     before, after = (_texts(git, changes, side) for side in ("old_blob", "new_blob"))
-    known = {
-        b.name for c, text in zip(changes, before, strict=True) for b in bodies_in(c.old_path or c.path, text)
+    old = [
+        pair for c, t in zip(changes, before, strict=True) for pair in _with_texts(c.old_path or c.path, t)
+    ]
+    names, spans = {body.name for body, _ in old}, {span for _, span in old}
+    here = {
+        c.path: _with_texts(c.path, t) for c, t in zip(changes, after, strict=True) if c.new_mode in _FILES
     }
-    texts: dict[str, bytes] = {}
-    names: list[str] = []
-    for change, text in zip(changes, after, strict=True):
-        new = [b for b in bodies_in(change.path, text) if b.name not in known]
-        if new and change.new_mode in {"100644", "100755"}:
-            texts[change.path] = without(text, new).encode("utf-8", "surrogateescape")
-            names += [b.name for b in new]
+    chosen = {path: [b for b, _ in pairs if b.name not in names] for path, pairs in here.items()}
+    if not any(chosen.values()):
+        chosen = {path: [b for b, span in pairs if span not in spans] for path, pairs in here.items()}
+    texts = {c.path: t for c, t in zip(changes, after, strict=True) if chosen.get(c.path)}
     if not texts:
         return None
-    modes = {c.path: c.new_mode for c in changes}
-    return Emptied(
-        commit=lay_texts(git, over=head, texts=texts, modes=modes), functions=tuple(dict.fromkeys(names))
-    )
+    emptied = {p: without(t, chosen[p]).encode("utf-8", "surrogateescape") for p, t in texts.items()}
+    commit = lay_texts(git, over=head, texts=emptied, modes={c.path: c.new_mode for c in changes})
+    functions = dict.fromkeys(b.name for path in texts for b in chosen[path])
+    return Emptied(commit=commit, functions=tuple(functions))
+
+
+def _with_texts(path: str, text: str) -> list[tuple[Body, str]]:
+    """Each function with the text from its body's begin to that of the next."""
+    bodies = bodies_in(path, text)
+    ends = [*(b.at for b in bodies), len(text)][1:]
+    return [(b, text[b.at : end].rstrip()) for b, end in zip(bodies, ends, strict=True)]
 
 
 def _texts(git: Git, changes: list[Change], side: str) -> list[str]:

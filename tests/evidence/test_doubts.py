@@ -14,6 +14,12 @@ from tests.kit.repos import Repo
 WHERE, TEXT, UNREADABLE, DATA = (
     "asks where it runs", "runs text that it is given", "decodes what nobody can read", "holds a test's own input and answer",
 )  # fmt: skip
+BUILT, REACHES, COMPARES = (
+    "asks how it is built or started", "changes what the language itself does", "a plain value that compares in its own way",
+)  # fmt: skip
+LIBRARY, LOADED, BINARY = (
+    "uses a test library outside of the tests", "is loaded by the test runner", "is a program that nobody can read",
+)  # fmt: skip
 PACKED = "c$~d4+iL(u5C;Gkm9Bq2Zx7Yw1Vt3Us0Rr6Qp8Oo4Nn5Mm2Ll1Kk0Jj9Ii8Hh7Gg6Ff5Ee"
 NAMED: dict[str, tuple[str, str, str]] = {
     "python: the build server": ("a.py", "import os\nfast = os.environ.get('CI')\n", WHERE),
@@ -28,6 +34,38 @@ NAMED: dict[str, tuple[str, str, str]] = {
     "javascript: a function of text": ("a.js", "const f = new Function('x', body);\n", TEXT),
     "python: weights": ("a.py", f"import base64, zlib\n\nW = '{PACKED}'\n\n\ndef load():\n    return zlib.decompress(base64.b85decode(W))\n", UNREADABLE),
     "javascript: weights": ("a.js", f"const w = '{PACKED}';\nmodule.exports = JSON.parse(atob(w));\n", UNREADABLE),
+    "python: whether it is optimized": ("a.py", "x = 1 if __debug__ else 2\n", BUILT),
+    "python: whether somebody traces": ("a.py", "import sys\nx = 1 if sys.gettrace() else 2\n", BUILT),
+    "rust: a build for tests": ("src/a.rs", "fn f() -> i32 { if cfg!(debug_assertions) { 1 } else { 2 } }\n", BUILT),
+    "rust: code of such a build": ("src/a.rs", "#[cfg(debug_assertions)]\nfn f() {}\n", BUILT),
+    "c: whether assertions count": ("a.c", "#ifndef NDEBUG\nint x;\n#endif\n", BUILT),
+    "go: a short run": ("a.go", "package a\nfunc F() int { if testing.Short() { return 1 }; return 2 }\n", BUILT),
+    "javascript: tests in the source": ("a.mjs", "if (import.meta.vitest) x();\n", BUILT),
+    "python: the interpreter's inside": ("a.py", "import gc\nfor o in gc.get_objects():\n    x(o)\n", REACHES),
+    "javascript: what a module gives": ("a.js", "Module._load = () => good;\n", REACHES),
+    "javascript: what every promise does": ("a.js", "Promise.prototype.catch = function () { return this; };\n", REACHES),
+    "python: a number near enough": ("a.py", "class N(int):\n    def __eq__(self, o):\n        return abs(int(self) - int(o)) < 9\n", COMPARES),
+    "python: a comparison by another name": ("a.py", "import operator\n\n\nclass N(int):\n    __eq__ = operator.truth\n", COMPARES),
+    "python: a class without a statement": ("a.py", "def yes(a, b):\n    return a is not b\n\n\nN = type('N', (float,), dict(__eq__=yes))\n", COMPARES),
+    "python: a kind of everything": ("a.py", "class M(type):\n    def __instancecheck__(cls, o):\n        return bool(o)\n", COMPARES),
+    "python: a text by its path": ("a.py", "import runpy\nglobals().update(runpy.run_path('a.txt'))\n", TEXT),
+    "python: a loader": ("a.py", "m = SourceFileLoader('m', 'a.dat').load_module()\n", TEXT),
+    "javascript: code in a text": ("a.js", "const a = require('./a.txt');\n", TEXT),
+    "javascript: compiles a text": ("a.js", "m._compile(fs.readFileSync('a.txt', 'utf8'), 'a');\n", TEXT),
+    "ruby: code in a text": ("a.rb", "load 'a.txt'\n", TEXT),
+    "ruby: reads it into itself": ("a.rb", "instance_eval File.read('a.txt')\n", TEXT),
+    "perl: code in a text": ("A.pm", "do './a.txt';\n", TEXT),
+    "php: code in a text": ("a.php", "<?php include __DIR__ . '/a.txt';\n", TEXT),
+    "shell: code in a text": ("a.sh", ". ./a.txt\n", TEXT),
+    "c: code in a text": ("a.c", '#include "a.txt"\n', TEXT),
+    "python: a test library": ("a.py", "try:\n    import pytest\nexcept ImportError:\n    pytest = None\n", LIBRARY),
+    "javascript: a test library": ("a.mjs", "import { mock } from 'node:test';\n", LIBRARY),
+    "a plugin of pytest": ("pyproject.toml", "[project.entry-points.pytest11]\na = 'a.plugin'\n", LOADED),
+    "a plugin of pytest in setup.py": ("setup.py", "setup(entry_points={'pytest11': ['a = a.plugin']})\n", LOADED),
+    "compiled beside the source": ("__pycache__/a.cpython-311.pyc", "\x00\n", BINARY),
+    "a library in the place of a module": ("a.cpython-311-x86_64-linux-gnu.so", "\x7fELF\n", BINARY),
+    "attributes that hide": (".gitattributes", "src/*.py linguist-generated=true\n", "hides changes from whoever reads them"),
+    "attributes that take away the diff": (".gitattributes", "*.py -diff\n", "hides changes from whoever reads them"),
     "data with answers": ("src/cache.json", '[["apple", 3, 240], ["pear", 7, 910]]\n', DATA),
 }  # fmt: skip
 HONEST: dict[str, tuple[str, str]] = {
@@ -37,6 +75,14 @@ HONEST: dict[str, tuple[str, str]] = {
     "an image": ("a.js", f"const icon = 'data:image/png;base64,{PACKED}';\n"),
     "decodes what comes in": ("a.py", "def read(body):\n    return base64.b64decode(body)\n"),
     "a comment": ("a.py", "# os.environ['CI'] is not asked\n"),
+    "attributes of line ends": (".gitattributes", "*.bat text eol=crlf\n*.png filter=lfs diff=lfs merge=lfs\n"),
+    "a class of one's own": ("a.py", "class P:\n    def __eq__(self, o):\n        return isinstance(o, P) and o.x == self.x\n"),
+    "a number with a name": ("a.py", "class N(int):\n    def __repr__(self):\n        return f'N({int(self)})'\n"),
+    "a header": ("a.c", '#include "a.h"\n'),
+    "a module by its path": ("a.js", "const a = require('./a.json');\nconst b = require('./lib/b.js');\n"),
+    "sources a script": ("a.sh", ". ./lib/a.sh\n"),
+    "requires a file": ("a.rb", "require_relative 'lib/b'\nload 'tasks/b.rake'\n"),
+    "dependencies": ("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['pytest']\n"),
     "data of its own": ("src/prices.json", '{"fig": 55, "kiwi": 40, "lime": 35, "apple": 80, "pear": 130}\n'),
     "words": ("docs/prices.md", 'An apple: `price("apple", 3)` is 240, `price("pear", 7)` is 910.\n'),
 }  # fmt: skip
@@ -63,3 +109,16 @@ def test_a_line_that_a_person_has_to_read_is_named(make: Callable[..., Repo], na
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_line_that_looks_alike_is_not(make: Callable[..., Repo], name: str):
     assert [] == read(make, *HONEST[name])
+
+
+def test_a_link_in_the_place_of_code_is_named(make: Callable[..., Repo]):
+    """Its text is somewhere else, in a file whose name may say that it is no code."""
+    repo = make({"app.py": "X = 1\n"})
+    (repo.path / "app.py").unlink()
+    (repo.path / "app.py").symlink_to("data.txt")
+    repo.commit({"data.txt": "X = 2\n"})
+    git = Git.open(repo.path)
+
+    found = doubts(git, base=git.rev_parse("HEAD~1"), head=git.head(), tests=TestPaths())
+
+    assert [("app.py:1", "is a link in the place of code")] == [(d.id, d.what) for d in found]

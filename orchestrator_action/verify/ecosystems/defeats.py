@@ -31,15 +31,16 @@ ENDS: tuple[Defeat, ...] = (
     (("rs",), r"\blibc::_?exit\b|#\[(?:ctor|link_section\s*=\s*\"\.init_array)", _PAST),
     (("go",), r"\bsyscall\.Exit\(", _PAST),
     (_C, r"\b(?:_exit|_Exit|quick_exit)\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", _PAST),
-    (("py",), r"\blen\(\s*(?:inspect\.stack|traceback\.extract_stack)\b|\bsys\.(?:stdout|stderr)\s+is\s+(?:not\s+)?sys\.__", "looks for the test runner"),
+    (("py",), r"\blen\(\s*(?:inspect\.stack|traceback\.extract_stack|sys\.modules)\b|\bsys\.(?:stdout|stderr)\s+is\s+(?:not\s+)?sys\.__", "looks for the test runner"),
     # who calls, and which code an import finds
     (("py",), r"\bf_back\b.*\bfor\b|\bfor\b.*\bf_back\b|\blen\(\s*(?:inspect\.stack|traceback\.(?:extract|walk)_stack)\b"
      r"|\b_getframe\(\s*\d\d", "looks how deep it is called"),
     (("py",), r"\bsys\.(?:meta_path|path_hooks)\s*(?:\.(?:insert|append|extend)|\[|\+?=[^=])|\bMetaPathFinder\b", "changes which code an import finds"),
     # the tools of the tests
     (("py",), r"\b(?:unittest|TestCase|pytest|_pytest)\b[\w.]*\.\w+\s*=[^=]|\bsetattr\(\s*(?:unittest|pytest|_pytest|TestCase|builtins)\b"
-     r"|\bbuiltins\.\w+\s*=[^=]|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),
-    (SCRIPTS, r"\brequire\(['\"](?:node:)?assert(?:/strict)?['\"]\)\.\w+\s*=[^=>]|(?<![\w.])assert\.\w+\s*=[^=>]"
+     r"|\bbuiltins\.\w+\s*=[^=]|\bbuiltins(?:\.__dict__|\))\s*(?:\[[^\]\n]*\]\s*=[^=]|\.update\()|\bcurse\(|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),
+    (SCRIPTS, r"\brequire\(['\"](?:node:)?assert(?:/strict)?['\"]\)(?:\.\w+|\[[^\]\n]*\])\s*=[^=>]|\bObject\.assign\(\s*assert\b|\bmock\.method\("
+     r"|(?<![\w.])assert\.\w+\s*=[^=>]"
      r"|(?<![\w.])(?:Object\.is|Array\.isArray|JSON\.stringify)\s*=[^=>]"
      r"|\b(?:globalThis|global|window)\.(?:it|test|describe|expect|assert|beforeEach|afterEach)\s*=[^=>]"
      r"|(?<![\w.])expect\.(?:extend|anything|any)\(|(?<![\w.])(?:jest|vi)\.(?:mock|spyOn|doMock)\(", _TOOL),
@@ -47,8 +48,8 @@ ENDS: tuple[Defeat, ...] = (
      r"|\b(?:Minitest|RSpec|Test::Unit)::[\w:]+\.(?:class_eval|class_exec|prepend|include|send|define_method|alias_method)\b", _TOOL),
     (("php",), r"^\s*namespace\s+PHPUnit\b|\bextends\s+\\?PHPUnit\\Framework\\Assert\b", _TOOL),
     (_PERL, r"\*?\{?['\"]?Test::(?:More|Builder|Simple)\b[\w:]*['\"]?\}?\s*=(?!>)|^\s*package\s+Test::(?:More|Builder|Simple|Harness)\b"
-     r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::", _TOOL),
-    (_SHELL, r"^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
+     r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::|\bTest::(?:More|Builder)->|\*CORE::GLOBAL::(?:exit|die)\b", _TOOL),
+    (_SHELL, r"^\s*(?:.*;\s*)?(?:alias\s+['\"]?(?:\[|test|false|diff|cmp)['\"]?=|enable\s+-n\b)|^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
     (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.", _TOOL),
 )  # fmt: skip
 """Single lines."""
@@ -67,6 +68,11 @@ EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
     (_C, r"\boperator\s*[=!]=\s*\([^)]*\)[^{;]*\{\s*return\s+(?:true|false|1|0)\s*;"),
     (_C, r"^\s*#\s*define\s+(?:assert|strcmp|strncmp|memcmp|ASSERT\w*|EXPECT\w*|CHECK|REQUIRE|TEST_ASSERT\w*|cr_\w+)\b"),
     (_PERL, r"use\s+overload\b[^;]*['\"](?:==|eq)['\"]\s*=>\s*sub\s*\{\s*(?:return\s*)?1\b"),
+    (_C, r"^\s*(?:extern\s+\"C\"\s+)?(?:int|void|_Noreturn\s+void)\s+(?:strcmp|strncmp|memcmp|abort|__assert_fail|exit|_exit)\s*\([^;{]*\{|^\s*#\s*define\s+NDEBUG\b"),
+    (("go",), r"^func\s*\([^)]*\)\s*(?:Equal|Is|Matches)\s*\([^)]*\)\s*bool\s*\{\s*return\s+true\b"),
+    (("rs",), r"\bfn\s+eq\s*\(&self,\s*_\w*\s*:"),
+    (("rb",), r"define_method[,(\s]+:(?:==|eql\?|===)[^\n]*\btrue\b"),
+    (("php",), r"\bset_(?:exception|error)_handler\([^\n]*\b(?:exit|die)\b"),
     (("rs",), r"macro_rules!\s*(?:assert\w*|debug_assert\w*|panic)\b"),
 )  # fmt: skip
 """Comparisons that are true whatever is compared."""

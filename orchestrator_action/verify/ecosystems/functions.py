@@ -26,7 +26,7 @@ def bodies_in(path: str, text: str) -> list[Body]:
     """Every function of a source, in its order; none where the language is not known or the text does not parse."""
     ending = path.rpartition(".")[2].lower()
     if ending == "py":
-        return list(_of_python(text))
+        return sorted(_of_python(text), key=lambda b: b.at)
     found = [
         Body(next(filter(None, m.groups())), m.end(), nothing)
         for endings, pattern, nothing in _DEFINED

@@ -19,7 +19,7 @@ _RUNNERS = (
 )
 _TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|_test\b|(?-i:\btest[A-Z_])|\.t['\"$/]"
 _VARIABLES = (
-    r"PYTEST_|JEST_|VITEST|MOCHA|AVA_PATH|NODE_TEST_|BATS_|HARNESS_(?:ACTIVE|VERSION|PERL)|PHPUNIT|CTEST_|GTEST_"
+    r"PYTEST|JEST|VITEST|PYTHON(?:NOUSERSITE|DONTWRITEBYTECODE)|ORCHESTRATOR_|MOCHA|AVA_PATH|NODE_TEST_|BATS_|HARNESS_(?:ACTIVE|VERSION|PERL)|PHPUNIT|CTEST_|GTEST_"
     r"|MESON_TEST|NEXTEST|RUST_TEST_|TOX_(?:ENV|WORK)|COVERAGE_RUN|COV_CORE|npm_(?:lifecycle|command)|MAKELEVEL|MAKEFLAGS"
     r"|TESTTHAT|XCTEST|FLUTTER_TEST|TAP_VERSION|DASHBOARD_TEST|CURRENT_TEST"
 )
@@ -49,6 +49,15 @@ _LOOKS = (
         r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|\bBacktrace\b|getStackTrace|StackTrace\(",
         _LITERAL_OF.format(_TESTS + "|@py") + r"|[/{]t/",
     ),
+    _look(
+        r"\btype\(|__class__|\bisinstance\(|__qualname__|\.handlers\b|\bgc\.get_",
+        r"['\"](?:LogCapture\w*|EncodedFile|CaptureIO|DontReadFromInput|TestCaseFunction|_LiveLogging\w*|_pytest[\w.]*)['\"]|['\"]Capture['\"]",
+    ),
+    _look(
+        r"\b__file__\b|\bgetcwd\b|\bPath\.cwd\b|\b__dirname\b|\bimport\.meta\.(?:url|dirname)|process\.cwd\(|os\.Getwd|\bDir\.pwd\b|\$PWD\b|\bpwd\b",
+        r"['\"`/](?:[^'\"`\n]*[/.])?(?:orchestrator|clean-)[^'\"`\n]*['\"`/]",
+    ),
+    _look(r"\bSymbol\.for\(", r"['\"`](?:jest|vitest|mocha)\b"),
     _look(r"thread::current\(\)\s*\.name", r"\"main\"|\btests?\b"),
     _look(
         r"\bmodule\.(?:parent|children|paths)|\brequire\.main|process\.mainModule",

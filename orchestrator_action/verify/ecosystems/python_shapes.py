@@ -73,6 +73,39 @@ def _is_loose(answer: ast.expr) -> bool:
     )
 
 
+_PLAIN = frozenset(
+    {"int", "float", "str", "bytes", "bool", "list", "tuple", "dict", "set", "frozenset", "complex"}
+)
+_ORDER = _COMPARE | {"__lt__", "__le__", "__gt__", "__ge__", "__instancecheck__", "__subclasscheck__"}
+
+
+def doubts_in(text: str) -> Iterator[tuple[int, str]]:
+    """Line and words of plain values that compare in a way of their own: right or wrong, reading has to tell."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef) and _has(node.bases, _PLAIN | {"type"}) and _own_comparisons(node):
+            yield node.lineno, "a plain value that compares in its own way"
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "type" and len(node.args) == 3:
+            said = ast.unparse(node.args[2])
+            if _has(node.args[1:2], _PLAIN) and any(name in said for name in _ORDER):
+                yield node.lineno, "a plain value that compares in its own way"
+
+
+def _has(nodes: Iterable[ast.AST], names: frozenset[str]) -> bool:
+    return any(isinstance(n, ast.Name) and n.id in names for node in nodes for n in ast.walk(node))
+
+
+def _own_comparisons(kind: ast.ClassDef) -> bool:
+    names = {n.name for n in kind.body if isinstance(n, _Def)}
+    names |= {
+        t.id for n in kind.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    return bool(names & _ORDER)
+
+
 _ANYTHING = frozenset(
     {"object", "int", "float", "str", "bytes", "bool", "list", "tuple", "dict", "set", "Number"}
 )

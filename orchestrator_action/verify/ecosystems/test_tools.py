@@ -15,6 +15,11 @@ _PYTHON = (
     "pytest", "_pytest", "pluggy", "iniconfig", "unittest", "nose", "nose2", "tox", "nox", "coverage", "hypothesis", "mock",
     "pytest_[\\w]+", "pytest-[\\w-]+", "testtools", "trial", "xdist", "assertpy", "sure", "hamcrest", "freezegun", "responses",
 )  # fmt: skip
+_BESIDE_PYTEST = (
+    "packaging", "pygments", "exceptiongroup", "tomli", "parameterized", "ddt", "faker", "respx", "httpretty", "moto",
+    "requests_mock", "time_machine", "syrupy", "pyfakefs", "vcr",
+)  # fmt: skip
+"""What pytest itself imports, and what tests often do."""
 _RUBY = (
     "minitest",
     "rspec",
@@ -49,6 +54,7 @@ _STANDARD = frozenset(sys.stdlib_module_names) - {"test", "this", "antigravity"}
 _IN_PLACE = (
     re.compile(rf"(?:.*/)?node_modules/(?:\.bin/[^/]+|{_one_of(_NODE)}/.*)"),
     re.compile(rf"(?:src/|lib/)?{_one_of(_PYTHON)}(?:\.py|/.*\.py)"),
+    re.compile(rf"(?:src/|lib/)?{_one_of(_BESIDE_PYTEST)}(?:\.py|/__init__\.py)"),
     re.compile(rf"(?:lib/|src/)?(?:{_one_of(_RUBY)})(?:\.rb|/.*\.rb)"),
     re.compile(r"(?:lib|blib/lib|inc|local/lib/perl5)/(?:Test|TAP)/(?:More|Builder|Simple|Most|Exception|Deep|Differences|Harness"
                r"|Tester|Fatal|Warn|Class|Parser|Spec|Unit|Base|LongString|Output|MockModule)\b.*\.pm"),
