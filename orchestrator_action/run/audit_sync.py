@@ -18,6 +18,9 @@ from orchestrator_action.state.context import TaskRun
 
 log = logging.getLogger(__name__)
 
+SHARED_S = 0.25
+"""How long a phase boundary waits for the next one, in seconds, so that both share a push."""
+
 
 class Trail:
     """The trail of one task of a run."""
@@ -26,7 +29,7 @@ class Trail:
         self._task_run, self._run, self._task = task_run, task_run.run, task_run.task
         self._ref = audit.ref_of(self._task.id)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"trail-{self._task.id}")
-        self._lock = threading.Lock()
+        self._lock, self._closing = threading.Lock(), threading.Event()
         self._next: Future[None] | None = None
         self._tip: str | None = None
         self._at_remote = ""
@@ -43,11 +46,14 @@ class Trail:
     def close(self) -> None:
         """Bring the remote up to date now, and take no more. A run that is being cancelled does not wait."""
         cancelled = self._run.cancel.is_set()
+        self._closing.set()
         if not cancelled:
             self.mark()
         self._pool.shutdown(wait=not cancelled, cancel_futures=cancelled)
 
     def _sync(self) -> None:
+        if self._closing.wait(SHARED_S) and self._run.cancel.is_set():
+            return
         try:
             self._push_branch()
             self._record()
