@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +35,21 @@ def walls() -> Isolation:
 
 @dataclass
 class WalledPids(Pids):
-    """Who registered, by a PID of its own namespace; who lives is known by the namespace."""
+    """Who registered, by a PID of its own namespace; who lives is known by the namespace.
 
-    namespaces: set[str] = field(default_factory=set)
+    The kernel gives the number of a namespace that is gone to the next one, of anybody: who began after the
+    program of ours had ended is none of it.
+    """
+
+    namespaces: dict[tuple[str, int], float] = field(default_factory=dict)
+    """By namespace and the program in it: when that had ended, in ticks since boot."""
 
     def running(self) -> list[int]:
-        return [p.pid for p in procs.everyone() if not p.ended and _namespace(p.pid) in self.namespaces]
+        ended: dict[str, float] = {}
+        for (namespace, _), at in self.namespaces.items():
+            ended[namespace] = max(at, ended.get(namespace, 0.0))
+        there = ((p, _namespace(p.pid)) for p in procs.everyone() if not p.ended)
+        return [p.pid for p, namespace in there if p.start_ticks <= ended.get(namespace, -1.0)]
 
     def alive(self) -> list[int]:
         return self.running()
@@ -62,14 +73,19 @@ class WalledStage(Stage):
         assert isinstance(pids, WalledPids)
         own = more.pop("on_start", None)
 
+        seen: list[tuple[str, int]] = []
+
         def began(pid: int, ticks: int) -> None:
-            pids.namespaces |= {_namespace(pid)} - {""}  # it may be gone already
+            if namespace := _namespace(pid):  # it may be gone already
+                seen.append((namespace, pid))
+                pids.namespaces[namespace, pid] = math.inf
             if own is not None:
                 own(pid, ticks)
 
         more.setdefault("policy", self.policy)
         outcome = super().run(command, limits=limits, on_start=began, **more)
-        assert _namespace(os.getpid()) not in pids.namespaces, "it ran without walls"
+        pids.namespaces |= dict.fromkeys(seen, time.clock_gettime(time.CLOCK_BOOTTIME) * procs.TICKS_PER_S)
+        assert _namespace(os.getpid()) not in {namespace for namespace, _ in seen}, "it ran without walls"
         return outcome
 
 
