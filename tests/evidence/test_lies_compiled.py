@@ -11,6 +11,8 @@ from orchestrator_action.verify.test_run import Known
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
 
+pytestmark = pytest.mark.slow
+
 CARGO = "cargo test --offline -q"
 CARGO_TOML = '[package]\nname = "a"\nversion = "0.1.0"\nedition = "2021"\n'
 RUST = "pub fn double(x: i32) -> i32 {\n    2 * x\n}\n\npub fn half(x: i32) -> i32 {\n    x / 2\n}\n"

@@ -80,21 +80,26 @@ def added(file: Path) -> None:
     file.with_name("lfs-" + "0" * 64).write_text("x")
 
 
-@pytest.mark.parametrize(
-    ("harm", "words"),
-    [
-        (Path.unlink, "missing-objects: the content of LFS object"),
-        (emptied, "bad-object"),
-        (exchanged, "bad-object"),
-        (linked, "no-plain-file"),
-        (added, "strange-file: no commit of it names lfs-0000"),
-    ],
-)
-def test_a_file_that_is_not_what_a_commit_names_is_refused(
-    worked: Split, harm: Callable[[Path], None], words: str
-):
-    harm(worked.bundle("issue-1") / f"lfs-{OID}")
+HARMS: list[tuple[Callable[[Path], None], str]] = [
+    (Path.unlink, "missing-objects: the content of LFS object"),
+    (emptied, "bad-object"),
+    (exchanged, "bad-object"),
+    (linked, "no-plain-file"),
+    (added, "strange-file: no commit of it names lfs-0000"),
+]
 
-    verified = worked.verify("issue-1")
 
-    assert (2, True) == (verified.code, words in verified.err), verified.err
+def test_a_file_that_is_not_what_a_commit_names_is_refused(worked: Split, tmp_path: Path):
+    """One bundle, harmed anew each time; as it came it is verified."""
+    bundle = worked.bundle("issue-1")
+    bundle.rename(tmp_path / "as-it-came")
+    for harm, words in HARMS:
+        shutil.copytree(tmp_path / "as-it-came", bundle)
+        harm(bundle / f"lfs-{OID}")
+
+        verified = worked.verify("issue-1")
+
+        assert (2, True) == (verified.code, words in verified.err), (words, verified.err)
+        shutil.rmtree(bundle)
+    shutil.copytree(tmp_path / "as-it-came", bundle)
+    assert 0 == worked.verify("issue-1").code

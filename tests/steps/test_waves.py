@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.kit.steps import Split
 from tests.kit.whole import LIBRARY, LIES, change, new_file
 
@@ -42,6 +44,7 @@ def test_a_dependent_task_is_worked_on_measured_and_published_on_the_branch_it_d
     assert f"base: {first['branch']}" in pull.read_text().replace('"', "")
 
 
+@pytest.mark.slow
 def test_what_waited_for_one_whose_verdict_is_bad_is_blocked_and_its_branch_is_kept(split: Split):
     """The work machine had measured with a command that always passes, and so went on with the second."""
     lies = LIES + change("README.md", README, f"{README}- treble\n")
@@ -68,6 +71,7 @@ def test_what_waited_for_one_whose_verdict_is_bad_is_blocked_and_its_branch_is_k
     assert not (split.home.forge / "pulls").exists()
 
 
+@pytest.mark.slow
 def test_a_bundle_that_grew_from_another_commit_than_the_verified_one_is_refused(split: Split):
     """Somebody else's bundle of the first task came, and was verified: the second was made on another one."""
     split.home.issue(1, "More", FIRST)
@@ -117,6 +121,7 @@ def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):
     assert "orchestrate:running" not in front and "orchestrate" in front
 
 
+@pytest.mark.slow
 def test_publish_names_what_clashes_and_runs_no_test_of_the_merged_tree(split: Split, tmp_path: Path):
     """Even where the repository asks for it: no code of the repository runs beside the write token."""
     seen = tmp_path / "seen"
