@@ -19,11 +19,15 @@ from orchestrator_action.plan.dependencies import circles
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Prompt, Task
 from orchestrator_action.text.defang import let_ci_run
-from orchestrator_action.text.limits import clean, mask_shapes
+from orchestrator_action.text.limits import clean, mask_shapes, sanitise
 from orchestrator_action.text.markdown import first_heading
 
 SLUG_CHARS = 40
 TITLE_CHARS = 200
+FORM_AGENT = "Which agent should work on it?"
+"""The question of the form for issues (`init --issue-form`); GitHub makes a heading of it, with the answer below."""
+FORM_ANSWER = re.compile(rf"^### {re.escape(FORM_AGENT)}[ \t\r]*\n\s*([A-Za-z]+)[ \t\r]*$", re.MULTILINE)
+"""One word: what the form offers first, `as the repository says`, and `_No response_` are none."""
 
 
 def slug(text: str, limit: int = SLUG_CHARS) -> str:
@@ -66,7 +70,7 @@ def task_of_issue(issue: Issue, *, taken: Collection[str] = ()) -> Task:
         text=issue.body,
         branch=branch_name(task_id, title, taken),
         issue=issue,
-        agent=agent_named(issue.labels),
+        agent=agent_named(issue.labels) or agent_answered(issue.body),
     )
 
 
@@ -77,6 +81,15 @@ def agent_named(labels: Iterable[str]) -> str:
     ]
     kinds = [(kind.casefold(), colon, model) for kind, colon, model in (n.partition(":") for n in named)]
     return " and ".join(sorted({"".join(parts) for parts in kinds}))
+
+
+def agent_answered(body: str) -> str:
+    """The agent that the issue's form asks for, in the text that a person sees; empty for none.
+
+    It counts like all of the text: as it was when somebody who may write set the label.
+    """
+    answers = FORM_ANSWER.findall(sanitise(body).text)
+    return answers[0].casefold() if len(answers) == 1 else ""
 
 
 def task_of_prompt(prompt: Prompt, *, ids: Collection[str] = (), taken: Collection[str] = ()) -> Task:

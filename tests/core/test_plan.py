@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator_action.agents.registry import AGENTS
 from orchestrator_action.config.schema import LABEL_HIGH, LABEL_LOW
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.plan.order import agent_named, begun_again, branch_name, clean_title, plan, slug
+from orchestrator_action.plan.order import (
+    FORM_AGENT,
+    agent_answered,
+    agent_named,
+    begun_again,
+    branch_name,
+    clean_title,
+    plan,
+    slug,
+)
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Prompt
 from orchestrator_action.publish.report.comments import pull_title
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def prompt(stem: str, **fields) -> Prompt:
@@ -173,3 +187,43 @@ def test_branches_of_the_same_issue_are_known_as_earlier_attempts():
     again = begun_again(task, taken)
     assert ("orchestrator/issue-1", "orchestrator/issue-1-old", "orchestrator/issue-1-t") == again.supersedes
     assert "begun anew on orchestrator/issue-1-t-2" in again.note and not begun_again(task, ()).note
+
+
+FORM = "### What should be different?\n\nIt sings.\n\n### Which agent should work on it?\n\n{}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "agent"),
+    [
+        (FORM.format("codex"), "codex"),
+        (FORM.format("Gemini").replace("\n", "\r\n"), "gemini"),
+        (FORM.format("as the repository says"), ""),
+        (FORM.format("_No response_"), ""),
+        (FORM.format("codex:dear-model"), ""),
+        (f"<!--\n{FORM.format('codex')}-->\nSing.", ""),
+        (FORM.format("codex") + FORM.format("claude"), ""),
+        ("Use codex for it.", ""),
+        ("", ""),
+    ],
+)
+def test_a_forms_answer_names_the_agent(body: str, agent: str):
+    """One word below the form's own question, where people see it; two answers are none."""
+    assert agent == agent_answered(body)
+
+
+def test_a_label_wins_over_a_forms_answer():
+    def of(*labels: str) -> str:
+        [task] = plan([Issue(number=1, title="Sing", body=FORM.format("codex"), labels=labels)], [])
+        return task.agent
+
+    assert ("codex", "gemini") == (of("orchestrate"), of("orchestrate", "orchestrate-agent:gemini"))
+
+
+def test_the_form_that_init_writes_asks_this_question():
+    form = yaml.safe_load((ROOT / "examples/ISSUE_TEMPLATE/agent-task.yml").read_text(encoding="utf-8"))
+    [question] = [b["attributes"] for b in form["body"] if b.get("id") == "agent"]
+    first, *names = question["options"]
+    assert FORM_AGENT == question["label"]
+    assert "" == agent_answered(FORM.format(first))
+    assert names == [agent_answered(FORM.format(name)) for name in names]
+    assert set(names) < set(AGENTS)
