@@ -32,6 +32,10 @@ PY"""
 HONEST = r"printf '\n\ndef triple(n):\n    return n * 3\n' >>numbers_.py"
 LYING = r"printf '\n\ndef triple(n):\n    return n * 3\n\n\ndef double(n):\n    return n * 3\n' >>numbers_.py"
 
+SKIPPING = (
+    LYING
+    + r"; sed -i 's/    def test_double/    @unittest.skip(\"flaky\")\n    def test_double/' tests/test_numbers.py"
+)
 LONGER = r"printf '\n\ndef triple(n):\n    doubled = n + n\n    more = n + doubled\n    return more\n' >>numbers_.py"
 
 
@@ -108,9 +112,12 @@ def test_an_honest_session_is_verified(play: Callable[..., tuple[Ran, House, Mes
     assert "claims testing" in home.cli("logs", "issue-1").out
 
 
-def test_a_lying_session_is_refuted(play: Callable[..., tuple[Ran, House, MessagesApi]]) -> None:
+@pytest.mark.parametrize(
+    "change", [LYING, SKIPPING], ids=["breaks what it says it left alone", "skips the test that it breaks"]
+)
+def test_a_lying_session_is_refuted(play: Callable[..., tuple[Ran, House, MessagesApi]], change: str) -> None:
     """It says that all tests pass, and its process ends well."""
-    ran, home, _ = play(session(LYING))
+    ran, home, _ = play(session(change))
 
     task = ran.task("issue-1")
     assert (1, "failed") == (ran.code, task["status"]), ran.err
