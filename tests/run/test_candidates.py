@@ -16,7 +16,7 @@ from orchestrator_action.publish.progress import times
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids
 from tests.kit.scripted import ScriptedAgent
-from tests.kit.whole import GOOD, House
+from tests.kit.whole import GOOD, THERE, House, new_file
 from tests.run.conftest import InProcess
 
 QUIET = ("sh", "-c", 'echo \'{"findings": []}\' > "$0"', "{out}")
@@ -359,3 +359,89 @@ def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids:
     after = home.repo.git("ls-remote", "origin", "refs/heads/orchestrator/*").split()[1::2]
     assert len(before) == 2 and set(before) < set(after)
     assert f"refs/heads/{result['branch']}" not in before
+
+
+def test_where_nothing_is_needed_no_candidate_proposes_anything(home: House, inside: InProcess):
+    home.issue(1, "Be there", THERE)
+
+    [result] = inside.run(ScriptedAgent(), flags=flags(2)).tasks
+
+    assert ("no-change", None) == (result.status, result.pull), result.error
+    assert {"no-change"} == {c.status for c in result.candidates}
+    assert "orchestrate:done" in (home.forge / "issues" / "1.md").read_text()
+
+
+def test_a_change_that_is_verified_counts_before_one_that_declines(home: House, inside: InProcess):
+    task(home)
+    nothing = "orchestrator-phase done initial-setup; orchestrator-phase stop --because 'it is all there'"
+
+    [result] = inside.run(of(nothing, works(TRIPLE)), flags=flags(2)).tasks
+
+    assert {"issue-1.1": ("declined", False), "issue-1.2": ("success", True)} == ends(result)
+
+
+def test_what_all_decline_is_declined_with_the_words_of_one(home: House, inside: InProcess):
+    task(home)
+    agent = of(*(f"orchestrator-phase stop --because 'no {what}'" for what in ("numbers", "letters")))
+
+    [result] = inside.run(agent, flags=flags(2)).tasks
+
+    assert ("declined", "no numbers") == (result.status, result.declined.because)
+    assert "orchestrate:declined" in (home.forge / "issues" / "1.md").read_text()
+    assert "no letters" in texts(home, "comments", "1")
+
+
+def test_a_prompt_file_gets_one_issue_and_one_pull_request(home: House):
+    file = home.repo.path.parent / "task.md"
+    file.write_text(f"# Add more\n\n{GOOD}")
+    where = ("--forge", f"local:{home.forge}", "--agent", "patch", "--candidates", "2")
+
+    ran = home.cli("run", str(file), *where, "--json")
+
+    task_ = ran.task("prompt-task")
+    assert (0, "success") == (ran.code, task_["status"]), ran.err
+    assert 1 == len(list((home.forge / "issues").glob("*.md")))
+    [pull] = (home.forge / "pulls").glob("*/pull.md")
+    assert f"#{task_['issue']}" in pull.read_text()
+
+
+def test_what_depends_on_a_task_grows_from_its_best_candidate(home: House, inside: InProcess):
+    task(home)
+    home.issue(2, "Use it", "Depends on #1\n\n" + new_file("uses.py", "from numbers_ import triple\n"))
+
+    first, second = inside.run(of(works(LONG), works(TRIPLE)), flags=flags(2)).tasks
+
+    assert ("success", "success") == (first.status, second.status), second.error
+    assert first.head_sha == second.base_sha
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "issue-1 task-started",
+        "issue-1.2 task-ended",
+        "issue-1 chosen",
+        "issue-1 claim",
+        "issue-1 pull",
+        "issue-1 judged",
+    ],
+)
+def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(home: House, conduct, moment: str):
+    """One pull request, one comment, one choice; what was carried over is carried over once."""
+    task(home)
+    pieces = {"shell": rivals(works(LONG), works(TRIPLE)), "reviewer": list(QUIET)}
+    killed = conduct(flags=flags(2, dies_at=moment), **pieces).end()
+    assert -signal.SIGKILL == killed.code, killed.err
+
+    again = conduct("resume", **pieces).end()
+
+    [result] = again.report["tasks"]
+    assert (0, "success") == (again.code, result["status"]), again.err
+    assert {"issue-1.1": False, "issue-1.2": True} == {c["id"]: c["chosen"] for c in result["candidates"]}
+    own = [e for e in home.events() if e["task"] == "issue-1"]
+    assert 1 == sum(e["kind"] == "chosen" for e in own)
+    claims = [e["data"]["phase"] for e in own if e["kind"] == "claim"]
+    assert len(set(claims)) == len(claims) == 11
+    assert 1 == len(list((home.forge / "pulls").glob("*/pull.md")))
+    assert 1 == len(list((home.forge / "comments" / "1").glob("*.md")))
+    home.assert_tidy()
