@@ -262,3 +262,16 @@ def test_the_reviewers_programs_are_installed_beside_the_agents(runner: Runner):
     done = runner.step("prepare", agent="codex", codex_version="0.1.0", claude_version="2.0.0")
 
     assert "@openai/codex@0.1.0 @anthropic-ai/claude-code@2.0.0" == done.outputs["npm-packages"], done.log
+
+
+@pytest.mark.parametrize("given", [{}, {"candidates": "gemini, patch"}], ids=["configured", "by the input"])
+def test_the_candidates_programs_are_installed_too(runner: Runner, given: dict[str, str]):
+    """What the input names counts before the configuration; a number names no program."""
+    (runner.repo.path / ".github").mkdir(exist_ok=True)
+    names = "3" if given else "[gemini, patch]"
+    (runner.repo.path / ".github" / "orchestrator.yml").write_text(f"candidates: {names}\n")
+    runner.env["PATH"] = "/usr/bin:/bin"
+
+    done = runner.step("prepare", agent="codex", codex_version="0.1.0", gemini_version="0.2.0", **given)
+
+    assert "@openai/codex@0.1.0 @google/gemini-cli@0.2.0" == done.outputs["npm-packages"], done.log
