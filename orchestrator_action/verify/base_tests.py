@@ -190,7 +190,7 @@ def _rewritten(runs: ChangeRuns) -> list[NamedTest]:
     """Files of tests of which more than names differ, where the base's own tests cannot be run: a person reads them."""
     found = []
     for path, (_, new) in runs.test_texts.items():
-        old_path = next((o for o, n in runs.renames.items() if n == path), path)
+        old_path = next((o for o, n in runs.renames.items() if n == path and runs.tests.is_test(o)), path)
         old = runs.test_texts.get(old_path, ("", ""))[0]
         names = [test_names(p, text) for p, text in ((old_path, old), (path, new))]
         if not new or (not old and is_test_path(path)) or only_names_differ(old, new, *names):

@@ -163,8 +163,13 @@ APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
     [
         (APP, ("from app", "from core"), "proven"),
         (APP.replace("2 * x", "3 * x"), ("== 2 * int", ">= int"), "except 1"),
+        (
+            APP.replace("2 * x", "3 * x"),
+            ("from core import double, half", "from fixtures.good import double, half"),
+            "except 1",
+        ),
     ],
-    ids=["honest", "weakened on the way"],
+    ids=["honest", "weakened on the way", "a copy that git calls a rename"],
 )
 def test_a_file_that_cannot_be_compared_and_says_otherwise_is_an_exception(
     court: Court, app: str, edit: tuple[str, str], end: str
@@ -172,6 +177,8 @@ def test_a_file_that_cannot_be_compared_and_says_otherwise_is_an_exception(
     """The module was renamed, so the base's own tests do not run: reading has to show that they are the same."""
     tests = FILE.replace("from app", "from core").replace(*edit)
     change = {"app.py": None, "core.py": app, "test_a.py": tests}
+    if "fixtures" in tests:
+        change["fixtures/good.py"] = APP
 
     judged = court.judge(
         {"app.py": APP, "test_a.py": FILE}, change, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
