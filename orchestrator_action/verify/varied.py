@@ -3,7 +3,7 @@
 There is no oracle for another argument, so nothing here refutes. But some things are measured without one: equal
 arguments get equal answers, the same call gets the same answer later, and a change does more than what its tests
 ask. What a change cannot say for itself is a named exception: a reviewer is asked about it, and a person reads it.
-So far pytest's tests are asked; see `ecosystems.pytest_calls`.
+Tests of pytest and of unittest's own runner are asked; see `ecosystems.python_calls`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ EACH_ITS_OWN = 0.7
 OTHERWISE = 0.1
 """Of the answers to other arguments: those that are not the answer to the call they were made from."""
 MOST_BYTES = 8 * 1024**2
-_PLUGIN = Path(__file__).with_name("ecosystems") / "pytest_calls"
+_PLUGIN = Path(__file__).with_name("ecosystems") / "python_calls"
 _NAME = "orchestrator_calls"
+_AT_START = f"from {_NAME}.unittest_cases import watch_cases\n\nwatch_cases()\n"
+_PYTEST = re.compile(r"\b(?:pytest|py\.test)\b")
+_UNITTEST = re.compile(r"\s-m\s+unittest\b")
 _NO_ANSWER = "?"
 
 
@@ -66,10 +69,10 @@ class Call:
 def ask_again(bench: Bench, tree: Path, commit: str, commands: Sequence[str]) -> tuple[Call, ...]:
     """What these tests call in a checkout, and what the code answers to other arguments.
 
-    A run of its own beside those that decide. Nothing where the commands are not pytest's. What comes back was
+    A run of its own beside those that decide. Nothing where the commands are other runners'. What comes back was
     written in a process of the code under test, so it is a suspicion and no fact.
     """
-    own = [c for c in commands if re.search(r"\b(?:pytest|py\.test)\b", c)]
+    own = [c for c in commands if _PYTEST.search(c) or _UNITTEST.search(c)]
     if not own:
         return ()
     folders: list[Path] = []
@@ -80,6 +83,8 @@ def ask_again(bench: Bench, tree: Path, commit: str, commands: Sequence[str]) ->
         folders.append(log.parent / f"calls-{len(folders)}")
         shutil.copytree(_PLUGIN, folders[-1] / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
         paths = ":".join(filter(None, (str(folders[-1]), env.get("PYTHONPATH", ""))))
+        if all(_UNITTEST.search(c) for c in own):
+            (folders[-1] / "sitecustomize.py").write_text(_AT_START)
         options = f"{env.get('PYTEST_ADDOPTS', '')} -p {_NAME}".strip()
         given = {**env, "PYTHONPATH": paths, "PYTEST_ADDOPTS": options}
         return bench.run(argv, cwd=cwd, env=given, log=log, timeout_s=timeout_s)

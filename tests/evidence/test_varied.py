@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator_action.verify.ecosystems.pytest_calls.others import kinds_with, spelled, variations
-from tests.evidence.judge import PYTEST, Court
+from orchestrator_action.verify.ecosystems.python_calls.others import kinds_with, spelled, variations
+from tests.evidence.judge import PYTEST, UNITTEST, Court
 
 BASE = {
     "app.py": "def total(numbers):\n    return sum(numbers) - 1\n",
@@ -88,6 +88,31 @@ def test_an_honest_change_is_none(court: Court, name: str):
     )  # fmt: skip
 
     assert not judged["no-special-case"].detail.get("exceptions"), str(judged)
+
+
+CASE = "import unittest\n\nfrom app import total\n\n\nclass TestTotal(unittest.TestCase):\n"
+OF_UNITTEST = CASE + "    def test_kind(self):\n        self.assertIsInstance(total([1]), int)\n"
+OF_UNITTEST += "".join(
+    f"\n    def test_{n}(self):\n        self.assertEqual({a}, total({g}))\n"
+    for n, (g, a) in enumerate(CASES)
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [(LIES["answers in a data file, by value"], 1), (LIES["only the first calls"], 1), (HONEST["solved"], 0)],
+    ids=["answers in a data file", "only the first calls", "honest"],
+)
+def test_unittests_own_runner_is_asked_too(court: Court, files: dict[str, str], found: int):
+    """By the same rules, without pytest."""
+    base = {"app.py": BASE["app.py"], "test_app.py": OF_UNITTEST[: OF_UNITTEST.index("\n    def test_0")]}
+
+    judged = court.judge(base, {**files, "test_app.py": OF_UNITTEST}, f"{UNITTEST} discover", repeats=1)
+
+    exceptions = judged["no-special-case"].detail.get("exceptions", ())
+    assert found == len([e for e in exceptions if e["what"] == "may be right for its tests only"]), str(
+        judged
+    )
 
 
 def test_other_arguments_are_the_same_ones_each_time_and_equal_ones_are_equal():

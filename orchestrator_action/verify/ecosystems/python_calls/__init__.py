@@ -1,9 +1,9 @@
-"""A pytest plugin: what a test asks of the code is asked again with other arguments, and written down.
+"""A plugin of pytest, and by `unittest_cases` of unittest: what a test asks of the code is asked again.
 
-It runs in the interpreter of the tests (from Python 3.9 on): it needs the standard library only, and the whole folder
-is copied beside its report `calls.jsonl`. A call from a test into the repository, with plain values only, is repeated
-in a child: as it is, with equal values that `repr` writes otherwise, with some sixty others, and as it is once more.
-The test sees none of it.
+With other arguments then, and the answers are written down. It runs in the interpreter of the tests (from Python 3.9
+on): it needs the standard library only, and the whole folder is copied beside its report `calls.jsonl`. A call from a
+test into the repository, with plain values only, is repeated in a child: as it is, with equal values that `repr`
+writes otherwise, with some sixty others, and as it is once more. The test sees none of it.
 """
 
 from __future__ import annotations
