@@ -556,7 +556,8 @@ def test_comments_count_only_of_people_with_write_access_and_from_before_the_lab
 
 
 def test_an_issue_that_was_deleted_meanwhile_is_passed_over(runner: Runner):
-    runner.github.graphql = False  # the list does not tell of its events: it is asked by itself
+    runner.github.graphql = False  # no list tells of its events: it is asked by itself
+    runner.github.fail("403", "GET", "/issues/events")
     one, gone = issue(runner), issue(runner)
     fault = runner.github.fail("410", "GET", f"/issues/{gone.number}/events")
 
