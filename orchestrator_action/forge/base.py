@@ -40,6 +40,20 @@ class MarkedComment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompletedCheck:
+    """What `post_check` is given."""
+
+    head_sha: str
+    name: str
+    external_id: str
+    conclusion: Conclusion
+    title: str
+    summary: str
+    text: str = ""
+    annotations: Sequence[Annotation] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """One thing that a run needs of the forge, and how it stands."""
 
@@ -141,11 +155,12 @@ class Forge(Protocol):
         number: int,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        check: CompletedCheck | None = None,
     ) -> bool:
-        """Write our comments and change the labels of an issue in one request, where that can be done.
+        """Write our comments, change the labels of an issue, complete a check: in one request, where that can be done.
 
-        False when it cannot, or when not all of it was confirmed: then `comment` and `set_labels` are to
-        be called for each, which make sure of it and do nothing twice. Raises nothing."""
+        False when it cannot, or when not all of it was confirmed: then `post_check`, `comment` and `set_labels`
+        are to be called for each, which make sure of it and do nothing twice. Raises nothing."""
 
     def comments(self, number: int) -> Iterator[Comment]:
         """All comments of an issue or pull, oldest first."""

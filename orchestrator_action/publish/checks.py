@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 
 from orchestrator_action.config.schema import CHECK_NAME
+from orchestrator_action.forge.base import CompletedCheck
 from orchestrator_action.protocol.events import Event, Ledger
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import PhaseVerdict, TaskResult
@@ -14,7 +16,13 @@ from orchestrator_action.state.context import RunContext, TaskRun
 
 
 def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
-    """The check run at the result's head."""
+    """The check run at the result's head, by itself."""
+    check = completed_check(task_run, result, ledger)
+    task_run.run.forge.post_check(**{f.name: getattr(check, f.name) for f in fields(check)})
+
+
+def completed_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> CompletedCheck:
+    """What the check run says at the result's head."""
     run = task_run.run
     texts = render.check_texts(
         result.phases,
@@ -28,7 +36,7 @@ def post_check(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> None:
         result=result,
         secrets=run.secrets,
     )
-    run.forge.post_check(
+    return CompletedCheck(
         head_sha=result.head_sha,
         name=CHECK_NAME,
         external_id=f"{run.run_id}.{task_run.task.id}",

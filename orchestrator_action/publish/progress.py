@@ -1,6 +1,6 @@
 """Progress on the issue while its task runs: seldom enough for the forge, never after the last word.
 
-`GITHUB_TOKEN` has 1,000 requests an hour for a repository, so a task has ten in all. Two of them are
+`GITHUB_TOKEN` has 1,000 requests an hour for a repository, so a task has six, and at most three more for its
 progress: once 15 seconds or more after the claim, when a phase was settled, and once when the pull is open.
 Then the check begins on its head too, unless the task ends at once.
 """

@@ -22,7 +22,7 @@ from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import Conflict, Status, TaskResult
 from orchestrator_action.publish.acts import Acts, run_info, write_comment
 from orchestrator_action.publish.asked import answer_people, leaves_as_it_was
-from orchestrator_action.publish.checks import end_outdated_checks, post_check
+from orchestrator_action.publish.checks import completed_check, end_outdated_checks, post_check
 from orchestrator_action.publish.claim import claim_word, claimants, is_anothers, note_of
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.publish.supersede import supersede
@@ -88,14 +88,20 @@ def _lost(task_run: TaskRun, acts: Acts) -> bool:
 def _acts(
     task_run: TaskRun, result: TaskResult, ledger: Ledger
 ) -> Iterator[tuple[str, Callable[[], object]]]:
-    has_commits = bool(result.head_sha) and result.head_sha != result.base_sha
-    if has_commits and ledger.pushed_sha != result.head_sha:
+    if _has_commits(result) and ledger.pushed_sha != result.head_sha:
         yield "the branch", lambda: push(task_run, result.head_sha)
-    if has_commits:
-        yield "the check", lambda: post_check(task_run, result, ledger)
+    if _has_commits(result):
         yield "the checks of earlier commits", lambda: end_outdated_checks(task_run, result)
     if result.pull is not None and task_run.run.config.ci_workflow and _starts_nothing(task_run.run):
         yield "the start of the CI workflow", lambda: _start_ci(task_run, result)
+
+
+def _has_commits(result: TaskResult) -> bool:
+    return bool(result.head_sha) and result.head_sha != result.base_sha
+
+
+def _gets_check(task_run: TaskRun, result: TaskResult) -> bool:
+    return _has_commits(result) and not leaves_as_it_was(task_run, result)
 
 
 @contextlib.contextmanager
@@ -111,7 +117,7 @@ def _last_word(task_run: TaskRun) -> Iterator[None]:
 
 
 def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> bool:
-    """Comments and labels in one request; False when each is to be written by itself."""
+    """Check, comments and labels in one request; False when each is to be written by itself."""
     run = task_run.run
     if result.issue is None:
         return False
@@ -122,9 +128,11 @@ def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> boo
     except OrchestratorError:  # named where it is done by itself
         return False
     add, remove = _labels(run, result)
-    if not run.forge.write_together(words, number=result.issue, add=add, remove=remove):
+    check = completed_check(task_run, result, ledger) if _gets_check(task_run, result) else None
+    if not run.forge.write_together(words, number=result.issue, add=add, remove=remove, check=check):
         return False
     for what in (
+        *(["the check"] if check else []),
         *(["the comment on the pull request"] if result.pull else []),
         "the comment on the issue",
         "the labels",
@@ -137,6 +145,8 @@ def _sayings(
     task_run: TaskRun, result: TaskResult, ledger: Ledger
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     run = task_run.run
+    if _gets_check(task_run, result):
+        yield "the check", lambda: post_check(task_run, result, ledger)
     if result.pull is not None and not leaves_as_it_was(task_run, result):
         number = result.pull.number
         yield (

@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.npm, pytest.mark.usefixtures("graphq
 def test_a_fault_anywhere_posts_nothing_twice_and_ends_as_told(case: Case, tmp_path: Path):
     need(NPM / "@octokit" / "webhooks-examples", "@octokit/webhooks-examples")
 
-    struck, wrong = play(case, tmp_path)
+    played = play(case, tmp_path)
 
-    assert (True, []) == (struck, wrong), "\n".join(wrong)
+    assert (True, []) == (played.struck, played.wrong), "\n".join(played.wrong)
 
 
 @pytest.mark.parametrize("graphql", REQUESTS)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 
-from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.forge.base import CompletedCheck, MarkedComment
 from orchestrator_action.forge.github.forge import GitHubForge
+from orchestrator_action.protocol.forge_values import Annotation, Conclusion
 from tests.kit.github_server import AFTER, APP, BEFORE, PAT, TOKEN, GitHubServer
-from tests.kit.github_server.state import Issue
+from tests.kit.github_server.state import ACTIONS_PERMISSIONS, Issue, Viewer
 
 pytestmark = pytest.mark.usefixtures("graphql")
 Connect = Callable[..., GitHubForge]
@@ -24,6 +25,12 @@ class Told:
     forge: GitHubForge
     issue: Issue
     pull: int = 0
+    check: CompletedCheck | None = None
+
+    def propose(self) -> None:
+        """Open the pull request; its head gets a check at the end."""
+        pull = self.forge.open_pull(branch="topic", base="main", title="T", body="b")
+        self.pull, self.check = pull.number, check_of(pull.head_sha)
 
     def claim(self) -> bool:
         words = [MarkedComment(self.issue.number, "task 1", "working")]
@@ -34,17 +41,40 @@ class Told:
             MarkedComment(self.pull, "report", "ledger"),
             MarkedComment(self.issue.number, "task 1", "done"),
         ]
-        return self._write(words if self.pull else words[1:], [DONE], [RUNNING, "orchestrate:failed"])
+        remove = [RUNNING, "orchestrate:failed"]
+        return self._write(words if self.pull else words[1:], [DONE], remove, self.check)
 
-    def _write(self, words: list[MarkedComment], add: list[str], remove: list[str]) -> bool:
+    def _write(
+        self,
+        words: list[MarkedComment],
+        add: list[str],
+        remove: list[str],
+        check: CompletedCheck | None = None,
+    ) -> bool:
         """As it is called: each by itself where it is not known to be done."""
         number = self.issue.number
-        if self.forge.write_together(words, number=number, add=add, remove=remove):
+        if self.forge.write_together(words, number=number, add=add, remove=remove, check=check):
             return True
+        if check is not None:
+            self.forge.post_check(**{f.name: getattr(check, f.name) for f in fields(check)})
         for word in words:
             self.forge.comment(word.number, marker=word.marker, body=word.body)
         self.forge.set_labels(number, add=add, remove=remove)
         return False
+
+
+def check_of(head: str, annotations: int = 2) -> CompletedCheck:
+    return CompletedCheck(
+        head_sha=head, name="orchestrator", external_id="run.task", conclusion=Conclusion.SUCCESS, title="Verified",
+        summary="s", text="t",
+        annotations=[Annotation(path="a.py", line=n, level="warning", message="m") for n in range(annotations)],
+    )  # fmt: skip
+
+
+def checks(github: GitHubServer) -> list[tuple[str | None, str, int]]:
+    """Each check: its conclusion, its title, how many annotations it has."""
+    found = github.state.checks.values()
+    return [(c.conclusion, str(c.output["title"]), len(c.annotations)) for c in found]
 
 
 @pytest.fixture
@@ -60,7 +90,7 @@ def bodies(github: GitHubServer, number: int) -> list[str]:
 
 
 def test_a_claim_and_an_end_are_one_request_each(told: Told, github: GitHubServer) -> None:
-    told.pull = told.forge.open_pull(branch="topic", base="main", title="T", body="b").number
+    told.propose()
     github.state.label(DONE)
     told.claim()  # labels are looked up once
     before = github.count()
@@ -68,8 +98,68 @@ def test_a_claim_and_an_end_are_one_request_each(told: Told, github: GitHubServe
     assert told.end()
 
     assert 1 == github.count() - before
+    assert [("success", "Verified", 2)] == checks(github)
     assert (["done"], ["ledger"]) == (bodies(github, told.issue.number), bodies(github, told.pull))
     assert {"bug", DONE} == set(told.issue.labels)
+
+
+def test_a_check_that_was_begun_is_completed_with_the_rest(told: Told, github: GitHubServer) -> None:
+    told.propose()
+    assert told.check
+    head = told.check.head_sha
+    told.forge.start_check(head_sha=head, name="orchestrator", external_id="run.task", title="…", summary="…")
+    github.state.label(DONE)
+    told.claim()
+    before = github.count()
+
+    assert told.end()
+
+    assert (1, [("success", "Verified", 2)]) == (github.count() - before, checks(github))
+
+
+@pytest.mark.parametrize("annotations", [2, 51])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_check_of_another_process_or_with_many_annotations_is_completed_by_itself(
+    connect: Connect, told: Told, github: GitHubServer, annotations: int, begun: bool
+) -> None:
+    told.propose()
+    assert told.check
+    head = told.check.head_sha
+    told.check = check_of(head, annotations)
+    if begun:
+        connect().start_check(
+            head_sha=head, name="orchestrator", external_id="run.task", title="…", summary="…"
+        )
+        told.forge = connect()
+        told.pull = 0
+        list(told.forge.issues(RUNNING))
+
+    told.claim()
+    told.end()
+    told.end()
+
+    assert [("success", "Verified", annotations)] == checks(github)
+    assert {"bug", DONE} == set(told.issue.labels)
+
+
+@pytest.mark.parametrize("kind", ["token", "permission"])
+def test_where_no_check_may_be_made_a_status_stands_for_it_and_nothing_is_written_twice(
+    connect: Connect, github: GitHubServer, kind: str
+) -> None:
+    issue = github.state.add_issue("one", "b", user="octo", labels=("orchestrate",))
+    if kind == "permission":
+        given = {**ACTIONS_PERMISSIONS, "checks": "none"}
+        github.state.tokens[TOKEN] = Viewer("github-actions[bot]", "actions", given)
+    forge = connect(PAT if kind == "token" else TOKEN)
+    list(forge.issues("orchestrate"))
+    told = Told(forge, issue)
+    told.propose()
+    told.claim()
+
+    assert told.end()
+
+    assert ([], ["success"]) == (checks(github), [s.state for s in github.state.statuses])
+    assert (["done"], ["ledger"]) == (bodies(github, issue.number), bodies(github, told.pull))
 
 
 def test_labels_that_others_set_meanwhile_stay(told: Told, github: GitHubServer) -> None:
@@ -154,7 +244,7 @@ FAULTS = [
 def test_whatever_fails_each_thing_is_there_once(
     told: Told, github: GitHubServer, kind: str, when: str, act: str, after: int
 ) -> None:
-    told.pull = told.forge.open_pull(branch="topic", base="main", title="T", body="b").number
+    told.propose()
     if act == "end":
         told.claim()
         after = 0
@@ -164,6 +254,7 @@ def test_whatever_fails_each_thing_is_there_once(
     told.end()
 
     assert 1 == fault.struck
+    assert [("success", "Verified", 2)] == checks(github)
     assert (["done"], ["ledger"]) == (bodies(github, told.issue.number), bodies(github, told.pull))
     assert {"bug", DONE} == set(told.issue.labels)
 

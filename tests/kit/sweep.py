@@ -6,6 +6,7 @@ that settles follows, and the next run, as on a runner. What is wrong then is to
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ UNCLEAR = ("500", "502", "504", "html", "reset", "truncated", "cut-json", "hang"
 WAITED = ("secondary", "429", "primary")
 """A refusal that names a time."""
 REFUSED = ("401", "403", "404", "410", "422", "301", "307")
-LASTING = ("401", "404", "410", "500", "reset")
+LASTING = ("500", "401", "primary", "reset", "404", "410")
+AN_HOUR_S = 3600
+"""Until a limit that lasts is over: longer than anybody waits for."""
 KINDS = (
     *((k, when) for k in UNCLEAR for when in (BEFORE, AFTER)),
     *((k, BEFORE) for k in (*WAITED, *REFUSED)),
@@ -52,7 +55,7 @@ class Case:
 
 LONG_AGO_S = 3600.0
 """Before the next run; a claim that could not be written down counts as a dead run's by then."""
-REQUESTS = {True: 19, False: 22}
+REQUESTS = {True: 18, False: 22}
 """Of such a run, with GraphQL and without; a test counts them."""
 ALIKE = 10
 """The first of them are the same in both."""
@@ -66,8 +69,12 @@ def sample() -> list[Case]:
         for position in range(0 if graphql else ALIKE, count):
             kind, when = quick[(7 * position + 3 * graphql) % len(quick)]
             cases.append(Case(position, kind, when, graphql))
-    lasting = ((4, "401"), (9, "reset"), (10, "500"), (11, "401"), (12, "reset"))
-    return cases + [Case(p, k, lasting=True) for p, k in lasting]
+    return cases + lasting()[:: len(LASTING) + 1]  # each request once, and each way in turn
+
+
+def lasting() -> list[Case]:
+    """Every request of a run failing for good from there on, in every way that lasts, until the run has settled."""
+    return [Case(p, k, lasting=True) for p in range(REQUESTS[True]) for k in LASTING]
 
 
 def whole() -> list[Case]:
@@ -77,8 +84,21 @@ def whole() -> list[Case]:
     return once + [Case(p, k, BEFORE, graphql, lasting=True) for p, graphql in every for k in LASTING]
 
 
-def play(case: Case, root: Path) -> tuple[bool, list[str]]:
-    """Whether there was such a request, and what is wrong afterwards."""
+@dataclass(frozen=True)
+class Played:
+    """What became of a case."""
+
+    struck: bool
+    """Whether there was such a request."""
+    wrong: list[str]
+    request: str
+    """The one that was struck first, by method and path."""
+    end: str
+    """How the run ended, and what the next run left: exit code, labels, how many pull requests and comments."""
+
+
+def play(case: Case, root: Path) -> Played:
+    """One run with this fault, its settling, and the next run."""
     library = make_repo(root / "lib", LIBRARY)
     with GitHubServer(library.remote) as github:
         github.graphql = case.graphql
@@ -90,7 +110,8 @@ def play(case: Case, root: Path) -> tuple[bool, list[str]]:
         issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate", "bug"))
         payload = runner.labeled(issue.number)
         times = 10_000 if case.lasting else 1
-        fault = github.fail(case.kind, when=case.when, after=case.position, wait_s=1, times=times)
+        wait_s = AN_HOUR_S if case.lasting else 1
+        fault = github.fail(case.kind, when=case.when, after=case.position, wait_s=wait_s, times=times)
         steps = [runner.step(event="issues", payload=payload)]
         first = steps[0]
         if not case.passes:
@@ -104,7 +125,30 @@ def play(case: Case, root: Path) -> tuple[bool, list[str]]:
         wrong = [w for step in steps for w in _ill(step, github)]
         wrong += _twice(github) + _labels(github, first) + _exit(case, first) + github.invalid
         github.invalid.clear()
-    return bool(fault.struck), [*wrong, *(["\n".join(s.log for s in steps)] if wrong else [])]
+        request, end = _request(github, case.position), f"{first.code}, then {_left(github)}"
+    return Played(
+        bool(fault.struck), [*wrong, *(["\n".join(s.log for s in steps)] if wrong else [])], request, end
+    )
+
+
+def _request(github: GitHubServer, position: int) -> str:
+    """The request at a position, numbers and commits replaced."""
+    made = github.requests[position] if position < len(github.requests) else None
+    if made is None:
+        return "–"
+    path = re.sub(
+        r"[0-9a-f]{40}|(?<=/)[0-9]+|(?<=issue-).*", "N", made.path.removeprefix(f"/repos/{github.repository}")
+    )
+    field = re.match(r"\w+", str((made.body or {}).get("query", "")))
+    return f"{made.method} {path or '/'}" + (f" {field[0]}" if field else "")
+
+
+def _left(github: GitHubServer) -> str:
+    """What stands on GitHub, in a few words."""
+    state = github.state
+    label = next((n.partition(":")[2] for n in state.issues[1].labels if ":" in n), "no label")
+    pulls = sum(bool(i.pull) for i in state.issues.values())
+    return f"{label}, {pulls} pull, {len(state.comments)} comments"
 
 
 def _ill(step: Stepped, github: GitHubServer) -> list[str]:

@@ -31,11 +31,14 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "Mutation": {
         "addComment": ("input",),
         "addLabelsToLabelable": ("input",),
+        "createCheckRun": ("input",),
         "markPullRequestReadyForReview": ("input",),
         "removeLabelsFromLabelable": ("input",),
+        "updateCheckRun": ("input",),
         "updateIssueComment": ("input",),
     },
     "Repository": {
+        "id": (),
         "issue": ("number",),
         "issues": ("after", "first", "labels", "orderBy", "states"),
         "label": ("name",),
@@ -66,6 +69,9 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     "UnlabeledEvent": {"actor": (), "createdAt": (), "label": ()},
     "RenamedTitleEvent": {"actor": (), "createdAt": (), "currentTitle": (), "previousTitle": ()},
     "PullRequest": {"id": (), "isDraft": (), "labels": ("first",)},
+    "CheckRun": {"conclusion": (), "externalId": (), "id": ()},
+    "CreateCheckRunPayload": {"checkRun": (), "clientMutationId": ()},
+    "UpdateCheckRunPayload": {"checkRun": (), "clientMutationId": ()},
     "Label": {"id": (), "name": ()},
     "LabelConnection": {"nodes": ()},
     "Labelable": {"labels": ("first",)},
@@ -86,6 +92,9 @@ WHOLE = frozenset(
         "AddCommentInput", "AddLabelsToLabelableInput", "RemoveLabelsFromLabelableInput",
         "MarkPullRequestReadyForReviewInput", "UpdateIssueCommentInput", "BigInt", "DateTime", "IssueOrder",
         "IssueOrderField", "IssueState", "IssueTimelineItemsItemType", "OrderDirection", "URI",
+        "CreateCheckRunInput", "UpdateCheckRunInput", "CheckRunAction", "CheckRunOutput", "CheckRunOutputImage",
+        "CheckAnnotationData", "CheckAnnotationRange", "CheckAnnotationLevel", "CheckConclusionState",
+        "RequestableCheckStatusState", "GitObjectID",
     }
 )  # fmt: skip
 

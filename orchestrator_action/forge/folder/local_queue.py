@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import MarkedComment, Requirement
+from orchestrator_action.forge.base import CompletedCheck, MarkedComment, Requirement
 from orchestrator_action.protocol.forge_values import History
 
 
@@ -46,7 +46,8 @@ class LocalPermissions:
         number: int,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        check: CompletedCheck | None = None,
     ) -> bool:
         """There is nothing to be saved here."""
-        del words, number, add, remove
+        del words, number, add, remove, check
         return False

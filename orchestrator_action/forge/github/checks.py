@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator_action.errors import ForgeError
+from orchestrator_action.forge.base import CompletedCheck
 from orchestrator_action.forge.github import parse as read
 from orchestrator_action.forge.github.client import Api, understood
 from orchestrator_action.forge.github.pulls import MAX_LINE
@@ -35,6 +36,8 @@ class Checks:
         self._fresh = fresh
         self._begun: set[str] = set()
         self._known: dict[tuple[str, str, str], Check] = {}
+        self._nodes: dict[tuple[str, str, str], str] = {}
+        """By what GraphQL knows a check that we made."""
         self._lock = threading.Lock()
         self._writing: dict[tuple[str, str, str], threading.Lock] = {}
         self._warn = warn
@@ -72,21 +75,57 @@ class Checks:
         self._begun.add(head_sha)
         return self._find(head_sha, name, external_id) if look else known
 
-    def post(
-        self, *, head_sha: str, name: str, external_id: str, conclusion: Conclusion, title: str, summary: str,
-        text: str, annotations: Sequence[Annotation],
-    ) -> Check:  # fmt: skip
+    def alone(self, check: CompletedCheck) -> threading.Lock:
+        """The lock of a check, for who writes it together with other things."""
+        return self._alone(check.head_sha, check.name, check.external_id)
+
+    def mutation(self, check: CompletedCheck, repository: str) -> tuple[str, dict[str, Any]] | None:
+        """The field of GraphQL that completes it, and its input; None where only `post` can.
+
+        That is so for statuses, for a second batch of annotations, and where one may be there that we do not know.
+        Whatever is answered, `post` looks for it from here on. `alone` is held.
+        """
+        key = (check.head_sha, check.name, check.external_id)
+        known = self._known.get(key)
+        unknown = known is None and (check.head_sha in self._begun or check.head_sha not in self._fresh)
+        begun = known is not None and (known.conclusion is not None or key not in self._nodes)
+        many = len(check.annotations) > MAX_ANNOTATIONS
+        if self._statuses_only or not self._api.of_an_app or unknown or begun or many:
+            return None
+        self._begun.add(check.head_sha)
+        self._known.pop(key, None)
+        output = _output(check.title, check.summary, check.text)
+        given = {
+            "repositoryId": repository,
+            "status": "COMPLETED",
+            "conclusion": str(check.conclusion).upper(),
+            "output": {**output, "annotations": [_annotation_node(a) for a in check.annotations]},
+        }
+        if known is not None:
+            return "updateCheckRun", {**given, "checkRunId": self._nodes[key]}
+        new = {"headSha": check.head_sha, "name": check.name, "externalId": check.external_id}
+        return "createCheckRun", {**given, **new}
+
+    def is_confirmed(self, check: CompletedCheck, answer: Any) -> bool:
+        """Whether GraphQL said that the check is as it was to be."""
+        run = (answer or {}).get("checkRun") or {}
+        wanted = (check.external_id, str(check.conclusion).upper())
+        return (run.get("externalId"), run.get("conclusion")) == wanted
+
+    def post(self, check: CompletedCheck) -> Check:
         """Complete it: in one request, where it was not begun and needs no second batch of annotations."""
-        texts: dict[str, Any] = {"title": title, "summary": summary, "text": text}
+        head_sha, name, external_id = check.head_sha, check.name, check.external_id
+        conclusion, title, annotations = check.conclusion, check.title, check.annotations
+        texts: dict[str, Any] = {"title": title, "summary": check.summary, "text": check.text}
         if self._statuses_only:
             return self._completed_status(head_sha, name, conclusion, title)
         first = annotations[:MAX_ANNOTATIONS]
         given = _completed(conclusion, texts, first)
         try:
             with self._alone(head_sha, name, external_id):
-                check = self._begun_before(head_sha, name, external_id)
-                if check is not None:
-                    return self.finish(check, conclusion=conclusion, annotations=annotations, **texts)
+                begun = self._begun_before(head_sha, name, external_id)
+                if begun is not None:
+                    return self.finish(begun, conclusion=conclusion, annotations=annotations, **texts)
                 made = self._or_without(given, lambda body: self._create(head_sha, name, external_id, body))
                 return self._add_annotations(made, texts, annotations, len(first))
         except ForgeError as exc:
@@ -119,6 +158,8 @@ class Checks:
         )
         check = made if isinstance(made, Check) else understood(lambda: read.check(made), what)
         self._known[head_sha, name, external_id] = check
+        if not isinstance(made, Check) and made.get("node_id"):
+            self._nodes[head_sha, name, external_id] = str(made["node_id"])
         return check
 
     def finish(
@@ -236,6 +277,18 @@ def _completed(conclusion: Conclusion, texts: dict[str, Any], first: Sequence[An
         "status": "completed",
         "conclusion": str(conclusion),
         "output": _with_annotations(texts, first),
+    }
+
+
+def _annotation_node(annotation: Annotation) -> dict[str, Any]:
+    """An annotation as GraphQL takes it."""
+    made = _annotation(annotation)
+    return {
+        "path": made["path"],
+        "location": {"startLine": made["start_line"], "endLine": made["end_line"]},
+        "annotationLevel": str(made["annotation_level"]).upper(),
+        "message": made["message"],
+        **({"title": made["title"]} if "title" in made else {}),
     }
 
 

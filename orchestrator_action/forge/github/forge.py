@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.base import MarkedComment, Requirement
+from orchestrator_action.forge.base import CompletedCheck, MarkedComment, Requirement
 from orchestrator_action.forge.github import accounts, conversation, workflows
 from orchestrator_action.forge.github import github_bulk as bulk
 from orchestrator_action.forge.github import parse as read
@@ -91,7 +91,7 @@ class GitHubForge:
         self._labels = Labels(self._api, self._warn, self._was_ours)
         self._checks = Checks(self._api, self._warn, self._pulls.new_heads)
         self._comments = Comments(self._api, self.viewer, self._learn)
-        self._together = Together(self._api, self._comments, self._labels, self._learn)
+        self._together = Together(self._api, self._comments, self._labels, self._checks, self._learn)
         self._login = login
         self._default = ""
         self._seen: dict[int, tuple[float, Issue]] = {}
@@ -254,9 +254,10 @@ class GitHubForge:
         number: int,
         add: Iterable[str] = (),
         remove: Iterable[str] = (),
+        check: CompletedCheck | None = None,
     ) -> bool:
-        """Write comments and labels in one request, through GraphQL; False when it is not known to be done."""
-        return self._together.write(words, number, add, tuple(remove))
+        """Write comments, labels and a check in one request, through GraphQL; False when it is not known to be done."""
+        return self._together.write(words, number, add, tuple(remove), check)
 
     # pulls and checks
 
@@ -339,10 +340,11 @@ class GitHubForge:
         text: str = "", annotations: Sequence[Annotation] = (),
     ) -> Check:  # fmt: skip
         """Complete a check run, begun before or not; a status where check runs are refused."""
-        return self._checks.post(
+        check = CompletedCheck(
             head_sha=head_sha, name=name, external_id=external_id, conclusion=conclusion, title=title,
             summary=summary, text=text, annotations=annotations,
         )  # fmt: skip
+        return self._checks.post(check)
 
     def checks(self, head_sha: str) -> tuple[Check, ...]:
         """All check runs on a commit, or its statuses when there are none."""

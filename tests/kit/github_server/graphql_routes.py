@@ -14,8 +14,9 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
 from tests.kit.github_server.routes import MAX_BODY
-from tests.kit.github_server.state import Comment, Event, Issue, State, Viewer
+from tests.kit.github_server.state import CheckRun, Comment, Event, Issue, State, Viewer
 
+REPOSITORY = "R_1"
 FILE = Path(__file__).parents[2] / "npm" / "github.graphql"
 
 
@@ -63,6 +64,8 @@ class _Root:
             "addLabelsToLabelable": self.add_labels,
             "removeLabelsFromLabelable": self.remove_labels,
             "markPullRequestReadyForReview": self.mark_ready,
+            "createCheckRun": self.create_check,
+            "updateCheckRun": self.update_check,
         }
         given = {name: lambda _, input, act=act: act(**input) for name, act in writes.items()}  # noqa: A006
         return {"viewer": {"login": self.viewer.login}, "repository": self.repository, **given}
@@ -73,7 +76,8 @@ class _Root:
         if f"{owner}/{name}" != self.state.full_name:
             raise _refuse("NOT_FOUND", f"Could not resolve to a Repository with the name '{owner}/{name}'.")
         return {
-            "issue": self.issue, "issues": self.issues, "label": self.label, "nameWithOwner": self.state.full_name,
+            "id": REPOSITORY, "issue": self.issue, "issues": self.issues, "label": self.label,
+            "nameWithOwner": self.state.full_name,
         }  # fmt: skip
 
     def issue(self, _: Any, number: int) -> Any:
@@ -190,6 +194,57 @@ class _Root:
             raise _refuse("UNPROCESSABLE", "Pull request is not open")
         issue.pull.draft = False
         return {"pullRequest": {"id": pullRequestId, "isDraft": False}}
+
+    def create_check(
+        self,
+        *,
+        repositoryId: str,  # noqa: N803
+        headSha: str,  # noqa: N803
+        name: str,
+        externalId: str = "",  # noqa: N803
+        **given: Any,
+    ) -> Any:
+        self._may_check(repositoryId)
+        if not self.state.has_commit(headSha):
+            raise _refuse("UNPROCESSABLE", f"No commit found for SHA: {headSha}")
+        app = self.viewer.login.removesuffix("[bot]")
+        run = CheckRun(
+            next(self.state.ids), name, headSha, "queued", None, externalId, {}, app, self.state.now()
+        )
+        self._complete(run, **given)
+        self.state.checks[run.id] = run
+        return self._check(run)
+
+    def update_check(self, *, repositoryId: str, checkRunId: str, **given: Any) -> Any:  # noqa: N803
+        self._may_check(repositoryId)
+        run = next((c for c in self.state.checks.values() if f"CR_{c.id}" == checkRunId), None)
+        if run is None:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{checkRunId}'")
+        self._complete(run, **given)
+        return self._check(run)
+
+    def _may_check(self, repository: str) -> None:
+        if repository != REPOSITORY:
+            raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{repository}'")
+        if self.viewer.kind == "user" or not self.viewer.may("checks:write"):
+            raise _refuse("FORBIDDEN", "Resource not accessible by integration")
+
+    def _complete(self, run: CheckRun, *, status: str, conclusion: str, output: dict[str, Any]) -> None:
+        run.status, run.conclusion, run.completed_at = status.lower(), conclusion.lower(), self.state.now()
+        run.output = {k: output.get(k) for k in ("title", "summary", "text")}
+        for one in output.get("annotations") or []:
+            place = one["location"]
+            run.annotations.append(
+                {
+                    "path": one["path"], "start_line": place["startLine"], "end_line": place["endLine"],
+                    "annotation_level": one["annotationLevel"].lower(), "message": one["message"],
+                    "title": one.get("title"),
+                }
+            )  # fmt: skip
+
+    def _check(self, run: CheckRun) -> Any:
+        said = (run.conclusion or "").upper() or None
+        return {"checkRun": {"id": f"CR_{run.id}", "externalId": run.external_id, "conclusion": said}}
 
     def _labels(self, nodes: list[str]) -> list[str]:
         known = {f"L_{n.id}": n.name for n in self.state.labels.values()}

@@ -229,6 +229,7 @@ class Payloads:
         }
         given = {
             "id": run.id,
+            "node_id": f"CR_{run.id}",
             "name": run.name,
             "head_sha": run.head_sha,
             "status": run.status,

@@ -177,6 +177,16 @@ class GitHubServer:
         ]
         return len(own), len(self.requests) - len(own)
 
+    def content_writes(self) -> int:
+        """Requests that make or change what people read: comments, pulls, reviews, checks; labels are none."""
+        written = re.compile(r"/(comments(/\d+)?|pulls|reviews|check-runs(/\d+)?|statuses/\w+)$")
+        return sum(
+            r.method in {"POST", "PATCH"}
+            and not faults.asks_permission(r.method, r.path, r.body)
+            and bool(written.search(r.path) or str((r.body or {}).get("query")).startswith("mutation"))
+            for r in self.requests
+        )
+
     def by_operation(self) -> Counter[str]:
         """Requests by method and path, numbers and SHAs replaced."""
         return Counter(
