@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
@@ -92,6 +92,17 @@ class Agent(Protocol):
         """The reviewer's raw JSON answer, taken from its log or output file; may be malformed.
 
         Raises AgentError when the review did not take place."""
+
+
+@runtime_checkable
+class KeepsSessions(Protocol):
+    """An agent whose session can be gone on with in another run, on the same machine."""
+
+    def adopt_session(self, session: str, earlier: Path, private: Path, cwd: str) -> bool:
+        """Bring a session from the `earlier` private directory into `private`, for a tree at `cwd`.
+
+        False when it is not there: then nothing was done.
+        """
 
 
 def process_problems(outcome: Outcome) -> list[str]:

@@ -34,6 +34,7 @@ from orchestrator_action.run.finish import (
     settle,
     with_problems,
 )
+from orchestrator_action.run.sessions import session_before
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.state.fold import TaskState, agents_of, task_state
 from orchestrator_action.state.limits import RunLimits
@@ -79,7 +80,7 @@ def _whole_way(
         else:
             ready = bool(state.attempts) and run.trees.path_of(task.id).is_dir()
             claim_task(task, run, run_limits)
-            task_run = _prepared(task, run, state)
+            task_run = _prepared(task, run, state, usage)
             trail = Trail(task_run)
             after.callback(run_limits.bounded, f"trail-{task.id}", trail.close, run.cancel, None)
             result = _work(task_run, usage, trail, state, run_limits, ready=ready)
@@ -161,7 +162,7 @@ def claim_task(task: Task, run: RunContext, run_limits: RunLimits) -> None:
         run_limits.bounded(f"claim-{task.id}", lambda: claim_issue(run, task, issue), run.cancel, None)
 
 
-def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
+def _prepared(task: Task, run: RunContext, state: TaskState, usage: TaskUsage) -> TaskRun:
     """The task's tree, files, environment and place at the broker; set up once."""
     run.agents(task.agent or run.config.agent)  # an agent that is not there is said before a tree is made
     run.check_not_cancelled()
@@ -184,8 +185,19 @@ def _prepared(task: Task, run: RunContext, state: TaskState) -> TaskRun:
         **({"issue": task.issue.number} if task.issue else {}),
     )  # fmt: skip
     if task.goes_on_at:
+        session = "" if state.begun else _session(task_run, usage)
         carry(run, task)
+        return replace(task_run, context=replace(context, resume_session=session))
     return task_run
+
+
+def _session(task_run: TaskRun, usage: TaskUsage) -> str:
+    """The session that a follow-up goes on with, brought to this run's agent; empty for a new one."""
+    private, cwd = task_run.directory / "agent", str(task_run.tree.path)
+    private.mkdir(exist_ok=True, mode=0o700)
+    with contextlib.suppress(OSError, OrchestratorError):  # a new session does as well
+        return session_before(task_run.run, task_run.task, task_run.agent, private, cwd, usage)
+    return ""
 
 
 def _with_setup(run: RunContext, tree: Path) -> Mapping[str, str]:

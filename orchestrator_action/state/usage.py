@@ -115,6 +115,10 @@ class TaskUsage:
             self.turns = (self.turns or 0) + record["turns"]
         if record.get("cost_usd") is not None:
             self.cost_usd = (self.cost_usd or 0.0) + record["cost_usd"]
+        self.note_printed(record)
+
+    def note_printed(self, record: Mapping[str, Any]) -> None:
+        """Remember what a session had printed as its cost when an attempt ended, so that none of it counts again."""
         if record.get("session_id") and record.get("printed_cost_usd") is not None:
             self._printed[record["session_id"]] = (record["printed_cost_usd"], record["cost_tokens"])
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.action.test_queue import issue, pulls_of, started
 from tests.kit.github_server.state import Review
+from tests.kit.messages_api import KEY, Say, bash, by_session, messages_api, steps, structured
 from tests.kit.repos import git
-from tests.kit.runner import Runner, example
+from tests.kit.runner import Runner, checked_out, example
 from tests.kit.whole import LIBRARY, change, new_file
 
 pytestmark = pytest.mark.timeout(300)
@@ -25,7 +28,19 @@ class Proposed:
         self.runner, self.state = runner, runner.github.state
         self.issue = issue(runner)
         assert "success" == runner.step().outputs["conclusion"]
-        [self.pull] = pulls_of(runner)
+        self._a_minute_later()
+
+    @classmethod
+    def of(cls, runner: Runner) -> Proposed:
+        """What stands there already."""
+        made = cls.__new__(cls)
+        made.runner, made.state = runner, runner.github.state
+        made.issue = made.state.issues[1]
+        made._a_minute_later()
+        return made
+
+    def _a_minute_later(self) -> None:
+        [self.pull] = pulls_of(self.runner)
         self.head = self.tip()
         now = self.state.clock()
         self.state.clock = lambda: now + 60
@@ -46,7 +61,7 @@ class Proposed:
         return payload
 
     def review(
-        self, body: str, lines: dict[str, str], *, user: str = "octo", state: str = "commented"
+        self, body: str, lines: dict[str, str], *, user: str = "octo", state: str = "commented", **more: str
     ) -> Any:
         """Somebody reviews, with a remark on the first line of each of these files."""
         assert self.pull.pull
@@ -59,7 +74,7 @@ class Proposed:
         payload["pull_request"]["number"] = self.pull.number
         payload["review"] |= {"id": made.id, "body": body, "state": state}
         payload["review"]["user"] |= {"login": user, "type": "User"}
-        return self.runner.step(event="pull_request_review", payload=payload)
+        return self.runner.step(event="pull_request_review", payload=payload, **more)
 
     def answers(self) -> list[str]:
         return [c.body for c in self.state.comments_on(self.pull.number) if ":asked:" in c.body[:60]]
@@ -273,3 +288,79 @@ def test_the_phases_from_implementation_on_are_claimed_again(proposed: Proposed)
     later = {"implementation", "testing", "documentation", "pull-request", "review", "review-response"}
     assert later <= claimed, done.log
     assert {"round": 1, "by": "octo"}.items() <= events[at]["data"].items()
+
+
+WRITE = "echo 'x = 1' > more.py && echo '- `more`' >> README.md && git add -A && git commit -qm 'Add more'"
+REST = tuple(
+    bash(f"orchestrator-phase done {words}")
+    for words in (
+        "implementation", "testing", "documentation", "pull-request --note 'Add more'", "review", "review-response",
+        "settings-update",
+    )
+)  # fmt: skip
+FIRST = (
+    *(bash(f"orchestrator-phase done {p}") for p in ("initial-setup", "issue-creation", "branch-management")),
+    bash("orchestrator-phase done research-and-planning --note 'make `more.py`, mention it in `README.md`'"),
+    bash(WRITE), *REST, Say("Done."),
+)  # fmt: skip
+THEN = (bash("echo 'x = 2' > more.py && git commit -qam 'Make it two'"), *REST, Say("It is two."))
+NO_FINDINGS = steps(structured({"findings": []}), Say("reviewed"))
+
+
+GIVEN = {"agent": "claude", "anthropic_api_key": KEY}
+
+
+@pytest.fixture
+def by_claude(runner: Runner, claude_cli: Path) -> tuple[Proposed, float]:
+    """A pull request that the real CLI wrote, and what that cost."""
+    runner.env |= {"PATH": f"{claude_cli.parent}{os.pathsep}{os.environ['PATH']}", "DISABLE_AUTOUPDATER": "1"}
+    runner.env |= {"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}
+    issue = runner.github.state.add_issue(
+        "Add more", "Please add more.py.", user="octo", labels=("orchestrate",)
+    )
+    with messages_api(by_session(("You review one change", NO_FINDINGS), ("", steps(*FIRST)))) as api:
+        runner.env["ANTHROPIC_BASE_URL"] = api.url
+        done = runner.step(event="issues", payload=runner.labeled(issue.number), **GIVEN)
+    assert (0, "success") == (done.code, done.status(issue.number)), done.log
+    return Proposed.of(runner), float(done.outputs["cost-usd"])
+
+
+@pytest.mark.claude
+@pytest.mark.parametrize("machine", ["same", "another"])
+def test_the_real_claude_cli_goes_on_with_the_session_that_wrote_it(
+    by_claude: tuple[Proposed, float], runner: Runner, tmp_path: Path, machine: str
+):
+    """Where the session is on the machine still, what was said in it is the beginning of what the model is asked; on
+    another machine a new session begins. Either way each thread gets its commit, and only the new part is charged."""
+    proposed, cost = by_claude
+    if machine == "another":
+        runner.repo = checked_out(runner.github, runner.repo, tmp_path / "elsewhere")
+    script = steps(*FIRST, *THEN) if machine == "same" else steps(*FIRST[:4], *THEN)
+    with messages_api(by_session(("You review one change", NO_FINDINGS), ("", script))) as api:
+        runner.env["ANTHROPIC_BASE_URL"] = api.url
+        done = proposed.review("", {"more.py": "Make it two."}, **GIVEN)
+        asked = [r for r in api.requests if not r.is_side_request and "You review one change" not in r.first]
+
+    assert (0, "success") == (done.code, done.status(1)), done.log
+    said = json.dumps(asked[0].messages)
+    assert (machine == "same", True) == (WRITE[:20] in said, "Make it two." in said)
+    [reply] = proposed.replies()
+    assert f"Done in {proposed.tip()}" in reply
+    assert 0 < float(done.outputs["cost-usd"]) < 1.5 * cost, (cost, done.outputs["cost-usd"])
+
+
+@pytest.mark.claude
+def test_a_budget_holds_for_what_is_asked_on_a_pull_request(
+    by_claude: tuple[Proposed, float], runner: Runner
+):
+    """What the first attempt cost counts for the day; at the limit no agent starts, and the person is told."""
+    proposed, cost = by_claude
+    with messages_api(steps()) as api:
+        runner.env["ANTHROPIC_BASE_URL"] = api.url
+        done = proposed.comment("/orchestrate fix make it two", max_day_usd=f"{cost / 2:.6f}", **GIVEN)
+        asked = len(api.requests)
+
+    assert ("failure", "blocked", 0) == (done.outputs["conclusion"], done.status(1), asked), done.log
+    [said] = proposed.answers()
+    assert "the budget of the day" in said and "The pull request is as it was" in said, said
+    assert proposed.head == proposed.tip()

@@ -50,6 +50,9 @@ FIXED = {
     "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",  # an `@/path` in a task's text is text
 }
 
+LONGEST_PROJECT = 200
+"""Characters of a folder of the CLI's sessions that is named after a tree; it cuts longer ones in a way of its own."""
+
 _MODEL = re.compile(r"(ANTHROPIC|CLAUDE_CODE|DISABLE|BASH_DEFAULT|BASH_MAX|MCP|MAX)_\w+|API_TIMEOUT_MS")
 _BEDROCK = re.compile(r"AWS_\w+")
 _VERTEX = re.compile(
@@ -124,6 +127,16 @@ class ClaudeAgent:
             env={**self._environment(env, config), "ORCHESTRATOR_NOTES": str(notes)},
         )
 
+    def adopt_session(self, session: str, earlier: Path, private: Path, cwd: str) -> bool:
+        """Copy the session's file to where the CLI looks for it from `cwd`."""
+        kept = next((earlier / "claude" / "projects").glob(f"*/{session}.jsonl"), None)
+        name = re.sub(r"[^A-Za-z0-9]", "-", os.path.realpath(cwd))
+        if kept is None or kept.is_symlink() or not kept.is_file() or len(name) > LONGEST_PROJECT:
+            return False
+        folder = _private_dir(_private_dir(private / "claude") / "projects" / name)
+        shutil.copyfile(kept, folder / kept.name)
+        return True
+
     def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
         """Anthropic's, or where the environment says that the model is."""
         return model_hosts(env)
@@ -174,9 +187,7 @@ class ClaudeAgent:
         return (
             self.executable,
             "-p",
-            (context.message or "Go on with the open phases.")
-            if resumed
-            else f"/{SLASH_COMMAND} {context.path}",
+            context.message if resumed and context.message else f"/{SLASH_COMMAND} {context.path}",
             "--plugin-dir",
             str(self.plugin),
             "--dangerously-skip-permissions",

@@ -20,6 +20,7 @@ from tests.kit.messages_api.script import (
 from tests.kit.messages_api.server import Fault, MessagesApi, messages_api, refusing_url
 
 __all__ = [
+    "KEY",
     "Fault",
     "MessagesApi",
     "Request",
