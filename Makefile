@@ -71,6 +71,7 @@ dist: $(STAMP)
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(BIN)/python -m tests.built dist
+	$(BIN)/python -m tests.built --pythons dist
 
 # What is made from the code, and held to it by a test: the schema of the configuration, the table of keys, the help of all commands.
 schema: $(STAMP)

@@ -1,10 +1,12 @@
-"""What was built for a release is looked at: `python -m tests.built [--tag TAG | --notes TAG] [DIST]`.
+"""What was built for a release is looked at: `python -m tests.built [--tag TAG | --notes TAG | --pythons] [DIST]`.
 
-Standard library only: the job that publishes runs it, too.
+With `--pythons` the wheel is installed into an empty environment of each Python of this machine, as pipx and uvx do
+it, and its demo is run there. Standard library only: the job that publishes runs it, too.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import tomllib
 import venv
 import zipfile
 from pathlib import Path
+
+from tests.pythons import pythons
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_SDIST = (
@@ -76,11 +80,40 @@ def installed_version(dist: Path) -> str:
         return subprocess.run([command, "version"], check=True, capture_output=True, text=True).stdout.strip()
 
 
+def demo_ends(python: Path, dist: Path) -> str:
+    """The last words of the demo of the wheel, from an empty environment. Raises CalledProcessError."""
+    [wheel] = dist.glob("*.whl")
+    with tempfile.TemporaryDirectory(prefix="oa-built-") as folder:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        own = Path(folder, "bin")
+        subprocess.run([own / "python", "-m", "pip", "install", "--quiet", wheel], check=True)
+        kept = {k: os.environ[k] for k in ("HOME", "LANG", "TMPDIR") if k in os.environ}
+        env = {**kept, "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+        command = [own / "orchestrator-action", "demo", "--dir", Path(folder, "demo")]
+        done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+        return next((n for n in (done.stdout + done.stderr).splitlines() if n.startswith("Everything")), "")
+
+
+def on_each_python(dist: Path) -> int:
+    """1 when the wheel does not do everywhere what it does here."""
+    wrong = 0
+    for number, program in pythons().items():
+        try:
+            said = demo_ends(program, dist)
+        except subprocess.CalledProcessError as exc:
+            said = f"error: {exc}\n{exc.stderr or ''}"
+        wrong += not said.startswith("Everything ended as expected")
+        print(f"Python {number} ({program}): {said}", flush=True)
+    return int(bool(wrong))
+
+
 def main(args: list[str]) -> int:
     """1 when anything is wrong."""
     if args[:1] == ["--notes"]:
         sys.stdout.write(notes(args[1]))
         return 0
+    if args[:1] == ["--pythons"]:
+        return on_each_python(Path(args[1]))
     tag = args[1] if args[:1] == ["--tag"] else ""
     dist = Path(args[-1])
     wrong = problems(dist, tag)

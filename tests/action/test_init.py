@@ -15,11 +15,12 @@ from orchestrator_action.cli.init import KINDS
 from orchestrator_action.cli.init_workflow import Wishes, fit, of_checkout
 from orchestrator_action.config.load import load_text
 from orchestrator_action.config.schema import STATE_LABELS
+from tests.conftest import NPM, need
 from tests.kit.act import PROJECT
 from tests.kit.github_server import PAT, GitHubServer
 from tests.kit.repos import Repo
-from tests.kit.runner import checked_out
-from tests.kit.whole import LIBRARY
+from tests.kit.runner import RUN_ID, Runner, checked_out
+from tests.kit.whole import GOOD, LIBRARY
 
 
 def init(repo: Repo, *args: str) -> subprocess.CompletedProcess[str]:
@@ -173,6 +174,38 @@ def test_github_is_set_up_as_agreed_and_a_second_time_nothing_is_done(at_github)
     assert github.state.may_open_pulls
     assert "ok   secret: CLAUDE_CODE_OAUTH_TOKEN is there" in done.stderr
     assert "nothing to write" in again.stderr and writes == github.count("POST") + github.count("PUT")
+
+
+def test_four_commands_of_the_readme_lead_from_a_repository_and_a_key_to_a_verified_pull_request(
+    at_github: tuple[GitHubServer, Repo], tmp_path: Path
+):
+    """A token, `init --github`, a push, a label: nothing else is to be done by hand. The event's step is the
+    single job's; with the agent that needs no model in the place of claude."""
+    need(NPM / "@octokit" / "webhooks-examples", "@octokit/webhooks-examples")
+    github, repo = at_github
+    github.state.private = True
+    github.state.secrets.add("ANTHROPIC_API_KEY")
+    github.state.runs[RUN_ID] = {"id": RUN_ID, "status": "in_progress", "conclusion": None}
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## Use it on GitHub")[2]
+    commands = [line[2:].split()[0] for line in readme.split("```")[1].splitlines() if line.startswith("$ ")]
+    assert ["export", "orchestrator-action", "git", "gh"] == commands
+
+    done = init_at(github, repo, "--yes")
+    assert (0, True) == (done.returncode, "ok   secret: ANTHROPIC_API_KEY is there" in done.stderr), (
+        done.stderr
+    )
+    repo.git("add", ".github")
+    repo.git("commit", "-qm", "Let agents work on labelled issues")
+    repo.git("push", "-q", str(repo.remote), "HEAD:main")
+    issue = github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    (tmp_path / "temp").mkdir()
+    runner = Runner(github, checked_out(github, repo, tmp_path / "job"), tmp_path / "temp")
+    ran = runner.step(event="issues", payload=runner.labeled(issue.number))
+
+    assert (0, "success") == (ran.code, ran.status(issue.number)), ran.log
+    [pull] = [i for i in github.state.issues.values() if i.pull]
+    [check] = github.state.checks.values()
+    assert ("success", ["orchestrate:done"]) == (check.conclusion, issue.labels) and "Add more" in pull.title
 
 
 def test_without_agreement_github_is_only_looked_at(at_github):
