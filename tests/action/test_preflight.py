@@ -253,6 +253,23 @@ def test_each_want_is_one_line_at_every_door_before_anything_is_taken(
     assert want.told == len(told) and all("not started" in body for body in told), told
 
 
+@pytest.mark.parametrize("name", ["archived", "signed", "branch in the way"])
+def test_the_first_of_four_steps_takes_nothing_that_will_be_refused(
+    runner: Runner, github: GitHubServer, tmp_path: Path, name: str
+):
+    """Its job's token may neither push nor propose, so that is no want there."""
+    want = WANTS[name]
+    add_issue(runner)
+    lacks("contents")(runner)
+    plan = ("plan", "--label", "orchestrate", "--agent", "patch", "--out", str(tmp_path / "plan.json"))
+    want.wrong(runner)
+
+    code, said = command(runner, *plan)
+
+    assert (4, True, True) == (code, want.found in said, want.cure in said), said
+    assert nothing_was_taken(github) and 1 == len(github.state.comments)
+
+
 def test_a_ruleset_that_the_token_may_bypass_is_in_nobodys_way(runner: Runner, github: GitHubServer):
     rule("required_signatures")(runner)
     github.state.bypass = "always"
