@@ -69,7 +69,7 @@ def sample() -> list[Case]:
         for position in range(0 if graphql else ALIKE, count):
             kind, when = quick[(7 * position + 3 * graphql) % len(quick)]
             cases.append(Case(position, kind, when, graphql))
-    return cases + lasting()[:: len(LASTING) + 1]  # each request once, and each way in turn
+    return cases + [Case(p, LASTING[p % len(LASTING)], lasting=True) for p in range(REQUESTS[True])]
 
 
 def lasting() -> list[Case]:
@@ -147,8 +147,8 @@ def _left(github: GitHubServer) -> str:
     """What stands on GitHub, in a few words."""
     state = github.state
     label = next((n.partition(":")[2] for n in state.issues[1].labels if ":" in n), "no label")
-    pulls = sum(bool(i.pull) for i in state.issues.values())
-    return f"{label}, {pulls} pull, {len(state.comments)} comments"
+    pulls = sum(bool(i.pull) and i.state == "open" for i in state.issues.values())
+    return f"{label}, {pulls} open pull, {len(state.comments)} comments"
 
 
 def _ill(step: Stepped, github: GitHubServer) -> list[str]:

@@ -54,6 +54,7 @@ FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
         "id": (),
         "labels": ("first",),
         "lastEditedAt": (),
+        "locked": (),
         "number": (),
         "parent": (),
         "repository": (),

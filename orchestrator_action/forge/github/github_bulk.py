@@ -33,7 +33,7 @@ _LISTED = (
     f"{{nameWithOwner issues(first:{PER_PAGE},after:$after,labels:[$label],states:[OPEN],"
     "orderBy:{field:CREATED_AT,direction:ASC}){pageInfo{hasNextPage endCursor} nodes{id number title body state url"
     " createdAt updatedAt author{__typename login} labels(first:100){nodes{name}} comments{totalCount}"
-    f" parent{{number repository{{nameWithOwner}}}} issueDependenciesSummary{{blockedBy}} {_HISTORY}}}}}}}}}"
+    f" parent{{number repository{{nameWithOwner}}}} issueDependenciesSummary{{blockedBy}} locked {_HISTORY}}}}}}}}}"
 )
 
 

@@ -95,6 +95,7 @@ def listed_issue(node: Any, repository: str) -> Issue:
         comments=int(node["comments"]["totalCount"]),
         parent=int(parent["number"]) if ours else 0,
         blocked_by=int(node["issueDependenciesSummary"]["blockedBy"]),
+        locked=bool(node["locked"]),
     )
 
 

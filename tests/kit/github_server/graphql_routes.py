@@ -111,6 +111,7 @@ class _Root:
             "url": f"{self.server}/{self.state.full_name}/issues/{issue.number}",
             "createdAt": issue.created_at, "updatedAt": issue.updated_at,
             "lastEditedAt": issue.edited_at or None,
+            "locked": issue.locked,
             "author": self._actor(issue.user),
             "labels": {"nodes": labels},
             "comments": lambda _: {"totalCount": len(self.state.comments_on(issue.number))},
