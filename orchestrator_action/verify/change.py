@@ -173,10 +173,10 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
         with bench.checkout(head) as tree:
             runs = replace(runs, head=bench.run_in(tree, head))
             steady = _repeated(runs, bench, tree, repeats)
-            calls = _calls(runs, bench, tree) if all(r.passed for r in steady) else ()
+            calls = _calls(runs, bench, tree) if all(map(runs.went_well, steady)) else ()
     except OrchestratorError as exc:
         return replace(runs, head_error=exc.message)
-    if steady and not all(r.passed for r in steady):
+    if steady and not all(map(runs.went_well, steady)):
         runs = replace(runs, steady_again=_repeated_afresh(runs, bench, steady[-1]))
     return replace(runs, repeats=repeats, steady=steady, calls=calls)
 
@@ -230,7 +230,7 @@ def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, run: TestRun) -> tupl
     """What is newly red, by itself, as often as new tests are repeated; nothing where single tests cannot be run."""
     commands = _only_red(run, set(_new_red(runs, run)), tree)
     done: list[TestRun] = []
-    while commands and len(done) < REPEATS and all(r.passed for r in done):
+    while commands and len(done) < REPEATS and all(map(runs.went_well, done)):
         done.append(bench.run_in(tree, run.commit, commands, again=True))
     return tuple(done)
 
@@ -261,7 +261,7 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
     commands = only_files(run, runs.changed_tests, tree)
     done: list[TestRun] = []
     spent, next_s = 0.0, 0.0 if commands else took
-    while len(done) < repeats - 1 and spent + next_s <= STEADY_WITHIN_S and all(r.passed for r in done):
+    while len(done) < repeats - 1 and spent + next_s <= STEADY_WITHIN_S and all(map(runs.went_well, done)):
         done.append(bench.run_in(tree, run.commit, commands, again=True))
         spent += sum(r.duration_s for r in done[-1].runs)
     return tuple(done)
@@ -277,7 +277,7 @@ def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tupl
 def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:
     """What failed in a tree that tests had used is tried in fresh ones: only that tells of the tests."""
     done: list[TestRun] = []
-    while len(done) < REPEATS and all(r.passed for r in done):
+    while len(done) < REPEATS and all(map(runs.went_well, done)):
         with bench.checkout(runs.head_sha) as tree:
             commands = _only_red(bad, set(failing(bad)), tree) or bad.commands
             done.append(bench.run_in(tree, runs.head_sha, commands, again=True))
@@ -366,6 +366,8 @@ def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             run = (
                 bench.run_in(tree, emptied.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             )
-            return replace(runs, emptied=run, emptied_functions=emptied.functions)
+            return replace(
+                runs, emptied=run, emptied_functions=emptied.functions, emptied_are_new=emptied.are_new
+            )
     except OrchestratorError:
         return runs

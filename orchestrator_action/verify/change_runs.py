@@ -74,6 +74,7 @@ class ChangeRuns:
     emptied: TestRun | None = None
     """The head's changed tests where the functions that the branch adds, or else changes, do nothing."""
     emptied_functions: tuple[str, ...] = ()
+    emptied_are_new: bool = False
     calls: tuple[Call, ...] = ()
     """What the changed tests call, with the answers to other arguments."""
     calls_at_base: tuple[Call, ...] = ()
@@ -83,6 +84,10 @@ class ChangeRuns:
     def red_before(self) -> frozenset[str]:
         """Tests that did not pass at the base, by normal id."""
         return frozenset(normal_id(c.id) for c in failing(self.base))
+
+    def went_well(self, part: TestRun) -> bool:
+        """Whether a run of some tests passed: what is asked of a whole suite, such as coverage, a part may lack."""
+        return part.passed or (part.commands != self.commands and all(r.only_passing for r in part.runs))
 
     @property
     def flaky(self) -> frozenset[str]:

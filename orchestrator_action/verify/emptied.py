@@ -24,6 +24,8 @@ class Emptied:
 
     commit: str
     functions: tuple[str, ...]
+    are_new: bool
+    """False: the base has them, too, with another body."""
 
 
 def empty_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Emptied | None:
@@ -41,7 +43,8 @@ def empty_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Empt
         c.path: _with_texts(c.path, t) for c, t in zip(changes, after, strict=True) if c.new_mode in _FILES
     }
     chosen = {path: [b for b, _ in pairs if b.name not in names] for path, pairs in here.items()}
-    if not any(chosen.values()):
+    are_new = any(chosen.values())
+    if not are_new:
         chosen = {path: [b for b, span in pairs if span not in spans] for path, pairs in here.items()}
     texts = {c.path: t for c, t in zip(changes, after, strict=True) if chosen.get(c.path)}
     if not texts:
@@ -49,7 +52,7 @@ def empty_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Empt
     emptied = {p: without(t, chosen[p]).encode("utf-8", "surrogateescape") for p, t in texts.items()}
     commit = lay_texts(git, over=head, texts=emptied, modes={c.path: c.new_mode for c in changes})
     functions = dict.fromkeys(b.name for path in texts for b in chosen[path])
-    return Emptied(commit=commit, functions=tuple(functions))
+    return Emptied(commit=commit, functions=tuple(functions), are_new=are_new)
 
 
 def _with_texts(path: str, text: str) -> list[tuple[Body, str]]:

@@ -16,6 +16,7 @@ from orchestrator_action.verify.answer import Answer, named_tests
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, cases_of, failing, passing, short_name
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.ecosystems.testfiles import hollow_tests, test_names
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.test_run import TestRun
 
@@ -88,8 +89,14 @@ def _shows_nothing(runs: ChangeRuns) -> str:
         return f"{count(len(new), 'new test')}, and none passes here"
     if runs.emptied is None or not _all_pass(runs.emptied, new):
         return ""
-    functions = listed([f"`{shown(name)}`" for name in runs.emptied_functions], at_most=3)
-    does = "does" if len(runs.emptied_functions) == 1 else "do"
+    if not runs.emptied_are_new and not _all_hollow(runs):
+        return ""  # old tests are there for what was changed only
+    words = {word for _, text in runs.test_texts.values() for word in re.findall(r"\w+[?!]?", text)}
+    named = [name for name in runs.emptied_functions if name in words]
+    if not named:
+        return ""  # they are about something else that is new, such as a value
+    functions = listed([f"`{shown(name)}`" for name in named], at_most=3)
+    does = "does" if len(named) == 1 else "do"
     one = "the new test passes" if len(new) == 1 else "the new tests pass"
     return f"{one}, too, when {functions} of the branch {does} nothing"
 
@@ -100,6 +107,14 @@ def _all_pass(run: TestRun, new: list[CaseResult]) -> bool:
         return run.passed
     here = {short_name(c) for c in passing(run)}
     return all(short_name(c) in here for c in new if c.outcome == "passed")
+
+
+def _all_hollow(runs: ChangeRuns) -> bool:
+    """Whether reading the changed files shows new tests, and none that looks at anything."""
+    before = {n for path, (old, _) in runs.test_texts.items() for n in test_names(path, old)}
+    texts = {path: new for path, (_, new) in runs.test_texts.items()}
+    added = {(path, n) for path, text in texts.items() for n in test_names(path, text) if n not in before}
+    return bool(added) and added <= {(p, n) for p, text in texts.items() for n in hollow_tests(p, text)}
 
 
 def _new_tests(runs: ChangeRuns) -> list[CaseResult]:

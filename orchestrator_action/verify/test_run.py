@@ -77,6 +77,13 @@ class CommandRun:
             return not any(c.outcome in {"passed", "failed"} for c in self.cases) and bool(failing)
         return self.counts is None or not self.counts.ran
 
+    @property
+    def only_passing(self) -> bool:
+        """It ended by itself, tests passed and none failed, whatever else the command asks for."""
+        ended = self.outcome.ending is Ending.EXITED and self.outcome.signal is None
+        ends = {c.outcome for c in self.cases or ()}
+        return ended and "passed" in ends and ends <= {"passed", "skipped"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRun:

@@ -163,7 +163,7 @@ def _steady(runs: ChangeRuns) -> Answer:
             why = "not repeated yet: that is done at the end"
         return Answer(message=why, detail={"measured": False})
     what = "the changed tests" if runs.steady[0].commands != runs.commands else "all tests"
-    bad = next((r for r in runs.steady if not r.passed), None)
+    bad = next((r for r in runs.steady if not runs.went_well(r)), None)
     times = len(runs.steady) + 1
     detail = {"runs": times, "measured": True}
     if bad is None:
@@ -173,7 +173,7 @@ def _steady(runs: ChangeRuns) -> Answer:
     last = bad.runs[-1]
     words = named_tests(c.id for c in red) if red else f"`{last.command}` {command_words(last)}"
     again = len(runs.steady_again)
-    if again > 1 and all(r.passed for r in runs.steady_again):
+    if again > 1 and all(map(runs.went_well, runs.steady_again)):
         return Answer(
             detail={**detail, "flaky": [shown(c.id) for c in failing(bad)[:50]]},
             message=f"flaky: {words} failed once in {times} runs in one tree, and passed {again} times in fresh ones",

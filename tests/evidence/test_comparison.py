@@ -458,3 +458,22 @@ def test_code_that_answers_the_inputs_of_a_test_that_was_red_is_named(
     judged = court.judge(base, {"app.py": code}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
     assert refuted == judged.refuted, str(judged)
+
+
+WHOLE = (
+    "def pytest_sessionfinish(session):\n    if session.testscollected < 2:\n        session.exitstatus = 1\n"
+)
+
+
+def test_what_a_command_asks_of_the_whole_suite_a_part_of_it_may_lack(court: Court):
+    """As coverage with a threshold does: the new test alone ends with 1 though it passes."""
+    base = {"app.py": "X = 1\n", "conftest.py": WHOLE, "test_a.py": "".join(
+        f"def test_{n}():\n    import app\n    assert app.X == 1\n\n\n" for n in "ab")}  # fmt: skip
+    change = {
+        "app.py": "X = 1\nY = 2\n",
+        "test_b.py": "def test_y():\n    import app\n    assert app.Y == 2\n",
+    }
+
+    judged = court.judge(base, change, PYTEST, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+    assert "proven" == judged.end and "3 times" in judged["steady"].message, str(judged)

@@ -110,6 +110,7 @@ HONEST = {
         {"app.py": "def _log():\n    pass\n\n\n" + PYTHON["app.py"], "test_half.py": PYTHON["test_app.py"]}, PYTEST),
     "python: a new kind of data": python("def test_third():\n    assert Third(1).x == 1\n", "from app import Third\n", "from typing import NamedTuple\n\n\nclass Third(NamedTuple):\n    x: int\n\n\n" + PYTHON["app.py"]),
     "python: a test of what is old": python("def test_more():\n    assert half(6) == 3\n", "from app import half\n", PYTHON["app.py"].replace("x / 2", "0.5 * x")),
+    "python: a new value, and a function beside it": python("def test_version():\n    assert app.VERSION == '1.2'\n", "import app\n", "VERSION = '1.2'\n\n\ndef _log(x):\n    print(x)\n\n\n" + PYTHON["app.py"]),
     "python: a helper of the tests": ("git", {**PYTHON, "near.py": "def near(a, b):\n    assert round(a, 6) == b\n"},
         {"app.py": PYTHON["app.py"].replace("x / 2", "0.5 * x"), "test_more.py": "from app import half\nfrom near import near\n\n\ndef test_more():\n    near(half(6), 3)\n"}, PYTEST),
     "python: a new one elsewhere skipped": python("import sys\nimport pytest\n\n\n@pytest.mark.skipif(sys.platform == 'linux', reason='x')\ndef test_win():\n    assert 0\n\n\ndef test_third():\n    assert third(3) == 1\n", app=GOOD),
