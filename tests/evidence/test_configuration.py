@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from orchestrator_action.verify.mixed_files import merged
 from tests.conftest import NPM, need
 from tests.evidence.judge import PYTEST, Court
 
@@ -133,3 +134,14 @@ def test_a_configuration_that_helps_is_not(court: Court, name: str):
     judged = judge(court, runner, {**MENDED.get(runner, MENDED["node"]), **change})
 
     assert "proven" == judged.end, str(judged)
+
+
+def test_a_plugin_of_pytest_that_a_manifest_loads_is_how_tests_are_run():
+    """The base's is taken for its own tests; scripts and dependencies belong to the sources."""
+    base = '[project]\nname = "a"\n'
+    head = f'{base}dependencies = ["b"]\n[project.scripts]\na = "a:main"\n[project.entry-points.pytest11]\na = "a.plugin"\n'
+
+    laid = merged("pyproject.toml", head, base, ("pytest",))
+
+    assert laid is not None and "pytest11" not in laid and "a:main" in laid and '["b"]' in laid
+    assert merged("pyproject.toml", head, head, ("pytest",)) is None

@@ -104,6 +104,7 @@ def test_what_only_tests_name_and_what_a_source_names_are_told_apart(make):
         ("pytest.py", True), ("argparse.py", True), ("unittest/__init__.py", True), ("lib/minitest/autorun.rb", True),
         ("lib/rspec/core.rb", True), ("lib/Test/More.pm", True), ("lib/TAP/Harness.pm", True), ("vendor/bin/phpunit", True),
         ("node_modules/chai/index.js", True), ("node_modules/.bin/node", True), ("bin/rspec", True), ("pytest_mock.py", True),
+        ("packaging/__init__.py", True), ("parameterized.py", True), ("packaging/build.py", False),
         ("app.py", False), ("lib/app.rb", False), ("lib/App/Test.pm", False), ("platform/linux.py", False),
         ("node_modules/left-pad/index.js", False), ("lib/Testing.pm", False), ("bin/app", False), ("src/email/__init__.py", False),
     ],
