@@ -43,7 +43,7 @@ REPEATS = 3
 STEADY_WITHIN_S = 120.0
 """No repetition is begun after so much time. A whole suite, where no single tests can be run, has to fit in it."""
 WHOLE_AGAIN_S = 30.0
-"""A suite that took no longer is repeated once where no test was changed."""
+"""A suite that took no longer is repeated once where no test was changed, and run where functions do nothing."""
 MAX_TEXT_BYTES = 1024**2
 """Of a test file that is read to see whether a test lives on under another name."""
 MOST_NAMED = 60
@@ -363,9 +363,7 @@ def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
         with bench.checkout(emptied.commit) as tree:
             commands = only_files(head, runs.changed_tests, tree)
             took = sum(r.duration_s for r in head.runs)
-            run = (
-                bench.run_in(tree, emptied.commit, commands) if commands or took <= STEADY_WITHIN_S else None
-            )
+            run = bench.run_in(tree, emptied.commit, commands) if commands or took <= WHOLE_AGAIN_S else None
             return replace(
                 runs, emptied=run, emptied_functions=emptied.functions, emptied_are_new=emptied.are_new
             )
