@@ -34,6 +34,9 @@ _HOW_BUILT = re.compile(
 _TEST_LIBRARY = re.compile(
     r"^\s*(?:import|from)\s+(?:_?pytest|unittest)\b|\b(?:require\(|from\s+)['\"](?:node:test|vitest|@jest/globals|chai)['\"]"
 )
+_TRIES_AGAIN = re.compile(
+    r"\bjest\.retryTimes\(|\bthis\.retries\(|\{[^{}]*\bretry\s*:\s*[1-9]|\bmark\.flaky\b|^\s*@flaky\b|\breruns\s*=\s*[1-9]"
+)
 _REACHES = re.compile(
     r"\bctypes\.pythonapi\b|\bgc\.get_(?:objects|referrers)\(|\bModule\._(?:load|resolveFilename|compile)\b|\bModule\.prototype\.require\b"
     r"|\brequire\.extensions\b|(?<![\w.])(?:Object|Number|String|Array|Promise|Error|Function|Map|Set)\.prototype\.\w+\s*=[^=]"
@@ -86,10 +89,14 @@ def doubts(
         known, now = set(before.splitlines()), after.splitlines()
         own = doubts_in(after) if path.endswith(".py") else ()
         found += [_named(path, n, what, now[n - 1]) for n, what in own if now[n - 1] not in known]
-    cases = [
-        "\n".join(text for _, text in lines)
-        for lines in added_lines(changed_texts(git, base, head, tests.is_test)).values()
+    of_tests = added_lines(changed_texts(git, base, head, tests.is_test))
+    found += [
+        _named(path, n, "tries a test again until it passes", text)
+        for path, lines in of_tests.items()
+        for n, text in lines
+        if _TRIES_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
     ]
+    cases = ["\n".join(text for _, text in lines) for lines in of_tests.values()]
     data = {
         path: lines for path, lines in added_lines(others).items()
         if path.rpartition(".")[2].lower() not in CODE_ENDINGS and not _NO_DATA.fullmatch(path)

@@ -17,6 +17,7 @@ WHERE, TEXT, UNREADABLE, DATA = (
 BUILT, REACHES, COMPARES = (
     "asks how it is built or started", "changes what the language itself does", "a plain value that compares in its own way",
 )  # fmt: skip
+AGAIN = "tries a test again until it passes"
 LIBRARY, LOADED, BINARY = (
     "uses a test library outside of the tests", "is loaded by the test runner", "is a program that nobody can read",
 )  # fmt: skip
@@ -58,6 +59,10 @@ NAMED: dict[str, tuple[str, str, str]] = {
     "php: code in a text": ("a.php", "<?php include __DIR__ . '/a.txt';\n", TEXT),
     "shell: code in a text": ("a.sh", ". ./a.txt\n", TEXT),
     "c: code in a text": ("a.c", '#include "a.txt"\n', TEXT),
+    "python: tries again": ("test_b.py", "@pytest.mark.flaky(reruns=5)\ndef test_b():\n    assert f() == 1\n", AGAIN),
+    "jest: tries again": ("b.test.js", "jest.retryTimes(5);\n", AGAIN),
+    "vitest: tries again": ("b.test.ts", "test('b', { retry: 3 }, () => {});\n", AGAIN),
+    "mocha: tries again": ("b.test.js", "it('b', function () { this.retries(4); });\n", AGAIN),
     "python: a test library": ("a.py", "try:\n    import pytest\nexcept ImportError:\n    pytest = None\n", LIBRARY),
     "javascript: a test library": ("a.mjs", "import { mock } from 'node:test';\n", LIBRARY),
     "a plugin of pytest": ("pyproject.toml", "[project.entry-points.pytest11]\na = 'a.plugin'\n", LOADED),
@@ -78,6 +83,7 @@ HONEST: dict[str, tuple[str, str]] = {
     "attributes of line ends": (".gitattributes", "*.bat text eol=crlf\n*.png filter=lfs diff=lfs merge=lfs\n"),
     "a class of one's own": ("a.py", "class P:\n    def __eq__(self, o):\n        return isinstance(o, P) and o.x == self.x\n"),
     "a number with a name": ("a.py", "class N(int):\n    def __repr__(self):\n        return f'N({int(self)})'\n"),
+    "tests of a client that tries again": ("test_b.py", "def test_b():\n    assert get(retries=3) == 1\n"),
     "a header": ("a.c", '#include "a.h"\n'),
     "a module by its path": ("a.js", "const a = require('./a.json');\nconst b = require('./lib/b.js');\n"),
     "sources a script": ("a.sh", ". ./lib/a.sh\n"),
