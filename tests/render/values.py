@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from orchestrator_action.protocol.forge_values import Conclusion, Issue, Pull, ReviewFinding
 from orchestrator_action.protocol.model import (
+    Candidate,
     Conflict,
+    CrossTest,
     Fact,
     Finding,
     PhaseState,
@@ -120,6 +122,24 @@ HOSTILE = result(
     phases=REFUTED,
     kept_because=EVIL,
     log=EVIL,
+    candidates=(
+        Candidate(
+            id="issue-6.1",
+            agent=EVIL,
+            branch=EVIL,
+            head_sha="a" * 40,
+            status=Status.FAILED,
+            error=EVIL,
+            failure=EVIL,
+        ),
+        Candidate(
+            id="issue-6.2", agent="codex", branch="b", head_sha="b" * 40, status=Status.SUCCESS, chosen=True
+        ),
+    ),
+    cross_tests=(
+        CrossTest(tests_of="issue-6.1", code_of="issue-6.2", failed=(EVIL, EVIL), cannot_run=(EVIL,)),
+        CrossTest(tests_of="issue-6.2", code_of="issue-6.1", error=EVIL),
+    ),
 )
 FINDINGS = (
     ReviewFinding(id="f1", path="src/a.py", line=3, severity="error", text=EVIL),

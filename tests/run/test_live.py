@@ -119,3 +119,25 @@ def test_a_row_says_what_is_known_and_a_dash_for_what_is_not(tmp_path: Path) -> 
     assert ["issue-1", "6/11", "1 min 30 s", "runs the tests"] == cells(task, 100.0, wide=False)
     view = RunView(tmp_path, words_of, tasks={"issue-1": task}, began=10.0, slots=4)
     assert "0 of 1 task ended · 1 at work · 4 slots · 1 min 30 s" == footer(view, 100.0, 0)
+
+
+def test_candidates_have_rows_of_their_own_and_count_as_one_task(tmp_path: Path) -> None:
+    """The footer counts who is at work; money is not counted twice when the task's own sum is known."""
+    journal, view = begin(tmp_path), RunView(tmp_path, words_of)
+    two = [{"id": f"issue-1.{n}", "agent": agent} for n, agent in ((1, "codex"), (2, "gemini"))]
+    journal.append("task-started", "issue-1", base_sha="b" * 40, branch="b1", candidates=two)
+    for one in two:
+        journal.append("attempt-started", one["id"], attempt=1, agent=one["agent"])
+        journal.append("attempt-ended", one["id"], attempt=1, cost_usd=0.5, wall_s=1.0, pid=0)
+    view.refresh()
+
+    assert {"codex", "gemini"} == {t.agent for t in view.tasks.values() if t.id.startswith("issue-1.")}
+    assert footer(view, view.began, 0).startswith("0 of 3 tasks ended · 2 at work")
+
+    for name, cost in (("issue-1.1", 0.5), ("issue-1.2", 0.5), ("issue-1", 1.0)):
+        journal.append("task-ended", name, status="success", cost_usd=cost, wall_s=1.0)
+    view.refresh()
+
+    assert footer(view, view.began, 0).startswith("1 of 3 tasks ended · 0 at work")
+    assert footer(view, view.began, 0).endswith("$1.00")
+    journal.close()
