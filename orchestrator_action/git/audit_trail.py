@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator_action.config.schema import REF_PREFIX
 from orchestrator_action.git.process import identity_env
+from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event, broken_links, decode, encode, fold
 
@@ -78,6 +79,19 @@ def taken_back(git: Git, known: str, commit: str) -> str:
     return (
         f"the remote's trail was taken back or replaced: it does not go on from {known[:12]}, as known here"
     )
+
+
+def read_all(git: Git, remote: Remote) -> tuple[dict[str, tuple[Event, ...]], list[str]]:
+    """The events of every task that has a trail at the remote, and the tasks whose trail is not what was written."""
+    trails, changed = {}, []
+    for ref in sorted(remote.refs(f"{TASKS_PREFIX}*")):
+        task = ref.removeprefix(TASKS_PREFIX)
+        found = read(git, remote.fetch_ref(ref), task)
+        if found.problems:
+            changed.append(task)
+        else:
+            trails[task] = tuple(found.events)
+    return trails, changed
 
 
 def _events(name: str, text: str, task: str, problems: list[str]) -> list[Event]:

@@ -56,14 +56,9 @@ class AgentRow:
 def agent_table(git: Git, remote: Remote, base: str) -> tuple[tuple[AgentRow, ...], tuple[str, ...]]:
     """A row an agent, and the tasks whose trail is not what was written. `base` is the base branch's commit."""
     rows: dict[str, AgentRow] = {}
-    changed = []
-    for ref in sorted(remote.refs(f"{audit.TASKS_PREFIX}*")):
-        task = ref.removeprefix(audit.TASKS_PREFIX)
-        found = audit.read(git, remote.fetch_ref(ref), task)
-        if found.problems:
-            changed.append(task)
-            continue
-        for events in _runs(found.events):
+    trails, changed = audit.read_all(git, remote)
+    for task, trail in trails.items():
+        for events in _runs(trail):
             agents = agents_of(events) or (UNNAMED,)
             if any(e.kind == "attempt-started" for e in events):
                 _add(rows.setdefault(agents[-1], AgentRow(agent=agents[-1])), task, events, git, base)

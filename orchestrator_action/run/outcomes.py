@@ -59,15 +59,7 @@ def gather_outcomes(git: Git, remote: Remote, forge: Forge, base_sha: str) -> Ou
 
     It takes a request for each hundred pull requests of the repository, back to the oldest of ours.
     """
-    trails: dict[str, Sequence[Event]] = {}
-    changed = []
-    for ref in sorted(remote.refs(f"{audit.TASKS_PREFIX}*")):
-        task = ref.removeprefix(audit.TASKS_PREFIX)
-        found = audit.read(git, remote.fetch_ref(ref), task)
-        if found.problems:
-            changed.append(task)
-        else:
-            trails[task] = found.events
+    trails, changed = audit.read_all(git, remote)
     ledgers = {task: fold(events, task) for task, events in trails.items()}
     pulls = forge.pulls(
         {n for t, one in ledgers.items() if (n := one.pull) is not None and not is_candidate(t)}
