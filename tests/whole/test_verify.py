@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from orchestrator_action.protocol.events import claim_data, decode, encode, seal
 from orchestrator_action.protocol.model import Claim
-from tests.kit.repos import Repo, clean_env, git
-from tests.kit.whole import GOOD, LIES, THERE, House, copy, house, new_file
+from tests.kit.repos import Repo, clean_env, git, make_repo
+from tests.kit.whole import GOOD, LIBRARY, LIES, THERE, House, copy, house, new_file
+
+
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house after a good run of one issue. It is copied, and never changed."""
+    root = tmp_path_factory.mktemp("good")
+    home = house(root, make_repo(root / "r", LIBRARY))
+    home.issue(1, "Add more", GOOD)
+    assert 0 == home.run().code
+    return home
 
 
 @pytest.fixture
-def elsewhere(home: House, tmp_path: Path) -> House:
-    """A fresh clone, on a machine that never ran anything, after a good run."""
-    home.issue(1, "Add more", GOOD)
-    assert 0 == home.run().code
-    clone = copy(home.repo, tmp_path / "clone")
-    other = house(tmp_path, Repo(clone, home.repo.remote))
-    other.forge = home.forge
-    return other
+def elsewhere(good_run: House, tmp_path: Path) -> House:
+    """A fresh clone, on a machine that never ran anything, after a good run; remote and forge are its own."""
+    remote, forge = tmp_path / "remote.git", tmp_path / "forge"
+    shutil.copytree(good_run.repo.remote, remote, symlinks=True)
+    shutil.copytree(good_run.forge, forge)
+    git(tmp_path, "clone", "-q", str(remote), "clone")
+    return House(Repo(tmp_path / "clone", remote), forge)
 
 
 def verify(at: House, *args: str):
@@ -209,9 +219,12 @@ def test_the_trail_of_another_task_in_this_ones_place_is_named(home: House, tmp_
 
 
 def test_a_trail_that_was_taken_back_is_named_where_it_was_known_and_shows_no_end_elsewhere(
-    elsewhere, home: House
+    home: House, tmp_path: Path
 ):
     """A shorter trail is whole in itself; it just does not tell how the task ended."""
+    home.issue(1, "Add more", GOOD)
+    assert 0 == home.run().code
+    elsewhere = House(Repo(copy(home.repo, tmp_path / "clone"), home.repo.remote), home.forge)
     ref = "refs/orchestrator/tasks/issue-1"
     git(home.repo.remote, "update-ref", ref, git(home.repo.remote, "rev-parse", f"{ref}~1"))
 
