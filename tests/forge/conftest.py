@@ -12,7 +12,8 @@ import pytest
 
 from orchestrator_action.forge.folder.forge import LocalForge
 from orchestrator_action.forge.github.forge import GitHubForge
-from tests.forge.world import World, on_a_folder, on_github, open_local
+from orchestrator_action.forge.registry import FORGES
+from tests.forge.world import WORLDS, World, open_local
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, make_repo
 
@@ -92,7 +93,7 @@ def head(topic: Repo) -> str:
     return topic.at_remote("refs/heads/topic")
 
 
-@pytest.fixture(params=[on_a_folder, on_github], ids=["local", "github"])
+@pytest.fixture(params=sorted(FORGES))
 def world(request: pytest.FixtureRequest) -> World:
-    made: World = request.param(request)
-    return made
+    """Every forge of the registry: one that is not among WORLDS fails."""
+    return WORLDS[request.param](request)

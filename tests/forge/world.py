@@ -100,6 +100,10 @@ def on_a_folder(request: pytest.FixtureRequest) -> World:
     )
 
 
+WORLDS: dict[str, Callable[[pytest.FixtureRequest], World]] = {"local": on_a_folder, "github": on_github}
+"""By the name in the registry of forges."""
+
+
 def void(_: object) -> None:
     """Drop a value."""
 
