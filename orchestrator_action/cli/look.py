@@ -153,12 +153,12 @@ def _outcomes(repo: Path, forge: str, *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def _remote_of(git: Git) -> Iterator[Remote]:
-    from orchestrator_action.run import setup
+    from orchestrator_action.run.remote import make_remote
     from orchestrator_action.run.token import token_of
 
     env = environment()
     with tempfile.TemporaryDirectory(prefix="oa-audit-") as private:
-        yield setup.make_remote(git, token=token_of(env), private=Path(private), env=env)
+        yield make_remote(git, token=token_of(env), private=Path(private), env=env)
 
 
 def _agents(repo: Path, *, as_json: bool) -> None:

@@ -29,8 +29,9 @@ from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
+from orchestrator_action.run.remote import forge_parts, make_remote
 from orchestrator_action.run.run import UNSETTLED, run_tasks
-from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote
+from orchestrator_action.run.setup import Survey, enter_run
 from orchestrator_action.run.token import token_of
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.state.context import RunContext

@@ -18,18 +18,12 @@ from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
 from orchestrator_action.errors import ConfigError, GitError, IsolationError, NothingToDo, OrchestratorError
 from orchestrator_action.forge.base import Forge
-from orchestrator_action.forge.github.address import run_url, servers
-from orchestrator_action.forge.registry import ForgeParts, forge_name, make_forge
+from orchestrator_action.forge.github.address import run_url
+from orchestrator_action.forge.registry import forge_name, make_forge
 from orchestrator_action.git.include import patterns_at
 from orchestrator_action.git.private import known_branches
 from orchestrator_action.git.remote import Remote
-from orchestrator_action.git.remotes import (
-    folder_remote,
-    make_bare,
-    open_remote,
-    persisted_credentials,
-    seed_bare,
-)
+from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
@@ -46,13 +40,14 @@ from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
 from orchestrator_action.run.on_finish import load_exporter
 from orchestrator_action.run.preflight import preflight
+from orchestrator_action.run.remote import forge_parts, make_remote
 from orchestrator_action.run.token import APP_KEY, token_of
 from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.journal import Journal, new_run_id
-from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch, state_dir
+from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch
 from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
@@ -99,32 +94,6 @@ class Survey:
     isolation: Isolation = field(default_factory=Isolation)
     unfit: Mapping[str, OrchestratorError] = field(default_factory=dict)
     """By task: why what somebody asks on its pull request cannot be followed."""
-
-
-def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) -> Remote:
-    """The repository's remote; for one that has none, a bare repository of ours beside the runs."""
-    in_action = env.get("GITHUB_ACTIONS") == "true"
-    remote = open_remote(
-        git, private_dir=private, token=token, env=env, servers=servers(env), strict=in_action
-    )
-    if remote is not None:
-        return remote
-    branch, head = git.branch(), git.head()
-    if not branch or not head:
-        raise GitError(
-            "the repository has no remote and no branch with a commit, so there is no default branch",
-            hint="commit something, or: git remote add origin URL",
-        )
-    bare = make_bare(state_dir(git) / "remote.git", branch=branch, object_format=git.object_format)
-    own = folder_remote(git, bare, private_dir=private, env=env)
-    if own.sha(f"refs/heads/{branch}") != head:
-        seed_bare(git, bare, branch, head)
-    return own
-
-
-def forge_parts(git: Git, remote: Remote, token: str, env: Mapping[str, str]) -> ForgeParts:
-    """What the forge of a repository is made of."""
-    return ForgeParts(remote=remote, folder=state_dir(git) / "forge", token=token, env=env)
 
 
 Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]

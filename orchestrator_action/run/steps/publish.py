@@ -52,8 +52,9 @@ from orchestrator_action.run.finish import (
 from orchestrator_action.run.grown import ground_of
 from orchestrator_action.run.integration import integrate, tell_integration
 from orchestrator_action.run.recover import Say
+from orchestrator_action.run.remote import forge_parts, make_remote
 from orchestrator_action.run.run import speedup
-from orchestrator_action.run.setup import Survey, enter_run, forge_parts, make_remote, now
+from orchestrator_action.run.setup import Survey, enter_run, now
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.carry import carry_over
 from orchestrator_action.run.steps.files import ReadPlan

@@ -21,7 +21,8 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.run.past_runs import is_held
-from orchestrator_action.run.setup import Survey, enter_run, make_remote
+from orchestrator_action.run.remote import make_remote
+from orchestrator_action.run.setup import Survey, enter_run
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.token import token_of
 from orchestrator_action.run.walls import isolation_of
