@@ -126,9 +126,19 @@ def settle(
             for task in (t for t in tasks if run.journal.of(t.id)):
                 state = task_state(run.journal.of(task.id))
                 result = recorded_result(run, task.id, state) if state.ended else None
-                written = _bundle(run, task, result or close_task(run, task, run_limits)[0], out / task.id)
+                result = result or close_task(run, task, run_limits)[0]
+                _bring_trail(run, task)
+                written = _bundle(run, task, result, out / task.id)
                 say(f"{task.id}: its work job was killed; a bundle has what it had committed")
                 wrote(written)
+
+
+def _bring_trail(run: RunContext, task: Task) -> None:
+    """Have all that the journal knows of a task at the stand-in: who was killed may not have come to its push."""
+    ref, events = audit.ref_of(task.id), run.journal.of(task.id)
+    tip = run.remote.fetch_ref(ref)
+    made = audit.record(run.git, tip, run.run_id, events, f"{task.id}: settled after a kill\n")
+    run.remote.push(made, ref, known=tip)
 
 
 def _bundle(run: RunContext, task: Task, result: TaskResult, folder: Path) -> WrittenBundle:
