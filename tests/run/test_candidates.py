@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import signal
 from dataclasses import asdict
 
@@ -14,7 +13,7 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.repo import Git
 from orchestrator_action.publish.progress import times
 from orchestrator_action.state.journal import read_events
-from tests.kit.ill import Pids
+from tests.kit.ill import Pids, eventually
 from tests.kit.scripted import ScriptedAgent
 from tests.kit.whole import GOOD, THERE, House, new_file
 from tests.run.conftest import InProcess
@@ -348,8 +347,9 @@ def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids:
     run.signal(signal.SIGKILL)
     run.end()
     before = home.repo.git("ls-remote", "origin", "refs/heads/orchestrator/*").split()[1::2]
-    shutil.rmtree(home.run_dir)
-    shutil.rmtree(home.repo.path / ".git" / "orchestrator" / "private.git")
+    eventually(lambda: not pids.running(), what="the end of the candidates")
+    state = home.repo.path / ".git" / "orchestrator"
+    state.rename(state.with_name("of another machine"))  # guards may still write into it
     task(home)  # with its label again
 
     again = conduct(shell=rivals(works(LONG), works(TRIPLE)), reviewer=list(QUIET), flags=flags(2)).end()
