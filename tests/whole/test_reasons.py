@@ -64,7 +64,7 @@ def test_a_branch_in_the_way_of_ours_is_named_before_anything_is_begun(home: Hou
     ran = home.cli("run", "--forge", f"local:{home.forge}", "--agent", "patch")
 
     assert 4 == ran.code
-    assert "error: the remote has a branch 'orchestrator'" in ran.err
+    assert "issue-1: blocked after 0.0 s: the remote has a branch 'orchestrator'" in ran.err
     assert "the branch 'orchestrator' is in the way" in doctor(home)
 
 
