@@ -72,7 +72,7 @@ def test_an_expired_token_is_named_before_anything_starts(runner: Runner):
 
 def test_a_token_that_expires_on_the_way_fails_the_task_and_keeps_its_commits(runner: Runner):
     runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
-    fault = runner.github.fail("401", "POST", "/check-runs$", times=50)
+    faults = [runner.github.fail("401", "POST", path, times=50) for path in ("/graphql$", "/check-runs$")]
 
     done = runner.step()
 
@@ -80,7 +80,8 @@ def test_a_token_that_expires_on_the_way_fails_the_task_and_keeps_its_commits(ru
     assert "the check" in done.report["tasks"][0]["error"]
     [pull] = [i for i in runner.github.state.issues.values() if i.pull]
     assert runner.github.state.sha_of(pull.pull.head) == done.report["tasks"][0]["head_sha"]
-    fault.times = 0
+    for fault in faults:
+        fault.times = 0
     runner.step("settle")
     assert 1 == len(runner.github.state.checks) and 1 == len(runner.github.state.comments_on(1))
 
