@@ -16,7 +16,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -47,7 +46,6 @@ class Process(NamedTuple):
     @property
     def ended(self) -> bool:
         """True for a zombie, which only waits to be reaped.
-
         A process whose main thread has ended looks like one while its other threads run on."""
         return self.state in "ZXx" and self.threads <= 1
 
@@ -77,9 +75,14 @@ def read(pid: int) -> Process | None:
     if not HAS_PROC:
         return next((p for p in read_ps() if p.pid == pid), None)
     raw = slurp(f"/proc/{pid}/stat")
-    if not raw:
-        return None
+    return parse_stat(pid, raw) if raw else None
+
+
+def parse_stat(pid: int, raw: bytes) -> Process | None:
+    """What `/proc/PID/stat` says. None of a process reaped meanwhile: its parent is 0 then, its group -1."""
     f = raw[raw.rindex(b")") + 2 :].split()
+    if f[2] == b"-1":
+        return None
     return Process(
         pid=pid,
         ppid=int(f[1]),
@@ -283,7 +286,7 @@ def become_subreaper() -> bool:
     return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-@contextmanager
+@contextlib.contextmanager
 def adopting() -> Iterator[None]:
     """Be a subreaper for the time of a block; a process that was one before stays one."""
     before = is_subreaper()

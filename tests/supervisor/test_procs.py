@@ -109,6 +109,17 @@ def test_a_name_with_blanks_and_brackets_is_read(tmp_path) -> None:
         process.wait()
 
 
+def test_a_process_that_was_reaped_while_it_was_read_is_none() -> None:
+    """The kernel then says 0 for its parent and -1 for its group: a signal there would meet everybody."""
+    raw = procs.slurp(f"/proc/{os.getpid()}/stat")
+    name, _, rest = raw.rpartition(b") ")
+    state, _, _, *more = rest.split()
+    gone = b" ".join([name + b")", state, b"0", b"-1", *more])
+
+    assert procs.parse_stat(os.getpid(), raw) is not None
+    assert procs.parse_stat(os.getpid(), gone) is None
+
+
 def test_ps_says_what_proc_says() -> None:
     """Where there is no /proc, as on macOS, one call of ps(1) has to do."""
     process = subprocess.Popen([sys.executable, "-c", "x = b'1' * (50 << 20); import time; time.sleep(1000)"])
