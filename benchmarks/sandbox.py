@@ -16,9 +16,13 @@ from orchestrator_action.protocol.attempt import Command, Ending, Limits, Outcom
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level, Policy, Role
 from orchestrator_action.sandbox.probe import find
+from tests.kit.repos import make_repo
+from tests.kit.whole import GOOD, LIBRARY, house
 
 ROUNDS = 200
 GOAL_MS = 15.0
+RUNS, TASKS, SLOTS = 4, 8, 2
+GOAL_SHARE = 5.0
 
 
 def levels(root: Path) -> dict[str, Policy]:
@@ -54,6 +58,35 @@ def main() -> None:
             f"  {name:10} {_quarter(times):6.1f} {statistics.median(times):6.1f}"
             f"   cpu {statistics.median(cpu[name]):5.1f}   {more:+5.1f} over open (goal {GOAL_MS:.0f})"
         )
+
+    _print_share()
+
+
+def _print_share() -> None:
+    """What walls add to a run of short tasks of the agent `patch`, which each start a dozen processes."""
+    took: dict[str, list[float]] = {"off": [], "auto": []}
+    for _ in range(RUNS):
+        for isolation, times in took.items():
+            with tempfile.TemporaryDirectory(prefix="oa-bench-") as folder:
+                times.append(_run_s(Path(folder), isolation))
+    off, auto = (statistics.median(times) for times in took.values())
+    share = 100 * (auto - off) / off
+    print(
+        f"  a run of {TASKS} tasks, {SLOTS} at once: {off:.2f} s without walls, {auto:.2f} s with them,"
+        f" {share:+.1f} % (goal {GOAL_SHARE:.0f} %)"
+    )
+
+
+def _run_s(root: Path, isolation: str) -> float:
+    config = LIBRARY[".github/orchestrator.yml"] + f"isolation: {isolation}\n"
+    home = house(root, make_repo(root / "r", {**LIBRARY, ".github/orchestrator.yml": config}))
+    for number in range(1, TASKS + 1):
+        home.issue(number, f"Task {number}", GOOD.replace("more", f"more{number}"))
+    began = time.monotonic()
+    ran = home.run("--max-parallel", str(SLOTS))
+    took = time.monotonic() - began
+    assert ran.code == 0, ran.err
+    return took
 
 
 def _one(root: Path, policy: Policy) -> Outcome:

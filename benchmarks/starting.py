@@ -100,7 +100,7 @@ def main() -> None:
                     took[kind].append(measure(name, played, program, Path(folder)))
         hand, ours = (statistics.median(took[kind]) for kind in ("hand", "run"))
         print(
-            f"  {name:<10} by hand {hand:5.2f}   in a run {ours:5.2f}   +{ours - hand:4.2f} s   ratio {ours / hand:.2f}"
+            f"  {name:<10} by hand {hand:5.2f}   in a run {ours:5.2f}   {ours - hand:+5.2f} s   ratio {ours / hand:.2f}"
         )
 
 
