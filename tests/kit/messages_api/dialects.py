@@ -40,6 +40,7 @@ class Dialect:
     events: Callable[[Request, Say], Iterator[str]]
     """The answer as the lines of server-sent events."""
     error: Callable[[int, str], Json]
+    whole: Callable[[Request, Say], Json] | None = None
 
 
 def dialect_of(path: str) -> Dialect | None:
@@ -149,7 +150,27 @@ def _chat_read(body: Json) -> Json:
         else:
             messages.append(_assistant(text))
     tools = [{"name": t["function"]["name"]} for t in body.get("tools", [])]
-    return {"system": "\n".join(system), "messages": _joined(messages), "tools": tools, "stream": True}
+    stream = bool(body.get("stream"))
+    return {"system": "\n".join(system), "messages": _joined(messages), "tools": tools, "stream": stream}
+
+
+def _chat_whole(request: Request, said: Say) -> Json:
+    """The answer where no stream was asked for."""
+    calls = [
+        {"id": call, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+        for call, name, arguments in _calls(request, said)
+    ]
+    message = {"role": "assistant", "content": said.text, **({"tool_calls": calls} if calls else {})}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
+    usage = _chat_usage(said)
+    return {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "scripted", "choices": [choice], "usage": usage
+    }  # fmt: skip
+
+
+def _chat_usage(said: Say) -> Json:
+    prompt, completion = said.usage.get("input_tokens", 0), said.usage.get("output_tokens", 0)
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _chat_events(request: Request, said: Say) -> Iterator[str]:
@@ -169,9 +190,7 @@ def _chat_events(request: Request, said: Say) -> Iterator[str]:
     for index, (call, name, arguments) in enumerate(calls):
         function = {"name": name, "arguments": json.dumps(arguments)}
         yield chunk({"tool_calls": [{"index": index, "id": call, "type": "function", "function": function}]})
-    prompt, completion = said.usage.get("input_tokens", 0), said.usage.get("output_tokens", 0)
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-    yield chunk({}, finish="tool_calls" if calls else "stop", usage=usage)
+    yield chunk({}, finish="tool_calls" if calls else "stop", usage=_chat_usage(said))
     yield "data: [DONE]\n\n"
 
 
@@ -221,7 +240,7 @@ def _gemini_error(status: int, message: str) -> Json:
 
 DIALECTS = (
     Dialect(re.compile(r"/responses$"), _responses_read, _responses_events, _openai_error),
-    Dialect(re.compile(r"/chat/completions$"), _chat_read, _chat_events, _openai_error),
+    Dialect(re.compile(r"/chat/completions$"), _chat_read, _chat_events, _openai_error, _chat_whole),
     Dialect(
         re.compile(r":streamGenerateContent\b"),
         _gemini_read,

@@ -171,7 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
         if said.wait_s:
             self.owner.closing.wait(said.wait_s)
         if not request.body.get("stream"):
-            return self._plain(200, json.dumps(_message(request, said)).encode())
+            dialect = dialect_of(request.path)
+            whole = dialect.whole if dialect and dialect.whole else _message
+            return self._plain(200, json.dumps(whole(request, said)).encode())
         events = list(_lines(dialect_of(request.path), request, said))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
