@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,6 +82,39 @@ def test_a_shell_script_goes_the_whole_way(home_with: Callable[[str], House]) ->
     assert (0, "success") == (ran.code, task["status"]), ran.err
     assert (2, 0.02) == (task["turns"], task["cost_usd"])
     assert "writes numbers_.py" in home.cli("logs", "issue-1").out
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_the_scripts_of_the_docs_go_the_whole_way(
+    make: Callable[..., Repo], tmp_path: Path, language: str
+) -> None:
+    """Around a program that writes the change, tells its plan, and finds nothing in a review."""
+    docs = (Path(__file__).parents[2] / "docs/agents.md").read_text()
+    [script] = re.findall(rf"```{language}\n(#!.*?)```", docs, re.DOTALL)
+    model = f"""#!/bin/sh
+case "$1" in
+--plan) echo 'change `numbers_.py` and `README.md`' ;;
+--review) echo '{{"findings": []}}' ;;
+*) {HONEST}
+printf -- '- `triple(n)` is three times n.\\n' >>README.md ;;
+esac
+"""
+    (tools := tmp_path / "tools").mkdir()
+    for name, text in {"agent": script, "my-model": model}.items():
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    settings = f"agent: command\nagent-command:\n  argv: [{tools / 'agent'}, '{{prompt_file}}']\n"
+    home = house(
+        tmp_path,
+        make({**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + settings}),
+    )
+    home.issue(1, "Add triple", "Please.")
+    home.env["PATH"] = f"{tools}:{os.environ['PATH']}"
+
+    ran = home.run(agent="command")
+
+    task = ran.task("issue-1")
+    assert (0, "success") == (ran.code, task["status"]), f"{ran.err}\n{task['error']}"
 
 
 def test_what_a_reviewer_costs_is_in_the_total(home_with: Callable[[str], House], tmp_path: Path) -> None:
