@@ -100,7 +100,7 @@ printf -- '- `triple(n)` is three times n.\\n' >>README.md ;;
 esac
 """
     (tools := tmp_path / "tools").mkdir()
-    for name, text in {"agent": script, "my-model": model}.items():
+    for name, text in {"agent": script, "mymodel": model}.items():
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     settings = f"agent: command\nagent-command:\n  argv: [{tools / 'agent'}, '{{prompt_file}}']\n"
