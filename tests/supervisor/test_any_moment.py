@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -19,6 +20,12 @@ from orchestrator_action.process.supervisor import Cancel
 from orchestrator_action.protocol.attempt import Ending, Outcome
 from tests.kit.ill import eventually
 from tests.supervisor.conftest import Stage
+
+
+def kill(pid: int) -> None:
+    """Somebody else may have killed it first."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -50,9 +57,9 @@ def test_guards_and_nurseries_die_at_random(stage: Stage, background) -> None:
         if dice.random() < 0.2:
             guard = procs.read(pid)
             if guard is not None:
-                os.kill(guard.ppid, signal.SIGKILL)
+                kill(guard.ppid)
         elif dice.random() < 0.1 and SPAWNER.pid:
-            os.kill(SPAWNER.pid, signal.SIGKILL)
+            kill(SPAWNER.pid)
 
     scripts = ["exit 3", "sleep 1000 & exit 3", "sleep 0.1; exit 3", "setsid sleep 1000 & sleep 0.05; exit 3"]
     endings = []
@@ -88,7 +95,7 @@ def test_a_soak_of_random_faults_leaves_memory_and_descriptors_flat(stage: Stage
     def vandal(pid: int, _: int) -> None:
         guard = procs.read(pid)
         if dice.random() < 0.05 and guard is not None:
-            os.kill(guard.ppid, signal.SIGKILL)
+            kill(guard.ppid)
 
     def one(number: int) -> Outcome:
         cancel = Cancel()
