@@ -43,7 +43,7 @@ def claim(phase: str, more: str = "") -> Say:
     return bash(f"orchestrator-phase done {phase} {more}".strip())
 
 
-def session(change: str) -> Script:
+def session(change: str, last: Say = Say("All tests pass. Everything is done.")) -> Script:  # noqa: B008
     """All eleven phases, whatever the answers were."""
     commit = (
         r"printf '\n- `triple(n)` is three times n.\n' >>README.md; git add -A && git commit -qm 'Add triple'"
@@ -53,7 +53,7 @@ def session(change: str) -> Script:
         claim("research-and-planning", "--note 'change `numbers_.py` and `README.md`'"),
         bash(f"{change}\n{TEST}\n{commit}"), claim("implementation"), claim("testing"), claim("documentation"),
         claim("pull-request", "--note 'Add triple'"), claim("review"), claim("review-response"),
-        claim("settings-update"), Say("All tests pass. Everything is done."),
+        claim("settings-update"), last,
     )  # fmt: skip
 
 

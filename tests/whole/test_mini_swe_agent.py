@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.kit.headless import KEY, cli_env
-from tests.kit.messages_api import Script, bash, by_session, messages_api, steps
+from tests.kit.messages_api import bash, by_session, messages_api, steps
 from tests.kit.repos import Repo
 from tests.kit.whole import LIBRARY, house
-from tests.whole.test_headless import HONEST, LYING, TEST, claim
+from tests.whole.test_headless import HONEST, LYING, session
 
 ROOT = Path(__file__).parents[2]
 MINI = ROOT / ".tools/mini/bin/mini"
@@ -33,19 +33,6 @@ def settings() -> str:
     return str(example)
 
 
-def session(change: str) -> Script:
-    commit = (
-        r"printf '\n- `triple(n)` is three times n.\n' >>README.md; git add -A && git commit -qm 'Add triple'"
-    )
-    return steps(
-        claim("initial-setup"), claim("issue-creation"), claim("branch-management"),
-        claim("research-and-planning", "--note 'change `numbers_.py` and `README.md`'"),
-        bash(f"{change}\n{TEST}\n{commit}"), claim("implementation"), claim("testing"), claim("documentation"),
-        claim("pull-request", "--note 'Add triple'"), claim("review"), claim("review-response"),
-        claim("settings-update"), bash(f"{SUBMIT} 'All tests pass.'"),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("change", "code", "status"), [(HONEST, 0, "success"), (LYING, 1, "failed")], ids=["honest", "lying"]
 )
@@ -58,7 +45,12 @@ def test_it_is_verified_when_it_is_honest_and_refuted_when_it_lies(
     home = house(tmp_path, make(files))
     home.issue(1, "Add triple", "Please add `triple(n)`.")
     reviewer = steps(bash(f"""{SUBMIT} '{{"findings": []}}'"""))
-    with messages_api(by_session(("You review one change", reviewer), ("", session(change)))) as api:
+    with messages_api(
+        by_session(
+            ("You review one change", reviewer),
+            ("", session(change, last=bash(f"{SUBMIT} 'All tests pass.'"))),
+        )
+    ) as api:
         home.env = {
             **cli_env(tmp_path / "h", MINI.parent), "OPENAI_API_KEY": KEY, "OPENAI_API_BASE": f"{api.url}/v1",
             "MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors",
