@@ -79,9 +79,8 @@ class Board:
         while True:
             over = self._over.wait(REDRAW_S)
             for task, at, words in self._view.refresh():
-                if task.is_open:
-                    say(plain_line(task.id, at, words))
-                    spoke[task.id], doing[task.id] = time.monotonic(), task.doing
+                say(plain_line(task.id, at, words))
+                spoke[task.id], doing[task.id] = time.monotonic(), task.doing
             for task in self._view.tasks.values():
                 late = time.monotonic() - spoke.setdefault(task.id, time.monotonic()) > LINE_EVERY_S
                 if task.status == "running" and late and task.doing != doing.get(task.id):

@@ -119,7 +119,10 @@ class RunView:
     _logs: dict[str, _Tail] = field(default_factory=dict)
 
     def refresh(self) -> list[tuple[TaskView, float, str]]:
-        """Read what is new; a line of words for each thing that happened: task, epoch seconds, words."""
+        """Read what is new; a line of words for each thing that happened to a task before its end.
+
+        Each is the task, epoch seconds, words; they are told however long ago the task ended.
+        """
         said = list(self._new_events())
         for task in self.tasks.values():
             if task.status == "running" and (words := self._agents_words(task)):
@@ -141,7 +144,8 @@ class RunView:
             if task is not None:
                 before = task.doing
                 task.take(event)
-                if (words := event_words(event)) and words != before:  # one measurement can prove two phases
+                words = event_words(event)
+                if task.is_open and words and words != before:  # one measurement can prove two phases
                     yield task, event.at, words
 
     def _take(self, event: Event) -> None:

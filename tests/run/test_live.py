@@ -37,6 +37,19 @@ def test_what_happens_is_seen_once(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_what_came_before_the_end_is_told_when_the_end_is_seen_with_it(tmp_path: Path) -> None:
+    """A task can be over before the first look. Its end is `run`'s own line."""
+    journal, view = begin(tmp_path), RunView(tmp_path, words_of)
+    journal.append("task-started", "issue-1", base_sha="b" * 40, branch="b1")
+    journal.append("claim", "issue-1", phase="testing", head_sha="a" * 40, note="", text="", digest="",
+                   no_change="", waive="", seq=0)  # fmt: skip
+    journal.append("task-ended", "issue-1", status="failed", error="no", wall_s=0.4)
+
+    assert ["begins on b1 at bbbbbbbbbbbb", "claims Testing"] == [words for _, _, words in view.refresh()]
+    assert "failed" == view.tasks["issue-1"].status
+    journal.close()
+
+
 def test_the_same_words_are_not_said_twice_in_a_row(tmp_path: Path) -> None:
     """One measurement can prove two phases: a person reads it once."""
     journal, view = begin(tmp_path), RunView(tmp_path, words_of)

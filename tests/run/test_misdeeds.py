@@ -47,9 +47,11 @@ MISDEEDS = {
     ),
     "forges an object": (
         "cannot be taken over",
-        """echo honest >y; git add y; git commit -qm y; o=$(git rev-parse HEAD:y); f=.git/objects/$(echo $o | cut -c1-2)
+        # forged before a commit names it, as a commit may be taken over as soon as it is there
+        """echo honest >y; git add y; o=$(git rev-parse :y); f=.git/objects/$(echo $o | cut -c1-2)
            f=$f/$(echo $o | cut -c3-); chmod +w $f
-           python3 -c "import sys, zlib; open(sys.argv[1], 'wb').write(zlib.compress(b'blob 7\\0forged!'))" $f""",
+           python3 -c "import sys, zlib; open(sys.argv[1], 'wb').write(zlib.compress(b'blob 7\\0forged!'))" $f
+           git commit -qm y""",
     ),
 }  # fmt: skip
 """Misdeed → the words that name it, and how it is done."""
