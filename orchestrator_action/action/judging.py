@@ -126,7 +126,7 @@ def _measured_by(payload: Mapping[str, Any]) -> Any:
         raise NothingToDo(
             "the event names no measured commit", hint="run mode report on workflow_run or pull_request"
         )
-    return {**found, "repository": repository}
+    return {**found, "repository": repository, "pushed": done.get("event") == "push"}
 
 
 def _tell_change(step: Step, verified: VerifiedChange) -> int:

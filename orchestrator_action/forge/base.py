@@ -263,5 +263,10 @@ class Queue(Protocol):
     def run_alive(self, run_id: str) -> bool | None:
         """Whether that workflow run is queued or running; None when the forge does not know it."""
 
+    def before_push(self, branch: str, head: str) -> str:
+        """The commit that `branch` was at before the push that brought it to `head`.
+
+        Empty where the forge does not tell it, and for the push that made the branch."""
+
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow by its file name. ForgeError where there are no workflows."""

@@ -15,13 +15,13 @@ from typing import Any, cast
 from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import ConfigError, NothingToDo
 from orchestrator_action.forge.base import Queue
-from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.protocol.acceptance import conclude_change
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed, matches
 from orchestrator_action.publish.report.verdict import exception_lines
 from orchestrator_action.run.check_document import check_document
+from orchestrator_action.run.let_pass import who_may
 from orchestrator_action.run.verify_change import (
     FoundChange,
     VerifiedChange,
@@ -44,12 +44,16 @@ MEASURED_BY = (".github/**", "action.yml", "action.yaml")
 """A pull request's workflow is the head's own: who changes this changes what measured it."""
 
 
-def find_measured(run: RunContext, *, head: str, branch: str, repository: str, pull: int = 0) -> FoundChange:
+def find_measured(
+    run: RunContext, *, head: str, branch: str, repository: str, pull: int = 0, pushed: bool = False
+) -> FoundChange:
     """The change that a workflow run measured: by the event's head, never by what the document says.
 
-    A comment names a pull request and no head (empty): the one that it has now.
+    A comment names a pull request and no head (empty): the one that it has now. `pushed`: a push to this branch.
     Raises NothingToDo when the pull request moved on or is a task's of ours, which other runs judge.
     """
+    if pushed:
+        return _find_pushed(run, branch, head)
     ours = repository.casefold() in {"", run.forge.repository.casefold()}
     known = run.forge.pull(pull) if pull else run.forge.find_pull(branch, of="" if ours else repository)
     if known and not head:
@@ -63,7 +67,22 @@ def find_measured(run: RunContext, *, head: str, branch: str, repository: str, p
     if not known and not ours:
         raise NothingToDo(f"no open pull request has the head {head[:12]}", hint="it was closed meanwhile")
     leave_tasks_alone(run, branch, known, ours=ours)
-    change = find_change(run, branch, known)
+    return _still_at(head, find_change(run, branch, known))
+
+
+def _find_pushed(run: RunContext, branch: str, head: str) -> FoundChange:
+    """What a push brought: the event of its workflow run does not say what the branch was at before, the forge does."""
+    leave_tasks_alone(run, branch, None, ours=True)
+    before = cast("Queue", run.forge).before_push(branch, head)
+    if not before:
+        raise NothingToDo(
+            f"the forge does not tell what {branch} was at before {head[:12]}",
+            hint="a branch that is new has nothing to be compared with",
+        )
+    return _still_at(head, find_change(run, branch, since=before))
+
+
+def _still_at(head: str, change: FoundChange) -> FoundChange:
     if change.head != head:
         raise NothingToDo(
             f"{change.name} moved on from {head[:12]}", hint="its new head has a run of its own"
@@ -163,13 +182,12 @@ def _read_here(run: RunContext, change: FoundChange) -> Iterable[Fact]:
 
 def _measured_by_the_base(run: RunContext, change: FoundChange, touched: Sequence[str]) -> Fact:
     """Whether the head may have changed what measured it; a person with write access answers for that."""
-    author = change.pull.author if change.pull else ""
-    may = bool(author) and cast("Queue", run.forge).permission(author) in WRITERS if touched else False
     message = "the branch changes nothing of what measured it"
     detail: dict[str, Any] = {}
+    reason = who_may(run, change) if touched else ""
+    may = bool(reason)
     if touched:
         message = f"the branch changes {listed(touched, at_most=3)}, which may have measured it otherwise"
-        reason = f"its author {author} has write access" if may else ""
         detail = {"exceptions": [{"id": "measured-by-the-base", "what": message, "reason": reason}]} if may else {
             "unproven": True
         }  # fmt: skip

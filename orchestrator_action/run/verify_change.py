@@ -6,52 +6,44 @@ with write access may let a fact pass for this head by a comment. Read top to bo
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from orchestrator_action.config.records import to_record
 from orchestrator_action.config.schema import BRANCH_PREFIX, CHECK_NAME
 from orchestrator_action.errors import ConfigError, GitError, NothingToDo
-from orchestrator_action.forge.base import Queue
 from orchestrator_action.git.repo import Git
-from orchestrator_action.plan.rules import WRITERS
 from orchestrator_action.protocol.acceptance import (
-    Acceptance,
     ChangeVerdict,
     conclude_change,
-    read_acceptances,
 )
 from orchestrator_action.protocol.documents import VerdictDocument, digest_of
 from orchestrator_action.protocol.events import Ledger
-from orchestrator_action.protocol.forge_values import Comment, Pull
+from orchestrator_action.protocol.forge_values import Pull
 from orchestrator_action.protocol.model import Claim, Fact
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
-from orchestrator_action.publish.report.change import ChangeTexts, change_texts, read_head_line
+from orchestrator_action.publish.report.change import ChangeTexts, change_texts
 from orchestrator_action.publish.report.formats import DOCUMENT_FORMATS
 from orchestrator_action.publish.report.verdict import exception_lines, versions
+from orchestrator_action.run.let_pass import conclude_with_people, who_may
 from orchestrator_action.run.verify_branch import (
     Verified,
-    approved_by,
     task_of_branch,
     task_run_at,
     verify,
 )
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import encode
-from orchestrator_action.text.limits import marker
-from orchestrator_action.text.marker import carries_marker
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
 
 BASES = "bases"
 """In a run's folder: what was measured of the base branch's new head, for the runs that grow from it."""
-APPROVES = "approves the pull request"
-"""The reason of somebody whose approving review decides what could not be measured. It undoes nothing refuted."""
 SUFFIXES = {"sarif": ".sarif", "junit": ".junit.xml"}
 """Of the files beside a verdict document, by the name of their format."""
 
@@ -81,7 +73,8 @@ class VerifiedChange:
 def find_change(run: RunContext, branch: str, known: Pull | None = None, *, since: str = "") -> FoundChange:
     """The change of a branch or of a pull request, forks included; with `since`, what was pushed after that commit.
 
-    Raises GitError when its commit is not at the remote, ConfigError when it changes nothing.
+    Raises GitError when its commit is not at the remote, ConfigError when it changes nothing, and NothingToDo when a
+    push took commits back, or came after commits that are gone.
     """
     name = known.head_branch if known else branch
     ref = run.forge.pull_ref(known) if known else f"refs/heads/{name}"
@@ -89,15 +82,28 @@ def find_change(run: RunContext, branch: str, known: Pull | None = None, *, sinc
     if not head:
         raise GitError(f"{ref} is not at the remote", hint="push the branch first")
     onto = known.base_branch if known else run.base_branch
-    tip = since if since and run.git.rev_parse(since) else run.remote.fetch(onto)
+    tip = since if since and _is_here(run, since) else run.remote.fetch(onto)
     base = run.git.merge_base(tip, head)
     if not base:
         raise GitError(f"{name} and {onto} have no common commit", hint="rebase the branch")
+    if base == head and since:
+        gone = "" if tip == since else f": {since[:12]}, where it was before, is not at the remote any more"
+        raise NothingToDo(
+            f"the push to {name} brought no commit to compare{gone}", hint="the next push is compared"
+        )
     if base == head:
         raise ConfigError(f"{name} holds nothing that {onto} has not", hint="there is nothing to verify")
     return FoundChange(
         id=f"pull-{known.number}" if known else _id_of(name), name=name, base=base, head=head, pull=known
     )
+
+
+def _is_here(run: RunContext, sha: str) -> bool:
+    """Whether a commit is in the repository; brought where the remote still has it: a forced push leaves no name."""
+    if not run.git.rev_parse(sha):
+        with contextlib.suppress(GitError):
+            run.remote.fetch_objects([sha])
+    return bool(run.git.rev_parse(sha))
 
 
 def _id_of(branch: str) -> str:
@@ -194,10 +200,9 @@ def read_facts(run: RunContext, change: FoundChange, git: Git) -> Iterable[Fact]
 
 def _of_somebody_who_may(run: RunContext, change: FoundChange, fact: Fact) -> Fact:
     """A protected path that its author may write anyway is no lie, but it is said: an exception."""
-    author = change.pull.author if change.pull else ""
-    if fact.holds or not author or cast("Queue", run.forge).permission(author) not in WRITERS:
+    reason = "" if fact.holds else who_may(run, change)
+    if not reason:
         return fact
-    reason = f"its author {author} has write access"
     named = [{"id": fact.rule, "what": fact.message, "reason": reason}]
     return replace(
         fact, holds=True, message=f"{fact.message}; {reason}", detail={**fact.detail, "exceptions": named}
@@ -268,21 +273,11 @@ def publish_change(
 
     `began` is when this measurement began, ISO 8601.
     """
-    number = change.pull.number if change.pull else 0
-    key = marker("change", str(number or change.id))
-    queue = cast("Queue", run.forge)
-    comments = tuple(run.forge.comments(number)) if number else ()
-    since = _judged_since(queue, comments, key, change.head) or began
-    accepted = read_acceptances(
-        comments, since=since, may_write=lambda login: queue.permission(login) in WRITERS
-    )
-    verdict = conclude_change(document.facts, accepted)
-    if number and verdict.unproven and (who := approved_by(run, number, change.head)):
-        seen = [Acceptance(rule=f.rule, reason=APPROVES, by=who) for f in verdict.unproven]
-        verdict = conclude_change(document.facts, [*seen, *accepted])
-    told = change_texts(document, verdict, marker=key, since=since, secrets=run.secrets)
-    if number:
-        run.forge.comment(number, marker=key, body=told.comment)
+    concluded = conclude_with_people(run, change, document.facts, began=began)
+    verdict, key = concluded.verdict, concluded.marker
+    told = change_texts(document, verdict, marker=key, since=concluded.since, secrets=run.secrets)
+    if change.pull:
+        run.forge.comment(change.pull.number, marker=key, body=told.comment)
     _post_check(run, change, verdict, told)
     _note_verified(run, change, verdict)
     return VerifiedChange(change=change, document=document, verdict=verdict, path=_write(run, document))
@@ -304,14 +299,6 @@ def _write(run: RunContext, document: VerdictDocument) -> Path:
     for name, write in DOCUMENT_FORMATS.items():
         path.with_suffix(SUFFIXES[name]).write_text(write([document], run.secrets), encoding="utf-8")
     return path
-
-
-def _judged_since(queue: Queue, comments: Iterable[Comment], key: str, head: str) -> str:
-    """When this very head was first judged; empty when it was not: acceptances before that were of another head."""
-    marked = (c for c in comments if carries_marker(c.body, key))
-    mine = next((c for c in marked if c.author == queue.viewer()), None)
-    sha, since = read_head_line(mine.body) if mine else ("", "")
-    return since if sha == head else ""
 
 
 def _post_check(run: RunContext, change: FoundChange, verdict: ChangeVerdict, told: ChangeTexts) -> None:

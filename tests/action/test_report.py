@@ -44,10 +44,41 @@ class TwoJobs:
     def _written(self) -> int:
         return sum(r.method != "GET" and "graphql" not in r.path for r in self.runner.github.requests)
 
-    def report(self, document: Path, head: str, *, fork: str = "", **inputs: str) -> Stepped:
+    def pushed(self, files: dict[str, str], *options: str) -> tuple[Path, str]:
+        """A push to the default branch, measured: the document, and the branch's new head."""
+        tree = self.person.tree
+        for name, text in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_text(text)
+        git(tree, "add", "-A")
+        git(tree, "commit", "-qm", "Direct")
+        done, head = self.push_to_main(*options)
+        return Path(done.outputs["document"]), head
+
+    def push_to_main(self, *options: str) -> tuple[Stepped, str]:
+        """The measuring job of a push of what the person's tree is at."""
+        tree, bare = self.person.tree, self.runner.github.state.git_dir
+        before, after = (git(at, "rev-parse", ref).strip() for at, ref in ((bare, "main"), (tree, "HEAD")))
+        git(tree, "push", "-q", *options, "origin", "HEAD:main")
+        self.runner.env["GITHUB_REF_NAME"] = "main"
+        payload = {"before": before, "after": after, "ref": "refs/heads/main"}
+        done = self.runner.step("measure", event="push", payload=payload)
+        del self.runner.env["GITHUB_REF_NAME"]
+        return done, after
+
+    def report(
+        self,
+        document: Path,
+        head: str,
+        *,
+        fork: str = "",
+        branch: str = "feature",
+        by: str = "pull_request",
+        **inputs: str,
+    ) -> Stepped:
         """The second job, as `workflow_run` starts it: the event has no pull request for a fork."""
         payload: dict[str, Any] = example("workflow_run", "completed")
-        payload["workflow_run"] |= {"head_sha": head, "head_branch": "feature", "pull_requests": []}
+        payload["workflow_run"] |= {"head_sha": head, "head_branch": branch, "event": by, "pull_requests": []}
         payload["workflow_run"]["head_repository"]["full_name"] = fork or self.runner.github.repository
         return self.runner.step(
             "report", event="workflow_run", payload=payload, document=str(document), **inputs
@@ -313,6 +344,67 @@ def test_a_queued_commit_gets_its_check_without_a_pull_request(ada: TwoJobs) -> 
     )
 
     assert (0, ["success"]) == (done.code, ada.person.checks(head)), measured.log + done.log
+
+
+@pytest.mark.parametrize(
+    ("files", "conclusion"),
+    [
+        ({"numbers_.py": BASE}, "success"),
+        ({"numbers_.py": BROKEN}, "failure"),
+        ({"numbers_.py": BASE, ".github/workflows/ci.yml": "on: push\n"}, "neutral"),
+    ],
+    ids=["honest", "lying", "workflow"],
+)
+def test_a_push_to_the_default_branch_gets_its_check(
+    ada: TwoJobs, files: dict[str, str], conclusion: str
+) -> None:
+    """Both jobs compare it with what the branch was at before: one has it from the event, the other from GitHub.
+
+    Who changes a workflow there has write access."""
+    document, head = ada.pushed(files)
+
+    done = ada.report(document, head, branch="main", by="push")
+
+    assert (int(conclusion == "failure"), [conclusion]) == (done.code, ada.person.checks(head)), done.log
+    assert [] == ada.person.comments()
+
+
+def test_a_forced_push_is_compared_with_what_it_put_aside(ada: TwoJobs) -> None:
+    """What went before is fetched by its name, as no branch has it any more."""
+    git(Path(ada.runner.github.state.git_dir), "config", "uploadpack.allowAnySHA1InWant", "true")
+    ada.pushed({"numbers_.py": BASE})
+    git(ada.person.tree, "reset", "-q", "--hard", "HEAD^")
+    document, head = ada.pushed({"numbers_.py": BROKEN}, "--force")
+
+    done = ada.report(document, head, branch="main", by="push")
+
+    assert (1, ["failure"]) == (done.code, ada.person.checks(head)), done.log
+
+
+def test_a_push_of_which_nobody_tells_what_was_before_is_left(ada: TwoJobs) -> None:
+    """A branch that is new, a server that keeps no list, a head that moved on: one line, no check."""
+    document, head = ada.pushed({"numbers_.py": BASE})
+    ada.runner.github.fail("404", "GET", "/activity")
+
+    done = ada.report(document, head, branch="main", by="push")
+
+    assert (0, "neutral", []) == (done.code, done.outputs["conclusion"], ada.person.checks(head)), done.log
+    assert f"the forge does not tell what main was at before {head[:12]}" in done.log
+    ada.pushed({"numbers_.py": "# more\n" + BASE})
+    moved = ada.report(document, head, branch="main", by="push")
+    assert (0, []) == (moved.code, ada.person.checks(head)) and "main moved on" in moved.log, moved.log
+
+
+def test_a_push_that_takes_commits_back_has_nothing_to_compare(ada: TwoJobs) -> None:
+    """Neither job calls that an error."""
+    ada.pushed({"numbers_.py": BASE})
+    git(ada.person.tree, "reset", "-q", "--hard", "HEAD^")
+    measured, head = ada.push_to_main("--force")
+
+    done = ada.report(Path("no.json"), head, branch="main", by="push")
+
+    assert (0, 0, []) == (measured.code, done.code, ada.person.checks(head)), measured.log + done.log
+    assert "brought no commit to compare" in measured.log and "brought no commit to compare" in done.log
 
 
 def test_a_tasks_branch_is_judged_with_its_ledger_and_never_by_less(ada: TwoJobs) -> None:

@@ -55,6 +55,7 @@ class Machines:
 
     person: Person
     bases: Path
+    mode: str = "measure"
 
     @property
     def runner(self) -> Runner:
@@ -77,7 +78,7 @@ class Machines:
         self.fresh()
         self.runner.env["GITHUB_REF_NAME"] = "main"
         payload = {"before": before, "after": after, "ref": "refs/heads/main"}
-        done = self.runner.step("measure", event="push", payload=payload)
+        done = self.runner.step(self.mode, event="push", payload=payload)
         del self.runner.env["GITHUB_REF_NAME"]
         if found := done.outputs.get("bases"):
             shutil.copytree(found, self.bases, dirs_exist_ok=True)
@@ -89,7 +90,7 @@ class Machines:
         if reusing:
             self.runner.env["INPUT_BASES"] = str(self.bases)
         began = time.monotonic()
-        done = self.person.verify_as("measure")
+        done = self.person.verify_as(self.mode)
         took = time.monotonic() - began
         self.runner.env.pop("INPUT_BASES", None)
         runs = self.runner.repo.path / ".git" / "orchestrator" / "runs"
@@ -106,11 +107,13 @@ def machines(runner: Runner, tmp_path: Path) -> Machines:
     return Machines(Person(runner, tmp_path, "ada", role="write"), tmp_path / "bases")
 
 
-def test_a_base_that_a_push_measured_is_not_measured_again(machines: Machines) -> None:
-    """One suite less, the same facts, and the document says where the base is from.
+@pytest.mark.parametrize("mode", ["measure", "verify"])
+def test_a_base_that_a_push_measured_is_not_measured_again(machines: Machines, mode: str) -> None:
+    """With two workflows and with one. One suite less, the same facts, and the document says where the base is from.
 
     A suite that takes no longer than half a minute is repeated once, where no test was changed.
     """
+    machines.mode = mode
     pushed = machines.pushed(MORE_TESTS)
     assert "bases" in pushed.outputs, pushed.log
     machines.person.push({"numbers_.py": FIXED})

@@ -111,6 +111,49 @@ def test_a_queued_commit_gets_its_check(person: Person) -> None:
     assert (1, ["failure"]) == (done.code, person.checks(head)), done.log
 
 
+def queued(person: Person, more: str = "") -> str:
+    """The merge queue squashes the pull request onto its base; `more` is a file that comes with it."""
+    tree, branch = person.tree, f"gh-readonly-queue/main/pr-{person.number}-{'a' * 40}"
+    git(tree, "checkout", "-q", "-B", "queued", "origin/main")
+    git(tree, "merge", "-q", "--squash", "feature")
+    if more:
+        (tree / more).write_text("x = 1\n")
+        git(tree, "add", more)
+    git(tree, "commit", "-qm", "Queued")
+    git(tree, "push", "-qf", "origin", f"HEAD:refs/heads/{branch}")
+    person.runner.env["GITHUB_REF_NAME"] = branch
+    return git(tree, "rev-parse", "HEAD").strip()
+
+
+def test_what_a_person_accepted_holds_in_the_merge_queue(person: Person) -> None:
+    """For the commit that brings the pull request's very head and nothing else; the comment stays as it is."""
+    git(person.tree, "checkout", "-q", "-b", "feature")
+    person.push({"tests/test_numbers.py": GONE})
+    person.verify()
+    person.says("/orchestrate accept nothing-lost: the feature goes")
+    person.verify()
+    [comment] = person.comments()
+
+    whole, more = queued(person), ""
+    passed = person.runner.step("verify", event="merge_group", payload={"merge_group": {}})
+    more = queued(person, "more.py")
+    refused = person.runner.step("verify", event="merge_group", payload={"merge_group": {}})
+
+    assert (["neutral"], ["failure"]) == (person.checks(whole), person.checks(more)), passed.log + refused.log
+    assert [comment] == person.comments()
+
+
+def test_a_workflow_that_is_queued_was_let_in_by_somebody_who_may(person: Person) -> None:
+    """An exception, so that the queue does not stop for good where nobody can comment."""
+    git(person.tree, "checkout", "-q", "-b", "feature")
+    person.push({".github/workflows/more.yml": "on: push\njobs: {}\n"})
+    head = queued(person)
+
+    done = person.runner.step("verify", event="merge_group", payload={"merge_group": {}})
+
+    assert (0, ["neutral"]) == (done.code, person.checks(head)), done.log
+
+
 def test_a_rerun_of_a_draft_says_the_same_in_one_comment(person: Person) -> None:
     """A draft gets its check like any other, and a second run of the job changes nothing."""
     head = person.push({"numbers_.py": FIXED})

@@ -238,6 +238,10 @@ def test_a_person_of_the_repository_may_and_nobody_may_not(world: World) -> None
     assert "none" == world.queue.permission("")
 
 
+def test_a_commit_that_nobody_pushed_came_from_nowhere(world: World) -> None:
+    assert "" == world.queue.before_push("topic", "f" * 40)
+
+
 def test_an_unknown_run_is_not_called_alive(world: World) -> None:
     assert world.queue.run_alive("4711") is None
     assert world.queue.run_alive("../../x") is None

@@ -9,6 +9,7 @@ from orchestrator_action.forge.github.forge import GitHubForge
 from orchestrator_action.protocol.forge_values import Conclusion
 from tests.forge.conftest import Connect
 from tests.kit.github_server import GitHubServer
+from tests.kit.repos import Repo
 
 
 def test_our_labels_get_their_colours_once(connect: Connect, github: GitHubServer) -> None:
@@ -89,6 +90,26 @@ def test_a_runs_life_is_asked_of_github(
 
     assert alive is forge.run_alive("77")
     assert forge.run_alive("78") is None
+
+
+def test_what_a_branch_was_at_before_a_push_is_told_by_its_latest(
+    forge: GitHubForge, github: GitHubServer, topic: Repo
+) -> None:
+    """Also when it came to the same commit twice; not of the push that made it, nor where nobody tells."""
+    first = topic.at_remote("refs/heads/topic")
+    moves = [topic.commit({"a.txt": str(n)}, f"c{n}") for n in range(3)]
+    for sha in (moves[0], moves[1], moves[2], moves[1]):
+        topic.git("push", "-qf", "origin", f"{sha}:refs/heads/topic")
+    topic.git("push", "-q", "origin", f"{first}:refs/heads/new")
+
+    told = {sha: forge.before_push("topic", sha) for sha in moves}
+
+    assert {moves[0]: first, moves[1]: moves[2], moves[2]: moves[1]} == told
+    assert ("", "", "") == (
+        forge.before_push("topic", "f" * 40), forge.before_push("new", first), forge.before_push("no", first)
+    )  # fmt: skip
+    github.fail("404", "GET", "/activity")
+    assert "" == forge.before_push("topic", moves[0])
 
 
 def test_a_workflow_is_dispatched_with_its_inputs(forge: GitHubForge, github: GitHubServer) -> None:

@@ -29,6 +29,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     f"{R}/actions/secrets/{{secret_name}}": ("get",),
     f"{R}/actions/workflows/{{workflow_id}}/dispatches": ("post",),
     f"{R}/actions/workflows/{{workflow_id}}/runs": ("get",),
+    f"{R}/activity": ("get",),
     f"{R}/check-runs": ("post",),
     f"{R}/check-runs/{{check_run_id}}": ("get", "patch"),
     f"{R}/check-runs/{{check_run_id}}/annotations": ("get",),

@@ -34,6 +34,11 @@ class LocalPermissions:
         """There are no workflow runs here."""
         return None
 
+    def before_push(self, branch: str, head: str) -> str:
+        """Nobody writes down pushes here."""
+        del branch, head
+        return ""
+
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """There are no workflows here."""
         del ref, inputs

@@ -385,6 +385,10 @@ class GitHubForge:
         """Whether a workflow run is queued or running."""
         return workflows.run_alive(self._api, run_id)
 
+    def before_push(self, branch: str, head: str) -> str:
+        """As GitHub's list of the repository's activity tells it."""
+        return workflows.before_push(self._api, branch, head)
+
     def dispatch(self, workflow: str, *, ref: str, inputs: Mapping[str, str] | None = None) -> None:
         """Start a workflow. Never sent twice: when it is unclear whether it started, ForgeError says so."""
         workflows.dispatch(self._api, workflow, ref=ref, inputs=inputs)

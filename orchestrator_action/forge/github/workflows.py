@@ -8,6 +8,7 @@ from urllib.parse import quote
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.github.client import Api, understood
 
+MOST_PAGES_OF_PUSHES = 2
 ALIVE = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
 
@@ -22,6 +23,27 @@ def run_alive(api: Api, run_id: str) -> bool | None:
             return None
         raise
     return understood(lambda: str(data["status"]) in ALIVE, f"workflow run {run_id}")
+
+
+def before_push(api: Api, branch: str, head: str) -> str:
+    """What a branch was at before the latest push, merge or forced push that brought it to `head`.
+
+    Empty for the push that made the branch, where it is too long ago, and on servers that keep no such list.
+    Source: docs.github.com, "List repository activities".
+    """
+    ref = f"refs/heads/{branch}"
+    try:
+        pushes = list(
+            api.pages("/activity", f"the pushes to {branch}", {"ref": ref}, limit=MOST_PAGES_OF_PUSHES)
+        )
+    except ForgeError as exc:
+        if exc.status == 404:
+            return ""
+        raise
+    found = understood(
+        lambda: [str(p["before"]) for p in pushes if (p["ref"], p["after"]) == (ref, head)], "the pushes"
+    )
+    return found[0] if found and found[0].strip("0") else ""
 
 
 def dispatch(api: Api, workflow: str, *, ref: str, inputs: Mapping[str, str] | None) -> None:

@@ -49,6 +49,13 @@ class Payloads:
         }
         return fill(schema, given, api=self.api)
 
+    def activity(self, ref: str, line: str) -> dict[str, Any]:
+        """A push, from a line of the ref's reflog."""
+        before, after, *_ = line.split()
+        kind = "push" if before.strip("0") else "branch_creation"
+        given = {"before": before, "after": after, "ref": ref, "activity_type": kind}
+        return fill("activity", {**given, "actor": self.user(self.state.owner)}, api=self.api)
+
     def label(self, label: Label) -> dict[str, Any]:
         return {
             "id": label.id,

@@ -56,6 +56,7 @@ class GitHubServer:
     def __init__(self, git_dir: Path, repository: str = "octo/demo", *, port: int = 0) -> None:
         owner, _, name = repository.partition("/")
         self.state = State(git_dir.resolve(), owner, name)
+        self.state.git("config", "core.logAllRefUpdates", "always")  # `/activity` tells the pushes
         self.state.user(owner, role="admin")
         self.state.user("maintainer", role="maintain")
         self.state.user("stranger", role="read")

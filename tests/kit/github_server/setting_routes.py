@@ -13,6 +13,15 @@ def rules_of_branch(call: Call) -> Reply:
     return Reply(items=[{**source, "ruleset_id": 1, **rule} for rule in call.state.rules])
 
 
+@route("GET", f"{R}/activity", "contents:read")
+def activity(call: Call) -> Reply:
+    """Newest first, from the bare repository's own reflog."""
+    ref = call.query["ref"]
+    reflog = call.state.git_dir / "logs" / ref
+    lines = reflog.read_text().splitlines() if reflog.exists() else []
+    return Reply(items=[call.show.activity(ref, line) for line in reversed(lines)])
+
+
 @route("GET", f"{R}/rulesets/{{ruleset_id}}")
 def ruleset(call: Call) -> Reply:
     given = {
