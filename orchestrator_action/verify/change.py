@@ -19,6 +19,7 @@ from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.bench import Bench
+from orchestrator_action.verify.calls import ask_again
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.doubts import doubts
@@ -34,7 +35,7 @@ from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
-from orchestrator_action.verify.varied import Call, ask_again, suspicions
+from orchestrator_action.verify.varied import Call, suspicions
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +272,10 @@ def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tupl
     """What changed tests call, where they are run by themselves and are quick."""
     commands = only_files(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
     took = sum(r.duration_s for r in runs.head.runs) if runs.head else 0.0
-    return ask_again(bench, tree, commit or runs.head_sha, commands) if took <= STEADY_WITHIN_S else ()
+    if took > STEADY_WITHIN_S:
+        return ()
+    green = runs.changed_tests if runs.head and runs.head.passed else ()
+    return ask_again(bench, tree, commit or runs.head_sha, commands, green)
 
 
 def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:

@@ -3,22 +3,16 @@
 There is no oracle for another argument, so nothing here refutes. But some things are measured without one: equal
 arguments get equal answers, the same call gets the same answer later, and a change does more than what its tests
 ask. What a change cannot say for itself is a named exception: a reviewer is asked about it, and a person reads it.
-Tests of pytest and of unittest's own runner are asked; see `ecosystems.python_calls`.
+How it is asked, and of which runners' tests, is in `calls`.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.paths import shown
-from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.exceptions import NamedTest
 
 FEWEST_VARIED = 12
@@ -31,12 +25,6 @@ EACH_ITS_OWN = 0.7
 """Answers for each call: functions that sort into few kinds have fewer."""
 OTHERWISE = 0.1
 """Of the answers to other arguments: those that are not the answer to the call they were made from."""
-MOST_BYTES = 8 * 1024**2
-_PLUGIN = Path(__file__).with_name("ecosystems") / "python_calls"
-_NAME = "orchestrator_calls"
-_AT_START = f"from {_NAME}.unittest_cases import watch_cases\n\nwatch_cases()\n"
-_PYTEST = re.compile(r"\b(?:pytest|py\.test)\b")
-_UNITTEST = re.compile(r"\s-m\s+unittest\b")
 _NO_ANSWER = "?"
 
 
@@ -56,7 +44,7 @@ class Call:
     varied: tuple[tuple[str, str], ...]
     """Other arguments and their answers."""
     spelling: bool | None
-    """Whether equal arguments that `repr` writes otherwise get another answer."""
+    """Whether equal arguments that `repr` writes otherwise get another answer; None where nobody can say."""
     passed: bool
     """Whether its test did."""
 
@@ -64,50 +52,6 @@ class Call:
     def key(self) -> tuple[str, str, str]:
         """The same call at another commit."""
         return self.module, self.name, self.args
-
-
-def ask_again(bench: Bench, tree: Path, commit: str, commands: Sequence[str]) -> tuple[Call, ...]:
-    """What these tests call in a checkout, and what the code answers to other arguments.
-
-    A run of its own beside those that decide. Nothing where the commands are other runners'. What comes back was
-    written in a process of the code under test, so it is a suspicion and no fact.
-    """
-    own = [c for c in commands if _PYTEST.search(c) or _UNITTEST.search(c)]
-    if not own:
-        return ()
-    folders: list[Path] = []
-
-    def run(
-        argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
-    ) -> Outcome:
-        folders.append(log.parent / f"calls-{len(folders)}")
-        shutil.copytree(_PLUGIN, folders[-1] / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
-        paths = ":".join(filter(None, (str(folders[-1]), env.get("PYTHONPATH", ""))))
-        if all(_UNITTEST.search(c) for c in own):
-            (folders[-1] / "sitecustomize.py").write_text(_AT_START)
-        options = f"{env.get('PYTEST_ADDOPTS', '')} -p {_NAME}".strip()
-        given = {**env, "PYTHONPATH": paths, "PYTEST_ADDOPTS": options}
-        return bench.run(argv, cwd=cwd, env=given, log=log, timeout_s=timeout_s)
-
-    replace(bench, run=run).run_in(tree, commit, own, again=True)
-    return tuple(call for folder in folders for call in _read(folder / "calls.jsonl"))
-
-
-def _read(file: Path) -> Iterable[Call]:
-    try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            rows = [json.loads(line) for line in lines.read(MOST_BYTES).splitlines()]
-        passed = {row["passed"] for row in rows if "passed" in row}
-        return [
-            Call(
-                **{k: str(row[k]) for k in ("file", "module", "name", "test", "args", "answer", "last")},
-                line=int(row["line"]), varied=tuple((str(a), str(b)) for a, b in row["varied"]),
-                spelling=row["spelling"], passed=row["test"] in passed,
-            )
-            for row in rows if "answer" in row
-        ]  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
 
 
 def suspicions(head: Sequence[Call], base: Sequence[Call]) -> list[NamedTest]:
