@@ -17,16 +17,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator_action.process import record as record_file
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.launch import LaunchError, decode_status, launch
 from orchestrator_action.process.limits import Deadlines, Log, Usage
 from orchestrator_action.process.wakeup import drain
-
-if TYPE_CHECKING:
-    from orchestrator_action.sandbox.outside import Outside
+from orchestrator_action.sandbox.outside import Outside
 
 TERM_AT = 0.4
 """Share of the stop grace after which INT was not enough."""

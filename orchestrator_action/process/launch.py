@@ -14,12 +14,10 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from orchestrator_action.sandbox.outside import Outside, WallError
 from orchestrator_action.sandbox.spawn import spawn
-
-if TYPE_CHECKING:
-    from orchestrator_action.sandbox.outside import Outside
 
 _DEAF_TO = (
     signal.SIGINT,
@@ -99,8 +97,6 @@ def _plain(argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes], log: i
 def _within(
     prefix: Sequence[bytes], argv: Sequence[bytes], cwd: bytes, env: Mapping[bytes, bytes], log: int
 ) -> Launched:
-    from orchestrator_action.sandbox.outside import Outside, WallError
-
     outside, begun = Outside(), os.fstat(log).st_size
     whole = [*prefix, b"%d" % outside.theirs, *argv]
     try:

@@ -11,16 +11,14 @@ get. Each packet is a word and a number:
     runs        it is executed
     ended N     it ended with wait status N; it is reaped when the guard has answered
 
-It ends with the last process within. Standard library only, and little of it: it starts in milliseconds.
+It ends with the last process within. Built-in modules only, as every process within walls waits for it: `os` and
+`signal` take as long to import as all of this does to run.
 """
 
-from __future__ import annotations
-
-import os
+import posix
 import sys
-
-# `import signal` takes as long as the rest of this file
 from _signal import SIG_DFL, SIGINT, SIGPIPE, SIGXFSZ, signal  # type: ignore[import-not-found]
+from posix import _exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,26 +31,28 @@ _EXITED = 1
 def main(way_out: str, guard: int, argv: list[str]) -> None:
     """Be the first process within; returns when nobody else is left."""
     signal(SIGINT, SIG_DFL)
-    os.write(guard, b"inside 0")
+    posix.write(guard, b"inside 0")
     servers = _listen(way_out)
-    happened, tells = os.pipe()
-    program = os.fork()
+    happened, tells = posix.pipe()
+    program = posix.fork()
     if program == 0:
         _become(guard, tells, argv)
-    os.close(tells)
-    if number := os.read(happened, 16):
-        os.write(guard, b"failed " + number)
+    posix.close(tells)
+    if number := posix.read(happened, 16):
+        posix.write(guard, b"failed " + number)
         return
-    os.close(happened)
+    posix.close(happened)
     servers()
-    os.write(guard, b"runs 0")
+    posix.write(guard, b"runs 0")
     _reap(guard, program)
 
 
-def _listen(way_out: str) -> Callable[[], None]:
+def _listen(way_out: str) -> "Callable[[], None]":
     """Have the ports of the way out before the program starts; what serves them is called after the fork."""
     if not way_out:
         return lambda: None
+    import os
+
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path.append(
         os.path.dirname(package)
@@ -66,23 +66,41 @@ def _listen(way_out: str) -> Callable[[], None]:
 def _become(guard: int, tells: int, argv: list[str]) -> None:
     """Be the program: a session of its own, default signals, no descriptor but the first three."""
     try:
-        os.setsid()
-        os.write(guard, b"program 0")
-        os.set_inheritable(guard, False)
+        posix.setsid()
+        posix.write(guard, b"program 0")
+        posix.set_inheritable(guard, False)
         signal(SIGPIPE, SIG_DFL)
         signal(SIGXFSZ, SIG_DFL)
-        os.execvpe(argv[0], argv, os.environ)
+        execute(argv)
     except OSError as exc:
-        os.write(tells, b"%d" % (exc.errno or 0))
+        posix.write(tells, b"%d" % (exc.errno or 0))
     finally:
-        os._exit(127)
+        _exit(127)
+
+
+def execute(argv: list[str]) -> None:
+    """Become this program, as `os.execvp` does it. That one imports more than all of this file.
+
+    Raises OSError when it cannot be executed.
+    """
+    path = posix.environ.get(b"PATH", b"/bin:/usr/bin").decode(sys.getfilesystemencoding(), "surrogateescape")
+    missing: OSError = FileNotFoundError()
+    failed: OSError | None = None
+    for folder in [""] if "/" in argv[0] else path.split(":"):
+        try:
+            posix.execve(f"{folder}/{argv[0]}" if folder else argv[0], argv, posix.environ)
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            missing = exc
+        except OSError as exc:
+            failed = failed or exc
+    raise failed or missing
 
 
 def _reap(guard: int, program: int) -> None:
     """Reap everybody. The program last of all stays a zombie until the guard knows: its number is still its own."""
     while True:
         try:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+            ended = posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOWAIT)
         except ChildProcessError:
             return
         if ended is None:
@@ -90,13 +108,13 @@ def _reap(guard: int, program: int) -> None:
         if ended.si_pid == program:
             status = ended.si_status << 8 if ended.si_code == _EXITED else ended.si_status
             try:
-                os.write(guard, b"ended %d" % status)
-                os.read(guard, 16)
+                posix.write(guard, b"ended %d" % status)
+                posix.read(guard, 16)
             except OSError:
                 pass  # the guard is gone, and we with it
-        os.waitpid(ended.si_pid, 0)
+        posix.waitpid(ended.si_pid, 0)
 
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
-    os._exit(0)
+    _exit(0)

@@ -43,7 +43,7 @@ _SYSTEM_SECRETS = (
     "/etc/sudoers",
     "/etc/sudoers.d",
 )
-"""Readable by root without any capability."""
+"""Readable by root without any capability. Others cannot read them, and what is hidden costs every start."""
 _RUNNER_SECRETS = (".credentials", ".credentials_rsaparams", ".runner", ".env")
 """In the folder of a self-hosted runner, two above its temporary one."""
 _SOCKETS = ("/run", "/var/run", "/tmp", "/var/tmp")
@@ -284,7 +284,8 @@ def _secrets(homes: Iterable[str]) -> Iterator[str]:
     temp = os.environ.get("RUNNER_TEMP", "")
     runner = os.path.dirname(os.path.dirname(real(temp))) if temp else ""
     known = [os.path.join(home, name) for home in homes for name in CREDENTIALS]
-    known += [*_SYSTEM_SECRETS, *(os.path.join(runner, name) for name in _RUNNER_SECRETS if runner)]
+    known += [name for name in _SYSTEM_SECRETS if os.access(name, os.R_OK)]
+    known += [os.path.join(runner, name) for name in _RUNNER_SECRETS if runner]
     for path in known:
         if os.path.lexists(path):
             yield real(path)

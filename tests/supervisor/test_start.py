@@ -103,6 +103,29 @@ def made(path: Path, text: str, mode: int = 0o755) -> str:
     return str(path)
 
 
+def test_a_program_is_looked_for_along_the_whole_path(stage: Stage) -> None:
+    """As execvp(3) does it: what is no program here may be one in a later folder, with odd letters in its name too."""
+    first, second = stage.root / "first", stage.root / "second é"
+    for folder, mode in ((first, 0o644), (second, 0o755)):
+        folder.mkdir()
+        made(folder / "tool-ü", "#!/bin/sh\necho $0\n", mode)
+
+    outcome = stage.run(stage.command("tool-ü", env={"PATH": f"{first}/tool-ü:/nowhere:{first}:{second}"}))
+
+    assert 0 == outcome.exit_code, outcome.error
+    assert f"{second}/tool-ü\n" == stage.log.read_text()
+
+
+def test_a_program_that_only_some_folder_forbids_is_not_called_missing(stage: Stage) -> None:
+    """The first refusal says more than the last folder without it."""
+    made(stage.root / "plain", "#!/bin/sh\n", 0o644)
+
+    outcome = stage.run(stage.command("plain", env={"PATH": f"{stage.root}:/nowhere"}))
+
+    assert Ending.SPAWN_FAILED is outcome.ending
+    assert "plain is not executable" == outcome.error
+
+
 CASES = {
     "missing program": (lambda d: ["no-such-program"], "no-such-program not found in PATH"),
     "missing path": (lambda d: [str(d / "nothing")], "not found"),
