@@ -36,6 +36,7 @@ from orchestrator_action.run.preflight import preflight, wants_of
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
 from orchestrator_action.text.figures import count
+from orchestrator_action.text.limits import inline
 
 RESULTS_BYTES = 900_000
 """Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
@@ -268,6 +269,15 @@ def _dry_run(step: Step, asked: setup.RunRequest, admission: Admission) -> int:
 def settle(step: Step) -> int:
     """Tell what a cancelled or killed run on this machine left untold; nothing twice."""
     git = Git.open(step.repo, step.env)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        step.say(line)
+
     with on_signals() as cancel:
-        settle_all(git, step.env, cancel, say=step.say)
+        told = settle_all(git, step.env, cancel, say=say)
+    if told:
+        said = "\n".join(f"- {inline(line, step.secrets, limit=600)}" for line in lines)
+        step.files.add_summary(f"### orchestrator: told afterwards\n\n{said}\n")
     return 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.forge.base import MarkedComment
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import GOOD_STATUSES, Status, TaskResult
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.state.context import RunContext
 
@@ -28,10 +30,25 @@ class Acts:
             act()
         except OrchestratorError as exc:
             log.warning("could not publish task=%s what=%s error=%s", self.task, what, exc.message)
-            self.problems.append(f"{what} could not be published: {exc.message}")
+            problem = f"{what} could not be published: {exc.message}" + (f" ({exc.hint})" if exc.hint else "")
+            self.problems += [problem] if problem not in self.problems else []
             self.run.journal.append("pending", self.task, what=what, error=exc.message)
         else:
             self.run.journal.append("posted", self.task, what=what)
+
+    def told(self, result: TaskResult) -> TaskResult:
+        """The result as it is to be told now: with what could not be published so far."""
+        return with_problems(result, tuple(self.problems))
+
+
+def with_problems(result: TaskResult, problems: tuple[str, ...]) -> TaskResult:
+    """What could not be published stands in the way of success: nobody would see it."""
+    if not problems:
+        return result
+    error = "; ".join(filter(None, (result.error, *problems)))
+    if result.status in GOOD_STATUSES:
+        return replace(result, status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
+    return replace(result, error=error)
 
 
 def write_comment(run: RunContext, word: MarkedComment) -> None:

@@ -1,6 +1,7 @@
 """What is written back: the branch, the comments, the check and the labels, from re-read state only.
 
-Each act stands alone: one that fails is named, kept as pending in the journal, and the others go on.
+Each act stands alone: one that fails is named, kept as pending in the journal, and the others go on. What was told
+before an act failed is told again, so that every place says the same of a task's end.
 Everything is found again by its marker, so publishing a second time writes nothing twice.
 """
 
@@ -19,7 +20,7 @@ from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import end_word
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.forge_values import Conclusion
-from orchestrator_action.protocol.model import Conflict, Status, TaskResult
+from orchestrator_action.protocol.model import GOOD_STATUSES, Conflict, Status, TaskResult
 from orchestrator_action.publish.acts import Acts, run_info, write_comment
 from orchestrator_action.publish.asked import answer_people, leaves_as_it_was
 from orchestrator_action.publish.checks import completed_check, end_outdated_checks, post_check
@@ -46,25 +47,29 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
         return tuple(acts.problems)
     if result.status is Status.SKIPPED or _lost(task_run, acts):
         return tuple(acts.problems)  # it is another run's
-    as_it_was = leaves_as_it_was(task_run, result)
-    for what, act in () if as_it_was else _acts(task_run, result, ledger):
+    for what, act in () if leaves_as_it_was(task_run, result) else _acts(task_run, result, ledger):
         acts.do(what, act)
-    for what, act in supersede(task_run, result):
+    known = len(acts.problems)
+    _say(task_run, result, ledger, acts)
+    for what, act in _acts_once_told(task_run, result) if not acts.problems else ():
         acts.do(what, act)
-    if result.pull is not None and run_is_ready(task_run.run, result):
-        number = result.pull.number
-        acts.do("that the pull request is ready", lambda: task_run.run.forge.mark_ready(number))
-    for what, act in answer_people(task_run, result):
-        acts.do(what, act)
-    with _last_word(task_run):
-        if not _said_together(task_run, result, ledger):
-            for what, act in _sayings(task_run, result, ledger):
-                acts.do(what, act)
     if result.pull is not None and ledger.answers:
         number = result.pull.number
         answers = {f: render.answer(said, task_run.run.secrets) for f, said in _answers(ledger).items()}
         acts.do("the answers to the review", lambda: task_run.run.forge.answer(number, answers))
+    if len(acts.problems) > known and result.status in GOOD_STATUSES:  # some place tells of a success still
+        _say(task_run, result, ledger, acts)
     return tuple(acts.problems)
+
+
+def _say(task_run: TaskRun, result: TaskResult, ledger: Ledger, acts: Acts) -> None:
+    """How it ended, in every place that tells it: with what could not be published so far."""
+    for what, act in answer_people(task_run, acts.told(result)):
+        acts.do(what, act)
+    with _last_word(task_run):
+        if not _said_together(task_run, acts.told(result), ledger):
+            for what, act in _sayings(task_run, result, ledger, acts):
+                acts.do(what, act)
 
 
 def run_is_ready(run: RunContext, result: TaskResult) -> bool:
@@ -94,6 +99,14 @@ def _acts(
         yield "the checks of earlier commits", lambda: end_outdated_checks(task_run, result)
     if result.pull is not None and task_run.run.config.ci_workflow and _starts_nothing(task_run.run):
         yield "the start of the CI workflow", lambda: _start_ci(task_run, result)
+
+
+def _acts_once_told(task_run: TaskRun, result: TaskResult) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What follows from a good end, once it stands everywhere."""
+    yield from supersede(task_run, result)
+    if result.pull is not None and run_is_ready(task_run.run, result):
+        number = result.pull.number
+        yield "that the pull request is ready", lambda: task_run.run.forge.mark_ready(number)
 
 
 def _has_commits(result: TaskResult) -> bool:
@@ -142,21 +155,26 @@ def _said_together(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> boo
 
 
 def _sayings(
-    task_run: TaskRun, result: TaskResult, ledger: Ledger
+    task_run: TaskRun, result: TaskResult, ledger: Ledger, acts: Acts
 ) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each by itself, after the one before it was done. The labels are last: by them a next run knows the end."""
     run = task_run.run
-    if _gets_check(task_run, result):
-        yield "the check", lambda: post_check(task_run, result, ledger)
+    if result.issue is not None:
+        issue = result.issue
+        yield (
+            "the comment on the issue",
+            lambda: write_comment(run, _word_on_issue(task_run, acts.told(result), issue)),
+        )
     if result.pull is not None and not leaves_as_it_was(task_run, result):
         number = result.pull.number
         yield (
             "the comment on the pull request",
-            lambda: write_comment(run, _word_on_pull(task_run, result, ledger, number)),
+            lambda: write_comment(run, _word_on_pull(task_run, acts.told(result), ledger, number)),
         )
+    if _gets_check(task_run, result):
+        yield "the check", lambda: post_check(task_run, acts.told(result), ledger)
     if result.issue is not None:
-        issue = result.issue
-        yield "the comment on the issue", lambda: write_comment(run, _word_on_issue(task_run, result, issue))
-        add, remove = _labels(run, result)
+        add, remove = _labels(run, acts.told(result))
         yield "the labels", lambda: run.forge.set_labels(issue, add=add, remove=remove)
 
 

@@ -33,6 +33,7 @@ from orchestrator_action.protocol.model import (
     Task,
     TaskResult,
 )
+from orchestrator_action.publish.acts import with_problems
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.run.audit_sync import Trail
 from orchestrator_action.run.finish import (
@@ -42,7 +43,6 @@ from orchestrator_action.run.finish import (
     recorded_phases,
     recorded_result,
     recorded_task_run,
-    with_problems,
 )
 from orchestrator_action.run.task import claim_task, failure_result, publish_failure, stopped, work_on
 from orchestrator_action.state.context import RunContext, TaskRun, crew_of

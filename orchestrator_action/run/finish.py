@@ -15,16 +15,14 @@ from orchestrator_action.git.tree_view import delete
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.attempt import Limits
 from orchestrator_action.protocol.events import fold, last_measured
-from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import (
-    GOOD_STATUSES,
     PhaseVerdict,
-    Status,
     Task,
     TaskContext,
     TaskResult,
 )
+from orchestrator_action.publish.acts import with_problems
 from orchestrator_action.publish.publish import publish, push_salvage
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
 from orchestrator_action.state.fold import TaskState, result_of, result_record
@@ -67,16 +65,6 @@ def publish_result(task_run: TaskRun, result: TaskResult, run_limits: RunLimits)
     elif not problems:
         run.journal.append("posted", task.id, what=PUBLICATION)
     return problems
-
-
-def with_problems(result: TaskResult, problems: tuple[str, ...]) -> TaskResult:
-    """What could not be published stands in the way of success: nobody would see it."""
-    if not problems:
-        return result
-    error = "; ".join(filter(None, (result.error, *problems)))
-    if result.status in GOOD_STATUSES:
-        return replace(result, status=Status.FAILED, conclusion=Conclusion.FAILURE, error=error)
-    return replace(result, error=error)
 
 
 def record_end(run: RunContext, result: TaskResult) -> TaskResult:

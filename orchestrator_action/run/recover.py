@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator_action.errors import ForgeError, JournalError, OrchestratorError
@@ -27,6 +27,7 @@ from orchestrator_action.protocol.candidates import agents_at
 from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
+from orchestrator_action.publish.report.document import report_json
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.remote import forge_parts, make_remote
@@ -244,16 +245,34 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
         ):
             by_id = {t.id: t for t in found.tasks}
             run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
-            for task_id in state.pending:
-                told += _tell(run, by_id[task_id], state.tasks[task_id], run_limits, say)
+            ends = [_tell(run, by_id[t], state.tasks[t], run_limits, say) for t in state.pending]
+            _write_ends(run, [end for end in ends if end])
+            told = len(ends) - ends.count(None)
         if not recall(journal.events).pending:
             (folder / UNSETTLED).unlink(missing_ok=True)
     return told
 
 
-def _tell(run: RunContext, task: Task, known: TaskState, run_limits: RunLimits, say: Say) -> int:
-    result = publish_again(run, task, known, run_limits)
-    record_end(run, result)
+def _tell(
+    run: RunContext, task: Task, known: TaskState, run_limits: RunLimits, say: Say
+) -> TaskResult | None:
+    """Tell what is pending of one task; the end that was told, None where it could not be."""
+    result = record_end(run, publish_again(run, task, known, run_limits))
     still = recall(run.journal.events).tasks[task.id].pending
-    say(f"run {run.run_id}: {task.id}: " + ("still not told" if still else "told what was pending"))
-    return 0 if still else 1
+    told = f"told what was pending: {result.status}" + (f": {result.error}" if result.error else "")
+    say(f"run {run.run_id}: {task.id}: " + ("still not told" if still else told))
+    return None if still else result
+
+
+def _write_ends(run: RunContext, ends: Sequence[TaskResult]) -> None:
+    """Let the run's report say what is told now: a task whose end nobody could be told of had failed by that alone."""
+    if not ends or not (run.run_dir / "report.json").is_file():
+        return
+    report, by_id = report_from(report_of(run.run_dir)), {e.task_id: e for e in ends}
+    tasks = [
+        replace(t, status=end.status, conclusion=end.conclusion, error=end.error)
+        if (end := by_id.get(t.task_id))
+        else t
+        for t in report.tasks
+    ]
+    run.journal.write_report(report_json(replace(report, tasks=tuple(tasks)), run.secrets))

@@ -20,6 +20,7 @@ from orchestrator_action.protocol.ends import End, conclude
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.forge_values import Conclusion, ReviewFinding
 from orchestrator_action.protocol.model import GOOD_STATUSES, Reviewed, Status, Task, TaskResult, Verdict
+from orchestrator_action.publish.acts import with_problems
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import claim_issue, known_pull
 from orchestrator_action.run.audit_sync import Trail
@@ -32,7 +33,6 @@ from orchestrator_action.run.finish import (
     recorded_task_run,
     salvage_tree,
     settle,
-    with_problems,
 )
 from orchestrator_action.run.sessions import session_before
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run

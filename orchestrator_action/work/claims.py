@@ -15,7 +15,7 @@ from concurrent.futures import TimeoutError as NotYet
 
 from orchestrator_action.errors import BrokerError, OrchestratorError
 from orchestrator_action.protocol.events import Event, Ledger, claim_data, fact_data, fold
-from orchestrator_action.protocol.judge import demand_of, judge, open_for_agent
+from orchestrator_action.protocol.judge import demand_of, judge, open_for_agent, rules_of
 from orchestrator_action.protocol.model import (
     SETTLED_STATES,
     Claim,
@@ -26,7 +26,7 @@ from orchestrator_action.protocol.model import (
     PhaseVerdict,
     Verdict,
 )
-from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, before
+from orchestrator_action.protocol.phases import BY_ID, IDS, Phase, Scope, before
 from orchestrator_action.protocol.wire import ANSWER_WITHIN_S, PhaseAnswer, PhaseRequest
 from orchestrator_action.state.journal import Journal
 from orchestrator_action.text.limits import mask_shapes
@@ -44,6 +44,8 @@ STOPPED = """Recorded: you declined this task. It counts neither as a success no
 End your turn now. Claiming a phase takes it back."""
 OUTPUT_BYTES = 4096
 """Of what a measurement printed, its end, as an agent is told."""
+REFUSALS = frozenset({401, 403, 404, 410, 422})
+"""Answers of a forge that no agent can change by asking again."""
 BRANCH = "branch-management"
 """Claimed before the first commit, so each commit makes it stale; it costs us little to measure again."""
 
@@ -209,11 +211,26 @@ class Claims:
             then()
         except OrchestratorError as exc:
             log.warning("could not measure task=%s phase=%s: %s", self._task, claim.phase, exc.message)
-            return exc.message + (f" ({exc.hint})" if exc.hint else "")
+            why = exc.message + (f" ({exc.hint})" if exc.hint else "")
+            self._record_why_not(claim.phase, head, why, person=getattr(exc, "status", 0) in REFUSALS)
+            return why
         except Exception as exc:
             log.exception("measuring failed task=%s phase=%s", self._task, claim.phase)
             return f"the orchestrator failed to measure this; that is a bug of ours ({type(exc).__name__}: {exc})"
         return ""
+
+    def _record_why_not(self, phase: str, head: str, why: str, *, person: bool) -> None:
+        """Let the verdict say why the first rule that nothing is known of at `head` could not be measured.
+
+        What the forge refuses waits for a `person`: no agent is paid to ask for it again.
+        """
+        ledger = self.ledger()
+        at = {rule.id: head if rule.scope is Scope.HEAD else None for rule in rules_of(BY_ID[phase], ledger)}
+        unknown = next((rule for rule, commit in at.items() if ledger.fact(phase, rule, commit) is None), "")
+        if unknown:
+            detail = {"unproven": True, **({"person": True} if person else {})}
+            fact = Fact(phase=phase, rule=unknown, commit=head, holds=False, message=why, detail=detail)
+            self._journal.append("fact", self._task, **fact_data(fact))
 
     def _wait(self, phase: Phase) -> PhaseAnswer:
         with self._lock:

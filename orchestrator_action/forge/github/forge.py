@@ -10,6 +10,7 @@ What is found by a marker must be ours, and a person's or app's token does not a
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -41,6 +42,8 @@ from orchestrator_action.protocol.forge_values import (
     ReviewFinding,
 )
 from orchestrator_action.text.marker import carries_marker, cut_to_bytes, mark, one_line
+
+log = logging.getLogger(__name__)
 
 SEARCHED_PAGES = 5
 """How far back `create_issue` looks for its marker: the newest 500 issues and pulls."""
@@ -114,6 +117,8 @@ class GitHubForge:
         return self._api.requests_made
 
     def _warn(self, line: str) -> None:
+        if line not in self._warnings:
+            log.warning("%s", line)
         self._warnings[line] = None
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from orchestrator_action.config import schema as config
 from orchestrator_action.errors import ForgeError
-from orchestrator_action.forge.github.client import Api, UnclearError, understood
+from orchestrator_action.forge.github.client import Api, RateLimitError, UnclearError, understood
 
 LABELS = {
     config.DEFAULT_LABEL: ("1f6feb", "An agent is to work on this issue"),
@@ -22,6 +22,7 @@ LABELS = {
     config.LABEL_FAILED: ("d73a4a", "The agent did not succeed"),
     config.LABEL_DECLINED: ("d4c5f9", "The agent says that it cannot do this, and why"),
 }
+_REFUSED = {403, 404, 410, 422}
 _MADE_BY_GITHUB = "ededed"
 """The colour of a label that GitHub made because it was set on an issue."""
 
@@ -61,7 +62,16 @@ class Labels:
             self._colour(n for n in data if n["name"] in new)
         for label in dict.fromkeys(remove):
             if there is None or label.casefold() in there:
-                self.take(number, label)
+                self._take_old(number, label, beside=new)
+
+    def _take_old(self, number: int, label: str, *, beside: Sequence[str]) -> None:
+        """Remove a label. Where GitHub refuses that, the new ones `beside` it tell how things stand."""
+        try:
+            self.take(number, label)
+        except ForgeError as exc:
+            if not beside or exc.status not in _REFUSED or isinstance(exc, RateLimitError):
+                raise
+            self._warn(f"the label {label} stays on #{number}: {exc.message}")
 
     def _add(self, number: int, labels: Sequence[str]) -> list[Any]:
         what = f"labels of #{number}"

@@ -65,6 +65,10 @@ class CheckTexts:
     annotations: tuple[Annotation, ...] = ()
 
 
+MOST_OF_AN_ERROR = 200
+"""Characters of a cause in one line: so much lets what a forge said of a refusal through."""
+
+
 # --- words ---------------------------------------------------------------------------------------------
 
 STATUS_WORDS = {
@@ -106,7 +110,7 @@ def headline(phases: Sequence[PhaseVerdict], *, status: Status | None, error: st
     if status is Status.NO_CHANGE and (no_change := no_change_reason(phases)):
         parts = [f"no change needed: {texts.plain(no_change, limit=120)}"]
     if error:
-        parts.append(texts.plain(error, limit=120))
+        parts.append(texts.plain(error, limit=MOST_OF_AN_ERROR))
     parts.append(f"{proven} of {len(PHASES)} phases proven")
     if reported:
         parts.append(f"{len(reported)} reported by work ({_named(reported)})")

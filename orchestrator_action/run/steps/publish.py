@@ -38,6 +38,7 @@ from orchestrator_action.protocol.events import fact_data, fold
 from orchestrator_action.protocol.forge_values import Conclusion, Pull
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import GOOD_STATUSES, RunReport, Status, Task, TaskResult, Verdict
+from orchestrator_action.publish.acts import with_problems
 from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import is_anothers
 from orchestrator_action.publish.report import comments as render
@@ -47,7 +48,6 @@ from orchestrator_action.run.finish import (
     recorded_phases,
     recorded_result,
     recorded_task_run,
-    with_problems,
 )
 from orchestrator_action.run.grown import ground_of
 from orchestrator_action.run.integration import integrate, tell_integration

@@ -67,8 +67,16 @@ class _Root:
             "createCheckRun": self.create_check,
             "updateCheckRun": self.update_check,
         }
-        given = {name: lambda _, input, act=act: act(**input) for name, act in writes.items()}  # noqa: A006
+        given = {
+            name: lambda _, input, name=name, act=act: self._allowed(name) and act(**input)  # noqa: A006
+            for name, act in writes.items()
+        }
         return {"viewer": {"login": self.viewer.login}, "repository": self.repository, **given}
+
+    def _allowed(self, name: str) -> bool:
+        if name in self.state.forbidden:
+            raise _refuse("FORBIDDEN", "Resource not accessible by integration")
+        return True
 
     # queries
 
@@ -184,6 +192,8 @@ class _Root:
         found = next((c for c in self.state.comments.values() if f"IC_{c.id}" == id), None)
         if found is None:
             raise _refuse("NOT_FOUND", f"Could not resolve to a node with the global id of '{id}'")
+        if self.state.issues[found.number].locked:
+            raise _refuse("FORBIDDEN", "Unable to update comment because issue is locked.")
         if found.user != self.viewer.login:
             raise _refuse("FORBIDDEN", f"{self.viewer.login} does not have the correct permissions")
         found.body, found.updated_at = self._text(body), self.state.now()

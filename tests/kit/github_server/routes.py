@@ -390,6 +390,8 @@ def get_comment(call: Call) -> Reply:
 @route("PATCH", f"{R}/issues/comments/{{comment_id}}", "issues:write")
 def update_comment(call: Call) -> Reply:
     comment = _comment(call)
+    if call.state.issues[comment.number].locked:
+        raise Refused(403, "Unable to update comment because issue is locked.")
     comment.body, comment.updated_at = _comment_body(call), call.state.now()
     return Reply(data=call.show.comment(comment))
 

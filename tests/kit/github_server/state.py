@@ -174,6 +174,8 @@ class State:
     disabled: bool = False
     may_open_pulls: bool = True
     """The setting "Allow GitHub Actions to create and approve pull requests"; off in a new repository."""
+    forbidden: set[str] = field(default_factory=set)
+    """Mutations of GraphQL that are refused, each by itself, as `addComment`."""
     secrets: set[str] = field(default_factory=set)
     rules: list[dict[str, Any]] = field(default_factory=list)
     """Active rules of branches, as GitHub shows them: `{"type": …, "parameters": …, "ruleset_id": …}`."""
