@@ -8,6 +8,7 @@ published with the package comes from the same models.
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import inspect
@@ -103,6 +104,15 @@ def load_bytes(body: bytes, *, source: str) -> Config:
         place = at_offset(body[: exc.start].decode("utf-8", "replace"))
         raise config_error([f"{source}:{place}: the file is not text in UTF-8"]) from None
     return load_text(text, source=source)
+
+
+def label_in(body: bytes) -> str:
+    """The label that a configuration asks for, also where the rest of it cannot be read: whoever set it is told so."""
+    lines = body.decode("utf-8-sig", "replace").splitlines()
+    for line in reversed([line for line in lines if line.startswith("label:")]):
+        with contextlib.suppress(ConfigError):
+            return load_text(line, source="label").label
+    return Config().label
 
 
 def _by_place(problem: str) -> tuple[int, int]:

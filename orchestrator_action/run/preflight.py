@@ -32,6 +32,8 @@ def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorEr
 
     Raises ForgeError when the forge cannot be asked at all.
     """
+    if found.want:
+        return dict.fromkeys((t.id for t in found.tasks), found.want)
     if wants := forge_wants(found):
         return {**dict.fromkeys((t.id for t in found.tasks), wants[0]), **found.unfit}
     reviewers = next((e for name in found.config.reviewers if (e := agent_want(name, found, env))), None)

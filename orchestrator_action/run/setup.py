@@ -14,9 +14,16 @@ from typing import Any, Literal
 
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
-from orchestrator_action.config.load import load_bytes, prompt_file, with_flags
+from orchestrator_action.config.load import label_in, load_bytes, with_flags
 from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
-from orchestrator_action.errors import ConfigError, GitError, IsolationError, NothingToDo, OrchestratorError
+from orchestrator_action.errors import (
+    BranchError,
+    ConfigError,
+    GitError,
+    IsolationError,
+    NothingToDo,
+    OrchestratorError,
+)
 from orchestrator_action.forge.base import Forge
 from orchestrator_action.forge.github.address import run_url
 from orchestrator_action.forge.registry import forge_name, make_forge
@@ -27,6 +34,7 @@ from orchestrator_action.git.remotes import persisted_credentials
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import trees_root
 from orchestrator_action.git.trees import Trees
+from orchestrator_action.plan.admission import Admission
 from orchestrator_action.plan.order import begun_again, plan
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
@@ -35,6 +43,7 @@ from orchestrator_action.protocol.candidates import agents_at, stem
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.claim import tell_cannot_begin
+from orchestrator_action.run.asked_for import issues_asked_for, prompts_asked_for
 from orchestrator_action.run.dependencies import open_outside, waits_of
 from orchestrator_action.run.go_on import go_on
 from orchestrator_action.run.installed_program import InstalledProgram, load_all
@@ -94,6 +103,8 @@ class Survey:
     isolation: Isolation = field(default_factory=Isolation)
     unfit: Mapping[str, OrchestratorError] = field(default_factory=dict)
     """By task: why what somebody asks on its pull request cannot be followed."""
+    want: OrchestratorError | None = None
+    """What no task can begin without: a base, a configuration, walls. The rest is then as far as it was found."""
 
 
 Admit = Callable[[Forge, Config, Sequence[Issue]], Sequence[Issue]]
@@ -107,12 +118,15 @@ def survey(
     *,
     private: Path,
     tell: Callable[[Forge, OrchestratorError], None] | None = None,
+    anyway: bool = False,
 ) -> Iterator[Survey]:
     """The repository with its remote, base, configuration and forge, and no tasks yet.
 
     Writes nothing but objects. `private` is a directory nobody else can read. What the forge can be told of, since
-    it is reached, `tell` is shown before it is raised.
+    it is reached, `tell` is shown before it is raised. With `anyway`, what no task can begin without is not raised
+    but stands in the survey.
     """
+    with_flags(Config(), asked.flags)  # a flag that is wrong is nobody's business but the user's
     git = Git.open(asked.repo, env)
     token = token_of(env)
     remote = make_remote(git, token=token, private=private, env=env)
@@ -120,30 +134,43 @@ def survey(
     name = forge_name(asked.forge, parts)
     forge = make_forge(name, parts)
     try:
+        found: dict[str, Any] = {
+            "config": with_flags(Config(), asked.flags), "base_branch": asked.base, "base_sha": "",
+            "test_commands": (), "test_found": "not looked for", "want": None,
+        }  # fmt: skip
         try:
-            found = _surveyed(asked, env, git, remote)
+            for more in _surveyed(asked, env, git, remote):
+                found |= more
         except (ConfigError, GitError, IsolationError) as exc:
-            if tell is not None:
-                tell(forge, exc)
-            raise
+            if anyway and isinstance(exc, (BranchError, ConfigError, IsolationError)):
+                found["want"] = exc
+            else:
+                if tell is not None:
+                    tell(forge, exc)
+                raise
         yield Survey(git=git, remote=remote, forge=forge, token=token, forge_name=name, tasks=(), **found)
     finally:
         forge.close()
 
 
-def _surveyed(asked: RunRequest, env: Mapping[str, str], git: Git, remote: Remote) -> dict[str, Any]:
-    """What a survey has of base, configuration, tests and walls, by the names of its fields."""
+def _surveyed(
+    asked: RunRequest, env: Mapping[str, str], git: Git, remote: Remote
+) -> Iterator[dict[str, Any]]:
+    """What a survey has of base, configuration, tests and walls, by the names of its fields, one after the other."""
     base_branch = asked.base or remote.default_branch()
     base_sha = remote.fetch(base_branch)
-    config = with_flags(config_at(git, base_sha, asked.config or CONFIG_PATH), asked.flags)
+    yield {"base_branch": base_branch, "base_sha": base_sha}
+    path = asked.config or CONFIG_PATH
+    yield {"config": with_flags(Config(label=label_in(git.file(base_sha, path) or b"")), asked.flags)}
+    config = with_flags(config_at(git, base_sha, path), asked.flags)
+    yield {"config": config}
     if config.base_branch and not asked.base and config.base_branch != base_branch:
         base_branch = config.base_branch
         base_sha = remote.fetch(base_branch)
+        yield {"base_branch": base_branch, "base_sha": base_sha}
     commands, found = test_commands(git, base_sha, config)
-    return {
-        "config": config, "base_branch": base_branch, "base_sha": base_sha, "test_commands": commands,
-        "test_found": found, "isolation": isolation_of(config, env, git.work_tree or git.common_dir),
-    }  # fmt: skip
+    yield {"test_commands": commands, "test_found": found}
+    yield {"isolation": isolation_of(config, env, git.work_tree or git.common_dir)}
 
 
 @contextlib.contextmanager
@@ -156,39 +183,44 @@ def plan_run(
     admit: Admit | None = None,
     take_over: bool = True,
     tell: Callable[[Forge, OrchestratorError], None] | None = None,
+    anyway: bool = False,
 ) -> Iterator[Survey]:
-    """`surveyed`, with its tasks planned. Without `take_over`, what a run that died left is begun anew.
+    """`survey`, with its tasks planned. Without `take_over`, what a run that died left is begun anew.
 
-    Raises NothingToDo when no task was found.
+    Raises NothingToDo when no task was found; with `anyway`, what no task could begin without, where there is such.
     """
-    with survey(asked, env, private=private, tell=tell) as found:
+    with survey(asked, env, private=private, tell=tell, anyway=anyway) as found:
+        if found.want and isinstance(admit, Admission):
+            admit = replace(admit, dry=True)  # nobody is refused by what could not be read
         taken = known_branches(found.git, BRANCH_PREFIX)
         remote_refs = found.remote.refs(f"refs/heads/{BRANCH_PREFIX}*")
         taken |= {r.removeprefix("refs/heads/") for r in remote_refs}
         taken = {stem(branch) for branch in taken}  # where candidates are, the task's own name is taken
-        issues = _issues(asked, found.config, found.forge)
+        issues = issues_asked_for(asked, found.config, found.forge)
         if admit is not None:
             issues = admit(found.forge, found.config, issues)
         waits = waits_of(found.forge, issues)
         outside = open_outside(found.forge, issues, waits, say)
-        tasks = plan(issues, _prompts(asked.prompts), taken=taken, waits=waits, outside=outside)
+        tasks = plan(issues, prompts_asked_for(asked.prompts), taken=taken, waits=waits, outside=outside)
         tasks = tuple(begun_again(t, taken) if t.issue else t for t in tasks)
         unfit: dict[str, OrchestratorError] = {}
-        if take_over:
+        if take_over and not found.want:
             tasks = tuple(go_on(t, found, say, unfit) for t in tasks)
-        elif any(t.issue and t.issue.asked for t in tasks):
+        elif not take_over and any(t.issue and t.issue.asked for t in tasks):
             raise NothingToDo(
                 "what is asked on a pull request is worked on by one job, not in four steps",
                 hint="use the workflow of examples/on-comment.yml for it",
             )
         for warning in getattr(found.forge, "warnings", ()):
             say(warning)
-        if found.git.file(found.base_sha, NEAR_MISS) is not None:
+        if found.base_sha and found.git.file(found.base_sha, NEAR_MISS) is not None:
             say(f"warning: {NEAR_MISS} is not read: it is called {CONFIG_PATH}")
         for where in persisted_credentials(found.git):
             say(
                 f"warning: a credential is kept in {where}; agents get a copy of the configuration without it"
             )
+        if not tasks and found.want:
+            raise found.want
         if not tasks:
             label = found.config.label
             raise NothingToDo(
@@ -212,30 +244,6 @@ def test_commands(git: Git, commit: str, config: Config) -> tuple[tuple[str, ...
         return tuple(t.command for t in config.test), "configured"
     found = detect_at(git, commit)
     return found.commands, found.how
-
-
-def _issues(asked: RunRequest, config: Config, forge: Forge) -> Sequence[Issue]:
-    if asked.issues:
-        return [_open(forge.issue(n)) for n in dict.fromkeys(asked.issues)]
-    if asked.prompts and not asked.label:
-        return []
-    return list(forge.issues(config.label, histories=True))
-
-
-def _open(issue: Issue) -> Issue:
-    if issue.state != "open":
-        raise ConfigError(f"issue #{issue.number} is {issue.state}", hint="reopen it, or leave it out")
-    return issue
-
-
-def _prompts(paths: Sequence[Path]) -> list[Any]:
-    seen: dict[Path, Path] = {}
-    for path in paths:
-        real = path.resolve()
-        if real in seen:
-            raise ConfigError(f"prompt file {path} is given twice", hint="name each file once")
-        seen[real] = path
-    return [prompt_file(path) for path in paths]
 
 
 def _notes(tasks: Sequence[Task]) -> tuple[str, ...]:
@@ -265,14 +273,16 @@ def start_run(
         contextlib.ExitStack() as stack,
     ):
         with cancel.interrupting():
-            way = plan_run(asked, env, private=Path(private), say=say, admit=admit, tell=_teller(asked))
+            way = plan_run(
+                asked, env, private=Path(private), say=say, admit=admit, tell=teller(asked), anyway=True
+            )
             found = stack.enter_context(way)
             blocked = preflight(found, env)
         run = stack.enter_context(enter_run(found, env, cancel, needs_agents=False))
         yield found, replace(run, blocked=blocked, token_ends_at=began + asked.token_life_s)
 
 
-def _teller(asked: RunRequest) -> Callable[[Forge, OrchestratorError], None]:
+def teller(asked: RunRequest) -> Callable[[Forge, OrchestratorError], None]:
     """Says on the issues that wait why a run of them could not even begin."""
     label = "" if asked.prompts and not asked.label else asked.label or Config().label
     return lambda forge, error: tell_cannot_begin(forge, label, asked.issues, error)
@@ -363,16 +373,19 @@ def run_context_of(
         base_sha=found.base_sha,
         base_branch=found.base_branch,
         test_commands=found.test_commands,
-        include=patterns_at(found.git, found.base_sha),
-        preparation=TreeSetup(
-            setup_in_force(found.git, found.base_sha, found.config), cache=found.git.common_dir / SETUP_CACHE
-        ),
+        include=patterns_at(found.git, found.base_sha) if found.base_sha else (),
+        preparation=_preparation(found) if found.base_sha else None,
         run_url=run_url(env),
         parallel=found.config.max_parallel > 1,
         forge_name=found.forge_name,
         changed_program_files=InstalledProgram.of_action(env).changed,
         isolation=found.isolation,
     )
+
+
+def _preparation(found: Survey) -> TreeSetup:
+    steps = setup_in_force(found.git, found.base_sha, found.config)
+    return TreeSetup(steps, cache=found.git.common_dir / SETUP_CACHE)
 
 
 def slots_of(found: Survey, *, auto: bool) -> int | Literal["auto"]:

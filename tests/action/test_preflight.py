@@ -98,8 +98,6 @@ class Want:
     doctor: tuple[str, ...] = ()
     """More of its options; it looks at no issue, so what is wrong with one it cannot know."""
     by_doctor: bool = True
-    begins: bool = True
-    """Whether a report of blocked tasks can be made: not where nobody knows what they would begin from."""
     told: int = 1
     """Comments afterwards; none where none may be written."""
 
@@ -136,11 +134,10 @@ WANTS: dict[str, Want] = {
     ),
     "default branch": Want(
         wrong=branch("update-ref", "-d", "refs/heads/main"), code=2, found="has no default branch", cure="--base",
-        begins=False,
     ),
     "base branch": Want(
         wrong=configured("base-branch: develop\n"), code=2, found="branch 'develop' does not exist",
-        cure="base-branch", begins=False,
+        cure="base-branch",
     ),
     "branch in the way": Want(
         wrong=branch("branch", "orchestrator", "main"), code=4, found="the remote has a branch 'orchestrator'",
@@ -179,10 +176,10 @@ WANTS: dict[str, Want] = {
     ),
     "isolation": Want(
         wrong=lambda runner: [do(runner) for do in (configured("isolation: required\n"), without("bwrap"))],
-        code=6, found="isolation is required and does not hold", cure="bubblewrap", begins=False,
+        code=6, found="isolation is required and does not hold", cure="bubblewrap",
     ),
     "configuration": Want(
-        wrong=configured("nonsense: 1\n"), code=2, found="unknown key 'nonsense'", cure="", begins=False
+        wrong=configured("nonsense: 1\n"), code=2, found="unknown key 'nonsense'", cure=""
     ),
     "no tests": Want(wrong=untested, code=2, found="no test command", cure="set `test"),
     "set-up at the base": Want(
@@ -246,9 +243,8 @@ def test_each_want_is_one_line_at_every_door_before_anything_is_taken(
         done.log
     )
     assert nothing_was_taken(github) and want.cure in done.log, done.log
-    if want.begins:
-        [task] = done.report["tasks"]
-        assert ("blocked", 0) == (task["status"], task["attempts"]) and want.found in task["error"]
+    [task] = done.report["tasks"]
+    assert ("blocked", 0) == (task["status"], task["attempts"]) and want.found in task["error"]
     told = [c.body for c in github.state.comments.values()]
     assert want.told == len(told) and all("not started" in body for body in told), told
 
@@ -268,6 +264,60 @@ def test_the_first_of_four_steps_takes_nothing_that_will_be_refused(
 
     assert (4, True, True) == (code, want.found in said, want.cure in said), said
     assert nothing_was_taken(github) and 1 == len(github.state.comments)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nonsense: 1\n", "test: [\n", "\tagent: x\n"], ids=["key", "syntax", "tab"]
+)
+def test_an_issue_with_a_label_of_another_name_is_told_too_where_the_configuration_cannot_be_read(
+    runner: Runner, github: GitHubServer, wrong: str
+):
+    issue = runner.github.state.add_issue("Add more", GOOD, user="octo", labels=("agent-please",))
+    (runner.repo.path / ".github/orchestrator.yml").unlink()
+    configured(f"label: agent-please\n{wrong}")(runner)
+
+    done = runner.step(event="issues", payload=runner.labeled(1, "agent-please"))
+
+    assert (2, "failure", "blocked") == (done.code, done.outputs["conclusion"], done.status(1)), done.log
+    assert ["agent-please"] == issue.labels and 1 == len(github.state.comments_on(1))
+
+
+@pytest.mark.parametrize("name", ["base branch", "configuration", "default branch", "isolation"])
+def test_the_first_of_four_steps_says_on_the_issue_what_it_cannot_begin_with(
+    runner: Runner, github: GitHubServer, tmp_path: Path, name: str
+):
+    add_issue(runner)
+    WANTS[name].wrong(runner)
+
+    code, said = command(runner, "plan", "--agent", "patch", "--out", str(tmp_path / "plan.json"))
+
+    assert (WANTS[name].code, True) == (code, WANTS[name].found in said), said
+    assert nothing_was_taken(github) and 1 == len(github.state.comments_on(1))
+
+
+@pytest.mark.parametrize("given", [("--candidates", "3"), ()], ids=["flag", "configuration"])
+def test_the_first_of_four_steps_refuses_candidates_in_one_line_before_it_takes_anything(
+    runner: Runner, github: GitHubServer, tmp_path: Path, given: tuple[str, ...]
+):
+    add_issue(runner)
+    if not given:
+        configured("candidates: 2\n")(runner)
+
+    code, said = command(runner, "plan", "--agent", "patch", *given, "--out", str(tmp_path / "plan.json"))
+
+    errors = [line for line in said.splitlines() if line.startswith(("error: ", "hint: "))]
+    assert (2, 2) == (code, len(errors)) and "not in four steps" in errors[0] and "mode run" in errors[1], (
+        said
+    )
+    assert nothing_was_taken(github) and 1 == len(github.state.comments_on(1))
+
+
+def test_a_flag_that_is_wrong_is_told_to_nobody_but_who_gave_it(runner: Runner, github: GitHubServer):
+    add_issue(runner)
+
+    code, said = command(runner, "run", "--agent", "patch", "--max-turns", "-1")
+
+    assert (2, True, 0) == (code, "max-turns" in said, len(github.state.comments)), said
 
 
 def test_a_ruleset_that_the_token_may_bypass_is_in_nobodys_way(runner: Runner, github: GitHubServer):

@@ -25,7 +25,7 @@ from orchestrator_action.publish.claim import claim_issue, tell_cannot_begin, te
 from orchestrator_action.run.forecast import touched_by
 from orchestrator_action.run.preflight import look_at_forge
 from orchestrator_action.run.recover import Say
-from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run
+from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run, teller
 from orchestrator_action.run.steps.files import digest_of_bytes
 from orchestrator_action.run.steps.step import step_journal
 from orchestrator_action.state.context import RunContext
@@ -64,19 +64,23 @@ def write_plan(
     with contextlib.ExitStack() as stack:
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oa-run-")))
         found = stack.enter_context(
-            plan_run(asked, env, private=private, say=say, admit=admit, take_over=False)
+            plan_run(
+                asked,
+                env,
+                private=private,
+                say=say,
+                admit=admit,
+                take_over=False,
+                tell=teller(asked),
+                anyway=True,
+            )
         )
-        _check_forge(found)
+        _refuse(found)
         if most and len(found.tasks) > most:
             say(
                 f"{len(found.tasks) - most} more tasks are left for the next run, as at most {most} are taken"
             )
             found = replace(found, tasks=found.tasks[:most])
-        if any(agents_for(t, found.config.candidates, found.config.agent) for t in found.tasks):
-            raise ConfigError(
-                "candidates are tried side by side on one machine, not in four steps",
-                hint="set `candidates: 1`, or use mode run",
-            )
         journal = step_journal(found.git, new_run_id(now()), "plan")
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
         draft = _plan_of(found, run, shards)
@@ -85,19 +89,30 @@ def write_plan(
         return Planned(plan=plan, digest=_write(out, plan))
 
 
-def _check_forge(found: Survey) -> None:
-    """Raise ForgeError, told on each issue, for what will be refused whatever a job's token may do.
+def _refuse(found: Survey) -> None:
+    """Raise, told on each issue, what makes every success impossible whatever a job's token may do.
 
     The token of this job need not push nor propose anything, so what it may do is not looked at.
     """
-    asked = look_at_forge(found, found.tasks)
-    wants = [r for r in asked if r.ok is False and not r.what.startswith("permission")]
-    if wants:
-        error = ForgeError(wants[0].found, hint=wants[0].hint)
-        numbers = [t.issue.number for t in found.tasks if t.issue]
-        if numbers:
+    if error := found.want or _candidates_want(found) or _forge_want(found):
+        if numbers := [t.issue.number for t in found.tasks if t.issue]:
             tell_cannot_begin(found.forge, "", numbers, error)
         raise error
+
+
+def _candidates_want(found: Survey) -> ConfigError | None:
+    if any(agents_for(t, found.config.candidates, found.config.agent) for t in found.tasks):
+        return ConfigError(
+            "candidates are tried side by side on one machine, not in four steps",
+            hint="set `candidates: 1`, or use mode run",
+        )
+    return None
+
+
+def _forge_want(found: Survey) -> ForgeError | None:
+    asked = look_at_forge(found, found.tasks)
+    wants = [r for r in asked if r.ok is False and not r.what.startswith("permission")]
+    return ForgeError(wants[0].found, hint=wants[0].hint) if wants else None
 
 
 def _plan_of(found: Survey, run: RunContext, shards: int) -> Plan:
