@@ -17,9 +17,11 @@ from pathlib import Path
 
 from orchestrator_action.errors import BundleError, GitError, WorktreeError
 from orchestrator_action.git.cache import SHA
-from orchestrator_action.git.private import TOLERATED, bring, make_window
+from orchestrator_action.git.pack import unpacked_bytes
+from orchestrator_action.git.private import bring, make_window
 from orchestrator_action.git.process import HARDENED, base_env, config_arguments, last_line, spawn_git
 from orchestrator_action.git.repo import Git
+from orchestrator_action.git.tree_size import weigh_trees
 
 MAX_FILE_BYTES = 64 * 1024**2
 """Of the whole file."""
@@ -29,7 +31,9 @@ MAX_UNPACKED_BYTES = 512 * 1024**2
 RATIO_FROM_BYTES, MAX_RATIO = 16 * 1024**2, 100
 """Above so many unpacked bytes, how many times larger than the file they may be."""
 INDEX_TIMEOUT_S = 120.0
-_REPLACE = "refs/replace/"
+_STRICT = "badFilemode=error"
+"""More than git refuses by itself. Flaws of old histories are none here: a bundle holds new commits only."""
+_REPLACE, _BRANCH = "refs/replace/", "refs/heads/"
 _HEADER_BYTES = 64 * 1024
 
 
@@ -90,12 +94,14 @@ def take_in(private: Git, body: bytes, header: Header, base: str) -> None:
                 "other-base", f"it builds upon {sha[:12]}, which is not in the history of {base[:12]}"
             )
     pack = body[header.pack_at :]
-    _weigh_header(pack)
+    _weigh(pack, len(body), 32 if private.object_format == "sha256" else 20)
     folder = Path(tempfile.mkdtemp(prefix="oa-bundle-"))
     try:
         window = make_window(folder / "window.git", private.common_dir / "objects", private)
         _index(window, pack)
-        _weigh(window, len(body))
+        for ref, sha in header.refs.items():
+            if ref.startswith(_BRANCH):
+                weigh_trees(window, base, sha)
         for sha in header.refs.values():
             try:
                 bring(window, private, sha)
@@ -105,16 +111,26 @@ def take_in(private: Git, body: bytes, header: Header, base: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _weigh_header(pack: bytes) -> None:
+def _weigh(pack: bytes, file_bytes: int, name_bytes: int) -> None:
+    """Raise BundleError for a pack of too many objects, or that unpacks to too much; nothing is unpacked for that."""
     if len(pack) < 32 or pack[:4] != b"PACK":
         raise BundleError("no-git-bundle", "it holds no pack")
     (count,) = struct.unpack(">I", pack[8:12])
     if count > MAX_OBJECTS:
         raise BundleError("too-many-objects", f"it holds {count} objects, at most {MAX_OBJECTS} are taken")
+    total = unpacked_bytes(pack, count, MAX_UNPACKED_BYTES, name_bytes=name_bytes)
+    if total > MAX_UNPACKED_BYTES:
+        raise BundleError(
+            "oversized", f"its objects are more than the {MAX_UNPACKED_BYTES} bytes that are taken"
+        )
+    if total > RATIO_FROM_BYTES and total > MAX_RATIO * file_bytes:
+        raise BundleError(
+            "ratio", f"its {file_bytes} bytes unpack to {total}, more than {MAX_RATIO} times as many"
+        )
 
 
 def _index(window: Git, pack: bytes) -> None:
-    args = ["index-pack", "--stdin", "--fix-thin", f"--strict={','.join(f'{k}=ignore' for k in TOLERATED)}"]
+    args = ["index-pack", "--stdin", "--fix-thin", f"--strict={_STRICT}"]
     env = {
         **base_env(window.env), "GIT_DIR": str(window.common_dir), "GIT_NO_LAZY_FETCH": "1",
         "GIT_ALLOW_PROTOCOL": "none", "GIT_ALLOC_LIMIT": str(MAX_UNPACKED_BYTES),
@@ -149,20 +165,3 @@ def _named(err: str) -> BundleError:
     return BundleError(
         kind, f"git refuses its objects: {last_line(chr(10).join(lines[:1])) or 'no reason given'}"
     )
-
-
-def _weigh(window: Git, file_bytes: int) -> None:
-    """Every object of the pack, unpacked, by what git says of its size."""
-    names: list[str] = []
-    for index in sorted((window.common_dir / "objects" / "pack").glob("*.idx")):
-        listed = window.run("show-index", stdin=index.read_bytes()).text
-        names += [line.split(" ")[1] for line in listed.splitlines()]
-    total = sum(size or 0 for size in window.sizes(names))
-    if total > MAX_UNPACKED_BYTES:
-        raise BundleError(
-            "oversized", f"its objects are {total} bytes, at most {MAX_UNPACKED_BYTES} are taken"
-        )
-    if total > RATIO_FROM_BYTES and total > MAX_RATIO * file_bytes:
-        raise BundleError(
-            "ratio", f"its {file_bytes} bytes unpack to {total}, more than {MAX_RATIO} times as many"
-        )

@@ -6,6 +6,7 @@ wrong types, other schema numbers and files that are too large are refused in on
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from orchestrator_action.protocol.documents import (
 MAX_BYTES = 32 * 1024**2
 """Of one document. The facts of a large change take some hundred KiB."""
 
+T = TypeVar("T")
 D = TypeVar("D", Plan, Bundle, VerdictDocument)
 _NAMES: dict[type[Any], str] = {Plan: "plan", Bundle: "bundle", VerdictDocument: "verdict document"}
 
@@ -53,8 +55,8 @@ def decode(kind: type[D], body: bytes, *, source: str) -> D:
             f"{source} is {len(body)} bytes, too large for a {name}", hint=f"at most {MAX_BYTES} bytes"
         )
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
+        value = strict_json(body)
+    except ValueError as exc:
         raise ConfigError(f"{source} is no JSON: {exc}", hint=f"it should be a {name}") from None
     if kind is VerdictDocument:
         value = _predicate_of(value, source)
@@ -74,6 +76,44 @@ def decode(kind: type[D], body: bytes, *, source: str) -> D:
 
 
 _HINT = "write it with the step before, and do not edit it"
+
+
+def read_as(kind: type[T], body: bytes) -> T:
+    """A value of a dataclass from the bytes of its JSON. Raises ValueError saying the first thing that is wrong."""
+    value = strict_json(body)
+    if not isinstance(value, dict):
+        raise ValueError("it is not an object")
+    if unknown := sorted(set(value) - {f.name for f in dataclasses.fields(kind)}):  # type: ignore[arg-type]
+        raise ValueError(f"it has an unknown key {unknown[0][:60]!r}")
+    try:
+        found: T = TypeAdapter(kind).validate_python(value)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg'].lower()}") from None
+    return found
+
+
+def strict_json(body: bytes) -> Any:
+    """The value of JSON in UTF-8 that every reader would read in the same way. Raises ValueError for any other.
+
+    So no key twice, no half of a character, and no number that JSON has not.
+    """
+    try:
+        value = json.loads(body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_refuse_doubles)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("its brackets are too deep") from None
+    except (UnicodeDecodeError, UnicodeEncodeError) as exc:
+        raise ValueError(f"a text in it is no UTF-8: {exc.reason}") from None
+    return value
+
+
+def _refuse_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has a key twice")
+    return found
 
 
 def _refuse_constant(word: str) -> Any:

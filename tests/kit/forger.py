@@ -6,6 +6,7 @@ Objects are made by git's plumbing in a clone, so that trees, refs and packs can
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,18 @@ Rows = Sequence[tuple[str, str, str, str]]
 """Of a tree: mode, kind, object name, file name."""
 
 
+def raw_row(mode: str, name: str | bytes, sha: str) -> bytes:
+    """An entry of a tree, byte by byte."""
+    mode = "40000" if mode == "040000" else mode
+    return b"%s %s\0%s" % (mode.encode(), os.fsencode(name), bytes.fromhex(sha))
+
+
+def _place(row: bytes) -> bytes:
+    """Where an entry has to stand among others."""
+    mode, _, name = row.partition(b"\0")[0].partition(b" ")
+    return name + (b"/" if mode == b"40000" else b"")
+
+
 @dataclass
 class Forger:
     """Makes bundles for the tasks of a plan, in a clone that has its base."""
@@ -37,7 +50,7 @@ class Forger:
         done = subprocess.run(
             ["git", *args], cwd=self.clone, input=body, capture_output=True, check=True, env=clean_env()
         )
-        return done.stdout.decode().strip()
+        return os.fsdecode(done.stdout).strip()
 
     def blob(self, text: str | bytes) -> str:
         return self.put(
@@ -53,7 +66,24 @@ class Forger:
         entries = [(m, s, n.encode()) for m, _, s, n in [*((a, b, c, d) for a, b, c, d in known), *rows]]
         for mode, sha, name in sorted(entries, key=lambda e: e[2] + (b"/" if e[0] == "040000" else b"")):
             body += mode.lstrip("0").encode() + b" " + name + b"\0" + bytes.fromhex(sha)
+        return self.raw_tree(body)
+
+    def raw_tree(self, body: bytes) -> str:
+        """A tree of exactly these bytes."""
         return self.put("hash-object", "-w", "-t", "tree", "--literally", "--stdin", body=body)
+
+    def over(self, rows: Sequence[bytes], *, in_order: bool = True) -> str:
+        """A commit above the base whose tree has `rows`, as bytes, beside those of the base."""
+        known = [
+            raw_row(mode, name, sha)
+            for mode, _, sha, name in (
+                line.split(None, 3) for line in git(self.clone, "ls-tree", self.plan.base_sha).splitlines()
+            )
+        ]
+        self.serial += 1
+        above = ("-p", self.plan.base_sha, "-m", f"change {self.serial}")
+        body = b"".join(sorted([*known, *rows], key=_place) if in_order else [*known, *rows])
+        return self.put("commit-tree", self.raw_tree(body), *above)
 
     def commit(self, rows: Rows = (), *, parents: Sequence[str] | None = None, on_base: bool = True) -> str:
         """A commit above the base that adds `rows` to its tree."""
@@ -150,7 +180,7 @@ class Forger:
         listed = self.put("rev-list", "--objects", "--stdin", body=wanted.encode()).splitlines()
         names = [line.split(" ")[0] for line in listed if line.split(" ")[0] not in leave_out]
         pack = subprocess.run(
-            ["git", "pack-objects", "--stdout", "-q"], cwd=self.clone, input="\n".join([*names, ""]).encode(),
+            ["git", "pack-objects", "--stdout", "-q"], cwd=self.clone, input=os.fsencode("\n".join([*names, ""])),
             capture_output=True, check=True, env=clean_env(),
         ).stdout  # fmt: skip
         head = "# v2 git bundle\n" + "".join(f"-{sha} base\n" for sha in needs)

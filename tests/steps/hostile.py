@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.git import audit_trail as audit
-from orchestrator_action.protocol.events import seal
 from orchestrator_action.protocol.model import Task
-from tests.kit.forger import Forger, Kind, edit, lines
+from tests.kit.forger import Forger, Kind, edit
 
 KINDS: dict[str, tuple[str, Kind]] = {}
 """What is wrong, as a test's id: the name of the refusal, and who makes it."""
@@ -30,15 +27,6 @@ def edited(what: str, refused_as: str, **fields: Any) -> None:
 
     def make(forger: Forger, folder: Path, task: Task) -> None:
         edit(forger.make(folder, task), **fields)
-
-    KINDS[what] = (refused_as, make)
-
-
-def with_head(what: str, refused_as: str, head: Any) -> None:
-    """An honest bundle around a commit that is not."""
-
-    def make(forger: Forger, folder: Path, task: Task) -> None:
-        forger.make(folder, task, head=head(forger))
 
     KINDS[what] = (refused_as, make)
 
@@ -165,230 +153,39 @@ edited("claims that the trail has not", "claims-differ", claims=[{"phase": "test
 edited("a trail that is no digest", "bad-document", trail="../x")
 
 
-# -- commits
+# -- numbers and texts that only look like such
 
 
-@kind("missing-commits")
-def no_commits(forger: Forger, folder: Path, task: Task) -> None:
-    (forger.make(folder, task) / "commits.bundle").unlink()
-
-
-@kind("no-git-bundle")
-def commits_that_are_text(forger: Forger, folder: Path, task: Task) -> None:
-    (forger.make(folder, task) / "commits.bundle").write_text("#!/bin/sh\n\n")
-
-
-@kind("no-git-bundle")
-def a_header_without_a_pack(forger: Forger, folder: Path, task: Task) -> None:
-    file = forger.make(folder, task) / "commits.bundle"
-    file.write_bytes(file.read_bytes().partition(b"\n\n")[0] + b"\n\n")
-
-
-@kind("foreign-ref")
-def a_ref_outside_the_task(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, refs={"refs/heads/main": forger.commit()})
-
-
-@kind("foreign-ref")
-def a_tag(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, refs={"refs/tags/v1": forger.commit()})
-
-
-@kind("foreign-ref")
-def the_trail_of_another_task(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, refs={audit.ref_of("issue-999"): forger.commit()})
-
-
-@kind("replace-ref")
-def a_ref_that_replaces_an_object(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, refs={f"refs/replace/{forger.plan.base_sha}": forger.commit()})
-
-
-@kind("other-head")
-def a_branch_at_another_commit(forger: Forger, folder: Path, task: Task) -> None:
-    edit(forger.make(folder, task), head_sha=forger.commit())
-
-
-@kind("missing-ref")
-def no_branch(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, keep=[audit.ref_of(task.id)])
-
-
-@kind("missing-ref")
-def no_trail(forger: Forger, folder: Path, task: Task) -> None:
-    forger.make(folder, task, keep=[f"refs/heads/{task.branch}"])
-
-
-@kind("other-base")
-def commits_upon_what_we_have_not(forger: Forger, folder: Path, task: Task) -> None:
-    head = forger.commit()
-    trail = forger.trail(forger.events(task, head))
-    forger.make(folder, task, head=head)
-    forger.pack(
-        folder / "commits.bundle",
-        {f"refs/heads/{task.branch}": head, audit.ref_of(task.id): trail},
-        needs=["1" * 40],
-    )
-
-
-with_head("a history of its own", "other-base", lambda f: f.commit(parents=[]))
-with_head(
-    "a second history merged in", "foreign-history",
-    lambda f: f.commit(parents=[f.plan.base_sha, f.commit(parents=[], on_base=False)]),
-)  # fmt: skip
-
-
-def _long(forger: Forger) -> str:
-    tree = forger.tree([], on=forger.plan.base_sha)
-    text = ""
-    for number in range(1001):
-        above = forger.plan.base_sha if number == 0 else f":{number}"
-        text += f"commit refs/long\nmark :{number + 1}\ncommitter A <a@b> {number} +0000\ndata 1\nx\nfrom {above}\n"
-    assert tree
-    forger.put("fast-import", "--quiet", "--force", body=text.encode())
-    head = forger.put("rev-parse", "refs/long")
-    forger.put("update-ref", "-d", "refs/long")
-    return head
-
-
-with_head("1001 commits", "too-many-commits", _long)
-
-
-@kind("too-many-objects")
-def a_million_objects(forger: Forger, folder: Path, task: Task) -> None:
-    file = forger.make(folder, task) / "commits.bundle"
-    body = file.read_bytes()
-    at = body.index(b"\n\nPACK") + 10
-    file.write_bytes(body[:at] + struct.pack(">I", 1_000_000) + body[at + 4 :])
-
-
-with_head("zeros that were packed small", "ratio", lambda f: f.file("zeros", b"\0" * 24 * 1024**2))
-
-
-@kind("missing-objects")
-def a_file_that_was_left_out(forger: Forger, folder: Path, task: Task) -> None:
-    head = forger.commit([("100644", "blob", forger.blob("left out\n"), "gone.py")])
-    events = forger.events(task, head)
-    forger.make(folder, task, head=head, events=events)
-    left = forger.put("rev-parse", f"{head}:gone.py")
-    refs = {f"refs/heads/{task.branch}": head, audit.ref_of(task.id): forger.trail(events)}
-    forger.pack(folder / "commits.bundle", refs, leave_out=[left])
-
-
-@kind("bad-object")
-def a_byte_that_was_changed(forger: Forger, folder: Path, task: Task) -> None:
-    file = forger.make(folder, task) / "commits.bundle"
-    body = bytearray(file.read_bytes())
-    body[-10] ^= 0xFF
-    file.write_bytes(bytes(body))
-
-
-for what, name in (("a folder .git", ".git"), ("a folder above", ".."), ("a path in a name", "a/b")):
-    with_head(
-        what, "path-escape", lambda f, name=name: f.commit([("100644", "blob", f.blob("x"), name)])
-    )  # fmt: skip
-with_head("a link to the system", "symlink-escape", lambda f: f.file("link", "/etc/passwd", "120000"))
-with_head("a link out of the tree", "symlink-escape", lambda f: f.file("a/link", "../../x", "120000"))
-with_head("a link into .git", "symlink-escape", lambda f: f.file("link", ".git/config", "120000"))
-with_head("submodules behind a link", "symlink-escape", lambda f: f.file(".gitmodules", "x", "120000"))
-
-
-def _module(url: str) -> Any:
-    return lambda f: f.file(".gitmodules", f'[submodule "a"]\n\tpath = a\n\turl = {url}\n')
-
-
-with_head("a submodule url that is an option", "submodule-url", _module("--upload-pack=touch /tmp/x"))
-with_head("a submodule url that is a program", "submodule-url", _module("ext::sh -c touch% /tmp/x"))
-with_head("a submodule url of this machine", "submodule-url", _module("file:///etc"))
-with_head("a workflow", "workflow-path", lambda f: f.file(".github/workflows/x.yml", "on: push\n"))
-with_head("an action", "workflow-path", lambda f: f.file(".github/actions/x/action.yml", "name: x\n"))
-with_head("the configuration", "protected-path", lambda f: f.file(".github/orchestrator.yml", "test: true\n"))
-with_head("settings of an agent", "protected-path", lambda f: f.file(".mcp.json", "{}\n"))
-
-
-# -- the trail
-
-
-def with_trail(what: str, refused_as: str, forge: Any) -> None:
-    """An honest bundle with a trail that is not; `forge` gives events and the trail's commit."""
+def written(what: str, refused_as: str, old: str, new: str) -> None:
+    """An honest bundle whose document is changed as text, as no writer of JSON would write it."""
 
     def make(forger: Forger, folder: Path, task: Task) -> None:
-        head = forger.commit()
-        events, tip = forge(forger, task, head)
-        texts = [e for e in events if isinstance(e.data.get("note", ""), str)]
-        claims = forger.document(task, head, texts)["claims"]
-        forger.make(folder, task, head=head, events=events, tip=tip, claims=claims)
+        file = forger.make(folder, task) / "bundle.json"
+        text = file.read_text()
+        assert old in text
+        file.write_bytes(text.replace(old, new, 1).encode("utf-8", "surrogatepass"))
 
     KINDS[what] = (refused_as, make)
 
 
-def _file(forger: Forger) -> str:
-    return f"{forger.plan.run_id}.jsonl"
+written("a key twice", "bad-document", '"status": "success"', '"status": "failed", "status": "success"')
+written("a number beyond all numbers", "bad-document", '"wall_s": 1.0', '"wall_s": 1e999')
+written("a count of 400 digits", "bad-figures", '"attempts": 1', f'"attempts": 1{"0" * 400}')
+written("turns of 400 digits", "bad-figures", '"turns": null', f'"turns": 1{"0" * 400}')
+written("a number of 5000 digits", "bad-document", '"attempts": 1', f'"attempts": 1{"0" * 5000}')
+written("brackets 10000 deep", "bad-document", '"said": "done"', f'"said": {"[" * 10_000}{"]" * 10_000}')
+written("half a character", "bad-document", '"said": "done"', '"said": "\\ud800"')
+written("half a character in a title", "bad-document", '"title": "Add more"', '"title": "\\udfff Add"')
+written("half a character as bytes", "bad-document", '"said": "done"', '"said": "\ud800"')
 
 
-def _changed(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    return events, forger.raw_trail({_file(forger): lines(events).replace('"testing"', '"review"')})
+@kind("bad-document")
+def a_document_in_utf_16(forger: Forger, folder: Path, task: Task) -> None:
+    file = forger.make(folder, task) / "bundle.json"
+    file.write_bytes(file.read_text().encode("utf-16"))
 
 
-def _gap(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    return events, forger.raw_trail({_file(forger): lines([*events[:2], *events[3:]])})
-
-
-def _cut(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    return events, forger.trail(events[:-1])
-
-
-def _taken_back(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    before = forger.trail(forger.events(task, head, note="something else"))
-    return events, forger.trail(events, parent=before)
-
-
-def _wrong_type(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    data = {**events[1].data, "note": {"a": [1]}}
-    last = seal(
-        seq=9, at=9.0, run=forger.plan.run_id, task=task.id, kind="claim", data=data, prev=events[-1].hash
-    )
-    return [*events, last], forger.trail([*events, last])
-
-
-def _garbage(forger: Forger, task: Task, head: str) -> Any:
-    return forger.events(task, head), forger.raw_trail({_file(forger): "\x00\xff{]\n" * 10})
-
-
-def _two_files(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head)
-    return events, forger.raw_trail({_file(forger): lines(events), "run.sh": "echo"})
-
-
-def _other_run(forger: Forger, task: Task, head: str) -> Any:
-    events = forger.events(task, head, run="20200101-000000-abcdef")
-    return events, forger.trail(events, run="20200101-000000-abcdef")
-
-
-def _other(**other: Any) -> Any:
-    def make(forger: Forger, task: Task, head: str) -> Any:
-        events = forger.events(task, head, **other)
-        return events, forger.trail(events)
-
-    return make
-
-
-with_trail("an event that was changed", "forged-trail", _changed)
-with_trail("an event that was taken out", "forged-trail", _gap)
-with_trail("a trail without its end", "cut-trail", _cut)
-with_trail("a trail that takes back", "forged-trail", _taken_back)
-with_trail("a trail of garbage", "forged-trail", _garbage)
-with_trail("a claim that is no text", "forged-trail", _wrong_type)
-with_trail("a trail with a further file", "foreign-trail", _two_files)
-with_trail("the trail of another run", "foreign-trail", _other_run)
-with_trail("the trail of another base", "foreign-trail", _other(base_sha="0" * 40))
-with_trail("the trail of another branch", "foreign-trail", _other(branch="main"))
-with_trail("events of another task", "forged-trail", _other(named="issue-999"))
+# -- more than one
 
 
 @kind("two-bundles")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +19,11 @@ from orchestrator_action.protocol.model import Task
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.offers import Offer, collect_offers
 from orchestrator_action.state.documents import encode
-from tests.kit.forger import Forger
+from tests.kit.forger import Forger, raw_row
 from tests.kit.repos import git, make_repo
 from tests.kit.steps import Split
 from tests.kit.whole import GOOD, LIBRARY
+from tests.steps import hostile_commits, hostile_trail
 from tests.steps.hostile import KINDS, folders_of
 
 
@@ -64,7 +65,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_there_are_many_kinds():
-    assert len(KINDS) >= 60 and len({name for name, _ in KINDS.values()}) >= 30
+    assert len(KINDS) >= 150 and len({name for name, _ in KINDS.values()}) >= 33
+    assert all(module.KINDS is KINDS for module in (hostile_commits, hostile_trail))
 
 
 @pytest.mark.parametrize("what", KINDS)
@@ -96,6 +98,50 @@ def test_honest_bundles_are_taken(place: Place, tmp_path: Path):
     offers = place.offers([nothing], said)
 
     assert offers["issue-1"].work and not said, said
+
+
+ODD: dict[str, Callable[[Forger], str]] = {
+    "a name whose case changes": lambda f: f.commit(
+        [("100644", "blob", f.blob("# Numbers\n"), "Readme.md"), *_left(f, "README.md")], on_base=False
+    ),
+    "a name with a backslash": lambda f: f.file("units/dev-x\\x2dy.mount"),
+    "a name that is no UTF-8": lambda f: f.over([raw_row("100644", "caf\udce9.py", f.blob("x\n"))]),
+    "a link within the tree": lambda f: f.file("docs/a/link", "../../README.md", "120000"),
+    "a link to what is not there yet": lambda f: f.file("link", "build/out", "120000"),
+    "a program": lambda f: f.file("run.sh", "#!/bin/sh\n", "100755"),
+    "thirty folders in each other": lambda f: f.file("/".join("d" * 30)),
+    "a submodule with its url": lambda f: f.commit(
+        [
+            (
+                "100644", "blob",
+                f.blob('[submodule "a"]\n\tpath = a b\n\turl = https://example.com/a.git\n'), ".gitmodules",
+            ),
+            ("160000", "commit", f.plan.base_sha, "a b"),
+        ]
+    ),
+    "a message in Latin-1": lambda f: f.put(
+        "-c", "i18n.commitEncoding=ISO-8859-1", "commit-tree", f"{f.commit()}^{{tree}}", "-p", f.plan.base_sha,
+        "-m", "caf\udce9",
+    ),
+}  # fmt: skip
+"""Commits that are rare and do no harm."""
+
+
+def _left(forger: Forger, *without: str) -> list[tuple[str, str, str, str]]:
+    """The base's own entries, but for some."""
+    rows = [line.split(None, 3) for line in git(forger.clone, "ls-tree", forger.plan.base_sha).splitlines()]
+    return [(mode, kind, sha, name) for mode, kind, sha, name in rows if name not in without]
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_rare_and_does_no_harm_is_taken(place: Place, tmp_path: Path, what: str):
+    forger, said = place.forger, list[str]()
+    task = place.plan.tasks[0]
+    folder = forger.make(tmp_path / "issue-1", task, head=ODD[what](forger))
+
+    offers = place.offers([folder], said)
+
+    assert [] == said and offers["issue-1"].work
 
 
 def test_the_others_are_published(split: Split):

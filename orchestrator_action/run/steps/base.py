@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator_action.errors import BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
@@ -22,7 +22,7 @@ from orchestrator_action.run.bases import base_suite
 from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_plain
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES
+from orchestrator_action.state.documents import MAX_BYTES, read_as
 from orchestrator_action.verify.base_suite import KnownSuite
 from orchestrator_action.verify.test_run import TestRun
 
@@ -73,12 +73,11 @@ def read_base(path: Path, read: ReadPlan, expected: str = "") -> MeasuredBase:
     hint = "write it with: orchestrator-action base PLAN --out FILE"
     try:
         body = read_plain(path, MAX_BYTES)
-        found = _ADAPTER.validate_json(body)
+        found = read_as(MeasuredBase, body)
     except BundleError as exc:
         raise ConfigError(f"cannot read what was measured of the base: {exc.message}", hint=hint) from None
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise ConfigError(f"{path} is no measured base: {first['msg'].lower()}", hint=hint) from None
+    except ValueError as exc:
+        raise ConfigError(f"{path} is no measured base: {exc}", hint=hint) from None
     digest = digest_of_bytes(body)
     if expected and digest != expected.removeprefix("sha256:"):
         raise ConfigError(

@@ -6,14 +6,12 @@ commits into our private repository and reads the trail. Each refusal is a Bundl
 
 from __future__ import annotations
 
-import math
 import os
-import posixpath
 import re
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from orchestrator_action.config.records import from_record
@@ -24,13 +22,15 @@ from orchestrator_action.git import commit_bundle
 from orchestrator_action.git.cache import SHA
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.protocol.documents import Bundle, Plan, digest_of
+from orchestrator_action.protocol.documents import Bundle, Plan, canonical, digest_of
 from orchestrator_action.protocol.events import Event, Ledger, claim_data, fold
+from orchestrator_action.protocol.events import encode as encode_event
 from orchestrator_action.protocol.forge_values import ReviewFinding
 from orchestrator_action.protocol.model import Claim, Declined, Task
-from orchestrator_action.protocol.paths import listed, matches
 from orchestrator_action.protocol.phases import IDS
+from orchestrator_action.protocol.review import MAX_FINDINGS
 from orchestrator_action.run.steps.bundle_lfs import NAME, check_lfs, take_lfs, write_lfs
+from orchestrator_action.run.steps.bundle_paths import UNSEEN, check_changes
 from orchestrator_action.run.steps.files import digest_of_bytes, read_plain
 from orchestrator_action.state.documents import decode, encode
 
@@ -44,9 +44,6 @@ MAX_CLAIM = 640 * 1024
 MAX_COMMITS = 1000
 MAX_EVENTS = 10_000
 MAX_TRAIL_BYTES = 16 * 1024**2
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-"""Control characters and those that turn the direction of what follows; tab and line feed are none of them."""
-_SUBMODULE, _LINK = "160000", "120000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +153,8 @@ def check_bundle(bundle: Bundle, plan: Plan) -> Task:
 
 
 def _check_figures(bundle: Bundle) -> None:
-    figures = (bundle.wall_s, bundle.cost_usd or 0.0, float(bundle.turns or 0), float(bundle.attempts))
-    if not all(math.isfinite(f) and 0 <= f < 1e9 for f in figures):
+    figures = (bundle.wall_s, bundle.cost_usd or 0.0, bundle.turns or 0, bundle.attempts)
+    if not all(0 <= f < 1e9 for f in figures):
         raise BundleError("bad-figures", "a time, a cost or a count is negative or beyond belief")
 
 
@@ -167,7 +164,7 @@ def _check_texts(bundle: Bundle) -> None:
     for request in bundle.requests:
         if request.kind != "pull-request":
             raise BundleError("unknown-request", f"it asks for {request.kind[:40]!r}")
-        if _UNSEEN.search(request.title) or "\n" in request.title or "\t" in request.title:
+        if UNSEEN.search(request.title) or "\n" in request.title or "\t" in request.title:
             raise BundleError("control-characters", "the title that it asks for holds control characters")
         if len(request.title) > MAX_TITLE:
             raise BundleError("oversized-text", f"a title has {len(request.title)} characters")
@@ -187,7 +184,7 @@ def _check_text(what: str, text: str) -> None:
         raise BundleError(
             "oversized-text", f"{what} has {len(text)} characters, at most {MAX_TEXT} are taken"
         )
-    if _UNSEEN.search(text.replace("\r\n", "\n")):
+    if UNSEEN.search(text.replace("\r\n", "\n")):
         raise BundleError("control-characters", f"{what} holds control characters")
 
 
@@ -208,6 +205,13 @@ def _check_claims(claims: Sequence[Claim]) -> None:
 
 def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan_base: str) -> Work:
     """Bring the commits of a checked bundle into our private repository and read its trail. Raises BundleError."""
+    try:
+        return _taken(private, read, task, config, plan_base)
+    except GitError as exc:  # whatever git cannot read is this bundle's fault, not that of the others
+        raise BundleError("unreadable", f"git cannot read it: {exc.message}") from None
+
+
+def _taken(private: Git, read: ReadBundle, task: Task, config: Config, plan_base: str) -> Work:
     bundle = read.bundle
     grown = bundle.base_sha != plan_base
     head = "" if bundle.head_sha == bundle.base_sha else bundle.head_sha
@@ -225,7 +229,7 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan
     take_lfs(private, read.folder, read.lfs, plan_base, bundle.head_sha)
     if head:
         _check_commits(private, bundle.base_sha, head)
-        _check_changes(private, bundle.base_sha, head, config)
+        check_changes(private, bundle.base_sha, head, config)
     events = _trail(private, header.refs[trail_ref], bundle)
     return Work(bundle=bundle, digest=read.digest, ledger=_ledger(events, bundle), events=events)
 
@@ -233,6 +237,8 @@ def take_bundle(private: Git, read: ReadBundle, task: Task, config: Config, plan
 def _check_commits(private: Git, base: str, head: str) -> None:
     if not private.rev_parse(head):
         raise BundleError("missing-commits", f"the commit {head[:12]} is not in it")
+    if private.rev_parse(head) != head:
+        raise BundleError("bad-head", f"{head[:12]} is no commit, but a tag of one")
     if not private.is_ancestor(base, head):
         raise BundleError("other-base", f"its branch does not grow from {base[:12]}")
     commits = private.commits(base, head)
@@ -240,47 +246,6 @@ def _check_commits(private: Git, base: str, head: str) -> None:
         raise BundleError("too-many-commits", f"{len(commits)} commits, at most {MAX_COMMITS} are taken")
     if private.text("rev-list", "--max-parents=0", head, f"^{base}"):
         raise BundleError("foreign-history", "its branch brings a history of its own")
-
-
-def _check_changes(private: Git, base: str, head: str, config: Config) -> None:
-    changes = private.changes(base, head)
-    paths = {p for c in changes for p in (c.path, c.old_path) if p}
-    if workflows := sorted(p for p in paths if p.startswith((".github/workflows/", ".github/actions/"))):
-        raise BundleError("workflow-path", f"it changes {listed(workflows)}")
-    if protected := sorted(p for p in paths if matches(p, config.protected)):
-        raise BundleError("protected-path", f"it changes {listed(protected)}")
-    links = [c for c in changes if c.status != "D" and c.new_mode == _LINK]
-    for change, target in zip(links, private.blobs([c.new_blob for c in links]), strict=True):
-        if _leaves(change.path, os.fsdecode(target or b"")):
-            raise BundleError(
-                "symlink-escape", f"{listed([change.path])} is a link to a place outside the tree"
-            )
-    if any(c.new_mode == _SUBMODULE for c in changes) or ".gitmodules" in paths:
-        _check_submodules(private, base, head)
-
-
-def _leaves(path: str, target: str) -> bool:
-    """Whether a symbolic link leads out of its tree, or into its `.git`."""
-    if not target or target.startswith("/") or "\\" in target:
-        return True
-    at = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return at == ".." or at.startswith("../") or at.split("/")[0].lower() == ".git"
-
-
-def _check_submodules(private: Git, base: str, head: str) -> None:
-    """A URL that the base does not have may name a server, not a program, a file or an option."""
-    known = set(_submodule_urls(private, base))
-    for url in _submodule_urls(private, head):
-        if url not in known and not re.fullmatch(r"https://[A-Za-z0-9.-]+(:[0-9]+)?/[A-Za-z0-9._/~-]+", url):
-            raise BundleError("submodule-url", f"it adds a submodule at {url[:80]!r}")
-
-
-def _submodule_urls(private: Git, commit: str) -> Iterable[str]:
-    if private.file(commit, ".gitmodules") is None:
-        return []
-    args = ("config", "--blob", f"{commit}:.gitmodules", "--get-regexp", r"^submodule\..*\.url$")
-    done = private.run(*args, check=False)
-    return [line.partition(" ")[2] for line in done.text.splitlines()]
 
 
 # -- its trail --------------------------------------------------------------------------------------
@@ -305,13 +270,20 @@ def _trail(private: Git, tip: str, bundle: Bundle) -> tuple[Event, ...]:
         raise BundleError("cut-trail", "its trail does not end with the event that the bundle names")
     if len(found.events) > MAX_EVENTS:
         raise BundleError("oversized", f"its trail has more than {MAX_EVENTS} events")
+    if private.file(tip, name) != "".join(encode_event(e) + "\n" for e in found.events).encode():
+        raise BundleError("forged-trail", "its trail is not written as we write it")
     return found.events
 
 
 def _ledger(events: Sequence[Event], bundle: Bundle) -> Ledger:
     """The ledger of a trail, every value of the type it should be. Raises BundleError."""
     try:
+        for event in events:
+            _check_event(event)
         ledger = fold(events, bundle.task_id)
+        if ledger.declined:
+            from_record(Declined, asdict(ledger.declined))
+            _check_text("why its agent declined", str(ledger.declined))
         for claim in ledger.claims.values():
             from_record(Claim, {**claim_data(claim), "seq": claim.seq})
         for finding in ledger.findings:
@@ -329,3 +301,17 @@ def _ledger(events: Sequence[Event], bundle: Bundle) -> Ledger:
     if bundle.declined != ledger.declined and bundle.declined is not None:
         raise BundleError("claims-differ", "it declines, and its trail does not")
     return ledger
+
+
+def _check_event(event: Event) -> None:
+    """Raise ValueError for an event that no part of ours would have written."""
+    if type(event.seq) is not int or not 0 <= event.seq < 1e9:
+        raise ValueError("an event has no number")
+    if type(event.at) not in {int, float} or not 0 <= event.at < 1e12:
+        raise ValueError("an event has no time")
+    canonical(event.data)  # what is no UTF-8 could be written nowhere
+    if event.kind == "review":
+        if not SHA.fullmatch(event.data["head"]):
+            raise ValueError("a review is of no commit")
+        if len(event.data["findings"]) > MAX_FINDINGS:
+            raise ValueError(f"a review has more than {MAX_FINDINGS} findings")

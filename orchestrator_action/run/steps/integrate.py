@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
@@ -26,7 +26,7 @@ from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_
 from orchestrator_action.run.steps.offers import Offer, collect_offers
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES
+from orchestrator_action.state.documents import MAX_BYTES, read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +107,9 @@ def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = N
     if accept is not None and digest_of_bytes(body) not in accept:
         raise BundleError("other-digest", "its digest is not among those that are accepted")
     try:
-        found = _ADAPTER.validate_json(body)
-    except ValidationError as exc:
-        raise BundleError("bad-document", exc.errors()[0]["msg"].lower()) from None
+        found = read_as(IntegrationDocument, body)
+    except ValueError as exc:
+        raise BundleError("bad-document", str(exc)) from None
     if found.tests not in {"passed", "failed", "not run"}:
         raise BundleError("bad-document", "it does not say what the tests came to")
     if (found.schema, found.plan_digest) != (SCHEMA, read.digest):

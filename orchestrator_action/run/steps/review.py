@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from orchestrator_action.errors import AgentError, BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
@@ -25,7 +25,7 @@ from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, machi
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.run.verify_branch import task_run_of
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES
+from orchestrator_action.state.documents import MAX_BYTES, read_as
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.review import why_no_fix
@@ -183,11 +183,11 @@ def read_reviews(
             body = read_plain(path, MAX_BYTES)
             if known is not None and digest_of_bytes(body) not in known:
                 raise BundleError("other-digest", "its digest is not among those that are accepted")
-            review = _checked(_ADAPTER.validate_json(body))
+            review = _checked(read_as(ReviewDocument, body))
         except (BundleError, ConfigError) as exc:
             problems.append(f"{path}: {exc.message}")
-        except ValidationError as exc:
-            problems.append(f"{path}: it is no review: {exc.errors()[0]['msg'].lower()}")
+        except ValueError as exc:
+            problems.append(f"{path}: it is no review: {exc}")
         else:
             twice |= {review.bundle_digest} & set(found)
             found[review.bundle_digest] = review
