@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,29 @@ def a_pipe_as_document(forger: Forger, folder: Path, task: Task) -> None:
     forger.make(folder, task)
     (folder / "bundle.json").unlink()
     os.mkfifo(folder / "bundle.json")
+
+
+@kind("no-plain-file")
+def a_folder_as_document(forger: Forger, folder: Path, task: Task) -> None:
+    (forger.make(folder, task) / "bundle.json").unlink()
+    (folder / "bundle.json").mkdir()
+
+
+@kind("no-plain-file")
+def a_folder_as_commits(forger: Forger, folder: Path, task: Task) -> None:
+    (forger.make(folder, task) / "commits.bundle").unlink()
+    (folder / "commits.bundle").mkdir()
+
+
+@kind("missing-file")
+def a_socket_as_commits(forger: Forger, folder: Path, task: Task) -> None:
+    (forger.make(folder, task) / "commits.bundle").unlink()
+    os.mknod(folder / "commits.bundle", stat.S_IFSOCK | 0o600)
+
+
+@kind("no-plain-file")
+def a_folder_as_a_file_of_lfs(forger: Forger, folder: Path, task: Task) -> None:
+    (forger.make(folder, task) / f"lfs-{'a' * 64}").mkdir()
 
 
 @kind("hard-link")

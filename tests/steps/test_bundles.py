@@ -9,54 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.config.records import to_record
-from orchestrator_action.config.schema import Config
-from orchestrator_action.git.repo import Git
-from orchestrator_action.git.trees import Trees
-from orchestrator_action.protocol.documents import Plan, digest_of
-from orchestrator_action.protocol.forge_values import Issue
-from orchestrator_action.protocol.model import Task
-from orchestrator_action.run.steps.files import ReadPlan
-from orchestrator_action.run.steps.offers import Offer, collect_offers
 from orchestrator_action.state.documents import encode
 from tests.kit.forger import Forger, raw_row
-from tests.kit.repos import git, make_repo
+from tests.kit.place import Place, plan_for
+from tests.kit.repos import git
 from tests.kit.steps import Split
-from tests.kit.whole import GOOD, LIBRARY
+from tests.kit.whole import GOOD
 from tests.steps import hostile_commits, hostile_trail
 from tests.steps.hostile import KINDS, folders_of
-
-
-def plan_for(base: str, count: int) -> Plan:
-    config = to_record(Config())
-    tasks = tuple(
-        Task(
-            id=f"issue-{n}", title=f"Task {n}", text="", branch=f"orchestrator/issue-{n}-task",
-            issue=Issue(number=n, title=f"Task {n}"),
-        )
-        for n in range(1, count + 1)
-    )  # fmt: skip
-    return Plan(
-        run_id="20260101-000000-abcdef", repository="r", forge="local:/x", base_branch="main", base_sha=base,
-        config=config, policy_digest=digest_of(config), test_commands=("true",), tasks=tasks,
-        shards=(tuple(t.id for t in tasks),),
-    )  # fmt: skip
-
-
-class Place:
-    """A clone of the attacked, a clone of the attacker, and a plan of two tasks."""
-
-    def __init__(self, folder: Path) -> None:
-        repo = make_repo(folder / "r", LIBRARY)
-        git(folder, "clone", "-q", str(repo.remote), "theirs")
-        self.plan = plan_for(repo.git("rev-parse", "HEAD"), 2)
-        self.forger = Forger(folder / "theirs", self.plan)
-        self.trees = Trees(Git.open(repo.path), run_id="x", root=folder / "trees")
-        self.honest = self.forger.make(folder / "honest" / "issue-2", self.plan.tasks[1])
-
-    def offers(self, folders: list[Path], said: list[str]) -> dict[str, Offer]:
-        read = ReadPlan(plan=self.plan, config=Config(), digest="")
-        return collect_offers(read, self.trees.private, folders, {}, say=said.append)
 
 
 @pytest.fixture(scope="module")

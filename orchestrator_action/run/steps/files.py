@@ -28,10 +28,11 @@ def read_plain(path: Path, limit: int) -> bytes:
     except OSError as exc:
         kind = "symlink" if path.is_symlink() else "missing-file"
         raise BundleError(kind, f"{path.name} cannot be read: {exc.strerror}") from None
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(file)
+        raise BundleError("no-plain-file", f"{path.name} is no plain file")
     with open(file, "rb") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise BundleError("no-plain-file", f"{path.name} is no plain file")
         if found.st_nlink > 1:
             raise BundleError("hard-link", f"{path.name} is the name of a file that has others")
         if found.st_size > limit:
