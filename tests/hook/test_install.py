@@ -132,7 +132,10 @@ def test_status_sees_what_keeps_the_hook_from_its_work(g: Governed, harm: str, w
 
 
 def test_an_older_version_of_ours_is_replaced_not_taken_for_an_edit(g: Governed):
-    """Case 32: after an upgrade `status` says so and `install` does it; a kept hook stays kept."""
+    """Case 32: after an upgrade `status` says so and `install` does it; a kept hook stays kept.
+
+    The interpreter that starts fastest is measured anew, so it can be another one of this machine.
+    """
     from orchestrator_action.hook import install
 
     hook = g.path / ".git/hooks/pre-push"
@@ -146,7 +149,8 @@ def test_an_older_version_of_ours_is_replaced_not_taken_for_an_edit(g: Governed)
 
     assert status.out.startswith("outdated")
     assert 0 == again.code, again.err
-    assert now == hook.read_bytes()
+    fast = re.compile(rb"(?m)^fast=.*$")
+    assert fast.sub(b"", now) == fast.sub(b"", hook.read_bytes())
     assert not hook.with_name("pre-push.orchestrator-kept").exists()
 
 
