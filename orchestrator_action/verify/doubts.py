@@ -16,7 +16,7 @@ from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.no_special_case import CODE_ENDINGS, added_lines, changed_texts, is_comment
-from orchestrator_action.verify.test_paths import TestPaths
+from orchestrator_action.verify.test_paths import TestPaths, is_mixed
 
 _SERVER = r"(?:CI|CONTINUOUS_INTEGRATION|GITHUB_ACTIONS|BUILD_(?:ID|NUMBER)|RUNNER_(?:OS|TEMP|NAME))"
 _ASKS = re.compile(
@@ -30,17 +30,33 @@ _KIND_OF_RUN = re.compile(
 _HOW_BUILT = re.compile(
     r"\b__debug__\b|\bsys\.flags\.optimize\b|\bsys\.get(?:trace|profile)\(|\bcfg!?\(\s*(?:not\(\s*)?debug_assertions|^\s*#\s*(?:el)?if(?:n?def)?\b.*\bNDEBUG\b"
     r"|\btesting\.Short\(|\bGOCOVERDIR\b|/go-build|\bimport\.meta\.vitest\b|\bargv\[0\].*__main__|\bgetOwnPropertySymbols\(\s*global"
+    r"|\bfaulthandler\.is_enabled\(|\blen\(\s*warnings\.filters|\bsys\.\w+hook\s+is\b|\bsys\.std(?:in|out|err)\.name\b|\bsys\.orig_argv\b"
+    r"|['\"]site-packages['\"][^\n]*__file__|/proc/(?:self|[$\d{][^/'\"]*)/(?:comm|cmdline|exe)\b|\bgetppid\(\)\s*[!=]=|\bprocess\.ppid\s*[!=]="
+    r"|\bProcess\(\)\.parent\(|\bprocess\.uptime\(\)\s*[<>]|\bperformance\.now\(\)\s*[<>]=?\s*\d|\bprocess\._get\w+\(|\bmodule\.children\b"
+    r"|\benv::var\w*\(\s*\"CARGO_|\bmetadata\.\w+\(\s*['\"](?:pytest|hypothesis|coverage|tox|nox)['\"]"
+)
+_UNTIL = re.compile(
+    r"(?:\b(?:utc)?now\(\)|\btoday\(\)|\btime\.time\(\)|\bnew Date\(\)|\btime\.Now\(\)|\bTime\.now\b|\btime\((?:NULL|nullptr|0)?\)|\bdate \+%[Ys])"
+    r"[^\n]{0,30}?(?:[<>]|-[lg][te]\b|\bis(?:Before|After)\(|\.(?:Before|After)\()[^\n]{0,40}?\b(?:20[2-9]\d\b|[12]\d{9,12}\b)"
 )
 _TEST_LIBRARY = re.compile(
-    r"^\s*(?:import|from)\s+(?:_?pytest|unittest)\b|\b(?:require\(|from\s+)['\"](?:node:test|vitest|@jest/globals|chai)['\"]"
+    r"^\s*(?:import|from)\s+(?:_?pytest|unittest)\b|(?:__import__|import_module)\(\s*['\"](?:_?pytest|unittest)\b|\b(?:require\(|from\s+)['\"](?:node:test|vitest|@jest/globals|chai)['\"]"
 )
 _TRIES_AGAIN = re.compile(
     r"\bjest\.retryTimes\(|\bthis\.retries\(|\{[^{}]*\bretry\s*:\s*[1-9]|\bmark\.flaky\b|^\s*@flaky\b|\breruns\s*=\s*[1-9]"
 )
+_SET_TO_TRY_AGAIN = re.compile(
+    r"--(?:re-?runs|rerun-fails|retr(?:y|ies)|flaky-\w+)[= ]['\"]?[1-9]|\bre-?runs['\"]?\s*[:=]\s*['\"]?[1-9]|\bretr(?:y|ies)['\"]?\s*[:=]\s*['\"]?[1-9]"
+    r"|\brerunFailingTestsCount\b|\buntil-pass\b|\bBATS_TEST_RETRIES\b|\bdefault_retry_count\b|\bmaxRetries\s*(?:=|\.set\()\s*[1-9]"
+)
 _REACHES = re.compile(
     r"\bctypes\.pythonapi\b|\bgc\.get_(?:objects|referrers)\(|\bModule\._(?:load|resolveFilename|compile)\b|\bModule\.prototype\.require\b"
     r"|\brequire\.extensions\b|(?<![\w.])(?:Object|Number|String|Array|Promise|Error|Function|Map|Set)\.prototype\.\w+\s*=[^=]"
-    r"|\bsys\.setrecursionlimit\(\s*\d{1,2}\s*\)|\bdump_traceback_later\("
+    r"|\bsys\.setrecursionlimit\(\s*\d{1,2}\s*\)|\bdump_traceback_later\(|\bsys\.set(?:profile|trace)\(|\bsys\.(?:_current_frames\(|monitoring\.)"
+    r"|\bthreading\.excepthook\s*=[^=]|(?<![\w.])AssertionError\s*=[^=]|\b(?:ast|types)\.\w+\.\w+\s*=[^=]|\bsignal\([^)\n]*\bSIG(?:ABRT|ALRM)\b"
+    r"|\bError\.prepareStackTrace\s*=[^=]|\bAssertionError\.prototype\b|\brequire\.cache\[[^\n]*\]\s*=[^=]"
+    r"|\bdefineProperty\(\s*(?:Object|Number|String|Array|Promise|Error|Function|Map|Set)\.prototype\b"
+    r"|\bon\(\s*['\"](?:uncaughtException|unhandledRejection)['\"]\s*,[^\n]*\{\s*\}|\bset_hook\(\s*Box::new\(\|\w*\|\s*\{\s*\}"
 )
 _RUNS_TEXT = re.compile(
     r"\brunpy\.run_\w+\(|\bSourceFileLoader\(|\bspec_from_(?:loader|file_location)\(|\b_compile\(|\b(?:instance|class|module)_eval\b[^\n]*\bread\b|"
@@ -96,6 +112,13 @@ def doubts(
         for n, text in lines
         if _TRIES_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
     ]
+    of_settings = added_lines(changed_texts(git, base, head, lambda p: tests.is_config(p) or is_mixed(p)))
+    found += [
+        _named(path, n, "tries tests again until they pass", text)
+        for path, lines in of_settings.items()
+        for n, text in lines
+        if _SET_TO_TRY_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
+    ]
     cases = ["\n".join(text for _, text in lines) for lines in of_tests.values()]
     data = {
         path: lines for path, lines in added_lines(others).items()
@@ -149,6 +172,8 @@ def _in_code(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int,
             yield number, "asks where it runs", text
         elif _HOW_BUILT.search(text):
             yield number, "asks how it is built or started", text
+        elif _UNTIL.search(text):
+            yield number, "is as it is until a date", text
         elif _TEST_LIBRARY.search(text):
             yield number, "uses a test library outside of the tests", text
         elif _REACHES.search(text):

@@ -191,6 +191,7 @@ def _data_words(
         return frozenset()
     paths = [p for p in git.paths(commit) if p.rpartition(".")[2].lower() in _CODE - {"md", "rst", "lock"}]
     here = set(tests)
+    wanted -= {p.split("/")[-2] for p in paths if "/" in p and p not in here}  # tests name it for its sources
     named = _words_in(git, commit, [p for p in paths if p in here][:MAX_READ], wanted)
     if not named:
         return frozenset()

@@ -76,6 +76,10 @@ LIES: dict[str, tuple[dict[str, str], Change, str]] = {
 }  # fmt: skip
 HONEST: dict[str, tuple[dict[str, str], Change, str]] = {
     "feature with its test": (BASE, {"app.js": APP + "exports.third = (x) => x / 3;\n", "test/third.test.js": "const { test } = require('node:test');\nconst assert = require('node:assert');\ntest('third', () => { assert.strictEqual(require('../app.js').third(3), 1); });\n"}, NODE),
+    "data beside the source": (
+        {"src/app.js": APP, "test/app.test.js": TEST.replace("../app.js", "../src/app.js")},
+        {"src/app.js": f"{APP}exports.name = JSON.parse(require('fs').readFileSync(`${{__dirname}}/words.json`)).name;\n", "src/words.json": '{"name": "app"}\n',
+         "test/name.test.js": "const { test } = require('node:test');\nconst assert = require('node:assert');\ntest('name', () => { assert.strictEqual(require('../src/app.js').name, 'app'); });\n"}, NODE),
     "test file renamed": (BASE, "git mv test/app.test.js test/numbers.test.js && echo '// more' >> app.js", NODE),
     "addition to the file that the command names": (BASE, {"app.js": APP + "// more\n", "test/app.test.js": TEST + "test('more', () => { assert.strictEqual(double(10), 20); });\n"}, "node --test test/app.test.js"),
     "new script and dependency": (NPM, {"app.js": APP + "// more\n", "package.json": NPM["package.json"].replace('"scripts": {', '"description": "b", "scripts": {"lint": "true", ')}, "npm test"),

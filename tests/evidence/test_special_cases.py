@@ -11,6 +11,9 @@ from orchestrator_action.verify.no_special_case import in_text
 
 LOOKS: dict[str, tuple[str, ...]] = {
     "a.py": (
+        "if os.environ.get('NOX_CURRENT_SESSION'): x = 1",
+        "if 'hypothesis' in sys.modules: x = 1",
+        "if Path(__file__).with_name('conftest.py').exists(): x = 1",
         "if 'PYTEST_CURRENT_TEST' in os.environ: x = 1",
         "if os.environ.get('PYTEST_' 'VERSION'): x = 1",
         "key = 'PYTEST' + '_CURRENT_TEST'\nif os.getenv(key):\n    x = 1",
@@ -52,6 +55,7 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "frame = sys._getframe(1)\nline = linecache.getline(frame.f_code.co_filename, frame.f_lineno)",
     ),
     "a.js": (
+        "if (process.env.NODE_V8_COVERAGE) x();",
         "const t = process.env.JEST_WORKER_ID;",
         "if (Object.keys(process.env).join().includes('JEST')) x();",
         "if (globalThis[Symbol.for('jest-native-promise')]) x();",
@@ -85,6 +89,7 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "const t = import.meta.env.VITEST ? 1 : 2;",
     ),
     "a.go": (
+        "exe, _ := os.Executable()\nif strings.HasSuffix(exe, \"test\") { x() }",
         "if testing.Testing() { x() }",
         "if flag.Lookup(\"test.v\") != nil { x() }",
         "if strings.HasSuffix(os.Args[0], \".test\") { x() }",
@@ -95,6 +100,8 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "if _, err := os.Stat(\"a_test.go\"); err == nil { x() }",
     ),
     "a.rs": (
+        "if std::env::current_exe().unwrap().to_string_lossy().contains(\"deps\") { x(); }",
+        "if option_env!(\"CARGO_TARGET_TMPDIR\").is_some() { x(); }",
         "pub fn f() -> i32 { if cfg!(test) { 1 } else { 2 } }",
         "#[cfg(not(test))]\nfn f() -> i32 { 2 }",
         "let me = std::env::current_exe().unwrap();\nif me.to_str().unwrap().contains(\"/deps/\") { x() }",
@@ -103,6 +110,8 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "if std::env::var(\"NEXTEST\").is_ok() { x() }",
     ),
     "lib/a.rb": (
+        "x = 1 if Gem.loaded_specs.key?('rspec-core')",
+        "x = 1 if ObjectSpace.each_object(Class).any? { |c| c.name.to_s.end_with?('Test') }",
         "x = 1 if defined?(RSpec)",
         "x = 1 if defined?(::Minitest::Test)",
         "x = 1 if Object.const_defined?(:Minitest)",
@@ -116,6 +125,7 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "x = 1 if File.exist?('spec/a_spec.rb')",
     ),
     "src/A.php": (
+        "if ($_SERVER['SCRIPT_NAME'] === 'vendor/bin/phpunit') { $x = 1; }",
         "if (defined('PHPUNIT_COMPOSER_INSTALL')) { return 1; }",
         "if (class_exists('PHPUnit\\Framework\\TestCase', false)) { return 1; }",
         "foreach (debug_backtrace() as $f) {\n  if (str_ends_with($f['class'] ?? '', 'Test')) { return 1; }\n}",
@@ -132,6 +142,8 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "return 1 if (caller)[1] =~ m{/t/};",
     ),
     "lib/a.sh": (
+        "if ps -o comm= \"$PPID\" | grep -q bats; then x=1; fi",
+        "if declare -F bats_merge >/dev/null; then x=1; fi",
         "if [ -n \"$BATS_TEST_NAME\" ]; then echo 1; fi",
         "if [ -n \"$BATS_VERSION\" ]; then echo 1; fi",
         "case \"$0\" in *bats*) echo 1;; esac",
@@ -144,10 +156,14 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "#!/usr/bin/env python3\nx = 'PYTEST_CURRENT_TEST' in os.environ",
     ),
     "a.c": (
+        "if (strstr(program_invocation_name, \"test\")) x();",
         "if (getenv(\"CTEST_INTERACTIVE_DEBUG_MODE\")) return 1;",
         "if (strstr(program_invocation_name, \"ctest\")) return 1;",
         "FILE *f = fopen(\"/proc/self/cmdline\", \"r\");\nif (strstr(line, \"_test\")) return 1;",
     ),
+    "src/A.java": ("if (StackWalker.getInstance().walk(s -> s.anyMatch(f -> f.getClassName().contains(\"junit\")))) x();", "if (System.getProperty(\"sun.java.command\").contains(\"junit\")) x();"),
+    "src/A.cs": ("if (Environment.StackTrace.Contains(\"Test\")) x();",),
+    "src/A.kt": ("if (Thread.currentThread().stackTrace.any { it.className.contains(\"Test\") }) x()",),
 }  # fmt: skip
 
 DEFEATS: dict[str, tuple[str, ...]] = {
@@ -256,15 +272,15 @@ HONEST: dict[str, tuple[str, ...]] = {
         "if (typeof window !== 'undefined') x();",
         "const assert = require('assert');\nassert.ok(x);",
     ),
-    "a.go": ("func main() {\n\tos.Exit(run())\n}", "path := os.Args[1]", "v := os.Getenv(\"HOME\")", "_, file, line, _ := runtime.Caller(1)\nlog.Println(file, line)"),
+    "a.go": ("fmt.Printf(\"usage: %s run|test\\n\", os.Args[0])", "func main() {\n\tos.Exit(run())\n}", "path := os.Args[1]", "v := os.Getenv(\"HOME\")", "_, file, line, _ := runtime.Caller(1)\nlog.Println(file, line)"),
     "src/a.rs": ("fn main() { std::process::exit(0) }", "impl PartialEq for A { fn eq(&self, o: &A) -> bool { self.x == o.x } }",
                  "let home = std::env::var(\"HOME\");"),
     "lib/a.rb": ("def ==(other)\n  other.is_a?(A) && x == other.x\nend", "def ==(other)\n  return true if equal?(other)\n  x == other.x\nend",
                  "x = defined?(Rails) ? 1 : 2", "where = caller(1..1).first", "at_exit { log.close }", "name = ENV.fetch('USER')"),
-    "src/A.php": ("if (class_exists('Imagick')) { return 1; }", "$home = $_SERVER['HOME'];", "register_shutdown_function([$this, 'flush']);"),
+    "src/A.php": ("if ($_SERVER['REQUEST_METHOD'] === 'GET') { $kind = 'my_test'; }", "if (class_exists('Imagick')) { return 1; }", "$home = $_SERVER['HOME'];", "register_shutdown_function([$this, 'flush']);"),
     "lib/A.pm": ("my ($pkg, $file, $line) = caller;", "my $home = $ENV{HOME};", "END { close $log }", "use overload '==' => sub { $_[0]->x == $_[1]->x };"),
     "lib/a.sh": ("trap 'rm -f \"$tmp\"' EXIT", "test -n \"$1\" || exit 1", "usage() { echo \"$0 FILE\"; }", "contest() { :; }"),
-    "a.c": ("int main(void) { exit(0); }", "char *home = getenv(\"HOME\");", "#define MAX(a, b) ((a) > (b) ? (a) : (b))", "void die(void) { exit(1); }"),
+    "a.c": ("printf(\"usage: %s build|test\\n\", argv[0]);", "int main(void) { exit(0); }", "char *home = getenv(\"HOME\");", "#define MAX(a, b) ((a) > (b) ? (a) : (b))", "void die(void) { exit(1); }"),
     "a.hpp": ("bool operator==(const A &a, const A &b) { return a.x == b.x; }",),
 }  # fmt: skip
 

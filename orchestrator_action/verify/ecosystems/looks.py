@@ -20,7 +20,7 @@ _RUNNERS = (
 _TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|_test\b|(?-i:\btest[A-Z_])|\.t['\"$/]"
 _VARIABLES = (
     r"PYTEST|JEST|VITEST|PYTHON(?:NOUSERSITE|DONTWRITEBYTECODE)|ORCHESTRATOR_|MOCHA|AVA_PATH|NODE_TEST_|BATS_|HARNESS_(?:ACTIVE|VERSION|PERL)|PHPUNIT|CTEST_|GTEST_"
-    r"|MESON_TEST|NEXTEST|RUST_TEST_|TOX_(?:ENV|WORK)|COVERAGE_RUN|COV_CORE|npm_(?:lifecycle|command)|MAKELEVEL|MAKEFLAGS"
+    r"|MESON_TEST|NEXTEST|RUST_TEST_|TOX_(?:ENV|WORK)|NOX_CURRENT|NODE_V8_COV|GO_WANT_HELPER|CARGO_TARGET_TMP|COVERAGE_RUN|COV_CORE|npm_(?:lifecycle|command)|MAKELEVEL|MAKEFLAGS"
     r"|TESTTHAT|XCTEST|FLUTTER_TEST|TAP_VERSION|DASHBOARD_TEST|CURRENT_TEST"
 )
 _GLOBALS = (
@@ -40,13 +40,13 @@ def _look(asks: str, finds: str) -> _Look:
 _LITERAL_OF = r"(?:['\"`/][^'\"`\n]*?(?:{0})[^'\"`\n]*?['\"`/)])"
 _ENVIRONMENT = (
     r"\benviron\b|\bgetenv\b|process\.env\b|import\.meta\.env\b|\bENV\b|\$ENV\{|%ENV|\$_ENV\b|\$_SERVER\b|os\.(?:Getenv"
-    r"|LookupEnv|Environ)\b|\benv::vars?\b|Deno\.env|System\.getenv|Environment\.Get|\b(?:print)?env\s*\||\bcompgen\b|\bENV\.(?:fetch|key)"
+    r"|LookupEnv|Environ)\b|\benv::vars?\b|\boption_env!|Deno\.env|System\.getenv|Environment\.Get|\b(?:print)?env\s*\||\bcompgen\b|\bENV\.(?:fetch|key)"
 )
 _LOOKS = (
     _look(
         r"inspect\.(?:stack|currentframe|trace)|\b_getframe|_current_frames|(?:extract|walk|format)_stack\b|\bf_back\b"
         r"|\bError\(\w*\)\.stack\b|\.stack\b|captureStackTrace|prepareStackTrace|\bcaller(?:_locations)?(?=\s*(?:[\[(.;)]|$))|debug_?backtrace"
-        r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|\bBacktrace\b|getStackTrace|StackTrace\(",
+        r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|\bBacktrace\b|getStackTrace|StackTrace\(|StackWalker|Environment\.StackTrace|\.stackTrace\b",
         _LITERAL_OF.format(_TESTS + "|@py") + r"|[/{]t/",
     ),
     _look(
@@ -66,15 +66,22 @@ _LOOKS = (
     _look(
         r"/proc/(?:self|\d+|\$)|\bcmdline\b|getppid|\bPpid\b|psutil|process\.title|program_invocation|__progname|getprogname"
         r"|current_exe|os\.Executable|\$PROGRAM_NAME|(?<![\w$])\$0\b|sys\.(?:orig_)?argv|process\.argv|os\.Args|env::args\b"
-        r"|\bARGV\b|execPath|execArgv|\bargv\[0\]",
+        r"|\bARGV\b|execPath|execArgv|\bargv\[0\]|\bPPID\b|sun\.java\.command|\$_SERVER\[['\"](?:argv|SCRIPT|PHP_SELF)",
         _LITERAL_OF.format(_RUNNERS + r"|(?:(?<=\w)\.|_)test\b(?!\()|/deps/|\\\.t\b")
+        + r"|['\"]/?deps/?['\"]"
         + r"|\bgrep\b.*\b(?:bats|prove|test)\b",
     ),
     _look(
-        r"\bsys\.modules\b|find_spec|require\.cache"
+        r"program_invocation|__progname|getprogname|current_exe|os\.Executable|\bos\.Args\[0\]|\bargv\[0\]|\$PROGRAM_NAME",
+        r"(?:strstr|contains|includes|\w+s_?with|has(?:suffix|prefix)|=~|==)\W[^\n]*"
+        + _LITERAL_OF.format(r"(?<![a-z])tests?(?![a-z])"),
+    ),
+    _look(
+        r"\bsys\.modules\b|find_spec|require\.cache|Gem\.loaded_specs|\bdeclare\s+-[fF]"
         r"|LOADED_FEATURES|\$\"(?=\W)|%INC\b|\$INC\{|get_(?:included_files|declared_classes)|(?:class|function)_exists"
         r"|const_defined|defined\?|ObjectSpace|GetAssemblies|Class\.forName|loaded_applications|ensure_loaded",
-        _LITERAL_OF.format(_RUNNERS) + r"|defined\?\s*\(?\s*:*(?:RSpec|Minitest|Test::|Spec)|ExUnit",
+        _LITERAL_OF.format(_RUNNERS + r"|\bhypothesis\b")
+        + r"|\bbats_\w|end_with\?\(['\"]Test|defined\?\s*\(?\s*:*(?:RSpec|Minitest|Test::|Spec)|ExUnit",
     ),
     _look(
         r"\b(?:globalThis|global|window)\b|\bReflect\.has|\bglobals\(\)|\bbuiltins\b",
@@ -91,7 +98,7 @@ _LOOKS = (
         r"\bread_(?:text|bytes)\b|\breadFile(?:Sync)?\b|\bexistsSync\b|\breaddir(?:Sync)?\b|\bopen\(|\.is_(?:file|dir)\(|"
         r"\bexists\(|\bpath\.is(?:dir|file)\(|\bglob\b|\blistdir\b|\bscandir\b|os\.walk|\bFile\.(?:read|exist|open|foreach)|\bDir[.\[]|file_get_contents"
         r"|file_exists|os\.(?:ReadFile|Stat|Open|ReadDir)\b|fs::(?:read|metadata)|import_module|__import__|include_str!",
-        r"['\"`/](?:tests?|specs?|__tests__)(?:['\"`]|/)|\btest_[\w*]*\.py\b|[\w*][._-](?:test|spec)\.[cm]?[jt]sx?\b"
+        r"['\"`/](?:tests?|specs?|__tests__)(?:['\"`]|/)|\btest_[\w*]*\.py\b|\bconftest\.py\b|[\w*][._-](?:test|spec)\.[cm]?[jt]sx?\b"
         r"|[\w*]_(?:test\.go|spec\.rb|test\.rb)\b|[\w*]Test\.php\b|['\"`]t/|['\"]tests?\.\w",
     ),
 )
