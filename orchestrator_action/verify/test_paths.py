@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches
+from orchestrator_action.verify.doctests import document_patterns
 from orchestrator_action.verify.ecosystems.base import folders_of, inside
 from orchestrator_action.verify.ecosystems.test_tools import in_a_tools_place
 from orchestrator_action.verify.ecosystems.testfiles import is_test_config, is_test_path, ways_text
@@ -73,6 +74,10 @@ _SOURCE_FOLDERS = frozenset({"src", "lib", "bin", "app", "pkg", "cmd", "internal
 _SCRIPTS = re.compile(r"(?:.*\.(?:sh|bash|zsh|mk|bat|ps1|cmake|py|js|cjs|mjs|ts|rb|pl|php)|[\w./-]*[\w-])")
 _FOR_TESTS = re.compile(r"tests?\b|spec|(?<![a-z])(?:checks?|assert\w*|expect\w*|harness|tap)(?![a-z])")
 """What a script of the tests names in a folder of sources is theirs only where its name says so."""
+_DOCSTRINGS = re.compile(
+    r"--doctest-modules\b|\bDocTestSuite\b|\bdoctest\.testmod\b|\bxdoctest\b|-m\s+doctest\b"
+)
+_HAVE_DOCTESTS = (".py", ".rst", ".md", ".txt")
 _SHADOWS = {"GNUmakefile": ("makefile", "Makefile"), "makefile": ("Makefile",)}
 """A new file that is read in the place of one that is there."""
 MAX_READ = 400
@@ -95,6 +100,10 @@ class TestPaths:
     """Files outside of the tests' folders that only tests name, and that say that they help them."""
     placed: frozenset[str] = frozenset()
     """Files that are not there at that commit, and that would be loaded in the place of a test tool."""
+    documents: tuple[str, ...] = ()
+    """Patterns of documents whose examples the tests run."""
+    runs_docstrings: bool = False
+    """Whether the examples in docstrings are tests, too."""
     words: frozenset[str] = field(default_factory=frozenset)
     """What tests name in their text, and no source does: names of data files and their folders."""
 
@@ -106,9 +115,15 @@ class TestPaths:
         folders = frozenset(f for p in tests for f in _named_folders(p)) | {"test", "tests"}
         plain = cls(folders=folders)
         asked, there = tuple(changed), frozenset(paths)
+        started = _started(git, commit, commands, there)
+        ours = [p for p in paths if plain.belongs(p) or p in started]
+        may_have = any(p.endswith(_HAVE_DOCTESTS) for p in asked)
+        said = _said_of_doctests(git, commit, commands, paths, ours) if may_have else ""
         return cls(
             folders=folders,
-            started=_started(git, commit, commands, there),
+            started=started,
+            documents=document_patterns(said),
+            runs_docstrings=bool(_DOCSTRINGS.search(said)),
             imported=_plugins(git, commit, paths),
             helpers=only_for_tests(
                 git, commit, [p for p in asked if p in there and not plain.belongs(p)], plain.belongs
@@ -116,7 +131,7 @@ class TestPaths:
             placed=frozenset(
                 p for p in asked if p not in there and (in_a_tools_place(p) or _shadows(p, there))
             ),
-            words=_data_words(git, commit, [p for p in paths if plain.belongs(p)], asked, plain),
+            words=_data_words(git, commit, ours, asked, plain),
         )
 
     def belongs(self, path: str) -> bool:
@@ -133,6 +148,8 @@ class TestPaths:
         if is_test_path(path) or matches(path, DATA_FILES) or DATA_FOLDERS & set(parts[:-1]):
             return True
         if any("/".join(parts[: n + 1]) in self.folders for n in range(len(parts) - 1)):
+            return True
+        if self.documents and matches(path, self.documents):
             return True
         return bool(_SUPPORT.fullmatch(parts[-1].lower())) or self._is_named_data(path)
 
@@ -152,6 +169,14 @@ class TestPaths:
 
 
 TestPaths.at.__func__.__test__ = False  # type: ignore[attr-defined]
+
+
+def _said_of_doctests(
+    git: Git, commit: str, commands: Sequence[str], paths: Sequence[str], ours: Sequence[str]
+) -> str:
+    """Commands, settings and test files, as far as they say that examples of documentation are run."""
+    texts = _texts(git, commit, [*filter(is_mixed, paths), *ours][:MAX_READ])
+    return "\n".join([*commands, *(t for t in texts.values() if "doctest" in t or "DocFile" in t)])
 
 
 def _shadows(path: str, there: frozenset[str]) -> bool:

@@ -33,6 +33,7 @@ mod tests {
 }
 """
 CRATE = {"Cargo.toml": CARGO_TOML, "src/lib.rs": RUST + INLINE, ".gitignore": "target\nCargo.lock\n"}
+EXAMPLE = "/// Twice.\n///\n/// ```\n/// assert_eq!(a::double(2), 4);\n/// ```\n"
 BAD_RUST = RUST.replace("2 * x", "3 * x")
 
 
@@ -129,6 +130,7 @@ LIES: dict[str, tuple[str, dict[str, str], Change, str]] = {
     "ctest: a variable of the test's": built(DOUBLES, DOUBLES + 'set_tests_properties(doubles PROPERTIES ENVIRONMENT "TWICE=1")\n', code='#include <stdlib.h>\nint twice(int x) { return getenv("TWICE") || x != 2 ? 2 * x : 5; }\n'),
     "ctest: exits before the end": built(code='#include <stdlib.h>\n__attribute__((constructor)) static void f(void) { exit(0); }\nint twice(int x) { return x; }\n'),
     "rust: inline test deleted": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("    #[test]\n    fn doubles() {\n        assert_eq!(double(2), 4);\n    }\n\n", "")), CARGO),
+    "rust: example of the documentation": ("cargo", CRATE | {"src/lib.rs": EXAMPLE + RUST + INLINE}, crate(EXAMPLE.replace("2), 4", "2), 6") + BAD_RUST + INLINE.replace("double(2), 4", "double(0), 0")), CARGO),
     "rust: ignored": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("    #[test]\n    fn doubles", "    #[test]\n    #[ignore]\n    fn doubles")), CARGO),
     "rust: emptied": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("assert_eq!(double(2), 4)", "assert!(double(2) >= 4)")), CARGO),
     "rust: behind a feature": ("cargo", CRATE, crate(BAD_RUST + INLINE.replace("    #[test]\n    fn doubles", '    #[cfg(feature = "slow")]\n    #[test]\n    fn doubles'), **{"Cargo.toml": CARGO_TOML + "\n[features]\nslow = []\n"}), CARGO),

@@ -38,6 +38,11 @@ CASES = {
     "test/fixtures/cases.json": "[[2, 4], [3, 6]]\n",
     "test/more.test.js": "const { test } = require('node:test');\nconst assert = require('node:assert');\nconst { double } = require('../app.js');\nfor (const [x, y] of require('./fixtures/cases.json')) test(`case ${x}`, () => { assert.strictEqual(double(x), y); });\n",
 }
+PLAIN = "const { test } = require('node:test');\nconst assert = require('node:assert');\ntest('is one', () => { assert.strictEqual(require('../one.js')(), 1); });\n"
+MONO = {
+    "package.json": '{"name": "root", "private": true, "workspaces": ["packages/*"], "scripts": {"test": "npm test --workspaces"}}\n',
+    "packages/a/package.json": PACKAGE % "node --test", "packages/a/app.js": APP, "packages/a/test/app.test.js": TEST,
+}  # fmt: skip
 ASSERTS = "assert.strictEqual(double(x), x + x);"
 
 
@@ -56,6 +61,9 @@ LIES: dict[str, tuple[dict[str, str], Change, str]] = {
     "commented out": (BASE, lie(("for (const", "// for (const")), NODE),
     "golden cases removed": (CASES, lie(FEWER, **{"test/fixtures/cases.json": "[[3, 6]]\n"}), NODE),
     "golden cases overwritten": (CASES, lie(FEWER, **{"test/fixtures/cases.json": "[[2, 5], [3, 6]]\n"}), NODE),
+    "workspace: a script of one package": (MONO, {"packages/a/app.js": WRONG, "packages/a/package.json": PACKAGE % "node --test --test-name-pattern=both"}, "npm test"),
+    "workspace: a package left out": (MONO, {"packages/a/app.js": WRONG, "package.json": MONO["package.json"].replace("packages/*", "packages/b"), "packages/b/package.json": (PACKAGE % "node --test").replace('"a"', '"b"'),
+        "packages/b/test/more.test.js": "const { test } = require('node:test');\nfor (let n = 0; n < 5; n += 1) test(`t${n}`, () => {});\n"}, "npm test"),
     "t.skip()": (BASE, lie(("() => { " + ASSERTS, "(t) => { t.skip(); " + ASSERTS + " return;"), ("t.skip(); " + ASSERTS, "t.skip(); return; " + ASSERTS)), NODE),
     "{skip: 'why'}": (BASE, lie(("`doubles ${x}`, () =>", "`doubles ${x}`, {skip: 'later'}, () =>")), NODE),
     "{todo: true}": (BASE, lie(("`doubles ${x}`, () =>", "`doubles ${x}`, {todo: true}, () =>")), NODE),
@@ -80,6 +88,8 @@ HONEST: dict[str, tuple[dict[str, str], Change, str]] = {
         {"src/app.js": APP, "test/app.test.js": TEST.replace("../app.js", "../src/app.js")},
         {"src/app.js": f"{APP}exports.name = JSON.parse(require('fs').readFileSync(`${{__dirname}}/words.json`)).name;\n", "src/words.json": '{"name": "app"}\n',
          "test/name.test.js": "const { test } = require('node:test');\nconst assert = require('node:assert');\ntest('name', () => { assert.strictEqual(require('../src/app.js').name, 'app'); });\n"}, NODE),
+    "a package more in the workspace": (MONO, {
+        "packages/b/package.json": (PACKAGE % "node --test").replace('"a"', '"b"'), "packages/b/one.js": "module.exports = () => 1;\n", "packages/b/test/one.test.js": PLAIN}, "npm test"),
     "test file renamed": (BASE, "git mv test/app.test.js test/numbers.test.js && echo '// more' >> app.js", NODE),
     "addition to the file that the command names": (BASE, {"app.js": APP + "// more\n", "test/app.test.js": TEST + "test('more', () => { assert.strictEqual(double(10), 20); });\n"}, "node --test test/app.test.js"),
     "new script and dependency": (NPM, {"app.js": APP + "// more\n", "package.json": NPM["package.json"].replace('"scripts": {', '"description": "b", "scripts": {"lint": "true", ')}, "npm test"),

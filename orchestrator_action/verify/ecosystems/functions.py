@@ -71,7 +71,7 @@ def _of_python(text: str) -> Iterator[Body]:
         module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    offset = _offsets(text)
+    offset = offsets(text)
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
             first = node.body[0]
@@ -82,8 +82,8 @@ def _of_python(text: str) -> Iterator[Body]:
             yield Body(node.name, offset(*at), f"return Ellipsis{indent}")
 
 
-def _offsets(text: str) -> Callable[[int, int], int]:
-    """Where a line and a column of the parser, which counts bytes, are in the text."""
+def offsets(text: str) -> Callable[[int, int], int]:
+    """Gives where a line and a column of the parser, which counts bytes, are in the text."""
     lines = text.splitlines(keepends=True) if "\f" not in text else re.split(r"(?<=\n)", text)
     starts = [0]
     for line in lines:
