@@ -65,6 +65,8 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str], forge: str = "") -
         return [*rows, Row(what="repository", found=exc.message, ok=False, hint=exc.hint)]
     rows.append(Row(what="repository", found=str(git.work_tree or git.common_dir)))
     config, found = _config(git)
+    on_forge = forge_rows(repo, agent, env, forge)
+    refused = {row.what for row in on_forge if not row.ok}  # what the remote itself says is said once
     return [
         *rows,
         *found,
@@ -72,8 +74,8 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str], forge: str = "") -
         *_agents(agent, config, env),
         *_isolation(config, env),
         *_credentials(git),
-        *git_rows(git),
-        *forge_rows(repo, agent, env, forge),
+        *(row for row in git_rows(git) if row.what not in refused),
+        *on_forge,
         _hook(git),
     ]
 

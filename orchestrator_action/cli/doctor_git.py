@@ -110,13 +110,8 @@ def _branch(git: Git) -> list[Row]:
     name = BRANCH_PREFIX.rstrip("/")
     refs = {f"refs/heads/{name}", *(f"refs/remotes/{r}/{name}" for r in git.text("remote").split())}
     there = sorted(r for r in refs if git.rev_parse(r))
+    if not there:
+        return []
     hint = f"rename it: git branch -m {name} {name}-old, and git push origin :{name}"
-    return [
-        Row(
-            what="branches",
-            found=f"the branch {name!r} is in the way of {BRANCH_PREFIX}…: {ref}",
-            ok=False,
-            hint=hint,
-        )
-        for ref in there
-    ]
+    found = f"the branch {name!r} is in the way of {BRANCH_PREFIX}…: {', '.join(there)}"
+    return [Row(what="branches", found=found, ok=False, hint=hint)]

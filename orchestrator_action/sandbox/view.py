@@ -12,7 +12,7 @@ import functools
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -135,13 +135,15 @@ def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
             for path in socket_files()
             if not any(p in known for p in (path, *_parents(path)))
         }
-    return list(_needed(rules))
+    own = folders.homes[:1] if policy.level is Level.SANDBOXED else ()
+    return list(_needed(rules, own))
 
 
-def _needed(rules: Mapping[str, Shown]) -> Iterator[tuple[str, Shown]]:
-    """The rules that change anything, parents before children."""
+def _needed(rules: Mapping[str, Shown], own: Collection[str]) -> Iterator[tuple[str, Shown]]:
+    """The rules that change anything, parents before children. A folder that is the process's `own` has to be made
+    where it lies in another that is empty within, as a HOME below /tmp does."""
     for path in sorted(rules, key=lambda p: (p.count("/"), p)):
-        if rules[path] is not shown_in(os.path.dirname(path), rules):
+        if path in own or rules[path] is not shown_in(os.path.dirname(path), rules):
             yield path, rules[path]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,19 @@ def test_a_tool_whose_parts_lie_apart_works(walls: Isolation, home: Path, tool: 
 
     assert "there" == within(walls, home, "tool", home / programs)
     assert "secret" not in within(walls, home, 'cat "$HOME/diary" "$HOME/.ssh/id_ed25519"', home / programs)
+
+
+@pytest.mark.parametrize("where", ["home", "far/below/home"])
+def test_a_home_below_tmp_is_there_and_private(walls: Isolation, where: str):
+    """It is where HOME says, it can be written, and what is written is there for the next process of the tree."""
+    with tempfile.TemporaryDirectory(prefix="oa-home-", dir="/tmp") as folder:
+        home = Path(folder, where)
+        home.mkdir(parents=True)
+
+        said = within(walls, home, 'cd && pwd && ls -A && echo kept >"$HOME/note" && cat ~/note')
+
+        assert [str(home), "kept"] == said.splitlines()
+        assert "kept" == within(walls, home, "cat ~/note") and not (home / "note").exists()
 
 
 CACHED = {
