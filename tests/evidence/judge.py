@@ -149,6 +149,10 @@ def bench_of(
     )  # fmt: skip
 
 
+_KNOWN: dict[tuple[object, ...], Known] = {}
+"""Suites that were run in this process, by what else they depend on than tree and commands."""
+
+
 class Court:
     """Judges changes of repositories made for one test."""
 
@@ -156,6 +160,14 @@ class Court:
         self.make, self.folder = make, folder
         self.runs: list[str] = []
         self.number = 0
+
+    def judge_case(
+        self, base: Mapping[str, str], change: Change, *commands: str, modules: Path | None = None, repeats: int = 3,
+        **env: str,
+    ) -> Judged:  # fmt: skip
+        """As `judge`, for a table of cases: a suite that ran at the very same tree for another is not run again."""
+        known = _KNOWN.setdefault((modules, *sorted(env.items())), {})
+        return self.judge(base, change, *commands, modules=modules, repeats=repeats, known=known, **env)
 
     def judge(
         self, base: Mapping[str, str], change: Change, *commands: str, note: str = "", proof: Proof = Proof.REPORTED,

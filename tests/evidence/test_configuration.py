@@ -97,10 +97,12 @@ MENDED = {
 
 def judge(court: Court, runner: str, change: dict[str, str]):
     if runner == "pytest":
-        return court.judge(PYTHON, {**NEW, **change}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="")
+        return court.judge_case(
+            PYTHON, {**NEW, **change}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD=""
+        )
     if runner == "rspec":
         need(shutil.which("rspec"), "rspec")
-        return court.judge(RUBY, {**RUBY_NEW, **change}, "rspec", repeats=1)
+        return court.judge_case(RUBY, {**RUBY_NEW, **change}, "rspec", repeats=1)
     need(NPM / ".bin" / runner, runner)
     compares = "require('assert').strictEqual" if runner == "mocha" else "((a, b) => expect(a).toBe(b))"
     base = {**NODE, ".mocharc.json": '{"spec": ["test/*.test.js"]}\n'} if runner == "mocha" else NODE
@@ -108,7 +110,7 @@ def judge(court: Court, runner: str, change: dict[str, str]):
         {p: t.replace("IS(", f"{compares}(") for p, t in f.items()} for f in (base, {**NODE_NEW, **change})
     ]
     command = f"node_modules/.bin/{runner}" + (" run --globals" if runner == "vitest" else "")
-    return court.judge(files[0], files[1], command, modules=NPM, repeats=1)
+    return court.judge_case(files[0], files[1], command, modules=NPM, repeats=1)
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if lie[0] == "pytest" else [pytest.mark.npm]) for n, lie in LIES.items()])  # fmt: skip

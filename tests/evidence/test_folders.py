@@ -53,7 +53,7 @@ def test_a_lie_in_a_folder_is_refuted(court: Court, name: str):
     program, base, command, change = LIES[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change, command)
+    judged = court.judge_case(base, change, command)
 
     assert "refuted" == judged.end, str(judged)
 
@@ -63,7 +63,7 @@ def test_an_honest_change_in_a_folder_is_proven(court: Court, name: str):
     program, base, command, change = HONEST[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change, command)
+    judged = court.judge_case(base, change, command)
 
     assert "proven" == judged.end, str(judged)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.verify.test_run import Known
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
 
@@ -146,10 +145,6 @@ HONEST: dict[str, tuple[str, dict[str, str], Change, str]] = {
 }  # fmt: skip
 
 
-KNOWN: Known = {}
-"""What was run at a base, for all lies that are told about it."""
-
-
 def tools(program: str) -> dict[str, str]:
     """The program, or a skip; what a toolchain below the real HOME needs."""
     found = need(shutil.which(program), program)
@@ -162,7 +157,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
     program, base, change, command = LIES[name]
 
-    judged = court.judge(base, change, command, known=KNOWN, **tools(program))
+    judged = court.judge_case(base, change, command, **tools(program))
 
     assert "refuted" == judged.end, str(judged)
     assert "suite" not in judged.refuted, f"no lie, the suite is red\n{judged}"
@@ -172,6 +167,6 @@ def test_a_lie_is_refuted(court: Court, name: str):
 def test_an_honest_change_is_proven(court: Court, name: str):
     program, base, change, command = HONEST[name]
 
-    judged = court.judge(base, change, command, **tools(program))
+    judged = court.judge_case(base, change, command, **tools(program))
 
     assert "proven" == judged.end, str(judged)

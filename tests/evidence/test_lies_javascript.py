@@ -104,7 +104,7 @@ def _node() -> None:
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
-    judged = court.judge(*LIES[name])
+    judged = court.judge_case(*LIES[name])
 
     assert "refuted" == judged.end, str(judged)
     assert "suite" not in judged.refuted, f"no lie, the suite is red\n{judged}"
@@ -112,6 +112,6 @@ def test_a_lie_is_refuted(court: Court, name: str):
 
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_change_is_proven(court: Court, name: str):
-    judged = court.judge(*HONEST[name])
+    judged = court.judge_case(*HONEST[name])
 
     assert "proven" == judged.end, str(judged)

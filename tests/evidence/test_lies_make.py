@@ -6,7 +6,6 @@ import shutil
 
 import pytest
 
-from orchestrator_action.verify.test_run import Known
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
 
@@ -78,7 +77,6 @@ HONEST: dict[str, Row] = {
     "make: include with another rule": ("make", {**SHELL, **MAKE}, {"src/app.sh": CODE.replace("2 * $1", "$1 + $1"), "mk/test.mk": MAKE["mk/test.mk"] + "\nlint:\n\tsh -n run.sh\n"}, "make test"),
     "scripts: the build changes": ("node", NODE, {"app.js": "exports.double = (x) => x + x;\n", "tools/build.sh": "echo built it\n"}, "npm test"),
 }  # fmt: skip
-KNOWN: Known = {}
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -87,7 +85,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     program, base, change, command = LIES[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change, command, known=KNOWN, repeats=1)
+    judged = court.judge_case(base, change, command, repeats=1)
 
     assert "refuted" == judged.end, str(judged)
 
@@ -97,6 +95,6 @@ def test_an_honest_change_is_proven(court: Court, name: str):
     program, base, change, command = HONEST[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change, command, known=KNOWN, repeats=1)
+    judged = court.judge_case(base, change, command, repeats=1)
 
     assert "proven" == judged.end, str(judged)

@@ -177,8 +177,6 @@ HONEST: dict[str, Lie] = {
     "only tests changed": ({}, {"test/app.test.js": TEST.replace("is(half(4), 2)", "is(half(6), 3)")}, ("mocha",)),
     "module becomes a class": ({}, {"app.js": "class Calc {\n  double(x) { return x + x; }\n  half(x) { return x / 2; }\n}\nmodule.exports = new Calc();\n"}, ("jest", "mocha")),
 }  # fmt: skip
-KNOWN: dict = {}
-"""What was run at a base, once for all that is told of it."""
 
 
 def of_runner(files: Change, runner: str) -> Change:
@@ -194,7 +192,7 @@ def judge(court: Court, runner: str, told: Lie):
     more, change, _ = told
     tree = of_runner(base(runner, **more), runner)
     command = "npm test" if "package.json" in more else COMMANDS[runner]
-    return court.judge(tree, of_runner(change, runner), command, modules=NPM, known=KNOWN, repeats=1)
+    return court.judge_case(tree, of_runner(change, runner), command, modules=NPM, repeats=1)
 
 
 @pytest.mark.parametrize(("runner", "name"), [(r, n) for n, lie in LIES.items() for r in lie[2]])

@@ -71,7 +71,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     program, base, change, command = LIES[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change if isinstance(change, str) else dict(change), command)
+    judged = court.judge_case(base, change if isinstance(change, str) else dict(change), command)
 
     assert "refuted" == judged.end, str(judged)
 
@@ -81,7 +81,7 @@ def test_an_honest_change_is_proven(court: Court, name: str):
     program, base, change, command = HONEST[name]
     need(shutil.which(program), program)
 
-    judged = court.judge(base, change, command)
+    judged = court.judge_case(base, change, command)
 
     assert "proven" == judged.end, str(judged)
 

@@ -116,7 +116,7 @@ def judge(court: Court, told: tuple[str, Change]):
     runner, change = told
     need(shutil.which(runner), runner)
     command, tree = TREES[runner]
-    return court.judge(tree, change, command, repeats=1)
+    return court.judge_case(tree, change, command, repeats=1)
 
 
 @pytest.mark.parametrize("name", LIES)

@@ -124,7 +124,7 @@ HONEST = {
 
 def judged(court: Court, program: str, base: dict[str, str], change: dict[str, str], command: str):
     need(shutil.which(program), program)
-    return court.judge(base, change, command, repeats=1, **(FAST if command == PYTEST else {}))
+    return court.judge_case(base, change, command, repeats=1, **(FAST if command == PYTEST else {}))
 
 
 @pytest.mark.parametrize("name", LIES)

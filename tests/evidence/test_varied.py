@@ -69,7 +69,7 @@ HONEST = {
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_is_an_exception_that_says_what_was_measured(court: Court, name: str):
     """The tests pass, and no line says anything: only other arguments tell."""
-    judged = court.judge(
+    judged = court.judge_case(
         BASE, {**LIES[name], "test_app.py": TESTS}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def test_a_lie_is_an_exception_that_says_what_was_measured(court: Court, name: s
 @pytest.mark.parametrize("name", HONEST)
 def test_an_honest_change_is_none(court: Court, name: str):
     """What it remembers, counts or writes is its own business."""
-    judged = court.judge(
+    judged = court.judge_case(
         BASE, {**HONEST[name], "test_app.py": TESTS}, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_unittests_own_runner_is_asked_too(court: Court, files: dict[str, str], 
     """By the same rules, without pytest."""
     base = {"app.py": BASE["app.py"], "test_app.py": OF_UNITTEST[: OF_UNITTEST.index("\n    def test_0")]}
 
-    judged = court.judge(base, {**files, "test_app.py": OF_UNITTEST}, f"{UNITTEST} discover", repeats=1)
+    judged = court.judge_case(base, {**files, "test_app.py": OF_UNITTEST}, f"{UNITTEST} discover", repeats=1)
 
     exceptions = judged["no-special-case"].detail.get("exceptions", ())
     assert found == len([e for e in exceptions if e["what"] == "may be right for its tests only"]), str(

@@ -414,3 +414,17 @@ def test_files_of_lfs_that_a_task_adds_reach_the_remote_with_its_branch(large: R
     git(tmp_path / "reader", "lfs", "install", "--local")
     git(tmp_path / "reader", "lfs", "pull", "--include=b.bin")
     assert b"added by the task" * 1000 == (tmp_path / "reader" / "b.bin").read_bytes()
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\x85"])
+def test_a_branch_named_with_another_end_of_line_is_taken_as_it_is(
+    trees: Trees, repo: Repo, base: str, mark: str
+):
+    """Python ends a line there, git does not."""
+    odd = f"refs/remotes/origin/one{mark}two"
+    repo.git("update-ref", odd, base)
+
+    made = trees.create("t", "orchestrator/t", base)
+
+    assert base == git(made.path, "rev-parse", odd)
+    assert base == Git.open(repo.path).refs("refs/remotes/")[odd]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +70,29 @@ class Repo:
 
 def make_repo(root: Path, files: Mapping[str, str], *, branch: str = "main") -> Repo:
     """A repository with one commit of `files`, pushed to `root/remote.git`."""
-    remote, path = root / "remote.git", root / "repo"
+    picture = _picture(tuple(files.items()), branch, os.environ.get("HOME", ""))
     root.mkdir(parents=True, exist_ok=True)
-    git(root, "init", "-q", "--bare", "-b", branch, str(remote))
+    made = Repo(root / "repo", root / "remote.git")
+    shutil.copytree(picture.remote, made.remote, symlinks=True)
+    shutil.copytree(picture.path, made.path, symlinks=True)
+    made.git("remote", "set-url", "origin", str(made.remote))
+    made.git("update-index", "-q", "--refresh")  # the index knows files by their inode
+    return made
+
+
+@functools.cache
+def _picture(files: tuple[tuple[str, str], ...], branch: str, home: str) -> Repo:
+    """What `make_repo` copies, made once a process. Settings of git's may be in `home`."""
+    root = Path(tempfile.mkdtemp(prefix="oa-picture-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    remote, path = root / "remote.git", root / "repo"
+    git(root, "init", "-q", "--bare", "--template=", "-b", branch, str(remote))
+    (remote / "hooks").mkdir()
+    git(remote, "config", "receive.autogc", "false")  # a forge does not tidy up at each push
     git(root, "init", "-q", "-b", branch, str(path))
     made = Repo(path, remote)
     made.git("remote", "add", "origin", str(remote))
-    made.commit(files, "first")
+    made.commit(dict(files), "first")
     made.git("push", "-q", "-u", "origin", branch)
     made.git("remote", "set-head", "origin", branch)
     return made

@@ -1,18 +1,21 @@
-"""What an agent does to git that is nobody else's, done by one of two tasks of a whole run after its honest work.
+"""What an agent does to git that is nobody else's, done by all tasks of a whole run but one after their honest work.
 
 FAULTS 30: what breaks its own tree is its own task's end, with that named; what it does to refs, settings and
-hooks reaches its own clone only. The other task does not notice, nothing the agent made runs with our rights, and
+hooks reaches its own clone only. The other tasks do not notice, nothing the agent made runs with our rights, and
 the user's repository is afterwards as it was.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.kit.whole import House, new_file
+from tests.kit.whole import House, Ran, new_file
+
+HONEST = "issue-2"
 
 TRAPS = """mkdir -p "$d"
 for h in pre-push post-checkout pre-commit post-index-change reference-transaction; do
@@ -98,10 +101,31 @@ def home(home: House) -> House:
     return home
 
 
-def done_by(home: House, trap: Path, piece: str) -> dict[str, str]:
+@pytest.fixture
+def among_others(home: House, conduct, tmp_path: Path) -> Callable[[Sequence[str]], Ran]:
+    """Run a task for each piece of shell, four at a time, `HONEST` among them, and return how it ended."""
+
+    def run(pieces: Sequence[str]) -> Ran:
+        shell = {}
+        for number, piece in zip(numbers(pieces), pieces, strict=True):
+            home.issue(number, f"Task {number}", "x\n\n" + new_file(f"more{number}.py"))
+            trap = tmp_path / f"trap-{number}"
+            shell[f"issue-{number}"] = (
+                f"TOP={home.repo.path}; TRAP={trap}; BRANCH=$(git branch --show-current)\n{piece}"
+            )
+        return conduct(slots=4, shell=shell).end(timeout=240)
+
+    return run
+
+
+def numbers(pieces: Sequence[str]) -> Iterable[int]:
+    """The issues of the pieces: all but the honest one's."""
+    return (n for n in range(1, len(pieces) + 2) if f"issue-{n}" != HONEST)
+
+
+def after_its_work(piece: str) -> str:
     """An agent that does its work and then `piece`."""
-    names = f"TOP={home.repo.path}; TRAP={trap}; BRANCH=$(git branch --show-current)"
-    return {"issue-1": f'{names}\n"$@" || exit\n{piece}\nexit 0'}
+    return f'"$@" || exit\n{piece}\nexit 0'
 
 
 USERS_REFS = ("refs/heads", "refs/tags", "refs/remotes")
@@ -122,52 +146,69 @@ def told(task: dict) -> list[str]:
     return [task["error"], *(f["message"] for p in task["phases"] for f in p["findings"])]
 
 
-def assert_alone(home: House, ran, named: str, trap: Path) -> None:
-    """The first task failed with that named; the second did not notice."""
-    first, second = (ran.task(t) for t in ("issue-1", "issue-2"))
-    assert "success" == second["status"], (told(second), ran.err)
-    assert second["head_sha"] == home.repo.at_remote(f"refs/heads/{second['branch']}")
-    assert "success" != first["status"], "it did what it must not do"
-    assert "missing" not in {p["state"] for p in first["phases"][:8]}, (
+def assert_named(task: dict, named: str) -> None:
+    """The task failed with that named, and what was proven before stands."""
+    assert "success" != task["status"], "it did what it must not do"
+    assert "missing" not in {p["state"] for p in task["phases"][:8]}, (
         "what was proven before stands in the report"
     )
-    assert 11 == len(first["phases"])
-    assert any(named in words for words in told(first)), told(first)
-    assert not trap.exists(), "something of its making ran"
+    assert 11 == len(task["phases"])
+    assert any(named in words for words in told(task)), told(task)
 
 
-@pytest.mark.parametrize("misdeed", MISDEEDS)
-def test_a_misdeed_is_its_own_tasks_end_and_nobody_elses(home: House, conduct, tmp_path: Path, misdeed: str):
-    named, piece = MISDEEDS[misdeed]
+def assert_honest(home: House, ran: Ran) -> None:
+    """The honest task did not notice."""
+    task = ran.task(HONEST)
+    assert "success" == task["status"], (told(task), ran.err)
+    assert task["head_sha"] == home.repo.at_remote(f"refs/heads/{task['branch']}")
+
+
+@pytest.mark.timeout(300)
+def test_a_misdeed_is_its_own_tasks_end_and_nobody_elses(home: House, among_others, subtests, tmp_path: Path):
+    """Twelve at once: each ends its own task, in the words for it, so none reached another."""
+    pieces = [after_its_work(piece) for _, piece in MISDEEDS.values()]
     before = as_it_is(home)
 
-    ran = conduct(slots=2, shell=done_by(home, tmp_path / "trap", piece)).end()
+    ran = among_others(pieces)
 
-    assert_alone(home, ran, named, tmp_path / "trap")
+    for number, (misdeed, (named, _)) in zip(numbers(pieces), MISDEEDS.items(), strict=True):
+        with subtests.test(misdeed):
+            assert_named(ran.task(f"issue-{number}"), named)
+            assert not (tmp_path / f"trap-{number}").exists(), "something of its making ran"
+    assert_honest(home, ran)
     assert before == as_it_is(home)
 
 
-@pytest.mark.parametrize("deed", OWN_BUSINESS)
-def test_what_is_done_in_its_own_clone_reaches_nobody(home: House, conduct, tmp_path: Path, deed: str):
-    """By construction: both tasks succeed, no trap springs, and the user's repository is as it was."""
+@pytest.mark.timeout(300)
+def test_what_is_done_in_its_own_clone_reaches_nobody(home: House, among_others, subtests, tmp_path: Path):
+    """By construction: all tasks succeed, no trap springs, and the user's repository is as it was."""
+    pieces = [after_its_work(piece) for piece in OWN_BUSINESS.values()]
     before = as_it_is(home)
 
-    ran = conduct(slots=2, shell=done_by(home, tmp_path / "trap", OWN_BUSINESS[deed])).end()
+    ran = among_others(pieces)
 
-    assert {"success"} == {t["status"] for t in ran.report["tasks"]}, [told(t) for t in ran.report["tasks"]]
-    assert not (tmp_path / "trap").exists(), "something of its making ran"
+    for number, deed in zip(numbers(pieces), OWN_BUSINESS, strict=True):
+        with subtests.test(deed):
+            task = ran.task(f"issue-{number}")
+            assert "success" == task["status"], told(task)
+            assert not (tmp_path / f"trap-{number}").exists(), "something of its making ran"
+    assert_honest(home, ran)
     assert before == as_it_is(home)
 
 
-@pytest.mark.parametrize("deed", HARMLESS)
-def test_what_takes_nothing_from_anybody_is_no_misdeed(home: House, conduct, tmp_path: Path, deed: str):
+@pytest.mark.timeout(300)
+def test_what_takes_nothing_from_anybody_is_no_misdeed(home: House, among_others, subtests):
     """FAULTS 30: a prune or a gc in the middle of the others' work; they do not notice."""
+    pieces = [f'{deed} || exit\n"$@" || exit\n{deed}' for deed in HARMLESS]
     before = as_it_is(home)
-    early = {"issue-1": f'{deed} || exit\n"$@" || exit\n{deed}'}
 
-    ran = conduct(slots=2, shell=early).end()
+    ran = among_others(pieces)
 
-    assert {"success"} == {t["status"] for t in ran.report["tasks"]}, [told(t) for t in ran.report["tasks"]]
+    for number, deed in zip(numbers(pieces), HARMLESS, strict=True):
+        with subtests.test(deed):
+            task = ran.task(f"issue-{number}")
+            assert "success" == task["status"], told(task)
+    assert_honest(home, ran)
     assert before == as_it_is(home)
 
 
