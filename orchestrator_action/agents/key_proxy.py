@@ -16,12 +16,13 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
-import requests
+from typing import TYPE_CHECKING, Any
 
 from orchestrator_action.agents.meter import BUDGET_SPENT, Meter, used_tokens
 from orchestrator_action.git.request_body import BodyError, RequestBody
+
+if TYPE_CHECKING:
+    import requests
 
 CONNECT_S, READ_S = 20.0, 600.0
 ANSWER_IDLE_S = 900.0
@@ -146,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _forward(self, url: str, headers: dict[str, str], sent: bytes, model: str) -> None:
+        import requests  # 15 ms, which runs without a key do not need
+
         server = self.server
         bypass = requests.utils.should_bypass_proxies(url, no_proxy=server.no_proxy or None)
         try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.config.schema import REF_PREFIX
+from orchestrator_action.git.cache import remembered
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
@@ -39,19 +40,23 @@ def record(git: Git, parent: str, run_id: str, events: Sequence[Event], message:
     """A commit above `parent` (or none) in which the run's file holds these events; returns it."""
     text = "".join(encode(e) + "\n" for e in events)
     blob = git.run("hash-object", "-w", "--stdin", stdin=text.encode(), write=True).text
-    files = _files(git, parent) if parent else {}
-    files[f"{run_id}{SUFFIX}"] = blob
+    files = {**(_files(git, parent) if parent else {}), f"{run_id}{SUFFIX}": blob}
     rows = "".join(f"100644 blob {sha}\t{name}\0" for name, sha in sorted(files.items()))
     tree = git.run("mktree", "-z", stdin=rows.encode(), write=True).text
     parents = ["-p", parent] if parent else []
     args = ("commit-tree", "--no-gpg-sign", tree, *parents, "-F", "-")
-    return git.run(*args, stdin=message.encode(), env=_AUTHOR, write=True).text
+    made = git.run(*args, stdin=message.encode(), env=_AUTHOR, write=True).text
+    remembered(git.common_dir, "trail", (made,), lambda: files)
+    return made
 
 
 def _files(git: Git, commit: str) -> dict[str, str]:
-    out = git.run("ls-tree", "-z", "--full-tree", commit).out.decode("utf-8", "replace")
-    rows = (row.partition("\t") for row in out.split("\0") if row)
-    return {name: meta.split(" ")[2] for meta, _, name in rows if name.endswith(SUFFIX)}
+    def ask() -> dict[str, str]:
+        out = git.run("ls-tree", "-z", "--full-tree", commit).out.decode("utf-8", "replace")
+        rows = (row.partition("\t") for row in out.split("\0") if row)
+        return {name: meta.split(" ")[2] for meta, _, name in rows if name.endswith(SUFFIX)}
+
+    return remembered(git.common_dir, "trail", (commit,), ask)
 
 
 def read(git: Git, commit: str, task: str) -> Audit:

@@ -162,7 +162,7 @@ def write_settings(file: Path, settings: Iterable[tuple[str, str | None]]) -> No
 def _refs(git: Git) -> tuple[dict[str, str], dict[str, str]]:
     out = git.text("for-each-ref", "--format=%(objectname) %(refname) %(symref)")
     refs, links = {}, {}
-    for line in out.splitlines():
+    for line in filter(None, out.split("\n")):  # a name may hold other ends of lines
         sha, ref, link = line.split(" ", 2)
         if _NOT_LENT.match(ref):
             continue

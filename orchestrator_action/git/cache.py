@@ -19,6 +19,7 @@ from orchestrator_action.git.parse import read_line
 
 T = TypeVar("T")
 SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_PLAIN_REF = re.compile(r"refs/(?:heads|remotes|orchestrator)/[\w][\w./+@-]*")
 _LIMIT = 4096
 _LARGE = 64
 """Answers with a value per path of a tree are kept in smaller number."""
@@ -73,7 +74,16 @@ def head_of(git_dir: Path, common: Path) -> str:
     branch = branch_of(git_dir)
     if branch is None:
         return ""
-    sha = read_line(common / "refs" / "heads" / branch) if branch else read_line(git_dir / "HEAD")
+    return _known(common, common / "refs" / "heads" / branch if branch else git_dir / "HEAD")
+
+
+def commit_of(common: Path, ref: str) -> str:
+    """The commit a ref is at when its own file says so and git knows that commit; empty when git must be asked."""
+    return _known(common, common / ref) if _PLAIN_REF.fullmatch(ref) and ".." not in ref else ""
+
+
+def _known(common: Path, file: Path) -> str:
+    sha = read_line(file)
     return sha if SHA.fullmatch(sha) and is_known_commit(common, sha) else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator_action.git.cache import remembered
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import shown
 from orchestrator_action.text.token_shapes import passwords_in_urls, real_tokens
@@ -12,9 +13,14 @@ _MAX_SCANNED_BYTES = 5 * 1024**2
 def secrets_in(git: Git, base: str, head: str) -> list[str]:
     """What the commits above `base` add that looks like a credential, each in words; never the value.
 
-    Of every commit: what a later one takes out again is pushed with the branch all the same.
+    Of every commit: what a later one takes out again is pushed with the branch all the same. A branch is searched
+    once, though it is asked about before each push.
     """
-    listed = git.text("rev-list", "--objects", head, f"^{base}").splitlines()
+    return remembered(git.common_dir, "secrets", (base, head), lambda: (_search(git, base, head),))[0]
+
+
+def _search(git: Git, base: str, head: str) -> list[str]:
+    listed = git.text("rev-list", "--objects", head, f"^{base}").split("\n")
     named = dict(line.partition(" ")[::2] for line in listed if " " in line)
     sizes = git.sizes(list(named))
     small = [sha for sha, size in zip(named, sizes, strict=True) if size and size <= _MAX_SCANNED_BYTES]

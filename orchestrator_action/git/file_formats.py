@@ -28,6 +28,12 @@ def packed_refs(refs: "Iterable[tuple[bytes, bytes]]") -> bytes:
     return b"# pack-refs with: sorted \n" + lines
 
 
+def refs_of(packed: str) -> "dict[str, str]":
+    """Refs and their object ids, from the text of packed-refs; what a tag names in the end is left out."""
+    lines = (line.partition(" ") for line in packed.split("\n") if line[:1] not in {"#", "^", ""})
+    return {ref: oid for oid, _, ref in lines}
+
+
 def config_text(pairs: "Iterable[tuple[str, str | None]]") -> bytes:
     """A configuration file, from keys as `git config --list -z` prints them; None for one without `=`."""
     lines = []

@@ -18,9 +18,10 @@ from pathlib import Path
 
 from orchestrator_action.config.schema import REF_PREFIX
 from orchestrator_action.errors import GitError, WorktreeError
-from orchestrator_action.git import borrow
+from orchestrator_action.git import borrow, file_formats
 from orchestrator_action.git.borrow import Template
 from orchestrator_action.git.cache import SHA
+from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import HARDENED, base_env, config_arguments, last_line, spawn_git
 from orchestrator_action.git.repo import Git
 
@@ -70,6 +71,25 @@ def known_branches(user: Git, prefix: str) -> set[str]:
     there = path_of(user) / "refs" / "heads" / prefix
     found = {f"{prefix}{file.relative_to(there)}" for file in there.rglob("*") if file.is_file()}
     return found | {r.removeprefix("refs/heads/") for r in user.refs(f"refs/heads/{prefix}")}
+
+
+def remote_refs(private: Git) -> dict[str, str]:
+    """Remote-tracking branches of the private repository, read from its files: a tree is made without a git for them.
+
+    Loose ones first: what is packed meanwhile is found again in the file of packed ones.
+    """
+    top = private.common_dir
+    files = [p for p in (top / "refs" / "remotes").rglob("*") if p.is_file() and p.suffix != ".lock"]
+    loose = {str(p.relative_to(top)): read_line(p) for p in files}
+    try:
+        packed = file_formats.refs_of(os.fsdecode((top / "packed-refs").read_bytes()))
+    except FileNotFoundError:
+        packed = {}
+    return {
+        ref: sha
+        for ref, sha in {**packed, **loose}.items()
+        if ref.startswith("refs/remotes/") and SHA.fullmatch(sha)
+    }
 
 
 def make_window(at: Path, objects: Path, private: Git) -> Git:

@@ -94,8 +94,8 @@ class Remote:
 
     def _refs_at(self, url: str, *patterns: str) -> dict[str, str]:
         done = self._retried(["ls-remote", "--quiet", url, *patterns], LIST_TIMEOUT_S, url)
-        lines = (line.partition("\t") for line in done.text.splitlines())
-        return {ref: sha for sha, _, ref in lines if not ref.endswith("^{}")}
+        lines = (line.partition("\t") for line in done.text.split("\n"))
+        return {ref: sha for sha, _, ref in lines if ref and not ref.endswith("^{}")}
 
     def sha(self, ref: str) -> str:
         """What the full name `ref` points to on the remote; an empty string when it is not there."""
@@ -104,7 +104,7 @@ class Remote:
     def default_branch(self) -> str:
         """The branch the remote's HEAD names."""
         done = self._retried(["ls-remote", "--quiet", "--symref", self.url, "HEAD"], LIST_TIMEOUT_S, self.url)
-        for line in done.text.splitlines():
+        for line in done.text.split("\n"):
             if line.startswith("ref: refs/heads/"):
                 return line.removeprefix("ref: refs/heads/").partition("\t")[0]
         raise BranchError(

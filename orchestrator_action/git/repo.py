@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
-from orchestrator_action.git.cache import SHA, branch_of, head_of, remembered
+from orchestrator_action.git.cache import SHA, branch_of, commit_of, head_of, remembered
 from orchestrator_action.git.parse import Change, hides_nothing, parse_batch, parse_changes
 from orchestrator_action.git.process import (
     HARDENED,
@@ -162,6 +162,8 @@ class Git:
         """The SHA `rev` names, peeled to `kind`, or an empty string."""
         if not rev or rev.startswith("-"):
             return ""
+        if kind == "commit" and (known := commit_of(self.common_dir, rev)):
+            return known
 
         def ask() -> str:
             done = self.run("rev-parse", "--verify", "--quiet", f"{rev}^{{{kind}}}", check=False)
@@ -171,8 +173,7 @@ class Git:
 
     def head(self) -> str:
         """The commit HEAD is at; an empty string on an unborn branch."""
-        known = head_of(self.git_dir, self.common_dir)
-        if known:
+        if known := head_of(self.git_dir, self.common_dir):
             return known
         sha = self.rev_parse("HEAD")
         return sha and self.rev_parse(sha)
@@ -321,8 +322,8 @@ class Git:
 
     def refs(self, prefix: str = "refs/") -> dict[str, str]:
         """Refs below `prefix` and what each points to."""
-        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
-        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out.splitlines())}
+        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", prefix).split("\n")
+        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out if line)}
 
     def update_ref(self, ref: str, new: str, old: str | None = None) -> None:
         """Point `ref` at `new`; with `old`, only when it is there now (an empty string: not at all)."""

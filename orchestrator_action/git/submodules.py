@@ -29,7 +29,7 @@ def fill(
     git directory of the tree.
     """
     borrowed: list[Path] = []
-    links = git.links(commit) if depth and git.file(commit, ".gitmodules") is not None else {}
+    links = git.links(commit) if depth and ".gitmodules" in git.paths(commit) else {}
     names = _names(git, commit) if links else {}
     for path, sha in links.items():
         name = names.get(path, "")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.git import borrow, earlier, keeping, lfs_objects, place, private, salvage, submodules
+from orchestrator_action.git.cache import commit_of
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import SHARED_TEMP, make_root
 from orchestrator_action.git.slots import (
@@ -207,7 +208,8 @@ class Trees:
     def _keep_base(self, base_sha: str) -> None:
         """Hold on to what the tree is going to borrow."""
         ref = f"{private.BASES}{base_sha}"
-        self.private.update_ref(ref, base_sha)
+        if commit_of(self.private.common_dir, ref) != base_sha:
+            self.private.update_ref(ref, base_sha)
         private.hand_over(self.private, self.user, base_sha, ref)
 
     def _free_branch(self, task_id: str, branch: str, start: str) -> str:
@@ -233,7 +235,7 @@ class Trees:
         objects = [lender.common_dir / "objects" for lender in lenders]
         own = slot.path / ".git"
         refs = {head: start} if head.startswith("refs/") else {}
-        refs |= self.private.refs("refs/remotes/")
+        refs |= private.remote_refs(self.private)
         borrow.make_git_dir(
             self._template, own, head=head, objects=objects, refs=refs, hooks=slot.kind == TASK
         )

@@ -2,13 +2,15 @@
 
 A runner may die at any moment; what was proven and committed until the last phase boundary is then on the
 remote, and any other machine can read it. It happens beside the work: a claim is never kept waiting for it,
-boundaries that follow each other quickly share one push, and a push that fails is tried at the next one.
+boundaries that follow each other quickly share one push, and a push that fails is tried at the next one. Where a
+push takes long (a slow remote, a busy machine) they share more: a quarter of the time goes into pushes, no more.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from orchestrator_action.errors import GitError
@@ -18,8 +20,8 @@ from orchestrator_action.state.context import TaskRun
 
 log = logging.getLogger(__name__)
 
-SHARED_S = 0.25
-"""How long a phase boundary waits for the next one, in seconds, so that both share a push."""
+SHARED_S, LONGEST_S = 0.25, 5.0
+"""How long a phase boundary waits for the next one, in seconds, so that both share a push: at least, and at most."""
 
 
 class Trail:
@@ -34,6 +36,7 @@ class Trail:
         self._tip: str | None = None
         self._at_remote = ""
         self._written = 0
+        self._wait_s = SHARED_S
         self.problem = ""
         """Why the remote does not have the latest, in git's words."""
 
@@ -52,8 +55,9 @@ class Trail:
         self._pool.shutdown(wait=not cancelled, cancel_futures=cancelled)
 
     def _sync(self) -> None:
-        if self._closing.wait(SHARED_S) and self._run.cancel.is_set():
+        if self._closing.wait(self._wait_s) and self._run.cancel.is_set():
             return
+        began = time.monotonic()
         try:
             self._push_branch()
             self._record()
@@ -63,6 +67,7 @@ class Trail:
             log.warning("the audit trail is not at the remote task=%s: %s", self._task.id, exc.message)
         else:
             self.problem = ""
+        self._wait_s = min(max(SHARED_S, 3 * (time.monotonic() - began)), LONGEST_S)
 
     def _record(self) -> None:
         git, events = self._run.git, self._run.journal.of(self._task.id)

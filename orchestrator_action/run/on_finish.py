@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-
 from orchestrator_action.config.schema import OnFinish
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.process.concurrency import Slots
@@ -142,8 +140,10 @@ def _post(run: RunContext, wanted: OnFinish, report: Path) -> str:
 
 
 def _try(url: str, host: str, body: bytes, patience_s: float) -> _Answer:
+    import requests  # 15 ms, which runs without a webhook do not need
+
     with requests.Session() as session:
-        session.auth = _as_it_is  # otherwise requests would look into ~/.netrc
+        session.auth = lambda request: request  # otherwise requests would look into ~/.netrc
         try:
             answer = session.post(
                 url, data=body, headers={"Content-Type": "application/json"}, timeout=patience_s,
@@ -161,10 +161,6 @@ def _try(url: str, host: str, body: bytes, patience_s: float) -> _Answer:
     asked = answer.headers.get("Retry-After", "")
     again = (float(asked) if asked.isdecimal() else 0.0) if answer.status_code in _BUSY else None
     return _Answer(why_not=f"{host} answered {answer.status_code}", again_s=again)
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -123,3 +123,22 @@ def test_uncommitted_work_is_saved_when_only_the_telling_was_left(
     )
     assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:notes")
     home.assert_tidy(kept=[task["worktree"]])
+
+
+def test_a_remote_that_takes_long_gets_fewer_pushes_of_the_audit_trail(home: House, conduct):
+    """After each it has three times as long to itself, but for the last ones, when the task ends."""
+    log, hook = home.forge.parent / "pushes", home.repo.remote / "hooks" / "pre-receive"
+    hook.write_text(
+        "#!/bin/sh\nread -r old new ref\ncase $ref in refs/orchestrator/*)\n"
+        f"date +%s%N >>{log}; sleep 0.2; date +%s%N >>{log};;\nesac\n"
+    )
+    hook.chmod(0o755)
+    home.issue(1, "Add more", GOOD)
+    claims = "for n in 1 2 3 4 5 6 7 8 9; do orchestrator-phase done initial-setup; sleep 0.4; done"
+
+    ran = conduct(shell={"issue-1": f'{claims}; "$@"'}).end()
+
+    assert 0 == ran.code, ran.err
+    _first, *later = [int(at) / 1e9 for at in log.read_text().split()]
+    pauses = [began - ended for ended, began in zip(later[::2], later[1::2], strict=False)]
+    assert len(pauses) >= 3 and min(pauses[:-2]) > 0.59, pauses
