@@ -8,7 +8,7 @@ sources where tests were changed. Changed tests, and one repetition of what was 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from orchestrator_action.verify.emptied import empty_functions
 from orchestrator_action.verify.no_special_case import special_case_facts
 from orchestrator_action.verify.overlay import Overlay, lay_configuration, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
+from orchestrator_action.verify.rust_tests import test_blocks
 from orchestrator_action.verify.shown import fails_by_itself
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
@@ -109,13 +110,18 @@ def run_change(
     changes = git.changes(base, head)
     paths = {p for c in changes for p in (c.path, c.old_path) if p}
     tests = TestPaths.at(git, base, bench.commands, paths)
+    texts = _test_texts(git, changes, tests)
     changed = tuple(
-        c.path for c in changes if c.status != "D" and is_test_path(c.path) and (c.new_blob != c.old_blob)
+        c.path
+        for c in changes
+        if c.status != "D"
+        and c.new_blob != c.old_blob
+        and (is_test_path(c.path) or _has_inline(c.path, texts))
     )
     laid = lay_tests(git, take=base, over=head, tests=tests, commands=bench.commands)
     runs = ChangeRuns(
         base_sha=base, head_sha=head, commands=bench.commands, tests=tests, changed_tests=changed,
-        test_texts=_test_texts(git, changes, tests),
+        test_texts=texts,
         renames={c.old_path: c.path for c in changes if c.status == "R" and c.old_path},
         gone=frozenset(p for p in paths if p not in set(git.paths(head))),
         laid=laid, only_tests_changed=git.tree(laid.commit) == git.tree(base),
@@ -137,17 +143,31 @@ def run_change(
 
 
 def _test_texts(git: Git, changes: Sequence[Change], tests: TestPaths) -> dict[str, tuple[str, str]]:
-    """Every changed test file's text at the base and at the head, those of a renamed one under both names."""
+    """Every changed test file's text at the base and at the head, those of a renamed one under both names.
+
+    Of a source of Rust it is the tests inside, where they changed.
+    """
     wanted = [c for c in changes if tests.is_test(c.path) or (c.old_path and tests.is_test(c.old_path))]
+    rust = [c for c in changes if c.path.endswith(".rs") and c not in wanted]
+    wanted += rust
     old, new = (git.blobs([getattr(c, side) for c in wanted]) for side in ("old_blob", "new_blob"))
     found: dict[str, tuple[str, str]] = {}
     for change, before, after in zip(wanted, old, new, strict=True):
         texts = [(body or b"")[:MAX_TEXT_BYTES].decode("utf-8", "replace") for body in (before, after)]
+        if change in rust:
+            texts = ["\n".join(test_blocks(text)) for text in texts]
+            if texts[0] == texts[1]:
+                continue
         if change.old_path and change.old_path != change.path:
             found[change.old_path] = (texts[0], "")
             texts[0] = ""
         found[change.path] = (texts[0], texts[1])
     return found
+
+
+def _has_inline(path: str, texts: Mapping[str, tuple[str, str]]) -> bool:
+    """Whether a source has tests inside that the branch adds or changes."""
+    return path.endswith(".rs") and bool(texts.get(path, ("", ""))[1])
 
 
 def _losses(git: Git, base: str, head: str, commands: Sequence[str]) -> Sequence[Loss]:

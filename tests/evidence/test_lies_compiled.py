@@ -145,6 +145,32 @@ HONEST: dict[str, tuple[str, dict[str, str], Change, str]] = {
 }  # fmt: skip
 
 
+NEW_RUST = RUST + "\npub fn third(_x: i32) -> i32 {\n    0\n}\n"
+IN_A_FILE = "use a::third;\n\n#[test]\nfn thirds() {\n    BODY\n}\n"
+MORE_INLINE = INLINE.replace(
+    "    #[test]\n    fn halves",
+    "    #[test]\n    fn thirds() {\n        BODY\n    }\n\n    #[test]\n    fn halves",
+)
+
+
+def new_c(body: str) -> dict[str, str]:
+    """A new function, and a new program that tests it."""
+    return {
+        "a.c": C + "int third(int x) {\n  return 0 * x;\n}\n", "tests/third.c": f"int third(int);\nint main(void) {{ {body} }}\n",
+        "CMakeLists.txt": CMAKE + "add_executable(u tests/third.c a.c)\nadd_test(NAME thirds COMMAND u)\n",
+    }  # fmt: skip
+
+
+SHOWS: dict[str, tuple[str, dict[str, str], Change, str, str]] = {
+    "rust: caught": ("cargo", CRATE, crate(NEW_RUST + INLINE, **{"tests/third.rs": IN_A_FILE.replace("BODY", "let _ = std::panic::catch_unwind(|| assert_eq!(third(3), 1));")}), CARGO, "except 1"),
+    "rust: inline, never reached": ("cargo", CRATE, crate(NEW_RUST + MORE_INLINE.replace("BODY", "if false { assert_eq!(third(3), 1); }")), CARGO, "except 1"),
+    "rust: inline, looks": ("cargo", CRATE, crate(NEW_RUST + MORE_INLINE.replace("BODY", "assert_eq!(third(3), 0);")), CARGO, "proven"),
+    "ctest: never called": ("ctest", C_TREE, new_c("int (*f)(int) = third; return f == 0;"), CTEST, "except 1"),
+    "ctest: looks": ("ctest", C_TREE, new_c("return third(3);"), CTEST, "proven"),
+}  # fmt: skip
+"""New tests of new functions, and whether they show them."""
+
+
 def tools(program: str) -> dict[str, str]:
     """The program, or a skip; what a toolchain below the real HOME needs."""
     found = need(shutil.which(program), program)
@@ -170,3 +196,13 @@ def test_an_honest_change_is_proven(court: Court, name: str):
     judged = court.judge_case(base, change, command, **tools(program))
 
     assert "proven" == judged.end, str(judged)
+
+
+@pytest.mark.parametrize("name", SHOWS)
+def test_new_tests_that_pass_without_their_functions_are_named(court: Court, name: str):
+    """Each function of the branch ends its test where it is called."""
+    program, base, change, command, end = SHOWS[name]
+
+    judged = court.judge_case(base, change, command, repeats=1, **tools(program))
+
+    assert end == judged.end, str(judged)

@@ -154,6 +154,10 @@ def test_honest_tests_are_none(court: Court, name: str):
         ("a.ts", "export async function f(x: number): Promise<number> {\n", "export async function f(x: number): Promise<number> { return Symbol.iterator; \n"),
         ("a.js", "if (x) {\n  for (;;) {\n", "if (x) {\n  for (;;) {\n"),
         ("a.rb", "def f?(x)\n  x\nend\n", "def f?(x)\n return Object\n  x\nend\n"),
+        ("a.rs", "impl A {\n    pub fn f(&self) -> i32 {\n        1\n    }\n}\ntrait B {\n    fn g();\n}\n#[cfg(test)]\nmod tests {\n    fn h() {}\n}\n", "impl A {\n    pub fn f(&self) -> i32 { panic!(\"nothing\"); \n        1\n    }\n}\ntrait B {\n    fn g();\n}\n#[cfg(test)]\nmod tests {\n    fn h() {}\n}\n"),
+        ("a.c", "static int *f(int x, int (*g)(int))\n{\n  if (x) {\n    h(x);\n  }\n}\nint k(void);\nstruct s { int x; };\n", "static int *f(int x, int (*g)(int))\n{ __builtin_trap(); \n  if (x) {\n    h(x);\n  }\n}\nint k(void);\nstruct s { int x; };\n"),
+        ("a.cpp", "int A::f(const std::string &s) const {\n  return 1;\n}\n", "int A::f(const std::string &s) const { __builtin_trap(); \n  return 1;\n}\n"),
+        ("A.java", "class A {\n  A() {\n  }\n  public <T> List<T> f(int x) throws E {\n    if (x) {\n      return new B() {\n      };\n    } else if (y) {\n    }\n  }\n  abstract int g();\n}\n", "class A {\n  A() {\n  }\n  public <T> List<T> f(int x) throws E { if (true) throw new IllegalStateException(\"nothing\"); \n    if (x) {\n      return new B() {\n      };\n    } else if (y) {\n    }\n  }\n  abstract int g();\n}\n"),
         ("a.md", "def f(x): return x\n", "def f(x): return x\n"),
     ],
 )  # fmt: skip

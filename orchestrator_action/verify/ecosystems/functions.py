@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from orchestrator_action.verify.ecosystems.defeats import SCRIPTS
+from orchestrator_action.verify.rust_tests import test_blocks
 
 
 class Body(NamedTuple):
@@ -27,11 +28,14 @@ def bodies_in(path: str, text: str) -> list[Body]:
     ending = path.rpartition(".")[2].lower()
     if ending == "py":
         return sorted(_of_python(text), key=lambda b: b.at)
+    blocks = test_blocks(text) if ending == "rs" else ()
+    spans = [(at, at + len(b)) for b in blocks if (at := text.find(b)) >= 0]
     found = [
         Body(next(filter(None, m.groups())), m.end(), nothing)
         for endings, pattern, nothing in _DEFINED
         if ending in endings
         for m in pattern.finditer(text)
+        if not any(start <= m.end() <= end for start, end in spans)
     ]
     return sorted((b for b in found if b.name not in _NO_NAMES), key=lambda b: b.at)
 
@@ -61,6 +65,16 @@ _DEFINED: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (("php",), re.compile(r"\bfunction\s+&?(\w+)\s*\([^)]*\)[^{;]*\{"), " throw new \\Error('nothing'); "),
     (("go",), re.compile(r"^func\s+(?:\([^)]*\)\s*)?(\w+)\s*\([^{\n]*\{", re.MULTILINE), ' panic("nothing"); '),
     (("pm", "pl"), re.compile(r"\bsub\s+(\w+)\s*(?:\([^)]*\)\s*)?\{"), " return \\0; "),
+    (("rs",), re.compile(
+        r"^[ \t]*(?:pub(?:\([^)\n]*\))?\s+)?(?:(?:async|const|unsafe|extern(?:\s+\"\w+\")?)\s+)*fn\s+(\w+)[^{};]*\{", re.MULTILINE),
+     ' panic!("nothing"); '),
+    (("c", "cc", "cpp", "cxx", "h", "hpp"), re.compile(
+        r"^(?![ \t#}]|typedef\b|return\b|else\b)[\w:<>,&*~ \t]*?[\s*&]\**(?:\w+::)*(\w+)\s*\([^;{}()]*(?:\([^;{}()]*\)[^;{}()]*)*\)[\w\s&]*\{", re.MULTILINE),
+     " __builtin_trap(); "),
+    (("java",), re.compile(
+        r"^[ \t]*(?:@\w+\s+)*(?:(?:public|protected|private|static|final|synchronized|default)\s+)*(?:<[^>\n]*>\s*)?"
+        r"(?!(?:return|new|else|throw|case)\b)[\w.]+(?:<[^;{}()]*>)?(?:\[\])*\s+(\w+)\s*\([^;{}]*\)\s*(?:throws\s+[\w.,\s]+)?\{", re.MULTILINE),
+     ' if (true) throw new IllegalStateException("nothing"); '),
     (("sh", "bash"), re.compile(r"^[ \t]*(?:function\s+)?([\w:-]+)\s*\(\)\s*\{", re.MULTILINE), " return 99; "),
 )  # fmt: skip
 """Endings, how a function is defined up to where its body begins, and what is put there."""
