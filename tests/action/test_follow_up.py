@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.action.test_queue import issue, pulls_of, started
+from tests.action.test_steps import Jobs
 from tests.kit.github_server.state import Review
 from tests.kit.messages_api import KEY, Say, bash, by_session, messages_api, steps, structured
 from tests.kit.repos import git
-from tests.kit.runner import Runner, checked_out, example
-from tests.kit.whole import LIBRARY, change, new_file
+from tests.kit.runner import RUN_ID, Runner, checked_out, example
+from tests.kit.whole import GOOD, LIBRARY, change, new_file
 
 pytestmark = pytest.mark.timeout(300)
 MORE = change("more.py", "x = 1\n", "x = 2\n")
@@ -90,6 +91,26 @@ def configure(proposed: Proposed, more: str) -> None:
     path.write_text(path.read_text() + more)
     git(proposed.runner.repo.path, "commit", "-qam", "Configure")
     git(proposed.runner.repo.path, "push", "-q", str(proposed.runner.repo.remote), "HEAD:main")
+
+
+def test_a_pull_request_that_four_steps_made_is_changed_by_the_one_job_for_comments(
+    runner: Runner, tmp_path: Path
+):
+    """What is asked on it is not taken up in four steps: the workflow for comments stands beside theirs."""
+    github = runner.github
+    github.state.add_issue("Add more", GOOD, user="octo")
+    github.label(1, "orchestrate", actor="octo")
+    jobs = Jobs(github, runner.repo, tmp_path / "jobs", RUN_ID)
+    jobs.plan()
+    jobs.work_and_verify()
+    assert "success" == jobs.publish().task("issue-1")["status"]
+    proposed = Proposed.of(runner)
+
+    done = proposed.comment(f"/orchestrate fix make it two\n\n{MORE}")
+
+    assert "success" == done.outputs["conclusion"], done.log
+    assert f"Done in {proposed.tip()}, verified" in proposed.answers()[0]
+    assert proposed.head == git(runner.repo.remote, "rev-parse", f"{proposed.tip()}~1").strip()
 
 
 @pytest.fixture
@@ -350,17 +371,49 @@ def test_the_real_claude_cli_goes_on_with_the_session_that_wrote_it(
 
 
 @pytest.mark.claude
+@pytest.mark.parametrize("of", ["the day", "the run"])
 def test_a_budget_holds_for_what_is_asked_on_a_pull_request(
-    by_claude: tuple[Proposed, float], runner: Runner
+    by_claude: tuple[Proposed, float], runner: Runner, of: str
 ):
-    """What the first attempt cost counts for the day; at the limit no agent starts, and the person is told."""
+    """What the first attempt cost counts for the day, not for this run, which has to have what a task may cost. At the
+    limit no agent starts, and the person is told."""
     proposed, cost = by_claude
+    limits = {
+        "the day": {"max_day_usd": f"{cost / 2:.6f}"},
+        "the run": {"max_run_usd": f"{cost / 2:.6f}", "max_budget_usd": f"{cost:.6f}"},
+    }
     with messages_api(steps()) as api:
         runner.env["ANTHROPIC_BASE_URL"] = api.url
-        done = proposed.comment("/orchestrate fix make it two", max_day_usd=f"{cost / 2:.6f}", **GIVEN)
+        done = proposed.comment("/orchestrate fix make it two", **limits[of], **GIVEN)
         asked = len(api.requests)
 
     assert ("failure", "blocked", 0) == (done.outputs["conclusion"], done.status(1), asked), done.log
     [said] = proposed.answers()
-    assert "the budget of the day" in said and "The pull request is as it was" in said, said
+    assert f"the budget of {of}" in said and "The pull request is as it was" in said, said
     assert proposed.head == proposed.tip()
+
+
+@pytest.mark.claude
+@pytest.mark.parametrize("machine", ["same", "another"])
+@pytest.mark.parametrize("enough", [True, False], ids=["enough", "too little"])
+def test_the_budget_of_a_task_holds_for_the_new_part(
+    by_claude: tuple[Proposed, float], runner: Runner, tmp_path: Path, machine: str, enough: bool
+):
+    """What the session cost before is not counted again, also where the CLI goes on with it."""
+    proposed, cost = by_claude
+    if machine == "another":
+        runner.repo = checked_out(runner.github, runner.repo, tmp_path / "elsewhere")
+    script = steps(*FIRST, *THEN) if machine == "same" else steps(*FIRST[:4], *THEN)
+    budget = cost if enough else cost / 6
+    with messages_api(by_session(("You review one change", NO_FINDINGS), ("", script))) as api:
+        runner.env["ANTHROPIC_BASE_URL"] = api.url
+        done = proposed.comment("/orchestrate fix make it two", max_budget_usd=f"{budget:.6f}", **GIVEN)
+
+    [said] = proposed.answers()
+    if enough:
+        assert (0, "success") == (done.code, done.status(1)), done.log
+        assert f"Done in {proposed.tip()}" in said
+    else:
+        assert ("failure", "incomplete") == (done.outputs["conclusion"], done.status(1)), done.log
+        assert "Not verified" in said and "budget" in said, said
+        assert float(done.outputs["cost-usd"]) < 0.5 * cost, (cost, done.outputs["cost-usd"])
