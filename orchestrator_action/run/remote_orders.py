@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from pathlib import Path
 from types import TracebackType
 
 from orchestrator_action.config.schema import REF_PREFIX
@@ -38,17 +39,23 @@ def order_cancel(remote: Remote, holder: str, task: str, commit: str) -> bool:
 
 
 class RemoteOrders:
-    """Looks for orders to a run from a thread of its own, while the block runs."""
+    """Looks for orders to a run from a thread of its own, while the block runs; without a `remote`, for none.
 
-    def __init__(self, run: RunContext, *, every_s: float = ORDERS_LOOK_S) -> None:
-        self._run, self._every_s = run, every_s
-        self._prefix = _ref(leaseholder(run.env, run.run_id), "")
+    `holder` is as whom the run has its issues, `run_dir` where its scheduler finds what was ordered.
+    """
+
+    def __init__(
+        self, run_dir: Path, remote: Remote | None, holder: str, *, every_s: float = ORDERS_LOOK_S
+    ) -> None:
+        self._run_dir, self._remote, self._every_s = run_dir, remote, every_s
+        self._prefix = _ref(holder, "")
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="remote-orders", daemon=True)
 
     def __enter__(self) -> RemoteOrders:
-        if self._run.forge.has_users:
-            self._thread.start()
+        if self._remote is not None:
+            threading.Thread(
+                target=self._watch, args=(self._remote,), name="remote-orders", daemon=True
+            ).start()
         return self
 
     def __exit__(
@@ -56,12 +63,22 @@ class RemoteOrders:
     ) -> None:
         self._over.set()
 
-    def _watch(self) -> None:
+    def _watch(self, remote: Remote) -> None:
+        failed = ""
         while not self._over.wait(self._every_s):
             try:
-                found = self._run.remote.refs(f"{self._prefix}*")
+                found = remote.refs(f"{self._prefix}*")
             except GitError as exc:
-                log.warning("no orders can be seen: %s", exc.message)
+                if exc.message != failed and not self._over.is_set():
+                    log.warning("no orders can be seen: %s", exc.message)
+                failed = exc.message
                 continue
             for ref in found:
-                orders.place(self._run.run_dir, orders.ONE + ref.removeprefix(self._prefix), words=BY_COMMENT)
+                words = orders.ONE + ref.removeprefix(self._prefix)
+                orders.place(self._run_dir, words, words=BY_COMMENT)
+
+
+def orders_to(run: RunContext) -> RemoteOrders:
+    """Those to a run whose own remote is where people give them."""
+    remote = run.remote if run.forge.has_users else None
+    return RemoteOrders(run.run_dir, remote, leaseholder(run.env, run.run_id))

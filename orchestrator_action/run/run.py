@@ -36,7 +36,7 @@ from orchestrator_action.run.budget import budget_of, spent
 from orchestrator_action.run.candidates import work_on_candidates
 from orchestrator_action.run.grown import Ground, ground_of
 from orchestrator_action.run.integration import integrate, tell_integration
-from orchestrator_action.run.remote_orders import RemoteOrders
+from orchestrator_action.run.remote_orders import orders_to
 from orchestrator_action.run.task import stopped, work_on
 from orchestrator_action.state import orders
 from orchestrator_action.state.context import RunContext
@@ -137,7 +137,7 @@ class _Run:
         self._begin()
         with (
             spawner(),
-            RemoteOrders(self._run),
+            orders_to(self._run),
             ThreadPoolExecutor(self._run_limits.slots.limit, thread_name_prefix="task") as pool,
         ):
             try:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.action.test_orders import answer, order
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, git
-from tests.kit.runner import checked_out
+from tests.kit.runner import Runner, checked_out, wait_for
 from tests.kit.whole import GOOD, Ran
 
 pytestmark = pytest.mark.timeout(300)
@@ -101,3 +103,49 @@ def test_a_run_whose_jobs_all_died_is_taken_up_by_the_next_and_published_once(
     assert 1 == len(github.state.comments_on(issue.number))
     [branch] = git(library.remote, "for-each-ref", "--format=%(refname)", "refs/heads/orchestrator/").split()
     assert branch.removeprefix("refs/heads/") == pull.pull.head
+
+
+def test_cancel_reaches_the_agent_of_a_work_job(
+    runner: Runner, github: GitHubServer, library: Repo, tmp_path: Path
+):
+    """By a comment, from another machine; the job has no token. What comes after it tells of the end."""
+    signals = tmp_path / "signals"
+    signals.mkdir()
+    github.state.read_by_all = True
+    test = f"[ ! -e more.py ] || {{ touch {signals / 'testing'}; sleep 600; }}; echo 'OK: 1 passed'"
+    library.commit(
+        {
+            ".github/orchestrator.yml": f"agent: patch\ntest: {json.dumps(test)}\nphases: {{testing: waivable}}\n"
+            f"sandbox: {{write: [{signals}]}}\n"
+        },
+        "slow tests",
+    )
+    library.push()
+    issue = github.state.add_issue("Add more", GOOD, user="octo")
+    github.label(issue.number, "orchestrate", actor="octo")
+    github.state.runs[ALIVE] = {"id": ALIVE, "status": "in_progress", "conclusion": None}
+    jobs = Jobs(github, library, tmp_path / "jobs", ALIVE)
+    jobs.plan()
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(
+            jobs.job,
+            "work",
+            "work",
+            jobs.plan_file,
+            "--shard",
+            "1",
+            "--out",
+            str(jobs.at / "bundles"),
+            "--json",
+        )
+        wait_for(lambda: (signals / "testing").exists() or working.done(), "the tests")
+
+        done = order(runner, issue, "/orchestrate cancel")
+        worked = working.result(timeout=100)
+
+    assert f"Run `{ALIVE}.1` is told to end its agent" in answer(runner, issue), done.log
+    assert (1, "cancelled") == (worked.code, worked.report["bundles"][0]["status"]), worked.err
+    assert "issue-1: cancelled after" in worked.err and "cancelled by a comment" in worked.err
+    published = jobs.publish()
+    assert "cancelled" == published.task("issue-1")["status"], published.err
+    assert ["orchestrate:failed"] == issue.labels

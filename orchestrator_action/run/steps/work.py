@@ -6,8 +6,10 @@ decides nothing. A bundle is written the moment its task has ended, so that a jo
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +25,15 @@ from orchestrator_action.protocol.events import Ledger, fold
 from orchestrator_action.protocol.model import RunReport, Task, TaskResult
 from orchestrator_action.run.finish import recorded_result
 from orchestrator_action.run.recover import end_leftovers_of, owned
+from orchestrator_action.run.remote import make_remote
+from orchestrator_action.run.remote_orders import RemoteOrders
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import close_task
 from orchestrator_action.run.setup import slots_of
 from orchestrator_action.run.steps.bundle import write_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
 from orchestrator_action.run.steps.step import STAGED, enter_step, killed_step
+from orchestrator_action.run.token import token_of
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.fold import recall, task_state
 from orchestrator_action.state.limits import RunLimits
@@ -91,9 +96,21 @@ def work(
             wrote(written[-1])
 
         begin(run)
-        with watch(run):
+        with watch(run), _orders_of_people(read, run, env):
             report = run_tasks(tasks, run, slots=slots_of(found, auto=False), tell=keep)
     return Worked(report=report, bundles=tuple(written))
+
+
+@contextlib.contextmanager
+def _orders_of_people(read: ReadPlan, run: RunContext, env: Mapping[str, str]) -> Iterator[None]:
+    """What people order by a comment reaches the agents of this step, where it may read the remote: it has no token,
+    so of a private repository it may not."""
+    with contextlib.ExitStack() as stack:
+        if read.plan.forge == "github":
+            private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oa-orders-")))
+            remote = make_remote(run.git, token=token_of(env), private=private, env=env)
+            stack.enter_context(RemoteOrders(run.run_dir, remote, read.plan.holder))
+        yield
 
 
 def settle(

@@ -428,6 +428,8 @@ class _Handler(BaseHTTPRequestHandler):
         viewer = github.viewer_of(self.headers.get("Authorization", ""))
         writes = "git-receive-pack" in (rest, dict(parse_qsl(query)).get("service"))
         status = 0
+        if viewer is None and not writes and github.state.read_by_all and "Authorization" not in self.headers:
+            viewer = Viewer("anybody", "user", {"contents": "read"})
         if viewer is None:
             status = 401
         elif (owner, repo) != (github.state.owner, github.state.name):

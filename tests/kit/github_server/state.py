@@ -170,6 +170,8 @@ class State:
     default_branch: str = "main"
     drafts: bool = True
     private: bool = False
+    read_by_all: bool = False
+    """Whether git may read without a token, as of a public repository; off, so that a token left out is found."""
     archived: bool = False
     disabled: bool = False
     may_open_pulls: bool = True
