@@ -63,6 +63,8 @@ class Jobs:
     env: Mapping[str, str] = field(default_factory=dict)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of each job by its name: of all jobs of a matrix together."""
+    run_id: int = RUN_ID
+    """Of the workflow's run."""
     attempt: int = 1
     """Of the workflow's run: 2 once somebody runs its failed jobs again."""
     ran: int = 0
@@ -145,7 +147,7 @@ class Jobs:
         env = {
             **kept, **self.env, "GITHUB_ACTIONS": "true", "GITHUB_API_URL": self.github.url,
             "GITHUB_SERVER_URL": self.github.url, "GITHUB_REPOSITORY": self.github.repository,
-            "GITHUB_RUN_ID": str(RUN_ID), "GITHUB_RUN_ATTEMPT": str(self.attempt), "GITHUB_ACTOR": "octo",
+            "GITHUB_RUN_ID": str(self.run_id), "GITHUB_RUN_ATTEMPT": str(self.attempt), "GITHUB_ACTOR": "octo",
             "RUNNER_TEMP": str(ran.folder / "temp"), "GITHUB_OUTPUT": str(output),
             **{k: self._filled(str(v), ran, row) for k, v in step.get("env", {}).items()},
         }  # fmt: skip
@@ -161,6 +163,10 @@ class Jobs:
         ran.log = (ran.folder / "log").read_text(errors="replace")
         ran.steps[str(step.get("id", ""))] = outputs_of(output.read_text())
         return code == 0
+
+    def lose(self, artifact: str) -> None:
+        """An artifact expires, or somebody deletes it; what its job said stays."""
+        shutil.rmtree(self.artifacts / artifact)
 
     @property
     def artifacts(self) -> Path:
