@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import Reader, ReviewRequest
 from orchestrator_action.errors import AgentError
+from orchestrator_action.process.tail import whole_lines
 from orchestrator_action.protocol.attempt import AgentReport, Outcome
 
 _INSTRUCTIONS = Path(__file__).with_name("review.md")
@@ -20,6 +21,8 @@ _INLINE_BYTES = {
     "change.diff": 60_000,
 }
 """Of each part in the prompt. Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
+MOST_BYTES = 4 * 1024**2
+"""Of what a reviewer says, in a file or in what it prints."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 
 
@@ -59,12 +62,10 @@ def read_findings(reader: Reader, request: ReviewRequest, log: Path, outcome: Ou
     Raises AgentError when the review did not take place.
     """
     at = f"the review of {request.head_sha[:12]}"
-    try:
-        with log.open("rb") as lines:
-            for line in lines:
-                reader.feed(line.rstrip(b"\r\n"))
-    except OSError as exc:
-        raise AgentError(f"{at} left no log: {exc}", hint="is the disk full?") from exc
+    if not log.is_file():
+        raise AgentError(f"{at} left no log", hint="is the disk full?")
+    for line in whole_lines(log):
+        reader.feed(line.rstrip(b"\r"))
     report = reader.report(outcome)
     if report.problems:
         raise AgentError(f"{at} did not take place: {'; '.join(report.problems)}", hint=f"see {log}")

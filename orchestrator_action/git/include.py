@@ -28,7 +28,8 @@ def patterns_at(git: Git, commit: str) -> tuple[str, ...]:
 def copy_included(git: Git, checkout: Path | None, patterns: Sequence[str], to: Path) -> tuple[str, ...]:
     """Copy the ignored files of `checkout` that match into the worktree `to`; returns their paths.
 
-    Links are copied as links only when they stay inside. At most 5,000 files are copied.
+    Links are copied as links only when they stay inside, and nothing is written through one. At most 5,000 files
+    are copied.
     """
     if checkout is None or not patterns:
         return ()
@@ -40,6 +41,8 @@ def copy_included(git: Git, checkout: Path | None, patterns: Sequence[str], to: 
         source, target = checkout / path, to / path
         if not source.is_file() or not source.resolve().is_relative_to(checkout.resolve()):
             continue
+        if target.is_symlink() or not target.parent.resolve().is_relative_to(to.resolve()):
+            continue  # a link of the commit's, and an agent may have made that
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
         copied.append(path)

@@ -11,6 +11,7 @@ from orchestrator_action.git.cache import is_remote_tip
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.salvage import KEPT_REFS, is_lost
+from orchestrator_action.process.files import walk
 from orchestrator_action.protocol.paths import listed
 
 ON_REMOTES = ("refs/remotes/*", "refs/tags/*")
@@ -52,7 +53,7 @@ def _reason(git: Git, branch: str, user: Git) -> str:
 def inner_repositories(path: Path) -> list[str]:
     """Directories of a tree that are repositories of their own."""
     found: list[str] = []
-    for folder, names, files in os.walk(path):
+    for folder, names, files in walk(path):
         if folder != str(path) and (".git" in names or ".git" in files):
             found.append(os.path.relpath(folder, path))
             names.clear()

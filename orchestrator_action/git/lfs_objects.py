@@ -13,6 +13,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from orchestrator_action.process.files import walk
+
 _OID = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 1 << 20
 
@@ -44,7 +46,7 @@ def take(own: Path, target: Path, known: Sequence[Path]) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for at, _, names in os.walk(folder):
+    for at, _, names in walk(folder):
         yield from (Path(at, name) for name in names if _OID.fullmatch(name))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator_action.process.files import open_plain
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -108,9 +110,10 @@ def hides_nothing(index: Path, sha_bytes: int) -> bool:
     Source: git's Documentation/gitformat-index.txt; versions 2 and 3, neither split nor sparse.
     """
     try:
-        if index.stat().st_size > _SMALL_INDEX:
+        with open(index, "rb", opener=open_plain) as file:
+            raw = file.read(_SMALL_INDEX + 1)
+        if len(raw) > _SMALL_INDEX:
             return False
-        raw = index.read_bytes()
         sign, version, count = struct.unpack_from(">4sII", raw)
         if sign != b"DIRC" or version not in {2, 3}:
             return False

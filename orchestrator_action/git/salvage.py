@@ -21,6 +21,7 @@ from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.git.tree_view import broken, is_folder
+from orchestrator_action.process.files import walk
 
 PREFIX = "refs/orchestrator/salvage/"
 KEPT_REFS = ("refs/remotes/*", "refs/tags/*", "refs/orchestrator/*")
@@ -164,7 +165,7 @@ def _tree_of_index(git: Git, index: Path) -> str:
 
 def _unborn(work_tree: Path) -> list[str]:
     found = []
-    for folder, names, _ in os.walk(work_tree):
+    for folder, names, _ in walk(work_tree):
         if folder != str(work_tree) and ".git" in names:
             found.append(os.path.relpath(folder, work_tree))
             names.clear()

@@ -23,6 +23,8 @@ from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import TIMEOUT_S, Done
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.slots import TreeSlot
+from orchestrator_action.process.files import walk
+from orchestrator_action.sandbox.start import run_to_end
 
 MARK = "orchestrator"
 """File in a tree's `.git` that says it is the one we made."""
@@ -166,10 +168,18 @@ def broken(path: Path, mark: str) -> list[str]:
 def _has_links(own: Path) -> bool:
     """Whether a link stands where git would write through it, or a pipe where it would wait for ever."""
     with os.scandir(own) as entries:
-        if any(entry.is_symlink() for entry in entries):
+        if any(entry.is_symlink() or _is_pipe(entry) for entry in entries):
             return True
-    walked = (entry for name in ("refs", "logs") for entry in os.walk(own / name))
+    walked = (entry for name in ("refs", "logs", "info") for entry in walk(own / name))
     return any(_is_odd(Path(folder, name)) for folder, names, files in walked for name in (*names, *files))
+
+
+def _is_pipe(entry: os.DirEntry[str]) -> bool:
+    """Whether git, and we, would wait for what nobody writes. A socket, as git's own monitor has one, is not read."""
+    return (
+        not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False))
+        and Path(entry.path).is_fifo()
+    )
 
 
 def _is_odd(path: Path) -> bool:
@@ -188,7 +198,7 @@ def is_folder(path: Path) -> bool:
 
 def set_writable(path: Path, writable: bool) -> None:
     """Give or take the owner's write permission of everything below `path`; links are left alone."""
-    for folder, names, files in os.walk(path):
+    for folder, names, files in walk(path):
         if not writable and folder == str(path) and ".git" in names:
             names.remove(".git")
         for name in ("", *files):
@@ -205,19 +215,26 @@ def set_writable(path: Path, writable: bool) -> None:
 def delete(gone: Path) -> None:
     """Delete what was given up; what cannot be deleted now is tried again later."""
     if is_folder(gone):
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove(gone)
         if gone.exists():  # a folder that nobody may write in
             set_writable(gone, True)
-            shutil.rmtree(gone, ignore_errors=True)
+            _remove(gone)
     elif gone.is_symlink():
         gone.unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # before Python 3.13 it goes no deeper than 1,000 folders
+        run_to_end(["rm", "-rf", "--", str(folder)], env={"PATH": os.defpath})
 
 
 def delete_tree(slot: TreeSlot) -> None:
     """Delete a tree's files, then its record. What cannot be deleted now is tried again by `clean`."""
     delete(slot.path)
     folder = slot.path.parent
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     with contextlib.suppress(OSError):
         folder.parent.rmdir()
     if not slot.path.exists():

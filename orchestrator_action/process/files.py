@@ -5,9 +5,16 @@ A hook and a guard start in milliseconds: this imports nothing that they do not.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
 LOCK_PAUSE_S = 0.005
 
@@ -60,6 +67,59 @@ def _write_all(file: int, body: bytes) -> None:
     rest = memoryview(body)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def open_plain(path: str, flags: int) -> int:
+    """An `opener` for `open`, for what somebody within walls could put there: a plain file, and nothing else.
+
+    Raises OSError for a link, which may lead to what only we can read or write, and for a pipe, a device or a folder,
+    which may keep us waiting for ever.
+    """
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no plain file", path)
+    return file
+
+
+def open_in(tree: str | os.PathLike[str], name: str) -> BinaryIO:
+    """A plain file of a tree, by its own name or by a link that stays in the tree. Raises OSError for anything else."""
+    path = os.path.realpath(os.path.join(tree, name))
+    if not path.startswith(os.path.join(os.path.realpath(tree), "")):
+        raise OSError(errno.ELOOP, "it leads out of its tree", path)
+    return open(path, "rb", opener=open_plain)
+
+
+def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk` from the top, to any depth: that one fails below 1,000 folders before Python 3.12.
+
+    A link is a name among the files, wherever it leads.
+    """
+    waiting = [os.fspath(folder)]
+    while waiting:
+        at, folders, names = waiting.pop(), list[str](), list[str]()
+        try:
+            with os.scandir(at) as entries:
+                for entry in entries:
+                    (folders if entry.is_dir(follow_symlinks=False) else names).append(entry.name)
+        except OSError:
+            continue
+        yield at, folders, names
+        waiting += [os.path.join(at, name) for name in reversed(folders)]
+
+
+def remove_ways_out(folder: str | os.PathLike[str]) -> None:
+    """Take out of a folder whatever is neither a plain file nor a folder nor a link to what is in there.
+
+    For a folder that we write to after somebody within walls could: a link would lead us out of it.
+    """
+    inside = os.path.join(os.path.realpath(folder), "")
+    for at, _, names in walk(folder):
+        for path in (os.path.join(at, name) for name in names):
+            kind = os.lstat(path).st_mode
+            leads_in = stat.S_ISLNK(kind) and os.path.realpath(path).startswith(inside)
+            if not (stat.S_ISREG(kind) or leads_in):
+                os.unlink(path)
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:

@@ -351,6 +351,8 @@ class Guard:
 
     def _finish(self) -> None:
         now = time.monotonic()
+        if not self._ending:
+            self._ending, self._error = self._log.too_long() or ("", self._error)
         ending = self._ending or "exited"
         error = self._error
         if self._survivors:

@@ -70,7 +70,14 @@ class Log:
     """The file a program writes to, which nobody else writes meanwhile."""
 
     def __init__(self, path: str, *, append: bool, limits: dict[str, float]) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if append else os.O_TRUNC)
+        flags = (
+            os.O_WRONLY
+            | os.O_CREAT
+            | os.O_APPEND
+            | os.O_CLOEXEC
+            | os.O_NOFOLLOW
+            | (0 if append else os.O_TRUNC)
+        )
         self.fd = os.open(path, flags, 0o600)
         self._base = os.fstat(self.fd).st_size
         self._size = self._base
@@ -88,8 +95,8 @@ class Log:
         self._base = min(self._base, size)  # the program itself may have cut it: `> /dev/stdout`
         self._size, self._looked_at = size, now
         free = self._free()
-        if self._cap and self.written() > self._cap:
-            return "log-limit", f"{self.written()} bytes of output, the limit is {self._cap}"
+        if passed := self.too_long():
+            return passed
         if self._floor and free < self._floor:
             return "disk-limit", f"{free >> 20} MiB of disk free, the floor is {self._floor >> 20}"
         room = min(
@@ -99,6 +106,12 @@ class Log:
         self.next_look = now + min(
             LOG_LOOK_S, max(0.01, 0.5 * room * elapsed / grown if grown > 0 else LOG_LOOK_S)
         )
+        return None
+
+    def too_long(self) -> Passed | None:
+        """Whether it is longer than the limit, also when nobody writes any more: a hole is made in no time."""
+        if self._cap and self.written() > self._cap:
+            return "log-limit", f"{self.written()} bytes of output, the limit is {self._cap}"
         return None
 
     def _free(self) -> int:

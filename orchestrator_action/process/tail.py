@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator_action.process.files import open_plain
+
 TAIL_CHUNK_BYTES = 256 * 1024
 LINE_BYTES = 1024**2
 """A longer line is passed on cut to this; the rest of it is skipped, the file keeps all."""
@@ -31,7 +33,7 @@ class Tail:
         a cut that was made good again before we looked is not noticed.
         """
         try:
-            with self.path.open("rb", buffering=0) as log:
+            with open(self.path, "rb", buffering=0, opener=open_plain) as log:
                 size = log.seek(0, 2)
                 if size < self._offset and not self.settled:
                     self._offset = 0

@@ -21,6 +21,10 @@ _NAMESPACES = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
 )  # fmt: skip
 
+_SETTINGS = ("--ro-bind", "/proc/sys", "/proc/sys")
+"""The kernel lets the machine's root change its settings without any capability. One of them names a program that it
+runs outside of all walls."""
+
 
 def prefix(policy: Policy, folders: Folders, *, cwd: str, supervised: bool) -> tuple[str, ...]:
     """What stands before the command, when it is `supervised` with the descriptor of its guard's socket between."""
@@ -33,6 +37,7 @@ def prefix(policy: Policy, folders: Folders, *, cwd: str, supervised: bool) -> t
         "--ro-bind", "/", "/",
         "--dev", "/dev",
         "--proc", "/proc",
+        *(_SETTINGS if os.geteuid() == 0 else ()),
         *_mounts(policy, folders),
         "--chdir", cwd,
         "--", *((sys.executable, "-I", "-S", "-E", INSIDE, _way_out(policy)) if supervised else ()),

@@ -49,10 +49,10 @@ class Outside:
         self._theirs.close()
         while True:
             word, number, sender = self._receive()
-            if word == b"inside":
-                self.inside = sender
+            if word == b"inside":  # the first of each is ours; the program could say it again
+                self.inside = self.inside or sender
             elif word == b"program":
-                self.program = sender
+                self.program = self.program or sender
             elif word == b"failed":
                 raise OSError(number, os.strerror(number))
             elif word == b"runs" or (not word and self.program and not self.inside):

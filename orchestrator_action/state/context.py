@@ -31,6 +31,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.git.tree_view import delete
 from orchestrator_action.git.trees import Trees
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.protocol.attempt import Command, Limits, Outcome
 from orchestrator_action.protocol.forge_values import Issue, Pull, ReviewFinding
@@ -89,11 +90,16 @@ def crew_of(run: RunContext, task: Task) -> Crew:
     return Crew(names=tuple(names), make=run.agents, name=at_it[-1])
 
 
+def reports_of(log: Path) -> Path:
+    """The folder for the reports of what writes this log."""
+    return log.with_suffix("")
+
+
 def walls_in_the_way(log: Path, outcome: Outcome, policy: Policy, env: Mapping[str, str]) -> str:
     """Why the walls made a program fail, when the last words in its log show it; else empty."""
     if not policy.walled or outcome.exit_code in {0, None}:
         return ""
-    with contextlib.suppress(OSError), log.open("rb") as file:
+    with contextlib.suppress(OSError), open(log, "rb", opener=open_plain) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
         return hint_of(file.read().decode("utf-8", "replace"), policy, env)
     return ""
@@ -283,14 +289,14 @@ class TaskRun:
     ) -> Outcome:
         """Run one of the repository's own commands under supervision, with its own time limit.
 
-        Tests may write beside their log: their reports.
+        Tests may write their reports, and never their log: we read it, and a link in its place would lead us elsewhere.
         """
         limits = replace(self.limits, wall_s=timeout_s, stall_s=0.0, start_s=0.0)
         command = Command(argv=tuple(argv), cwd=str(cwd), env=dict(env))
-        policy = self.policy(role, cwd, write=[log.parent] if role is Role.TESTS else [])
+        policy = self.policy(role, cwd, write=[reports_of(log)] if role is Role.TESTS else [])
         outcome = supervise(command, log=log, limits=limits, cancel=self.run.cancel, policy=policy)
         if hint := walls_in_the_way(log, outcome, policy, command.env):
-            with contextlib.suppress(OSError), log.open("ab") as file:
+            with contextlib.suppress(OSError), open(log, "ab", opener=open_plain) as file:
                 file.write(f"\norchestrator: {hint}\n".encode())
         return outcome
 

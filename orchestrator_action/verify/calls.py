@@ -17,7 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.process.files import open_in, open_plain
 from orchestrator_action.protocol.attempt import Outcome
+from orchestrator_action.state.context import reports_of
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.ecosystems.defeats import SCRIPTS
 from orchestrator_action.verify.ecosystems.functions import bodies_in
@@ -64,7 +66,7 @@ def _run(
     folders: list[Path] = []
 
     def run(argv: Sequence[str], *, cwd: Path, env: _Environment, log: Path, timeout_s: float) -> Outcome:
-        folders.append(log.parent / f"calls-{len(folders)}")
+        folders.append(reports_of(log) / "calls")
         return bench.run(argv, cwd=cwd, env=watch(folders[-1], env, commands), log=log, timeout_s=timeout_s)
 
     replace(bench, run=run).run_in(tree, commit, commands, again=True)
@@ -89,7 +91,7 @@ def _watch_javascript(folder: Path, env: _Environment, _: Sequence[str]) -> _Env
 
 def _read(file: Path, tree: Path) -> Iterable[Call]:
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with open(file, encoding="utf-8", errors="replace", opener=open_plain) as lines:
             rows = [json.loads(line) for line in lines.read(MOST_BYTES).splitlines()]
         passed = {row["passed"] for row in rows if "passed" in row}
         return [_call(row, passed, tree) for row in rows if "answer" in row]
@@ -102,7 +104,7 @@ def _call(row: Mapping[str, Any], passed: set[str], tree: Path) -> Call:
     file, name = str(row["file"]), str(row["name"])
     return Call(
         **{k: str(row[k]) for k in ("args", "answer", "last")}, file=file, name=name,
-        line=int(row["line"]) if "line" in row else _line_of(tree / file, name),
+        line=int(row["line"]) if "line" in row else _line_of(tree, file, name),
         module=str(row.get("module", file)), test=str(row.get("test", "")),
         varied=tuple((str(a), str(b)) for a, b in row["varied"]), spelling=row.get("spelling"),
         passed="test" not in row or row["test"] in passed,
@@ -125,7 +127,8 @@ def _wrap_imports(tree: Path, test: str) -> bool:
     """Write a test file anew in which what it imports of the repository is watched; False where that is nothing."""
     path = tree / test
     try:
-        text = path.read_bytes()[:MAX_TEST_BYTES].decode("utf-8")
+        with open_in(tree, test) as file:
+            text = file.read(MAX_TEST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
     wrapped = wrap_imports(text, lambda there: _found(tree, test, there))
@@ -177,11 +180,12 @@ def _found(tree: Path, test: str, there: str) -> str:
     return ""
 
 
-def _line_of(file: Path, name: str) -> int:
+def _line_of(tree: Path, file: str, name: str) -> int:
     """Where a function begins, as far as that can be read."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")[:MAX_TEST_BYTES]
+        with open_in(tree, file) as source:
+            text = source.read(MAX_TEST_BYTES).decode("utf-8", "replace")
     except OSError:
         return 1
     own = name.rpartition(".")[2]
-    return next((text.count("\n", 0, b.at) + 1 for b in bodies_in(file.name, text) if b.name == own), 1)
+    return next((text.count("\n", 0, b.at) + 1 for b in bodies_in(file, text) if b.name == own), 1)

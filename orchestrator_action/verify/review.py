@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from orchestrator_action.agents.base import Agent, ReviewRequest
 from orchestrator_action.agents.meter import Meter
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.supervisor import supervise
+from orchestrator_action.process.tail import whole_lines
 from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.forge_values import ReviewFinding
@@ -67,7 +67,7 @@ class Reviewers:
         with task_run.reviewing(self._head) as tree:
             request = self._request(private, tree, no_change)
             Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
-            log, meter = private / "review.log", Meter(prices=run.config.prices)
+            log, meter = private.with_name(f"{private.name}.log"), Meter(prices=run.config.prices)
             walls = task_run.policy(Role.REVIEWER, tree, write=[private])
             with task_run.keys_kept(agent.name, task_run.env, meter) as env:
                 command = agent.review_command(request, env=env, private=private)
@@ -84,9 +84,8 @@ class Reviewers:
     def _record(self, agent: Agent, log: Path, outcome: Outcome, meter: Meter) -> None:
         """Write down what a reviewer used, whatever it found: it is paid for like the author."""
         reader = agent.reader()
-        with contextlib.suppress(OSError), log.open("rb") as lines:
-            for line in lines:
-                reader.feed(line.rstrip(b"\r\n"))
+        for line in whole_lines(log):
+            reader.feed(line.rstrip(b"\r"))
         told = reader.report(outcome)
         self._run.journal.append(
             "review-ended", self._task_run.task.id, agent=agent.name, exit_code=outcome.exit_code,

@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import SetupError
 from orchestrator_action.git.repo import Git
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import TaskRun, command_env
@@ -28,6 +29,7 @@ from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
 from orchestrator_action.verify.ecosystems.detection import MOST_PROJECTS, find_projects, read_files
 from orchestrator_action.verify.setup_cache import keep, key_of, locked, restore
+from orchestrator_action.verify.test_run import read_end
 
 SETUP_CACHE = "orchestrator/setup"
 """Where set-ups are kept, below the git directory."""
@@ -263,10 +265,7 @@ _OTHER_VERSION = re.compile(
 def last_words(log: Path) -> str:
     """The line of a log that says why: one that wants another version of a language, else the last one that speaks
     of an error, else the last of all."""
-    try:
-        text = log.read_bytes()[-_MOST_WORDS_BYTES:].decode("utf-8", "replace")
-    except OSError:
-        return ""
+    text = read_end(log, _MOST_WORDS_BYTES)
     lines = [line for part in text.splitlines() if (line := " ".join(strip_ansi(part).split()))]
     errors = [line for line in lines if re.match(r"(?i)(?:npm )?(?:err|error|fatal)\b", line)]
     versions = [line for line in lines if _OTHER_VERSION.search(line)]
@@ -299,8 +298,10 @@ def _exclude(git: Git, before: frozenset[str], lists: Sequence[Path]) -> None:
     left = [f"/{name}" for name in sorted(_untracked(git) - before)]
     own = git.work_tree is not None and (git.work_tree / ".git").is_dir()
     for exclude in lists if left and own else ():
+        if exclude.parent.is_symlink() or exclude.parent.parent.is_symlink():
+            continue  # set-up may write into the tree's `.git`, and a link there leads us elsewhere
         exclude.parent.mkdir(parents=True, exist_ok=True)
-        with exclude.open("a+", encoding="utf-8") as file:
+        with open(exclude, "a+", encoding="utf-8", opener=open_plain) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             known = set(file.read().splitlines())

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator_action.errors import SetupError
+from orchestrator_action.process.files import open_in
 from orchestrator_action.sandbox.start import run_to_end
 from orchestrator_action.verify.ecosystems.base import SetupStep
 
@@ -31,8 +32,8 @@ def key_of(step: SetupStep, tree: Path, env: Mapping[str, str], level: str) -> s
     for part in (step.how, *step.commands, level, *_tool_versions(step, env)):
         digest.update(f"{part}\0".encode())
     for name in step.inputs:
-        with contextlib.suppress(OSError):
-            digest.update(name.encode() + b"\0" + (tree / name).read_bytes() + b"\0")
+        with contextlib.suppress(OSError), open_in(tree, name) as file:
+            digest.update(name.encode() + b"\0" + file.read() + b"\0")
     return digest.hexdigest()[:32]
 
 
@@ -106,8 +107,13 @@ def _relocate(folder: Path, old: str, new: str) -> None:
     """Let a virtual environment name the tree it is in now: its programs, and links to the tree's own code."""
     if old == new or not (folder / "pyvenv.cfg").is_file():
         return
-    texts = [path for path in (folder / "bin").iterdir() if path.is_file() and not path.is_symlink()]
+    texts = [*(folder / "bin").iterdir()]
     texts += [path for pattern in _RELOCATED for path in folder.rglob(pattern)]
-    for path in texts:
+    for path in filter(_is_plain, texts):
         if path.stat().st_size <= _MOST_TEXT_BYTES and (said := path.read_bytes()).find(old.encode()) >= 0:
             path.write_bytes(said.replace(old.encode(), new.encode()))
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether it is a file and no link: that may lead to a file of the user's."""
+    return path.is_file() and not path.is_symlink()

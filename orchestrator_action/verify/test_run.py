@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Ending, Outcome
+from orchestrator_action.state.context import reports_of
 from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
@@ -145,8 +147,8 @@ def run_tests(
     """Run the test commands in a clean checkout of `commit`, one after the other, until one cannot run.
 
     A command whose tests fail does not end it: which ones fail is compared with the base. `timeout_of` gives the
-    seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; its reports go into `evidence_dir`,
-    where the logs go too.
+    seconds that each may take, 0 for no limit. Each is run by `/bin/sh -c`; its log goes into `evidence_dir`,
+    its reports into a folder beside that.
     """
     key = (tree, tuple(commands))
     if known is not None and (before := known.get(key)):
@@ -185,7 +187,8 @@ def _run_one(
     timeout_s: float,
     run: Runner,
 ) -> CommandRun:
-    log, reports = folder / f"command-{number}.log", folder / f"reports-{number}"
+    log = folder / f"command-{number}.log"
+    reports = reports_of(log)
     own, clock = {**env, "CI": env.get("CI", "1")}, time.monotonic()
     asked = instrument(command, tree=worktree, env=own, report_dir=reports)
     argv = ("/bin/sh", "-c", asked.command)
@@ -219,7 +222,7 @@ def _all_cases(cases: tuple[CaseResult, ...] | None, counts: Counts | None) -> t
 def read_end(log: Path, limit: int) -> str:
     """The last `limit` bytes of a log, as text; empty when there is none."""
     try:
-        with log.open("rb") as file:
+        with open(log, "rb", opener=open_plain) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
             return file.read(limit).decode("utf-8", "replace")
     except OSError:

@@ -20,6 +20,7 @@ from orchestrator_action.agents.meter import Meter, metered
 from orchestrator_action.agents.registry import require_key
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git import salvage
+from orchestrator_action.process.files import remove_ways_out
 from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
 from orchestrator_action.process.recovery import read_record
 from orchestrator_action.process.supervisor import Cancel, supervise
@@ -295,6 +296,7 @@ class Trying:
         task_run, context = self._task_run, self._context
         private = task_run.directory / "agent"
         private.mkdir(exist_ok=True, mode=0o700)
+        remove_ways_out(private)  # an agent before this one could put a link where we write
         reader = task_run.agent.reader()
         stop = Cancel(cancel)
 

@@ -39,6 +39,16 @@ def test_a_flood_is_stopped_at_the_cap(stage: Stage) -> None:
     assert str(8 * MIB) in outcome.error
 
 
+def test_a_log_that_grew_at_the_last_moment_is_too_long(stage: Stage) -> None:
+    """A hole of a terabyte is made in no time, and nobody reads that much: the log is cut as after any flood."""
+    outcome = stage.run(
+        stage.command(sys.executable, "-c", "import os; os.ftruncate(1, 1 << 40)"), limits={"log_bytes": MIB}
+    )
+
+    assert (Ending.LOG_LIMIT, 0) == (outcome.ending, outcome.exit_code)
+    assert MIB == stage.log.stat().st_size == outcome.log_bytes
+
+
 def test_no_line_of_a_flood_is_read_twice(stage: Stage) -> None:
     """FAULTS 17: the reader may be ahead of the cap when the log is cut back to it."""
     lines: list[bytes] = []

@@ -10,6 +10,7 @@ A line of its output that is a JSON object may tell progress: `{"message": "read
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -24,10 +25,11 @@ from typing import Any
 from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
 from orchestrator_action.agents.hosts import hosts_named
-from orchestrator_action.agents.review import bare_json
+from orchestrator_action.agents.review import MOST_BYTES, bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
@@ -173,8 +175,8 @@ class CommandAgent:
                 hint=f"see {log}",
             )
         for source in (Path(request.output_path), log):
-            if source.is_file():
-                lines = source.read_text("utf-8", "replace").splitlines()
+            with contextlib.suppress(OSError), open(source, "rb", opener=open_plain) as said:
+                lines = said.read(MOST_BYTES).decode("utf-8", "replace").splitlines()
                 return bare_json("\n".join(line for line in lines if progress_of(line.encode()) is None))
         raise AgentError("the reviewer left no findings", hint=f"see {log}")
 

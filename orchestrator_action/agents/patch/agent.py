@@ -13,7 +13,9 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment
+from orchestrator_action.agents.review import MOST_BYTES
 from orchestrator_action.errors import AgentError
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 
@@ -91,6 +93,7 @@ class PatchAgent:
                 hint=f"see {log}",
             )
         try:
-            return Path(request.output_path).read_text(encoding="utf-8")
+            with open(request.output_path, encoding="utf-8", errors="replace", opener=open_plain) as findings:
+                return findings.read(MOST_BYTES)
         except OSError as exc:
             raise AgentError(f"the reviewer left no findings: {exc.strerror}", hint=f"see {log}") from exc

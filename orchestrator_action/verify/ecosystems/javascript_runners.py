@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from orchestrator_action.process.files import open_in
 from orchestrator_action.sandbox.start import TimeoutExpired, run_to_end
 from orchestrator_action.verify.ecosystems.base import (
     CaseOutcome,
@@ -26,7 +27,7 @@ from orchestrator_action.verify.ecosystems.base import (
     is_simple,
 )
 from orchestrator_action.verify.ecosystems.junit import MAX_FAILURE_CHARS
-from orchestrator_action.verify.ecosystems.reports import junit_file, read_report
+from orchestrator_action.verify.ecosystems.reports import junit_file, read_report, tree_of
 
 _NODE = "node.jsonl"
 _MOCHA = "mocha.jsonl"
@@ -51,7 +52,8 @@ def script_of(command: str, tree: Path) -> str | None:
     if match is None:
         return command if is_simple(command) else None
     try:
-        scripts = json.loads((tree / "package.json").read_text(encoding="utf-8"))["scripts"]
+        with open_in(tree, "package.json") as file:
+            scripts = json.load(file)["scripts"]
         return str(scripts[_ABBREVIATED.get(match["script"], match["script"])])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -216,9 +218,7 @@ def _jest_reported(report_dir: Path) -> list[CaseResult] | None:
 
 def _relative(path: str, report_dir: Path) -> str:
     """A path of a report, as seen from the tree that the run was in."""
-    try:
-        tree = json.loads((report_dir / "before.json").read_text(encoding="utf-8"))["tree"]
-    except (OSError, ValueError, KeyError):
+    if not (tree := tree_of(report_dir)):
         return path
     for start in (tree, str(Path(tree).resolve())):
         if path.startswith(f"{start}/"):

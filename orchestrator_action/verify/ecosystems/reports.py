@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestrator_action.process.files import open_plain, walk
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
 from orchestrator_action.verify.ecosystems.junit import junit_cases, junit_counts
 
 MAX_REPORT_BYTES = 32 * 1024**2
 MAX_REPORTS = 5_000
-_BEFORE = "before.json"
 _FOLDERS = frozenset(
     {"surefire-reports", "failsafe-reports", "test-results", "test-reports", "junit", "TestResults",
      "reports", "testlogs"}
@@ -26,11 +25,11 @@ _PASSED_OVER = frozenset({".git", "node_modules", ".venv", "__pycache__", ".tox"
 def read_report(path: Path) -> bytes | None:
     """A report's bytes; None when it is not there, a link, or too large to be one."""
     try:
-        if path.is_symlink() or path.stat().st_size > MAX_REPORT_BYTES:
-            return None
-        return path.read_bytes()
+        with open(path, "rb", opener=open_plain) as file:
+            said = file.read(MAX_REPORT_BYTES + 1)
     except OSError:
         return None
+    return said if len(said) <= MAX_REPORT_BYTES else None
 
 
 def remember_reports(tree: Path, report_dir: Path, *, single: bool) -> None:
@@ -40,14 +39,24 @@ def remember_reports(tree: Path, report_dir: Path, *, single: bool) -> None:
     """
     there = {str(path): _digest(path) for path in _report_files(tree)}
     report_dir.mkdir(parents=True, exist_ok=True)
-    (report_dir / _BEFORE).write_text(
+    _note(report_dir).write_text(
         json.dumps({"tree": str(tree), "single": single, "reports": there}), encoding="utf-8"
     )
 
 
+def _note(report_dir: Path) -> Path:
+    """Beside the folder, for what runs may write in there."""
+    return report_dir.with_name(f"{report_dir.name}-before.json")
+
+
+def tree_of(report_dir: Path) -> str:
+    """The tree that the run was in; empty when nobody wrote it down."""
+    return str(_before(report_dir).get("tree", ""))
+
+
 def _before(report_dir: Path) -> dict[str, Any]:
     try:
-        before = json.loads((report_dir / _BEFORE).read_text(encoding="utf-8"))
+        before = json.loads(_note(report_dir).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return before if isinstance(before, dict) else {}
@@ -93,7 +102,7 @@ def junit_file(name: str) -> Callable[[Path], list[CaseResult] | None]:
 
 def _report_files(tree: Path) -> Iterator[Path]:
     """Files that may be JUnit reports, as runners such as Gradle leave them in their build folders."""
-    for folder, names, files in os.walk(tree):
+    for folder, names, files in walk(tree):
         names[:] = [n for n in names if n not in _PASSED_OVER]
         inside = any(part in _FOLDERS for part in Path(folder).relative_to(tree).parts)
         for name in sorted(files):
@@ -105,8 +114,5 @@ def _report_files(tree: Path) -> Iterator[Path]:
 
 
 def _digest(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
+    said = read_report(path)
+    return "" if said is None else hashlib.sha256(said).hexdigest()

@@ -7,12 +7,14 @@ on its way is not.
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from orchestrator_action.process.files import open_in
 from orchestrator_action.protocol.paths import matches
 from orchestrator_action.verify.ecosystems.base import Source, Way, Ways, inside
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
@@ -47,8 +49,9 @@ def is_test_config(path: str, commands: Sequence[str], tree: Path | None = None)
     if known or name == "package.json":
         return bool(known)
     said = [*commands]
-    there = [tree / n for n in NAMES_OTHERS if (tree / n).is_file()] if tree is not None else []
-    said += [ways_text(p.name, p.read_text(encoding="utf-8", errors="replace"), commands) for p in there]
+    for other in NAMES_OTHERS:
+        with contextlib.suppress(OSError), open_in(tree or "/dev/null", other) as file:
+            said.append(ways_text(other, file.read().decode("utf-8", "replace"), commands))
     return path in named_words(said)
 
 
