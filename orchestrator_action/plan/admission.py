@@ -158,15 +158,32 @@ class Admission:
     def _unclaimed(self, forge: GitHub, issue: Issue, label: str, claim: Lease | None) -> Issue | None:
         """The issue when a run of ours took it and could not say so any more, long enough ago to be dead."""
         events = forge.events(issue.number)
-        wish = rules.request_of(events, label)
-        if wish is None or not rules.is_taken_by(events, label, forge.viewer()):
-            return None
-        if claim is not None and self._is_same(forge, issue, claim.request, wish, events):
+        wish = self._taken_for(forge, issue, label, events)
+        if wish is None or (claim and self._is_same(forge, issue, claim.request, wish, events)):
             return None
         taken = rules.when(events[-1].at)
         if taken is None or self.now - taken.timestamp() < CLAIM_TAKES_S:
             return None
         return replace(issue, left_by=NOBODY_KNOWS, request=wish.key)
+
+    def _taken_for(
+        self, forge: GitHub, issue: Issue, label: str, events: Sequence[IssueEvent]
+    ) -> IssueRequest | None:
+        """What a run of ours that took an issue was asked for: by the label, which it took off, or by a command."""
+        if rules.is_taken_by(events, label, forge.viewer()):
+            return rules.request_of(events, label)
+        begun = rules.request_of(events, LABEL_RUNNING)
+        if begun is None or begun.actor != forge.viewer():
+            return None
+        commands = [c for c in forge.comments(issue.number) if rules.asks_for_work(c.body)]
+        return next(
+            (
+                rules.request_in(c)
+                for c in reversed(commands)
+                if rules.not_before(begun.at, c.created_at) and self._role(forge, c.author) in rules.WRITERS
+            ),
+            None,
+        )
 
     def _relabel(self, forge: GitHub, issue: Issue, state: str) -> None:
         """A run that ended could not change the labels any more."""

@@ -101,11 +101,16 @@ def is_taken_by(events: Sequence[IssueEvent], label: str, viewer: str) -> bool:
     return bool(told) and told[-1].kind == "unlabeled" and told[-1].actor == viewer
 
 
+def request_in(comment: Comment) -> IssueRequest:
+    """The request that a command is."""
+    return IssueRequest(actor=comment.author, at=comment.created_at, key=f"c{comment.id}")
+
+
 def request_again(key: str, events: Sequence[IssueEvent], comments: Sequence[Comment]) -> IssueRequest | None:
     """The request that a claim names, as the forge tells of it now: a label event, or a command."""
     for comment in comments:
         if key == f"c{comment.id}" and asks_for_work(comment.body):
-            return IssueRequest(actor=comment.author, at=comment.created_at, key=key)
+            return request_in(comment)
     asked = [e for e in events if names(key, e, events)]
     return replace(made, key=key) if asked and (made := request_of(asked, asked[0].label)) else None
 

@@ -296,6 +296,31 @@ def test_an_issue_that_was_taken_and_never_claimed_is_found_again(runner: Runner
     assert 1 == len(runner.github.state.comments_on(one.number))
 
 
+@pytest.mark.parametrize(
+    ("user", "ago_s", "found"), [("octo", 1000, True), ("stranger", 1000, False), ("octo", 60, False)]
+)
+def test_an_issue_that_a_command_had_taken_and_nobody_claimed_is_found_again(
+    runner: Runner, user: str, ago_s: float, found: bool
+):
+    """A stranger's command is none, and what was taken just now may be claimed yet."""
+    state = runner.github.state
+    state.clock = lambda: time.time() - ago_s
+    one = state.add_issue("Add more", GOOD, user="octo")
+    state.add_comment(one, "/orchestrate", user=user)
+    state.set_label(one, "orchestrate:running", actor="github-actions[bot]")
+    state.clock = time.time
+
+    done = runner.step()
+    again = runner.step()
+
+    assert (["orchestrate:done"] if found else ["orchestrate:running"]) == one.labels, done.log
+    assert ("success" if found else "neutral", "neutral") == (
+        done.outputs["conclusion"],
+        again.outputs["conclusion"],
+    )
+    assert int(found) == len(pulls_of(runner))
+
+
 def test_an_issue_that_was_taken_just_now_is_left_to_the_run_that_took_it(runner: Runner):
     one = taken(runner, ago_s=60)
 
