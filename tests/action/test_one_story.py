@@ -16,8 +16,9 @@ import pytest
 from orchestrator_action.protocol.model import Status
 from orchestrator_action.publish.report.comments import STATUS_WORDS
 from tests.action.test_preflight import add_issue, configured
+from tests.action.test_steps import Jobs
 from tests.kit.github_server import GitHubServer
-from tests.kit.runner import Runner, Stepped, ended, wait_for
+from tests.kit.runner import RUN_ID, Runner, Stepped, ended, wait_for
 
 Refuse = Callable[[Runner], object]
 
@@ -192,6 +193,29 @@ def test_a_pull_request_that_cannot_be_closed_is_told_of_at_the_one_that_takes_i
     github.fail("403", "PATCH", "/pulls/2$", times=100)
 
     tells_one_story(runner, runner.step(), "that orchestrator/issue-1-add-more is superseded")
+
+
+@pytest.mark.parametrize("graphql", [True, False])
+def test_in_four_steps_the_last_one_tells_one_story_too(
+    runner: Runner, github: GitHubServer, tmp_path: Path, graphql: bool
+):
+    add_issue(runner)
+    github.graphql = graphql
+    jobs = Jobs(github, runner.repo, tmp_path / "jobs", RUN_ID)
+    jobs.plan()
+    jobs.work_and_verify()
+    github.state.issues[1].locked = True
+
+    published = jobs.publish()
+
+    task = published.task("issue-1")
+    assert (1, "failed") == (published.code, task["status"]) and "issue is locked" in task["error"], (
+        published.err
+    )
+    assert ["orchestrate:failed"] == github.state.issues[1].labels
+    [check] = github.state.checks.values()
+    [said] = github.state.comments_on(task["pull"]["number"])
+    assert "failure" == check.conclusion and "### orchestrator: ❌ failed" in said.body
 
 
 def tells_one_story(runner: Runner, done: Stepped, named: str, end: str = "failed") -> None:
