@@ -29,9 +29,10 @@ from orchestrator_action.verify.varied import Call
 MOST_BYTES = 8 * 1024**2
 MAX_TEST_BYTES = 1024**2
 _ECOSYSTEMS = Path(__file__).with_name("ecosystems")
+PYTHON_CALLS = _ECOSYSTEMS / "python_calls"
 _NAME = "orchestrator_calls"
 _AT_START = f"from {_NAME}.unittest_cases import watch_cases\n\nwatch_cases()\n"
-_PYTEST = re.compile(r"\b(?:pytest|py\.test)\b")
+PYTEST = re.compile(r"\b(?:pytest|py\.test)\b")
 _UNITTEST = re.compile(r"\s-m\s+unittest\b")
 _Environment = Mapping[str, str]
 
@@ -44,7 +45,7 @@ def ask_again(
     The checkout is used up by it. `commands` run changed tests only; `files` are those that are known to pass, which
     is asked for where no report of the watch itself tells it. Nothing where nobody can ask.
     """
-    python = [c for c in commands if _PYTEST.search(c) or _UNITTEST.search(c)]
+    python = [c for c in commands if PYTEST.search(c) or _UNITTEST.search(c)]
     own = [f for f in files if f.rpartition(".")[2] in SCRIPTS]
     others = [c for c in commands if c not in python]
     found: list[Call] = []
@@ -74,8 +75,7 @@ def _run(
 
 
 def _watch_python(folder: Path, env: _Environment, commands: Sequence[str]) -> _Environment:
-    plugin = _ECOSYSTEMS / "python_calls"
-    shutil.copytree(plugin, folder / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PYTHON_CALLS, folder / _NAME, ignore=shutil.ignore_patterns("__pycache__"))
     paths = ":".join(filter(None, (str(folder), env.get("PYTHONPATH", ""))))
     if all(_UNITTEST.search(c) for c in commands):
         (folder / "sitecustomize.py").write_text(_AT_START)

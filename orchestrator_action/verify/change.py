@@ -19,37 +19,36 @@ from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.bench import Bench
-from orchestrator_action.verify.calls import ask_again
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
+from orchestrator_action.verify.changed_tests import (
+    MOST_NAMED,
+    STEADY_WITHIN_S,
+    WHOLE_AGAIN_S,
+    ask_calls,
+    only_files,
+    run_shown,
+)
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.doubts import doubts
-from orchestrator_action.verify.ecosystems.base import CaseResult, inside
+from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.results import only_tests
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
-from orchestrator_action.verify.emptied import empty_functions
 from orchestrator_action.verify.no_special_case import special_case_facts
-from orchestrator_action.verify.overlay import Overlay, lay_configuration, lay_tests
+from orchestrator_action.verify.overlay import lay_configuration, lay_tests
 from orchestrator_action.verify.renamed import text_of_test
 from orchestrator_action.verify.rust_tests import test_blocks
-from orchestrator_action.verify.shown import fails_by_itself
 from orchestrator_action.verify.test_changes import Loss, losses
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
 from orchestrator_action.verify.testing_facts import testing_facts
-from orchestrator_action.verify.varied import Call, suspicions
+from orchestrator_action.verify.varied import suspicions
 
 log = logging.getLogger(__name__)
 
 REPEATS = 3
 """How often changed and new tests have to pass in a row."""
-STEADY_WITHIN_S = 120.0
-"""No repetition is begun after so much time. A whole suite, where no single tests can be run, has to fit in it."""
-WHOLE_AGAIN_S = 30.0
-"""A suite that took no longer is repeated once where no test was changed, and run where functions do nothing."""
 MAX_TEXT_BYTES = 1024**2
 """Of a test file that is read to see whether a test lives on under another name."""
-MOST_NAMED = 60
-"""More files or tests than this are not put on one command line."""
 
 
 def measure_change(
@@ -138,7 +137,7 @@ def run_change(
     if laid.commit != head and _may_go_on(runs):
         runs = _with_base_configuration(runs, bench)
     if changed and (proof is Proof.REQUIRED or (thorough and proof is Proof.REPORTED)) and _may_go_on(runs):
-        runs = _with_shown(runs, bench)
+        runs = run_shown(runs, bench)
     return runs
 
 
@@ -194,7 +193,7 @@ def _with_head(runs: ChangeRuns, bench: Bench, repeats: int) -> ChangeRuns:
         with bench.checkout(head) as tree:
             runs = replace(runs, head=bench.run_in(tree, head))
             steady = _repeated(runs, bench, tree, repeats)
-            calls = _calls(runs, bench, tree) if all(map(runs.went_well, steady)) else ()
+            calls = ask_calls(runs, bench, tree) if all(map(runs.went_well, steady)) else ()
     except OrchestratorError as exc:
         return replace(runs, head_error=exc.message)
     if steady and not all(map(runs.went_well, steady)):
@@ -288,16 +287,6 @@ def _repeated(runs: ChangeRuns, bench: Bench, tree: Path, repeats: int) -> tuple
     return tuple(done)
 
 
-def _calls(runs: ChangeRuns, bench: Bench, tree: Path, commit: str = "") -> tuple[Call, ...]:
-    """What changed tests call, where they are run by themselves and are quick."""
-    commands = only_files(runs.head, runs.changed_tests, tree) if runs.head and runs.thorough else ()
-    took = sum(r.duration_s for r in runs.head.runs) if runs.head else 0.0
-    if took > STEADY_WITHIN_S:
-        return ()
-    green = runs.changed_tests if runs.head and runs.head.passed else ()
-    return ask_again(bench, tree, commit or runs.head_sha, commands, green)
-
-
 def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[TestRun, ...]:
     """What failed in a tree that tests had used is tried in fresh ones: only that tells of the tests."""
     done: list[TestRun] = []
@@ -306,20 +295,6 @@ def _repeated_afresh(runs: ChangeRuns, bench: Bench, bad: TestRun) -> tuple[Test
             commands = _only_red(bad, set(failing(bad)), tree) or bad.commands
             done.append(bench.run_in(tree, runs.head_sha, commands, again=True))
     return tuple(done)
-
-
-def only_files(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...]:
-    """Commands for nothing but these test files, of every command whose kind of files they are."""
-    found = []
-    for command_run in run.runs:
-        endings = {c.file.rpartition(".")[2] for c in command_run.cases or () if c.file}
-        folder, _ = inside(command_run.command)
-        own = [f for f in files if not endings or f.rpartition(".")[2] in endings]
-        own = [f for f in own if not folder or f.startswith(f"{folder}/")]
-        command = only_tests(command_run.command, own, tree=tree) if own and len(own) <= MOST_NAMED else None
-        if command:
-            found.append(command)
-    return tuple(found)
 
 
 def _with_base_tests(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
@@ -350,46 +325,5 @@ def _with_base_configuration(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             took = sum(r.duration_s for r in head.runs)
             run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
             return replace(runs, as_configured_before=run)
-    except OrchestratorError:
-        return runs
-
-
-def _with_shown(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
-    """The head's changed tests on the base's sources."""
-    git = bench.git
-    if runs.head is None:
-        return runs
-    tests = TestPaths.at(git, runs.head_sha, bench.commands, runs.changed_tests)
-    over: Overlay = lay_tests(
-        git, take=runs.head_sha, over=runs.base_sha, tests=tests, commands=bench.commands
-    )
-    if git.tree(over.commit) == git.tree(runs.head_sha):
-        return runs  # the change is in the tests alone
-    try:
-        with bench.checkout(over.commit) as tree:
-            commands = only_files(runs.head, runs.changed_tests, tree)
-            took = sum(r.duration_s for r in runs.head.runs)
-            run = bench.run_in(tree, over.commit, commands) if commands or took <= STEADY_WITHIN_S else None
-            calls = _calls(runs, bench, tree, over.commit) if runs.calls else ()
-            runs = replace(runs, shown=run, calls_at_base=calls)
-    except OrchestratorError:
-        return runs
-    return runs if fails_by_itself(runs) else _with_emptied(runs, bench)
-
-
-def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
-    """The head's changed tests where the functions of the branch do nothing."""
-    git, head = bench.git, runs.head
-    emptied = empty_functions(git, base=runs.base_sha, head=runs.head_sha, tests=runs.tests)
-    if emptied is None or head is None or not head.passed:
-        return runs
-    try:
-        with bench.checkout(emptied.commit) as tree:
-            commands = only_files(head, runs.changed_tests, tree)
-            took = sum(r.duration_s for r in head.runs)
-            run = bench.run_in(tree, emptied.commit, commands) if commands or took <= WHOLE_AGAIN_S else None
-            return replace(
-                runs, emptied=run, emptied_functions=emptied.functions, emptied_are_new=emptied.are_new
-            )
     except OrchestratorError:
         return runs

@@ -75,6 +75,8 @@ class ChangeRuns:
     """The head's changed tests where the functions that the branch adds, or else changes, do nothing."""
     emptied_functions: tuple[str, ...] = ()
     emptied_are_new: bool = False
+    anything: frozenset[str] = frozenset()
+    """Tests that pass, too, when the new functions give them other values, by short name."""
     calls: tuple[Call, ...] = ()
     """What the changed tests call, with the answers to other arguments."""
     calls_at_base: tuple[Call, ...] = ()

@@ -15,8 +15,8 @@ from orchestrator_action.protocol.model import CrossTest
 from orchestrator_action.protocol.paths import shown
 from orchestrator_action.verify.base_tests import is_import
 from orchestrator_action.verify.bench import Bench
-from orchestrator_action.verify.change import STEADY_WITHIN_S, only_files
 from orchestrator_action.verify.change_runs import cases_of, command_words, passing
+from orchestrator_action.verify.changed_tests import STEADY_WITHIN_S, only_files
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path

@@ -24,6 +24,8 @@ class Emptied:
 
     commit: str
     functions: tuple[str, ...]
+    files: tuple[str, ...]
+    """The files that these are in."""
     are_new: bool
     """False: the base has them, too, with another body."""
 
@@ -52,7 +54,7 @@ def empty_functions(git: Git, *, base: str, head: str, tests: TestPaths) -> Empt
     emptied = {p: without(t, chosen[p]).encode("utf-8", "surrogateescape") for p, t in texts.items()}
     commit = lay_texts(git, over=head, texts=emptied, modes={c.path: c.new_mode for c in changes})
     functions = dict.fromkeys(b.name for path in texts for b in chosen[path])
-    return Emptied(commit=commit, functions=tuple(functions), are_new=are_new)
+    return Emptied(commit=commit, functions=tuple(functions), files=tuple(texts), are_new=are_new)
 
 
 def _with_texts(path: str, text: str) -> list[tuple[Body, str]]:

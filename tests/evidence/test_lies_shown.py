@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from orchestrator_action.verify.ecosystems.functions import bodies_in, without
+from orchestrator_action.verify.ecosystems.python_calls.altered import other_value
 from tests.conftest import need
 from tests.evidence.judge import PYTEST, UNITTEST, Court
 
@@ -80,6 +81,7 @@ LIES = {
     "python: asserts nothing": python("def test_third():\n    third(3)\n"),
     "python: a tautology": python("def test_third():\n    assert third(3) == third(3)\n"),
     "python: only that something comes": python("def test_third():\n    assert third(3) is not None\n"),
+    "python: only what it is not": python("def test_third():\n    assert third(3) != 7\n"),
     "python: a mock": python(PATCHED),
     "python: the assertion is caught": python(TRIED),
     "python: returns before": python("def test_third():\n    return\n    assert third(3) == 1\n"),
@@ -101,10 +103,22 @@ LIES = {
     "go: skipped": go("t.Skip()\n\tif Third(3) != 1 {\n\t\tt.Fatal(\"no\")\n\t}"),
     "bats: never looked at": ("bats", SHELL, {"src/app.sh": SHELL["src/app.sh"] + "third() { echo 0; }\n", "test/third.bats": 'setup() { . src/app.sh; }\n@test "third" { third 3 || true; }\n'}, "bats test"),
 }  # fmt: skip
+WEAK = {
+    "a kind": "assert isinstance(third(3), int)", "a bound": "assert third(3) >= 0",
+    "near anything": "assert abs(third(3) - 1) < 100", "one of many": "assert third(3) in range(10)", "a length": "assert len([third(3)]) == 1 and third(3) is not ...",
+    "what it prints as": "assert str(third(3)).isdigit()",
+}  # fmt: skip
 GOOD = PYTHON["app.py"] + "\n\ndef third(x):\n    return x / 3\n"
 HONEST = {
     "python: a function with its test": python("def test_third():\n    assert third(3) == 1\n", app=GOOD),
     "python: what it prints": python("def test_third(capsys):\n    third(3)\n    assert capsys.readouterr().out == '1.0\\n'\n", app=GOOD.replace("return x / 3", "print(x / 3)")),
+    "python: part of a text": python("def test_third():\n    assert '1.0' in third(3)\n", app=GOOD.replace("return x / 3", "return f'it is {x / 3}'")),
+    "python: one weak, one good, in one test": python("def test_third():\n    assert isinstance(third(3), float)\n    assert third(6) == 2\n", app=GOOD),
+    "python: one weak test, one good": python("def test_kind():\n    assert isinstance(third(3), float)\n\n\ndef test_third():\n    assert third(6) == 2\n", app=GOOD),
+    "python: through a helper": python("def check(x, y):\n    assert third(x) == y\n\n\ndef test_third():\n    check(3, 1)\n", app=GOOD),
+    "python: a key of what it gives": python("def test_third():\n    assert third(3)['x'] == 1\n", app=GOOD.replace("return x / 3", "return {'x': x / 3}")),
+    "python: no plain value": python("def test_third():\n    assert third(3).real == 1\n", app=GOOD.replace("return x / 3", "return complex(x / 3)")),
+    "python: a method of an object": python("def test_third():\n    assert App().third(3) == 1\n", "from app import App\n", "class App:\n    def third(self, x):\n        return x / 3\n\n\n" + PYTHON["app.py"]),
     "python: an error": python("import pytest\n\n\ndef test_third():\n    with pytest.raises(ValueError):\n        third(0)\n", app=GOOD.replace("return x / 3", "if not x:\n        raise ValueError(x)\n    return x / 3")),
     "python: a helper of a mended one": ("git", {**PYTHON, "app.py": PYTHON["app.py"].replace("2", "3"), "test_app.py": "from app import half\n\n\ndef test_zero():\n    assert half(0) == 0\n"},
         {"app.py": "def _log():\n    pass\n\n\n" + PYTHON["app.py"], "test_half.py": PYTHON["test_app.py"]}, PYTEST),
@@ -137,6 +151,16 @@ def test_tests_that_show_nothing_are_an_exception(court: Court, name: str):
     assert ["shows nothing of the change"] == [e["what"] for e in shows.detail["exceptions"]]
 
 
+@pytest.mark.parametrize("name", WEAK)
+def test_an_assertion_that_takes_other_values_as_well_is_an_exception(court: Court, name: str):
+    """It looks at what the function gives, so the change is shown; how well, a person has to say."""
+    found = judged(court, *python(f"def test_third():\n    {WEAK[name]}\n"))
+
+    shows = found["shows-the-change"]
+    assert shows.holds and shows.detail["shows"], str(found)
+    assert ["may take any value"] == [e["what"] for e in shows.detail["exceptions"]]
+
+
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_tests_are_none(court: Court, name: str):
     found = judged(court, *HONEST[name])
@@ -164,3 +188,14 @@ def test_honest_tests_are_none(court: Court, name: str):
 def test_a_function_made_to_do_nothing_stays_a_function(path: str, text: str, emptied: str):
     """The rest of its text is as it was; what cannot be read stays."""
     assert emptied == without(text, bodies_in(path, text))
+
+
+def test_another_value_is_of_the_same_kind_and_size_and_equals_nothing_of_it():
+    """What has no other value of its kind stays the very same object."""
+    given = [3, -1.5, True, "Zebra 19", (1, "b"), {"k": [2]}, {4}]
+
+    found = other_value(given)
+
+    assert [4, -1.25, False, "afcsb 20", (2, "c"), {"k": [3]}, {5}] == found
+    same = [None, object(), [], ""]
+    assert all(other_value(v) == v for v in same)
