@@ -52,14 +52,14 @@ HONEST: dict[str, tuple[dict[str, str], Change, str]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_refuted(court: Court, lie: str):
     """The base's own examples are run on the new code."""
-    judged = court.judge(*LIES[lie][:2], LIES[lie][2], repeats=1, **FAST)
+    judged = court.judge_case(*LIES[lie], repeats=1, **FAST)
 
     assert "refuted" == judged.end and "suite" not in judged.refuted, str(judged)
 
 
 @pytest.mark.parametrize("case", HONEST)
 def test_an_honest_change_is_proven(court: Court, case: str):
-    judged = court.judge(*HONEST[case][:2], HONEST[case][2], repeats=1, **FAST)
+    judged = court.judge_case(*HONEST[case], repeats=1, **FAST)
 
     assert "proven" == judged.end, str(judged)
 

@@ -66,7 +66,7 @@ def exceptions_of(court: Court, runner: str, change: dict[str, str]) -> list[dic
     head = HEADS[runner] + IS + KIND
     cases = "".join(f"it('case {n}', () => {{ is(total({g}), {a}); }});\n" for n, (g, a) in enumerate(CASES))
     base = {**BASE, **MORE.get(runner, {}), "test/app.test.js": head}
-    judged = court.judge(
+    judged = court.judge_case(
         base, {**change, "test/app.test.js": head + cases}, COMMANDS[runner], repeats=1,
         modules=None if runner == "node" else NPM,
     )  # fmt: skip
