@@ -19,6 +19,7 @@ import pytest
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts
 from orchestrator_action.verify.ecosystems.results import instrument, only_tests, read_cases, read_counts
+from tests.conftest import NPM, need
 from tests.kit.repos import clean_env
 
 _HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
@@ -293,3 +294,40 @@ def test_reporters_with_destinations_are_left_alone(tmp_path: Path):
     ran = Ran(tmp_path, {"package.json": package, "a.test.js": NODE}, "npm test")
 
     assert ran.counts is not None and (ran.counts.passed, ran.counts.failed, ran.counts.skipped) == (1, 1, 1)
+
+
+IT = "it('a', () => {}); it('b', () => { if (require('fs').existsSync('RED')) throw new Error('no'); });\n"
+SEVERAL = {
+    "m/one.js": IT, "j/one.test.js": IT, "v/one.spec.js": IT, "n/main.js": "require('./one.js');\n",
+    "n/one.js": "const { test: it } = require('node:test');\n" + IT,
+    "package.json": json.dumps({"scripts": {
+        "test": "npm run build && npm run test:all", "build": "node -e 0",
+        "test:all": "mocha m/one.js; jest j/one; vitest run --globals --dir v; "
+        "vitest run --globals --dir v -t a; node n/main.js",
+    }}),
+}  # fmt: skip
+
+
+@pytest.mark.npm
+@pytest.mark.parametrize("red", ["", "1"], ids=["green", "red"])
+def test_each_run_of_a_script_has_a_report_of_its_own(tmp_path: Path, red: str):
+    """Of mocha, jest, vitest twice, and node: what is red has a name, and a test that ran twice is there twice."""
+    need(NPM / ".bin" / "jest", "jest")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/node_modules").symlink_to(NPM)
+
+    ran = Ran(tmp_path, SEVERAL | ({"RED": ""} if red else {}), "npm test")
+
+    end = "failed" if red else "passed"
+    twice = {
+        "v/one.spec.js::a": "passed",
+        "v/one.spec.js::a (2)": "passed",
+        "v/one.spec.js::b": end,
+        "v/one.spec.js::b (2)": "skipped",
+    }
+    once = {
+        f"{file}::{name}": how
+        for file in ("m/one.js", "j/one.test.js", "n/one.js")
+        for name, how in (("a", "passed"), ("b", end))
+    }
+    assert {**once, **twice} == ran.outcomes, ran.output

@@ -1,7 +1,7 @@
 """The runners of JavaScript: how their cases are had without a change of what they run.
 
-`npm test` starts a script. An option behind it reaches the runner only when the script is one command, so
-only such scripts get a reporter; node's own runner takes one from NODE_OPTIONS.
+`npm test` starts a script. An option behind it reaches the runner only when the script is one command; in other
+scripts each run of jest, vitest and mocha finds its reporter by NODE_OPTIONS, where node's own runner takes one, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from orchestrator_action.process.files import open_in
 from orchestrator_action.sandbox.start import TimeoutExpired, run_to_end
 from orchestrator_action.verify.ecosystems.base import (
     CaseOutcome,
@@ -26,60 +25,21 @@ from orchestrator_action.verify.ecosystems.base import (
     command_words,
     is_simple,
 )
+from orchestrator_action.verify.ecosystems.javascript_scripts import (
+    VALUED,
+    WRAPPERS,
+    behind,
+    commands_of,
+    runs_alone,
+    script_of,
+    starts_script,
+)
 from orchestrator_action.verify.ecosystems.junit import MAX_FAILURE_CHARS
 from orchestrator_action.verify.ecosystems.reports import junit_file, read_report, tree_of
 
 _NODE = "node.jsonl"
 _MOCHA = "mocha.jsonl"
 _JEST = "jest.json"
-_BY_SCRIPT = re.compile(
-    r"^(?P<manager>npm|pnpm|yarn|bun)(?P<run> run| run-script)? (?P<script>t|tst|test[\w:.-]*)(?P<rest>(?: .*)?)$"
-)
-_ABBREVIATED = {"t": "test", "tst": "test"}
-_WRAPPERS = frozenset(
-    {"cross-env", "c8", "nyc", "npx", "env", "dotenv", "--", "node", "exec", "run", "--no-install", "--yes"}
-)
-_VALUED = frozenset(
-    {"--require", "-r", "--import", "--loader", "--experimental-loader", "--reporter", "-R", "--config", "-c",
-     "--timeout", "-t", "--exclude", "--ignore", "--test-reporter", "--test-concurrency", "--file", "--ui", "-u",
-     "--testTimeout", "--project", "--environment", "--dir", "--root", "--conditions", "-C", "--extension"}
-)  # fmt: skip
-
-
-def script_of(command: str, tree: Path) -> str | None:
-    """The script that `npm test` and its like start, or the command itself; None when nothing can be known."""
-    match = _BY_SCRIPT.fullmatch(command.strip())
-    if match is None:
-        return command if is_simple(command) else None
-    try:
-        with open_in(tree, "package.json") as file:
-            scripts = json.load(file)["scripts"]
-        return str(scripts[_ABBREVIATED.get(match["script"], match["script"])])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _runs(script: str, name: str) -> bool:
-    """Whether a script is one command, and that is `name`, behind wrappers such as `cross-env A=1 c8`."""
-    if not is_simple(script):
-        return False
-    for word in command_words(script):
-        if word.rpartition("/")[2] in {name, f"{name}.js", f"{name}.mjs", f"_{name}"}:
-            return True
-        if not (word in _WRAPPERS or "=" in word or word.startswith("-")):
-            return False
-    return False
-
-
-def _behind(command: str, options: Sequence[str]) -> str:
-    """The command with options for the script's runner; npm wants `--` before them."""
-    match = _BY_SCRIPT.fullmatch(command.strip())
-    if match is None or match["manager"] != "npm":
-        return f"{command} {shlex.join(options)}"
-    dashes = "" if " -- " in f"{match['rest']} " else " --"
-    return f"{command}{dashes} {shlex.join(options)}"
-
-
 Instrument = Callable[[str, Path, Mapping[str, str], Path], tuple[str, Mapping[str, str]] | None]
 
 
@@ -88,9 +48,9 @@ def _by_options(name: str, options: Callable[[Path], Sequence[str]], *, not_with
         command: str, tree: Path, _: Mapping[str, str], report_dir: Path
     ) -> tuple[str, Mapping[str, str]] | None:
         script = script_of(command, tree)
-        if script is None or not _runs(script, name) or re.search(not_with, f"{script} {command}"):
+        if script is None or not runs_alone(script, name) or re.search(not_with, f"{script} {command}"):
             return None
-        return _behind(command, options(report_dir)), {}
+        return behind(command, options(report_dir)), {}
 
     return instrument
 
@@ -107,9 +67,9 @@ def _node_instrument(
     command: str, tree: Path, env: Mapping[str, str], report_dir: Path
 ) -> tuple[str, Mapping[str, str]] | None:
     """A second reporter by NODE_OPTIONS; not where the repository asks for several itself."""
-    script = script_of(command, tree) or ""
+    script = next((c for c in commands_of(command, tree) if _is_node_run(c, tree)), "")
     said = f"{script} {command} {env.get('NODE_OPTIONS', '')}"
-    if not (re.search(r"\bnode\b.*\s--test\b", script) or _is_node_test(script, tree)):
+    if not script:
         return None
     named = len(re.findall(r"--test-reporter[= ]", said))
     if named > 1 or "--test-reporter-destination" in said or _node_version(env, tree) < (20, 0):
@@ -121,16 +81,36 @@ def _node_instrument(
     return command, {"NODE_OPTIONS": f"{env.get('NODE_OPTIONS', '')} {options}".strip()}
 
 
-def _is_node_test(script: str, tree: Path) -> bool:
-    """`node test.js`, where that file uses `node:test`."""
+def _is_node_run(script: str, tree: Path) -> bool:
+    """`node --test`, or `node test.js` where that file, or one that it imports beside itself, uses `node:test`."""
+    if re.search(r"\bnode\b.*\s--test\b", script):
+        return True
     words = command_words(script)
     if not words or words[0] != "node" or not is_simple(script):
         return False
-    for word in words[1:]:
-        path = tree / word
-        if not word.startswith("-") and path.is_file() and (read_report(path) or b"").find(b"node:test") >= 0:
-            return True
-    return False
+    paths = [tree / word for word in words[1:] if not word.startswith("-") and (tree / word).is_file()]
+    texts = [(path, read_report(path) or b"") for path in paths]
+    beside = [
+        path.parent / name.decode()
+        for path, text in texts
+        for name in re.findall(rb"(?:\bfrom\s+|\bimport\s*\(?\s*|\brequire\()['\"](\.[\w./-]+)['\"]", text)
+    ]
+    return any(
+        b"node:test" in text for text in [*(t for _, t in texts), *(read_report(p) or b"" for p in beside)]
+    )
+
+
+def _each_run(
+    command: str, tree: Path, env: Mapping[str, str], report_dir: Path
+) -> tuple[str, Mapping[str, str]] | None:
+    """A reporter for every run of jest, vitest and mocha that a script starts, where it is not one run alone."""
+    script = script_of(command, tree)
+    if not starts_script(command) or script is None or any(runs_alone(script, name) for name in _ALONE):
+        return None
+    for name in ("each_run.cjs", "mocha.cjs"):
+        shutil.copyfile(_reporter(name), report_dir / name)
+    before = f'--require "{report_dir / "each_run.cjs"}"'
+    return command, {"NODE_OPTIONS": f"{before} {env.get('NODE_OPTIONS', '')}".strip()}
 
 
 def _node_version(env: Mapping[str, str], tree: Path) -> tuple[int, int]:
@@ -151,10 +131,11 @@ def _lines_reported(name: str) -> Callable[[Path], list[CaseResult] | None]:
     """A reader of the cases that a reporter of ours wrote, one JSON object a line."""
 
     def read(report_dir: Path) -> list[CaseResult] | None:
-        said = read_report(report_dir / name)
-        if said is None:
+        reports = sorted(report_dir.glob(name.replace(".", "*.")))
+        said = [text for report in reports if (text := read_report(report)) is not None]
+        if not said:
             return None
-        return [case for line in said.splitlines() if (case := _line_case(line)) is not None]
+        return [case for text in said for line in text.splitlines() if (case := _line_case(line)) is not None]
 
     return read
 
@@ -186,10 +167,14 @@ def _outcome(said: Any) -> CaseOutcome:
 
 
 def _jest_reported(report_dir: Path) -> list[CaseResult] | None:
-    """jest's JSON, which vitest writes as well. A file that could not be run is one case that says so."""
-    try:
-        suites = json.loads(read_report(report_dir / _JEST) or b"")["testResults"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    """jest's JSON, which vitest writes as well, of every run. A file that could not be run is one case that says so."""
+    suites: list[Any] = []
+    for report in sorted(report_dir.glob("jest*.json")):
+        try:
+            suites += json.loads(read_report(report) or b"")["testResults"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+    if not suites:
         return None
     found = []
     for suite in suites:
@@ -244,13 +229,15 @@ def _direct_only(name: str) -> Callable[[str, Sequence[str], Path | None], str |
         if script is None or not all("/" in f or "." in f for f in wanted):
             return None
         if not (
-            re.search(r"\bnode\b.*\s--test\b", script) and is_simple(script) if node else _runs(script, name)
+            re.search(r"\bnode\b.*\s--test\b", script) and is_simple(script)
+            if node
+            else runs_alone(script, name)
         ):
             return None
         words, kept = command_words(script), []
         for n, word in enumerate(words):
-            follows = n > 0 and words[n - 1] in _VALUED
-            program = word.rpartition("/")[2] in {name, *_WRAPPERS}
+            follows = n > 0 and words[n - 1] in VALUED
+            program = word.rpartition("/")[2] in {name, *WRAPPERS}
             if program or follows or word.startswith("-") or "=" in word or not _is_path(word):
                 kept.append(word)
         start = next((n for n, w in enumerate(kept) if "=" not in w or w.startswith("-")), 0)
@@ -306,7 +293,9 @@ def _ticks(lines: list[str]) -> list[CaseResult]:
 
 
 _THROUGH = r"^(?:npm|pnpm|yarn|bun)(?: run)? (?:t|tst|test)\b|"
+_ALONE = ("jest", "vitest", "mocha", "ava", "node")
 JAVASCRIPT_RUNNERS = (
+    Runner(name="several runs", command=_THROUGH + r"(?!)", instrument=_each_run),
     Runner(
         name="node --test",
         command=_THROUGH + r"^node\s+(?:.*\s)?--test\b|^node\s",

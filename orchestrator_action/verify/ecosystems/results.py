@@ -23,7 +23,7 @@ from orchestrator_action.verify.ecosystems.base import (
     is_simple,
 )
 from orchestrator_action.verify.ecosystems.counts import Counts, total
-from orchestrator_action.verify.ecosystems.javascript_runners import script_of
+from orchestrator_action.verify.ecosystems.javascript_scripts import script_of
 from orchestrator_action.verify.ecosystems.junit import junit_counts
 from orchestrator_action.verify.ecosystems.lines import plain_lines, without_prefixes
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS, RUNNERS
