@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +55,17 @@ DayBudget = Annotated[
 Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
 Test = Annotated[
     list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
+]
+Bundles = Annotated[list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, a folder each.")]
+Verdicts = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="A verdict document of verify; repeatable.")
+]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HEX",
+        help="Of the files that are handed over, only those of these digests count; repeatable.",
+    ),
 ]
 PlanDigest = Annotated[
     str, typer.Option("--plan-sha256", metavar="HEX", help="Refuse a plan with another digest.")
@@ -128,3 +140,13 @@ def _slots(text: str) -> int:
             f"--max-parallel {text!r} is no positive number", hint="as in --max-parallel 4, or auto"
         )
     return int(text)
+
+
+def digests_of(given: Any) -> frozenset[str]:
+    """Digests as people and workflows give them: one each, or many in one word, with blanks or commas between."""
+    words = [w.removeprefix("sha256:") for text in given for w in re.split(r"[\s,]+", text) if w]
+    if wrong := [w for w in words if not re.fullmatch(r"[0-9a-f]{64}", w)]:
+        raise ConfigError(
+            f"--accept {wrong[0][:40]!r} is no SHA-256", hint="64 hexadecimal digits, as sha256sum prints"
+        )
+    return frozenset(words)

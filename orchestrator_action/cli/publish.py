@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator_action.cli.options import HERE, BaseDigest, ForgeName, Json, MeasuredBase, PlanDigest, Repo
+from orchestrator_action.cli.options import (
+    HERE,
+    Accept,
+    BaseDigest,
+    Bundles,
+    ForgeName,
+    Json,
+    MeasuredBase,
+    PlanDigest,
+    Repo,
+    Verdicts,
+    digests_of,
+)
 from orchestrator_action.cli.steps import PlanFile
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
-from orchestrator_action.errors import BundleError, ConfigError
+from orchestrator_action.errors import BundleError
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
     from orchestrator_action.run.steps.files import ReadPlan
     from orchestrator_action.run.steps.integrate import IntegrationDocument
-
-Bundles = Annotated[list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, a folder each.")]
-Verdicts = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="A verdict document of verify; repeatable.")
-]
-Accept = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="HEX",
-        help="Of the files that are handed over, only those of these digests count; repeatable.",
-    ),
-]
 
 
 def integrate(
@@ -52,7 +51,7 @@ def integrate(
     from orchestrator_action.run.steps.base import read_base
     from orchestrator_action.run.steps.files import digest_of_bytes, read_plan, read_verdicts
 
-    accepted = None if accept is None else _digests(accept)
+    accepted = None if accept is None else digests_of(accept)
     read = read_plan(plan, plan_sha256)
     known = read_base(base_suite, read, base_suite_sha256) if base_suite is not None else None
     verdicts, problems = read_verdicts(verdict or (), accepted)
@@ -98,7 +97,7 @@ def publish(
     from orchestrator_action.run.steps.files import read_plan, read_verdicts
     from orchestrator_action.run.steps.review import read_reviews
 
-    accepted = None if accept is None else _digests(accept)
+    accepted = None if accept is None else digests_of(accept)
     read = read_plan(plan, plan_sha256)
     verdicts, problems = read_verdicts(verdict or (), accepted)
     for problem in problems:
@@ -134,13 +133,3 @@ def _read_together(path: Path, read: ReadPlan, accept: frozenset[str] | None) ->
     except BundleError as exc:
         say(f"what was tested together is refused: {path}: {exc.message}")
         return None
-
-
-def _digests(given: Any) -> frozenset[str]:
-    """Digests as people and workflows give them: one each, or many in one word, with blanks or commas between."""
-    words = [w.removeprefix("sha256:") for text in given for w in re.split(r"[\s,]+", text) if w]
-    if wrong := [w for w in words if not re.fullmatch(r"[0-9a-f]{64}", w)]:
-        raise ConfigError(
-            f"--accept {wrong[0][:40]!r} is no SHA-256", hint="64 hexadecimal digits, as sha256sum prints"
-        )
-    return frozenset(words)

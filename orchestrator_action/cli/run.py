@@ -182,6 +182,13 @@ def plan(
     shards: Annotated[
         int, typer.Option(metavar="N", help="With --out: spread over at most N work jobs.")
     ] = 1,
+    waves: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="With --out: put what depends on others into later waves of shards, N at most.",
+        ),
+    ] = 1,
     max_tasks: Annotated[
         int, typer.Option(metavar="N", help="With --out: take at most N tasks; 0 takes all.")
     ] = 0,
@@ -200,7 +207,7 @@ def plan(
         return
     from orchestrator_action.cli.steps import write_plan
 
-    write_plan(asked, out, shards, _admission(asked), most=max_tasks, as_json=json_)
+    write_plan(asked, out, shards, _admission(asked), waves=waves, most=max_tasks, as_json=json_)
 
 
 def _foretell(asked: RunRequest, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,12 +12,16 @@ import typer
 
 from orchestrator_action.cli.options import (
     HERE,
+    Accept,
     BaseDigest,
     BundleDigest,
+    Bundles,
     Json,
     MeasuredBase,
     PlanDigest,
     Repo,
+    Verdicts,
+    digests_of,
 )
 from orchestrator_action.cli.terminal import print_json, put, say, write_text
 from orchestrator_action.errors import ConfigError
@@ -33,7 +38,14 @@ PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as pla
 
 
 def write_plan(
-    asked: RunRequest, out: Path, shards: int, admission: Admission, *, most: int, as_json: bool
+    asked: RunRequest,
+    out: Path,
+    shards: int,
+    admission: Admission,
+    *,
+    waves: int,
+    most: int,
+    as_json: bool,
 ) -> None:
     """Take the tasks, write the plan, and say its digest."""
     from orchestrator_action.process.cancel import on_signals
@@ -42,13 +54,16 @@ def write_plan(
 
     admission.run = leaseholder(environment())
     with on_signals() as cancel:
-        made = step.write_plan(asked, environment(), cancel, out, shards, most=most, say=say, admit=admission)
+        made = step.write_plan(
+            asked, environment(), cancel, out, shards, waves=waves, most=most, say=say, admit=admission
+        )
     plan = made.plan
     if as_json:
         print_json(
             {
                 "schema": 1, "run_id": plan.run_id, "plan": str(out), "sha256": made.digest,
                 "base_sha": plan.base_sha, "shards": [list(s) for s in plan.shards],
+                "waves": [list(numbers) for numbers in _waves(plan)],
                 "tasks": [t.id for t in plan.tasks], "matrix": _matrix(plan),
                 "integration": str(plan.config.get("integration", "")) if len(plan.tasks) > 1 else "off",
             }
@@ -57,10 +72,20 @@ def write_plan(
     put(
         [
             f"run {plan.run_id}: {len(plan.tasks)} task(s), base {plan.base_branch} {plan.base_sha[:12]}",
-            *(f"shard {n}: {', '.join(tasks)}" for n, tasks in enumerate(plan.shards, 1)),
+            *(
+                f"{f'wave {wave}, ' if len(plan.waves) > 1 else ''}shard {n}: {', '.join(plan.shards[n - 1])}"
+                for wave, numbers in enumerate(_waves(plan), 1)
+                for n in numbers
+            ),
             f"plan {out} sha256:{made.digest}",
         ]
     )
+
+
+def _waves(plan: Plan) -> list[range]:
+    """The numbers of the shards of each wave."""
+    ends = [sum(plan.waves[:n]) for n in range(len(plan.waves) + 1)]
+    return [range(begin + 1, end + 1) for begin, end in itertools.pairwise(ends)]
 
 
 def _matrix(plan: Plan) -> dict[str, Any]:
@@ -114,8 +139,12 @@ def base(
 
 def work(
     plan: PlanFile,
+    bundles: Bundles = None,
+    *,
     shard: Annotated[int, typer.Option(metavar="K", help="Which shard of the plan, 1 being the first.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Write the bundle of each task to DIR/TASK.")],
+    verdict: Verdicts = None,
+    accept: Accept = None,
     plan_sha256: PlanDigest = "",
     base_suite: MeasuredBase = None,
     base_suite_sha256: BaseDigest = "",
@@ -132,6 +161,8 @@ def work(
 ) -> None:
     """Work on one shard of a plan and write a bundle for each of its tasks. Writes nothing to the forge.
 
+    Bundles and verdicts are those of the waves before: a task begins on the verified branches of what it depends on.
+
     Example: orchestrator-action work plan.json --shard 1 --out bundles
     """
     from orchestrator_action.cli.run import tell
@@ -140,7 +171,7 @@ def work(
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.run.steps import work as step
     from orchestrator_action.run.steps.base import read_base, use_base
-    from orchestrator_action.run.steps.files import read_plan
+    from orchestrator_action.run.steps.files import read_plan, read_verdicts
 
     def begin(run: RunContext) -> None:
         say(f"run {run.run_id}, shard {shard}: agent {run.config.agent}, base {run.base_sha[:12]}")
@@ -153,6 +184,10 @@ def work(
 
     read = read_plan(plan, plan_sha256)
     known = read_base(base_suite, read, base_suite_sha256) if base_suite is not None else None
+    accepted = None if accept is None else digests_of(accept)
+    verdicts, problems = read_verdicts(verdict or (), accepted)
+    for problem in problems:
+        say(f"a verdict is refused: {problem}")
     index = _Index(digests, _read_index(digests) if settle else {})
     with on_signals() as cancel:
         if settle:
@@ -165,6 +200,8 @@ def work(
             repo,
             environment(),
             cancel,
+            before=step.Before(folders=bundles or (), verdicts=verdicts, accept=accepted),
+            say=say,
             begin=begin,
             watch=watch,
             tell=tell,

@@ -1,8 +1,8 @@
 """Which shard works on which tasks: what belongs together stays together, the rest is spread evenly. Pure.
 
-Tasks that depend on each other are always in one shard. Tasks that will touch the same files are, as long as their
-shard does not become larger than an even share: they are then worked on from one machine's list, one after the other
-where it has few places, and their conflicts are seen there.
+Tasks of one wave that depend on each other are always in one shard. Tasks that will touch the same files are, as long
+as their shard does not become larger than an even share: they are then worked on from one machine's list, one after
+the other where it has few places, and their conflicts are seen there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ def shards_of(
     if not tasks:
         return ()
     groups = _Groups(t.id for t in tasks)
+    here = {t.id for t in tasks}
     for task in tasks:
-        for needed in task.depends_on:
+        for needed in here & set(task.depends_on):
             groups.join(task.id, needed)
     share = -(-len(tasks) // shards)
     for some in _by_path(touched or {}):
@@ -33,6 +34,18 @@ def shards_of(
     place = {t.id: n for n, t in enumerate(tasks)}
     made = _packed(groups.members(), shards)
     return tuple(tuple(sorted(shard, key=place.__getitem__)) for shard in made)
+
+
+def waves_of(tasks: Sequence[Task], most: int) -> tuple[tuple[Task, ...], ...]:
+    """The tasks by wave: each is in the one behind those that it depends on, in the last of `most` at the latest.
+
+    `tasks` are in an order in which each comes behind what it depends on.
+    """
+    wave: dict[str, int] = {}
+    for task in tasks:
+        behind = max((wave[d] + 1 for d in task.depends_on if d in wave), default=0)
+        wave[task.id] = min(behind, most - 1)
+    return tuple(tuple(t for t in tasks if wave[t.id] == n) for n in sorted(set(wave.values())))
 
 
 def verify_jobs(shards: Sequence[Sequence[str]], most: int) -> tuple[tuple[int, tuple[str, ...]], ...]:

@@ -42,6 +42,8 @@ class Plan:
     tasks: tuple[Task, ...] = ()
     shards: tuple[tuple[str, ...], ...] = ()
     """The ids of the tasks of each shard. Shard 1 is the first."""
+    waves: tuple[int, ...] = ()
+    """How many of the shards each wave has, in their order. A wave's tasks grow from verified ones of those before."""
     holder: str = ""
     """Under which name the issues of this run are leased."""
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.shards import simulate
-from orchestrator_action.plan.shards import shards_of, verify_jobs
+from orchestrator_action.plan.shards import shards_of, verify_jobs, waves_of
 from orchestrator_action.protocol.model import Task
 
 
@@ -28,6 +28,27 @@ def tasks(**needs: str) -> list[Task]:
 )
 def test_tasks_that_depend_on_each_other_stay_together_and_no_shard_is_empty(needs, shards, expected):
     assert expected == shards_of(tasks(**needs), shards)
+
+
+@pytest.mark.parametrize(
+    ("needs", "most", "expected"),
+    [
+        ({"a": "", "b": "", "c": "a"}, 1, ["a b c"]),
+        ({"a": "", "b": "", "c": "a"}, 2, ["a b", "c"]),
+        ({"a": "", "b": "a", "c": "b", "d": "a c", "e": ""}, 4, ["a e", "b", "c", "d"]),
+        ({"a": "", "b": "a", "c": "b", "d": "a c", "e": ""}, 2, ["a e", "b c d"]),
+        ({"a": "", "b": ""}, 3, ["a b"]),
+        ({}, 3, []),
+    ],
+)
+def test_a_task_is_in_the_wave_behind_those_it_depends_on(needs, most, expected):
+    assert expected == [" ".join(t.id for t in wave) for wave in waves_of(tasks(**needs), most)]
+
+
+def test_what_tasks_of_an_earlier_wave_are_to_one_does_not_join_shards():
+    some = tasks(a="", b="", c="a", d="a")
+
+    assert (("c",), ("d",)) == shards_of(waves_of(some, 2)[1], 2)
 
 
 def test_tasks_that_touch_the_same_file_are_in_one_shard():

@@ -87,9 +87,11 @@ class Split:
     def base(self, *args: str) -> Ran:
         return self.cli("base", "base", str(self.plan_file), "--out", str(self.base_file), "--json", *args)
 
-    def work(self, shard: int = 1, *args: str, before: Sequence[str] = ()) -> dict[str, Any]:
+    def work(
+        self, shard: int = 1, *args: str, before: Sequence[str] = (), clone: str = "work"
+    ) -> dict[str, Any]:
         ran = self.cli(
-            "work", "work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles"), "--json",
+            clone, "work", str(self.plan_file), "--shard", str(shard), "--out", str(self.files / "bundles"), "--json",
             *args, before=before,
         )  # fmt: skip
         assert ran.code in {0, 1}, ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -95,6 +96,74 @@ def test_a_bundle_that_grew_from_another_commit_than_the_verified_one_is_refused
     assert base != first["head_sha"], "commits of another second have other names"
     assert "other-base" in ran.task("issue-2")["error"], ran.err
     assert "failed" == ran.task("issue-2")["status"]
+
+
+def before(split: Split, *tasks: str) -> list[str]:
+    """What a later wave is given of the tasks before it."""
+    verdicts = [split.files / "verdicts" / f"{task}.json" for task in tasks]
+    return [*(str(split.bundle(t)) for t in tasks), *(a for v in verdicts for a in ("--verdict", str(v)))]
+
+
+def in_waves(split: Split) -> None:
+    """Two issues and one that depends on the first, planned for two waves."""
+    split.home.issue(1, "More", FIRST)
+    split.home.issue(2, "Two", SECOND)
+    split.home.issue(3, "Three", new_file("three.py"))
+    planned = split.plan("--waves", "2", shards=2)
+    assert [[["issue-1"], ["issue-3"], ["issue-2"]], [[1, 2], [3]]] == [planned["shards"], planned["waves"]]
+
+
+@pytest.mark.slow
+def test_a_later_wave_grows_on_another_machine_from_what_was_verified(split: Split):
+    """Its machine has seen nothing of the first wave but bundle and verdict, of accepted digests."""
+    in_waves(split)
+    made = [split.work(1), split.work(2)]
+    step_on(split, "issue-1", "issue-3")
+    digests = [b["sha256"] for m in made for b in m["bundles"]] + split.verdict_digests()
+
+    split.work(
+        3, *before(split, "issue-1", "issue-3"), *(a for d in digests for a in ("--accept", d)), clone="work3"
+    )
+    step_on(split, "issue-2")
+    ran = split.publish()
+
+    assert ["success"] * 3 == [t["status"] for t in ran.report["tasks"]], ran.err
+    first, second = ran.task("issue-1"), ran.task("issue-2")
+    assert first["head_sha"] == second["base_sha"]
+    pull = next(p for p in (split.home.forge / "pulls").glob("*/pull.md") if "#2" in p.read_text())
+    assert f"base: {first['branch']}" in pull.read_text().replace('"', "")
+
+
+@pytest.mark.slow
+def test_a_later_wave_does_not_begin_on_what_is_not_verified(split: Split):
+    """No agent is paid for it; publish says what it waited for, and the others are published."""
+    in_waves(split)
+    split.work(1)
+    split.work(2)
+    step_on(split, "issue-1", "issue-3")
+    bundle, option, verdict = before(split, "issue-1")
+    bad = split.files / "bad.json"
+    bad.write_text(Path(verdict).read_text().replace('"holds":true', '"holds":false'))
+    for number, given in enumerate(
+        (
+            [bundle],
+            [bundle, option, verdict, "--accept", "0" * 64],
+            [bundle, option, str(bad)],
+            [option, verdict],
+        )
+    ):
+        shutil.rmtree(split.bundle("issue-2"), ignore_errors=True)
+
+        worked = split.work(3, *given, clone=f"later-{number}")
+
+        assert ["blocked"] == [b["status"] for b in worked["bundles"]], given
+        journals = [f.read_text() for f in split.clone(f"later-{number}").rglob("journal.jsonl")]
+        assert journals and not any('"attempt-started"' in text for text in journals)
+
+    ran = split.publish()
+
+    assert ["success", "blocked", "success"] == [ran.task(f"issue-{n}")["status"] for n in (1, 2, 3)], ran.err
+    assert "issue-1 did not succeed" in ran.task("issue-2")["error"]
 
 
 def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):

@@ -7,7 +7,7 @@ only where they ran on exactly the branches that it found to be verified.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,15 +15,13 @@ from pydantic import TypeAdapter
 
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.protocol.acceptance import conclude_change
 from orchestrator_action.protocol.documents import SCHEMA, VerdictDocument, canonical
-from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import Integration, Status
 from orchestrator_action.run.integration import Branch, Test, test_merged, try_together, with_red
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.base import MeasuredBase, use_base
 from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_plain
-from orchestrator_action.run.steps.offers import Offer, collect_offers
+from orchestrator_action.run.steps.offers import collect_offers, verified
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import MAX_BYTES, read_as
@@ -68,29 +66,16 @@ def integrate_bundles(
         if base is not None and (why_not := use_base(run, base)):
             say(why_not)
         offers = collect_offers(read, run.private, folders, verdicts, accept=accept, say=say)
-        branches = list(_verified(read, offers))
+        branches = [
+            Branch(task_id, work.head, work.bundle.base_sha)
+            for task_id, work in verified(read.plan, offers).items()
+            if work.bundle.status is Status.SUCCESS and work.head and work.head != work.bundle.base_sha
+        ]
         found = try_together(run, branches, test_merged)
         document = IntegrationDocument(plan_digest=read.digest, heads={b.task_id: b.head for b in branches})
         if found is None:
             return document, None
         return replace(document, tests=found.tests, order=found.order, red=found.red), found
-
-
-def _verified(read: ReadPlan, offers: Mapping[str, Offer]) -> Iterator[Branch]:
-    """The branches that publish will find verified, as far as that can be known without the forge."""
-    good: set[str] = set()
-    for task in read.plan.tasks:
-        work, verdict = offers.get(task.id, Offer()).work, offers.get(task.id, Offer()).verdict
-        if work is None or verdict is None or not good >= set(task.depends_on):
-            continue
-        conclusion = conclude_change(verdict.facts).conclusion
-        if work.bundle.status in {Status.SUCCESS, Status.NO_CHANGE} and conclusion in _GOOD:
-            good.add(task.id)
-            if work.bundle.status is Status.SUCCESS and work.head and work.head != work.bundle.base_sha:
-                yield Branch(task.id, work.head, work.bundle.base_sha)
-
-
-_GOOD = {Conclusion.SUCCESS, Conclusion.NEUTRAL}
 
 
 def encode_together(document: IntegrationDocument) -> bytes:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from orchestrator_action.errors import BundleError
 from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.acceptance import conclude_change
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import GOOD_STATUSES
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan
@@ -73,6 +76,24 @@ def collect_offers(
             review = None
         offers[task_id] = Offer(work=work, verdict=None if problem else verdict, review=review, error="")
     return offers
+
+
+def verified(plan: Plan, offers: Mapping[str, Offer]) -> dict[str, Work]:
+    """By task, in the plan's order: what publish will find verified, as far as that can be known without the forge."""
+    good: dict[str, Work] = {}
+    for task in plan.tasks:
+        offer = offers.get(task.id, Offer())
+        if offer.work is None or offer.verdict is None or not good.keys() >= set(task.depends_on):
+            continue
+        if (
+            offer.work.bundle.status in GOOD_STATUSES
+            and conclude_change(offer.verdict.facts).conclusion in _GOOD
+        ):
+            good[task.id] = offer.work
+    return good
+
+
+_GOOD = {Conclusion.SUCCESS, Conclusion.NEUTRAL}
 
 
 def _read_again(folder: Path, digest: str) -> ReadBundle:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import ConfigError, ForgeError, NothingToDo
-from orchestrator_action.plan.shards import shards_of
+from orchestrator_action.plan.shards import shards_of, waves_of
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.candidates import agents_for
@@ -51,6 +51,7 @@ def write_plan(
     out: Path,
     shards: int,
     *,
+    waves: int = 1,
     most: int = 0,
     say: Say,
     admit: Admit | None = None,
@@ -61,6 +62,11 @@ def write_plan(
     """
     if not 1 <= shards <= MAX_SHARDS:
         raise ConfigError(f"--shards {shards} is not between 1 and {MAX_SHARDS}", hint="as in --shards 4")
+    if not 1 <= waves <= MAX_SHARDS // shards:
+        raise ConfigError(
+            f"--waves {waves} with --shards {shards} is not between 1 and {MAX_SHARDS} shards in all",
+            hint="as in --shards 16 --waves 3",
+        )
     with contextlib.ExitStack() as stack:
         private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oa-run-")))
         found = stack.enter_context(
@@ -83,9 +89,9 @@ def write_plan(
             found = replace(found, tasks=found.tasks[:most])
         journal = step_journal(found.git, new_run_id(now()), "plan")
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
-        draft = _plan_of(found, run, shards)
+        draft = _plan_of(found, run, shards, waves)
         _write(out, draft)  # before anything is taken: where it cannot be written, nothing is
-        plan = _with_tasks(draft, found, _taken(found, run, say), shards)
+        plan = _with_tasks(draft, found, _taken(found, run, say), shards, waves)
         return Planned(plan=plan, digest=_write(out, plan))
 
 
@@ -115,18 +121,25 @@ def _forge_want(found: Survey) -> ForgeError | None:
     return ForgeError(wants[0].found, hint=wants[0].hint) if wants else None
 
 
-def _plan_of(found: Survey, run: RunContext, shards: int) -> Plan:
+def _plan_of(found: Survey, run: RunContext, shards: int, waves: int) -> Plan:
     config = to_record(found.config)
     plan = Plan(
         run_id=run.run_id, repository=found.forge.repository, forge=found.forge_name,
         base_branch=found.base_branch, base_sha=found.base_sha, config=config, policy_digest=digest_of(config),
         test_commands=found.test_commands, holder=leaseholder(run.env, run.run_id), notes=found.notes,
     )  # fmt: skip
-    return _with_tasks(plan, found, found.tasks, shards)
+    return _with_tasks(plan, found, found.tasks, shards, waves)
 
 
-def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int) -> Plan:
-    return replace(plan, tasks=tuple(tasks), shards=shards_of(tasks, shards, touched_by(found)))
+def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int, waves: int) -> Plan:
+    touched = touched_by(found)
+    made = []
+    for wave in waves_of(tasks, waves):
+        here = {t.id for t in wave}
+        made.append(shards_of(wave, shards, {t: paths for t, paths in touched.items() if t in here}))
+    return replace(
+        plan, tasks=tuple(tasks), shards=tuple(s for wave in made for s in wave), waves=tuple(map(len, made))
+    )
 
 
 def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:

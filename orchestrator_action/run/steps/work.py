@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.errors import ConfigError
@@ -20,9 +20,11 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
-from orchestrator_action.protocol.documents import Bundle, ForgeRequest
+from orchestrator_action.protocol.documents import Bundle, ForgeRequest, VerdictDocument
+from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.events import Ledger, fold
-from orchestrator_action.protocol.model import RunReport, Task, TaskResult
+from orchestrator_action.protocol.forge_values import Conclusion
+from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
 from orchestrator_action.run.finish import recorded_result
 from orchestrator_action.run.recover import end_leftovers_of, owned
 from orchestrator_action.run.remote import make_remote
@@ -32,6 +34,7 @@ from orchestrator_action.run.settling import close_task
 from orchestrator_action.run.setup import slots_of
 from orchestrator_action.run.steps.bundle import write_bundle
 from orchestrator_action.run.steps.files import ReadPlan, machine
+from orchestrator_action.run.steps.offers import collect_offers, verified
 from orchestrator_action.run.steps.step import STAGED, enter_step, killed_step
 from orchestrator_action.run.token import token_of
 from orchestrator_action.state.context import RunContext
@@ -60,6 +63,16 @@ class Worked:
     bundles: tuple[WrittenBundle, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What the waves before a shard's brought: bundles, and verdicts by the bundle that each is about."""
+
+    folders: Sequence[Path] = ()
+    verdicts: Mapping[str, VerdictDocument] = field(default_factory=dict)
+    accept: Collection[str] | None = None
+    """When given, also empty, only bundles of these digests count."""
+
+
 def tasks_of_shard(read: ReadPlan, shard: int) -> tuple[Task, ...]:
     """The tasks of a shard, 1 being the first. Raises ConfigError for one that the plan has not."""
     shards = read.plan.shards
@@ -76,6 +89,8 @@ def work(
     env: Mapping[str, str],
     cancel: Cancel,
     *,
+    before: Before,
+    say: Callable[[str], None],
     begin: Callable[[RunContext], None],
     watch: Callable[[RunContext], AbstractContextManager[object]],
     tell: Callable[[TaskResult], None],
@@ -96,8 +111,9 @@ def work(
             wrote(written[-1])
 
         begin(run)
+        done = _done_before(read, run, tasks, before, say)
         with watch(run), _orders_of_people(read, run, env):
-            report = run_tasks(tasks, run, slots=slots_of(found, auto=False), tell=keep)
+            report = run_tasks(tasks, run, slots=slots_of(found, auto=False), tell=keep, done=done)
     return Worked(report=report, bundles=tuple(written))
 
 
@@ -111,6 +127,30 @@ def _orders_of_people(read: ReadPlan, run: RunContext, env: Mapping[str, str]) -
             remote = make_remote(run.git, token=token_of(env), private=private, env=env)
             stack.enter_context(RemoteOrders(run.run_dir, remote, read.plan.holder))
         yield
+
+
+def _done_before(
+    read: ReadPlan, run: RunContext, tasks: Sequence[Task], before: Before, say: Callable[[str], None]
+) -> dict[str, TaskResult]:
+    """What became of tasks of other shards that these depend on. The stand-in then has the verified branches."""
+    here = {t.id for t in tasks}
+    needed = {d for t in tasks for d in t.depends_on} - here
+    if not needed:
+        return {}
+    offers = collect_offers(read, run.private, before.folders, before.verdicts, accept=before.accept, say=say)
+    known, done = verified(read.plan, offers), dict[str, TaskResult]()
+    for task in (t for t in read.plan.tasks if t.id in needed):
+        work = known.get(task.id)
+        if work is None:
+            say(f"{task.id} is not verified, as far as was handed over: what depends on it is not begun")
+            end = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error="it is not verified")
+            done[task.id] = end.result(task, run.base_sha)
+            continue
+        if work.head:
+            run.remote.push(work.head, f"refs/heads/{task.branch}", known="")
+        end = End(status=work.bundle.status, conclusion=Conclusion.SUCCESS)
+        done[task.id] = replace(end.result(task, work.bundle.base_sha), head_sha=work.head)
+    return done
 
 
 def settle(
