@@ -14,23 +14,23 @@ Kept = TypeVar("Kept")
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
-"""One for each kind: to make one takes longer than to use it."""
 
 
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def adapter_of(kind: type[Kept]) -> TypeAdapter[Kept]:
+    """What reads and writes values of a dataclass; made when it is first asked for, as that takes milliseconds."""
     return _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
 
 
 def to_record(value: Any) -> dict[str, Any]:
     """A dataclass as what `json` can write."""
-    record: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json")
+    record: dict[str, Any] = adapter_of(type(value)).dump_python(value, mode="json")
     return record
 
 
 def from_record(kind: type[Kept], record: Any) -> Kept:
     """The value of a record. Raises ValueError naming the first place that does not fit."""
     try:
-        value: Kept = _adapter(kind).validate_python(record)
+        value: Kept = adapter_of(kind).validate_python(record)
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or kind.__name__

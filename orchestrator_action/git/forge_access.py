@@ -14,13 +14,14 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
-
-import urllib3
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.repo import Git
+
+if TYPE_CHECKING:
+    import urllib3
 
 CONNECT_S = 30.0
 ANSWER_S = 300.0
@@ -57,8 +58,12 @@ class ForgeAccess:
     _own: urllib3.PoolManager = field(repr=False)
     _others: urllib3.PoolManager = field(repr=False)
 
-    faults = (urllib3.exceptions.HTTPError, OSError)
-    """What `ask` and reading its answer raise when the network fails."""
+    @property
+    def faults(self) -> tuple[type[BaseException], ...]:
+        """What `ask` and reading its answer raise when the network fails."""
+        import urllib3
+
+        return urllib3.exceptions.HTTPError, OSError
 
     def ask(
         self, method: str, url: str, headers: dict[str, str], body: Any, *, with_token: bool
@@ -70,6 +75,8 @@ class ForgeAccess:
         ours = self.is_own(url)
         if with_token and ours:
             headers = {**headers, "Authorization": self.authorization()}
+        import urllib3
+
         given = None if body == b"" and method == "GET" else body
         chunked = given is not None and "Content-Length" not in headers
         timeout = urllib3.Timeout(connect=CONNECT_S, read=ANSWER_S)
@@ -112,7 +119,9 @@ class ForgeAccess:
 
     def fault_in_words(self, url: str, exc: BaseException) -> str:
         """What failed on the way to the server, as curl would word it."""
-        host, errors = self.server_of(url), urllib3.exceptions
+        import urllib3.exceptions as errors
+
+        host = self.server_of(url)
         if isinstance(exc, errors.SSLError):
             return f"SSL certificate problem with {host}: {exc}"
         if isinstance(exc, errors.NameResolutionError):
@@ -177,6 +186,8 @@ def _settings(git: Git, url: str, *, strict: bool) -> dict[str, str]:
 
 
 def _pool(url: str, settings: Mapping[str, str], env: Mapping[str, str]) -> urllib3.PoolManager:
+    import urllib3  # 15 ms with what it imports, which a remote in a folder does not need
+
     context = _tls(settings, env)
     proxy = _proxy(url, settings, env)
     if not proxy:
@@ -226,6 +237,8 @@ def _tls(settings: Mapping[str, str], env: Mapping[str, str]) -> ssl.SSLContext:
         ) from exc
     if settings.get("http.sslverify", "true").lower() in _FALSE or env.get("GIT_SSL_NO_VERIFY"):
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        import urllib3
+
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
     return context
 

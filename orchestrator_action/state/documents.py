@@ -11,8 +11,9 @@ import hashlib
 import json
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from orchestrator_action.config.records import adapter_of, to_record
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import (
     PREDICATE_TYPE,
@@ -32,14 +33,11 @@ D = TypeVar("D", Plan, Bundle, VerdictDocument)
 _NAMES: dict[type[Any], str] = {Plan: "plan", Bundle: "bundle", VerdictDocument: "verdict document"}
 
 
-_ADAPTERS = {kind: TypeAdapter[Any](kind) for kind in _NAMES}
-
-
 def encode(document: Plan | Bundle | VerdictDocument) -> bytes:
     """The document as it is written to a file."""
     if isinstance(document, VerdictDocument):
         return canonical(document.statement()) + b"\n"
-    return canonical(_ADAPTERS[type(document)].dump_python(document, mode="json")) + b"\n"
+    return canonical(to_record(document)) + b"\n"
 
 
 def document_digest(document: VerdictDocument) -> str:
@@ -62,7 +60,7 @@ def decode(kind: type[D], body: bytes, *, source: str) -> D:
         value = _predicate_of(value, source)
     _refuse_unknown(kind, value, source)
     try:
-        found: D = _ADAPTERS[kind].validate_python(value, strict=False)
+        found: D = adapter_of(kind).validate_python(value, strict=False)
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
@@ -86,7 +84,7 @@ def read_as(kind: type[T], body: bytes) -> T:
     if unknown := sorted(set(value) - {f.name for f in dataclasses.fields(kind)}):  # type: ignore[arg-type]
         raise ValueError(f"it has an unknown key {unknown[0][:60]!r}")
     try:
-        found: T = TypeAdapter(kind).validate_python(value)
+        found: T = adapter_of(kind).validate_python(value)
     except ValidationError as exc:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -153,7 +151,7 @@ def _predicate_of(value: Any, source: str) -> dict[str, Any]:
 
 def schema(kind: type[Plan] | type[Bundle] | type[VerdictDocument]) -> dict[str, Any]:
     """The JSON schema of a document's file."""
-    inner: dict[str, Any] = _ADAPTERS[kind].json_schema(mode="validation")
+    inner: dict[str, Any] = adapter_of(kind).json_schema(mode="validation")
     if kind is not VerdictDocument:
         return {**inner, "additionalProperties": False}
     properties = {k: v for k, v in inner["properties"].items() if k not in {"name", "commit"}}

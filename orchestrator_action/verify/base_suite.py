@@ -21,8 +21,9 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from orchestrator_action.config.records import adapter_of
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.attempt import Ending
@@ -46,7 +47,6 @@ _FIRST = re.compile(
     re.MULTILINE,
 )
 """What runners print when a test has ended, but for the words in which npm and pnpm say that a script has failed."""
-_SUITE = TypeAdapter(TestRun)
 _NAME = re.compile(r"[0-9a-f]{64}\.json")
 _WRITTEN_BY_US = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "HOME", "TMPDIR", "ORCHESTRATOR_ATTEMPT"})
 """Variables that differ from run to run and change no test."""
@@ -148,7 +148,7 @@ class BaseSuite:
     def _recall(self) -> TestRun | None:
         for file in (self._file, self._file.parent / ELSEWHERE / self._file.name) if self._file else ():
             try:
-                run = _SUITE.validate_json(file.read_bytes())
+                run = adapter_of(TestRun).validate_json(file.read_bytes())
             except (OSError, ValidationError, ValueError):
                 continue
             if (run.tree, run.commands) == (self._tree, tuple(self._bench.commands)) and run.passed:
@@ -163,7 +163,7 @@ class BaseSuite:
             return None
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            replace_file(self._file, _SUITE.dump_json(run).decode())
+            replace_file(self._file, adapter_of(TestRun).dump_json(run).decode())
         except OSError as exc:
             log.warning("the base's suite is not remembered file=%s: %s", self._file, exc)
             return None

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,6 +100,19 @@ def say(*events: Mapping[str, Any], then: str = "") -> list[str]:
     """A program that prints these events, and then runs a piece of shell."""
     lines = "; ".join(f"printf '%s\\n' '{json.dumps(e)}'" for e in events)
     return ["sh", "-c", "; ".join(filter(None, (lines, then))) or ":"]
+
+
+_CLAIMS = """import os, shlex, sys
+from orchestrator_action.phase_client.main import run
+
+for claim in sys.argv[1:]:
+    run(shlex.split(claim), os.environ)
+"""
+
+
+def claims(*lines: str) -> str:
+    """A piece of shell that calls `orchestrator-phase` with each of these lines, all in one process."""
+    return shlex.join([sys.executable, "-I", "-c", _CLAIMS, *lines])
 
 
 def overloaded(after_s: float = 0.0) -> list[str]:

@@ -14,7 +14,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.publish.progress import times
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually
-from tests.kit.scripted import ScriptedAgent
+from tests.kit.scripted import ScriptedAgent, claims
 from tests.kit.whole import GOOD, THERE, House, new_file
 from tests.run.conftest import InProcess
 
@@ -29,7 +29,7 @@ SIX = "self.assertEqual(6, triple(2))"
 NOTHING = "self.assertEqual(0, triple(0))"
 
 
-def works(code: str, test: str = SIX, *, name: str = "triple", docs: bool = True) -> str:
+def works(code: str, test: str = SIX, *, name: str = "triple", docs: bool = True, whole: bool = True) -> str:
     """A piece of shell that goes through all eleven phases with this code and this test, whatever the answers."""
     file = (
         f"import unittest\n\nfrom numbers_ import {name}\n\n\nclass New(unittest.TestCase):\n"
@@ -37,17 +37,18 @@ def works(code: str, test: str = SIX, *, name: str = "triple", docs: bool = True
     )
     phases = "initial-setup", "issue-creation", "branch-management"
     lines = [
-        *(f"orchestrator-phase done {p}" for p in phases),
-        "orchestrator-phase done research-and-planning --note 'change `numbers_.py`'",
+        claims(*(f"done {p}" for p in phases), "done research-and-planning --note 'change `numbers_.py`'"),
         f"printf %s {shlex.quote(chr(10) * 2 + code)} >>numbers_.py",
         f"printf %s {shlex.quote(file)} >tests/test_new.py",
         *(["printf -- '- `triple(n)` is three times n.\\n' >>README.md"] if docs else []),
         "git add -A && git commit -qm 'Add triple'",
-        "orchestrator-phase done implementation",
-        "orchestrator-phase done testing",
-        *(["orchestrator-phase done documentation"] if docs else []),
-        "orchestrator-phase done pull-request --note 'Add triple'",
-        *(f"orchestrator-phase done {p}" for p in ("review", "review-response", "settings-update")),
+        claims(
+            "done implementation",
+            "done testing",
+            *(["done documentation"] if docs else []),
+            "done pull-request --note 'Add triple'",
+            *(f"done {p}" for p in ("review", "review-response", *(["settings-update"] if whole else []))),
+        ),
         "exit 0",
     ]
     return "\n".join(lines)
@@ -130,9 +131,7 @@ def test_the_trail_of_the_task_says_why(home: House, inside: InProcess):
 def test_where_none_is_verified_an_honest_one_counts_before_a_liar(home: House, inside: InProcess):
     """The liar claims everything and is smaller; the other one did not finish. The task is not finished."""
     task(home)
-    unfinished = works(LONG).replace("orchestrator-phase done settings-update", ":")
-
-    [result] = inside.run(of(works(LIE, docs=False), unfinished), flags=flags(2)).tasks
+    [result] = inside.run(of(works(LIE, docs=False), works(LONG, whole=False)), flags=flags(2)).tasks
 
     assert "incomplete" == result.status, result.error
     assert {"issue-1.1": ("failed", False), "issue-1.2": ("incomplete", True)} == ends(result)
@@ -340,7 +339,8 @@ def test_candidates_are_refused_in_four_steps(home: House):
 def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids: Pids):
     """Branches that the candidates of a dead run left at the remote are in nobody's way, and stay."""
     task(home)
-    work = f"{works(TRIPLE).partition('orchestrator-phase done testing')[0]}\n{hangs(pids)}"
+    early = f"git add -A && git commit -qm 'Add triple'\n{claims('done implementation')}"
+    work = f"{works(TRIPLE).partition('git add -A')[0]}{early}\n{hangs(pids)}"
     run = conduct(shell=rivals(work, work), reviewer=list(QUIET), flags=flags(2))
     pids.expect(2)
     run.until("pushed", 2)

@@ -5,30 +5,71 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from orchestrator_action.protocol.phases import IDS
-from tests.kit.repos import git
-from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, THERE, House, change, new_file
+from tests.kit.repos import git, make_repo
+from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, THERE, House, Ran, change, house, new_file
+
+TITLES = ("../../etc", "-rf", "ünïcödé 日本語", "x" * 300, "a: b # c", "12:30", "`$(id)`")
 
 
-def test_a_good_task_goes_through_all_eleven_phases(home: House):
-    home.issue(1, "Add more", GOOD)
+@dataclass(frozen=True)
+class Several:
+    """A run of several tasks that no test changes any more, and the user's own git files before it."""
 
-    ran = home.run()
+    home: House
+    ran: Ran
+    before: dict[str, bytes]
+
+
+def git_files(home: House) -> dict[str, bytes]:
+    """Configuration, hooks, HEAD and description of the user's checkout."""
+    git_dir = home.repo.path / ".git"
+    names = ["config", "HEAD", "description", *(f"hooks/{p.name}" for p in (git_dir / "hooks").glob("*"))]
+    return {n: (git_dir / n).read_bytes() for n in names}
+
+
+def run_of(root: Path, *issues: tuple[str, str]) -> Several:
+    """Run issues of these titles and texts, from number 1 on."""
+    home = house(root, make_repo(root / "r", LIBRARY))
+    for number, (title, text) in enumerate(issues, 1):
+        home.issue(number, title, text)
+    before = git_files(home)
+    return Several(home, home.run(), before)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Several:
+    """Tasks that all succeed: one with documentation, one without, one for each of `TITLES`."""
+    titled = ((title, new_file(f"more{n}.py")) for n, title in enumerate(TITLES))
+    root = tmp_path_factory.mktemp("good")
+    return run_of(root, ("Add more", GOOD), ("Only code", "x\n\n" + new_file("code.py")), *titled)
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Several:
+    """Tasks that all fail: a lie, a diff that does not apply, a lie with a configuration of its own."""
+    config = LIBRARY[".github/orchestrator.yml"]
+    cheat = LIES + change(".github/orchestrator.yml", config, "test: echo 9 passed\nprotected: []\n")
+    wrong = change("numbers_.py", "nothing\nlike\nthis\n", "at\nall\n")
+    return run_of(tmp_path_factory.mktemp("bad"), ("Treble", LIES), ("Wrong", wrong), ("Cheat", cheat))
+
+
+def test_a_good_task_goes_through_all_eleven_phases(good: Several):
+    ran = good.ran
 
     assert (0, "success") == (ran.code, ran.task("issue-1")["status"]), ran.err
     assert dict.fromkeys(IDS, "proven") == {p["phase"]: p["state"] for p in ran.task("issue-1")["phases"]}
-    home.assert_tidy()
+    good.home.assert_tidy()
 
 
-def test_what_is_posted_is_what_is_there(home: House):
+def test_what_is_posted_is_what_is_there(good: Several):
     """Pull, check and comment name the very commit that the remote has."""
-    home.issue(1, "Add more", GOOD)
-
-    task = home.run().task("issue-1")
+    home, task = good.home, good.ran.task("issue-1")
 
     head = home.repo.at_remote(f"refs/heads/{task['branch']}")
     assert head and head == task["head_sha"]
@@ -43,21 +84,61 @@ def test_what_is_posted_is_what_is_there(home: House):
     assert not re.search(r"\borchestrate\b(?!:)", issue.split("---")[1])
 
 
-def test_a_false_claim_of_passing_tests_is_refuted(home: House):
-    home.issue(1, "Treble", LIES)
+def test_documentation_that_is_waived_is_shown_as_waived(good: Several):
+    assert "waived" == good.ran.state("issue-2", "documentation")
+    check = good.home.forge / "checks" / good.ran.task("issue-2")["head_sha"] / "orchestrator.json"
+    assert "waived" in json.loads(check.read_text())["title"]
 
-    ran = home.run()
+
+@pytest.mark.parametrize("title", TITLES)
+def test_any_title_is_only_a_title(good: Several, title: str):
+    assert "success" == good.ran.task(f"issue-{TITLES.index(title) + 3}")["status"], good.ran.err
+
+
+def test_the_repository_is_byte_identical_after_a_run(good: Several):
+    """Configuration, hooks, HEAD and index of the user's checkout: as they were."""
+    assert good.before == git_files(good.home)
+    branch = "refs/heads/orchestrator/issue-1-add-more"
+    author = git(good.home.repo.remote, "log", "-1", "--format=%an <%ae> %cn", branch)
+    assert author.startswith("orchestrator-action[bot] <")
+
+
+def test_the_context_is_as_published(good: Several):
+    context = json.loads((good.home.run_dir / "tasks" / "issue-2" / "context.json").read_text())
+
+    assert ["task_id", "task_name", "original_prompt_file", "worktree_path", "orchestrator_context"] == list(
+        context
+    )[:5]
+    assert ("issue-2", 2, 11) == (context["task_id"], context["issue"]["number"], len(context["phases"]))
+    assert good.ran.report["base_sha"] == context["base_sha"]
+    assert {"parallel_execution": True, "subprocess_mode": True, "governance_delegation": True} == context[
+        "orchestrator_context"
+    ]
+
+
+def test_a_false_claim_of_passing_tests_is_refuted(bad: Several):
+    home, ran = bad.home, bad.ran
 
     assert (1, "failed") == (ran.code, ran.task("issue-1")["status"])
     assert "refuted" in ran.findings("issue-1") and "refuted" == ran.state("issue-1", "testing")
     head = ran.task("issue-1")["head_sha"]
     assert head == home.repo.at_remote(f"refs/heads/{ran.task('issue-1')['branch']}"), "no commit is lost"
-    assert (
-        "failure"
-        == json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())["conclusion"]
-    )
+    check = json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())
+    assert "failure" == check["conclusion"]
     assert not (home.forge / "pulls").exists() or not list((home.forge / "pulls").iterdir())
     home.assert_tidy()
+
+
+def test_a_diff_that_does_not_apply_is_said_and_nothing_is_left(bad: Several):
+    assert "incomplete" == bad.ran.task("issue-2")["status"]
+    assert "does not apply" in (bad.home.run_dir / "tasks" / "issue-2" / "agent.log").read_text()
+    bad.home.assert_tidy()
+
+
+def test_the_policy_is_the_bases_whatever_the_branch_says(bad: Several):
+    """A task that switches its own tests off is judged by the rules it tried to change."""
+    assert "failed" == bad.ran.task("issue-3")["status"]
+    assert "refuted" == bad.ran.state("issue-3", "implementation"), "the configuration is protected"
 
 
 def test_no_change_is_not_believed_where_the_tests_were_red_before(home: House):
@@ -95,16 +176,6 @@ def test_a_task_without_a_diff_is_declined_with_what_it_needs(home: House):
     assert "the task holds no fenced diff block" in task["declined"]["because"]
     assert "a fenced `diff` block" in task["declined"]["needs"]
     home.assert_tidy()
-
-
-def test_documentation_that_is_waived_is_shown_as_waived(home: House):
-    home.issue(1, "Only code", "x\n\n" + new_file("more.py"))
-
-    ran = home.run()
-
-    assert (0, "waived") == (ran.code, ran.state("issue-1", "documentation"))
-    head = ran.task("issue-1")["head_sha"]
-    assert "waived" in json.loads((home.forge / "checks" / head / "orchestrator.json").read_text())["title"]
 
 
 def test_a_waiver_that_the_repository_does_not_allow_changes_nothing(home: House):
@@ -184,22 +255,6 @@ def test_one_slot_is_a_speed_up_of_exactly_one(home: House):
     assert "speed-up 1.0" in ran.err
 
 
-def test_the_repository_is_byte_identical_after_a_run(home: House):
-    """Configuration, hooks, HEAD and index of the user's checkout: as they were."""
-    git_dir = home.repo.path / ".git"
-    names = ["config", "HEAD", "description", *(f"hooks/{p.name}" for p in (git_dir / "hooks").glob("*"))]
-    before = {n: (git_dir / n).read_bytes() for n in names}
-    home.issue(1, "Add more", GOOD)
-
-    home.run()
-
-    assert before == {n: (git_dir / n).read_bytes() for n in names}
-    author = git(
-        home.repo.remote, "log", "-1", "--format=%an <%ae> %cn", "refs/heads/orchestrator/issue-1-add-more"
-    )
-    assert author.startswith("orchestrator-action[bot] <")
-
-
 def test_a_prompt_file_gets_an_issue_of_its_own(home: House):
     prompt = home.repo.path.parent / "add more.md"
     prompt.write_text(f"---\ntitle: Add more\n---\n{GOOD}")
@@ -269,44 +324,6 @@ def test_a_relabelled_issue_gets_a_branch_of_its_own(home: House):
     assert ("success", f"{first}-2") == (second["status"], second["branch"])
 
 
-@pytest.mark.parametrize(
-    "title", ["../../etc", "-rf", "ünïcödé 日本語", "x" * 300, "a: b # c", "12:30", "`$(id)`"]
-)
-def test_any_title_is_only_a_title(home: House, title: str):
-    home.issue(1, title, new_file("more.py"))
-
-    ran = home.run()
-
-    assert "success" == ran.task("issue-1")["status"], ran.err
-    home.assert_tidy()
-
-
-def test_a_diff_that_does_not_apply_is_said_and_nothing_is_left(home: House):
-    home.issue(1, "Wrong", change("numbers_.py", "nothing\nlike\nthis\n", "at\nall\n"))
-
-    ran = home.run()
-
-    assert "incomplete" == ran.task("issue-1")["status"]
-    assert "does not apply" in (home.run_dir / "tasks" / "issue-1" / "agent.log").read_text()
-    home.assert_tidy()
-
-
-def test_the_context_is_as_published(home: House):
-    home.issue(7, "Add more", GOOD)
-    ran = home.run()
-
-    context = json.loads((home.run_dir / "tasks" / "issue-7" / "context.json").read_text())
-
-    assert ["task_id", "task_name", "original_prompt_file", "worktree_path", "orchestrator_context"] == list(
-        context
-    )[:5]
-    assert ("issue-7", 7, 11) == (context["task_id"], context["issue"]["number"], len(context["phases"]))
-    assert ran.report["base_sha"] == context["base_sha"]
-    assert {"parallel_execution": True, "subprocess_mode": True, "governance_delegation": True} == context[
-        "orchestrator_context"
-    ]
-
-
 def test_a_repository_without_a_remote_uses_one_of_our_own(home: House):
     home.repo.git("remote", "remove", "origin")
     home.issue(1, "Add more", GOOD)
@@ -332,19 +349,6 @@ def test_a_setup_that_fails_in_a_tasks_tree_is_the_tasks_failure_with_its_log(ho
     assert "setup command" in ran.task("issue-1")["error"] and "exit 3" in ran.task("issue-1")["error"]
     assert "orchestrate:failed" in (home.forge / "issues" / "1.md").read_text()
     home.assert_tidy()
-
-
-def test_the_policy_is_the_bases_whatever_the_branch_says(home: House):
-    """A task that switches its own tests off is judged by the rules it tried to change."""
-    config = LIBRARY[".github/orchestrator.yml"]
-    home.issue(
-        1, "Cheat", LIES + change(".github/orchestrator.yml", config, "test: echo 9 passed\nprotected: []\n")
-    )
-
-    ran = home.run()
-
-    assert "failed" == ran.task("issue-1")["status"]
-    assert "refuted" == ran.state("issue-1", "implementation"), "the configuration is protected"
 
 
 def test_named_ignored_files_reach_the_worktree_and_no_others(home: House):

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.documents import SCHEMA, Plan, canonical
@@ -39,9 +38,6 @@ class MeasuredBase:
     suites: tuple[TestRun, ...] = ()
 
 
-_ADAPTER = TypeAdapter(MeasuredBase)
-
-
 def commands_of(read: ReadPlan) -> tuple[tuple[str, ...], ...]:
     """Every set of test commands that some task of a plan is measured with; none where Testing is switched off."""
     plan: Plan = read.plan
@@ -65,7 +61,7 @@ def measure_base(read: ReadPlan, repo: Path, env: Mapping[str, str], cancel: Can
 
 def encode_base(base: MeasuredBase) -> bytes:
     """The document as it is written to a file."""
-    return canonical(_ADAPTER.dump_python(base, mode="json")) + b"\n"
+    return canonical(to_record(base)) + b"\n"
 
 
 def read_base(path: Path, read: ReadPlan, expected: str = "") -> MeasuredBase:

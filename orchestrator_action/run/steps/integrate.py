@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.documents import SCHEMA, VerdictDocument, canonical
@@ -41,9 +40,6 @@ class IntegrationDocument:
     """The tasks whose branches pass together, in the order in which they were merged."""
     red: tuple[str, ...] = ()
     """Those with which the tests fail."""
-
-
-_ADAPTER = TypeAdapter(IntegrationDocument)
 
 
 def integrate_bundles(
@@ -80,7 +76,7 @@ def integrate_bundles(
 
 def encode_together(document: IntegrationDocument) -> bytes:
     """The document as it is written to a file."""
-    return canonical(_ADAPTER.dump_python(document, mode="json")) + b"\n"
+    return canonical(to_record(document)) + b"\n"
 
 
 def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = None) -> IntegrationDocument:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import AgentError, BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.documents import SCHEMA, canonical
@@ -51,9 +50,6 @@ class ReviewDocument:
     facts: tuple[Fact, ...] = ()
     cost_usd: float | None = None
     machine: str = ""
-
-
-_ADAPTER = TypeAdapter(ReviewDocument)
 
 
 def review_bundle(
@@ -164,7 +160,7 @@ class _Asking(Measure):
 
 def encode_review(review: ReviewDocument) -> bytes:
     """The document as it is written to a file."""
-    return canonical(_ADAPTER.dump_python(review, mode="json")) + b"\n"
+    return canonical(to_record(review)) + b"\n"
 
 
 def read_reviews(
