@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.process import table as procs
 from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in, start_push, wait_for
 from tests.kit.repos import make_repo
 
@@ -172,7 +173,7 @@ def test_the_hooks_own_death_ends_the_gates(govern: Callable[..., Governed]):
     push = start_push(g)
     wait_for(lambda: g.runs, "the gate never started")
     children = Path(f"/proc/{push.pid}/task/{push.pid}/children").read_text().split()
-    hooks = [int(c) for c in children if b"pre-push" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    hooks = [int(c) for c in children if b"pre-push" in procs.slurp(f"/proc/{c}/cmdline")]
 
     for pid in hooks:
         os.kill(pid, signal.SIGKILL)

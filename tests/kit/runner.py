@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.conftest import NPM, need
+from tests.kit import forked
 from tests.kit.github_server import GitHubServer
 from tests.kit.repos import Repo, git
 
+MODULE = "orchestrator_action.action"
 RUN_ID = 4711
 EXAMPLES = NPM / "@octokit/webhooks-examples/api.github.com/index.json"
 
@@ -61,6 +63,8 @@ class Runner:
     temp: Path
     env: dict[str, str] = field(default_factory=dict)
     number: int = 0
+    anew: ClassVar[bool] = False
+    """Whether an interpreter is started for a step: its token is then where a runner puts it."""
 
     def labeled(self, number: int, label: str = "orchestrate") -> dict[str, Any]:
         """The payload of the event that the label on this issue made: a real one, its names swapped."""
@@ -128,13 +132,15 @@ class Runner:
         """Start a step; its files are in the folder."""
         env, files = self.environment(mode, event, payload, inputs)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "orchestrator_action.action"], cwd=self.repo.path, env=env,
+            [sys.executable, "-I", "-m", MODULE], cwd=self.repo.path, env=env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         return process, files
 
     def step(self, mode: str = "run", *, within_s: float = 110, **more: Any) -> Stepped:
         """Run a step to its end."""
+        if not self.anew:
+            return self._forked(mode, within_s, **more)
         process, files = self.start(mode, **more)
         try:
             log, _ = process.communicate(timeout=within_s)
@@ -143,6 +149,14 @@ class Runner:
             log, _ = process.communicate()
             raise AssertionError(f"the step did not end:\n{log}") from None
         return ended(process.returncode, log, files)
+
+    def _forked(
+        self, mode: str, within_s: float, *, event: str = "schedule", payload: Mapping[str, Any] | None = None,
+        **inputs: str,
+    ) -> Stepped:  # fmt: skip
+        env, files = self.environment(mode, event, payload, inputs)
+        done = forked.run(MODULE, (), cwd=self.repo.path, env=env, timeout=within_s, merged=True)
+        return ended(done.returncode, done.stdout, files)
 
 
 def ended(code: int, log: str, files: Path) -> Stepped:

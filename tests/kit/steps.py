@@ -59,6 +59,8 @@ class Split:
         self, step: str, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
     ) -> Ran:
         """One command in the clone of a step; `before` is what starts it."""
+        if not before:
+            return self.home.cli_at(self.clone(step), *args, env=env)
         done = subprocess.run(
             [*before, *self.home.command(*args)], cwd=self.clone(step), env={**self.home.environment(), **(env or {})},
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110, check=False,

@@ -67,6 +67,7 @@ class Unprivileged(Runner):
     """Steps run as an unprivileged user, with the program directories of a hosted runner."""
 
     python: Path
+    anew = True
 
     def start(self, mode: str = "run", *, event: str = "schedule", payload=None, **inputs: str):
         env, files = self.environment(mode, event, payload, inputs)

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from tests.kit import forked
 from tests.kit.repos import Repo, git
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -98,6 +99,8 @@ class House:
     forge: Path
     env: dict[str, str] = field(default_factory=dict)
 
+    MODULE: ClassVar[str] = "orchestrator_action.cli.main"
+
     def issue(self, number: int, title: str, text: str, *, labels: Sequence[str] = ("orchestrate",)) -> None:
         folder = self.forge / "issues"
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,20 +113,24 @@ class House:
         self.repo.push()
 
     def command(self, *args: str) -> list[str]:
-        return [sys.executable, "-I", "-m", "orchestrator_action.cli.main", *args]
+        return [sys.executable, "-I", "-m", self.MODULE, *args]
 
     def cli(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 110) -> Ran:
         """Run the command line in the repository."""
-        done = subprocess.run(
-            self.command(*args),
-            cwd=self.repo.path,
-            env={**self.environment(), **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return self.cli_at(self.repo.path, *args, env=env, timeout=timeout)
+
+    def cli_at(
+        self, cwd: Path, *args: str, env: Mapping[str, str] | None = None, timeout: float = 110, anew: bool = False
+    ) -> Ran:  # fmt: skip
+        """Run the command line in a folder; `anew` starts an interpreter for it."""
+        full = {**self.environment(), **(env or {})}
+        if anew or not forked.starts_alike(full):
+            done = subprocess.run(
+                self.command(*args), cwd=cwd, env=full, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                timeout=timeout, check=False,
+            )  # fmt: skip
+        else:
+            done = forked.run(self.MODULE, args, cwd=cwd, env=full, timeout=timeout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     def run(self, *args: str, agent: str = "patch", env: Mapping[str, str] | None = None) -> Ran:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from orchestrator_action.process import table as procs
 from orchestrator_action.protocol.events import encode, seal
 from orchestrator_action.state.fold import recall
 from orchestrator_action.state.journal import read_events
-from tests.kit.ill import Pids, eventually
+from tests.kit.ill import Pids, eventually, kill_at_once
 from tests.kit.whole import LIES, House, new_file
 from tests.run.conftest import ill
 
@@ -75,8 +74,7 @@ def test_a_second_agent_never_meets_the_first(home: House, conduct, pids: Pids, 
     met = tmp_path / "met"
     looks = f'for p in {pids.folder}/[0-9]*; do [ -e "/proc/${{p##*/}}/cwd" ] && : > {met}; done; "$@"'
 
-    for pid in [run.process.pid, *guards]:
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once([run.process.pid, *guards])
     again = conduct("resume", shell={"issue-1": looks, "issue-2": looks}).end()
     run.end()
 
@@ -165,8 +163,7 @@ def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: 
     eventually(lambda: len(json.loads(record.read_text())["escaped"]) == 2, what="a record of the daemons")
     family = [p.pid for p in procs.descendants(run.process.pid, exact=True)]
     guards = [pid for pid in family if b"guard_main.py" in procs.slurp(f"/proc/{pid}/cmdline")]
-    for pid in [run.process.pid, *guards]:
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once([run.process.pid, *guards])
     run.end()
     assert pids.alive(), "otherwise this test shows nothing"
 

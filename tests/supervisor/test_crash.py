@@ -16,7 +16,7 @@ from orchestrator_action.process import table as procs
 from orchestrator_action.process.recovery import end_leftovers, read_record
 from orchestrator_action.process.spawner import SPAWNER
 from orchestrator_action.protocol.attempt import Ending, Limits
-from tests.kit.ill import eventually
+from tests.kit.ill import eventually, kill_at_once
 from tests.supervisor.conftest import Stage
 
 
@@ -114,10 +114,7 @@ def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchest
         what="a record of the daemons",
     )
     family = [running.process.pid, *running.guards()]
-    for pid in family:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in family:
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once(family)
     running.process.wait()
     eventually(
         lambda: all(p is None or p.ended for p in map(procs.read, family)), what="the end of the family"
@@ -137,10 +134,7 @@ def test_when_the_whole_family_is_killed_the_next_run_finds_what_is_left(orchest
 def test_guards_and_spawner_killed_together_leave_nobody_either(orchestra) -> None:
     """The orchestrator adopts what both had guarded, and sweeps last."""
     running = orchestra("daemon.py", 3, "stay", tasks=2, expect=6)
-    for pid in running.guards():
-        os.kill(pid, signal.SIGSTOP)
-    for pid in running.guards():
-        os.kill(pid, signal.SIGKILL)
+    kill_at_once(running.guards())
 
     out, err = running.process.communicate(timeout=60)
 

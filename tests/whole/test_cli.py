@@ -25,7 +25,6 @@ from tests.kit.whole import GOOD, House
         (["run", "--max-parallel", "many"], 2, "--max-parallel"),
         (["run", "--max-parallel", "²"], 2, "--max-parallel"),
         (["run", "--timeout", "soon"], 2, "soon"),
-        (["run", "--base", "nowhere"], 2, "nowhere"),
         (["run", "--repo", "/"], 5, "not a git repository"),
         (["report", "20200101"], 2, "no run"),
         (["resume"], 2, "no run"),
@@ -57,9 +56,22 @@ def test_wrong_use_is_one_error_and_one_hint(home: House, args, code, words):
     home.assert_tidy()
 
 
+def test_a_base_that_is_not_there_blocks_each_task(home: House):
+    """With the words and the cure; no agent was started."""
+    home.issue(1, "Add more", GOOD)
+
+    ran = home.run("--base", "nowhere")
+
+    task = ran.task("issue-1")
+    assert (2, "blocked", 0) == (ran.code, task["status"], task["attempts"]), ran.err
+    assert "branch 'nowhere' does not exist" in task["error"] and "--base" in task["error"]
+    home.assert_tidy()
+
+
 @pytest.mark.parametrize("args", [["run", "--nonsense"], ["nosuch"], ["hook", "nosuch"]])
 def test_an_unknown_word_is_usage_and_said(home: House, args: list[str]):
-    ran = home.cli(*args)
+    """By the program as it is installed, from its start."""
+    ran = home.cli_at(home.repo.path, *args, anew=True)
 
     assert (2, True) == (ran.code, args[-1] in ran.err), ran.err
 
@@ -210,7 +222,7 @@ def test_doctor_finds_the_test_command(home: House):
 
 
 def test_version_is_on_stdout(home: House):
-    assert home.cli("version").out.strip().count(".") == 2
+    assert home.cli_at(home.repo.path, "version", anew=True).out.strip().count(".") == 2
 
 
 def test_every_option_has_help_and_every_command_an_example(home: House):

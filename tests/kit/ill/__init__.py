@@ -6,9 +6,11 @@ its session, its parent and its environment.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,17 @@ def eventually(holds: Callable[[], object], *, within_s: float = 20.0, what: str
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not happen within {within_s:g} s"
         time.sleep(0.01)
+
+
+def kill_at_once(pids: Sequence[int]) -> None:
+    """Kill processes as if in one moment: each is stopped first, so none acts on the end of another.
+
+    One that has ended meanwhile is passed over.
+    """
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def _runs(pid: int) -> bool:
