@@ -65,7 +65,7 @@ def test_a_branch_in_the_way_of_ours_is_named_before_anything_is_begun(home: Hou
 
     assert 4 == ran.code
     assert "issue-1: blocked after 0.0 s: the remote has a branch 'orchestrator'" in ran.err
-    assert "the branch 'orchestrator' is in the way" in doctor(home)
+    assert 1 == doctor(home).count("the remote has a branch 'orchestrator'"), "by the remote's word, and once"
 
 
 def test_a_configuration_of_nearly_the_right_name_is_named(home: House):
