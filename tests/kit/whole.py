@@ -100,6 +100,8 @@ class House:
     env: dict[str, str] = field(default_factory=dict)
 
     MODULE: ClassVar[str] = "orchestrator_action.cli.main"
+    anew: ClassVar[bool] = False
+    """Whether every command starts an interpreter: so it is where a figure of it is taken."""
 
     def issue(self, number: int, title: str, text: str, *, labels: Sequence[str] = ("orchestrate",)) -> None:
         folder = self.forge / "issues"
@@ -124,7 +126,7 @@ class House:
     ) -> Ran:  # fmt: skip
         """Run the command line in a folder; `anew` starts an interpreter for it."""
         full = {**self.environment(), **(env or {})}
-        if anew or not forked.starts_alike(full):
+        if anew or self.anew or not forked.starts_alike(full):
             done = subprocess.run(
                 self.command(*args), cwd=cwd, env=full, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                 timeout=timeout, check=False,
