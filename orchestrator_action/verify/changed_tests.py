@@ -96,12 +96,16 @@ def _with_emptied(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
             )
     except OrchestratorError:
         return runs
-    return _with_altered(runs, bench, emptied) if run is not None and emptied.are_new else runs
+    looks = run is not None and emptied.are_new and not run.passed
+    return _with_altered(runs, bench, emptied) if looks else runs
 
 
 def _with_altered(runs: ChangeRuns, bench: Bench, emptied: Emptied) -> ChangeRuns:
     """The changed tests at the head, where the new functions give them other values; of pytest only."""
+    own = [c for c in runs.emptied.commands if PYTEST.search(c)] if runs.emptied else []
     folders: list[Path] = []
+    if not own:
+        return runs
 
     def run(
         argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
@@ -120,10 +124,6 @@ def _with_altered(runs: ChangeRuns, bench: Bench, emptied: Emptied) -> ChangeRun
 
     try:
         with bench.checkout(runs.head_sha) as tree:
-            commands = only_files(runs.head, runs.changed_tests, tree) if runs.head else ()
-            own = [c for c in commands if PYTEST.search(c)]
-            if not own:
-                return runs
             done = replace(bench, run=run).run_in(tree, runs.head_sha, own, again=True)
     except OrchestratorError:
         return runs
