@@ -30,11 +30,16 @@ class Acts:
             act()
         except OrchestratorError as exc:
             log.warning("could not publish task=%s what=%s error=%s", self.task, what, exc.message)
-            problem = f"{what} could not be published: {exc.message}" + (f" ({exc.hint})" if exc.hint else "")
-            self.problems += [problem] if problem not in self.problems else []
+            self._note(f"{what} could not be published: {exc.message}", exc.hint)
             self.run.journal.append("pending", self.task, what=what, error=exc.message)
         else:
             self.run.journal.append("posted", self.task, what=what)
+
+    def _note(self, problem: str, hint: str) -> None:
+        """Each problem once, and each cure at the first that it cures."""
+        if not any(known.startswith(problem) for known in self.problems):
+            new = bool(hint) and not any(hint in known for known in self.problems)
+            self.problems.append(f"{problem} ({hint})" if new else problem)
 
     def told(self, result: TaskResult) -> TaskResult:
         """The result as it is to be told now: with what could not be published so far."""

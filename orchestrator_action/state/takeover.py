@@ -113,8 +113,8 @@ def _another_task(events: Sequence[Event], ledger: Ledger, task: Task, base_bran
     name = f"{BRANCH_PREFIX}{task.id}"
     if not ledger.base_sha or not (ledger.branch == name or ledger.branch.startswith(f"{name}-")):
         return "that run had not begun"
-    again = is_new_wish(task, ledger)
-    if ledger.ended and not again:
+    again, follows_up = is_new_wish(task, ledger), bool(task.issue and task.issue.asked)
+    if ledger.ended and not follows_up:  # what a person asked is done once they have their answer
         return "the run before it had come to its end"
     begun = [e for e in events if (e.run, e.kind) == (ledger.run, "task-started")]
     if begun[-1].data.get("text_sha256") != text_digest(task) and not again:

@@ -251,6 +251,41 @@ def test_a_rerun_of_the_event_answers_once(proposed: Proposed):
     )
 
 
+def test_what_a_run_could_not_answer_any_more_is_answered_by_the_next_one(proposed: Proposed):
+    """Its token ended with its work: the branch is pushed, and nothing could be written to the forge after that."""
+    github = proposed.runner.github
+    github.graphql = False
+    faults = [
+        github.fail("401", method, path, after=after, times=1000)
+        for method, path, after in (
+            ("POST", "/issues/2/comments$", 0),
+            ("PATCH", r"/issues/comments/\d+$", 1),
+            ("POST", "/issues/1/labels$", 1),
+            ("POST", "/check-runs$", 0),
+        )
+    ]
+    first = proposed.comment(f"/orchestrate fix make it two\n\n{MORE}")
+    assert ("failure", [], True) == (
+        first.outputs["conclusion"], proposed.answers(), "orchestrate:running" in proposed.issue.labels,
+    ), first.log  # fmt: skip
+    for fault in faults:
+        fault.times = 0
+    proposed.state.runs[RUN_ID] |= {"status": "completed", "conclusion": "failure"}
+    proposed.state.runs[RUN_ID + 1] = {"id": RUN_ID + 1, "status": "in_progress", "conclusion": None}
+    proposed.runner.env["GITHUB_RUN_ID"] = str(RUN_ID + 1)
+    proposed.runner.repo = checked_out(
+        github, proposed.runner.repo, proposed.runner.temp.parent / "another-machine"
+    )
+
+    done = proposed.runner.step()
+
+    assert (0, "success", ["orchestrate:done"]) == (done.code, done.status(1), proposed.issue.labels), (
+        done.log
+    )
+    [said] = proposed.answers()
+    assert "Done in" in said and proposed.head != proposed.tip()
+
+
 def closed(proposed: Proposed) -> None:
     proposed.pull.state = "closed"
 
