@@ -23,6 +23,8 @@ ROUNDS = 200
 GOAL_MS = 15.0
 RUNS, TASKS, SLOTS = 4, 8, 2
 GOAL_SHARE = 5.0
+SUITES_S = (0.0, 2.0)
+"""How long the tests of a task's repository take: next to nothing, and what a small library's take."""
 
 
 def levels(root: Path) -> dict[str, Policy]:
@@ -59,27 +61,30 @@ def main() -> None:
             f"   cpu {statistics.median(cpu[name]):5.1f}   {more:+5.1f} over open (goal {GOAL_MS:.0f})"
         )
 
-    _print_share()
+    for suite_s in SUITES_S:
+        _print_share(suite_s)
 
 
-def _print_share() -> None:
-    """What walls add to a run of short tasks of the agent `patch`, which each start a dozen processes."""
+def _print_share(suite_s: float) -> None:
+    """What walls add to a run of tasks of the agent `patch`, of which each starts five processes within them."""
     took: dict[str, list[float]] = {"off": [], "auto": []}
     for _ in range(RUNS):
         for isolation, times in took.items():
             with tempfile.TemporaryDirectory(prefix="oa-bench-") as folder:
-                times.append(_run_s(Path(folder), isolation))
+                times.append(_run_s(Path(folder), isolation, suite_s))
     off, auto = (statistics.median(times) for times in took.values())
     share = 100 * (auto - off) / off
     print(
-        f"  a run of {TASKS} tasks, {SLOTS} at once: {off:.2f} s without walls, {auto:.2f} s with them,"
-        f" {share:+.1f} % (goal {GOAL_SHARE:.0f} %)"
+        f"  a run of {TASKS} tasks, {SLOTS} at once, tests of {suite_s:g} s: {off:.2f} s without walls,"
+        f" {auto:.2f} s with them, {share:+.1f} % (goal {GOAL_SHARE:.0f} %)"
     )
 
 
-def _run_s(root: Path, isolation: str) -> float:
+def _run_s(root: Path, isolation: str, suite_s: float) -> float:
     config = LIBRARY[".github/orchestrator.yml"] + f"isolation: {isolation}\n"
-    home = house(root, make_repo(root / "r", {**LIBRARY, ".github/orchestrator.yml": config}))
+    tests = LIBRARY["tests/test_numbers.py"] + f"        __import__('time').sleep({suite_s})\n"
+    files = {**LIBRARY, "tests/test_numbers.py": tests, ".github/orchestrator.yml": config}
+    home = house(root, make_repo(root / "r", files))
     for number in range(1, TASKS + 1):
         home.issue(number, f"Task {number}", GOOD.replace("more", f"more{number}"))
     began = time.monotonic()

@@ -117,6 +117,20 @@ def token_keyring(plan: Plan) -> bool:
     return False
 
 
+def token_shared_memory(plan: Plan) -> bool:
+    """What another program of the user shares with its own."""
+    return plan["token"].encode() in read(plan["shared_memory"])
+
+
+def token_unmasked(plan: Plan) -> bool:
+    """Take away what hides the home, in name spaces of our own, where we are root."""
+    file = Path(plan["home"], ".netrc")
+    over = f"umount -l {plan['home']}; umount -l /tmp; mount -o remount,bind,rw /; cat {file}"
+    script = f"cat {file} 2>/dev/null || unshare -Urm sh -c '{over}'"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    return plan["token"] in done.stdout
+
+
 # -- the verdict
 
 
@@ -245,7 +259,8 @@ def privilege(plan: Plan) -> bool:
 
 ATTACKS: tuple[Callable[[Plan], bool], ...] = (
     token_environments, token_memory, token_core, token_files, token_git_config, token_credential_helper,
-    token_ssh_agent, token_keyring, user_site, path_shim, our_program, other_tree, base_object, journal, evidence,
+    token_ssh_agent, token_keyring, token_shared_memory, token_unmasked,
+    user_site, path_shim, our_program, other_tree, base_object, journal, evidence,
     broker_of_another, ref_main, ref_tag, ref_of_another, git_settings, guard_killed, orchestrator_killed,
     server_that_was_there, server_elsewhere, abstract_server, loopback_server, privilege,
 )  # fmt: skip

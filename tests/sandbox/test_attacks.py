@@ -32,7 +32,7 @@ from tests.action.conftest import open_tmp, python
 from tests.conftest import REQUIRE_ALL
 from tests.kit import attacker
 from tests.kit.repos import make_repo
-from tests.kit.unprivileged import as_nobody, give_away
+from tests.kit.unprivileged import NOBODY, as_nobody, give_away, unprivileged
 from tests.kit.whole import GOOD, LIBRARY
 
 __all__ = ["open_tmp", "python"]
@@ -48,6 +48,7 @@ LETS_THROUGH = {
         "server_elsewhere",
         "token_ssh_agent",
         "token_keyring",
+        "token_shared_memory",
     }
     | (
         {"abstract_server", "guard_killed", "orchestrator_killed", "token_core"}
@@ -156,6 +157,18 @@ def _key(plan: dict[str, Any]) -> Iterator[None]:
         held.stdin.close()
 
 
+@contextmanager
+def _shared_memory(plan: dict[str, Any]) -> Iterator[None]:
+    """The token in memory that the unprivileged user's programs share."""
+    memory = Path(plan["shared_memory"])
+    memory.write_text(plan["token"])
+    memory.chmod(0o600)
+    if not unprivileged():
+        os.chown(memory, NOBODY, NOBODY)
+    yield
+    memory.unlink()
+
+
 KEY_HOLDER = """
 import ctypes, os, sys
 libc, (call, name, token) = ctypes.CDLL(None, use_errno=True), sys.argv[1:]
@@ -205,7 +218,8 @@ def _lay_out(root: Path, python: Path) -> dict[str, Any]:
         "package_files": ["__init__.py", "text/templates/prompt.md.j2", "errors.py"],
         "git": str(repo.path / ".git"), "trees": ["/var/tmp/orchestrator-*/**"],
         "server": str(root / "server"), "ssh_agent": str(root / "agent"), "abstract": f"oa-{uuid.uuid4().hex}",
-        "elsewhere": str(root / "elsewhere"), "keyctl": 0, "key": f"oa-{uuid.uuid4().hex}",
+        "elsewhere": str(root / "elsewhere"), "shared_memory": f"/dev/shm/oa-{uuid.uuid4().hex}",
+        "keyctl": 0, "key": f"oa-{uuid.uuid4().hex}",
         "daemon": f"oa-daemon-{uuid.uuid4().hex}",
     }  # fmt: skip
 
@@ -217,6 +231,7 @@ def field(open_tmp: Path, python: Path) -> Iterator[Field]:
     with ExitStack() as stack:
         plan["elsewhere"] = str(stack.enter_context(_folder_elsewhere(open_tmp)) / "socket")
         stack.enter_context(_key(plan))
+        stack.enter_context(_shared_memory(plan))
         for address in (plan["server"], plan["ssh_agent"], plan["elsewhere"], "\0" + plan["abstract"]):
             stack.enter_context(_server(address))
         os.utime(plan["elsewhere"], (1e9, 1e9))  # it was there long before
