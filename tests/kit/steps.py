@@ -191,13 +191,13 @@ class Split:
             assert ran.code in {0, 1}, ran.err
         return self.publish()
 
-    def run_script(self, *, shards: int = 1) -> Ran:
+    def run_script(self, *, shards: int = 1, waves: int = 1) -> Ran:
         self.files.mkdir(exist_ok=True)
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         clones = {f"{step.upper()}_CLONE": str(self.clone(step)) for step in STEPS}
         env = {
             **self.home.environment(), **clones, "PATH": path, "FILES": str(self.files), "AGENT": "patch",
-            "FORGE": f"local:{self.home.forge}", "SHARDS": str(shards),
+            "FORGE": f"local:{self.home.forge}", "SHARDS": str(shards), "WAVES": str(waves),
         }  # fmt: skip
         done = subprocess.run(
             ["/bin/sh", "-c", script()], env=env, cwd=self.home.repo.path.parent, stdin=subprocess.DEVNULL,

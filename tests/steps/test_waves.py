@@ -166,6 +166,19 @@ def test_a_later_wave_does_not_begin_on_what_is_not_verified(split: Split):
     assert "issue-1 did not succeed" in ran.task("issue-2")["error"]
 
 
+@pytest.mark.slow
+def test_the_script_of_the_docs_takes_wave_after_wave(split: Split):
+    """Asked for two shards a wave, of which there is one each."""
+    split.home.issue(1, "More", FIRST)
+    split.home.issue(2, "Two", SECOND)
+
+    ran = split.run_script(shards=2, waves=2)
+
+    assert [["issue-1"], ["issue-2"]] == json.loads(split.plan_file.read_text())["shards"]
+    assert ["success", "success"] == [t["status"] for t in ran.report["tasks"]], ran.err
+    assert ran.task("issue-1")["head_sha"] == ran.task("issue-2")["base_sha"]
+
+
 def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):
     split.home.issue(1, "One", f"Depends on #2\n\n{FIRST}")
     split.home.issue(2, "Two", f"Depends on #1\n\n{FIRST}")
