@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _forward(self, url: str, headers: dict[str, str], sent: bytes, model: str) -> None:
-        import requests  # 15 ms, which runs without a key do not need
+        import requests  # 15 ms, which commands that start no agent do not need; a run has it in memory
 
         server = self.server
         bypass = requests.utils.should_bypass_proxies(url, no_proxy=server.no_proxy or None)

@@ -48,8 +48,8 @@ def load_all() -> None:
         texts.get_template(template)
 
 
-_LATE = ("encodings.idna", "stringprep", "traceback")
-"""What the libraries that we use load at their first use."""
+_LATE = ("encodings.idna", "stringprep", "traceback", "requests", "pydantic.dataclasses")
+"""What the libraries that we use load at their first use, and what we do: commands that start no agent need less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def _post(run: RunContext, wanted: OnFinish, report: Path) -> str:
 
 
 def _try(url: str, host: str, body: bytes, patience_s: float) -> _Answer:
-    import requests  # 15 ms, which runs without a webhook do not need
+    import requests  # 15 ms, which commands that start no agent do not need; a run has it in memory
 
     with requests.Session() as session:
         session.auth = lambda request: request  # otherwise requests would look into ~/.netrc

@@ -37,6 +37,7 @@ class Started(House):
     """The command started by a program of the test's own."""
 
     program = ""
+    anew = True
 
     def command(self, *args: str) -> list[str]:
         return [sys.executable, "-c", self.program, *args]
