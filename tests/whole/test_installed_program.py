@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from orchestrator_action.run.installed_program import PACKAGE, InstalledProgram
+from tests.kit.receiver import receiver
 from tests.kit.repos import Repo, make_repo
 from tests.kit.whole import GOOD, LIBRARY, House
 
@@ -50,11 +51,15 @@ def started(tmp_path: Path, program: str, repo: Repo) -> Started:
 
 
 def test_nothing_is_imported_once_an_agent_has_started(tmp_path: Path):
-    """Seen by Python's own audit events in a whole run of a task that succeeds."""
+    """Seen by Python's own audit events in a whole run of a task that succeeds, and whose end a webhook is told."""
     home = started(tmp_path, LATE, make_repo(tmp_path / "r", LIBRARY))
     home.issue(1, "Add more", GOOD)
+    with receiver(200) as there:
+        home.configure(f"{LIBRARY['.github/orchestrator.yml']}on-finish: {{webhook: $HOOK}}\n")
 
-    ran = home.run(env={"LATE": str(tmp_path / "late")})
+        ran = home.run(env={"LATE": str(tmp_path / "late"), "HOOK": there.url})
+
+    assert 1 == len(there.sent)
 
     assert 0 == ran.code, ran.err
     first, *late = (tmp_path / "late").read_text().splitlines()
