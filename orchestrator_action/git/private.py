@@ -79,17 +79,17 @@ def remote_refs(private: Git) -> dict[str, str]:
     Loose ones first: what is packed meanwhile is found again in the file of packed ones.
     """
     top = private.common_dir
-    files = [p for p in (top / "refs" / "remotes").rglob("*") if p.is_file() and p.suffix != ".lock"]
-    loose = {str(p.relative_to(top)): read_line(p) for p in files}
+    files = (Path(at, name) for at, _, names in os.walk(top / "refs" / "remotes") for name in names)
+    loose = {str(p.relative_to(top)): sha for p in files if SHA.fullmatch(sha := read_line(p))}
     try:
         packed = file_formats.refs_of(os.fsdecode((top / "packed-refs").read_bytes()))
     except FileNotFoundError:
         packed = {}
-    return {
-        ref: sha
-        for ref, sha in {**packed, **loose}.items()
-        if ref.startswith("refs/remotes/") and SHA.fullmatch(sha)
-    }
+    return {ref: sha for ref, sha in {**packed, **loose}.items() if _is_remote(ref)}
+
+
+def _is_remote(ref: str) -> bool:
+    return ref.startswith("refs/remotes/") and not ref.endswith(".lock")
 
 
 def make_window(at: Path, objects: Path, private: Git) -> Git:

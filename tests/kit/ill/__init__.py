@@ -63,9 +63,10 @@ class Pids:
         """Those that run, and zombies that one of ours should have reaped."""
         return [pid for pid in self.all() if _runs(pid) or _is_ours_to_reap(pid)]
 
-    def expect(self, count: int) -> list[int]:
+    def expect(self, count: int, *, within_s: float = 20.0) -> list[int]:
         """Wait until `count` of them have registered."""
-        eventually(lambda: len(self.all()) >= count, what=f"{count} processes (have {len(self.all())})")
+        what = f"the start of {count} processes"
+        eventually(lambda: len(self.all()) >= count, within_s=within_s, what=what)
         return self.all()
 
     def running(self) -> list[int]:
