@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Outcome
+from orchestrator_action.state.context import reports_of
 from orchestrator_action.verify.bench import Bench
-from orchestrator_action.verify.calls import PYTEST, PYTHON_CALLS, ask_again
+from orchestrator_action.verify.calls import MOST_BYTES, PYTEST, PYTHON_CALLS, ask_again
 from orchestrator_action.verify.change_runs import ChangeRuns, passing, short_name
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
@@ -110,7 +112,7 @@ def _with_altered(runs: ChangeRuns, bench: Bench, emptied: Emptied) -> ChangeRun
     def run(
         argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, timeout_s: float
     ) -> Outcome:
-        folder = log.parent / f"altered-{len(folders)}"
+        folder = reports_of(log) / "altered"
         folders.append(folder)
         shutil.copytree(
             PYTHON_CALLS, folder / "orchestrator_calls", ignore=shutil.ignore_patterns("__pycache__")
@@ -134,7 +136,8 @@ def _with_altered(runs: ChangeRuns, bench: Bench, emptied: Emptied) -> ChangeRun
 def _met(report: Path) -> list[str]:
     """The tests that were given another value, by their short names."""
     try:
-        lines = report.read_text(encoding="utf-8", errors="replace").splitlines()
+        with open(report, encoding="utf-8", errors="replace", opener=open_plain) as file:
+            lines = file.read(MOST_BYTES).splitlines()
         return [short_name(CaseResult(id=str(json.loads(line)["met"]), outcome="passed")) for line in lines]
     except (OSError, ValueError, KeyError, TypeError):
         return []
