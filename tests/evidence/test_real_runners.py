@@ -18,6 +18,7 @@ import pytest
 
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts
+from orchestrator_action.verify.ecosystems.javascript_scripts import commands_of
 from orchestrator_action.verify.ecosystems.results import instrument, only_tests, read_cases, read_counts
 from tests.conftest import NPM, need
 from tests.kit.repos import clean_env
@@ -331,3 +332,19 @@ def test_each_run_of_a_script_has_a_report_of_its_own(tmp_path: Path, red: str):
         for name, how in (("a", "passed"), ("b", end))
     }
     assert {**once, **twice} == ran.outcomes, ran.output
+
+
+@pytest.mark.parametrize(
+    ("scripts", "found"),
+    [
+        ({"test": "npm run a && yarn b", "a": "x", "b": "c8 npm run c", "c": "node t.js"},
+         ["npm test", "npm run a", "yarn b", "x", "c8 npm run c", "node t.js"]),
+        ({"test": "npm t"}, ["npm test", *["npm t"] * 29]),
+        ({}, ["npm test"]),
+    ],
+)  # fmt: skip
+def test_a_command_is_followed_through_scripts(tmp_path: Path, scripts: dict[str, str], found: list[str]):
+    """As far as they name each other; a script that starts itself is followed thirty times."""
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": scripts}))
+
+    assert found == commands_of("npm test", tmp_path)
