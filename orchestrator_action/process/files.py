@@ -114,12 +114,18 @@ def remove_ways_out(folder: str | os.PathLike[str]) -> None:
     For a folder that we write to after somebody within walls could: a link would lead us out of it.
     """
     inside = os.path.join(os.path.realpath(folder), "")
-    for at, _, names in walk(folder):
-        for path in (os.path.join(at, name) for name in names):
-            kind = os.lstat(path).st_mode
-            leads_in = stat.S_ISLNK(kind) and os.path.realpath(path).startswith(inside)
-            if not (stat.S_ISREG(kind) or leads_in):
-                os.unlink(path)
+    waiting = [os.fspath(folder)]
+    while waiting:
+        at = waiting.pop()
+        os.chmod(at, 0o700)  # whoever may not list a folder may still go through it
+        with os.scandir(at) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.is_symlink() and os.path.realpath(entry.path).startswith(inside):
+                    continue
+                elif not entry.is_file(follow_symlinks=False):
+                    os.unlink(entry.path)
 
 
 def sync_folder(path: str | os.PathLike[str]) -> None:

@@ -170,11 +170,13 @@ def test_ways_out_of_a_folder_are_removed_and_what_is_in_it_stays(tmp_path: Path
         os.symlink(tmp_path, folder / name)
     os.symlink("/none/such", folder / "dangling")
     os.mkfifo(folder / "pipe")
+    (folder / "deep").chmod(0o300)
 
     remove_ways_out(folder)
 
     found = {os.path.relpath(os.path.join(at, n), folder) for at, _, names in walk(folder) for n in names}
     assert {"deep/file", "deep/in"} == found
+    assert 0o700 == (folder / "deep").stat().st_mode & 0o777
 
 
 def test_folders_in_a_thousand_folders_are_walked_and_deleted(tmp_path: Path):
