@@ -60,6 +60,8 @@ def _folders(git: Git, pairs: Collection[Pair]) -> Inside:
 
 
 def _differing(base: str, head: str, trees: dict[str, bytes]) -> tuple[int, list[Pair]]:
+    if head not in trees:
+        raise BundleError("missing-objects", f"the folder {head[:12]} is not in it")
     width = len(head) // 2
     there = {name: (mode, sha) for mode, name, sha in _entries(trees.get(base, b""), width)}
     files, folders = 0, []

@@ -130,6 +130,24 @@ def a_file_that_was_left_out(forger: Forger, folder: Path, task: Task) -> None:
     forger.pack(folder / "commits.bundle", refs, leave_out=[left])
 
 
+@kind("missing-objects")
+def a_folder_that_was_left_out(forger: Forger, folder: Path, task: Task) -> None:
+    head = forger.file("gone/x.py")
+    events = forger.events(task, head)
+    forger.make(folder, task, head=head, events=events)
+    refs = {f"refs/heads/{task.branch}": head, audit.ref_of(task.id): forger.trail(events)}
+    forger.pack(folder / "commits.bundle", refs, leave_out=[forger.put("rev-parse", f"{head}:gone")])
+
+
+@kind("missing-objects")
+def a_root_that_was_left_out(forger: Forger, folder: Path, task: Task) -> None:
+    head = forger.file("gone/x.py")
+    events = forger.events(task, head)
+    forger.make(folder, task, head=head, events=events)
+    refs = {f"refs/heads/{task.branch}": head, audit.ref_of(task.id): forger.trail(events)}
+    forger.pack(folder / "commits.bundle", refs, leave_out=[forger.put("rev-parse", f"{head}^{{tree}}")])
+
+
 @kind("bad-object")
 def a_byte_that_was_changed(forger: Forger, folder: Path, task: Task) -> None:
     file = forger.make(folder, task) / "commits.bundle"
