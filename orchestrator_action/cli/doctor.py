@@ -67,7 +67,7 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str], forge: str = "") -
     config, found = _config(git)
     on_forge = forge_rows(repo, agent, env, forge)
     refused = {row.what for row in on_forge if not row.ok}  # what the remote itself says is said once
-    return [
+    local = [
         *rows,
         *found,
         *_tests(git, config, env),
@@ -75,9 +75,9 @@ def check_all(repo: Path, agent: str, env: Mapping[str, str], forge: str = "") -
         *_isolation(config, env),
         *_credentials(git),
         *(row for row in git_rows(git) if row.what not in refused),
-        *on_forge,
-        _hook(git),
     ]
+    said = {row.found for row in local if not row.ok}
+    return [*local, *(row for row in on_forge if row.ok or row.found not in said), _hook(git)]
 
 
 def _hook(git: Git) -> Row:
