@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from orchestrator_action.process import table as procs
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.recovery import sweep
+from orchestrator_action.sandbox.spawn import refuse_starts
 
 HARD_S = 5.0
 """From the first signal until this process is gone, whatever still hangs."""
@@ -47,6 +48,7 @@ def _last_resort(cancel: Cancel, over: threading.Event) -> None:
     while not over.is_set():
         left = min(cancel.since + HARD_S, cancel.hurried_since + HARD_HURRY_S) - time.monotonic()
         if left <= 0:
+            refuse_starts()
             end_children()
             os._exit(130)
         over.wait(min(left, 0.1))

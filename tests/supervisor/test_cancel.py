@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +180,47 @@ def test_a_feed_that_fails_ends_its_task_before_it_is_reported(stage: Stage) -> 
         stage.sh(': > "$FOLDER/$$"; echo line; exec sleep 1000', feed=broken)
 
     stage.pids.assert_gone()
+
+
+BUSY = """
+import sys, threading, time
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.process.leaving import leaving
+from orchestrator_action.sandbox.start import run_to_end
+
+def again_and_again():
+    while True:
+        try:
+            run_to_end(["sleep", "600"], env={"PATH": "/usr/bin:/bin", "OF_THIS_TEST": sys.argv[1]})
+        except OSError:
+            time.sleep(0.001)
+
+cancel = Cancel()
+with leaving(cancel):
+    for _ in range(16):
+        threading.Thread(target=again_and_again, daemon=True).start()
+    time.sleep(0.2)
+    cancel.hurry()
+    while True:
+        time.sleep(0.001)
+"""
+
+
+def test_what_is_started_again_by_a_thread_is_not_left_by_a_process_that_must_go(tmp_path: Path) -> None:
+    """A call to git that was ended is often followed by the next one: after the last look nobody starts any more."""
+    mark = f"OF_THIS_TEST={tmp_path}"
+
+    done = subprocess.run([sys.executable, "-c", BUSY, str(tmp_path)], timeout=60, check=False)
+
+    left = [p for p in Path("/proc").glob("[0-9]*") if mark in _environment(p)]
+    for process in left:
+        with suppress(OSError):
+            os.kill(int(process.name), signal.SIGKILL)
+    assert (130, []) == (done.returncode, left)
+
+
+def _environment(process: Path) -> str:
+    try:
+        return (process / "environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
