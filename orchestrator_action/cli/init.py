@@ -8,7 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator_action.cli.init_github import Looked, look
-from orchestrator_action.cli.init_workflow import Wishes, check_label, fit, runner_steps, this_copy
+from orchestrator_action.cli.init_workflow import (
+    Wishes,
+    check_label,
+    default_branch_of,
+    fit,
+    runner_steps,
+    this_copy,
+)
 from orchestrator_action.config.load import load_bytes
 from orchestrator_action.config.schema import CONFIG_PATH, DEFAULT_LABEL, Config
 from orchestrator_action.errors import ConfigError
@@ -78,7 +85,9 @@ def init(
         kind = "label" if steps else "jobs"
         say(f"the repository is public: {PUBLIC[kind]}")
     example, target = KINDS[kind]
-    workflow = fit(_example(example), wishes, action=this_copy(env), steps=steps)
+    workflow = fit(
+        _example(example), wishes, action=this_copy(env), steps=steps, default_branch=default_branch_of(git)
+    )
     wanted = {target: workflow, CONFIG_PATH: configuration(git, wishes)}
     if form:
         wanted[FORM[1]] = fit(_example(FORM[0]), wishes, action="", steps="")

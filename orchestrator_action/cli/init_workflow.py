@@ -18,6 +18,7 @@ from orchestrator_action.verify.ecosystems.detection import read_files
 
 RELEASED = "orchestrator-action/orchestrator-action@v0"
 JOBS_RELEASED = "orchestrator-action/orchestrator-action/.github/workflows/orchestrate-matrix.yml@v0"
+_DEFAULT_BRANCH = "    branches: [main] # your default branch\n"
 _USES = f"      - uses: {RELEASED}"
 _BETTER = "      # Better: the commit of the release that you have read, in place of v0.\n"
 _BETTER_JOBS = _BETTER.removeprefix("  ")
@@ -52,9 +53,11 @@ def check_label(label: str) -> None:
         )
 
 
-def fit(example: str, wishes: Wishes, *, action: str, steps: str) -> str:
-    """The example with this label, runner and copy of ours; `steps` stand before the first use of it."""
+def fit(example: str, wishes: Wishes, *, action: str, steps: str, default_branch: str = "") -> str:
+    """The example with this label, runner, branch and copy of ours; `steps` stand before the first use of it."""
     text = example
+    if branch := wishes.base or default_branch:
+        text = text.replace(_DEFAULT_BRANCH, f"    branches: [{_word(branch)}]\n")
     if wishes.label:
         asked = f"github.event.label.name == '{wishes.label}'"
         text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", asked)
@@ -82,11 +85,21 @@ def fit(example: str, wishes: Wishes, *, action: str, steps: str) -> str:
     return text
 
 
+def default_branch_of(git: Git) -> str:
+    """What the remote's default branch was called when it was cloned; empty where that is not known here."""
+    done = git.run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", check=False)
+    return done.text.partition("/")[2] if done.code == 0 else ""
+
+
 def _scalar(text: str) -> str:
     """A runner's label as YAML; several, separated by commas, as a list."""
     names = [n.strip() for n in text.split(",") if n.strip()]
-    plain = [n if re.fullmatch(r"[A-Za-z][\w.-]*", n) else json.dumps(n) for n in names]
+    plain = [_word(n) for n in names]
     return plain[0] if len(plain) == 1 else f"[{', '.join(plain)}]"
+
+
+def _word(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z][\w.-]*", text) else json.dumps(text)
 
 
 def this_copy(env: Mapping[str, str]) -> str:

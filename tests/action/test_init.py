@@ -47,6 +47,20 @@ def test_the_workflow_is_the_example_and_the_configuration_names_the_tests(fresh
     assert f"+++ b/{target}" in done.stderr and "--- /dev/null" in done.stderr
 
 
+def test_a_workflow_that_waits_for_pushes_names_the_default_branch(fresh: Repo):
+    """As it is known from the clone, or as it is given; without either the example's stands to be changed."""
+    target = fresh.path / KINDS["check"][1]
+    found = []
+    for head, options in (("", ()), ("trunk", ()), ("trunk", ("--base", "release/2 x"))):
+        if head:
+            fresh.git("symbolic-ref", "refs/remotes/origin/HEAD", f"refs/remotes/origin/{head}")
+        init(fresh, "check", "--yes", *options)
+        found.append(yaml.safe_load(target.read_text())[True]["push"])
+        target.unlink()
+
+    assert [{"branches": [name]} for name in ("main", "trunk", "release/2 x")] == found
+
+
 def test_a_form_for_issues_is_as_github_wants_it_and_sets_no_label(fresh: Repo):
     """Anybody may fill it in; the label, which starts an agent, is for those who may write."""
     done = init(fresh, "--issue-form", "--label", "robot please", "--yes")
