@@ -35,6 +35,8 @@ class TaskView:
     """The number of the phase that was claimed last."""
     doing: str = ""
     """What happened last, in words."""
+    told: str = ""
+    """What the journal told last, in words: its agent's own output may have said the same before."""
     began: float = 0.0
     ended: float = 0.0
     turns: int = 0
@@ -65,7 +67,8 @@ class TaskView:
             self.status, self.ended = str(data.get("status", "")), event.at
             self.turns = data.get("turns") or self.turns
             self.cost_usd = data["cost_usd"] if data.get("cost_usd") is not None else self.cost_usd
-        self.doing = event_words(event) or self.doing
+        if words := event_words(event):
+            self.doing = self.told = words
 
     def _add_usage(self, turns: object, cost: object) -> None:
         if isinstance(turns, int):
@@ -142,11 +145,10 @@ class RunView:
             self._take(event)
             task = self.tasks.get(event.task)
             if task is not None:
-                before = task.doing
+                before = task.told
                 task.take(event)
-                words = event_words(event)
-                if task.is_open and words and words != before:  # one measurement can prove two phases
-                    yield task, event.at, words
+                if task.is_open and task.told != before:  # one measurement can prove two phases
+                    yield task, event.at, task.told
 
     def _take(self, event: Event) -> None:
         if event.kind in {"run-started", "run-resumed"}:

@@ -34,13 +34,15 @@ class Recording:
     """Each screen that differed from the one before, in order. A drawing is kept when it is whole."""
     raw: bytes = b""
     code: int = -1
-    terminal: pyte.Screen | None = None
+    terminal: pyte.HistoryScreen | None = None
     """With the colours, as it stands now."""
 
     @property
     def text(self) -> str:
-        """All that ever was on a screen, a line each, once."""
-        return "\n".join(dict.fromkeys(line for screen in self.screens for line in screen))
+        """All that ever was on a screen, a line each, once; also what one write pushed over its top at once."""
+        over = self.terminal.history.top if self.terminal else ()
+        gone = ("".join(line[n].data for n in range(self.columns)).rstrip() for line in over)
+        return "\n".join(dict.fromkeys([*gone, *(line for screen in self.screens for line in screen)]))
 
     @property
     def last(self) -> Screen:
@@ -59,7 +61,7 @@ def record(
 ) -> Recording:
     """Run a program to its end. `look` sees the recording after each change, and may resize the terminal."""
     recording = Recording(columns, rows)
-    screen = pyte.Screen(columns, rows)
+    screen = pyte.HistoryScreen(columns, rows, history=10_000)
     recording.terminal = screen
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()

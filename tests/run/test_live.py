@@ -61,6 +61,22 @@ def test_the_same_words_are_not_said_twice_in_a_row(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_what_an_agents_output_said_first_is_told_all_the_same(tmp_path: Path) -> None:
+    """So that no output of an agent keeps a line of the journal from being told."""
+    journal, view = begin(tmp_path), RunView(tmp_path, words_of)
+    journal.append("attempt-started", "issue-1", agent="patch", attempt=1)
+    log = tmp_path / "tasks/issue-1/agent.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("claims Testing\n")
+    view.refresh()
+    assert "claims Testing" == view.tasks["issue-1"].doing
+    journal.append("claim", "issue-1", phase="testing", head_sha="a" * 40, note="", text="", digest="",
+                   no_change="", waive="", seq=0)  # fmt: skip
+
+    assert ["claims Testing"] == [words for _, _, words in view.refresh()]
+    journal.close()
+
+
 def test_what_the_agent_does_now_is_shown(tmp_path: Path) -> None:
     """Its newest line that says something; a half written one waits for its end."""
     journal, view = begin(tmp_path), RunView(tmp_path, words_of)
