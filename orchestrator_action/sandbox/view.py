@@ -135,8 +135,12 @@ def arrange(policy: Policy, folders: Folders) -> list[tuple[str, Shown]]:
             for path in socket_files()
             if not any(p in known for p in (path, *_parents(path)))
         }
-    own = folders.homes[:1] if policy.level is Level.SANDBOXED else ()
-    return list(_needed(rules, own))
+    if policy.level is not Level.SANDBOXED:
+        return list(_needed(rules, ()))
+    devices = {
+        "/dev": Shown.HIDDEN
+    }  # made anew for each process: what a checkout in /dev/shm needs is laid into it
+    return [rule for rule in _needed({**rules, **devices}, folders.homes[:1]) if rule[0] not in devices]
 
 
 def _needed(rules: Mapping[str, Shown], own: Collection[str]) -> Iterator[tuple[str, Shown]]:

@@ -17,6 +17,8 @@ from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.sockets import socket_files
 from tests.conftest import REQUIRE_ALL
+from tests.kit.repos import make_repo
+from tests.kit.whole import GOOD, LIBRARY, house
 from tests.sandbox.conftest import REPOSITORY, WalledStage
 
 
@@ -59,6 +61,22 @@ def test_nobody_sees_what_is_not_committed_in_the_users_checkout(
     assert "a tool" in said
     assert [".git", ".venv"] == said.split(f"{elsewhere}:\n")[1].split()[:2]
     assert "objects" in said
+
+
+def test_a_run_whose_repository_is_in_memory_succeeds(walls: Isolation) -> None:
+    """Each process within walls has a /dev of its own; what it may see of a checkout in /dev/shm is laid into it."""
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm here")
+    with tempfile.TemporaryDirectory(prefix="oa-test-", dir="/dev/shm") as folder:
+        config = LIBRARY[".github/orchestrator.yml"] + "isolation: required\n"
+        home = house(
+            Path(folder), make_repo(Path(folder) / "r", {**LIBRARY, ".github/orchestrator.yml": config})
+        )
+        home.issue(1, "Add a module", GOOD)
+
+        ran = home.run()
+
+    assert 0 == ran.code, ran.err
 
 
 def test_a_socket_file_in_a_folder_of_the_system_cannot_be_connected_to(stage: WalledStage, elsewhere: Path):
