@@ -57,7 +57,7 @@ def fit(example: str, wishes: Wishes, *, action: str, steps: str, default_branch
     """The example with this label, runner, branch and copy of ours; `steps` stand before the first use of it."""
     text = example
     if branch := wishes.base or default_branch:
-        text = text.replace(_DEFAULT_BRANCH, f"    branches: [{_word(branch)}]\n")
+        text = text.replace(_DEFAULT_BRANCH, _DEFAULT_BRANCH.replace("main", _word(branch)))
     if wishes.label:
         asked = f"github.event.label.name == '{wishes.label}'"
         text = text.replace(f"github.event.label.name == '{DEFAULT_LABEL}'", asked)
