@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,14 +55,19 @@ class Bases:
         self._cancel = Cancel(run.cancel)
         self._run = replace(run, cancel=self._cancel)
         self._suites: list[BaseSuite] = []
+        self._looking: list[threading.Thread] = []
         needed = demand_of(BY_ID["testing"], run.config.phases) is Demand.REQUIRED
         self._bases = {c: _Base(c) for c in {self._commands(t) for t in tasks}} if needed else {}
         self._waits = frozenset(t.id for t in tasks)
 
     def start(self) -> None:
         """Begin with all of them, each in a thread of its own."""
-        for base in self._bases.values():
-            threading.Thread(target=self._look, args=(base,), name="base", daemon=True).start()
+        self._looking = [
+            threading.Thread(target=self._look, args=(base,), name="base", daemon=True)
+            for base in self._bases.values()
+        ]
+        for thread in self._looking:
+            thread.start()
 
     def is_looked_at(self, task: Task) -> bool:
         """Whether it is known what the task can be measured against."""
@@ -74,10 +80,13 @@ class Bases:
         return cannot_run(base.why_not) if base and base.looked.is_set() and base.why_not else None
 
     def close(self) -> None:
-        """End what still runs; its checkout goes with it."""
+        """End what still runs, also what was only about to begin; its checkout goes with it."""
         self._cancel.set("the run has ended")
+        ends_at = time.monotonic() + CLOSE_S
+        for thread in self._looking:
+            thread.join(max(0.0, ends_at - time.monotonic()))
         for suite in self._suites:
-            suite.wait(CLOSE_S)
+            suite.wait(max(0.0, ends_at - time.monotonic()))
 
     def _commands(self, task: Task) -> tuple[str, ...]:
         return task.test or self._run.test_commands
@@ -99,6 +108,8 @@ class Bases:
     def _why_not(self, commands: tuple[str, ...]) -> str:
         if not commands:
             return NO_COMMAND
+        if self._cancel.is_set():
+            return ""  # the run is over before it began
         suite = self._suite(commands)
         suite.start()
         if self._run.config.base == "before":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.run.bases import Bases
+from orchestrator_action.run.setup import RunRequest, start_run
 from tests.kit.repos import Repo
 from tests.kit.runner import wait_for
 from tests.kit.whole import GOOD, LIBRARY, House, house
@@ -119,3 +123,19 @@ def _started(home: House) -> subprocess.Popen[str]:
         home.command("run", "--forge", f"local:{home.forge}", "--agent", "patch", "--json"), cwd=home.repo.path,
         env=home.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def test_a_run_that_ends_as_it_begins_leaves_no_checkout_of_its_base(home_with) -> None:
+    """What was only about to begin when the run ended is waited for, too."""
+    home = home_with(f"test: {UNITTEST}\n")
+    asked = RunRequest(
+        repo=home.repo.path, forge=f"local:{home.forge}", flags={"agent": "patch", "isolation": "off"}
+    )
+    with start_run(asked, home.environment(), Cancel(), say=lambda _: None) as (found, run):
+        for _ in range(5):
+            bases = Bases(run, found.tasks)
+            bases.start()
+            bases.close()
+
+            at_work = {"base", "base-suite"} & {t.name for t in threading.enumerate()}
+            assert (set(), []) == (at_work, home.trees())

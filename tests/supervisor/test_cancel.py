@@ -188,8 +188,11 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.leaving import leaving
 from orchestrator_action.sandbox.start import run_to_end
 
+begun = threading.Semaphore(0)
+
 def again_and_again():
     while True:
+        begun.release()
         try:
             run_to_end(["sleep", "600"], env={"PATH": "/usr/bin:/bin", "OF_THIS_TEST": sys.argv[1]})
         except OSError:
@@ -199,7 +202,8 @@ cancel = Cancel()
 with leaving(cancel):
     for _ in range(16):
         threading.Thread(target=again_and_again, daemon=True).start()
-    time.sleep(0.2)
+    for _ in range(16):
+        begun.acquire()
     cancel.hurry()
     while True:
         time.sleep(0.001)
