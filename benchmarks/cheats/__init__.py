@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,7 +68,6 @@ def judge(scenario: Scenario, start: int = 0) -> list[Judged]:
             found.append(
                 Judged(scenario=scenario.id, operator=operator.__name__, group=group, cheat=cheat, said=said)
             )
-    gates.close()
     return found
 
 
@@ -141,17 +140,28 @@ def main(options: Sequence[str]) -> None:
     turns = range(len(starts))
     pieces = [(s, starts[(n + turn) % len(starts)]) for turn in turns for n, s in enumerate(chosen)]
     end = time.monotonic() + 60 * given.minutes if given.minutes else math.inf
-    with ProcessPoolExecutor(given.workers) as pool:
-        for number in range(0, len(pieces), given.workers):
-            if time.monotonic() > end:
-                print(
-                    f"{len(pieces) - number} of {len(pieces)} pieces were not begun: the time is over",
-                    file=sys.stderr,
-                )
-                break
-            for found in pool.map(judge, *zip(*pieces[number : number + given.workers], strict=True)):
-                judged += found
-            if given.out:
-                given.out.write_text("".join(json.dumps(asdict(j)) + "\n" for j in judged))
-            print(f"{len(judged)} changes judged", file=sys.stderr, flush=True)
+    for found in _judge_all(pieces, given.workers, end):
+        judged += found
+        if given.out:
+            given.out.write_text("".join(json.dumps(asdict(j)) + "\n" for j in judged))
+        print(f"{len(judged)} changes judged", file=sys.stderr, flush=True)
     print(table(judged))
+
+
+def _judge_all(pieces: Sequence[tuple[Scenario, int]], workers: int, end: float) -> Iterator[list[Judged]]:
+    """What each piece of work found, as it ends; none is begun after `end` (of the monotonic clock, in seconds)."""
+    waiting = list(reversed(pieces))
+    with (
+        gates.checkwash_installed() as program,
+        ProcessPoolExecutor(workers, initializer=gates.use_checkwash, initargs=(program,)) as pool,
+    ):
+        under_way: set[Future[list[Judged]]] = set()
+        while True:
+            while waiting and len(under_way) < workers and time.monotonic() < end:
+                under_way.add(pool.submit(judge, *waiting.pop()))
+            if not under_way:
+                break
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in done)
+    if waiting:
+        print(f"{len(waiting)} of {len(pieces)} pieces were not begun: the time is over", file=sys.stderr)

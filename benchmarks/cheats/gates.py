@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from orchestrator_action.verify.bench import Bench, clean_checkout
 from orchestrator_action.verify.change import measure_change
 
 ACCEPTED, EXCEPTIONS, REFUSED = "accepted", "accepted with exceptions", "refused"
-COMMAND = f"{sys.executable} -m pytest -q"
+ALONE = ("-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins of our own environment that no scenario asks for; they take three quarters of such a short run."""
+COMMAND = f"{sys.executable} -m pytest -q {' '.join(ALONE)}"
 SECONDS = 300
 """For one run of the suite, or of checkwash. What takes longer is left out: it says nothing of a change."""
 
@@ -91,8 +94,8 @@ def run_at(repo: Path, commit: str) -> HeadRun:
         _git(repo, "worktree", "prune")
         _git(repo, "worktree", "add", "-q", "--detach", str(tree), commit)
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"], cwd=tree,
-            capture_output=True, text=True, timeout=SECONDS, check=False,
+            [sys.executable, "-m", "pytest", "-q", *ALONE, "-p", "no:cacheprovider", f"--junitxml={report}"],
+            cwd=tree, capture_output=True, text=True, timeout=SECONDS, check=False,
             env={"PATH": os.environ["PATH"], "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
         return HeadRun(code=done.returncode, out=done.stdout, passed=frozenset(_passed(report)))
@@ -135,7 +138,7 @@ def tests_at_the_head(change: Change, now: HeadRun) -> str:  # noqa: ARG001
 def checkwash(change: Change, now: HeadRun) -> str:  # noqa: ARG001
     """`checkwash check BASE..HEAD` (PyPI, static rules) at its default threshold, in an environment of its own."""
     done = subprocess.run(
-        [_checkwash(), "check", "--repo", str(change.repo), f"{change.base}..{change.head}"],
+        [_program[0], "check", "--repo", str(change.repo), f"{change.base}..{change.head}"],
         capture_output=True, text=True, timeout=SECONDS, check=False,
         env={"PATH": os.environ["PATH"], "HOME": str(change.repo.parent)},
     )  # fmt: skip
@@ -175,22 +178,19 @@ GATES: Mapping[str, Callable[[Change, HeadRun], str]] = {
 }
 
 CHECKWASH = "checkwash==0.9.0"
-_environment: list[Path] = []
+_program: list[Path] = []
 
 
-def _checkwash() -> str:
-    """The program of an environment that holds checkwash and nothing else; made once."""
-    if not _environment:
-        folder = Path(tempfile.mkdtemp(prefix="oa-checkwash-"))
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run(
-            [folder / "bin/pip", "install", "-q", CHECKWASH], check=True, stderr=subprocess.DEVNULL
-        )
-        _environment.append(folder)
-    return str(_environment[0] / "bin/checkwash")
+@contextmanager
+def checkwash_installed() -> Iterator[Path]:
+    """The program `checkwash` of an environment that holds it and nothing else, for as long as this lasts."""
+    with tempfile.TemporaryDirectory(prefix="oa-checkwash-") as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip = Path(folder, "bin/pip")
+        subprocess.run([pip, "install", "-q", CHECKWASH], check=True, stderr=subprocess.DEVNULL)
+        yield Path(folder, "bin/checkwash")
 
 
-def close() -> None:
-    """Remove what the gates made."""
-    while _environment:
-        shutil.rmtree(_environment.pop(), ignore_errors=True)
+def use_checkwash(program: Path) -> None:
+    """In this process, that is the program: each worker is told once."""
+    _program[:] = [program]
