@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -24,8 +23,8 @@ from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import TaskRun, command_env
+from orchestrator_action.text.causes import cause_of
 from orchestrator_action.text.redact import mask
-from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
 from orchestrator_action.verify.ecosystems.detection import MOST_PROJECTS, find_projects, read_files
 from orchestrator_action.verify.setup_cache import keep, key_of, locked, restore
@@ -256,20 +255,9 @@ class TreeSetup:
         )
 
 
-_OTHER_VERSION = re.compile(
-    r"(?i)\brequires (?:at least |a different |an? newer |version of )*(?:node|python|ruby|php|go|java|rustc?)\b"
-    r"|engine \"\w+\" is incompatible|\brustc \S+ is not supported|your php version .* does not satisfy"
-)
-
-
 def last_words(log: Path) -> str:
-    """The line of a log that says why: one that wants another version of a language, else the last one that speaks
-    of an error, else the last of all."""
-    text = read_end(log, _MOST_WORDS_BYTES)
-    lines = [line for part in text.splitlines() if (line := " ".join(strip_ansi(part).split()))]
-    errors = [line for line in lines if re.match(r"(?i)(?:npm )?(?:err|error|fatal)\b", line)]
-    versions = [line for line in lines if _OTHER_VERSION.search(line)]
-    return (versions[:1] or errors or lines or [""])[-1][:_LONGEST_SHOWN]
+    """The line of a log that says why; see `cause_of`."""
+    return cause_of(read_end(log, _MOST_WORDS_BYTES))[:_LONGEST_SHOWN]
 
 
 def _is_base(commit: str, git: Git) -> bool:
