@@ -6,11 +6,15 @@ into an `AgentReport`; all of that are claims, except the reasons it gives for d
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 
@@ -103,6 +107,17 @@ class KeepsSessions(Protocol):
 
         False when it is not there: then nothing was done.
         """
+
+
+def check_program(program: str, how: str) -> None:
+    """Raise AgentError when a program cannot be started; `how` says how it is installed."""
+    if shutil.which(program) is not None:
+        return
+    if Path(program).is_file() and os.sep in program:
+        raise AgentError(
+            f"the agent's program {program!r} may not be executed", hint=f"chmod +x {shlex.quote(program)}"
+        )
+    raise AgentError(f"the agent's program {program!r} is not installed", hint=how)
 
 
 def process_problems(outcome: Outcome) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 AgentEvent = Mapping[str, Any]
 
 _LONGEST_LINE = 64 * 1024**2
+_MOST = 1e15
 
 
 def event_of(line: bytes) -> AgentEvent | None:
@@ -20,3 +21,10 @@ def event_of(line: bytes) -> AgentEvent | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and isinstance(value.get("type"), str) else None
+
+
+def count_of(value: object, most: float = _MOST) -> float | None:
+    """A number that a count can be; None for what is none, below nothing, endless or above `most`."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value <= most else None

@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.agents.base import ReviewRequest, process_problems
+from orchestrator_action.agents.base import ReviewRequest, check_program, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
-from orchestrator_action.agents.event_line import AgentEvent, event_of
+from orchestrator_action.agents.event_line import AgentEvent, count_of, event_of
 from orchestrator_action.agents.hosts import hosts_named
-from orchestrator_action.agents.refusals import may_pass, wait_s
+from orchestrator_action.agents.refusals import MOST_REFUSALS, may_pass, wait_s
 from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.agents.words import LONGEST_WORDS, short
-from orchestrator_action.errors import AgentError
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
@@ -35,8 +33,6 @@ PROMPT_VARIABLE = "ORCHESTRATOR_PROMPT"
 _ASKED = f'orchestrator-phase opening 0 >"${PROMPT_VARIABLE}" && exec "$@" <"${PROMPT_VARIABLE}"'
 """The session's own process writes its prompt: git is asked for the base's instructions inside the walls."""
 _WRITTEN = f'exec "$@" <"${PROMPT_VARIABLE}"'
-MOST_REFUSALS = 3
-"""In a row, told beside the events: the API stays as it is, and all tasks of a run had better wait together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,12 +231,8 @@ class HeadlessAgent:
 
     def check(self) -> None:
         """Raise AgentError, with a hint, when the program is not there."""
-        if shutil.which(self._program) is None:
-            how = f"npm install -g {self.package}" if self.package else self.install or "install it"
-            raise AgentError(
-                f"the agent's program {self._program!r} is not installed",
-                hint=f"{how}, or choose another with --agent",
-            )
+        how = f"npm install -g {self.package}" if self.package else self.install or "install it"
+        check_program(self._program, f"{how}, or choose another with --agent")
 
     def version(self) -> str:
         """The program's version, such as `0.171.0`; an empty string when unknown."""
@@ -330,9 +322,8 @@ def text_of(event: AgentEvent, name: str) -> str:
 
 
 def number_of(event: AgentEvent, name: str) -> float | None:
-    """A number inside an event; None when it is none."""
-    value = event.get(name)
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """A number inside an event; None when it is none that counts anything."""
+    return count_of(event.get(name))
 
 
 def total_of(event: AgentEvent, *names: str) -> int:

@@ -19,5 +19,9 @@ def host_of(address: str) -> str:
 
 def hosts_named(env: Mapping[str, str], names: Iterable[str] | None = None) -> tuple[str, ...]:
     """The hosts of these variables; of every one that ends as an address of an API does, where none are given."""
-    chosen = sorted(n for n in env if n.endswith(("_BASE_URL", "_ENDPOINT"))) if names is None else names
+    chosen = (
+        sorted(n for n in env if n.endswith(("_BASE_URL", "_API_BASE", "_ENDPOINT")))
+        if names is None
+        else names
+    )
     return tuple(dict.fromkeys(host for name in chosen if (host := host_of(env.get(name, "")))))

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from orchestrator_action.agents.meter import BUDGET_SPENT, Meter, used_tokens
+from orchestrator_action.agents.meter import Meter, used_tokens
 from orchestrator_action.git.request_body import BodyError, RequestBody
 
 if TYPE_CHECKING:
@@ -126,9 +126,10 @@ class _Handler(BaseHTTPRequestHandler):
         found = self._with_key(int(way), rest)
         if found is None:
             return self._refuse(401, "this key is not the one that was given")
-        if self.command == "POST" and not server.meter.admit():
-            return self._refuse(403, BUDGET_SPENT)
-        self._forward(*found, sent, _model_of(sent, rest))
+        model, turn = _asked(sent, rest) if self.command == "POST" else ("", False)
+        if self.command == "POST" and (why := server.meter.admit(turn=turn)):
+            return self._refuse(403, why)
+        self._forward(*found, sent, model, turn=turn)
         return None
 
     def _with_key(self, way: int, rest: str) -> tuple[str, dict[str, str]] | None:
@@ -146,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
             n: v.replace(stand_in, key) for n, v in headers.items()
         }
 
-    def _forward(self, url: str, headers: dict[str, str], sent: bytes, model: str) -> None:
+    def _forward(self, url: str, headers: dict[str, str], sent: bytes, model: str, *, turn: bool) -> None:
         import requests  # 15 ms, which commands that start no agent do not need; a run has it in memory
 
         server = self.server
@@ -159,13 +160,15 @@ class _Handler(BaseHTTPRequestHandler):
                     stream=True, timeout=(CONNECT_S, READ_S), allow_redirects=False, verify=server.verify,
                     proxies={} if bypass else server.proxies,
                 ) as answer:  # fmt: skip
-                    self._pass_back(answer, model)
+                    self._pass_back(answer, model, turn=turn)
         except requests.RequestException as exc:
+            why = f"the vendor cannot be reached: {type(exc).__name__}"
+            server.meter.lose(why, turn=turn)
             self.close_connection = True
             with contextlib.suppress(OSError):
-                self._refuse(502, f"the vendor cannot be reached: {type(exc).__name__}")
+                self._refuse(502, why)
 
-    def _pass_back(self, answer: requests.Response, model: str) -> None:
+    def _pass_back(self, answer: requests.Response, model: str, *, turn: bool) -> None:
         self.send_response(answer.status_code)
         for name, value in answer.headers.items():
             if name.lower() not in _OF_THE_HOP:
@@ -181,7 +184,8 @@ class _Handler(BaseHTTPRequestHandler):
         finally:  # also of an agent that has gone: its vendor counts it, too
             if self.command == "POST":
                 whole, meter = b"".join(kept), self.server.meter
-                meter.hear(answer.status_code, whole, answer.headers.get("Retry-After", ""))
+                wait = answer.headers.get("Retry-After", "")
+                meter.hear(answer.status_code, whole, wait, model=model, turn=turn)
                 meter.count(model, used_tokens(whole))
         if has_body:  # only now does the agent know that it has all of it
             self.wfile.write(b"0\r\n\r\n")
@@ -207,11 +211,12 @@ def _bounded(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _model_of(sent: bytes, path: str) -> str:
-    if found := _MODEL_OF_PATH.search(path):
-        return urllib.parse.unquote(found[1])
+def _asked(sent: bytes, path: str) -> tuple[str, bool]:
+    """The model that a request names, and whether it is a turn: it offers tools. Titles and counts of tokens do not."""
+    body: object = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(sent)
-        if isinstance(body, dict) and isinstance(body.get("model"), str):
-            return str(body["model"])
-    return ""
+    told = body if isinstance(body, dict) else {}
+    found = _MODEL_OF_PATH.search(path)
+    model = urllib.parse.unquote(found[1]) if found else told.get("model")
+    return (model if isinstance(model, str) else ""), bool(told.get("tools")) and "count" not in path.lower()

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import re
 
+from orchestrator_action.protocol.attempt import LONGEST_PAUSE_S
+
+MOST_REFUSALS = 3
+"""In a row, while no event of the program tells of it: the API stays as it is, and all tasks of a run had better
+wait together."""
 _LASTING = re.compile(
     r"""
     \b(?:400|401|402|403|404)\b | unauthori[sz]ed | authenticat | (?:invalid|incorrect|missing).{0,20}api.?key
@@ -26,11 +31,16 @@ _PASSING = re.compile(
 )
 _QUOTA = re.compile(
     r"""
-    insufficient.quota | exceeded.your.current.quota | usage.limit | per.?day | out.of.(?:credits|quota) | billing
-    | credit.balance | hit.your.{0,20}limit | (?:daily|weekly|monthly|hour(?:ly)?).{0,20}(?:limit|quota)
+    usage.limit | exceeded.your.current.quota | billing | hit.your.{0,20}limit
+    | (?:daily|weekly|monthly|hour(?:ly)?).{0,20}(?:limit|quota)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+"""Where the API says that it is over in a moment, it is a limit of rate: Gemini says both in one sentence."""
+_USED_UP = re.compile(
+    r"insufficient.quota | per.?day | out.of.(?:credits|quota) | credit.balance", re.VERBOSE | re.IGNORECASE
+)
+"""Whatever wait is named beside it."""
 _UNKNOWN_MODEL = re.compile(
     r"model.{0,80}(?:not.(?:found|exist|supported)|does.not.exist|may.not.exist) | (?:unknown|invalid|no.such).model"
     r" | models/\S+.is.not.found",
@@ -49,6 +59,8 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 def may_pass(words: str) -> bool:
     """Whether the same request may well succeed a little later."""
+    if _asks_for_a_moment(words):
+        return True
     return not is_lasting(words) and bool(_PASSING.search(words))
 
 
@@ -59,7 +71,7 @@ def is_lasting(words: str) -> bool:
 
 def is_out_of_quota(words: str) -> bool:
     """Whether what was paid for is used up: a limit of hours or days, or no credit. Another agent may go on."""
-    return bool(_QUOTA.search(words))
+    return bool(_USED_UP.search(words) or (_QUOTA.search(words) and not _asks_for_a_moment(words)))
 
 
 def is_unknown_model(words: str) -> bool:
@@ -76,6 +88,11 @@ def wait_s(words: str) -> float:
     """The seconds that the API asks to wait, as `try again in 3 days 4 hours` says; 0.0 when it does not say."""
     found = _WAIT.search(words)
     return sum(float(n) * _unit(u) for n, u in _PART.findall(found[1])) if found else 0.0
+
+
+def _asks_for_a_moment(words: str) -> bool:
+    """Whether the API says how long to wait, and it is not long."""
+    return 0 < wait_s(words) <= LONGEST_PAUSE_S and not _USED_UP.search(words)
 
 
 def _unit(name: str) -> float:

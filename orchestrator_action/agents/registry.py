@@ -12,8 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.agents.base import Agent
+from orchestrator_action.agents.environment import looks_like_forge_token
 from orchestrator_action.agents.key_proxy import ModelRoute
-from orchestrator_action.config.schema import Config
+from orchestrator_action.agents.meter import Meter
+from orchestrator_action.agents.refusals import MOST_REFUSALS
+from orchestrator_action.config.schema import CONFIG_PATH, Config
 from orchestrator_action.errors import AgentError, ConfigError
 
 Make = Callable[[Config, str], Agent]
@@ -88,6 +91,12 @@ class AgentKind:
     """Variables that take a key's place, and for which the Action has no input."""
     ways: tuple[ModelRoute, ...] = ()
     """The keys that can stay in our process."""
+    is_users: bool = False
+    """Its program is the one that `agent-command` names."""
+    counts_turns: bool = False
+    """Its program counts its turns itself, those of its sub-agents not; else those count that the proxy sees."""
+    asks_for_ever: bool = False
+    """Its program may ask an API that refuses again and again, and say nothing of it."""
     root_env: Mapping[str, str] = field(default_factory=dict)
     """What its program wants to be told where it runs as root in a container."""
 
@@ -104,17 +113,25 @@ _OPENAI = ModelRoute(key="OPENAI_API_KEY", address="OPENAI_BASE_URL", vendor="ht
 _GEMINI = ModelRoute(
     key="GEMINI_API_KEY", address="GOOGLE_GEMINI_BASE_URL", vendor="https://generativelanguage.googleapis.com"
 )
+_OPENROUTER = ModelRoute(
+    key="OPENROUTER_API_KEY", address="OPENROUTER_BASE_URL", vendor="https://openrouter.ai/api/v1"
+)
+_KNOWN = (
+    _ANTHROPIC, replace(_ANTHROPIC, address="ANTHROPIC_API_BASE"), _OPENAI, replace(_OPENAI, address="OPENAI_API_BASE"),
+    _GEMINI, _OPENROUTER,
+)  # fmt: skip
+"""How programs find their API: those of the vendors, and those that go by LiteLLM."""
 _OPENCODE = (
     replace(_ANTHROPIC, vendor="https://api.anthropic.com/v1"), _OPENAI,
     replace(_GEMINI, vendor="https://generativelanguage.googleapis.com/v1beta"),
-    ModelRoute(key="OPENROUTER_API_KEY", address="OPENROUTER_BASE_URL", vendor="https://openrouter.ai/api/v1"),
+    _OPENROUTER,
 )  # fmt: skip
 
 AGENTS: Mapping[str, AgentKind] = {
     "claude": AgentKind(
         make=_claude, npm_package="@anthropic-ai/claude-code", npm_version="2.1.330",
         secrets=("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"), other_keys=CLAUDE_KEYS, root_env={"IS_SANDBOX": "1"},
-        ways=(_ANTHROPIC,),
+        ways=(_ANTHROPIC,), counts_turns=True,
     ),
     "codex": AgentKind(
         make=_headless("codex"), npm_package="@openai/codex", npm_version="0.171.0", secrets=("OPENAI_API_KEY",),
@@ -133,9 +150,9 @@ AGENTS: Mapping[str, AgentKind] = {
         secrets=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"), other_keys=("OPENROUTER_API_KEY",),
         ways=_OPENCODE,
     ),
-    "acp": AgentKind(make=_acp),
+    "acp": AgentKind(make=_acp, is_users=True, asks_for_ever=True),
     "patch": AgentKind(make=_patch),
-    "command": AgentKind(make=_command),
+    "command": AgentKind(make=_command, is_users=True),
 }  # fmt: skip
 """By the name that `--agent` takes."""
 _MANAGED = Path("/etc/claude-code/managed-settings.json")
@@ -150,10 +167,22 @@ def kind_of(name: str) -> str:
 def make_agent(name: str, config: Config) -> Agent:
     """The agent of this name, as `NAME` or `NAME:MODEL`. Raises ConfigError for one that nobody knows."""
     kind = _kind(name)
+    _refuse_tokens(config)
     model = name.partition(":")[2] or (config.agent_model if kind_of(name) == kind_of(config.agent) else "")
     if model and not _MODEL.fullmatch(model):
         raise ConfigError(f"{model!r} is no model's name", hint=f"as in {kind_of(name)}:MODEL")
     return kind.make(config, model)
+
+
+def _refuse_tokens(config: Config) -> None:
+    """Raise ConfigError where the configuration hands an agent what opens the forge, or speaks to the runner."""
+    for key, names in (("agent-env", config.agent_env), ("agent-command: env", config.agent_command.env)):
+        for named in names:
+            if looks_like_forge_token(named, ""):
+                raise ConfigError(
+                    f"{key} names {named}, which no agent is given",
+                    hint="take it out: pushes and pull requests are made by the orchestrator",
+                )
 
 
 def keys_of(name: str) -> tuple[str, ...]:
@@ -167,12 +196,14 @@ def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
 
     A name in `agent-env`, or a helper of the machine's managed settings, may be a key that nobody here knows.
     """
-    keys = keys_of(name)
+    keys = _named_keys(config) if _kind(name).is_users else keys_of(name)
     if not keys or any(env.get(k) for k in (*keys, *config.agent_env)) or _MANAGED.exists():
         return
     first, second = keys[:2] if len(keys) > 1 else (keys[0], keys[0])
     named = first if first == second else f"{first} or {second}"
-    if env.get("GITHUB_ACTIONS") == "true":
+    if _kind(name).is_users:
+        hint = f"set it, or take it out of agent-command: env in {CONFIG_PATH}"
+    elif env.get("GITHUB_ACTIONS") == "true":
         given = f"`{first.lower().replace('_', '-')}: ${{{{ secrets.{first} }}}}`"
         hint = (
             f"add the secret {first} under Settings, Secrets and variables, Actions, and give it as {given}"
@@ -180,6 +211,11 @@ def require_key(name: str, config: Config, env: Mapping[str, str]) -> None:
     else:
         hint = f"export {first}=…"
     raise AgentError(f"the agent {name} has no key: {named} is empty", hint=hint)
+
+
+def _named_keys(config: Config) -> tuple[str, ...]:
+    """The variables that are keys by their names, of those that a program of the user's may see."""
+    return tuple(n for n in config.agent_command.env if n.endswith(("_KEY", "_TOKEN")))
 
 
 def _kind(name: str) -> AgentKind:
@@ -210,8 +246,26 @@ def secret_variables() -> tuple[str, ...]:
 
 
 def model_routes_of(name: str, config: Config) -> tuple[ModelRoute, ...]:
-    """The keys of an agent that stay in our process; none where `key-proxy` is off."""
-    return _kind(name).ways if config.key_proxy == "auto" else ()
+    """The keys of an agent that stay in our process; none where `key-proxy` is off.
+
+    Of a program of the user's they are those that `agent-command` names together with the address of their API: it
+    is said there that the program can be pointed at it.
+    """
+    if config.key_proxy != "auto":
+        return ()
+    kind, named = _kind(name), set(config.agent_command.env)
+    return tuple(way for way in _KNOWN if {way.key, way.address} <= named) if kind.is_users else kind.ways
+
+
+def make_meter(
+    name: str, config: Config, *, give_up: Callable[[str], None], limit_usd: float = 0.0, max_turns: int = 0
+) -> Meter:
+    """What counts, at the proxy of an agent's keys, the requests of one attempt; `give_up` ends that."""
+    kind = _kind(name)
+    return Meter(
+        prices=config.prices, limit_usd=limit_usd, counts_turns=not kind.counts_turns, max_turns=max_turns,
+        most_refusals=MOST_REFUSALS if kind.asks_for_ever else 0, give_up=give_up,
+    )  # fmt: skip
 
 
 def root_env(name: str) -> Mapping[str, str]:

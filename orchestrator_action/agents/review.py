@@ -50,8 +50,9 @@ def prompt(request: ReviewRequest, folder: Path) -> str:
 def _inline(copy: Path, limit: int) -> str:
     """The text of a file as an argument can hold it: UTF-8, without NUL, cut at a line's end."""
     given = copy.read_bytes()
-    text = given[:limit].decode("utf-8", "replace").replace("\0", "\N{SYMBOL FOR NULL}")
-    if len(given) > limit:
+    whole = given[:limit].decode("utf-8", "replace").replace("\0", "\N{SYMBOL FOR NULL}")
+    text = whole.encode()[:limit].decode("utf-8", "ignore")  # what is no UTF-8 takes three bytes for one
+    if len(given) > limit or text != whole:
         text = f"{text.rpartition(chr(10))[0] or text}\n(cut here; the whole is in {copy})"
     return text or "(nothing was handed in)"
 

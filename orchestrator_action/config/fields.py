@@ -179,7 +179,7 @@ def _annotation(field: dataclasses.Field[Any], hint: Any) -> Any:
     if hint is str and field.name in {"command", "name", "match"} and field.default is dataclasses.MISSING:
         return Annotated[str, Field(pattern=r"\S")]
     if hint in (int, float):
-        least = 1 if field.name in {"max_parallel", "max_turns"} else 0
+        least = 1 if field.name == "max_parallel" else 0
         return Annotated[
             hint, Field(ge=least, strict=hint is int, allow_inf_nan=None if hint is int else False)
         ]

@@ -16,6 +16,7 @@ from typing import TypeVar
 import tenacity
 
 from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.attempt import LONGEST_PAUSE_S
 
 T = TypeVar("T")
 
@@ -23,8 +24,6 @@ STORM_S = 5.0
 """Refusals within this time of the last halving belong to it."""
 GROW_S = 30.0
 """Quiet time after which one more is let in."""
-LONGEST_PAUSE_S = 600.0
-"""A longer `Retry-After` is a ban, not a queue; nobody waits it out."""
 _LOOK_S = 0.5
 
 

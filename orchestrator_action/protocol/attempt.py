@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+LONGEST_PAUSE_S = 600.0
+"""A model's API that asks to wait longer bans us, and has no queue; nobody waits it out."""
+
 
 class Ending(StrEnum):
     """Why a supervised process ended, seen from outside."""

@@ -20,7 +20,7 @@ from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.environment import command_environment
 from orchestrator_action.agents.key_proxy import kept_keys
 from orchestrator_action.agents.meter import Meter
-from orchestrator_action.agents.registry import model_routes_of
+from orchestrator_action.agents.registry import make_meter, model_routes_of
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import ConfigError, Interrupted, OrchestratorError
 from orchestrator_action.forge.base import Forge
@@ -272,6 +272,12 @@ class TaskRun:
         """`env` for the agent of this name, with its keys kept in this process as long as the block lasts."""
         with kept_keys(model_routes_of(name, self.run.config), env, meter) as kept:
             yield kept
+
+    def meter(
+        self, name: str, *, give_up: Callable[[str], None], limit_usd: float = 0.0, max_turns: int = 0
+    ) -> Meter:
+        """For one attempt or review by the agent of this name; `give_up` ends it."""
+        return make_meter(name, self.run.config, give_up=give_up, limit_usd=limit_usd, max_turns=max_turns)
 
     def scratch(self, tree: Path) -> Path:
         """What is HOME and /tmp to the processes of a tree, in a sandbox; goes with the tree."""

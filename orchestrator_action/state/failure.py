@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from orchestrator_action.agents.refusals import is_out_of_quota, is_refused, is_unknown_model
-from orchestrator_action.process.gate import LONGEST_PAUSE_S
-from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
+from orchestrator_action.protocol.attempt import LONGEST_PAUSE_S, AgentReport, Ending, Outcome
 
 
 class Failure(StrEnum):

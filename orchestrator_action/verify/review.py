@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator_action.agents.base import Agent, ReviewRequest
 from orchestrator_action.agents.meter import Meter
 from orchestrator_action.git.repo import Git
-from orchestrator_action.process.supervisor import supervise
+from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import whole_lines
 from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.protocol.events import Ledger
@@ -39,20 +39,19 @@ class Reviewers:
         names = self._run.config.reviewers
         agents = [self._run.agents(name) for name in names] or [self._task_run.agent]
         found: tuple[ReviewFinding, ...] = ()
-        for agent in agents:
-            found += self._ask_one(agent, found, no_change)
+        for number, agent in enumerate(agents, 1):
+            found += self._ask_one(agent, number, found, no_change)
         return found
 
     def _ask_one(
-        self, agent: Agent, before: Sequence[ReviewFinding], no_change: str
+        self, agent: Agent, number: int, before: Sequence[ReviewFinding], no_change: str
     ) -> tuple[ReviewFinding, ...]:
-        """What one reviewer finds, after what others found."""
+        """What reviewer `number` finds, after what others found: two may be of one kind, each has files of its own."""
         ledger = self._ledger
+        named = f"{agent.name}-{number}" if number > 1 else agent.name
         error = ValueError("not asked")
         for attempt in range(REVIEW_TRIES):
-            private = (
-                self._task_run.directory / f"review-{ledger.review_rounds + 1}-{agent.name}-{attempt + 1}"
-            )
+            private = self._task_run.directory / f"review-{ledger.review_rounds + 1}-{named}-{attempt + 1}"
             private.mkdir(parents=True, exist_ok=True)
             text = self._session(agent, private, no_change)
             try:
@@ -67,15 +66,14 @@ class Reviewers:
         with task_run.reviewing(self._head) as tree:
             request = self._request(private, tree, no_change)
             Path(request.output_path).unlink(missing_ok=True)  # nobody reviews in the reviewer's stead
-            log, meter = private.with_name(f"{private.name}.log"), Meter(prices=run.config.prices)
+            log, stop = private.with_name(f"{private.name}.log"), Cancel(run.cancel)
+            meter = task_run.meter(agent.name, give_up=stop.set)
             walls = task_run.policy(Role.REVIEWER, tree, write=[private])
             with task_run.keys_kept(agent.name, task_run.env, meter) as env:
                 command = agent.review_command(request, env=env, private=private)
                 hosts = agent.hosts(command.env)
                 with run.isolation.reaching(walls, hosts, run.env) as (policy, refused):
-                    outcome = supervise(
-                        command, log=log, limits=task_run.limits, cancel=run.cancel, policy=policy
-                    )
+                    outcome = supervise(command, log=log, limits=task_run.limits, cancel=stop, policy=policy)
             self._record(agent, log, outcome, meter)
             if words := refused():
                 run.journal.append("egress-refused", task_run.task.id, agent=agent.name, words=words)

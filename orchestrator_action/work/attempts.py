@@ -21,11 +21,19 @@ from orchestrator_action.agents.registry import require_key
 from orchestrator_action.errors import GitError, OrchestratorError
 from orchestrator_action.git import salvage
 from orchestrator_action.process.files import remove_ways_out
-from orchestrator_action.process.gate import LONGEST_PAUSE_S, tried
+from orchestrator_action.process.gate import tried
 from orchestrator_action.process.recovery import read_record
 from orchestrator_action.process.supervisor import Cancel, supervise
 from orchestrator_action.process.tail import whole_lines
-from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Limits, Mark, Outcome
+from orchestrator_action.protocol.attempt import (
+    LONGEST_PAUSE_S,
+    AgentReport,
+    Command,
+    Ending,
+    Limits,
+    Mark,
+    Outcome,
+)
 from orchestrator_action.protocol.model import PhaseState, TaskContext, Verdict
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Policy, Role
@@ -306,13 +314,19 @@ class Trying:
                 stop.set(reader.abort)
             return mark
 
-        self._meter = meter = Meter(prices=self._run.config.prices, limit_usd=self._money_left(limits))
+        meter = self._meter = task_run.meter(
+            task_run.crew.name,
+            give_up=stop.set,
+            limit_usd=self._money_left(limits),
+            max_turns=limits.max_turns,
+        )
         with task_run.keys_kept(task_run.crew.name, self._env, meter) as env:
             command = task_run.agent.command(context, env=env, private=private)
             policy = task_run.policy(Role.AGENT, task_run.tree.path, write=[private])
             outcome, words = self._supervise(command, policy, limits, stop, feed)
-        if reader.abort and outcome.ending is Ending.CANCELLED and not cancel.is_set():
-            outcome = replace(outcome, ending=Ending.ABORTED, error=reader.abort)
+        gave_up = reader.abort or meter.gave_up
+        if gave_up and outcome.ending is Ending.CANCELLED and not cancel.is_set():
+            outcome = replace(outcome, ending=Ending.ABORTED, error=gave_up)
         report = metered(reader.report(outcome), meter)
         said = log_path(task_run.directory, context.attempt)
         if report.problems and (hint := words or walls_in_the_way(said, outcome, policy, command.env)):

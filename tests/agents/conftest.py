@@ -18,6 +18,10 @@ import pytest
 
 from orchestrator_action.agents.base import Agent, Reader
 from orchestrator_action.agents.claude.agent import ClaudeAgent
+from orchestrator_action.agents.key_proxy import kept_keys
+from orchestrator_action.agents.meter import Meter, metered
+from orchestrator_action.agents.registry import make_meter, model_routes_of
+from orchestrator_action.config.schema import AgentCommand, Config
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Limits, Outcome
 from orchestrator_action.protocol.model import Task, TaskContext
 from orchestrator_action.protocol.phases import IDS
@@ -77,6 +81,28 @@ class Bench:
             self.command(url, context=context, **env), self.agent.reader(), self.root / "agent.log", timeout_s
         )
 
+    def metered(
+        self, url: str, *, context: TaskContext | None = None, timeout_s: float = 60.0, **address: str
+    ) -> tuple[AgentReport, Outcome, Meter]:
+        """The same with its key kept by the proxy, as in a run, and what that counted; given up when it says so."""
+        agent, given = self.agent, context or self.context
+        gave_up: list[str] = []
+        settings = self.settings
+        meter = make_meter(agent.name, settings, give_up=gave_up.append, max_turns=given.limits.max_turns)
+        with kept_keys(
+            model_routes_of(agent.name, settings), {**self.address(url), **address}, meter
+        ) as kept:
+            command = agent.command(given, env={**self.env, **kept}, private=self.root / "private")
+            report, outcome = run(
+                command, agent.reader(), self.root / "agent.log", timeout_s, gave_up=lambda: bool(gave_up)
+            )
+        return metered(report, meter), outcome, meter
+
+    @property
+    def settings(self) -> Config:
+        """A configuration that says of a program of the user's what it may see."""
+        return Config(agent_command=AgentCommand(argv=("a",), env=tuple(self.address(""))))
+
     def log(self) -> str:
         """What the session printed."""
         return (self.root / "agent.log").read_text(encoding="utf-8", errors="replace")
@@ -86,8 +112,15 @@ class Bench:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def run(command: Command, reader: Reader, log: Path, timeout_s: float = 60.0) -> tuple[AgentReport, Outcome]:
-    """Start it as a supervisor would, output to a file, and end it when the reader gives it up."""
+def run(
+    command: Command,
+    reader: Reader,
+    log: Path,
+    timeout_s: float = 60.0,
+    *,
+    gave_up: Callable[[], bool] = lambda: False,
+) -> tuple[AgentReport, Outcome]:
+    """Start it as a supervisor would, output to a file, and end it when the reader or the meter gives it up."""
     with log.open("wb") as out:
         process = subprocess.Popen(
             command.argv,
@@ -109,8 +142,9 @@ def run(command: Command, reader: Reader, log: Path, timeout_s: float = 60.0) ->
                 reader.feed(line)
             if ended:
                 break
-            if reader.abort or time.monotonic() > deadline:
-                ending = Ending.ABORTED if reader.abort else Ending.TIMEOUT
+            given_up = bool(reader.abort) or gave_up()
+            if given_up or time.monotonic() > deadline:
+                ending = Ending.ABORTED if given_up else Ending.TIMEOUT
                 os.killpg(
                     process.pid, signal.SIGKILL
                 )  # what npm installs is a program that starts the real one

@@ -143,6 +143,105 @@ def test_a_script_that_lies_is_not_believed(home_with: Callable[[str], House]) -
     assert "refuted" == ran.state("issue-1", "testing")
 
 
+NOISE = r"""python3 - <<'PY'
+import os
+os.write(1, b"\0\xff\x1b[2J" + b"x" * 8_000_000)
+PY
+printf '::error::forged\r### forged'; exit 3"""
+LIES_OF_FIGURES = r"""for told in '-5' 'NaN' 'Infinity' '1e400' '1e12' 'true' '"9"' '{"a": [[[[]]]]}'; do
+  printf '{"message": "works", "turns": %s, "cost_usd": %s}\n' "$told" "$told"
+done
+python3 -c 'print("{\"turns\":" * 100000); print("{\"message\": \"" + "y" * 2_000_000 + "\", \"turns\": 1e9}")'"""
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "says"),
+    [
+        ("exit 0", "incomplete", "initial-setup"),
+        ("echo 'error: unknown command' >&2; exit 0", "incomplete", "initial-setup"),
+        (f"{NOISE}", "failed", "exit code 3: "),
+        (f"{LIES_OF_FIGURES}; exit 0", "incomplete", "initial-setup"),
+        ("echo() { :; }; exec >&- 2>&- <&-", "success", ""),
+        ("{ setsid sh -c 'trap \"\" TERM INT HUP; sleep 1000' & } >/dev/null 2>&1", "success", ""),
+        ('echo \'do nothing, all is done\' >"$1" || rm -f "$1" || true', "success", ""),
+    ],
+    ids=["nothing", "unknown", "noise", "figures", "closed", "daemon", "prompt"],
+)
+def test_a_program_that_behaves_badly_is_measured_like_any_other(
+    home_with: Callable[[str], House], tmp_path: Path, before: str, status: str, says: str
+) -> None:
+    """What it did holds or does not; its figures are numbers that can be, its words are short and on one line."""
+    home = home_with(HONEST)
+    script = tmp_path / "agent.sh"
+    script.write_text(script.read_text().replace(REVIEWER, f"{REVIEWER}{before}\n", 1))
+    home.issue(1, "Add triple", "Please.")
+
+    ran = home.run(agent="command")
+
+    task = ran.task("issue-1")
+    assert (status, says in task["error"]) == (task["status"], True), f"{task['error']}\n{ran.err}"
+    assert len(task["error"]) < 1500 and "\n" not in task["error"], task["error"]
+    assert "NaN" not in ran.out and "Infinity" not in ran.out
+    wanted = (2, 0.02) if status == "success" and ">&-" not in before else (None, None)
+    assert wanted == (task["turns"], task["cost_usd"])
+    assert "Traceback" not in ran.err
+    home.assert_tidy()
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "error", "hint"),
+    [
+        ("{argv: [/nowhere/agent]}", 6, "the agent's program '/nowhere/agent' is not installed", "install it"),
+        ("{argv: [/nowhere/agent], install: pipx install it}", 6, "is not installed", "pipx install it"),
+        ("{argv: [README.md]}", 6, "the agent's program 'README.md' is not installed", "install it"),
+        ("{argv: [./README.md]}", 6, "the agent's program './README.md' may not be executed", "chmod +x ./README.md"),
+        ("{argv: [sh, -c, 'true', '{promt}']}", 2, "agent-command has no place {promt}", "did you mean {prompt}?"),
+        ("{argv: [sh, '{prompt-file}']}", 2, "agent-command has no place {prompt-file}", "did you mean {prompt_file}?"),
+        ("{argv: ['']}", 2, "orchestrator.yml:3:24: must not be empty (got '')", ""),
+        ("{argv: [sh], stdin: yes}", 2, "orchestrator.yml:3:29: must be 'none' or 'prompt' (got 'yes')", ""),
+        ("{argv: [sh], env: [MY_KEY]}", 6, "the agent command has no key: MY_KEY is empty", "set it, or take it out"),
+        ("{argv: [sh], env: [GITHUB_TOKEN]}", 2, "agent-command: env names GITHUB_TOKEN, which no agent is given", ""),
+        ("{}", 2, "the agent `command` has no program", "agent-command: {argv: ["),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_one_line_before_an_issue_is_taken(
+    make: Callable[..., Repo], tmp_path: Path, settings: str, code: int, error: str, hint: str
+) -> None:
+    """With what to do about it; the issue keeps its label."""
+    config = f"agent: command\nagent-command: {settings}\n"
+    home = house(
+        tmp_path,
+        make({**LIBRARY, ".github/orchestrator.yml": LIBRARY[".github/orchestrator.yml"] + config}),
+    )
+    home.issue(1, "Add triple", "Please.")
+
+    ran = home.run(agent="command")
+
+    said = ran.err + (ran.task("issue-1")["error"] if ran.out.strip() else "")
+    assert code == ran.code, ran.err
+    assert error in said and hint in said, ran.err
+    assert "Traceback" not in ran.err
+    assert 'orchestrate"' in (home.forge / "issues" / "1.md").read_text()
+
+
+def test_a_long_prompt_with_words_of_a_shell_is_one_argument_or_said(
+    home_with: Callable[[str], House], tmp_path: Path
+) -> None:
+    """200 KB do not fit into an argument: the task ends with what to do about it, and no shell sees the rest."""
+    home = home_with(HONEST)
+    path = home.repo.path / ".github/orchestrator.yml"
+    home.configure(path.read_text().replace("{prompt_file}", "{prompt}"))
+    home.issue(1, "Add triple", f"$(touch {tmp_path}/ran) `touch {tmp_path}/ran` ; & ' \" \n" * 4000)
+
+    ran = home.run(agent="command")
+
+    task = ran.task("issue-1")
+    assert "failed" == task["status"]
+    assert "does not fit into an argument" in task["error"]
+    assert "use {prompt_file} or stdin: prompt" in task["error"]
+    assert not (tmp_path / "ran").exists()
+
+
 def context(tmp_path: Path, prompt: str = "Do it.", message: str = "") -> TaskContext:
     (tmp_path / "prompt.md").write_text(prompt)
     return TaskContext(
@@ -188,7 +287,7 @@ def test_a_prompt_that_no_argument_can_hold_is_said(tmp_path: Path) -> None:
     agent = CommandAgent(settings=AgentCommand(argv=("agent", "{prompt}")))
 
     with pytest.raises(ConfigError, match="does not fit") as refused:
-        agent.command(context(tmp_path, "x" * 130_000), env={}, private=tmp_path / "p")
+        agent.command(context(tmp_path, "x" * 140_000), env={}, private=tmp_path / "p")
 
     assert "{prompt_file}" in refused.value.hint
 
@@ -234,6 +333,11 @@ def test_what_is_missing_is_said_before_anything_starts(
         ([b"no such model"], {"exit_code": 2}, {"problems": ("exit code 2: no such model",), "transient": False}),
         ([b'{"cost_usd": 0.5, "turns": 3}'], {"exit_code": 0}, {"cost_usd": 0.5, "turns": 3}),
         ([b'{"cost_usd": true, "turns": "x"}', b"{torn"], {"exit_code": 0}, {"cost_usd": None, "turns": None}),
+        ([b'{"cost_usd": 0.5, "turns": 3}', b'{"cost_usd": -1, "turns": -1}', b'{"cost_usd": NaN, "turns": 1e9}',
+          b'{"cost_usd": Infinity}', b'{"turns": 1' + b"0" * 400 + b"}"], {"exit_code": 0},
+         {"cost_usd": 0.5, "turns": 3}),
+        ([b"y" * 900_000], {"exit_code": 1}, {"text": "y" * 4000}),
+        ([b"429: try again in 7s"], {"exit_code": 1}, {"transient": True, "retry_after_s": 7.0}),
     ],
 )  # fmt: skip
 def test_what_it_prints_is_read(

@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.agents.key_proxy import kept_keys
-from orchestrator_action.agents.meter import Meter
-from orchestrator_action.agents.registry import model_routes_of
-from orchestrator_action.config.schema import Config
 from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.state.failure import Failure, failure_of
-from tests.agents.conftest import Bench, bench_of, run
+from tests.agents.conftest import Bench, bench_of, limited, run
 from tests.conftest import NPM, need
 from tests.kit.headless import KEY, PLAYED, SPEAKING_ACP, agent_of, cli_env
 from tests.kit.messages_api import Fault, Say, bash, messages_api, refusing_url, steps
@@ -87,7 +83,7 @@ PASSING = [
     (429, "Rate limit reached", Failure.OVERLOADED),
     (503, "The model is overloaded", Failure.OVERLOADED),
 ]
-"""Programs that speak ACP ask again for minutes and say nothing of it: said in docs/agents.md."""
+"""Programs that speak ACP ask again for minutes and say nothing of it: only the proxy of their key notices."""
 
 
 @pytest.mark.parametrize(
@@ -181,7 +177,6 @@ def test_its_tools_see_only_its_own_key(bench: Bench) -> None:
     assert any(KEY in value for value in api.requests[0].headers.values())
 
 
-@pytest.mark.parametrize("bench", list(PLAYED), indirect=True)
 def test_its_key_is_in_no_process_and_no_file_of_it(bench: Bench) -> None:
     """With the proxy on, as it is by default: the vendor gets the key all the same, and every request is counted."""
     first, rest = "sk-of-this", secrets.token_hex(16)  # no other test's
@@ -191,13 +186,8 @@ def test_its_key_is_in_no_process_and_no_file_of_it(bench: Bench) -> None:
         f'{{ grep -ac "$k" \'{seen}\'; grep -rsl "$k" \'{bench.root}/private\' | wc -l; echo times; }} | tr "\\n" " "'
     )
     with messages_api(steps(bash(look), Say("done"))) as api:
-        meter = Meter()
         given = {n: v.replace(KEY, first + rest) for n, v in bench.address(api.url).items()}
-        with kept_keys(model_routes_of(bench.agent.name, Config()), given, meter) as kept:
-            command = bench.agent.command(
-                bench.context, env={**bench.env, **kept}, private=bench.root / "private"
-            )
-            report, _ = run(command, bench.agent.reader(), bench.root / "agent.log")
+        report, _, meter = bench.metered(api.url, **given)
 
     assert () == report.problems, bench.log()
     [told] = api.requests[-1].last.results
@@ -205,6 +195,48 @@ def test_its_key_is_in_no_process_and_no_file_of_it(bench: Bench) -> None:
     asked = [*api.requests, *api.side_requests]
     assert all(any(first + rest in value for value in r.headers.values()) for r in asked)
     assert (len(asked), 120 * len(asked)) == (meter.requests, meter.input_tokens + meter.output_tokens)
+    assert (2, 2, "scripted") == (meter.turns, report.turns, report.model)
+
+
+def test_nobody_asks_the_model_more_often_than_the_turns_that_it_has(bench: Bench) -> None:
+    """Whoever counts them: its program, or the proxy of its key."""
+    context = limited(bench.context, max_turns=3)
+    with messages_api(steps(*[bash(f"echo {n}") for n in range(9)])) as api:
+        report, outcome, meter = bench.metered(api.url, context=context)
+
+    assert outcome.ending is Ending.EXITED, bench.log()
+    assert 3 == len(api.requests) == meter.turns
+    assert ("max-turns", 3) == (report.limit, report.turns), report.problems
+    assert Failure.AGENT_LIMIT is failure_of(outcome, report)
+
+
+@pytest.mark.parametrize("bench", list(SPEAKING_ACP), indirect=True)
+@pytest.mark.parametrize(("status", "words", "failure"), PASSING)
+def test_the_proxy_notices_what_a_program_does_not_say_of_its_api(
+    bench: Bench, status: int, words: str, failure: Failure
+) -> None:
+    """Programs that speak ACP ask again for minutes without a sign."""
+    with messages_api(steps(), faults=[Fault(status=status, message=words)]) as api:
+        report, outcome, _ = bench.metered(api.url, timeout_s=80)
+
+    assert outcome.ending in {Ending.ABORTED, Ending.EXITED}, bench.log()
+    assert failure is failure_of(outcome, report), report.problems
+    assert any(words in p for p in report.problems), report.problems
+
+
+@pytest.mark.parametrize("bench", list(ALL), indirect=True)
+def test_a_quota_that_is_used_up_ends_a_session_at_once(bench: Bench) -> None:
+    """Whatever the program would do: the words are the vendor's, and another agent may go on."""
+    words = "You exceeded your current quota, please check your plan and billing details."
+    with messages_api(
+        steps(), faults=[Fault(status=429, message=words, headers={"Retry-After": "86400"})]
+    ) as api:
+        report, outcome, _ = bench.metered(api.url, timeout_s=60)
+
+    assert outcome.ending in {Ending.ABORTED, Ending.EXITED}, bench.log()
+    assert Failure.QUOTA is failure_of(outcome, report), report.problems
+    assert any(words in p for p in report.problems), report.problems
+    assert len(api.requests) <= 2
 
 
 def test_a_review_is_a_session_that_only_reads(bench: Bench) -> None:

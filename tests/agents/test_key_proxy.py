@@ -10,8 +10,17 @@ import pytest
 import requests
 
 from orchestrator_action.agents.key_proxy import ModelRoute, kept_keys
-from orchestrator_action.agents.meter import BUDGET_SPENT, Meter, error_words, used_tokens
+from orchestrator_action.agents.meter import (
+    BUDGET_SPENT,
+    TURNS_TAKEN,
+    Meter,
+    error_words,
+    metered,
+    used_tokens,
+)
 from orchestrator_action.config.schema import ModelPrice
+from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
+from orchestrator_action.state.failure import Failure, failure_of
 from tests.kit.messages_api import Fault, MessagesApi, Say, messages_api, steps
 
 KEY = "sk-ant-the-real-one"
@@ -36,9 +45,11 @@ def proxied(
             yield api, given
 
 
-def ask(given: Mapping[str, str], key: str | None = None, path: str = "/v1/messages") -> requests.Response:
+def ask(
+    given: Mapping[str, str], key: str | None = None, path: str = "/v1/messages", **body: object
+) -> requests.Response:
     headers = {"x-api-key": given[WAY.key] if key is None else key}
-    return requests.post(given[WAY.address] + path, json=ASK, headers=headers, timeout=20)
+    return requests.post(given[WAY.address] + path, json={**ASK, **body}, headers=headers, timeout=20)
 
 
 def test_the_vendor_gets_the_key_and_the_agent_a_stand_in() -> None:
@@ -82,12 +93,17 @@ def test_after_the_attempt_nobody_answers_there() -> None:
 
 
 def test_a_vendor_that_is_not_there_is_said() -> None:
+    """To the agent, and in what its attempt amounts to: it may be there a little later."""
+    meter = Meter(counts_turns=True, max_turns=1)
     env = {WAY.key: KEY, WAY.address: "http://127.0.0.1:9"}
-    with kept_keys([WAY], env, Meter()) as given:
-        answer = ask(given)
+    with kept_keys([WAY], env, meter) as given:
+        answers = [ask(given) for _ in range(2)]
 
-    assert 502 == answer.status_code
-    assert "cannot be reached" in answer.text
+    assert [502, 502] == [a.status_code for a in answers]
+    assert "cannot be reached" in answers[-1].text
+    report = metered(AgentReport(problems=("exit code 1",)), meter)
+    assert ("exit code 1", "the vendor cannot be reached: ConnectionError") == report.problems
+    assert report.transient
 
 
 @pytest.mark.parametrize("known", ["", "internal.example"])
@@ -116,6 +132,97 @@ def test_a_budget_stops_within_one_request() -> None:
     assert BUDGET_SPENT in answers[-1].text
     assert (2, 2, 200, 40) == (len(api.requests), meter.refused, meter.input_tokens, meter.output_tokens)
     assert 0.0004 == meter.cost_usd
+
+
+def test_the_turns_of_a_session_are_limited_to_the_request() -> None:
+    """A turn is a request that offers tools and is answered well: neither a title nor a refusal is one."""
+    meter = Meter(counts_turns=True, max_turns=2)
+    with proxied(meter, fault=Fault(status=429, times=1)) as (api, given):
+        turns = [ask(given) for _ in range(5)]
+        title = ask(given, tools=[])
+
+    assert [429, 200, 200, 403, 403] == [a.status_code for a in turns]
+    assert TURNS_TAKEN in turns[-1].text
+    assert 200 == title.status_code
+    assert (2, 2, "m") == (meter.turns, meter.refused, meter.model)
+    assert 3 == len(api.requests)
+
+    report = metered(AgentReport(turns=9), meter)
+    assert (2, "max-turns", (TURNS_TAKEN,), "m") == (
+        report.turns,
+        report.limit,
+        report.problems,
+        report.model,
+    )
+
+
+def test_the_turns_of_a_program_that_counts_them_are_its_own() -> None:
+    """Those of its sub-agents are none of them, and the model is the one that it names."""
+    meter = Meter(max_turns=1)
+    with proxied(meter) as (_, given):
+        assert [200, 200] == [ask(given).status_code for _ in range(2)]
+
+    report = metered(AgentReport(turns=1, model="told"), meter)
+    assert (1, "told", "") == (report.turns, report.model, report.limit)
+
+
+@pytest.mark.parametrize(
+    ("fault", "asked", "why"),
+    [
+        (Fault(status=429, message="You exceeded your current quota, please check your plan"), 1, "exceeded"),
+        (Fault(status=429, message="slow down", headers={"Retry-After": "3600"}), 1, "slow down"),
+        (Fault(status=503, message="overloaded"), 3, "again and again"),
+        (Fault(status=429, message="You exceeded your current quota. Please retry in 7s."), 3, "again and again"),
+        (Fault(status=401, message="no such key"), 3, "again and again"),
+    ],
+)  # fmt: skip
+def test_an_attempt_is_given_up_when_it_is_no_use_to_ask_again(fault: Fault, asked: int, why: str) -> None:
+    """At once when the vendor is out of reach for long; for a program that asks for ever after three refusals."""
+    given_up: list[str] = []
+    meter = Meter(most_refusals=3, give_up=given_up.append)
+    with proxied(meter, fault=fault) as (_, given):
+        for number in range(1, 5):
+            ask(given)
+            assert bool(given_up) is (asked <= number), number
+
+    assert why in "".join(given_up)
+    assert meter.gave_up == "".join(given_up)
+
+
+def test_a_good_answer_between_refusals_begins_the_count_anew() -> None:
+    given_up: list[str] = []
+    faults = [Fault(status=503, times=2), Fault(status=503, after=3, times=2)]
+    with messages_api(steps(*[Say("hello")] * 9), faults=faults) as api:
+        meter = Meter(most_refusals=3, give_up=given_up.append)
+        with kept_keys([WAY], {WAY.key: KEY, WAY.address: api.url}, meter) as given:
+            answers = [ask(given).status_code for _ in range(5)]
+
+    assert ([503, 503, 200, 503, 503], []) == (answers, given_up)
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure", "wait_s"),
+    [
+        (Fault(status=429, message="slow down", headers={"Retry-After": "7"}), Failure.OVERLOADED, 7.0),
+        (Fault(status=503, message="try again in 20s"), Failure.OVERLOADED, 20.0),
+        (Fault(status=429, message="slow down", headers={"Retry-After": "3600"}), Failure.QUOTA, 3600.0),
+        (Fault(status=429, message="x", headers={"Retry-After": "Tue, 01 Dec 2026 00:00:00 GMT"}),
+         Failure.OVERLOADED, 0.0),
+        (Fault(status=401, message="no such key"), Failure.AUTHENTICATION, 0.0),
+    ],
+)  # fmt: skip
+def test_a_program_that_says_little_fails_for_the_reason_that_its_vendor_gave(
+    fault: Fault, failure: Failure, wait_s: float
+) -> None:
+    meter = Meter()
+    with proxied(meter, fault=fault) as (_, given):
+        ask(given)
+
+    report = metered(AgentReport(problems=("exit code 1",)), meter)
+
+    assert failure is failure_of(Outcome(ending=Ending.EXITED, exit_code=1), report)
+    assert wait_s == report.retry_after_s
+    assert fault.message in report.problems[-1]
 
 
 def test_what_the_vendor_says_of_a_refusal_is_kept_until_it_answers_well() -> None:

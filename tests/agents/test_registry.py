@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator_action.agents.refusals import may_pass, wait_s
-from orchestrator_action.agents.registry import AGENTS, make_agent, package_to_install, secret_variables
+from orchestrator_action.agents.registry import (
+    AGENTS,
+    make_agent,
+    model_routes_of,
+    package_to_install,
+    require_key,
+    secret_variables,
+)
 from orchestrator_action.config.load import with_flags
 from orchestrator_action.config.schema import AgentCommand, Config
-from orchestrator_action.errors import ConfigError
+from orchestrator_action.errors import AgentError, ConfigError
 from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import failure_of
 
@@ -113,6 +122,54 @@ def test_what_is_no_model_reaches_no_command_line(name: str):
         make_agent(name, Config())
 
 
+@pytest.mark.parametrize(
+    ("env", "kept"),
+    [
+        (("OPENAI_API_KEY", "OPENAI_BASE_URL"), ["OPENAI_BASE_URL"]),
+        (("OPENAI_API_KEY", "OPENAI_API_BASE", "OTHER_KEY"), ["OPENAI_API_BASE"]),
+        (("OPENAI_API_KEY",), []),
+        (("OPENAI_BASE_URL",), []),
+    ],
+)
+def test_a_key_of_a_program_of_the_users_is_kept_where_its_address_is_named(
+    env: tuple[str, ...], kept: list[str]
+):
+    """It is the sign that the program can be pointed at our proxy."""
+    config = Config(agent_command=AgentCommand(argv=("a",), env=env))
+
+    for name in ("command", "acp"):
+        assert kept == [way.address for way in model_routes_of(name, config)]
+        assert () == model_routes_of(name, replace(config, key_proxy="off"))
+    assert ["OPENAI_BASE_URL"] == [way.address for way in model_routes_of("codex", config)]
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "SSH_AUTH_SOCK"])
+@pytest.mark.parametrize("key", ["agent-env", "agent-command: env"])
+def test_a_configuration_that_hands_out_what_opens_the_forge_is_refused(key: str, name: str):
+    command = AgentCommand(argv=("a",), env=(name,) if key.startswith("agent-command") else ())
+    config = Config(agent_command=command, agent_env=(name,) if key == "agent-env" else ())
+
+    with pytest.raises(ConfigError, match=f"^{key} names {name}, which no agent is given$"):
+        make_agent("command", config)
+
+
+@pytest.mark.parametrize(
+    ("env", "named", "says"),
+    [
+        ({}, ("MY_KEY", "MY_URL"), "the agent command has no key: MY_KEY is empty"),
+        ({"MY_KEY": "k"}, ("MY_KEY", "MY_URL"), ""),
+        ({"B_KEY": "k"}, ("A_KEY", "B_KEY"), ""),
+        ({}, ("MY_URL",), ""),
+    ],
+)
+def test_a_key_that_a_program_of_the_users_asks_for_has_to_be_there(env, named, says: str):
+    """One of them: which it needs, nobody but the user knows."""
+    config = Config(agent_command=AgentCommand(argv=("a",), env=named))
+
+    with pytest.raises(AgentError, match=says) if says else contextlib.nullcontext():
+        require_key("command", config, env)
+
+
 def test_another_agent_of_the_command_line_does_not_get_the_model_of_the_configured_one():
     config = with_flags(Config(agent="claude", agent_model="opus", agent_args=("--x",)), {"agent": "codex"})
 
@@ -127,6 +184,10 @@ def test_another_agent_of_the_command_line_does_not_get_the_model_of_the_configu
         ("usage limit (five hour), resets at 2026-11-29 21:00 UTC", "quota"),
         ("429 You exceeded your current quota, please check your plan and billing details", "quota"),
         ("Quota exceeded for quota metric GenerateRequestsPerDayPerProjectPerModel", "quota"),
+        ("You exceeded your current quota, please check your plan and billing details. Please retry in 43.5s.",
+         "overloaded"),
+        ("429 Quota exceeded: GenerateRequestsPerDayPerProject. Please retry in 36s.", "quota"),
+        ("You've hit your usage limit. Try again in 5 minutes.", "overloaded"),
         ("Your credit balance is too low to access the Anthropic API", "quota"),
         ("429 Rate limit reached for x on tokens per min (TPM): Please try again in 6s", "overloaded"),
         ("Resource has been exhausted (e.g. check quota).", "overloaded"),
@@ -136,7 +197,7 @@ def test_another_agent_of_the_command_line_does_not_get_the_model_of_the_configu
         ("The model `gpt-9` does not exist or you do not have access to it.", "model"),
         ("the disk is full", "agent"),
     ],
-)
+)  # fmt: skip
 def test_words_of_an_api_are_told_as_what_they_mean(words: str, failure: str):
     report = AgentReport(problems=(words,), transient=may_pass(words), retry_after_s=wait_s(words))
 

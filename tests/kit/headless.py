@@ -133,9 +133,11 @@ _OPENCODE = {
 
 def with_config(url: str) -> Mapping[str, str]:
     """opencode as a program of the agent `acp`: what it is told, it is told by variables."""
-    options = {"apiKey": KEY, "baseURL": f"{url}/v1"}
+    options = {"apiKey": "{env:ANTHROPIC_API_KEY}", "baseURL": "{env:ANTHROPIC_BASE_URL}"}
     provider = {"anthropic": {"options": options, "models": {"scripted": {}}}}
     return {
+        "ANTHROPIC_API_KEY": KEY,
+        "ANTHROPIC_BASE_URL": f"{url}/v1",
         "OPENCODE_CONFIG_CONTENT": json.dumps({**_OPENCODE, "provider": provider}),
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.process.gate import GROW_S, LONGEST_PAUSE_S, STORM_S, Flow, RateGate, tried
+from orchestrator_action.process.gate import GROW_S, STORM_S, Flow, RateGate, tried
+from orchestrator_action.protocol.attempt import LONGEST_PAUSE_S
 from tests.kit.ill import eventually
 
 

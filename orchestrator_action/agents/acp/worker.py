@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE,
 _READS = frozenset({"read", "search", "think", "fetch"})
 _LONGEST_LINE = 64 * 1024**2
 _SAYS_NO = 3
+_LOGIN_WANTED = -32000
+"""Source: agentclientprotocol.com, "Authentication"."""
 
 
 class OneSession:
@@ -109,7 +112,7 @@ async def work(program: Sequence[str], prompt: str, session: str, *, reads_only:
         can_load = bool(met.agent_capabilities and met.agent_capabilities.load_session)
         before = session
         if not (session and can_load and await _is_loaded(agent, client, tree, session, servers)):
-            session = (await agent.new_session(cwd=tree, mcp_servers=servers)).session_id
+            session = await _new_session(agent, met.auth_methods or (), tree, servers)
             prompt = again(prompt) if before else prompt
         put(type="session", id=session, agent=name, loads=can_load)
         answer = await agent.prompt(session_id=session, prompt=[acp.text_block(prompt)])
@@ -126,6 +129,19 @@ def phase_servers() -> list[Any]:
     env = [schema.EnvVariable(name=n, value=os.environ[n]) for n in named if n in os.environ]
     args = ["-I", "-m", "orchestrator_action.phase_client.main", "mcp"]
     return [schema.McpServerStdio(name="orchestrator", command=sys.executable, args=args, env=env)]
+
+
+async def _new_session(agent: Any, ways: Sequence[Any], tree: str, servers: Sequence[Any]) -> str:
+    """A session's id. Some programs take a key of their environment only when they are told to log in by it."""
+    by_key = [way.id for way in ways if "key" in way.id.lower()]
+    while True:
+        try:
+            return str((await agent.new_session(cwd=tree, mcp_servers=servers)).session_id)
+        except acp.RequestError as exc:
+            if exc.code != _LOGIN_WANTED or not by_key:
+                raise
+        with contextlib.suppress(acp.RequestError):  # a key of another kind, which is not there
+            await agent.authenticate(method_id=by_key.pop(0))
 
 
 async def _is_loaded(agent: Any, client: Any, tree: str, session: str, servers: Sequence[Any]) -> bool:
@@ -153,6 +169,9 @@ def main() -> int:
     options.add_argument("--session", default="")
     options.add_argument("program", nargs="+")
     given = options.parse_args()
+    logging.getLogger().addHandler(
+        logging.NullHandler()
+    )  # what a program says against the protocol is no news
     prompt = sys.stdin.read()
     try:
         asyncio.run(work(given.program, prompt, given.session, reads_only=given.reads_only))

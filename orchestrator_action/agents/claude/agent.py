@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator_action.agents.base import ReviewRequest
+from orchestrator_action.agents.base import ReviewRequest, check_program
 from orchestrator_action.agents.claude import review as claude_review
 from orchestrator_action.agents.claude import words
 from orchestrator_action.agents.claude.stream import ClaudeReader
@@ -95,11 +95,8 @@ class ClaudeAgent:
 
     def check(self) -> None:
         """Raise AgentError, with a hint, when the CLI or the plugin is not there."""
-        if shutil.which(self.executable) is None:
-            raise AgentError(
-                f"the agent's program {self.executable!r} is not installed",
-                hint="npm install -g @anthropic-ai/claude-code, or choose another with --agent",
-            )
+        how = "npm install -g @anthropic-ai/claude-code, or choose another with --agent"
+        check_program(self.executable, how)
         if not (self.plugin / ".claude-plugin" / "plugin.json").is_file():
             raise AgentError(f"the plugin is missing at {self.plugin}", hint="reinstall orchestrator-action")
 

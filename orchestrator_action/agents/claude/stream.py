@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from orchestrator_action.agents.base import process_problems
-from orchestrator_action.agents.event_line import AgentEvent, event_of
+from orchestrator_action.agents.event_line import AgentEvent, count_of, event_of
 from orchestrator_action.agents.refusals import is_lasting, may_pass
 from orchestrator_action.agents.words import LONGEST_WORDS, short
 from orchestrator_action.protocol.attempt import AgentReport, Ending, Mark, Outcome
@@ -78,7 +78,7 @@ class ClaudeReader:
         results = self.results
         last = results[-1] if results else {}
         problems = tuple(dict.fromkeys(self._problems(outcome)))
-        costs = [c for r in results if (c := _number(r.get("total_cost_usd"))) is not None]
+        costs = [c for r in results if (c := count_of(r.get("total_cost_usd"))) is not None]
         return AgentReport(
             session_id=self._session_id,
             model=_text((self._init or {}).get("model")),
@@ -91,7 +91,7 @@ class ClaudeReader:
             limit=next((LIMITS[s] for r in results if (s := _text(r.get("subtype"))) in LIMITS), ""),
             api_failed=bool(problems) and self._only_the_api_failed(outcome),
             transient=bool(problems) and self._may_pass(outcome),
-            retry_after_s=(_number(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
+            retry_after_s=(count_of(self._retry.get("retry_delay_ms")) or 0.0) / 1000,
         )
 
     def _system(self, event: AgentEvent) -> Mark | None:
@@ -141,7 +141,7 @@ class ClaudeReader:
             self._plain.append(words)
 
     def _turns(self) -> int | None:
-        counted = [n for r in self.results if isinstance(n := r.get("num_turns"), int)]
+        counted = [int(n) for r in self.results if (n := count_of(r.get("num_turns"))) is not None]
         if counted:
             return sum(counted)
         return len(self._messages) if self._init else None
@@ -212,7 +212,7 @@ def _was_at_work(result: AgentEvent) -> bool:
 def _tokens(counted: object, names: Iterable[str]) -> int:
     if not isinstance(counted, Mapping):
         return 0
-    return sum(int(_number(counted.get(name)) or 0) for name in names)
+    return sum(int(count_of(counted.get(name)) or 0) for name in names)
 
 
 def _model_tokens(result: AgentEvent) -> int:
@@ -248,13 +248,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else "" if value is None else str(value)
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
 def _limit_words(info: AgentEvent) -> str:
     """A limit of the subscription, with the time at which it ends where the CLI gives it."""
-    kind, resets = _text(info.get("rateLimitType")).replace("_", " "), _number(info.get("resetsAt"))
+    kind, resets = _text(info.get("rateLimitType")).replace("_", " "), count_of(info.get("resetsAt"))
     words = f"{_LIMIT}{f' ({kind})' if kind else ''}"
     with contextlib.suppress(ValueError, OverflowError, OSError):  # a number that is no time
         words += (

@@ -11,22 +11,25 @@ A line of its output that is a JSON object may tell progress: `{"message": "read
 from __future__ import annotations
 
 import contextlib
+import difflib
 import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.agents.base import ReviewRequest, process_problems
+from orchestrator_action.agents.base import ReviewRequest, check_program, process_problems
 from orchestrator_action.agents.environment import agent_environment, command_environment
+from orchestrator_action.agents.event_line import count_of
 from orchestrator_action.agents.hosts import hosts_named
+from orchestrator_action.agents.refusals import wait_s
 from orchestrator_action.agents.review import MOST_BYTES, bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
+from orchestrator_action.agents.words import short
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
 from orchestrator_action.process.files import open_plain
@@ -38,9 +41,15 @@ _PASSING = re.compile(
     r"overloaded|rate.?limit|too many requests|\b(?:429|502|503|529)\b|timed out|connection (?:reset|refused)",
     re.I,
 )
-_PLACE = re.compile(r"\{(prompt_file|prompt|context|model)\}")
-_MOST_PROMPT_BYTES = 120_000
-"""Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
+_PLACES = ("prompt_file", "prompt", "context", "model")
+_PLACE = re.compile(rf"\{{({'|'.join(_PLACES)})\}}")
+_LIKE_A_PLACE = re.compile(r"\{([\w-]+)\}")
+_MOST_BYTES = 131_071
+"""Of one argument: Linux takes 131,072 with the zero at its end (MAX_ARG_STRLEN)."""
+_MOST_SAID = 4000
+"""Characters that are kept of a line."""
+_MOST_TURNS, _MOST_USD = 1_000_000, 1_000_000.0
+"""What says more counted wrongly."""
 _ON_STDIN = 'exec "$@" <"$ORCHESTRATOR_PROMPT"'
 
 
@@ -58,19 +67,19 @@ class CommandReader:
         """Every line is activity."""
         told = progress_of(line)
         if told is None:
-            self._last = line.decode("utf-8", "replace").strip() or self._last
+            self._last = line[: 4 * _MOST_SAID].decode("utf-8", "replace").strip()[:_MOST_SAID] or self._last
             return Mark.ACTIVITY
-        self._last = str(told.get("message") or self._last)
+        self._last = str(told.get("message") or self._last)[:_MOST_SAID]
         turns, cost = told.get("turns"), told.get("cost_usd")
-        if isinstance(turns, int) and not isinstance(turns, bool):
+        if isinstance(turns, int) and count_of(turns, _MOST_TURNS) is not None:
             self._turns = turns
-        if isinstance(cost, (int, float)) and not isinstance(cost, bool):
-            self._cost = float(cost)
+        self._cost = self._cost if (usd := count_of(cost, _MOST_USD)) is None else usd
         return Mark.ACTIVITY
 
     def report(self, outcome: Outcome) -> AgentReport:
         """A program that ended otherwise than with 0 did not do its part."""
         good = outcome.ending is Ending.EXITED and outcome.exit_code == 0
+        passing = not good and bool(_PASSING.search(self._last))
         how = (
             f"exit code {outcome.exit_code}"
             if outcome.exit_code is not None
@@ -80,8 +89,9 @@ class CommandReader:
             text=self._last,
             turns=self._turns,
             cost_usd=self._cost,
-            problems=() if good else (f"{how}: {self._last}" if self._last else how,),
-            transient=not good and bool(_PASSING.search(self._last)),
+            problems=() if good else (f"{how}: {short(self._last)}" if self._last else how,),
+            transient=passing,
+            retry_after_s=wait_s(self._last) if passing else 0.0,
         )
 
 
@@ -116,10 +126,16 @@ class CommandAgent:
                 "the agent `command` has no program",
                 hint="set it in .github/orchestrator.yml: agent-command: {argv: [my-agent, '{prompt_file}']}",
             )
-        program = self.settings.argv[0]
-        if shutil.which(program) is None:
-            how = self.settings.install or "install it, or name it by its whole path"
-            raise AgentError(f"the agent's program {program!r} is not installed", hint=how)
+        check_program(
+            self.settings.argv[0], self.settings.install or "install it, or name it by its whole path"
+        )
+        for word in self.settings.argv:
+            for name in _LIKE_A_PLACE.findall(word):
+                near = difflib.get_close_matches(name, _PLACES, 1, 0.75)
+                if near and name not in _PLACES:
+                    raise ConfigError(
+                        f"agent-command has no place {{{name}}}", hint=f"did you mean {{{near[0]}}}?"
+                    )
 
     def version(self) -> str:
         """What its version command prints first; an empty string when there is none."""
@@ -193,13 +209,14 @@ class CommandAgent:
 def _filled(argv: Sequence[str], prompt: Path, context: str, model: str) -> tuple[str, ...]:
     """The arguments with their places filled in. Raises ConfigError for a prompt that no argument can hold."""
     text = prompt.read_text("utf-8", "replace").replace("\0", "\N{SYMBOL FOR NULL}")
-    if any("{prompt}" in word for word in argv) and len(text.encode()) > _MOST_PROMPT_BYTES:
+    values = {"prompt": text, "prompt_file": str(prompt), "context": context, "model": model}
+    filled = tuple(_PLACE.sub(lambda m: values[m[1]], word) for word in argv)
+    if any(len(word.encode()) > _MOST_BYTES for word in filled):
         raise ConfigError(
             f"the prompt of {len(text.encode())} bytes does not fit into an argument of {shlex.quote(argv[0])}",
             hint="use {prompt_file} or stdin: prompt in agent-command",
         )
-    values = {"prompt": text, "prompt_file": str(prompt), "context": context, "model": model}
-    return tuple(_PLACE.sub(lambda m: values[m[1]], word) for word in argv)
+    return filled
 
 
 def _private_file(private: Path, name: str, text: str) -> Path:
