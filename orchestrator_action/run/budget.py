@@ -15,6 +15,7 @@ from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.events import Event
+from orchestrator_action.state.failure import Failure
 from orchestrator_action.text import figures
 
 PAID = frozenset({"attempt-ended", "review-ended"})
@@ -66,6 +67,22 @@ def budget_of(config: Config, git: Git, remote: Remote, run_id: str) -> Budget:
 def spent(events: Iterable[Event]) -> float:
     """What sessions that have ended cost, as far as they said."""
     return sum(float(e.data["cost_usd"] or 0) for e in events if e.kind in PAID and "cost_usd" in e.data)
+
+
+def out_of_quota(events: Iterable[Event], agents: Iterable[str]) -> str:
+    """Why none of these agents can work now: the vendor of each said in this run that its quota is used up. Empty
+    while one of them can."""
+    at_it: dict[tuple[str, int], str] = {}
+    said: dict[str, str] = {}
+    for event in events:
+        if event.kind == "run-resumed":
+            said.clear()  # that was then
+        if event.kind == "attempt-started":
+            at_it[event.task, event.data["attempt"]] = str(event.data.get("agent", ""))
+        if event.kind == "attempt-ended" and event.data.get("failure") == Failure.QUOTA:
+            said[at_it.get((event.task, event.data["attempt"]), "")] = "; ".join(event.data["problems"])
+    wanted = tuple(dict.fromkeys(agents))
+    return "; ".join(f"{n} is out of quota: {said[n]}" for n in wanted) if said.keys() >= set(wanted) else ""
 
 
 def spent_today(git: Git, remote: Remote, run_id: str, *, now: float) -> float:

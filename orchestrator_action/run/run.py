@@ -25,14 +25,14 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
-from orchestrator_action.protocol.candidates import agents_for
+from orchestrator_action.protocol.candidates import agents_at, agents_for
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import End, cannot_run, held_up
 from orchestrator_action.protocol.model import GOOD_STATUSES, Conflict, RunReport, Task, TaskResult
 from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
-from orchestrator_action.run.budget import budget_of, spent
+from orchestrator_action.run.budget import budget_of, out_of_quota, spent
 from orchestrator_action.run.candidates import work_on_candidates
 from orchestrator_action.run.grown import Ground, ground_of
 from orchestrator_action.run.integration import integrate, tell_integration
@@ -245,11 +245,14 @@ class _Run:
         )
 
     def _can_pay_for(self, task: Task, run: RunContext) -> bool:
-        """Whether the budget has room for one more; one for which it never will is ended here."""
+        """Whether budget and quotas have room for one more; one for which they never will is ended here."""
         used, running = spent(self._journal.events), len(self._board.running)
-        if not self._budget.refusal(used, running):
+        config = run.config
+        names = (*agents_at(task, config.candidates, config.agent), *config.agent_fallback)
+        why = out_of_quota(self._journal.events, names)
+        if not why and not self._budget.refusal(used, running):
             return True
-        if why := self._budget.refusal(used, 0):  # whatever those that run leave of their share
+        if why := why or self._budget.refusal(used, 0):  # whatever those that run leave of their share
             tell_not_started(run, task, why)
             self._settle(task, held_up(why))
         return False

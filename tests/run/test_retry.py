@@ -169,6 +169,36 @@ def test_without_another_agent_the_limit_stands_in_the_result(home: House, insid
     assert words in result.error
 
 
+def test_no_further_task_begins_with_an_agent_whose_quota_is_used_up(home: House, inside: InProcess):
+    """It would end the same way: its issue keeps its label, and is told why."""
+    for number in (1, 2, 3):
+        home.issue(number, f"Task {number}", GOOD)
+    words = "usage limit reached, try again in 3 days"
+    agent = ScriptedAgent(programs=[say({"problem": words}, then="exit 1")])
+
+    report = inside.run(agent, slots=1)
+
+    assert [("failed", 1), ("blocked", 0), ("blocked", 0)] == [(t.status, t.attempts) for t in report.tasks]
+    assert f"patch is out of quota: {words}" in report.tasks[-1].error
+    told = "".join(p.read_text() for p in (home.forge / "comments" / "3").glob("*"))
+    assert "not started" in told and words in told and "The label stays" in told
+    assert 1 == len(agent.given)
+
+
+def test_another_agent_that_may_take_over_begins_all_the_same(home: House, inside: InProcess):
+    for number in (1, 2):
+        home.issue(number, f"Task {number}", GOOD)
+    first = ScriptedAgent(
+        programs=[say({"problem": "usage limit reached, try again in 3 days"}, then="exit 1")]
+    )
+
+    report = inside.run(
+        first, others={"command": ScriptedAgent()}, slots=1, flags={"agent_fallback": ("command",)}
+    )
+
+    assert ["success", "success"] == [t.status for t in report.tasks]
+
+
 def test_retry_after_is_waited_out(home: House, inside: InProcess):
     task(home)
     agent = ScriptedAgent(programs=[overloaded(after_s=0.7), "patch"])
