@@ -48,6 +48,14 @@ def cause_of(output: str) -> str:
     return _unwrapped(lines, found[-1]) if found else ""
 
 
+def last_said(output: str) -> str:
+    """The last line of `output` that says more than where to look; the last one where none does; empty without any."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return next(
+        (line for line in reversed(lines) if not _SAYS_NOTHING.search(line)), lines[-1] if lines else ""
+    )
+
+
 def _is_out_of_reach(line: str) -> bool:
     return len(line.split()) >= _FEWEST_WORDS and _OUT_OF_REACH.search(line) is not None
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Ending, Outcome
 from orchestrator_action.state.context import reports_of
+from orchestrator_action.text.causes import last_said
 from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
@@ -381,7 +382,7 @@ def _failure(run: CommandRun) -> str:
 
 
 def _because(tail: str) -> str:
-    return f": {_last(tail)}" if tail else ""
+    return f": {last_said(tail)[:200]}" if tail else ""
 
 
 def _last(tail: str) -> str:

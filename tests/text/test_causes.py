@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator_action.text.causes import cause_of
+from orchestrator_action.text.causes import cause_of, last_said
 
 COMPOSER = """
 In RemoteFilesystem.php line 476:
@@ -119,3 +119,17 @@ Caused by:
 )  # fmt: skip
 def test_the_line_that_says_why_is_found(output: str, cause: str):
     assert cause_of(output) == cause
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("npm error audit endpoint returned an error\nnpm error A complete log of this run can be found in: /x.log\n\n",
+         "npm error audit endpoint returned an error"),
+        ("1 failed\nerror: metadata-generation-failed\n", "1 failed"),
+        ("for more information, see x\n", "for more information, see x"),
+        ("\n", ""),
+    ],
+)  # fmt: skip
+def test_the_last_line_is_not_the_name_of_a_log(output: str, said: str):
+    assert last_said(output) == said
