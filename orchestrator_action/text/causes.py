@@ -23,7 +23,8 @@ _OUT_OF_REACH = re.compile(
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w.]*)?(?:Error|Exception): \S")
 _ERROR = re.compile(r"(?i)(?:npm |\[)?(?:err|error|fatal)\b.*\w")
 _SAYS_NOTHING = re.compile(
-    r"(?i)log of this run|\bfor more information\b|\bre-run\b|\[help \d|-failed$|subprocess-exited-with-error$"
+    r"(?i)log of this run|\bfor more information\b|\bre-run\b|\[help \d|see full trace|-failed$"
+    r"|subprocess-exited-with-error$"
 )
 _WRAPPED_FROM = 60
 """A line of so many characters may go on in the next one."""
@@ -35,15 +36,16 @@ def cause_of(output: str) -> str:
     """The line of `output` that says why, without colours, its spaces folded; empty where there is no line.
 
     In this order: the first that wants another version of a language; the first that names what cannot be reached; the
-    last of an exception; the last that speaks of an error and says more than where to look; the last of all.
+    last of an exception; the last that speaks of an error and says more than where to look; the last that says more.
     """
-    lines = [line for part in output.splitlines() if (line := " ".join(strip_ansi(part).split()))]
+    lines = [" ".join(strip_ansi(part).split()) for part in output.splitlines()]
     found = (
         [n for n, line in enumerate(lines) if _OTHER_VERSION.search(line)][:1]
         or [n for n, line in enumerate(lines) if _is_out_of_reach(line)][:1]
         or [n for n, line in enumerate(lines) if _EXCEPTION.match(line)]
         or [n for n, line in enumerate(lines) if _ERROR.match(line) and not _SAYS_NOTHING.search(line)]
-        or list(range(len(lines)))
+        or [n for n, line in enumerate(lines) if line and not _SAYS_NOTHING.search(line)]
+        or [n for n, line in enumerate(lines) if line]
     )
     return _unwrapped(lines, found[-1]) if found else ""
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Ending, Outcome
 from orchestrator_action.state.context import reports_of
-from orchestrator_action.text.causes import last_said
+from orchestrator_action.text.causes import cause_of, last_said
 from orchestrator_action.text.unicode import strip_ansi
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts, total
@@ -378,11 +378,13 @@ def _failure(run: CommandRun) -> str:
         return f"`{run.command}` was killed by signal {outcome.signal}{of}"
     if outcome.exit_code == 127 and not of:
         return f"`{run.command}` needs a program that is not there (exit code 127): {_last(run.tail)}"
-    return f"`{run.command}` failed with exit code {outcome.exit_code}{of or _because(run.tail)}"
+    return f"`{run.command}` failed with exit code {outcome.exit_code}{of or _because(run)}"
 
 
-def _because(tail: str) -> str:
-    return f": {last_said(tail)[:200]}" if tail else ""
+def _because(run: CommandRun) -> str:
+    """Where no test was counted, the command itself broke: what it said is about that, and not about tests."""
+    why = cause_of(run.tail) if run.counts is None else last_said(run.tail)
+    return f": {why[:200]}" if why else ""
 
 
 def _last(tail: str) -> str:

@@ -85,6 +85,14 @@ Stack backtrace:
    0: anyhow::error::<impl core::convert::From<E> for anyhow::Error>::from
   13: <unknown>
 """
+RAKE = """rake aborted!
+NoMethodError: undefined method `cov_filter=' for #<Hoe:0x00007f9f7a6957f0>
+
+  self.cov_filter = %w[ tmp ]
+      ^^^^^^^^^^^^^
+/tmp/minitest/Rakefile:11:in `<top (required)>'
+(See full trace by running task with --trace)
+"""
 CARGO = """error: failed to get `serde` as a dependency of package `a v0.1.0 (/tmp/a)`
 
 Caused by:
@@ -107,6 +115,7 @@ Caused by:
         (PIP_NONE, "ERROR: No matching distribution found for foo==9"),
         (MAVEN, "[ERROR] Failed to execute goal on project a: Could not resolve dependencies for project a:a:jar:1"),
         (RUSTUP, RUSTUP.splitlines()[0]),
+        (RAKE, RAKE.splitlines()[1]),
         (CARGO, "[6] Could not resolve hostname (Could not resolve host: index.crates.io)"),
         ('go: github.com/x/y@v0.5.2: Get "https://proxy.golang.org/y.mod": dial tcp: no such host\n',
          'go: github.com/x/y@v0.5.2: Get "https://proxy.golang.org/y.mod": dial tcp: no such host'),
