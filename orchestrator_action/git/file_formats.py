@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 def alternates(folders: "Iterable[str | os.PathLike[str]]") -> bytes:
@@ -20,6 +20,46 @@ def _alternate(raw: bytes) -> bytes:
     if raw.startswith((b'"', b"#")) or b"\n" in raw:
         raw = b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
     return raw + b"\n"
+
+
+def object_folders(objects: str) -> "Iterator[str]":
+    """A folder of objects, those that it borrows from, and those that they borrow from in turn."""
+    waiting, seen = [os.path.normpath(objects)], set[str]()
+    while waiting:
+        folder = waiting.pop()
+        if folder not in seen:
+            seen.add(folder)
+            yield folder
+            waiting += [os.path.normpath(os.path.join(folder, path)) for path in _lenders(folder)]
+
+
+def _lenders(objects: str) -> "Iterator[str]":
+    try:
+        with open(f"{objects}/info/alternates", "rb") as file:
+            lines = file.read().split(b"\n")
+    except OSError:
+        return
+    for line in lines:
+        if line and not line.startswith(b"#"):
+            yield os.fsdecode(_unquoted(line) if line.startswith(b'"') else line)
+
+
+def _unquoted(line: bytes) -> bytes:
+    """A C-quoted path as it is. Source: git's quote.c."""
+    body, found = line[1:].rpartition(b'"')[0], bytearray()
+    while body:
+        plain, mark, body = body.partition(b"\\")
+        found += plain
+        if mark and body[:3].isdigit():
+            found.append(int(body[:3], 8) & 0xFF)
+            body = body[3:]
+        elif mark:
+            found += _ESCAPES.get(body[:1], body[:1])
+            body = body[1:]
+    return bytes(found)
+
+
+_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
 def packed_refs(refs: "Iterable[tuple[bytes, bytes]]") -> bytes:

@@ -20,6 +20,7 @@ from pathlib import Path
 from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.git import borrow, earlier, keeping, lfs_objects, place, private, salvage, submodules
 from orchestrator_action.git.cache import commit_of
+from orchestrator_action.git.file_formats import object_folders
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.roots import SHARED_TEMP, make_root
 from orchestrator_action.git.slots import (
@@ -265,7 +266,8 @@ class Trees:
     def readable(self) -> tuple[Path, ...]:
         """What a clean checkout borrows: a task's tree does without the last, what agents committed."""
         common = self.user.common_dir
-        return common / "objects", common / "lfs", *sorted(self._lent), self.private.common_dir
+        objects = map(Path, object_folders(str(common / "objects")))
+        return *objects, common / "lfs", *sorted(self._lent), self.private.common_dir
 
     def _refuse_if_owned(self, slot: TreeSlot) -> None:
         if pid := slot.live_owner:

@@ -10,6 +10,7 @@ import time
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.hook.base import (
+    USUAL_BRANCHES,
     KnownBase,
     ask_objects,
     base_path,
@@ -22,10 +23,12 @@ from orchestrator_action.hook.fast_git import (
     UNDECEIVED,
     PushSite,
     git,
+    lines_of,
     run_program,
     without_login,
     write_file,
 )
+from orchestrator_action.hook.push_watch import PushWatch, pushing
 
 ANSWER_S, FETCH_S = 30.0, 120.0
 
@@ -33,25 +36,47 @@ ANSWER_S, FETCH_S = 30.0, 120.0
 def ask_default_branch(remote: str, url: str, site: PushSite) -> tuple[bool, KnownBase | None]:
     """Whether the remote answers, and what it says: None when it is empty or names no default branch.
 
+    One whose HEAD leads nowhere has the branch that people would look for there as its default branch.
     Raises GitError when the remote names a branch that cannot be had: better no push than a wrong one.
+    Raises KeyboardInterrupt when the push ends meanwhile.
     """
-    code, out = git("ls-remote", "--symref", "--", url, "HEAD", timeout_s=ANSWER_S)
+    code, out = _list_remote("--symref", "--", url, "HEAD")
     branch = commit = ""
-    for line in out.decode("utf-8", "surrogateescape").splitlines():
+    for line in lines_of(out):
         value, _, name = line.partition("\t")
         if name == "HEAD" and value.startswith("ref: refs/heads/"):
             branch = value.removeprefix("ref: refs/heads/")
         elif name == "HEAD":
             commit = value
+    if code == 0 and not commit:
+        code, branch, commit = _usual_branch(url)
     if code or not commit:
         return code == 0, None
     blob, fault = _config_at(commit, branch, url, site)
     answer = KnownBase(url_mark(url), branch or "HEAD", commit, blob, fault, time.time())
     try:
-        write_file(base_path(site, remote), encode_base(answer))
+        write_file(base_path(site, remote, url), encode_base(answer))
     except OSError:
         pass  # a repository that cannot be written to is only slower
     return True, answer
+
+
+def _usual_branch(url: str) -> tuple[int, str, str]:
+    """git's exit code, and the branch of a usual name that a remote has, with its commit; empty for none."""
+    code, out = _list_remote("--heads", "--", url, *(f"refs/heads/{name}" for name in USUAL_BRANCHES))
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in lines_of(out))}
+    for name in USUAL_BRANCHES:
+        if f"refs/heads/{name}" in found:
+            return code, name, found[f"refs/heads/{name}"]
+    return code, "", ""
+
+
+def _list_remote(*args: str) -> tuple[int, bytes]:
+    watch = PushWatch(pushing())
+    code, out = git("ls-remote", *args, timeout_s=ANSWER_S, gone=watch.gone)
+    if code and watch.gone():
+        raise KeyboardInterrupt
+    return code, out
 
 
 def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str, str]:
@@ -68,7 +93,7 @@ def _config_at(commit: str, branch: str, url: str, site: PushSite) -> tuple[str,
     wanted = "".join(f"{spec}\n" for spec in specs).encode("utf-8", "surrogateescape")
     form = "--batch-check=%(objectname) %(objecttype)"
     _, out = git(f"--git-dir={home}", "cat-file", form, stdin=wanted, env=_own_env())
-    kinds = [line.split(" ") for line in out.decode("utf-8", "surrogateescape").splitlines()]
+    kinds = [line.split(" ") for line in lines_of(out)]
     if code or len(kinds) != len(specs):
         raise GitError(
             f"the default branch of {without_login(url)} cannot be fetched, and its configuration decides",

@@ -10,7 +10,7 @@ import os
 import time
 
 from orchestrator_action.hook import journal
-from orchestrator_action.hook.fast_git import find_site, git, read_file
+from orchestrator_action.hook.fast_git import find_site, git, lines_of, read_file
 from orchestrator_action.hook.gate_report import printable
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def _unknown(since: float) -> list[str]:
         return ["not known: any push round the hook; reflogs are off here (core.logAllRefUpdates)"]
     lines = ["not known: pushes round the hook of tags, to a bare URL, and of what was deleted since"]
     _, out = git("for-each-ref", "--format=%(refname) %(symref)", "refs/remotes")
-    for ref, _, target in (line.partition(" ") for line in os.fsdecode(out).splitlines()):
+    for ref, _, target in (line.partition(" ") for line in lines_of(out)):
         first = min((at for at, _, _ in _reflog(ref)), default=None)
         if target or (first is not None and first <= since):
             continue
@@ -85,9 +85,9 @@ def _has_lost_its_beginning(ref: str) -> bool:
 def _pushes() -> "Iterator[tuple[float, str, str, str, str]]":
     """Every push the reflogs know of: epoch seconds, remote, ref there, tracking ref, object id."""
     _, remotes = git("remote")
-    names = sorted(os.fsdecode(remotes).splitlines(), key=len, reverse=True)
+    names = sorted(lines_of(remotes), key=len, reverse=True)
     _, out = git("for-each-ref", "--format=%(refname)", "refs/remotes")
-    for tracking in os.fsdecode(out).splitlines():
+    for tracking in lines_of(out):
         remote = next((n for n in names if tracking.startswith(f"refs/remotes/{n}/")), "")
         if not remote or tracking.endswith("/HEAD"):
             continue
@@ -99,7 +99,7 @@ def _pushes() -> "Iterator[tuple[float, str, str, str, str]]":
 
 def _reflog(ref: str) -> "Iterator[tuple[float, str, str]]":
     _, out = git("log", "-g", "--date=raw", "--format=%H%x09%gd%x09%gs", ref, "--")
-    for line in out.decode("utf-8", "replace").splitlines():
+    for line in lines_of(out):
         oid, _, rest = line.partition("\t")
         where, _, message = rest.partition("\t")
         stamp = where.rpartition("@{")[2].partition(" ")[0]

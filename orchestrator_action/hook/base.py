@@ -13,7 +13,7 @@ commit's file is all there is, and it can add to the default protection but not 
 
 import os
 
-from orchestrator_action.hook.fast_git import PushSite, git, read_file
+from orchestrator_action.hook.fast_git import PushSite, git, lines_of, read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ FOLDER = ".github"
 BASE_ASKED_AGAIN_AFTER_S = 86400.0
 
 _HEADER = "orchestrator base 1"
-_USUAL = ("HEAD", "main", "master")
-_LESS_USUAL = ("trunk", "develop", "default", "dev")
+USUAL_BRANCHES = ("main", "master", "trunk", "develop", "default", "dev")
+"""Names of default branches, the likeliest first."""
+_USUAL = ("HEAD", *USUAL_BRANCHES)
 
 
 class PolicyBase:
@@ -75,7 +76,7 @@ def ask_objects(specs: "Sequence[str]") -> Objects:
     """The object id of each spec that exists, in one git process."""
     wanted = "".join(f"{spec}\n" for spec in specs).encode("utf-8", "surrogateescape")
     code, out = git("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=wanted)
-    answers = out.decode("utf-8", "surrogateescape").splitlines()
+    answers = lines_of(out)
     if code or len(answers) != len(specs):
         from orchestrator_action.errors import GitError
 
@@ -111,11 +112,13 @@ def tracking(remote: str, branch: str) -> str:
     return f"refs/remotes/{remote}/{branch}"
 
 
-def base_path(site: PushSite, remote: str) -> str:
-    """Where the answer of a remote is kept."""
+def base_path(site: PushSite, remote: str, url: str) -> str:
+    """Where the answer of a remote is kept; it may have several URLs to push to."""
     from orchestrator_action.hook.passes import short_digest
 
-    return os.path.join(site.state, "base", short_digest(remote.encode("utf-8", "surrogateescape"), 8))
+    return os.path.join(
+        site.state, "base", short_digest(f"{remote}\n{url}".encode("utf-8", "surrogateescape"), 8)
+    )
 
 
 def url_mark(url: str) -> str:
@@ -127,7 +130,7 @@ def url_mark(url: str) -> str:
 
 def remembered_base(site: PushSite, remote: str, url: str) -> KnownBase | None:
     """What this remote, at this URL, answered before; None for anything torn or foreign."""
-    lines = (read_file(base_path(site, remote)) or b"").decode("utf-8", "surrogateescape").split("\n")
+    lines = (read_file(base_path(site, remote, url)) or b"").decode("utf-8", "surrogateescape").split("\n")
     if len(lines) != 9 or lines[0] != _HEADER or lines[7] != "end" or lines[1] != url_mark(url):
         return None
     try:
@@ -185,7 +188,7 @@ def _guess(remote: str) -> PolicyBase:
     Raises GitError where they do: in a clone of a single branch that branch must not judge itself.
     """
     base = _by_tracking(remote)
-    if base.seen and base.ref.rpartition("/")[2] not in (*_USUAL, *_LESS_USUAL):
+    if base.seen and base.ref.rpartition("/")[2] not in _USUAL:
         from orchestrator_action.errors import GitError
 
         raise GitError(
@@ -214,14 +217,13 @@ def _own_or_other(base: PolicyBase, remote: str) -> PolicyBase:
 def _by_tracking(remote: str, *, but_not: bool = False) -> PolicyBase:
     """The base as the remote-tracking branches say it: this remote's, then `origin`'s, then any other's."""
     _, out = git("for-each-ref", "--format=%(refname)", "refs/remotes")
-    refs = out.decode("utf-8", "surrogateescape").splitlines()
+    refs = lines_of(out)
     own = f"refs/remotes/{remote}/"
-    order = (*_USUAL, *_LESS_USUAL)
 
     def rank(ref: str) -> tuple[int, int, str]:
         where = 0 if ref.startswith(own) else 1 if ref.startswith("refs/remotes/origin/") else 2
         leaf = ref.rpartition("/")[2]
-        return where, order.index(leaf) if leaf in order else len(order), ref
+        return where, _USUAL.index(leaf) if leaf in _USUAL else len(_USUAL), ref
 
     seen = any(ref.startswith(own) for ref in refs)
     for ref in sorted(refs, key=rank):

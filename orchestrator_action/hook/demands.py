@@ -5,7 +5,7 @@ import os
 from orchestrator_action.errors import OrchestratorError
 from orchestrator_action.hook import base as bases
 from orchestrator_action.hook import policy as rules
-from orchestrator_action.hook.fast_git import find_site, git
+from orchestrator_action.hook.fast_git import find_site, git, lines_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _default_remote() -> str:
     """Where `git push` would go, as far as it is configured; else `origin`."""
     _, out = git("rev-parse", "--abbrev-ref", "@{push}")
     _, names = git("remote")
-    known = os.fsdecode(names).splitlines()
+    known = lines_of(names)
     target = os.fsdecode(out).strip()
     fitting = [name for name in known if target.startswith(f"{name}/")]
     if fitting:

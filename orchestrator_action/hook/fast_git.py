@@ -10,7 +10,7 @@ from orchestrator_action.process.files import replace_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SIGPIPE = 13
 """The same number on Linux, macOS and the BSDs. Python ignores it; the programs we start must not."""
@@ -18,6 +18,9 @@ SIGKILL = 9
 
 _PIPE_SAFE = 4096
 """What fits in every pipe without a reader (POSIX PIPE_BUF is at least 512, Linux's least pipe 4096)."""
+
+_LOOK_S = 0.25
+"""How often it is looked whether anybody still waits."""
 
 UNDECEIVED = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": "/dev/null"}
 """For every git of ours: `git replace` and grafts deceive whoever looks at commits, but not a push."""
@@ -32,14 +35,20 @@ def git(
     env: "Mapping[str, str] | None" = None,
     stderr: int = QUIET,
     timeout_s: float = 0.0,
+    gone: "Callable[[], bool] | None" = None,
 ) -> tuple[int, bytes]:
     """Run git and wait; its exit code (negative: the signal) and stdout.
 
-    `stderr` is a descriptor or QUIET. With `timeout_s` a git that does not end is killed and the code
-    is -9. Raises FileNotFoundError when there is no git on PATH.
+    `stderr` is a descriptor or QUIET. With `timeout_s` a git that does not end, or that nobody waits for any
+    more as `gone` says, is killed and the code is -9. Raises FileNotFoundError when there is no git on PATH.
     """
     given = {**os.environ, **UNDECEIVED} if env is None else env
-    return run_program(("git", *args), stdin=stdin, env=given, stderr=stderr, timeout_s=timeout_s)
+    return run_program(("git", *args), stdin=stdin, env=given, stderr=stderr, timeout_s=timeout_s, gone=gone)
+
+
+def lines_of(out: bytes) -> list[str]:
+    """What a program printed, line by line. Only a newline ends one: names may hold what Python takes for more."""
+    return out.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n") if out else []
 
 
 def run_program(
@@ -49,6 +58,7 @@ def run_program(
     env: "Mapping[str, str] | None" = None,
     stderr: int = QUIET,
     timeout_s: float = 0.0,
+    gone: "Callable[[], bool] | None" = None,
 ) -> tuple[int, bytes]:
     """As `git`, for any program."""
     source = _source(stdin)
@@ -76,13 +86,21 @@ def run_program(
         os.close(source)
         os.close(writer)
     try:
-        out = _read_all(reader, timeout_s)
+        out = _read_all(reader, timeout_s, gone)
     except TimeoutError:
-        os.kill(pid, SIGKILL)
+        _end(pid)
         out = b""
     finally:
         os.close(reader)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), out
+
+
+def _end(pid: int) -> None:
+    """Kill a child of ours and what it started: the ssh of a git waits for its server by itself."""
+    from orchestrator_action.process.table import descendants, kill_all
+
+    kill_all(lambda: descendants(pid))
+    os.kill(pid, SIGKILL)
 
 
 def tool_python() -> str:
@@ -122,22 +140,31 @@ def spool(text: bytes) -> int:
     return fd
 
 
-def _read_all(fd: int, timeout_s: float) -> bytes:
+def _read_all(fd: int, timeout_s: float = 0.0, gone: "Callable[[], bool] | None" = None) -> bytes:
     chunks: list[bytes] = []
     if timeout_s:
-        import select
         import time
 
         deadline = time.monotonic() + timeout_s
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
     while True:
-        if timeout_s and not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError
+        if timeout_s:
+            _wait_for(fd, deadline, gone)
         chunk = os.read(fd, 65536)
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)
+
+
+def _wait_for(fd: int, deadline: float, gone: "Callable[[], bool] | None") -> None:
+    """Return when there is something to read. Raises TimeoutError at the monotonic time `deadline`, or when `gone`."""
+    import select
+    import time
+
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    while not poller.poll(1000 * min(max(0.0, deadline - time.monotonic()), _LOOK_S)):
+        if time.monotonic() >= deadline or (gone and gone()):
+            raise TimeoutError
 
 
 def read_file(path: str) -> bytes | None:
@@ -147,7 +174,7 @@ def read_file(path: str) -> bytes | None:
     except OSError:
         return None
     try:
-        return _read_all(fd, 0.0)
+        return _read_all(fd)
     except OSError:
         return None
     finally:
@@ -210,8 +237,8 @@ def find_site() -> PushSite:
         ):
             return PushSite(candidate, os.environ.get("GIT_WORK_TREE") or here)
     code, out = git("rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
-    lines = os.fsdecode(out).splitlines()
-    if not lines or not os.path.isabs(lines[0]):
+    lines = os.fsdecode(out).removesuffix("\n").split("\n")
+    if not os.path.isabs(lines[0]):
         from orchestrator_action.errors import GitError
 
         raise GitError(f"{here} is not in a git repository", hint="run this inside a repository")

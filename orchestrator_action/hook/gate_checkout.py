@@ -59,14 +59,16 @@ def inside_gate(site: PushSite, root: str) -> bool:
 
     `root` is the folder of the repository's trees.
     A runner ends every process it started and adopts the daemons among them, so this cannot be lost on
-    the way, as a variable could.
+    the way, as a variable could. Where processes cannot be looked at, the variable has to name a tree in use here.
     """
     if os.path.exists(os.path.join(site.common, GATES_MARK)):
         return True
     owners = (read_file(os.path.join(root, str(n), "owner")) or b"" for n in range(1, TREES_AT_ONCE + 1))
-    running = {owner.partition(b" ")[2].strip() for owner in owners if owner}
-    above = ancestors(os.getppid()) if running else []
-    return any(process_name(pid) in running for pid, _ in above) if above else GATE_MARK in os.environ
+    in_use = [owner.strip().partition(b" ") for owner in owners if owner]
+    above = ancestors(os.getppid()) if in_use else []
+    if above:
+        return any(process_name(pid) == runner for pid, _ in above for _, _, runner in in_use)
+    return any(os.fsencode(os.environ.get(GATE_MARK, "")) == mark for mark, _, _ in in_use)
 
 
 class GateTree:

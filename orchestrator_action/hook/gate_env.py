@@ -72,8 +72,9 @@ def checkouts(site: PushSite) -> list[str]:
     except OSError:
         names = []
     for name in names:
-        pointer = read_file(os.path.join(folder, name, "gitdir")) or b""
-        found.append(os.path.dirname(os.fsdecode(pointer).strip()))
+        pointer = os.fsdecode(read_file(os.path.join(folder, name, "gitdir")) or b"").removesuffix("\n")
+        if pointer:  # with `worktree.useRelativePaths` it is meant from where it stands
+            found.append(os.path.dirname(os.path.join(folder, name, pointer)))
     roots = dict.fromkeys(os.path.realpath(path) for path in found if path)
     return [root for root in roots if root != "/"]
 

@@ -60,7 +60,7 @@ def owner_of(folder: str) -> str:
 
 def places_elsewhere(usual: str) -> "Iterator[str]":
     """The other folders of a repository, by its folder in the usual place."""
-    for line in (read_file(os.path.join(usual, _ELSEWHERE)) or b"").splitlines():
+    for line in (read_file(os.path.join(usual, _ELSEWHERE)) or b"").split(b"\n"):
         path = os.fsdecode(line)
         if os.path.basename(path) == os.path.basename(usual):
             yield path

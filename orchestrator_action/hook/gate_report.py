@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from orchestrator_action.hook.push import PushWork
 
 
-SHOWN_LINES = 30
+SHOWN_LINES, SHOWN_REFS = 30, 5
 TAIL_BYTES = 8192
 LOGS_KEPT = 60
 NOTED_FROM_S = 5.0
@@ -122,7 +122,9 @@ def failure(
     walls: str = "",
 ) -> str:  # fmt: skip
     """What a person needs to mend it: which gate and commit, the end of its output, how to repeat it."""
-    at = f"{item.commit[:12]} ({', '.join(item.refs)})"
+    refs = list(item.refs)
+    more = f" and {len(refs) - SHOWN_REFS} more" if len(refs) > SHOWN_REFS else ""
+    at = f"{item.commit[:12]} ({', '.join(refs[:SHOWN_REFS])}{more})"
     lines = [f"error: gate {end.gate.name} failed at {at}: {end.why}, {end.seconds:.1f} s"]
     lines += [f"  | {line}" for line in _tail(end.log)]
     lines.append(f"  command: {end.gate.command}")

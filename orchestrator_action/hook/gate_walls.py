@@ -9,6 +9,7 @@ import os
 import time
 
 from orchestrator_action import __version__
+from orchestrator_action.git.file_formats import object_folders
 from orchestrator_action.hook.fast_git import read_file, run_program, tool_python, write_file
 from orchestrator_action.hook.passes import shell_words, short_digest
 from orchestrator_action.sandbox.sockets import socket_files
@@ -61,7 +62,7 @@ def walls_for(
         "env": {k: v for k, v in env.items() if k not in _VOLATILE},
         "own": [tree.tree, tree.git_dir],
         "reads": [
-            *_object_folders(tree.site.common),
+            *object_folders(os.path.join(tree.site.common, "objects")),
             *links,
             *_named_tools(command),
             f"{tree.home}/changed-files",
@@ -112,14 +113,6 @@ def _ask(question: bytes) -> dict[str, object]:
 
     what, _, hint = words.partition("\n")
     raise ConfigError(what, hint=hint)
-
-
-def _object_folders(common: str) -> "Iterator[str]":
-    """Where the borrowed objects are, those that the user's repository borrows itself included."""
-    folder = os.path.join(common, "objects")
-    yield folder
-    for line in (read_file(f"{folder}/info/alternates") or b"").splitlines():
-        yield os.path.normpath(os.path.join(folder, os.fsdecode(line)))
 
 
 def _named_tools(command: str) -> "Iterator[str]":

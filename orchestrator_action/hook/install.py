@@ -16,7 +16,15 @@ import sys
 from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook import gate_checkout as slots
 from orchestrator_action.hook import journal
-from orchestrator_action.hook.fast_git import PushSite, find_site, git, read_file, tell_user, write_file
+from orchestrator_action.hook.fast_git import (
+    PushSite,
+    find_site,
+    git,
+    lines_of,
+    read_file,
+    tell_user,
+    write_file,
+)
 from orchestrator_action.hook.fast_start import find_fastest
 from orchestrator_action.hook.passes import short_digest
 
@@ -168,7 +176,7 @@ def _begin(where: Where) -> None:
     if any(entry.word == journal.INSTALLED for entry in journal.read_lines(state)):
         return
     _, out = git("for-each-ref", "--format=%(refname) %(objectname)", "refs/remotes")
-    tips = [line.rsplit(" ", 1) for line in os.fsdecode(out).splitlines()]
+    tips = [line.rsplit(" ", 1) for line in lines_of(out)]
     journal.append_lines(state, journal.BEFORE, "", [(ref, oid) for ref, oid in tips])
     journal.append_lines(state, journal.INSTALLED, "", [("", "")])
 
@@ -201,7 +209,7 @@ def uninstall_hook() -> int:
     if config:
         git("config", "--local", "--remove-section", SECTION)
         slots.remove_tree(where.script)
-    for name in ("passes", "policy", "logs"):
+    for name in ("base", "base.git", "durations", "logs", "passes", "policy", "setup"):
         slots.remove_tree(os.path.join(where.place.state, name))
     tell_user("orchestrator: pre-push hook removed")
     return 0

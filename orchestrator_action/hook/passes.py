@@ -75,6 +75,11 @@ def asks_about_push(gate: HookGate) -> bool:
     return "ORCHESTRATOR_" in gate.command or any(mark in gate.command for mark in PLACEHOLDERS)
 
 
+def asks_about_ref(gate: HookGate) -> bool:
+    """Whether it is told the ref's name: then each ref of a push is a question of its own."""
+    return "{ref}" in gate.command or "ORCHESTRATOR_REF" in gate.command
+
+
 def inputs_digest(gate: HookGate, tree: str, listing: "Listing", setup: "Sequence[str]" = ()) -> str:
     """What of the tree this gate depends on: all of it, or its inputs, its own scripts and the lock files.
 

@@ -8,7 +8,7 @@ import os
 
 from orchestrator_action import __version__
 from orchestrator_action.hook.base import CONFIG_PATH
-from orchestrator_action.hook.fast_git import git, read_file, run_program, tool_python, write_file
+from orchestrator_action.hook.fast_git import git, lines_of, read_file, run_program, tool_python, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def remote_names(policy: PushPolicy, remote: str, url: str) -> list[str]:
         return [remote]
     _, out = git("remote", "-v")
     names = [remote]
-    for line in os.fsdecode(out).splitlines():
+    for line in lines_of(out):
         name, _, rest = line.partition("\t")
         if _plain_url(rest.rpartition(" (")[0]) == _plain_url(url) and name not in names:
             names.append(name)

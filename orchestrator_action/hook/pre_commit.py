@@ -10,7 +10,7 @@ import os
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.hook.base import ask_objects
-from orchestrator_action.hook.fast_git import run_program
+from orchestrator_action.hook.fast_git import lines_of, run_program
 from orchestrator_action.hook.push import PROBE, Ref, judge_push
 from orchestrator_action.hook.push_watch import ancestors
 
@@ -50,12 +50,12 @@ def _refs_of(command: list[str]) -> list[Ref]:
         word for word in command[at + 1 :]
         if word not in ("-n", "--dry-run", "-q", "--quiet", "--progress", "-v", "--verbose", "--porcelain")
     ]  # fmt: skip
-    options = [word for word in command[1:at] if word not in ("-p", "--paginate")]
+    options = _settings_in(command[1:at])
     code, out = run_program(
         ("git", *options, "push", "--dry-run", "--porcelain", "--no-verify", *asked), stderr=2, timeout_s=60.0
     )
     refs = []
-    for line in os.fsdecode(out).splitlines():
+    for line in lines_of(out):
         fields = line.split("\t")
         if len(fields) == 3 and fields[0] != "=":
             local, _, remote = fields[1].rpartition(":")
@@ -63,6 +63,19 @@ def _refs_of(command: list[str]) -> list[Ref]:
     if code and not refs:
         raise ConfigError("asking git what is being pushed failed", hint=CURE)
     return refs
+
+
+def _settings_in(options: list[str]) -> list[str]:
+    """Of git's own options those that set something. Where it works is known here: by its directory and GIT_DIR."""
+    kept, words = [], iter(options)
+    for word in words:
+        if word in ("-c", "--config-env"):
+            kept += [word, next(words, "")]
+        elif word in ("-C", "--git-dir", "--work-tree", "--namespace", "--exec-path"):
+            next(words, "")
+        elif word.startswith("--config-env="):
+            kept.append(word)
+    return kept
 
 
 def _ref(local: str, remote: str, flag: str) -> Ref:

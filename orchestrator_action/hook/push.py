@@ -58,14 +58,13 @@ class PushWork:
 
     __slots__ = ("commit", "first", "refs", "wanted")
 
-    def __init__(
-        self, commit: str, refs: list[str], wanted: "list[tuple[HookGate, str]]", first: Ref
-    ) -> None:
+    def __init__(self, commit: str, first: Ref) -> None:
         self.commit = commit
-        self.refs = refs
-        self.wanted = wanted
         self.first = first
-        """The first pushed ref at this commit: what gates are told about."""
+        """The pushed ref that gates are told about."""
+        self.refs: dict[str, None] = {}
+        """The names at the remote, in order: a push may have many thousands."""
+        self.wanted: list[tuple[HookGate, str]] = []
 
 
 class Push:
@@ -139,6 +138,7 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
     """0 when every ref may go, 1 when one may not, 130 after a signal; says why on stderr."""
     if PROBE in os.environ:
         return _answer_probe()
+    waiting = os.getppid()
     where = find_site()
     if SKIP in os.environ:
         return _skip(where, remote, refs)
@@ -157,6 +157,8 @@ def judge_push(remote: str, url: str, refs: "Sequence[Ref]") -> int:
         tell_user("\n".join([*problems, NOTHING]))
         _record(where, "refused", remote, refs)
         return 1
+    if os.getppid() != waiting:
+        raise KeyboardInterrupt  # the push was killed, and nobody waits for its gates
     push = Push(remote, url, base.commit, remotes)
     work = find_work(policy, refs, known, where, push) if policy.gates else []
     code = run_gates(policy, work, where, push)
@@ -265,28 +267,40 @@ def find_work(
         if commit and tree and not ref.deletes and _is_gated(policy, ref):
             by_commit.setdefault(commit, (tree, []))[1].append(ref)
     keys = memory.Keys(where.top, policy)
-    work: dict[str, PushWork] = {}
-    seen: dict[str, str] = {}
+    work: dict[tuple[str, str], PushWork] = {}
+    seen: dict[str, PushWork | None] = {}
     for commit, (tree, pushed) in by_commit.items():
-        names = [ref.remote for ref in pushed]
         for gate in policy.gates:
-            if push.pushing and not _is_for(gate, names, push):
-                continue
-            about = f"{pushed[0].remote} {pushed[0].remote_oid} {push.base} {push.url}"
-            key = keys.of(gate, commit, tree, about)
-            if key in seen:
-                if seen[key]:
-                    work[seen[key]].refs += [name for name in names if name not in work[seen[key]].refs]
-                continue
-            seen[key] = ""
-            if anew or not memory.passed(where.state, key, cache_s=gate.cache_s):
-                item = work.setdefault(commit, PushWork(commit, list(names), [], pushed[0]))
-                item.wanted.append((gate, key))
-                seen[key] = commit
+            for told in _told_apart(gate, pushed):
+                first, names = told[0], dict.fromkeys(ref.remote for ref in told)
+                if push.pushing and not _is_for(gate, names, push):
+                    continue
+                about = f"{first.remote} {first.remote_oid} {push.base} {push.url}"
+                key = keys.of(gate, commit, tree, about)
+                item = seen.get(key)
+                if key not in seen and (anew or not memory.passed(where.state, key, cache_s=gate.cache_s)):
+                    item = work.setdefault((commit, first.remote), PushWork(commit, first))
+                    item.wanted.append((gate, key))
+                seen[key] = item
+                if item:
+                    item.refs |= names
     return list(work.values())
 
 
-def _is_for(gate: "HookGate", refs: list[str], push: Push) -> bool:
+def _told_apart(gate: "HookGate", refs: list[Ref]) -> list[list[Ref]]:
+    """The refs at one commit, apart as far as the gate's command is told other things of them."""
+    from orchestrator_action.hook.passes import asks_about_push, asks_about_ref
+
+    if not asks_about_push(gate):
+        return [refs]
+    by_ref = asks_about_ref(gate)
+    apart: dict[str, list[Ref]] = {}
+    for ref in refs:
+        apart.setdefault(ref.remote if by_ref else ref.remote_oid, []).append(ref)
+    return list(apart.values())
+
+
+def _is_for(gate: "HookGate", refs: "Iterable[str]", push: Push) -> bool:
     """Whether a gate is for one of these refs, under any name of the remote."""
     return any(rules.applies(gate, ref, name, push.url) for ref in refs for name in push.remotes)
 

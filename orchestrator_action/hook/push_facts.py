@@ -6,7 +6,7 @@ in a command. A ref's name is somebody's text: it reaches the shell as the value
 
 import os
 
-from orchestrator_action.errors import ConfigError
+from orchestrator_action.errors import ConfigError, GitError
 from orchestrator_action.hook.fast_git import git, without_login, write_file
 
 TYPE_CHECKING = False
@@ -45,14 +45,22 @@ def facts_of(item: "PushWork", push: "Push", *, folder: str) -> PushFacts:
 
     From is what the ref was at the remote; for a new ref, and where this clone does not have that, the
     commit at which the branch left the base; without a base the empty tree.
+    Raises GitError when git cannot tell: a gate about no files would pass.
     """
     ref = item.first
     start = "" if ref.creates else ref.remote_oid
     code, out = _changed(start, item.commit) if start else (1, b"")
     if code:
         left_at = git("merge-base", push.base, item.commit)[1].decode().strip() if push.base else ""
-        start = left_at or EMPTY_TREES[len(item.commit)]
-        _, out = _changed(start, item.commit)
+        for start in filter(None, (left_at, EMPTY_TREES[len(item.commit)])):
+            code, out = _changed(start, item.commit)
+            if code == 0:
+                break
+        else:
+            raise GitError(
+                f"git cannot tell which files {item.commit[:12]} changes (exit code {code})",
+                hint="run git diff in your checkout: its settings may be broken",
+            )
     files = [os.fsdecode(path) for path in out.split(b"\0") if path]
     listing = os.path.join(folder, "changed-files")
     write_file(listing, os.fsencode("".join(f"{path}\n" for path in files)))
@@ -68,7 +76,15 @@ def facts_of(item: "PushWork", push: "Push", *, folder: str) -> PushFacts:
 
 def _changed(start: str, end: str) -> tuple[int, bytes]:
     """The paths that differ and are there at the end, as `git diff -z` gives them."""
-    options = ("--name-only", "--no-renames", "--diff-filter=d", "--no-ext-diff", "-z")
+    options = (
+        "--name-only",
+        "--no-renames",
+        "--no-relative",
+        "--diff-filter=d",
+        "--no-ext-diff",
+        "-O/dev/null",
+        "-z",
+    )
     return git("diff", *options, start, end, "--")
 
 

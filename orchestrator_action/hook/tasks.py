@@ -8,7 +8,7 @@ policy is the base's. Journals of runs here come first, then the audit trails th
 import os
 
 from orchestrator_action.errors import JournalError
-from orchestrator_action.hook.fast_git import PushSite, git
+from orchestrator_action.hook.fast_git import PushSite, git, lines_of
 from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode, fold
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import Demand
@@ -81,7 +81,7 @@ def _trails(damaged: list[str]) -> list[tuple[str, list[Event]]]:
     """The same, from audit trails. One that is not whole does not count, and is added to `damaged`."""
     _, out = git("for-each-ref", "--format=%(refname)", TRAILS)
     streams: list[tuple[str, list[Event]]] = []
-    for ref in os.fsdecode(out).splitlines():
+    for ref in lines_of(out):
         _, rows = git("ls-tree", "-z", "--full-tree", ref)
         blobs = [row.partition("\t")[0].split(" ")[2] for row in os.fsdecode(rows).split("\0") if row]
         try:

@@ -240,6 +240,21 @@ def test_uninstall_leaves_no_slot_behind(g: Governed):
     assert not (g.path / ".git/hooks/pre-push").exists()
 
 
+def test_uninstall_leaves_the_record_and_nothing_else(g: Governed, tmp_path: Path):
+    """What was remembered of the remote goes, too."""
+    g.branch("feat", {"x": "1"})
+    g.git("push", "-q", "--no-verify", "origin", "feat")
+    clone = tmp_path / "single"
+    git(tmp_path, "clone", "-q", "--single-branch", "-b", "feat", f"file://{g.repo.remote}", str(clone))
+    git(clone, "commit", "-q", "--allow-empty", "-m", "more")
+    assert 0 == g.hook("install", cwd=clone).code
+    assert 0 == g.push("origin", "HEAD:refs/heads/y", cwd=clone).code
+
+    assert 0 == g.hook("uninstall", cwd=clone).code
+
+    assert ["journal"] == [kept.name for kept in (clone / ".git/orchestrator/hook").iterdir()]
+
+
 def test_uninstall_waits_for_nobody_and_disturbs_nobody(govern: Callable[..., Governed]):
     """While a push runs gates, its slot stays."""
     g = govern(policy(gate("hold", 'echo run >> "$COUNT"; until test -e "$COUNT.go"; do sleep 0.02; done')))
