@@ -163,6 +163,8 @@ for what, name in (("a folder .git", ".git"), ("a folder above", ".."), ("a path
 with_head("a link to the system", "symlink-escape", lambda f: f.file("link", "/etc/passwd", "120000"))
 with_head("a link out of the tree", "symlink-escape", lambda f: f.file("a/link", "../../x", "120000"))
 with_head("a link into .git", "symlink-escape", lambda f: f.file("link", ".git/config", "120000"))
+for target in (".g\u200cit/config", ".git::$INDEX_ALLOCATION/config", "GIT~1/hooks", ".git. /config"):
+    with_head(f"a link to {target!a}", "symlink-escape", lambda f, to=target: f.file("link", to, "120000"))
 with_head("submodules behind a link", "symlink-escape", lambda f: f.file(".gitmodules", "x", "120000"))
 
 
@@ -175,6 +177,11 @@ with_head("a submodule url that is a program", "submodule-url", _module("ext::sh
 with_head("a submodule url of this machine", "submodule-url", _module("file:///etc"))
 with_head("a workflow", "workflow-path", lambda f: f.file(".github/workflows/x.yml", "on: push\n"))
 with_head("an action", "workflow-path", lambda f: f.file(".github/actions/x/action.yml", "name: x\n"))
+with_head(
+    "a link in the place of the workflows",
+    "workflow-path",
+    lambda f: f.file(".github/actions", "../ci", "120000"),
+)
 with_head("the configuration", "protected-path", lambda f: f.file(".github/orchestrator.yml", "test: true\n"))
 with_head("settings of an agent", "protected-path", lambda f: f.file(".mcp.json", "{}\n"))
 
@@ -247,6 +254,8 @@ with_rows("a name that is one of the base elsewhere", "case-clash", entry("10064
 with_rows(
     "a letter that is written in two ways", "case-clash", entry("100644", "\u00e9.py"), entry("100644", "e\u0301.py")
 )  # fmt: skip
+for name in ("README.md.", "README.md ", "READ\u200cME.md", "README.md::$DATA"):
+    with_rows(f"a name {name!a} that is one of the base elsewhere", "case-clash", entry("100644", name))
 with_rows(
     "a link that is a folder elsewhere", "case-clash",
     entry("120000", "Zed", "numbers_.py"), folder_of("zed", entry("100644", "x")),

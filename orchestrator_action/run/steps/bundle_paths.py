@@ -21,6 +21,12 @@ from orchestrator_action.protocol.paths import listed, matches, shown
 
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 """Control characters and those that turn the direction of what follows; tab and line feed are none of them."""
+_PASSED_OVER = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
+"""What HFS+ leaves out of a name. Source: git's `next_hfs_char`."""
+_LEFT_OUT = re.compile(r"(?:::\$\w+)?[ .]*(?=/|$)")
+"""What NTFS leaves out at the end of a name."""
+_FOR_ACTIONS = ".github", ".github/workflows", ".github/actions"
+"""Folders of GitHub's; a link or a submodule in such a place has what nobody sees in the change."""
 _SUBMODULE, _LINK = "160000", "120000"
 
 
@@ -28,7 +34,8 @@ def check_changes(private: Git, base: str, head: str, config: Config) -> None:
     """Raise BundleError for a path, a link or a submodule between two commits that is not taken."""
     changes = private.changes(base, head)
     paths = {p for c in changes for p in (c.path, c.old_path) if p}
-    if workflows := sorted(p for p in paths if p.startswith((".github/workflows/", ".github/actions/"))):
+    inside = tuple(f"{folder}/" for folder in _FOR_ACTIONS[1:])
+    if workflows := sorted(p for p in paths if p in _FOR_ACTIONS or p.startswith(inside)):
         raise BundleError("workflow-path", f"it changes {listed(workflows)}")
     if protected := sorted(p for p in paths if matches(p, config.protected)):
         raise BundleError("protected-path", f"it changes {listed(protected)}")
@@ -54,7 +61,12 @@ def _check_names(paths: Iterable[str]) -> None:
 
 def _is_dot_git(name: str) -> bool:
     """Whether some machine would open `.git` by this name."""
-    return name.lower().rstrip(" .") in {".git", "git~1"}
+    return _on_disk(name) in {".git", "git~1"}
+
+
+def _on_disk(path: str) -> str:
+    """A path as it may come to be on a disk: equal where some machine takes two for one."""
+    return unicodedata.normalize("NFC", _LEFT_OUT.sub("", _PASSED_OVER.sub("", path))).casefold()
 
 
 # -- links ------------------------------------------------------------------------------------------
@@ -86,15 +98,16 @@ def _leaves(path: str, target: str) -> bool:
 
 
 def _check_clashes(private: Git, base: str, head: str, there: Iterable[Change]) -> None:
-    """Raise BundleError for a new name that differs from another one by its case, or by how its letters are written."""
+    """Raise BundleError for a new name that differs from another one by its case, by how its letters are written, or
+    by what some machine leaves out of it."""
     made = {p for c in there if c.status != "M" for p in _with_folders(c.path)} - _names(private, base)
     if not made:
         return
     alike: dict[str, list[str]] = defaultdict(list)
     for name in _names(private, head):
-        alike[unicodedata.normalize("NFC", name).casefold()].append(name)
+        alike[_on_disk(name)].append(name)
     for name in sorted(made):
-        if len(some := alike[unicodedata.normalize("NFC", name).casefold()]) > 1:
+        if len(some := alike[_on_disk(name)]) > 1:
             raise BundleError("case-clash", f"{listed(sorted(some))} are one name on some machines")
 
 
