@@ -88,18 +88,24 @@ def _waves(plan: Plan) -> list[range]:
     return [range(begin + 1, end + 1) for begin, end in itertools.pairwise(ends)]
 
 
-def _matrix(plan: Plan) -> dict[str, Any]:
-    """The jobs that a plan asks for, as a workflow's matrices take them."""
+def _matrix(plan: Plan) -> list[dict[str, Any]]:
+    """The jobs of each wave of a plan, as a workflow's matrices take them; `place` numbers the shards of a wave."""
     from orchestrator_action.plan.shards import verify_jobs
     from orchestrator_action.run.steps.plan import MAX_SHARDS
 
-    jobs = verify_jobs(plan.shards, MAX_SHARDS)
-    return {
-        "work": [{"shard": n} for n in range(1, len(plan.shards) + 1)],
-        "verify": [
-            {"job": n, "shard": shard, "tasks": " ".join(tasks)} for n, (shard, tasks) in enumerate(jobs, 1)
-        ],
-    }
+    waves = []
+    for numbers in _waves(plan):
+        jobs = verify_jobs([plan.shards[n - 1] for n in numbers], MAX_SHARDS)
+        waves.append(
+            {
+                "work": [{"shard": n, "place": place} for place, n in enumerate(numbers, 1)],
+                "verify": [
+                    {"job": n, "shard": numbers[place - 1], "place": place, "tasks": " ".join(tasks)}
+                    for n, (place, tasks) in enumerate(jobs, 1)
+                ],
+            }
+        )
+    return waves
 
 
 def base(

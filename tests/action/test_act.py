@@ -133,9 +133,13 @@ jobs:
 def test_the_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, library: Repo, tmp_path: Path):
     """One issue: act keeps the outputs of one job of a matrix only, and digests travel by these.
 
-    The artifact actions are stand-ins (see `kit.act`), and all jobs are on this one machine.
+    The artifact actions are stand-ins (see `kit.act`), and all jobs are on this one machine. The file of a wave is
+    put into the user's repository: there act looks for what a called workflow calls. GitHub takes it from the called
+    one's repository.
     """
-    library.commit({".github/orchestrator.yml": AGENT, ".github/workflows/orchestrate.yml": SPLIT})
+    wave = ".github/workflows/orchestrate-wave.yml"
+    own = {".github/orchestrator.yml": AGENT, ".github/workflows/orchestrate.yml": SPLIT}
+    library.commit({**own, wave: (PROJECT / wave).read_text(encoding="utf-8")})
     library.push()
     act.repo.git("pull", "-q", str(library.remote), "main")
     artifacts = tmp_path / "artifacts"
@@ -153,9 +157,12 @@ def test_the_jobs_turn_a_label_into_a_pull(act: Act, runner: Runner, library: Re
     [pull] = [i for i in github.state.issues.values() if i.pull]
     [check] = github.state.checks.values()
     assert ("success", github.state.sha_of(pull.pull.head)) == (check.conclusion, check.head_sha)
-    assert {"orchestrator-plan", "orchestrator-base", "orchestrator-bundles-1", "orchestrator-verdict-1"} == {
-        p.name for p in artifacts.iterdir()
-    }
+    assert {
+        "orchestrator-plan",
+        "orchestrator-base",
+        "orchestrator-bundles-1",
+        "orchestrator-verdict-1-1",
+    } == {p.name for p in artifacts.iterdir()}
     assert github.token not in log
     assert [] == alive(act.temp)
 

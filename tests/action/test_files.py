@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -148,22 +149,23 @@ def test_no_checkout_leaves_a_token_behind(file: Path):
     assert text.count("uses: actions/checkout@") == text.count("persist-credentials: false")
 
 
-MATRIX = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-matrix.yml").read_text(encoding="utf-8"))[
-    "jobs"
-]
+def jobs_of(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((PROJECT / ".github/workflows" / name).read_text(encoding="utf-8"))["jobs"])
 
 
-ATTEST = yaml.safe_load((PROJECT / ".github/workflows/orchestrate-attest.yml").read_text(encoding="utf-8"))[
-    "jobs"
-]
+MATRIX = jobs_of("orchestrate-matrix.yml")
+WAVE = jobs_of("orchestrate-wave.yml")
+ATTEST = jobs_of("orchestrate-attest.yml")
+CALLS = {name: job for name, job in MATRIX.items() if "uses" in job}
+JOBS = {name: job for name, job in {**MATRIX, **WAVE}.items() if name not in CALLS}
 
 
 def test_only_publish_may_write_and_no_job_with_foreign_code_has_a_token():
     """base, work, verify and integrate run foreign code: they read only. Only work and review have the agent's key."""
     may_write = {
-        name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in MATRIX.items()
+        name: {k for k, v in job["permissions"].items() if v == "write"} for name, job in JOBS.items()
     }
-    holds = {name: str(job) for name, job in MATRIX.items()}
+    holds = {name: str(job) for name, job in JOBS.items()}
 
     assert {
         "plan": {"issues"},
@@ -178,7 +180,32 @@ def test_only_publish_may_write_and_no_job_with_foreign_code_has_a_token():
     assert ["work", "review"] == [n for n, text in holds.items() if "secrets." in text]
     assert [] == [n for n, text in holds.items() if "id-token" in text or "actions/cache" in text]
     for name in ("base", "work", "verify", "review", "integrate"):
-        assert {"contents": "read"} == MATRIX[name]["permissions"]
+        assert {"contents": "read"} == JOBS[name]["permissions"]
+
+
+def test_the_waves_are_the_same_job_but_for_what_came_before_and_may_only_read():
+    assert ["wave-1", "wave-2", "wave-3"] == list(CALLS)
+    for number, call in enumerate(CALLS.values(), 1):
+        earlier = [f"wave-{n}" for n in range(1, number)]
+        assert ["plan", "base", *earlier] == call["needs"] and {"contents": "read"} == call["permissions"]
+        given = dict(call["with"])
+        for what in ("bundles", "verdicts"):
+            said = given.pop(f"earlier-{what}", "")
+            assert [f"${{{{ needs.{wave}.outputs.{what} }}}}" for wave in earlier] == re.findall(
+                r"\$\{\{.+?\}\}", said
+            )
+        assert CALLS["wave-1"]["uses"] == call["uses"] and CALLS["wave-1"]["secrets"] == call["secrets"]
+        assert str(CALLS["wave-1"]["with"]).replace("-1 }}", f"-{number} }}}}").replace(
+            "'1'", f"'{number}'"
+        ) == str(given)
+    assert [*CALLS] == [n for n in MATRIX["publish"]["needs"] if n.startswith("wave")]
+    [most] = re.findall(r'"\$WAVES" -gt (\d+)', script_of("plan", "plan"))
+    assert len(CALLS) == int(most)
+
+
+def test_a_job_that_dies_does_not_fail_its_wave_so_that_what_the_others_said_is_handed_on():
+    """Whether GitHub hands on the outputs of a called workflow that failed is not written down anywhere."""
+    assert {True} == {job["continue-on-error"] for job in WAVE.values()}
 
 
 def test_the_job_that_signs_checks_nothing_out_and_writes_nothing_to_the_repository():
@@ -190,7 +217,7 @@ def test_the_job_that_signs_checks_nothing_out_and_writes_nothing_to_the_reposit
 
 def test_the_digests_of_every_job_of_a_matrix_travel_by_job_outputs():
     """As many places as jobs: a matrix has no other way to hand on one output for each of its jobs."""
-    [most] = re.findall(r'"\$SHARDS" -gt (\d+)', MATRIX["plan"]["steps"][-2]["run"])
+    [most] = re.findall(r'"\$SHARDS" -gt (\d+)', script_of("plan", "plan"))
 
     steps = (
         ("work", "digests", int(most)),
@@ -201,19 +228,19 @@ def test_the_digests_of_every_job_of_a_matrix_travel_by_job_outputs():
         wanted = {
             f"{letter}{n}": f"${{{{ steps.{step}.outputs.{letter}{n} }}}}" for n in range(1, places + 1)
         }
-        assert wanted == MATRIX[name]["outputs"]
+        assert wanted == WAVE[name]["outputs"]
 
 
 def test_no_line_of_the_matrix_holds_what_somebody_else_wrote():
     """They reach the scripts by environment only."""
-    jobs = [*MATRIX.values(), *ATTEST.values()]
+    jobs = [*JOBS.values(), *ATTEST.values()]
     scripts = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
 
     assert 9 == len(scripts) and [] == [s for s in scripts if "${{" in s]
 
 
 def script_of(job: str, step: str) -> str:
-    [found] = [s["run"] for s in MATRIX[job]["steps"] if s.get("id") == step]
+    [found] = [s["run"] for s in JOBS[job]["steps"] if s.get("id") == step]
     return str(found)
 
 
@@ -244,8 +271,8 @@ def test_whatever_a_work_job_says_of_digests_only_digests_are_taken(tmp_path: Pa
     said = json.dumps({"b1": json.dumps({"issue-1": good}), "b2": GARBAGE, "b3": "", "b4": "[1]"})
 
     [publish, *_] = started(
-        script_of("publish", "publish"), tmp_path, BUNDLES=said, VERDICTS=json.dumps({"v1": f"{other} "}),
-        REVIEWS=json.dumps({}), INTEGRATION=json.dumps({}), SHA256="c" * 64,
+        script_of("publish", "publish"), tmp_path, BUNDLES_1=said, BUNDLES_2="",
+        VERDICTS_3=json.dumps({"v1": f"{other} "}), REVIEWS_1=json.dumps({}), INTEGRATION="", SHA256="c" * 64,
     )  # fmt: skip
 
     given = [publish[n + 1] for n, word in enumerate(publish) if word == "--accept"]
@@ -258,13 +285,37 @@ def test_a_verify_job_asks_for_each_of_its_bundles_by_its_own_digest(tmp_path: P
     said = json.dumps({"b2": json.dumps({"issue-1": good, "issue-10": "b" * 64}), "b1": GARBAGE})
 
     calls = started(
-        script_of("verify", "verify"), tmp_path, BUNDLES=said, SHARD="2", JOB="7", TASKS="issue-1 issue-3", BASE="",
+        script_of("verify", "verify"), tmp_path, BUNDLES=said, PLACE="2", JOB="7", TASKS="issue-1 issue-3", BASE="",
         SHA256="c" * 64, ONE="issue-1",
     )  # fmt: skip
 
     assert [good, "none"] == [call[call.index("--bundle-sha256") + 1] for call in calls]
     output = (tmp_path / "output").read_text()
     assert output == f"v7={hashlib.sha256(b'{}' + bytes([10])).hexdigest()} \n"
+
+
+@pytest.mark.parametrize("wave", [1, 2])
+def test_a_work_job_takes_of_the_waves_before_only_what_their_jobs_said(tmp_path: Path, wave: int):
+    """In the first wave there is nothing, whatever lies in this run's artifacts."""
+    for folder in ("bundles/orchestrator-bundles-1/issue-1", "verdicts/orchestrator-verdict-1-1"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+    (tmp_path / "in/verdicts/orchestrator-verdict-1-1/issue-1.json").touch()
+    bundle, verdict = "a" * 64, "b" * 64
+    said = {
+        "BUNDLES": json.dumps({"b1": json.dumps({"issue-1": bundle}), "b2": GARBAGE}),
+        "VERDICTS": verdict,
+    }
+
+    [call] = started(
+        script_of("work", "work"), tmp_path, SHARD="2", SHA256="c" * 64, BASE="", RUNNER_TEMP=str(tmp_path), ONE="x",
+        **(said if wave == 2 else dict.fromkeys(said, "")),
+    )  # fmt: skip
+
+    assert {"in/bundles/orchestrator-bundles-1/issue-1"} == {w for w in call if w.startswith("in/bundles")}
+    assert "in/verdicts/orchestrator-verdict-1-1/issue-1.json" == call[call.index("--verdict") + 1]
+    given = [call[n + 1] for n, word in enumerate(call) if word == "--accept"]
+    assert (["", bundle, verdict] if wave == 2 else [""]) == given
+    assert not (tmp_path / "pwned").exists()
 
 
 @pytest.mark.parametrize(("digests", "code"), [('{"issue-1": "' + "a" * 64 + '"}', 0), ("{}", 1)])
@@ -280,8 +331,8 @@ def test_a_work_job_hands_on_what_is_there_and_fails_where_nothing_is(
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script_of("work", "digests")], cwd=tmp_path,
         env={
-            "PATH": os.environ["PATH"], "PYTHON": str(python), "GITHUB_OUTPUT": str(tmp_path / "output"), "SHARD": "3",
-            "SHA256": "",
+            "PATH": os.environ["PATH"], "PYTHON": str(python), "GITHUB_OUTPUT": str(tmp_path / "output"), "SHARD": "9",
+            "PLACE": "3", "SHA256": "",
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -1,7 +1,8 @@
-"""The jobs of `orchestrate-matrix.yml` without a runner: its own shell lines and conditions, read from the file.
+"""The jobs of `orchestrate-matrix.yml` and its waves without a runner: their own shell lines and conditions.
 
 Each job has folders of its own. `act` keeps the outputs of one job of a matrix only, and these carry the digests; here
-they are put together as GitHub's documentation says: of several jobs that set the same output, the last one counts.
+they are put together as GitHub's documentation says: of several jobs that set the same output, the last one counts, and
+a workflow that is called hands on what its own `outputs` say.
 What is not GitHub's: checkout is a clone, the install is this environment, and artifacts are a folder.
 """
 
@@ -27,7 +28,12 @@ from tests.kit.runner import RUN_ID, checked_out, outputs_of, wait_for
 from tests.kit.whole import PACKAGE
 
 MATRIX = PACKAGE / ".github" / "workflows" / "orchestrate-matrix.yml"
+WAVE = MATRIX.with_name("orchestrate-wave.yml")
 _EXPRESSION = re.compile(r"\$\{\{\s*(.+?)\s*\}\}")
+
+
+def _jobs(file: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"])
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,21 @@ class Kill:
 
 
 @dataclass
+class Scope:
+    """What the expressions of one workflow file see; `outputs` are those of each job of it by its name."""
+
+    inputs: Mapping[str, str]
+    secrets: Mapping[str, str]
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass
 class Job:
     """One job that ran: how it ended, what its steps printed."""
 
     name: str
     folder: Path
+    scope: Scope
     outputs: dict[str, str] = field(default_factory=dict)
     failed: bool = False
     log: str = ""
@@ -61,33 +77,70 @@ class Jobs:
     inputs: Mapping[str, str]
     secrets: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
-    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Of each job by its name: of all jobs of a matrix together."""
     run_id: int = RUN_ID
     """Of the workflow's run."""
     attempt: int = 1
     """Of the workflow's run: 2 once somebody runs its failed jobs again."""
     ran: int = 0
+    waves: dict[int, Scope] = field(default_factory=dict)
 
-    def run(self, name: str, kills: Mapping[int, Kill] | None = None) -> list[Job]:
-        """Run a job, or all of its matrix one after the other; of the jobs numbered in `kills` a step is killed."""
-        job = yaml.safe_load(MATRIX.read_text(encoding="utf-8"))["jobs"][name]
-        self.outputs[name] = {}
-        if not self._holds(str(job.get("if", "")), Job(name, self.root), {}):
-            return []
-        rows: Sequence[Mapping[str, Any]] = [{}]
-        if "strategy" in job:
-            rows = json.loads(self._filled(job["strategy"]["matrix"]["include"], Job(name, self.root), {}))
+    def __post_init__(self) -> None:
+        self.scope = Scope({"waves": "3", **self.inputs}, self.secrets)
+
+    def run(self, name: str, kills: Mapping[int, Kill] | None = None, *, wave: int = 1) -> list[Job]:
+        """Run a job, or all of its matrix one after the other; of the jobs numbered in `kills` a step is killed.
+
+        Which wave is asked for the jobs that each of them has. None ran where its condition does not hold.
+        """
+        job, scope = _jobs(MATRIX).get(name), self.scope
+        if job is None:
+            entered = self._entered(wave)
+            if entered is None:
+                return []
+            job, scope = _jobs(WAVE)[name], entered
+        at = Job(name, self.root, scope)
+        scope.outputs[name] = {}
         done = []
-        for number, row in enumerate(rows, 1):
-            ran = self._job(name, job, row, (kills or {}).get(number))
-            self.outputs[name] |= {k: v for k, v in ran.outputs.items() if v}
-            done.append(ran)
+        if self._holds(str(job.get("if", "")), at, {}):
+            for number, row in enumerate(self._rows(job, at), 1):
+                ran = self._job(name, job, row, (kills or {}).get(number), scope)
+                scope.outputs[name] |= {k: v for k, v in ran.outputs.items() if v}
+                done.append(ran)
+        self._hand_on(wave)
         return done
 
-    def _job(self, name: str, job: Mapping[str, Any], row: Mapping[str, Any], kill: Kill | None) -> Job:
+    def _rows(self, job: Mapping[str, Any], at: Job) -> Sequence[Mapping[str, Any]]:
+        if "strategy" not in job:
+            return [{}]
+        return list(json.loads(self._filled(job["strategy"]["matrix"]["include"], at, {})))
+
+    def _entered(self, wave: int) -> Scope | None:
+        """A wave's own scope, of the first time that one of its jobs is run; None where it is skipped."""
+        call, at = _jobs(MATRIX)[f"wave-{wave}"], Job(f"wave-{wave}", self.root, self.scope)
+        if not self._holds(str(call["if"]), at, {}):
+            return None
+        if wave not in self.waves:
+            inputs, secrets = (
+                {k: self._filled(str(v), at, {}) for k, v in call[kind].items()}
+                for kind in ("with", "secrets")
+            )
+            self.waves[wave] = Scope(inputs, secrets)
+        return self.waves[wave]
+
+    def _hand_on(self, wave: int) -> None:
+        """Have the outputs of a wave seen by the jobs outside."""
+        if wave in self.waves:
+            said = yaml.safe_load(WAVE.read_text(encoding="utf-8"))[True]["workflow_call"]["outputs"]
+            at = Job("outputs", self.root, self.waves[wave])
+            self.scope.outputs[f"wave-{wave}"] = {
+                k: self._filled(v["value"], at, {}) for k, v in said.items()
+            }
+
+    def _job(
+        self, name: str, job: Mapping[str, Any], row: Mapping[str, Any], kill: Kill | None, scope: Scope
+    ) -> Job:
         self.ran += 1
-        ran = Job(name, self.root / f"{self.ran:02}-{name}")
+        ran = Job(name, self.root / f"{self.ran:02}-{name}", scope)
         (ran.folder / "temp").mkdir(parents=True)
         for step in job["steps"]:
             if not self._holds(str(step.get("if", "success()")), ran, row):
@@ -168,6 +221,11 @@ class Jobs:
         """An artifact expires, or somebody deletes it; what its job said stays."""
         shutil.rmtree(self.artifacts / artifact)
 
+    def forget(self, job: str, output: str, *, wave: int = 1) -> None:
+        """A job of a wave never came to say one of its outputs."""
+        del self.waves[wave].outputs[job][output]
+        self._hand_on(wave)
+
     @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
@@ -178,8 +236,9 @@ class Jobs:
         return _EXPRESSION.sub(lambda found: self._value(found[1], ran, row), text)
 
     def _value(self, name: str, ran: Job, row: Mapping[str, Any]) -> str:
-        if whole := re.fullmatch(r"toJSON\(needs\.(\w+)\.outputs\)", name):
-            return json.dumps(self.outputs.get(whole[1], {}))
+        outputs = ran.scope.outputs
+        if whole := re.fullmatch(r"toJSON\((?:needs|jobs)\.([\w-]+)\.outputs\)", name):
+            return json.dumps(outputs.get(whole[1], {}))
         if inner := re.fullmatch(r"fromJSON\((.+)\)", name):
             return self._value(inner[1], ran, row)
         if "||" in name:  # which Action is checked out: this one, whatever it says
@@ -187,15 +246,15 @@ class Jobs:
         kind, _, rest = name.partition(".")
         if kind == "needs":
             job, _, output = rest.partition(".outputs.")
-            return self.outputs.get(job, {}).get(output, "")
+            return outputs.get(job, {}).get(output, "")
         if kind == "steps":
             step, _, output = rest.partition(".outputs.")
             return ran.steps.get(step, {}).get(output, "")
         if name == "github.token":
             return self.github.token
         known: Mapping[str, Mapping[str, Any]] = {
-            "inputs": self.inputs,
-            "secrets": self.secrets,
+            "inputs": ran.scope.inputs,
+            "secrets": ran.scope.secrets,
             "matrix": row,
         }
         return str(known[kind].get(rest, ""))

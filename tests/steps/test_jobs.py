@@ -135,3 +135,77 @@ def test_seven_work_jobs_two_killed_and_publish_killed_every_issue_is_answered_o
     assert github.token not in "".join(j.log for j in (*work, *verify, base))
     assert KEY not in "".join(j.log for j in (*work, *verify, publish))
     assert [] == alive(tmp_path / "jobs")
+
+
+FIRST = new_file("more.py") + change("README.md", README, f"{README}- `more`\n")
+SECOND = change("more.py", "x = 1\n", "x = 2\n") + change(
+    "README.md", f"{README}- `more`\n", f"{README}- `more`\n- two\n"
+)
+THIRD = new_file("three.py") + change(
+    "README.md", f"{README}- `more`\n- two\n", f"{README}- `more`\n- two\n- three\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("graphql")
+def test_what_depends_on_others_is_worked_on_in_later_waves_by_other_machines(
+    github: GitHubServer, library: Repo, tmp_path: Path
+):
+    """A chain of three over three waves; beside it one whose verify machine is lost, and what waits for that one."""
+    texts = [
+        FIRST, f"Blocked by #1\n\n{SECOND}", f"Blocked by #2\n\n{THIRD}",
+        new_file("lost.py") + change("README.md", README, f"{README}- `lost`\n"),
+        f"Blocked by #4\n\n{new_file('later.py')}",
+    ]  # fmt: skip
+    issues = [
+        github.state.add_issue(f"Task {n}", text, user="octo", labels=("orchestrate",))
+        for n, text in enumerate(texts, 1)
+    ]
+    assert [1, 2, 3, 4, 5] == [i.number for i in issues]
+    inputs = {"label": "orchestrate", "agent": "patch", "shards": "4", "max-tasks": "256", "timeout": "5m"}
+    jobs = Jobs(github, library, tmp_path / "jobs", inputs)
+
+    [plan] = jobs.run("plan")
+    planned = json.loads((plan.folder / "planned.json").read_text())
+    assert [["issue-1"], ["issue-4"], ["issue-2"], ["issue-5"], ["issue-3"]] == planned["shards"]
+    assert [[1, 2], [3, 4], [5]] == planned["waves"]
+    jobs.run("base")
+    work, verify = {}, {}
+    for wave in (1, 2, 3):
+        work[wave] = jobs.run("work", wave=wave)
+        lost = {2: Kill(lambda: True, machine=True)} if wave == 1 else {}
+        verify[wave] = jobs.run("verify", lost, wave=wave)
+    [publish] = jobs.run("publish")
+
+    assert [2, 2, 1] == [len(w) for w in work.values()]
+    assert not any(j.failed for w in work.values() for j in w), [
+        j.log[-600:] for w in work.values() for j in w
+    ]
+    assert "issue-4 is not verified, as far as was handed over" in work[2][1].log
+    task = {t["issue"]: t for t in json.loads(publish.outputs["results"])["tasks"]}
+    assert ["success"] * 3 + ["incomplete", "blocked"] == [task[n]["status"] for n in range(1, 6)], (
+        publish.log
+    )
+    assert [task[1]["head_sha"], task[2]["head_sha"]] == [task[2]["base_sha"], task[3]["base_sha"]]
+    bases = {i.pull.head: i.pull.base for i in github.state.issues.values() if i.pull}
+    assert {task[1]["branch"]: "main", **{task[n]["branch"]: task[n - 1]["branch"] for n in (2, 3)}} == bases
+    for issue in issues:
+        assert 1 == len(said_on(github, issue)), said_on(github, issue)
+        assert not {"orchestrate", "orchestrate:running"} & set(issue.labels)
+    verdicts = {s for w in jobs.waves.values() for s in w.outputs["verify"].values()}
+    assert {s.strip() for s in verdicts} == set(publish.outputs["verdicts"].split()), "what attest may sign"
+    assert [] == alive(tmp_path / "jobs")
+
+
+def test_a_wave_without_tasks_is_skipped(github: GitHubServer, library: Repo, tmp_path: Path):
+    github.state.add_issue("Task", FIRST, user="octo", labels=("orchestrate",))
+    inputs = {"label": "orchestrate", "agent": "patch", "shards": "8", "max-tasks": "256", "timeout": "5m"}
+    jobs = Jobs(github, library, tmp_path / "jobs", inputs)
+
+    [plan] = jobs.run("plan")
+
+    assert ("", "") == (plan.outputs["work-2"], plan.outputs["verify-3"]) and plan.outputs["work-1"]
+    assert [] == [
+        j for wave in (2, 3) for name in ("work", "verify", "review") for j in jobs.run(name, wave=wave)
+    ]

@@ -90,9 +90,9 @@ def test_what_each_job_lost_is_said_on_its_issue_and_the_others_are_published(
     work = jobs.run("work")
     assert not any(job.failed for job in work), [job.log[-600:] for job in work]
     jobs.lose(f"orchestrator-bundles-{of[no_bundle.number]}")
-    del jobs.outputs["work"][f"b{of[no_digest.number]}"]
+    jobs.forget("work", f"b{of[no_digest.number]}")
     verify = jobs.run("verify", {of[no_machine.number]: AT_ONCE})
-    jobs.lose(f"orchestrator-verdict-{of[no_verdict.number]}")
+    jobs.lose(f"orchestrator-verdict-1-{of[no_verdict.number]}")
     jobs.run("review", dict.fromkeys(range(1, 7), AT_ONCE))
     jobs.run("integrate", {1: AT_ONCE})
     [publish] = jobs.run("publish")

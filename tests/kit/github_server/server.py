@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,6 +74,7 @@ class GitHubServer:
         self.git_requests: list[Request] = []
         self.invalid: list[str] = []
         self.faults: list[Fault] = []
+        self.meanwhile: list[tuple[Callable[[str, str, Any], bool], Callable[[], object]]] = []
         self.limit, self.remaining = 5000, 5000
         self.graphql = importlib.util.find_spec("graphql") is not None
         self.closing = threading.Event()
@@ -125,6 +127,25 @@ class GitHubServer:
         with self.lock:
             self.faults.append(fault)
         return fault
+
+    def before(self, method: str, path: str, act: Callable[[], object], *, holding: str = "") -> None:
+        """Let something happen just before the next such request is carried out, once; `holding` is a regular
+        expression to be found in its body. A request that only asks about a permission is passed over."""
+
+        def is_it(verb: str, at: str, body: Any) -> bool:
+            asks = faults.asks_permission(verb, at, body)
+            fits = verb == method and re.search(path, at) and re.search(holding, json.dumps(body))
+            return bool(fits) and not asks
+
+        with self.lock:
+            self.meanwhile.append((is_it, act))
+
+    def _happen(self, method: str, path: str, body: Any) -> None:
+        with self.lock:
+            due = [one for one in self.meanwhile if one[0](method, path, body)]
+            self.meanwhile = [one for one in self.meanwhile if one not in due]
+            for _, act in due:
+                act()
 
     def viewer_of(self, authorization: str) -> Viewer | None:
         """Whose token it is; None for one nobody gave, or that is over."""
@@ -252,6 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _api(self, prefix: str, path: str, query: str, body: bytes) -> None:
         github = self.server_of
+        github._happen(self.command, path, _json(body))
         with github.lock:
             fault = next((f for f in github.faults if f.strikes(self.command, path, _json(body))), None)
         status, headers, data, login = 0, {}, None, ""
