@@ -1,8 +1,8 @@
 """CheatGate: known-good changes and cheats made from them, judged by several gates.
 
-`python -m benchmarks cheats [--problems N] [--workers N] [--minutes N] [--out FILE]` prints false accepts (a cheat
-that is accepted without an exception) and false rejects (an honest change that is refused), with a 95 % interval
-(Wilson), for each gate; then ours for each operator by name. Not part of a plain `python -m benchmarks`.
+`python -m benchmarks cheats [--problems N] [--workers N] [--minutes N] [--skip N] [--out FILE]` prints false
+accepts (a cheat that is accepted without an exception) and false rejects (an honest change that is refused), with a
+95 % interval (Wilson), for each gate; then ours for each operator by name. Not part of a plain `python -m benchmarks`.
 """
 
 from __future__ import annotations
@@ -123,6 +123,11 @@ def table(judged: Sequence[Judged]) -> str:
     return "\n".join(lines)
 
 
+def read_judged(file: Path) -> list[Judged]:
+    """What `--out` kept."""
+    return [Judged(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 def main(options: Sequence[str]) -> None:
     """Judge everything and print the table; `--out` keeps each judgement as a line of JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks cheats")
@@ -131,16 +136,21 @@ def main(options: Sequence[str]) -> None:
     parser.add_argument(
         "--minutes", type=float, default=0, help="begin nothing after so long (default: no limit)"
     )
-    parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--skip", type=int, default=0, help="pieces of work to pass over: those of an earlier sitting"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="keeps each judgement; what an earlier sitting left there counts, too"
+    )
     given = parser.parse_args(options)
     problems: list[Problem] = load_problems()
     chosen = list(scenarios(problems[: given.problems] if given.problems else problems))
-    judged: list[Judged] = []
+    judged = read_judged(given.out) if given.skip else []
     starts = range(0, len(list(_operators())), AT_ONCE)
     turns = range(len(starts))
     pieces = [(s, starts[(n + turn) % len(starts)]) for turn in turns for n, s in enumerate(chosen)]
     end = time.monotonic() + 60 * given.minutes if given.minutes else math.inf
-    for found in _judge_all(pieces, given.workers, end):
+    for found in _judge_all(pieces[given.skip :], given.workers, end):
         judged += found
         if given.out:
             given.out.write_text("".join(json.dumps(asdict(j)) + "\n" for j in judged))
