@@ -108,6 +108,7 @@ def _in_folder(step: SetupStep, folder: str) -> SetupStep:
         step,
         how=f"{step.how} in {folder}",
         commands=tuple(there(c) for c in step.commands),
+        again=tuple(there(c) for c in step.again),
         inputs=tuple(f"{folder}/{p}" for p in step.inputs),
         keeps=tuple(f"{folder}/{p}" for p in step.keeps),
         path=tuple(f"{folder}/{p}" for p in step.path),
@@ -170,15 +171,17 @@ def prepare_tree(
         if step.unless and _holds(step.unless, run, f"{number}-probe", probed if probed is not None else {}):
             continue
         if not step.keeps:
-            _run_commands(step, run, number)
+            _run_commands(step.commands, step, run, number)
             continue
         place = cache / key_of(step, tree, env, level)
         with locked(place):
-            if restore(place, step, tree):
-                continue
-            _run_commands(step, run, number)
-            if at_base:
-                keep(place, step, tree)
+            restored = restore(place, step, tree)
+            if not restored:
+                _run_commands(step.commands, step, run, number)
+                if at_base:
+                    keep(place, step, tree)
+        if restored:
+            _run_commands(step.again, step, run, number)
     _exclude(git, before, ignored_in)
 
 
@@ -193,8 +196,8 @@ def _holds(command: str, run: RunStep, name: str, probed: MutableMapping[str, bo
     return probed[command]
 
 
-def _run_commands(step: SetupStep, run: RunStep, number: int) -> None:
-    for part, command in enumerate(step.commands):
+def _run_commands(commands: Sequence[str], step: SetupStep, run: RunStep, number: int) -> None:
+    for part, command in enumerate(commands):
         run(command, step, f"{number}" if not part else f"{number}-{part + 1}")
 
 

@@ -288,6 +288,65 @@ def test_a_second_tree_gets_a_copy(trees: Trees):
     assert (third / "deps/bin/tool").read_text() == f"#!{third}/deps/bin/python\n"
 
 
+def test_what_a_project_builds_beside_its_sources_is_built_in_each_tree(trees: Trees):
+    """Of that tree's own sources: a copy of the base's would stand for what the branch has changed."""
+    build = SetupStep(
+        how="install", commands=("mkdir -p deps dist && cp lock dist/made",), inputs=(), keeps=("deps",),
+        again=("mkdir -p dist && cp lock dist/made",),
+    )  # fmt: skip
+    trees.plan = SetupPlan(steps=(build,))
+    trees.ready("one", lock="of the base")
+    tree = trees.ready("two", lock="of the branch", at_base=False)
+
+    assert (tree / "deps").is_dir() and (tree / "dist/made").read_text() == "of the branch"
+
+
+DEPENDS = '"devDependencies": {"mocha": "1"}'
+WORKSPACES = {
+    "package.json": f'{{{DEPENDS}, "workspaces": ["packages/*", "!packages/old"], "scripts": {{"prepare": "husky"}}}}',
+    "packages/a/package.json": '{"scripts": {"prepare": "tsc", "test": "x"}}',
+    "packages/old/package.json": '{"scripts": {"prepare": "tsc"}}',
+    "packages/a/deep/package.json": '{"scripts": {"prepare": "tsc"}}',
+    "example/package.json": '{"scripts": {"postinstall": "x"}}',
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "again"),
+    [
+        ({"package.json": f'{{{DEPENDS}, "scripts": {{"test": "x"}}}}'}, []),
+        ({"package.json": f'{{{DEPENDS}, "scripts": {{"prepare": "x", "postinstall": "y"}}}}'},
+         ["npm run postinstall", "npm run prepare"]),
+        ({"package.json": f'{{{DEPENDS}, "scripts": {{"install": "x", "postinstall": "y"}}}}'}, ["npm run install"]),
+        (WORKSPACES, ["cd packages/a && npm run prepare", "npm run prepare"]),
+        ({"package.json": f'{{{DEPENDS}, "workspaces": {{"packages": ["./*"]}}}}',
+          "a b/package.json": '{"scripts": {"prepare": "x"}}'}, ["cd 'a b' && npm run prepare"]),
+        ({"package.json": f'{{{DEPENDS}, "workspaces": 3}}', "a/package.json": '{"scripts": {"prepare": "x"}}'}, []),
+        ({"package.json": f'{{{DEPENDS}}}', "pnpm-lock.yaml": "", "pnpm-workspace.yaml": "packages:\n  - 'lib/**'\n",
+          "lib/a/b/package.json": '{"scripts": {"prepare": "x"}}'}, ["cd lib/a/b && pnpm run prepare"]),
+        ({"package.json": f'{{{DEPENDS}, "scripts": {{"prepare": "x", "postinstall": "y"}}}}', "yarn.lock": "",
+          ".yarnrc.yml": ""}, ["yarn run postinstall"]),
+    ],
+)  # fmt: skip
+def test_the_scripts_that_installing_runs_are_run_where_a_copy_was_taken(
+    files: dict[str, str], again: list[str]
+):
+    """Those of the project and its members, as each manager runs them."""
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    assert [command.rpartition("; ")[2] for command in step.again] == again
+
+
+@pytest.mark.parametrize(("scripts", "kept"), [("{}", False), ('{"install": "node-gyp-build"}', True)])
+def test_an_addon_that_npm_compiles_by_itself_is_compiled_in_each_tree(scripts: str, kept: bool):
+    """No script says so: a `binding.gyp` is enough."""
+    files = {"package.json": f'{{{DEPENDS}, "scripts": {scripts}}}', "binding.gyp": "{}"}
+
+    [step] = plan_setup(Files(frozenset(files), files)).steps
+
+    assert bool(step.keeps) is kept
+
+
 def test_another_lock_file_or_other_walls_install_anew(trees: Trees):
     """What is kept belongs to the contents of its inputs and to the level it was installed at."""
     trees.ready("one")

@@ -92,6 +92,8 @@ class SetupStep:
     keeps: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     """Programs the commands need; `doctor` looks for them."""
+    again: tuple[str, ...] = ()
+    """Commands for a tree that got a copy: what installing leaves beside the sources is made of that tree's own."""
     env: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     """Folders of the tree that go before PATH."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,12 +81,15 @@ def setup(files: Files) -> SetupStep | None:
         how=f"JavaScript: {install} ({locked[0] if locked else 'package.json'})",
         commands=(f"{_bring(manager, files, package)} && {command}" if own else command,),
         inputs=tuple(inputs),
-        keeps=(
+        keeps=()
+        if _compiles(files, package)
+        else (
             *tuple(f"{f}/node_modules" if f else "node_modules" for f in folders),
             ".pnp.cjs",
             ".pnp.loader.mjs",
             *((_OWN,) if own else ()),
         ),
+        again=_own_scripts(manager, files, package),
         tools=("node", "npm"),
         env={
             "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
@@ -96,6 +100,53 @@ def setup(files: Files) -> SetupStep | None:
         provides=(manager,) if own else (),
         registry="npm" if _from_others(files) else "",
     )
+
+
+_AT_INSTALL = ("preinstall", "install", "postinstall", "prepare")
+"""Scripts of the project itself that installing runs. Source: docs.npmjs.com/cli/using-npm/scripts, "Life Cycle"."""
+
+
+def _compiles(files: Files, package: Mapping[str, Any]) -> bool:
+    """Whether installing builds an addon of the project's own, by a rule of npm's and by no script."""
+    return "binding.gyp" in files.paths and not table(package, "scripts").keys() & {"install", "preinstall"}
+
+
+def _own_scripts(manager: str, files: Files, package: Mapping[str, Any]) -> tuple[str, ...]:
+    """A build by `prepare` and the like, of the members first: what they make lies beside the sources, not in
+    `node_modules`."""
+    berry = manager == "yarn" and is_berry(files, package)  # it leaves `prepare` out
+    members = [
+        p for p in sorted(files.texts) if p.endswith("/package.json") and _is_member(p, files, package)
+    ]
+    found = []
+    for manifest in [*members, "package.json"]:
+        folder, scripts = manifest.rpartition("/")[0], table(read_package(files.text(manifest)), "scripts")
+        names = [name for name in _AT_INSTALL if name in scripts and (name != "prepare" or not berry)]
+        if "install" in names:  # it brings the two around it
+            names = [name for name in names if name not in {"preinstall", "postinstall"}]
+        found += [
+            f"{f'cd {shlex.quote(folder)} && ' if folder else ''}{manager} run {name}" for name in names
+        ]
+    path = f'export PATH="$PWD/{_OWN}/node_modules/.bin:$PATH"; ' if manager != "npm" else ""
+    return tuple(f"{path}{command}" for command in found)
+
+
+def _is_member(manifest: str, files: Files, package: Mapping[str, Any]) -> bool:
+    """Whether a manifest is of a workspace: npm, Yarn and Bun name them in the first one, pnpm in a file of its own."""
+    named = package.get("workspaces", [])
+    globs = named.get("packages", []) if isinstance(named, dict) else named
+    listed = re.findall(r"(?m)^\s*-\s*['\"]?([^'\"#\s]+)", files.text("pnpm-workspace.yaml"))
+    folder = manifest.rpartition("/")[0]
+
+    def is_named(glob: str) -> bool:
+        pattern = (
+            re.escape(glob.removeprefix("./").rstrip("/")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+        )
+        return re.fullmatch(pattern, folder) is not None
+
+    said = [*map(str, globs if isinstance(globs, list) else ()), *listed]
+    left_out = [g[1:] for g in said if g.startswith("!")]
+    return any(map(is_named, said)) and not any(map(is_named, left_out))
 
 
 _OUR_OWN = re.compile(r"(?:file|link|portal|workspace|git\+ssh|git\+file):|\.{0,2}/")

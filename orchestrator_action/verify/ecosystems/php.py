@@ -48,6 +48,7 @@ def _setup(files: Files) -> SetupStep | None:
         commands=("composer install --no-interaction --no-progress --quiet --prefer-dist",),
         inputs=tuple(p for p in ("composer.json", "composer.lock", "auth.json") if p in files.paths),
         keeps=("vendor",),
+        again=("composer dump-autoload --no-interaction --quiet",),
         tools=("composer", "php"),
         env={"COMPOSER_ALLOW_SUPERUSER": "1"},
         registry="Packagist" if _from_others(files.text("composer.json")) else "",
