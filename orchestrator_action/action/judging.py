@@ -18,7 +18,13 @@ from orchestrator_action.publish.report.change import change_lines
 from orchestrator_action.run import setup
 from orchestrator_action.run.installed_program import InstalledProgram
 from orchestrator_action.run.report_change import find_measured, report_change
-from orchestrator_action.run.verify_change import BASES, SUFFIXES, VerifiedChange, measure_any, verify_any
+from orchestrator_action.run.verify_change import (
+    BASES_FOLDER,
+    SUFFIXES,
+    VerifiedChange,
+    measure_any,
+    verify_any,
+)
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.documents import document_digest
 from orchestrator_action.verify.base_suite import take_from_elsewhere
@@ -138,7 +144,7 @@ def _tell_change(step: Step, verified: VerifiedChange) -> int:
         step.remark("warning" if fact.detail.get("unproven") else "error", f"{fact.rule}: {fact.message}")
     step.files.set_output("document", str(verified.path))
     step.files.set_output("digest", document_digest(document))
-    if (bases := verified.path.with_name(BASES)).is_dir():
+    if (bases := verified.path.with_name(BASES_FOLDER)).is_dir():
         step.files.set_output("bases", str(bases))
     for name, suffix in SUFFIXES.items():
         step.files.set_output(name, str(verified.path.with_suffix(suffix)))

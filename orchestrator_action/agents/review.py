@@ -21,7 +21,7 @@ _INLINE_BYTES = {
     "change.diff": 60_000,
 }
 """Of each part in the prompt. Linux takes 131,072 bytes in one argument (MAX_ARG_STRLEN)."""
-MOST_BYTES = 4 * 1024**2
+MOST_REVIEW_BYTES = 4 * 1024**2
 """Of what a reviewer says, in a file or in what it prints."""
 _FENCED = re.compile(r"```(?:json)?\s*\n(.*?)\n\s*```", re.DOTALL)
 

@@ -18,7 +18,7 @@ from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.store import state_dir
 
 WHAT = "tests at the base"
-LOOK_S = 0.1
+_LOOK_S = 0.1
 
 
 def tried_row(repo: Path, env: Mapping[str, str], forge: str) -> Row:
@@ -35,7 +35,7 @@ def tried_row(repo: Path, env: Mapping[str, str], forge: str) -> Row:
             bases.start()
             while not bases.is_looked_at(task):
                 run.check_not_cancelled()
-                cancel.wait(LOOK_S)
+                cancel.wait(_LOOK_S)
             end = bases.end(task)
             why = _with_kept_log(end.error, run) if end else ""
             base = f"{run.base_branch} {run.base_sha[:12]}"

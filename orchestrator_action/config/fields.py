@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from orchestrator_action.config.schema import TestCommand
-from orchestrator_action.protocol.candidates import MOST
+from orchestrator_action.protocol.candidates import MOST_CANDIDATES
 from orchestrator_action.protocol.model import Demand
 from orchestrator_action.protocol.phases import IDS
 
@@ -73,10 +73,12 @@ def _as_texts(value: object) -> object:
 
 def _candidates(value: tuple[str, ...]) -> tuple[str, ...]:
     numbers = [one for one in value if re.fullmatch(r"[-+]?[0-9]+", one)]
-    if not value or (numbers and len(value) > 1) or any(not 1 <= int(n) <= MOST for n in numbers):
-        raise ValueError(f"write a number from 1 to {MOST}, or names of agents, as [codex, gemini]")
-    if len(value) > MOST:
-        raise ValueError(f"{len(value)} candidates, at most {MOST} are tried")
+    if not value or (numbers and len(value) > 1) or any(not 1 <= int(n) <= MOST_CANDIDATES for n in numbers):
+        raise ValueError(
+            f"write a number from 1 to {MOST_CANDIDATES}, or names of agents, as [codex, gemini]"
+        )
+    if len(value) > MOST_CANDIDATES:
+        raise ValueError(f"{len(value)} candidates, at most {MOST_CANDIDATES} are tried")
     return value
 
 

@@ -25,8 +25,8 @@ from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import HARDENED, base_env, config_arguments, last_line, spawn_git
 from orchestrator_action.git.repo import Git
 
-NAME = "private.git"
-BASES = f"{REF_PREFIX}bases/"
+_NAME = "private.git"
+BASE_REFS = f"{REF_PREFIX}bases/"
 """Refs in the user's repository that keep what is borrowed of it."""
 BRANCHES = f"{REF_PREFIX}branches/"
 """Refs in the user's repository: the branch of each task that ended with commits."""
@@ -41,7 +41,7 @@ _LOCAL = {
 
 def path_of(user: Git) -> Path:
     """Where the private repository of a user's repository is, there or not."""
-    return user.common_dir / "orchestrator" / NAME
+    return user.common_dir / "orchestrator" / _NAME
 
 
 def user_dir(private: Git) -> Path:

@@ -208,7 +208,7 @@ class Trees:
 
     def _keep_base(self, base_sha: str) -> None:
         """Hold on to what the tree is going to borrow."""
-        ref = f"{private.BASES}{base_sha}"
+        ref = f"{private.BASE_REFS}{base_sha}"
         if commit_of(self.private.common_dir, ref) != base_sha:
             self.private.update_ref(ref, base_sha)
         private.hand_over(self.private, self.user, base_sha, ref)
@@ -351,7 +351,7 @@ class Trees:
     def drop_bases(self) -> None:
         """Let go of the base commits that no tree borrows from any more."""
         used = {s.base_sha for s in slots(self.user) if s.kind == TASK}
-        for ref, sha in self.user.refs(private.BASES).items():
+        for ref, sha in self.user.refs(private.BASE_REFS).items():
             if sha not in used:
                 with contextlib.suppress(GitError):
                     self.user.delete_ref(ref, sha)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from orchestrator_action.protocol.model import Candidate, Status, Task
 
-MOST = 9
+MOST_CANDIDATES = 9
 """Candidates of one task: each is paid for."""
 _NUMBER = re.compile(r"\.[1-9]$")
 

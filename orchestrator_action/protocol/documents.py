@@ -19,7 +19,7 @@ from orchestrator_action.protocol.model import Claim, Declined, Fact, Status, Ta
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://orchestrator-action.invalid/verdict/v1"
-SCHEMA = 1
+DOCUMENT_SCHEMA = 1
 """Of all three documents; a reader refuses a number that it does not know."""
 
 
@@ -27,7 +27,7 @@ SCHEMA = 1
 class Plan:
     """Which tasks a run works on, from which commit, under which policy."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     run_id: str
     repository: str
     forge: str
@@ -63,7 +63,7 @@ class ForgeRequest:
 class Bundle:
     """What became of one task where its agent worked. All of it is a claim of that machine."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     run_id: str
     task_id: str
     branch: str
@@ -93,7 +93,7 @@ class Bundle:
 class VerdictDocument:
     """What was measured at one commit, against which base, how, and the conclusion drawn from it."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     commit: str
     """The subject: the full name of the commit, SHA-1 or SHA-256."""
     name: str

@@ -17,7 +17,7 @@ SEVERITIES = ("error", "warning", "note")
 MAX_FINDINGS = 100
 MAX_TEXT_CHARS = 4000
 
-SCHEMA: dict[str, Any] = {
+FINDINGS_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["findings"],

@@ -28,9 +28,9 @@ from orchestrator_action.verify.measure import bench_of, suite_at_base
 
 log = logging.getLogger(__name__)
 
-MOST = 200
+_MOST_BRANCHES = 200
 """More branches than this are not tried: each that shares a path with another costs a merge."""
-NAME = "integration"
+_NAME = "integration"
 """Under which the merged tree is checked out and its logs are kept."""
 
 
@@ -64,7 +64,7 @@ def integrate(
 
 def try_together(run: RunContext, branches: Sequence[Branch], test: Test) -> Integration | None:
     """The same of branches that somebody has found to be verified."""
-    if run.config.integration == "off" or not 2 <= len(branches) <= MOST or run.cancel.is_set():
+    if run.config.integration == "off" or not 2 <= len(branches) <= _MOST_BRANCHES or run.cancel.is_set():
         return None
     try:
         merged = merge_all(run.private, branches, run.base_sha)
@@ -140,9 +140,9 @@ def with_red(
 def _suite_of(run: RunContext, heads: Mapping[str, str]) -> Callable[[Sequence[str]], bool]:
     """Whether something is red on some branches together that is not at the base."""
     nothing = TaskResult(
-        task_id=NAME, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
+        task_id=_NAME, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
     )
-    task_run = recorded_task_run(run, Task(id=NAME, title="", text="", branch=""), nothing)
+    task_run = recorded_task_run(run, Task(id=_NAME, title="", text="", branch=""), nothing)
     task_run.directory.mkdir(parents=True, exist_ok=True)
     bench = bench_of(task_run, run.private)
     before = suite_at_base(run, run.base_sha, bench).result()
@@ -194,4 +194,4 @@ def tell_integration(run: RunContext, results: Sequence[TaskResult], found: Inte
     for task_id, number in pulls.items():
         with contextlib.suppress(OrchestratorError):
             if body := integration_comment(found, task_id, pulls, run.secrets):
-                run.forge.comment(number, marker=marker(NAME, task_id), body=body)
+                run.forge.comment(number, marker=marker(_NAME, task_id), body=body)

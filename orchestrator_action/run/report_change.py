@@ -37,7 +37,7 @@ from orchestrator_action.verify.test_paths import TestPaths
 
 MEASURED_RULES = ("suite", "nothing-lost", "base-tests", "shows-the-change", "steady")
 """What only running tests can tell: taken from the document, and missed where it is silent."""
-MAX_DOCUMENT_BYTES = 4 << 20
+_MAX_CLAIMED_BYTES = 4 << 20
 MAX_MESSAGE_CHARS = 2_000
 MAX_LISTED = 200
 MEASURED_BY = (".github/**", "action.yml", "action.yaml")
@@ -109,8 +109,8 @@ def _claimed(
     run: RunContext, change: FoundChange, body: bytes, source: str
 ) -> tuple[VerdictDocument | None, str]:
     """The document, or why it is refused: nothing that a run of the head's code wrote is read leniently."""
-    if len(body) > MAX_DOCUMENT_BYTES:
-        return None, f"{source} has {len(body)} bytes, at most {MAX_DOCUMENT_BYTES} are read"
+    if len(body) > _MAX_CLAIMED_BYTES:
+        return None, f"{source} has {len(body)} bytes, at most {_MAX_CLAIMED_BYTES} are read"
     try:
         checked = check_document(run.git, body, source=source)
     except ConfigError as exc:

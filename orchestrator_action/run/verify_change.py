@@ -42,7 +42,7 @@ from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
 
-BASES = "bases"
+BASES_FOLDER = "bases"
 """In a run's folder: what was measured of the base branch's new head, for the runs that grow from it."""
 SUFFIXES = {"sarif": ".sarif", "junit": ".junit.xml"}
 """Of the files beside a verdict document, by the name of their format."""
@@ -123,7 +123,7 @@ def measure_found_change(run: RunContext, change: FoundChange) -> VerdictDocumen
         measure = Measure(task_run, FORGE_ACTS, ledger=lambda: ledger)
         facts = tuple(_facts(run, change, measure))
         if change.pull is None and change.name == run.base_branch:
-            _hand_on(measure.remember_head(change.head), run.run_dir / BASES)
+            _hand_on(measure.remember_head(change.head), run.run_dir / BASES_FOLDER)
     finally:
         run.trees.remove(task_run.tree)
     document = document_of_change(run, facts, commit=change.head, name=change.name, base=change.base)

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from orchestrator_action.config.records import adapter_of, to_record
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import (
+    DOCUMENT_SCHEMA,
     PREDICATE_TYPE,
-    SCHEMA,
     STATEMENT_TYPE,
     Bundle,
     Plan,
@@ -25,7 +25,7 @@ from orchestrator_action.protocol.documents import (
     canonical,
 )
 
-MAX_BYTES = 32 * 1024**2
+MAX_DOCUMENT_BYTES = 32 * 1024**2
 """Of one document. The facts of a large change take some hundred KiB."""
 
 T = TypeVar("T")
@@ -48,9 +48,10 @@ def document_digest(document: VerdictDocument) -> str:
 def decode(kind: type[D], body: bytes, *, source: str) -> D:
     """A document from a file's bytes. Raises ConfigError naming `source` and the first thing that is wrong."""
     name = _NAMES[kind]
-    if len(body) > MAX_BYTES:
+    if len(body) > MAX_DOCUMENT_BYTES:
         raise ConfigError(
-            f"{source} is {len(body)} bytes, too large for a {name}", hint=f"at most {MAX_BYTES} bytes"
+            f"{source} is {len(body)} bytes, too large for a {name}",
+            hint=f"at most {MAX_DOCUMENT_BYTES} bytes",
         )
     try:
         value = strict_json(body)
@@ -65,9 +66,9 @@ def decode(kind: type[D], body: bytes, *, source: str) -> D:
         first = exc.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise ConfigError(f"{source} is no {name}: {where}: {first['msg'].lower()}", hint=_HINT) from None
-    if found.schema != SCHEMA:
+    if found.schema != DOCUMENT_SCHEMA:
         raise ConfigError(
-            f"{source} has schema {found.schema}, this version knows {SCHEMA}",
+            f"{source} has schema {found.schema}, this version knows {DOCUMENT_SCHEMA}",
             hint="use the same version of orchestrator-action for every step",
         )
     return found

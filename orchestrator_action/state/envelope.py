@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import VerdictDocument, canonical
-from orchestrator_action.state.documents import MAX_BYTES, decode
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MOST_SIGNATURES = 16
@@ -81,7 +81,7 @@ def read_key(path: Path) -> bytes:
 
 def _envelope_of(body: bytes) -> dict[str, Any] | None:
     """The envelope that the bytes are; None for anything else, which `decode` names."""
-    if len(body) > 2 * MAX_BYTES:
+    if len(body) > 2 * MAX_DOCUMENT_BYTES:
         return None
     try:
         value = json.loads(body)

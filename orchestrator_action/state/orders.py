@@ -15,7 +15,7 @@ CANCEL = "cancel"
 """End the whole run, as a first signal does."""
 NOW = "cancel-now"
 """Kill at once, as a second signal does."""
-ELSEWHERE = "cancelled from another terminal"
+_FROM_ANOTHER_TERMINAL = "cancelled from another terminal"
 ONE = "cancel-task-"
 """Followed by a task's id: end that one only."""
 
@@ -46,8 +46,10 @@ class Orders:
     def words_of(self, order: str) -> str:
         """By whom an order was given."""
         with contextlib.suppress(OSError):
-            return (self._folder / order).read_text(encoding="utf-8", errors="replace") or ELSEWHERE
-        return ELSEWHERE
+            return (self._folder / order).read_text(
+                encoding="utf-8", errors="replace"
+            ) or _FROM_ANOTHER_TERMINAL
+        return _FROM_ANOTHER_TERMINAL
 
     def fresh(self) -> Iterator[str]:
         """Orders not seen before."""

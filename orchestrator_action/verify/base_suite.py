@@ -32,11 +32,11 @@ from orchestrator_action.verify.test_run import TestRun, read_end
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.2
+_LOOK_S = 0.2
 """How often a running suite's output is looked at for its first test."""
 ELSEWHERE = "elsewhere"
 """The folder, in the memory, of what other machines measured."""
-MOST_ELSEWHERE, MAX_BYTES = 20, 32 << 20
+MOST_ELSEWHERE, MAX_BASE_BYTES = 20, 32 << 20
 VERSION = 2
 """Of what is remembered; another version's is not read."""
 _FIRST = re.compile(
@@ -99,15 +99,15 @@ class BaseSuite:
         """
         self.start()
         assert self._future is not None
-        left_s = max(within_s, LOOK_S)
+        left_s = max(within_s, _LOOK_S)
         while left_s > 0:
             try:
-                self._future.result(timeout=LOOK_S)
+                self._future.result(timeout=_LOOK_S)
             except TimeoutError:
                 logs = self._logs()
                 if any(_FIRST.search(read_end(file, 1 << 16)) for file in logs):
                     return True
-                left_s -= LOOK_S if logs else 0
+                left_s -= _LOOK_S if logs else 0
                 continue
             return True
         return False
@@ -209,7 +209,7 @@ def take_from_elsewhere(folder: Path, memory: Path) -> int:
     """
     taken = 0
     for file in sorted(folder.glob("*.json"))[:MOST_ELSEWHERE] if folder.is_dir() else ():
-        if _NAME.fullmatch(file.name) and not file.is_symlink() and file.stat().st_size <= MAX_BYTES:
+        if _NAME.fullmatch(file.name) and not file.is_symlink() and file.stat().st_size <= MAX_BASE_BYTES:
             to = memory / ELSEWHERE / file.name
             to.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             to.write_bytes(file.read_bytes())

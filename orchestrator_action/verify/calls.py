@@ -26,7 +26,7 @@ from orchestrator_action.verify.ecosystems.functions import bodies_in
 from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.varied import Call
 
-MOST_BYTES = 8 * 1024**2
+MOST_CALLS_BYTES = 8 * 1024**2
 MAX_TEST_BYTES = 1024**2
 _ECOSYSTEMS = Path(__file__).with_name("ecosystems")
 PYTHON_CALLS = _ECOSYSTEMS / "python_calls"
@@ -92,7 +92,7 @@ def _watch_javascript(folder: Path, env: _Environment, _: Sequence[str]) -> _Env
 def _read(file: Path, tree: Path) -> Iterable[Call]:
     try:
         with open(file, encoding="utf-8", errors="replace", opener=open_plain) as lines:
-            rows = [json.loads(line) for line in lines.read(MOST_BYTES).splitlines()]
+            rows = [json.loads(line) for line in lines.read(MOST_CALLS_BYTES).splitlines()]
         passed = {row["passed"] for row in rows if "passed" in row}
         return [_call(row, passed, tree) for row in rows if "answer" in row]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -21,7 +21,7 @@ from orchestrator_action.protocol.paths import listed
 from orchestrator_action.verify.bench import Bench
 from orchestrator_action.verify.change_runs import ChangeRuns, Proof, failing, passing
 from orchestrator_action.verify.changed_tests import (
-    MOST_NAMED,
+    MOST_RUN_BY_NAME,
     STEADY_WITHIN_S,
     WHOLE_AGAIN_S,
     ask_calls,
@@ -84,7 +84,9 @@ def change_facts(bench: Bench, runs: ChangeRuns, *, note: str, proof: Proof) -> 
 
 def _mended_tests(git: Git, runs: ChangeRuns) -> tuple[str, ...]:
     """The texts of tests that were red at the base and are green at the head: what the change had to satisfy."""
-    green = [c for c in passing(runs.head) if c.file and normal_id(c.id) in runs.red_before][:MOST_NAMED]
+    green = [c for c in passing(runs.head) if c.file and normal_id(c.id) in runs.red_before][
+        :MOST_RUN_BY_NAME
+    ]
     bodies = git.files(runs.head_sha, sorted({c.file for c in green}))
     texts = {p: (b or b"")[:MAX_TEXT_BYTES].decode("utf-8", "replace") for p, b in bodies.items()}
     return tuple(dict.fromkeys(text_of_test(c.id, texts.get(c.file, "")) for c in green))
@@ -243,7 +245,7 @@ def _with_head_again(runs: ChangeRuns, bench: Bench) -> ChangeRuns:
 def _new_red(runs: ChangeRuns, run: TestRun) -> list[CaseResult]:
     """Tests that are red and were not at the base; none where so many are that chance is no reason."""
     new = [c for c in failing(run) if normal_id(c.id) not in runs.red_before]
-    return new if len(new) <= MOST_NAMED and not any(r.cannot_run for r in run.runs) else []
+    return new if len(new) <= MOST_RUN_BY_NAME and not any(r.cannot_run for r in run.runs) else []
 
 
 def _red_again(runs: ChangeRuns, bench: Bench, tree: Path, run: TestRun) -> tuple[TestRun, ...]:

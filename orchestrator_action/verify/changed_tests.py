@@ -16,7 +16,7 @@ from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import Outcome
 from orchestrator_action.state.context import reports_of
 from orchestrator_action.verify.bench import Bench
-from orchestrator_action.verify.calls import MOST_BYTES, PYTEST, PYTHON_CALLS, ask_again
+from orchestrator_action.verify.calls import MOST_CALLS_BYTES, PYTEST, PYTHON_CALLS, ask_again
 from orchestrator_action.verify.change_runs import ChangeRuns, passing, short_name
 from orchestrator_action.verify.ecosystems.base import CaseResult, inside
 from orchestrator_action.verify.ecosystems.results import only_tests
@@ -31,7 +31,7 @@ STEADY_WITHIN_S = 120.0
 """No repetition is begun after so much time. A whole suite, where no single tests can be run, has to fit in it."""
 WHOLE_AGAIN_S = 30.0
 """A suite that took no longer is repeated once where no test was changed, and run where functions do nothing."""
-MOST_NAMED = 60
+MOST_RUN_BY_NAME = 60
 """More files or tests than this are not put on one command line."""
 
 
@@ -43,7 +43,9 @@ def only_files(run: TestRun, files: Sequence[str], tree: Path) -> tuple[str, ...
         folder, _ = inside(command_run.command)
         own = [f for f in files if not endings or f.rpartition(".")[2] in endings]
         own = [f for f in own if not folder or f.startswith(f"{folder}/")]
-        command = only_tests(command_run.command, own, tree=tree) if own and len(own) <= MOST_NAMED else None
+        command = (
+            only_tests(command_run.command, own, tree=tree) if own and len(own) <= MOST_RUN_BY_NAME else None
+        )
         if command:
             found.append(command)
     return tuple(found)
@@ -137,7 +139,7 @@ def _met(report: Path) -> list[str]:
     """The tests that were given another value, by their short names."""
     try:
         with open(report, encoding="utf-8", errors="replace", opener=open_plain) as file:
-            lines = file.read(MOST_BYTES).splitlines()
+            lines = file.read(MOST_CALLS_BYTES).splitlines()
         return [short_name(CaseResult(id=str(json.loads(line)["met"]), outcome="passed")) for line in lines]
     except (OSError, ValueError, KeyError, TypeError):
         return []

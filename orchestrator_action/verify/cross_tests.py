@@ -24,7 +24,7 @@ from orchestrator_action.verify.overlay import lay_tests
 from orchestrator_action.verify.test_paths import TestPaths
 from orchestrator_action.verify.test_run import TestRun
 
-MOST_NAMED = 20
+_MOST_NAMED = 20
 """Of tests, in one comparison."""
 
 
@@ -125,6 +125,6 @@ def _with(
     error: str = "",
 ) -> CrossTest:
     return CrossTest(
-        tests_of=pair.tests_of, code_of=pair.code_of, passed=passed, failed=tuple(failed[:MOST_NAMED]),
-        cannot_run=tuple(cannot_run[:MOST_NAMED]), error=error,
+        tests_of=pair.tests_of, code_of=pair.code_of, passed=passed, failed=tuple(failed[:_MOST_NAMED]),
+        cannot_run=tuple(cannot_run[:_MOST_NAMED]), error=error,
     )  # fmt: skip

@@ -87,7 +87,7 @@ _NEAR = 8
 _NO_DATA = re.compile(
     r".*\.(?:md|rst|adoc|lock|sum|svg|html?|css|po|map|min\.js)|(?:.*/)?(?:CHANGELOG|LICENSE|NEWS)[^/]*", re.I
 )
-MOST = 20
+_MOST_DOUBTS = 20
 
 
 def doubts(
@@ -126,7 +126,7 @@ def doubts(
     }  # fmt: skip
     rows = hard_coded([*cases, *mended], data) if data and (cases or mended) else []
     found += [_named(one.path, one.line, "holds a test's own input and answer", one.text) for one in rows[:3]]
-    return found[:MOST]
+    return found[:_MOST_DOUBTS]
 
 
 _BINARIES = re.compile(r".*\.(?:py[cdo]|so|dll|dylib|node|class|jar|wasm|o|a|beam|exe)", re.I)

@@ -14,7 +14,7 @@ from orchestrator_action.verify.ecosystems.functions import Body, bodies_in, wit
 from orchestrator_action.verify.overlay import lay_texts
 from orchestrator_action.verify.test_paths import TestPaths
 
-MAX_SOURCE_BYTES = 1024**2
+_MAX_SOURCE_BYTES = 1024**2
 _FILES = ("100644", "100755")
 
 
@@ -68,6 +68,8 @@ def _texts(git: Git, changes: list[Change], side: str) -> list[str]:
     """What is too large, or no text, is empty."""
     blobs = [getattr(c, side) for c in changes]
     sizes = git.sizes(blobs)
-    small = [b for b, size in zip(blobs, sizes, strict=True) if size is not None and size <= MAX_SOURCE_BYTES]
+    small = [
+        b for b, size in zip(blobs, sizes, strict=True) if size is not None and size <= _MAX_SOURCE_BYTES
+    ]
     bodies = dict(zip(small, git.blobs(small), strict=True))
     return [(bodies.get(b) or b"").decode("utf-8", "surrogateescape") for b in blobs]

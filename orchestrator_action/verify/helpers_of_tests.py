@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from orchestrator_action.git.repo import Git
 
-MAX_READ = 400
+_MAX_READ = 400
 """How many files of each kind are read for names."""
 _CODE = re.compile(r".*\.(?:py|[cm]?[jt]sx?|rb|php|go|rs|pm|pl|sh|bash|c|cc|cpp|h|hpp|java|kt|cs)")
 _SAYS_SO = re.compile(
@@ -60,7 +60,7 @@ def _named(path: str, texts: Iterable[str]) -> bool:
 
 
 def _texts(git: Git, commit: str, paths: Sequence[str]) -> dict[str, str]:
-    return {p: _text(b) for p, b in git.files(commit, paths[:MAX_READ]).items()}
+    return {p: _text(b) for p, b in git.files(commit, paths[:_MAX_READ]).items()}
 
 
 def _text(body: bytes | None) -> str:

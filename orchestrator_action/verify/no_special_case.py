@@ -23,7 +23,7 @@ from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.test_paths import TestPaths
 
-MAX_SOURCE_BYTES = 2 * 1024**2
+_MAX_SOURCE_BYTES = 2 * 1024**2
 """Larger files are data, or made by a program."""
 
 _LOOKS = tuple(
@@ -139,7 +139,7 @@ def changed_texts(
         if c.status != "D" and c.new_mode in {"100644", "100755"} and wanted(c.path)
     ]
     sizes = git.sizes([c.new_blob for c in changes])
-    changes = [c for c, size in zip(changes, sizes, strict=True) if (size or 0) <= MAX_SOURCE_BYTES]
+    changes = [c for c, size in zip(changes, sizes, strict=True) if (size or 0) <= _MAX_SOURCE_BYTES]
     old = git.blobs([c.old_blob for c in changes])
     new = git.blobs([c.new_blob for c in changes])
     for change, before, after in zip(changes, old, new, strict=True):

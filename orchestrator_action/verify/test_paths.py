@@ -80,7 +80,7 @@ _DOCSTRINGS = re.compile(
 _HAVE_DOCTESTS = (".py", ".rst", ".md", ".txt")
 _SHADOWS = {"GNUmakefile": ("makefile", "Makefile"), "makefile": ("Makefile",)}
 """A new file that is read in the place of one that is there."""
-MAX_READ = 400
+_MAX_READ = 400
 """How many test files are read for the names of data files."""
 
 
@@ -175,7 +175,7 @@ def _said_of_doctests(
     git: Git, commit: str, commands: Sequence[str], paths: Sequence[str], ours: Sequence[str]
 ) -> str:
     """Commands, settings and test files, as far as they say that examples of documentation are run."""
-    texts = _texts(git, commit, [*filter(is_mixed, paths), *ours][:MAX_READ])
+    texts = _texts(git, commit, [*filter(is_mixed, paths), *ours][:_MAX_READ])
     return "\n".join([*commands, *(t for t in texts.values() if "doctest" in t or "DocFile" in t)])
 
 
@@ -217,10 +217,10 @@ def _data_words(
     paths = [p for p in git.paths(commit) if p.rpartition(".")[2].lower() in _CODE - {"md", "rst", "lock"}]
     here = set(tests)
     wanted -= {p.split("/")[-2] for p in paths if "/" in p and p not in here}  # tests name it for its sources
-    named = _words_in(git, commit, [p for p in paths if p in here][:MAX_READ], wanted)
+    named = _words_in(git, commit, [p for p in paths if p in here][:_MAX_READ], wanted)
     if not named:
         return frozenset()
-    return frozenset(named - _words_in(git, commit, [p for p in paths if p not in here][:MAX_READ], named))
+    return frozenset(named - _words_in(git, commit, [p for p in paths if p not in here][:_MAX_READ], named))
 
 
 def _words_in(git: Git, commit: str, paths: Sequence[str], wanted: set[str]) -> set[str]:

@@ -18,10 +18,10 @@ _ASKED = tuple(
         r"(?:process\.env\.|os\.environ\[['\"]|ENV\[['\"]|getenv\(['\"])NAME\b",
     )
 )
-MOST = 3
+_MOST_NAMES = 3
 
 
 def unset_variables(output: str, env: Mapping[str, str]) -> tuple[str, ...]:
     """The variables an output speaks of that `env` has not, in the order they are named, at most three."""
     found = sorted((m.start(), m[1]) for form in _ASKED for m in form.finditer(output))
-    return tuple(dict.fromkeys(name for _, name in found if name not in env))[:MOST]
+    return tuple(dict.fromkeys(name for _, name in found if name not in env))[:_MOST_NAMES]

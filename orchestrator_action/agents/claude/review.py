@@ -14,7 +14,7 @@ from orchestrator_action.agents.base import ReviewRequest
 from orchestrator_action.agents.claude.stream import ClaudeReader
 from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.protocol.attempt import Outcome
-from orchestrator_action.protocol.review import SCHEMA
+from orchestrator_action.protocol.review import FINDINGS_SCHEMA
 
 TOOLS = ("Read", "Grep", "Glob")
 
@@ -32,7 +32,7 @@ def argv(
         "--tools",
         ",".join(TOOLS),
         "--json-schema",
-        json.dumps(SCHEMA),
+        json.dumps(FINDINGS_SCHEMA),
         "--verbose",
         f"--max-turns={turns}",
         "--output-format=stream-json",

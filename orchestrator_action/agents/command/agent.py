@@ -27,7 +27,7 @@ from orchestrator_action.agents.environment import agent_environment, command_en
 from orchestrator_action.agents.event_line import count_of
 from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.refusals import wait_s
-from orchestrator_action.agents.review import MOST_BYTES, bare_json
+from orchestrator_action.agents.review import MOST_REVIEW_BYTES, bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
 from orchestrator_action.agents.words import short
 from orchestrator_action.config.schema import AgentCommand
@@ -192,7 +192,7 @@ class CommandAgent:
             )
         for source in (Path(request.output_path), log):
             with contextlib.suppress(OSError), open(source, "rb", opener=open_plain) as said:
-                lines = said.read(MOST_BYTES).decode("utf-8", "replace").splitlines()
+                lines = said.read(MOST_REVIEW_BYTES).decode("utf-8", "replace").splitlines()
                 return bare_json("\n".join(line for line in lines if progress_of(line.encode()) is None))
         raise AgentError("the reviewer left no findings", hint=f"see {log}")
 

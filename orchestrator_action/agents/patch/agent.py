@@ -13,7 +13,7 @@ from pathlib import Path
 
 from orchestrator_action.agents.base import ReviewRequest, process_problems
 from orchestrator_action.agents.environment import agent_environment
-from orchestrator_action.agents.review import MOST_BYTES
+from orchestrator_action.agents.review import MOST_REVIEW_BYTES
 from orchestrator_action.errors import AgentError
 from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
@@ -94,6 +94,6 @@ class PatchAgent:
             )
         try:
             with open(request.output_path, encoding="utf-8", errors="replace", opener=open_plain) as findings:
-                return findings.read(MOST_BYTES)
+                return findings.read(MOST_REVIEW_BYTES)
         except OSError as exc:
             raise AgentError(f"the reviewer left no findings: {exc.strerror}", hint=f"see {log}") from exc

@@ -9,7 +9,7 @@ from orchestrator_action.protocol.model import GOOD_STATUSES, Candidate, CrossTe
 from orchestrator_action.protocol.paths import listed
 from orchestrator_action.text import figures
 
-MOST_NAMED = 5
+_MOST_NAMED = 5
 """Of tests, in one line; the report has them all."""
 
 
@@ -64,4 +64,4 @@ def _tests(some: Sized, of: str, verb: str) -> str:
 
 
 def _named(names: Sequence[str]) -> str:
-    return listed(names, at_most=MOST_NAMED)
+    return listed(names, at_most=_MOST_NAMED)

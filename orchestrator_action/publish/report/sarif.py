@@ -16,14 +16,14 @@ from orchestrator_action.protocol.model import Fact
 from orchestrator_action.protocol.phases import PHASES
 from orchestrator_action.text.redact import mask
 
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SCHEMA_OF_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 MOST_LOCATIONS = 50
 
 
 def sarif(documents: Sequence[VerdictDocument], secrets: Iterable[str] = ()) -> dict[str, Any]:
     """One SARIF log with a run for each document."""
     held = tuple(secrets)
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [_run(d, held) for d in documents]}
+    return {"$schema": _SCHEMA_OF_SARIF, "version": "2.1.0", "runs": [_run(d, held) for d in documents]}
 
 
 def _run(document: VerdictDocument, secrets: tuple[str, ...]) -> dict[str, Any]:

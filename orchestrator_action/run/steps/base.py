@@ -13,7 +13,7 @@ from pathlib import Path
 from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.protocol.documents import SCHEMA, Plan, canonical
+from orchestrator_action.protocol.documents import DOCUMENT_SCHEMA, Plan, canonical
 from orchestrator_action.protocol.judge import demand_of
 from orchestrator_action.protocol.model import Demand
 from orchestrator_action.protocol.phases import BY_ID
@@ -21,7 +21,7 @@ from orchestrator_action.run.bases import base_suite
 from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_plain
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES, read_as
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, read_as
 from orchestrator_action.verify.base_suite import KnownSuite
 from orchestrator_action.verify.test_run import TestRun
 
@@ -30,7 +30,7 @@ from orchestrator_action.verify.test_run import TestRun
 class MeasuredBase:
     """What the tests came to at the base of a plan, by each set of test commands that its tasks have."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     plan_digest: str
     base_sha: str
     isolation: str
@@ -68,7 +68,7 @@ def read_base(path: Path, read: ReadPlan, expected: str = "") -> MeasuredBase:
     """What was measured of the plan's base. Raises ConfigError for a file that is anything else."""
     hint = "write it with: orchestrator-action base PLAN --out FILE"
     try:
-        body = read_plain(path, MAX_BYTES)
+        body = read_plain(path, MAX_DOCUMENT_BYTES)
         found = read_as(MeasuredBase, body)
     except BundleError as exc:
         raise ConfigError(f"cannot read what was measured of the base: {exc.message}", hint=hint) from None
@@ -80,7 +80,11 @@ def read_base(path: Path, read: ReadPlan, expected: str = "") -> MeasuredBase:
             f"{path} is not the measured base that was asked for: its digest is {digest[:12]}, not {expected[:12]}",
             hint="somebody replaced it; take the one whose digest the step before printed",
         )
-    if (found.schema, found.plan_digest, found.base_sha) != (SCHEMA, read.digest, read.plan.base_sha):
+    if (found.schema, found.plan_digest, found.base_sha) != (
+        DOCUMENT_SCHEMA,
+        read.digest,
+        read.plan.base_sha,
+    ):
         raise ConfigError(f"{path} was measured for another plan", hint=hint)
     return found
 

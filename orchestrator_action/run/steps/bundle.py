@@ -29,13 +29,13 @@ from orchestrator_action.protocol.forge_values import ReviewFinding
 from orchestrator_action.protocol.model import Claim, Declined, Task
 from orchestrator_action.protocol.phases import IDS
 from orchestrator_action.protocol.review import MAX_FINDINGS
-from orchestrator_action.run.steps.bundle_lfs import NAME, check_lfs, take_lfs, write_lfs
+from orchestrator_action.run.steps.bundle_lfs import LFS_FILE, check_lfs, take_lfs, write_lfs
 from orchestrator_action.run.steps.bundle_paths import UNSEEN, check_changes
 from orchestrator_action.run.steps.files import digest_of_bytes, read_plain
 from orchestrator_action.state.documents import decode, encode
 
 DOCUMENT, COMMITS = "bundle.json", "commits.bundle"
-MAX_DOCUMENT_BYTES = 4 * 1024**2
+_MAX_BUNDLE_JSON_BYTES = 4 * 1024**2
 MAX_TEXT = 65_536
 """Characters of one text: a title is shorter still."""
 MAX_TITLE = 300
@@ -112,11 +112,11 @@ def read_bundle(folder: Path) -> ReadBundle:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as exc:
         raise BundleError("no-folder", f"{folder} cannot be read: {exc.strerror}") from None
-    lfs = tuple(n for n in names if NAME.fullmatch(n))
+    lfs = tuple(n for n in names if LFS_FILE.fullmatch(n))
     check_lfs(folder, lfs)
     if strange := [n for n in names if n not in {DOCUMENT, COMMITS, *lfs}]:
         raise BundleError("strange-file", f"it holds {len(strange)} files more, such as {strange[0][:60]!r}")
-    document = read_plain(folder / DOCUMENT, MAX_DOCUMENT_BYTES)
+    document = read_plain(folder / DOCUMENT, _MAX_BUNDLE_JSON_BYTES)
     commits = read_plain(folder / COMMITS, commit_bundle.MAX_FILE_BYTES) if COMMITS in names else None
     try:
         bundle = decode(Bundle, document, source=DOCUMENT)

@@ -18,15 +18,15 @@ from orchestrator_action.git.lfs import MAX_LFS_OBJECTS, LfsObject, objects_adde
 from orchestrator_action.git.private import user_dir
 from orchestrator_action.git.repo import Git
 
-NAME = re.compile(r"lfs-([0-9a-f]{64})")
-MAX_BYTES = 1024**3
+LFS_FILE = re.compile(r"lfs-([0-9a-f]{64})")
+MAX_LFS_BYTES = 1024**3
 """Of all files of one bundle together."""
 _BLOCK = 1 << 20
 
 
 def write_lfs(folder: Path, git: Git, base: str, head: str) -> None:
     """Put the files into a bundle's folder. One that is not there, or is too large, is missed where it is read."""
-    left = MAX_BYTES
+    left = MAX_LFS_BYTES
     for wanted in objects_added(git, base, head)[:MAX_LFS_OBJECTS]:
         path = place_of(git.common_dir / "lfs" / "objects", wanted)
         if path.is_file() and wanted.size <= left:
@@ -42,7 +42,7 @@ def check_lfs(folder: Path, names: Sequence[str]) -> None:
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise BundleError("no-plain-file", f"{name[:20]} is no plain file of its own")
         total += found.st_size
-    if len(names) > MAX_LFS_OBJECTS or total > MAX_BYTES:
+    if len(names) > MAX_LFS_OBJECTS or total > MAX_LFS_BYTES:
         raise BundleError("oversized", f"it holds {len(names)} files of git-lfs with {total} bytes")
 
 

@@ -18,7 +18,7 @@ from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import BundleError, ConfigError
 from orchestrator_action.process.table import boot_id
 from orchestrator_action.protocol.documents import Plan, VerdictDocument, digest_of
-from orchestrator_action.state.documents import MAX_BYTES, decode
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -94,7 +94,7 @@ def read_verdicts(
     twice: set[str] = set()
     for path in paths:
         try:
-            body = read_plain(path, MAX_BYTES)
+            body = read_plain(path, MAX_DOCUMENT_BYTES)
             if accept is not None and digest_of_bytes(body) not in accept:
                 raise BundleError("other-digest", "its digest is not among those that are accepted")
             verdict = decode(VerdictDocument, body, source=str(path))

@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.protocol.documents import SCHEMA, VerdictDocument, canonical
+from orchestrator_action.protocol.documents import DOCUMENT_SCHEMA, VerdictDocument, canonical
 from orchestrator_action.protocol.model import Integration, Status
 from orchestrator_action.run.integration import Branch, Test, test_merged, try_together, with_red
 from orchestrator_action.run.recover import Say
@@ -23,14 +23,14 @@ from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_
 from orchestrator_action.run.steps.offers import collect_offers, verified
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES, read_as
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, read_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntegrationDocument:
     """What the tests of the merged tree came to, and of which branches it was made."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     plan_digest: str
     heads: Mapping[str, str]
     """The head of each verified branch by its task, also of those that clash."""
@@ -84,7 +84,7 @@ def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = N
 
     Raises BundleError for anything else.
     """
-    body = read_plain(path, MAX_BYTES)
+    body = read_plain(path, MAX_DOCUMENT_BYTES)
     if accept is not None and digest_of_bytes(body) not in accept:
         raise BundleError("other-digest", "its digest is not among those that are accepted")
     try:
@@ -93,7 +93,7 @@ def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = N
         raise BundleError("bad-document", str(exc)) from None
     if found.tests not in {"passed", "failed", "not run"}:
         raise BundleError("bad-document", "it does not say what the tests came to")
-    if (found.schema, found.plan_digest) != (SCHEMA, read.digest):
+    if (found.schema, found.plan_digest) != (DOCUMENT_SCHEMA, read.digest):
         raise BundleError("other-plan", "it was made for another plan")
     return found
 

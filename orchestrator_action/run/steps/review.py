@@ -14,7 +14,7 @@ from pathlib import Path
 from orchestrator_action.config.records import to_record
 from orchestrator_action.errors import AgentError, BundleError, ConfigError
 from orchestrator_action.process.cancel import Cancel
-from orchestrator_action.protocol.documents import SCHEMA, canonical
+from orchestrator_action.protocol.documents import DOCUMENT_SCHEMA, canonical
 from orchestrator_action.protocol.events import FindingAnswer
 from orchestrator_action.protocol.forge_values import ReviewFinding
 from orchestrator_action.protocol.model import Claim, Fact, Task
@@ -24,7 +24,7 @@ from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, machi
 from orchestrator_action.run.steps.step import enter_step
 from orchestrator_action.run.verify_branch import task_run_of
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import MAX_BYTES, read_as
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, read_as
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.review import why_no_fix
@@ -41,7 +41,7 @@ REVIEWED = (
 class ReviewDocument:
     """What a separate session on another machine had to say of one bundle."""
 
-    schema: int = SCHEMA
+    schema: int = DOCUMENT_SCHEMA
     plan_digest: str
     bundle_digest: str
     commit: str
@@ -176,7 +176,7 @@ def read_reviews(
     known = None if accept is None else set(accept)
     for path in paths:
         try:
-            body = read_plain(path, MAX_BYTES)
+            body = read_plain(path, MAX_DOCUMENT_BYTES)
             if known is not None and digest_of_bytes(body) not in known:
                 raise BundleError("other-digest", "its digest is not among those that are accepted")
             review = _checked(read_as(ReviewDocument, body))
@@ -193,7 +193,7 @@ def read_reviews(
 
 def _checked(review: ReviewDocument) -> ReviewDocument:
     """The review, when it speaks of what a review may speak of. Raises BundleError."""
-    if review.schema != SCHEMA:
+    if review.schema != DOCUMENT_SCHEMA:
         raise BundleError("bad-document", f"its schema is {review.schema}")
     if any((f.phase, f.rule) not in REVIEWED or f.commit != review.commit for f in review.facts):
         raise BundleError("bad-document", "it holds facts that are not a review's")
