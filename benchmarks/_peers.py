@@ -179,7 +179,7 @@ def _cancelled_peer(peer: str, folder: Path, argv: list[str], size: int) -> tupl
     left = [(int(p.name), procs.start_ticks(int(p.name))) for p in folder.glob("[0-9]*")]
     alive = [(pid, ticks) for pid, ticks in left if ticks and not _is_over(pid)]
     for pid, ticks in alive:
-        procs.send(pid, ticks, signal.SIGKILL)
+        procs.send_signal(pid, ticks, signal.SIGKILL)
     return took, len(alive)
 
 

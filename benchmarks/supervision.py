@@ -131,7 +131,7 @@ def survivors(root: Path) -> None:
             )
         )
         for pid in alive:
-            procs.send(pid, procs.start_ticks(pid), signal.SIGKILL)
+            procs.send_signal(pid, procs.start_ticks(pid), signal.SIGKILL)
     show("survivors of 5 leaders that leave a daemon", figures)
 
 

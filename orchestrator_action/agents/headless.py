@@ -24,7 +24,7 @@ from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.refusals import MOST_REFUSALS, may_pass, wait_s
 from orchestrator_action.agents.review import bare_json, read_findings
 from orchestrator_action.agents.review import prompt as review_prompt
-from orchestrator_action.agents.words import LONGEST_WORDS, short
+from orchestrator_action.agents.words import LONGEST_WORDS, cut_words
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 from orchestrator_action.sandbox.start import run_to_end
@@ -152,7 +152,7 @@ class EventReader:
         self._joins = told.joins
         self._limit = told.limit or self._limit
         if told.fault:
-            self._fault, self._finished = short(told.fault), False
+            self._fault, self._finished = cut_words(told.fault), False
         if told.finished is not None:
             self._finished = told.finished
         return told.mark
@@ -180,7 +180,7 @@ class EventReader:
     @property
     def _why(self) -> str:
         """Why the session did not finish: its last error, else the last lines that were no events."""
-        return self._fault or short(" ".join(self._plain))
+        return self._fault or cut_words(" ".join(self._plain))
 
     def _problems(self, outcome: Outcome) -> tuple[str, ...]:
         found = process_problems(outcome)
@@ -195,7 +195,7 @@ class EventReader:
         if words:
             self._plain.append(words)
         if fault := self._hear(words):
-            self._fault, self._finished = short(fault), False
+            self._fault, self._finished = cut_words(fault), False
             self._refusals += 1
 
 

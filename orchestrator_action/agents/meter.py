@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator_action.agents.refusals import is_out_of_quota, may_pass, wait_s
-from orchestrator_action.agents.words import short
+from orchestrator_action.agents.words import cut_words
 from orchestrator_action.config.schema import ModelPrice
 from orchestrator_action.protocol.attempt import LONGEST_PAUSE_S, AgentReport
 
@@ -202,8 +202,8 @@ def error_words(answer: bytes) -> str:
         body = json.loads(answer)
         error = (body[0] if isinstance(body, list) else body).get("error")
         code = error.get("code") or error.get("type") or ""
-        return short(f"{error['message']}{f' ({code})' if isinstance(code, str) and code else ''}")
-    return short(answer[:300].decode("utf-8", "replace"))
+        return cut_words(f"{error['message']}{f' ({code})' if isinstance(code, str) and code else ''}")
+    return cut_words(answer[:300].decode("utf-8", "replace"))
 
 
 def _events(answer: bytes) -> Iterator[Any]:

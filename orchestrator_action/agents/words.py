@@ -38,7 +38,7 @@ def tool_words(tool: str, path: str, verbs: Mapping[str, str]) -> str:
     return f"{verb} {file_words(path)}" if verb else f"uses {tool or 'a tool'}"
 
 
-def short(words: str) -> str:
+def cut_words(words: str) -> str:
     """Words on one line, of a length for a person."""
     words = " ".join(words.split())
     return words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + "…"

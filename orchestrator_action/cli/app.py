@@ -15,7 +15,7 @@ from orchestrator_action.cli import repo as repository
 from orchestrator_action.cli import run as running
 from orchestrator_action.cli import steps
 from orchestrator_action.cli import verify as verifying
-from orchestrator_action.cli.terminal import put
+from orchestrator_action.cli.terminal import put_lines
 
 app = typer.Typer(
     name="orchestrator-action",
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        put([f"orchestrator-action {__version__}"])
+        put_lines([f"orchestrator-action {__version__}"])
         raise typer.Exit
 
 

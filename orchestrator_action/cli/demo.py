@@ -170,7 +170,7 @@ def _git(cwd: Path, *args: str, env: Mapping[str, str]) -> None:
         raise GitError(f"git {args[0]}: {done.stderr.strip()}", hint="the demo needs git 2.38 or newer")
 
 
-def place(folder: Path | None) -> Path:
+def demo_folder(folder: Path | None) -> Path:
     """Where the demo is made: this folder, which must be new or empty, otherwise a fresh temporary one."""
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="orchestrator-demo-"))
@@ -184,7 +184,7 @@ def place(folder: Path | None) -> Path:
     return folder.absolute()
 
 
-def make(folder: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
+def make_demo(folder: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
     """A repository with a bare remote beside it, and a local forge with the issues; their paths."""
     clean = {k: v for k, v in env.items() if not k.startswith("GIT_")}
     clean |= {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
@@ -209,7 +209,7 @@ def make(folder: Path, env: Mapping[str, str]) -> tuple[Path, Path]:
 
 def demo(folder: Path, env: Mapping[str, str]) -> int:
     """Run the demo in `folder`; 0 when every issue ended as expected."""
-    repo, forge = make(folder, env)
+    repo, forge = make_demo(folder, env)
     print(f"A repository with {len(STORIES)} labelled issues was made in {folder}\n\nExpected:")
     for number, story in enumerate(STORIES, 1):
         print(f"  issue {number}  {story.status:10} {story.title} ({story.why})")

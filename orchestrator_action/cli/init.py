@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator_action.cli.init_github import Looked, look
+from orchestrator_action.cli.init_github import Looked, look_at_github
 from orchestrator_action.cli.init_workflow import (
     Wishes,
     check_label,
@@ -80,7 +80,7 @@ def init(
     wishes = wishes or Wishes()
     check_label(wishes.label)
     steps = runner_steps(git)
-    there = look(git, _agent(git.work_tree), wishes, env) if github else Looked()
+    there = look_at_github(git, _agent(git.work_tree), wishes, env) if github else Looked()
     if kind == "label" and there.public and not (git.work_tree / KINDS["label"][1]).exists():
         kind = "label" if steps else "jobs"
         say(f"the repository is public: {PUBLIC[kind]}")

@@ -47,7 +47,7 @@ class Looked:
     items: Sequence[Item] = ()
 
 
-def look(git: Git, agent: str, wishes: Wishes, env: Mapping[str, str]) -> Looked:
+def look_at_github(git: Git, agent: str, wishes: Wishes, env: Mapping[str, str]) -> Looked:
     """The list of one repository. Raises ConfigError without a token, ForgeError when GitHub refuses."""
     token = token_of(env)
     if not token:

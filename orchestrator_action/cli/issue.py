@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from orchestrator_action.cli.options import HERE, ForgeName, Repo, request_of_options
-from orchestrator_action.cli.terminal import put
+from orchestrator_action.cli.terminal import put_lines
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
 from orchestrator_action.text.limits import marker
@@ -58,4 +58,4 @@ def new(
         made = found.forge.create_issue(
             title, text, marker=marker("new", secrets.token_hex(4)), labels=[wanted]
         )
-    put([f"#{made.number} {made.url}".strip()])
+    put_lines([f"#{made.number} {made.url}".strip()])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator_action.cli.options import HERE, ForgeName, Json, Repo, RunName
-from orchestrator_action.cli.terminal import print_json, put, say, write_text
+from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def status(
     elif watch:
         _watch(git, runs)
     else:
-        put(watching.lines(watching.standing(git, runs)))
+        put_lines(watching.lines(watching.standing(git, runs)))
 
 
 def _watch(git: Git, runs: Sequence[Path]) -> None:
@@ -52,7 +52,7 @@ def _watch(git: Git, runs: Sequence[Path]) -> None:
 
     if not can_draw():
         for now in watching.changes(git, runs):
-            put(watching.lines(now), at_once=True)
+            put_lines(watching.lines(now), at_once=True)
         return
     under_way = [r["run_id"] for r in watching.standing(git, runs)["runs"] if r["state"] == "running"]
     folder = next((r for r in runs if r.name in under_way[-1:]), None)
@@ -60,7 +60,7 @@ def _watch(git: Git, runs: Sequence[Path]) -> None:
         with Board(RunView(folder, words_of)):
             for _ in watching.changes(git, [folder]):
                 continue
-    put(watching.lines(watching.standing(git, runs)))
+    put_lines(watching.lines(watching.standing(git, runs)))
 
 
 def logs(
@@ -84,7 +84,7 @@ def logs(
     git = Git.open(repo)
     runs = [run_folders.find_run(git, run_)] if run_ else run_folders.run_dirs(git)[::-1]
     words = None if raw else words_of
-    put(inspect_runs.log_lines(runs, task, follow=follow, words_of=words), at_once=follow)
+    put_lines(inspect_runs.log_lines(runs, task, follow=follow, words_of=words), at_once=follow)
 
 
 def report(
@@ -148,7 +148,7 @@ def _outcomes(repo: Path, forge: str, *, as_json: bool) -> None:
     if as_json:
         print_json(outcomes.outcomes_json(told))
     else:
-        put(outcomes.outcomes_table(told).splitlines())
+        put_lines(outcomes.outcomes_table(told).splitlines())
 
 
 @contextlib.contextmanager
@@ -171,7 +171,7 @@ def _agents(repo: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(table_json(rows, changed))
     else:
-        put(table_lines(rows, changed))
+        put_lines(table_lines(rows, changed))
 
 
 def _audit(repo: Path, task: str) -> int:

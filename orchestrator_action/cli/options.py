@@ -73,7 +73,7 @@ PlanDigest = Annotated[
 BundleDigest = Annotated[
     str, typer.Option("--bundle-sha256", metavar="HEX", help="Refuse a bundle with another digest.")
 ]
-MeasuredBase = Annotated[
+BaseSuiteFile = Annotated[
     Path | None,
     typer.Option("--base-suite", metavar="FILE", help="What `base` measured; nothing of it is run again."),
 ]

@@ -11,17 +11,17 @@ from orchestrator_action.cli.options import (
     HERE,
     Accept,
     BaseDigest,
+    BaseSuiteFile,
     Bundles,
     ForgeName,
     Json,
-    MeasuredBase,
     PlanDigest,
     Repo,
     Verdicts,
     digests_of,
 )
 from orchestrator_action.cli.steps import PlanFile
-from orchestrator_action.cli.terminal import print_json, put, say, write_text
+from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.errors import BundleError
 from orchestrator_action.process.own_environment import environment
 
@@ -37,7 +37,7 @@ def integrate(
     verdict: Verdicts = None,
     accept: Accept = None,
     plan_sha256: PlanDigest = "",
-    base_suite: MeasuredBase = None,
+    base_suite: BaseSuiteFile = None,
     base_suite_sha256: BaseDigest = "",
     repo: Repo = HERE,
 ) -> None:
@@ -64,7 +64,7 @@ def integrate(
     body = step.encode_together(document)
     write_text(out, body.decode())
     lines = integration_lines(found) if found else ["there is nothing to try together"]
-    put([*lines, f"together {out} sha256:{digest_of_bytes(body)}"])
+    put_lines([*lines, f"together {out} sha256:{digest_of_bytes(body)}"])
     raise typer.Exit(1 if document.tests == "failed" else 0)
 
 

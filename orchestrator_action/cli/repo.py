@@ -10,7 +10,7 @@ import typer
 
 from orchestrator_action import __version__
 from orchestrator_action.cli.options import HERE, AgentName, Base, ForgeName, Repo
-from orchestrator_action.cli.terminal import put, say
+from orchestrator_action.cli.terminal import put_lines, say
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
 
@@ -54,7 +54,7 @@ def demo(
     """
     from orchestrator_action.cli import demo as show
 
-    raise typer.Exit(show.demo(show.place(folder), environment()))
+    raise typer.Exit(show.demo(show.demo_folder(folder), environment()))
 
 
 def init(
@@ -100,4 +100,4 @@ def version() -> None:
 
     Example: orchestrator-action version
     """
-    put([__version__])
+    put_lines([__version__])

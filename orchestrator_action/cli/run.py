@@ -32,7 +32,7 @@ from orchestrator_action.cli.options import (
     Turns,
     request_of_options,
 )
-from orchestrator_action.cli.terminal import print_json, put, say
+from orchestrator_action.cli.terminal import print_json, put_lines, say
 from orchestrator_action.process.own_environment import environment
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _foretell(asked: RunRequest, *, as_json: bool) -> None:
     if as_json:
         print_json(body)
     else:
-        put(forecast.forecast_lines(body))
+        put_lines(forecast.forecast_lines(body))
     for error in {e.message: e for e in blocked.values()}.values():
         say(f"in the way: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""))
 

@@ -14,16 +14,16 @@ from orchestrator_action.cli.options import (
     HERE,
     Accept,
     BaseDigest,
+    BaseSuiteFile,
     BundleDigest,
     Bundles,
     Json,
-    MeasuredBase,
     PlanDigest,
     Repo,
     Verdicts,
     digests_of,
 )
-from orchestrator_action.cli.terminal import print_json, put, say, write_text
+from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
 
@@ -69,7 +69,7 @@ def write_plan(
             }
         )  # fmt: skip
         return
-    put(
+    put_lines(
         [
             f"run {plan.run_id}: {len(plan.tasks)} task(s), base {plan.base_branch} {plan.base_sha[:12]}",
             *(
@@ -139,7 +139,9 @@ def base(
             {"schema": 1, "base_sha": measured.base_sha, "out": str(out), "sha256": digest, "suites": rows}
         )
     else:
-        put([*(f"base {measured.base_sha[:12]}: {r['says']}" for r in rows), f"base {out} sha256:{digest}"])
+        put_lines(
+            [*(f"base {measured.base_sha[:12]}: {r['says']}" for r in rows), f"base {out} sha256:{digest}"]
+        )
     raise typer.Exit(0 if all(r["passed"] for r in rows) else 1)
 
 
@@ -152,7 +154,7 @@ def work(
     verdict: Verdicts = None,
     accept: Accept = None,
     plan_sha256: PlanDigest = "",
-    base_suite: MeasuredBase = None,
+    base_suite: BaseSuiteFile = None,
     base_suite_sha256: BaseDigest = "",
     digests: Annotated[
         Path | None,
@@ -220,7 +222,7 @@ def work(
     if json_:
         print_json({"schema": 1, "run_id": read.plan.run_id, "shard": shard, "bundles": rows})
     else:
-        put([f"bundle {r['bundle']} sha256:{r['sha256']} ({r['status']}, as work says)" for r in rows])
+        put_lines([f"bundle {r['bundle']} sha256:{r['sha256']} ({r['status']}, as work says)" for r in rows])
     raise typer.Exit(exit_code(done.report.tasks, interrupted=cancel.is_set()))
 
 
@@ -272,7 +274,7 @@ def verify_bundle(
     from orchestrator_action.run.steps import verify as step
     from orchestrator_action.run.steps.base import read_base
     from orchestrator_action.run.steps.files import digest_of_bytes, read_plan
-    from orchestrator_action.state.documents import encode
+    from orchestrator_action.state.documents import encode_document
 
     if plan is None or bundle is None:
         raise ConfigError("a bundle is verified against its plan", hint="give both: --plan FILE --bundle DIR")
@@ -282,14 +284,14 @@ def verify_bundle(
         document = step.verify_bundle(
             read, bundle, repo, environment(), cancel, expected=bundle_sha256, base=known, say=say
         )
-    verdict, body = conclude_change(document.facts), encode(document)
+    verdict, body = conclude_change(document.facts), encode_document(document)
     if out is not None:
         write_text(out, body.decode())
         say(f"verdict {out} sha256:{digest_of_bytes(body)}")
     if as_json:
         print_json(document.statement())
     else:
-        put(change_lines(document, verdict))
+        put_lines(change_lines(document, verdict))
     return 0 if verdict.conclusion in {"success", "neutral"} else 1
 
 
@@ -314,7 +316,7 @@ def review(
         made = step.review_bundle(read, bundle, repo, environment(), cancel, expected=bundle_sha256)
     body = step.encode_review(made)
     write_text(out, body.decode())
-    put(
+    put_lines(
         [
             *(
                 f"{f.phase} {f.rule}: {'holds' if f.holds else 'does not hold'}: {f.message}"

@@ -98,7 +98,7 @@ def say(line: str) -> None:
         sys.stderr.flush()
 
 
-def put(lines: Iterable[str], *, at_once: bool = False) -> None:
+def put_lines(lines: Iterable[str], *, at_once: bool = False) -> None:
     """Lines on stdout; with `at_once` each as soon as it is there.
 
     Raises BrokenPipeError when the reader left, ConfigError when they cannot be written, to a full disk say.
@@ -133,7 +133,7 @@ def print_json(value: Any, *, within_s: float = 0.0) -> None:
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(value, ensure_ascii=not unicode)
     if not within_s:
-        put([text])
+        put_lines([text])
         return
     out = Terminal(1)
     out.write(f"{text}\n")

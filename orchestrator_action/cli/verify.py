@@ -12,15 +12,15 @@ from orchestrator_action.cli.options import (
     AgentName,
     Base,
     BaseDigest,
+    BaseSuiteFile,
     BundleDigest,
     ForgeName,
     Json,
-    MeasuredBase,
     PlanDigest,
     Repo,
     request_of_options,
 )
-from orchestrator_action.cli.terminal import print_json, put, say, write_text
+from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.errors import ConfigError, SignatureError
 from orchestrator_action.process.own_environment import environment
 
@@ -64,7 +64,7 @@ def verify(
     ] = None,
     plan_sha256: PlanDigest = "",
     bundle_sha256: BundleDigest = "",
-    base_suite: MeasuredBase = None,
+    base_suite: BaseSuiteFile = None,
     base_suite_sha256: BaseDigest = "",
     forge: ForgeName = "",
     agent: AgentName = "",
@@ -119,16 +119,16 @@ def verify(
 def _tell_change(verified: VerifiedChange, out: Path | None, exports: Exports, *, as_json: bool) -> int:
     """Say how anybody's change stands; 0 when it is verified, with or without exceptions."""
     from orchestrator_action.publish.report.change import change_lines
-    from orchestrator_action.state.documents import encode
+    from orchestrator_action.state.documents import encode_document
 
     document, verdict = verified.document, verified.verdict
     if out is not None:
-        write_text(out, encode(document).decode())
+        write_text(out, encode_document(document).decode())
     _export(document, exports)
     if as_json:
         print_json(document.statement())
     else:
-        put(change_lines(document, verdict))
+        put_lines(change_lines(document, verdict))
     return 0 if verdict.conclusion in {"success", "neutral"} else 1
 
 
@@ -185,7 +185,7 @@ def _tell_checked(
         print_json({"schema": 1, "digest": checked.digest, "signature": signer, "problems": problems})
     else:
         lines = change_lines(checked.document, checked.verdict)
-        put([f"document sha256:{checked.digest}", signer, *lines])
+        put_lines([f"document sha256:{checked.digest}", signer, *lines])
     _export(checked.document, exports)
     for problem in problems:
         say(f"error: {problem}")
@@ -215,4 +215,4 @@ def sign(
         raise ConfigError(f"cannot read {document}: {exc.strerror}", hint="name a verdict document") from None
     to = out or document.with_name(document.name + ".dsse")
     write_text(to, sign_document(body, read_key(key) if key else given, source=str(document)).decode())
-    put([f"signed {to}"])
+    put_lines([f"signed {to}"])

@@ -15,7 +15,7 @@ from orchestrator_action.git.cache import remembered
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.events import Event, broken_links, decode, encode, fold
+from orchestrator_action.protocol.events import Event, broken_links, decode_event, encode_event, fold
 
 TASKS_PREFIX = f"{REF_PREFIX}tasks/"
 SUFFIX = ".jsonl"
@@ -38,7 +38,7 @@ class Audit:
 
 def record(git: Git, parent: str, run_id: str, events: Sequence[Event], message: str) -> str:
     """A commit above `parent` (or none) in which the run's file holds these events; returns it."""
-    text = "".join(encode(e) + "\n" for e in events)
+    text = "".join(encode_event(e) + "\n" for e in events)
     blob = git.run("hash-object", "-w", "--stdin", stdin=text.encode(), write=True).text
     files = {**(_files(git, parent) if parent else {}), f"{run_id}{SUFFIX}": blob}
     rows = "".join(f"100644 blob {sha}\t{name}\0" for name, sha in sorted(files.items()))
@@ -103,7 +103,7 @@ def _events(name: str, text: str, task: str, problems: list[str]) -> list[Event]
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            event = decode(line)
+            event = decode_event(line)
             fold([event], event.task)  # a well-made hash may stand over anything
         except (LookupError, TypeError, AttributeError):
             problems.append(f"{name}:{number}: an event that is not ours")

@@ -108,10 +108,10 @@ def replace_by_copy(source: Path, target: Path) -> None:
     if not source.is_file():
         target.unlink(missing_ok=True)
         return
-    put(target, source.read_bytes())
+    put_file(target, source.read_bytes())
 
 
-def put(target: Path, body: bytes) -> None:
+def put_file(target: Path, body: bytes) -> None:
     """Write a file in one step: a reader sees the old or the new one."""
     replace_file(target, body, sync=False)
 
@@ -153,7 +153,7 @@ def _value(key: str, value: str | None, top: Path) -> str | None:
 
 def write_settings(file: Path, settings: Iterable[tuple[str, str | None]]) -> None:
     """Write a git configuration file."""
-    put(file, file_formats.config_text(settings))
+    put_file(file, file_formats.config_text(settings))
 
 
 # -- refs -------------------------------------------------------------------------------------------
@@ -176,12 +176,12 @@ def _refs(git: Git) -> tuple[dict[str, str], dict[str, str]]:
 def write_refs(at: Path, refs: dict[str, str], links: dict[str, str]) -> None:
     """Write refs in packed form, and symbolic ones as files."""
     packed = file_formats.packed_refs((os.fsencode(ref), sha.encode()) for ref, sha in refs.items())
-    put(at / "packed-refs", packed)
+    put_file(at / "packed-refs", packed)
     for ref, link in links.items():
         file = at / ref
         if ref.startswith("refs/") and ".." not in ref.split("/"):
             file.parent.mkdir(parents=True, exist_ok=True)
-            put(file, os.fsencode(f"ref: {link}\n"))
+            put_file(file, os.fsencode(f"ref: {link}\n"))
 
 
 def _copy_hooks(source: Path, target: Path) -> None:

@@ -10,7 +10,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.tree_view import delete
 
 
-def make(git: Git, path: Path, commit: str) -> Git:
+def make_checkout(git: Git, path: Path, commit: str) -> Git:
     """Check out exactly `commit` in the empty folder `path`; `git` in it.
 
     What runs there can change neither the repository it borrows from nor its settings.
@@ -23,6 +23,6 @@ def make(git: Git, path: Path, commit: str) -> Git:
     return made
 
 
-def remove(path: Path) -> None:
+def remove_checkout(path: Path) -> None:
     """Delete a checkout, of which nothing is of any value."""
     delete(path)

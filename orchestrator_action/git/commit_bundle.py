@@ -47,7 +47,7 @@ class Header:
     """The offset of its pack."""
 
 
-def write(git: Git, refs: Collection[str], base: str, file: Path) -> None:
+def write_commits(git: Git, refs: Collection[str], base: str, file: Path) -> None:
     """Write what `refs` hold above the commit `base`."""
     git.run("bundle", "create", "--quiet", str(file), *sorted(refs), f"^{base}", write=True)
 

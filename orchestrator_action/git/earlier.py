@@ -35,7 +35,7 @@ def leftovers(user: Git, main: Path | None) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
 
 
-def remove(user: Git, main: Path | None, path: Path) -> str:
+def remove_earlier(user: Git, main: Path | None, path: Path) -> str:
     """Remove one when nothing is lost with it; otherwise the reason why it was kept."""
     if path not in _folders(user, main):
         return "" if not path.exists() else "it is no tree of ours"

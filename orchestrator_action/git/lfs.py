@@ -153,7 +153,7 @@ def copy_objects(objects: Sequence[LfsObject], folders: Sequence[Path], remote: 
     """Bring objects to a remote that is a folder of this machine, where git-lfs looks for them."""
     inside = remote / ".git" if (remote / ".git").is_dir() else remote
     for wanted in objects:
-        target = place_of(inside / "lfs" / "objects", wanted)
+        target = object_path(inside / "lfs" / "objects", wanted)
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f"{target.name}.{os.getpid()}")
@@ -161,14 +161,14 @@ def copy_objects(objects: Sequence[LfsObject], folders: Sequence[Path], remote: 
             part.replace(target)
 
 
-def place_of(folder: Path, wanted: LfsObject) -> Path:
+def object_path(folder: Path, wanted: LfsObject) -> Path:
     """Where an object is in a folder of them, there or not."""
     return folder / wanted.oid[:2] / wanted.oid[2:4] / wanted.oid
 
 
 def _content(wanted: LfsObject, folders: Sequence[Path]) -> Path:
     """Where the content is. Its digest is its name: what somebody changed is not sent."""
-    for path in (place_of(folder, wanted) for folder in folders):
+    for path in (object_path(folder, wanted) for folder in folders):
         if path.is_file() and path.stat().st_size == wanted.size and _digest(path) == wanted.oid:
             return path
     raise GitError(

@@ -55,11 +55,11 @@ def open_private(user: Git, template: Template) -> Git:
     for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
         (at / folder).mkdir(parents=True, exist_ok=True)
     at.chmod(0o700)
-    borrow.put(at / "objects" / "info" / "alternates", os.fsencode(user.common_dir / "objects") + b"\n")
+    borrow.put_file(at / "objects" / "info" / "alternates", os.fsencode(user.common_dir / "objects") + b"\n")
     borrow.write_settings(at / "config", (*template.settings, ("core.logallrefupdates", "false")))
     borrow.copy_common(template, at)
     borrow.write_refs(at, template.refs, {})
-    borrow.put(at / "HEAD", b"ref: refs/heads/none\n")
+    borrow.put_file(at / "HEAD", b"ref: refs/heads/none\n")
     git = replace(user, git_dir=at, common_dir=at, work_tree=None)
     return replace(
         git, filters_seen=git.config_digest() if user.filters_seen == user.config_digest() else "none"
@@ -97,10 +97,10 @@ def make_window(at: Path, objects: Path, private: Git) -> Git:
     for folder in ("objects/info", "objects/pack", "refs/heads", "info"):
         (at / folder).mkdir(parents=True, exist_ok=True)
     lent = b"".join(os.fsencode(path) + b"\n" for path in (objects, private.common_dir / "objects"))
-    borrow.put(at / "objects" / "info" / "alternates", lent)
+    borrow.put_file(at / "objects" / "info" / "alternates", lent)
     for name in ("config", "shallow", "info/exclude", "info/attributes"):
         borrow.replace_by_copy(private.common_dir / name, at / name)
-    borrow.put(at / "HEAD", b"ref: refs/heads/none\n")
+    borrow.put_file(at / "HEAD", b"ref: refs/heads/none\n")
     return replace(private, git_dir=at, common_dir=at, work_tree=None)
 
 
@@ -115,7 +115,7 @@ def bring(source: Git, target: Git, sha: str, *how: str) -> None:
     ref = f"refs/offered/{os.urandom(6).hex()}"
     borrow_ref = source.common_dir / ref
     borrow_ref.parent.mkdir(parents=True, exist_ok=True)
-    borrow.put(borrow_ref, f"{sha}\n".encode("ascii"))
+    borrow.put_file(borrow_ref, f"{sha}\n".encode("ascii"))
     try:
         _fetch(source.common_dir, target, ref, sha, *how)
     finally:
@@ -167,7 +167,7 @@ def compute_anew(private: Git, own: Path, sha: str) -> Git:
     for folder in ("objects/info", "objects/pack", "refs/heads"):
         (fresh / folder).mkdir(parents=True)
     borrow.replace_by_copy(own / "config", fresh / "config")
-    borrow.put(fresh / "HEAD", b"ref: refs/heads/none\n")
+    borrow.put_file(fresh / "HEAD", b"ref: refs/heads/none\n")
     bring(private, replace(private, git_dir=fresh, common_dir=fresh), sha, "--depth=1")
     for part in (fresh / "objects").iterdir():
         shutil.copytree(part, own / "objects" / part.name, dirs_exist_ok=True)

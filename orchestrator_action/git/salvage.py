@@ -70,7 +70,7 @@ def save(seen: Git, private: Git, user: Git, index: Path, head: str, task_id: st
         parents.append(_commit(git, staged, [head], f"index of {task_id}"))
     if tree == base and len(parents) == 1:
         lost = private.unreachable(head, ("refs/heads/*", *KEPT_REFS)) and is_lost(user, head, KEPT_REFS)
-        return keep(private, user, head, task_id) if lost else None
+        return keep_commit(private, user, head, task_id) if lost else None
     return _store(git, private, user, tree, parents, task_id, f"uncommitted work of {task_id}")
 
 
@@ -79,7 +79,7 @@ def is_lost(git: Git, commit: str, kept: Sequence[str]) -> bool:
     return not git.rev_parse(commit) or bool(git.unreachable(commit, kept))
 
 
-def keep(private: Git, user: Git, commit: str, task_id: str) -> str:
+def keep_commit(private: Git, user: Git, commit: str, task_id: str) -> str:
     """Keep an existing commit and all it contains."""
     before = user.rev_parse(ref(task_id))
     if before and private.is_ancestor(commit, before):

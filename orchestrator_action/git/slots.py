@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator_action.errors import WorktreeError
-from orchestrator_action.git.borrow import put
+from orchestrator_action.git.borrow import put_file
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process import owner
 
@@ -69,7 +69,7 @@ class TreeSlot:
             "kind": self.kind, "run": self.run_id, "task": self.task_id, "path": str(self.path),
             "branch": self.branch, "base_sha": self.base_sha, "mark": self.mark,
         }  # fmt: skip
-        put(self.folder / _RECORD, json.dumps(body).encode("utf-8", "surrogateescape") + b"\n")
+        put_file(self.folder / _RECORD, json.dumps(body).encode("utf-8", "surrogateescape") + b"\n")
 
     def drop(self) -> None:
         """Forget the tree; the record goes first."""
@@ -117,7 +117,7 @@ def slots(user: Git) -> Iterator[TreeSlot]:
                 yield slot
 
 
-def sweep(user: Git, run_id: str) -> None:
+def drop_unfinished(user: Git, run_id: str) -> None:
     """Drop what was left of trees that were never whole: of run `run_id`, or of processes that are gone."""
     for run in _entries(slots_dir(user)):
         for folder in _entries(run):

@@ -20,7 +20,7 @@ _DEPTH = 8
 _NAME = re.compile(r"(?!.*(^|/)\.\.(/|$))[^/\0][^\0]*")
 
 
-def fill(
+def check_out_submodules(
     lender: Git, git: Git, top: Path, own: Path, commit: str, *, depth: int = _DEPTH
 ) -> tuple[Path, ...]:
     """Check out the submodules recorded in `commit` below `top`; the folders of objects they borrow.
@@ -53,7 +53,7 @@ def _check_out(copy: Git, place: Path, inside: Path, sha: str, depth: int) -> tu
     (place / ".git").write_text(f"gitdir: {os.path.relpath(inside, place)}\n", encoding="utf-8")
     made = replace(copy, git_dir=inside, work_tree=place)
     made.run("reset", "--hard", "--quiet", sha, write=True)
-    return fill(copy, copy, place, inside, sha, depth=depth - 1)
+    return check_out_submodules(copy, copy, place, inside, sha, depth=depth - 1)
 
 
 def _names(git: Git, commit: str) -> dict[str, str]:

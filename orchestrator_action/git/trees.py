@@ -30,11 +30,11 @@ from orchestrator_action.git.slots import (
     TASK,
     TreeSlot,
     check_id,
+    drop_unfinished,
     make_folder,
     read_slot,
     slots,
     slots_dir,
-    sweep,
 )
 from orchestrator_action.git.task_tree import Leftover, TaskTree
 from orchestrator_action.git.tree_view import MARK, TreeView, broken, delete_tree, is_folder, set_writable
@@ -223,7 +223,7 @@ class Trees:
             and not self.private.is_ancestor(tip, start)
             and self.private.unreachable(tip, salvage.KEPT_REFS)
         ):
-            salvage.keep(self.private, self.user, tip, task_id)
+            salvage.keep_commit(self.private, self.user, tip, task_id)
             note = f"commits of an earlier attempt are kept at {salvage.ref(task_id)}"
         self.private.update_ref(ref, start)
         return note
@@ -248,7 +248,7 @@ class Trees:
         git = private.compute_anew(self.private, own, start) if anew else made.git
         git.run("reset", "--hard", "--quiet", start, write=True)
         lfs_objects.drop_links(own)
-        self._lent.update(submodules.fill(self.user, self.private, slot.path, own, start))
+        self._lent.update(submodules.check_out_submodules(self.user, self.private, slot.path, own, start))
         whole.write()
         return self._tree(whole)
 
@@ -327,7 +327,7 @@ class Trees:
         path = tree if isinstance(tree, Path) else tree.path
         slot = next((s for s in slots(self.user) if s.path == path), None)
         if slot is None:
-            return earlier.remove(self.user, self.main, path)
+            return earlier.remove_earlier(self.user, self.main, path)
         if kept := self._reason_to_keep(slot):
             if not slot.live_owner:
                 slot.owner_file.unlink(missing_ok=True)
@@ -340,7 +340,7 @@ class Trees:
         for slot in slots(self.user):
             if slot.kind == GONE:
                 delete_tree(slot)
-        sweep(self.user, self.run_id)
+        drop_unfinished(self.user, self.run_id)
 
     def discard_dead(self) -> None:
         """Delete the clean checkouts, and what was given up, of processes that are gone. A task's tree stays."""
@@ -388,7 +388,7 @@ class Trees:
         ref = f"{private.BRANCHES}{task_id}"
         before = self.user.rev_parse(ref)
         if before and not self.private.is_ancestor(before, head):
-            salvage.keep(self.private, self.user, before, task_id)
+            salvage.keep_commit(self.private, self.user, before, task_id)
         private.hand_over(self.private, self.user, head, ref)
         return ref
 

@@ -16,7 +16,7 @@ from orchestrator_action.hook.base import (
     base_path,
     commit_specs,
     config_text_at,
-    encode_base,
+    encode_known_base,
     url_mark,
 )
 from orchestrator_action.hook.fast_git import (
@@ -55,7 +55,7 @@ def ask_default_branch(remote: str, url: str, site: PushSite) -> tuple[bool, Kno
     blob, fault = _config_at(commit, branch, url, site)
     answer = KnownBase(url_mark(url), branch or "HEAD", commit, blob, fault, time.time())
     try:
-        write_file(base_path(site, remote, url), encode_base(answer))
+        write_file(base_path(site, remote, url), encode_known_base(answer))
     except OSError:
         pass  # a repository that cannot be written to is only slower
     return True, answer

@@ -139,7 +139,7 @@ def remembered_base(site: PushSite, remote: str, url: str) -> KnownBase | None:
         return None
 
 
-def encode_base(known: KnownBase) -> bytes:
+def encode_known_base(known: KnownBase) -> bytes:
     """As `remembered_base` reads it."""
     # never rounded up: an answer of the future counts for nothing
     fields = (known.url, known.branch, known.commit, known.blob, known.fault, str(int(known.at)))

@@ -21,7 +21,7 @@ _MACHINE = {
 """What the machine refuses, with the cure: no bug of ours."""
 
 
-def explain(exc: BaseException, *, pushing: bool) -> int:
+def explain_crash(exc: BaseException, *, pushing: bool) -> int:
     """Say what happened on stderr; the exit code, never 0."""
     if isinstance(exc, OrchestratorError):
         tell_user(f"error: {exc.message}" + (f"\nhint: {exc.hint}" if exc.hint else ""))

@@ -8,7 +8,7 @@ are given again, as they are in the slot, where they come first.
 import os
 
 from orchestrator_action.hook.fast_git import UNDECEIVED, PushSite, read_file
-from orchestrator_action.hook.passes import shell_words, site_folders, tool_path
+from orchestrator_action.hook.passes import program_words, site_folders, tool_path
 from orchestrator_action.text.token_shapes import holds_token
 
 TYPE_CHECKING = False
@@ -166,7 +166,7 @@ def _prefixes(command: str, roots: "list[str]") -> "Iterator[str]":
     seen = set()
     candidates = [os.environ.get("VIRTUAL_ENV", ""), os.environ.get("CONDA_PREFIX", "")]
     candidates += [f"{root}/{name}" for root in roots for name in (".venv", "venv", "env")]
-    for word in shell_words(command):
+    for word in program_words(command):
         if os.path.isabs(word):
             candidates.append(os.path.dirname(os.path.dirname(word)))
         elif "/" in word:

@@ -11,7 +11,7 @@ import time
 from orchestrator_action import __version__
 from orchestrator_action.git.file_formats import object_folders
 from orchestrator_action.hook.fast_git import read_file, run_program, tool_python, write_file
-from orchestrator_action.hook.passes import shell_words, short_digest
+from orchestrator_action.hook.passes import program_words, short_digest
 from orchestrator_action.sandbox.sockets import socket_files
 
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ def _ask(question: bytes) -> dict[str, object]:
 
 def _named_tools(command: str) -> "Iterator[str]":
     """The programs that a command names by their whole path, each with the environment it belongs to."""
-    for word in shell_words(command):
+    for word in program_words(command):
         if os.path.isabs(word) and os.path.isfile(word) and os.access(word, os.X_OK):
             yield os.path.realpath(word)
             prefix = os.path.dirname(os.path.dirname(word))

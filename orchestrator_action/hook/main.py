@@ -42,9 +42,9 @@ def _run(arguments: "list[str]") -> int:
 
 
 def _explain(exc: Exception, arguments: "list[str]") -> int:
-    from orchestrator_action.hook.crash import explain
+    from orchestrator_action.hook.crash import explain_crash
 
-    return explain(exc, pushing=arguments[:1] in (["pre-push"], ["pre-commit"]))
+    return explain_crash(exc, pushing=arguments[:1] in (["pre-push"], ["pre-commit"]))
 
 
 def exit_at_once(code: int) -> "NoReturn":

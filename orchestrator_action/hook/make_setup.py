@@ -70,7 +70,7 @@ class GateSetup:
             self.did.append(command)
 
 
-def answer(asked: dict[str, Any]) -> dict[str, Any]:
+def set_up_tree(asked: dict[str, Any]) -> dict[str, Any]:
     """Set up the tree; what its gates get. Raises OrchestratorError with what the user can mend."""
     config = Config(
         isolation=asked["isolation"],
@@ -97,7 +97,7 @@ def main(question: str) -> int:
     """Answer the question in a file."""
     asked = json.loads(Path(question).read_text(encoding="utf-8"))
     try:
-        Path(asked["answer"]).write_text(json.dumps(answer(asked)), encoding="utf-8")
+        Path(asked["answer"]).write_text(json.dumps(set_up_tree(asked)), encoding="utf-8")
     except OrchestratorError as exc:
         print(f"{exc.message}\n{exc.hint}", file=sys.stderr)
         return 2

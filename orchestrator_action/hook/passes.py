@@ -66,7 +66,7 @@ def is_about_commit(gate: HookGate) -> bool:
     if gate.key != "auto":
         return gate.key == "commit"
     return asks_about_push(gate) or any(
-        word.rpartition("/")[2] in COMMIT_TOOLS for word in shell_words(gate.command)
+        word.rpartition("/")[2] in COMMIT_TOOLS for word in program_words(gate.command)
     )
 
 
@@ -90,7 +90,7 @@ def inputs_digest(gate: HookGate, tree: str, listing: "Listing", setup: "Sequenc
     from orchestrator_action.protocol.paths import matches
 
     digest = blake2b(digest_size=20)
-    scripts = {word.removeprefix("./") for line in (gate.command, *setup) for word in shell_words(line)}
+    scripts = {word.removeprefix("./") for line in (gate.command, *setup) for word in program_words(line)}
     for meta, path in listing.of(tree):
         if is_lock_file(path) or path in scripts or matches(path, gate.inputs):
             digest.update(f"{meta}\t{path}\0".encode("utf-8", "surrogateescape"))
@@ -172,7 +172,7 @@ def tool_path() -> list[str]:
     ]
 
 
-def shell_words(command: str) -> list[str]:
+def program_words(command: str) -> list[str]:
     """The words of a shell command that may name a program; coarse, and too many does no harm."""
     for mark in ";&|()<>`\"'\n":
         command = command.replace(mark, " ")
@@ -189,7 +189,7 @@ def _tools(gate: HookGate, top: str) -> list[str]:
     path = tool_path()
     sites = _user_sites()
     found = []
-    for word in shell_words(gate.command):
+    for word in program_words(gate.command):
         if "/" not in word:
             candidates = [f"{d}/{word}" for d in path]
         elif os.path.isabs(word):

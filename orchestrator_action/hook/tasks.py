@@ -9,7 +9,7 @@ import os
 
 from orchestrator_action.errors import JournalError
 from orchestrator_action.hook.fast_git import PushSite, git, lines_of
-from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode, fold
+from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode_event, fold
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import Demand
 from orchestrator_action.protocol.phases import BY_ID
@@ -86,7 +86,7 @@ def _trails(damaged: list[str]) -> list[tuple[str, list[Event]]]:
         blobs = [row.partition("\t")[0].split(" ")[2] for row in os.fsdecode(rows).split("\0") if row]
         try:
             text = b"".join(git("cat-file", "blob", blob)[1] for blob in blobs).decode("utf-8")
-            events = [decode(line) for line in text.splitlines()]
+            events = [decode_event(line) for line in text.splitlines()]
             problems = broken_links(events)
         except ValueError as exc:
             events, problems = [], (str(exc),)

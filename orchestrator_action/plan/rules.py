@@ -29,7 +29,7 @@ class IssueRequest:
     actor: str
     at: str = ""
     key: str = ""
-    """The same for the same wish: see `key_of`, or `c` and the comment's id. Of a version before: the event's id."""
+    """The same for the same wish: see `wish_key`, or `c` and the comment's id. Of a version before: the event's id."""
     actor_type: str = ""
 
 
@@ -62,7 +62,7 @@ def asks_for_change(body: str) -> bool:
     return not {w.casefold().strip(".:!,") for w in words} & (NOT_WORK - {"fix"})
 
 
-def key_of(wish: IssueEvent, events: Sequence[IssueEvent]) -> str:
+def wish_key(wish: IssueEvent, events: Sequence[IssueEvent]) -> str:
     """By what a label event is the same in every list of events: when the label was set, and in that second as which.
 
     Its id is not: GraphQL, which tells of a hundred issues at once, has none for it.
@@ -77,14 +77,14 @@ def request_of(events: Sequence[IssueEvent], label: str) -> IssueRequest | None:
     """The last time that the label was set, by the issue's events, oldest first."""
     for event in reversed(events):
         if event.label.casefold() == label.casefold() and event.kind == "labeled":
-            key = key_of(event, events)
+            key = wish_key(event, events)
             return IssueRequest(actor=event.actor, at=event.at, key=key, actor_type=event.actor_type)
     return None
 
 
 def names(key: str, event: IssueEvent, events: Sequence[IssueEvent]) -> bool:
     """Whether the key of a wish, from this version or one before, is that of a label event."""
-    return event.kind == "labeled" and key in {key_of(event, events), str(event.id or "-")}
+    return event.kind == "labeled" and key in {wish_key(event, events), str(event.id or "-")}
 
 
 def since(history: History, label: str) -> tuple[IssueEvent, ...]:

@@ -287,7 +287,9 @@ class Guard:
             self._count_leftover(process)
         self._kill_rounds += 1
         if self._walls and self._kill_rounds > WALLS_AFTER_ROUNDS:
-            procs.send(self._program.pid, self._program_ticks, signal.SIGKILL)  # the kernel ends all within
+            procs.send_signal(
+                self._program.pid, self._program_ticks, signal.SIGKILL
+            )  # the kernel ends all within
         self._reap()
         if self._killing_since is not None and time.monotonic() - self._killing_since > KILL_PATIENCE_S:
             self._gave_up = True
@@ -382,13 +384,13 @@ class Guard:
         if not self._record_path:
             return
         try:
-            record_file.write(self._record_path, record, sync=sync)
+            record_file.write_record(self._record_path, record, sync=sync)
         except OSError as exc:
             self._tell(event="warn", error=f"the record cannot be written: {os.strerror(exc.errno or 0)}")
 
 
 def _signal(process: procs.Process, signum: int) -> None:
     try:
-        procs.send(process.pid, process.start_ticks, signum)
+        procs.send_signal(process.pid, process.start_ticks, signum)
     except PermissionError:
         return  # it runs as somebody else; it is counted as a survivor when it stays

@@ -61,7 +61,7 @@ def end_children() -> None:
         deadline = time.monotonic() + POLITE_S
         for process in _living(me):
             with suppress(PermissionError):
-                procs.send(process.pid, process.start_ticks, signum)
+                procs.send_signal(process.pid, process.start_ticks, signum)
         while _living(me) and time.monotonic() < deadline:
             time.sleep(0.01)
 

@@ -11,7 +11,7 @@ from orchestrator_action.process import table as procs
 from orchestrator_action.process.files import replace_file, sync_folder
 
 
-def write(path: str, record: Mapping[str, object], *, sync: bool = True) -> None:
+def write_record(path: str, record: Mapping[str, object], *, sync: bool = True) -> None:
     """Put the record in place, whole or not at all; with `sync`, so that a power cut does not lose it.
 
     Raises OSError when it cannot be written.

@@ -169,4 +169,4 @@ def _close(path: Path, record: dict[str, Any]) -> None:
         return
     closed = {**record, "state": "ended", "ending": Ending.LOST, "error": "ended by a later run"}
     with suppress(OSError):
-        record_file.write(str(path.absolute()), closed)
+        record_file.write_record(str(path.absolute()), closed)

@@ -314,7 +314,7 @@ class _Attempt:
     def _kill_guard(self) -> None:
         """A guard that was stopped or hangs protects nobody; what it guarded is then ended from above."""
         if self._start:
-            procs.send(self._start["shim"], self._start["shim_ticks"], signal.SIGKILL)
+            procs.send_signal(self._start["shim"], self._start["shim_ticks"], signal.SIGKILL)
             self._end = {"ending": Ending.LOST, "error": "its guard did not answer"}
         with suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # a guard that comes too late must not start anything

@@ -116,7 +116,7 @@ def is_alive(who: Identity) -> bool:
     return found is not None and found.start_ticks == who.start_ticks and not found.ended
 
 
-def send(pid: int, ticks: int, signum: int) -> bool:
+def send_signal(pid: int, ticks: int, signum: int) -> bool:
     """Signal the process `pid` that started at `ticks`; False when it is gone or somebody else.
 
     The identity is checked after the pidfd was opened, so a PID that comes back in between is never
@@ -175,7 +175,7 @@ def kill_all(find: Callable[[], list[Process]], *, freeze: bool = True) -> list[
 
 def _send_if_allowed(process: Process, signum: int) -> None:
     with contextlib.suppress(PermissionError):
-        send(process.pid, process.start_ticks, signum)
+        send_signal(process.pid, process.start_ticks, signum)
 
 
 def everyone() -> list[Process]:

@@ -60,7 +60,7 @@ def seal(*, seq: int, at: float, run: str, task: str, kind: str, data: Mapping[s
     return Event(seq=seq, at=at, run=run, task=task, kind=kind, data=dict(data), prev=prev, hash=digest)
 
 
-def encode(event: Event) -> str:
+def encode_event(event: Event) -> str:
     """The event as one line of JSON, without the newline."""
     return _canonical(
         {
@@ -70,7 +70,7 @@ def encode(event: Event) -> str:
     )  # fmt: skip
 
 
-def decode(line: str) -> Event:
+def decode_event(line: str) -> Event:
     """The event of one line.
 
     Raises ValueError saying what is wrong: not JSON, not an event, or a hash that is not its own.

@@ -55,7 +55,7 @@ def publish(task_run: TaskRun, result: TaskResult, ledger: Ledger) -> tuple[str,
         acts.do(what, act)
     if result.pull is not None and ledger.answers:
         number = result.pull.number
-        answers = {f: render.answer(said, task_run.run.secrets) for f, said in _answers(ledger).items()}
+        answers = {f: render.answer_text(said, task_run.run.secrets) for f, said in _answers(ledger).items()}
         acts.do("the answers to the review", lambda: task_run.run.forge.answer(number, answers))
     if len(acts.problems) > known and result.status in GOOD_STATUSES:  # some place tells of a success still
         _say(task_run, result, ledger, acts)

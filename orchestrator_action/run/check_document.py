@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.forge.github.address import repository_name
+from orchestrator_action.forge.github.address import owner_and_name
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.acceptance import ChangeVerdict, conclude_change
 from orchestrator_action.protocol.documents import VerdictDocument
-from orchestrator_action.state.documents import decode
+from orchestrator_action.state.documents import decode_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def check_document(git: Git, body: bytes, *, source: str, commit: str = "") -> C
 
     `commit` is the one it has to be about, if any.
     """
-    document = decode(VerdictDocument, body, source=source)
+    document = decode_document(VerdictDocument, body, source=source)
     verdict = conclude_change(document.facts)
     problems = [*_repository(git, document), *_commits(git, document), *_facts(document)]
     if commit and document.commit != commit:
@@ -58,7 +58,7 @@ def expected_commit(git: Git, rev: str) -> str:
 
 def _repository(git: Git, document: VerdictDocument) -> list[str]:
     """What the remotes of a clone say of a document's repository: a fork has the same commits."""
-    known = [name for url in git.remotes().values() if (name := repository_name(url))]
+    known = [name for url in git.remotes().values() if (name := owner_and_name(url))]
     if (
         not document.repository
         or not known

@@ -36,7 +36,7 @@ PUBLICATION = "the publication"
 NOT_CONFIRMED = f"{PUBLICATION} was not confirmed before the run had to end"
 
 
-def settle(task_run: TaskRun, result: TaskResult, run_limits: RunLimits, usage: TaskUsage) -> TaskResult:
+def finish_task(task_run: TaskRun, result: TaskResult, run_limits: RunLimits, usage: TaskUsage) -> TaskResult:
     """Write the result down, tell the forge, tidy up; the result says what could not be told or removed."""
     run, task = task_run.run, task_run.task
     usage.count_reviews(run.journal.of(task.id))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator_action.errors import ForgeError, OrchestratorError
 from orchestrator_action.protocol.model import Task
-from orchestrator_action.state.takeover import look, with_wishes
+from orchestrator_action.state.takeover import look_for_left, with_wishes
 
 if TYPE_CHECKING:
     from orchestrator_action.run.setup import Survey
@@ -21,7 +21,7 @@ def go_on(task: Task, found: Survey, say: Callable[[str], None], unfit: dict[str
     if not before and asked is None:
         return task
     limit = found.config.follow_ups
-    left = look(found.git, found.remote, found.forge, task, found.base_branch, follow_ups=limit)
+    left = look_for_left(found.git, found.remote, found.forge, task, found.base_branch, follow_ups=limit)
     if asked and left.why:
         hint = "set the label again to have the issue worked on anew"
         unfit[task.id] = ForgeError(

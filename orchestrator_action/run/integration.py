@@ -43,12 +43,12 @@ class Branch:
     base: str
 
 
-Test = Callable[[RunContext, Sequence[Branch], Integration], Integration]
+RunTests = Callable[[RunContext, Sequence[Branch], Integration], Integration]
 """What was merged, with what the tests of the merged tree come to."""
 
 
 def integrate(
-    run: RunContext, results: Sequence[TaskResult], *, test: Test | None = None
+    run: RunContext, results: Sequence[TaskResult], *, test: RunTests | None = None
 ) -> Integration | None:
     """Try the verified branches together; None where there are fewer than two, or the repository wants none of it.
 
@@ -62,7 +62,7 @@ def integrate(
     return None if run.stand_in else try_together(run, branches, test or test_merged)
 
 
-def try_together(run: RunContext, branches: Sequence[Branch], test: Test) -> Integration | None:
+def try_together(run: RunContext, branches: Sequence[Branch], test: RunTests) -> Integration | None:
     """The same of branches that somebody has found to be verified."""
     if run.config.integration == "off" or not 2 <= len(branches) <= _MOST_BRANCHES or run.cancel.is_set():
         return None

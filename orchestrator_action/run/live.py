@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator_action.protocol.events import Event, decode
+from orchestrator_action.protocol.events import Event, decode_event
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.report.words import event_words, short
 from orchestrator_action.state.fold import tasks_of
@@ -139,7 +139,7 @@ class RunView:
             self.tasks, self.ended = {}, False
         for line in lines:
             try:
-                event = decode(line.decode("utf-8"))
+                event = decode_event(line.decode("utf-8"))
             except ValueError:
                 continue  # torn or harmed: `status` says so, this only shows
             self._take(event)

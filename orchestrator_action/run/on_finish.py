@@ -107,7 +107,7 @@ def _send_trace(run: RunContext, report: Path) -> str:
     if EXPORTER not in sys.modules:
         return "OpenTelemetry is not installed (pip install 'orchestrator-action[otel]')"
     trace = trace_of(run.journal.events, json.loads(report.read_bytes()))
-    return str(sys.modules[EXPORTER].send(trace, url, run.env))
+    return str(sys.modules[EXPORTER].send_trace(trace, url, run.env))
 
 
 # -- the webhook -----------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ _AT_ONCE = 500
 """Spans in a request."""
 
 
-def send(run: Span, url: str, env: Mapping[str, str]) -> str:
+def send_trace(run: Span, url: str, env: Mapping[str, str]) -> str:
     """Send a trace to the collector at `url`; why it was not taken, or an empty string.
 
     Of `env`, `TRACEPARENT` names the span that this run is a part of. What the SDK would log is left to the caller.

@@ -19,7 +19,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.git.trees import known_trees
 from orchestrator_action.process.files import lock_file
 from orchestrator_action.protocol.candidates import is_candidate, stem
-from orchestrator_action.protocol.events import Event, encode, fold, last_measured
+from orchestrator_action.protocol.events import Event, encode_event, fold, last_measured
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import PhaseState, PhaseVerdict, RunReport
 from orchestrator_action.run.live import WordsOf
@@ -118,7 +118,7 @@ def audit_of(git: Git, remote: Remote, task: str) -> dict[str, Any]:
         "status": ledger.ended,
         "phases": {p.phase: str(p.state) for p in judge(ledger, policy={}, head=head).phases},
         "problems": [*found.problems, *([gone] if gone else [])],
-        "events": [json.loads(encode(e)) for e in found.events],
+        "events": [json.loads(encode_event(e)) for e in found.events],
     }
 
 

@@ -56,7 +56,7 @@ RELIEVE_S = 1.0
 POLITE_S, DISCARD_S = 0.4, 0.1
 """Until a cancelled run whose tasks ended at once is done deleting files; and what it takes for that at least."""
 
-Span = tuple[float, float]
+Lifetime = tuple[float, float]
 Tell = Callable[[TaskResult], None]
 
 
@@ -334,7 +334,7 @@ def _is_begun(run: RunContext, task: Task) -> bool:
     return any(e.kind == "task-started" for e in run.journal.of(task.id))
 
 
-def peak(spans: Iterable[Span]) -> int:
+def peak(spans: Iterable[Lifetime]) -> int:
     """The most processes alive at the same instant, by when each was alive."""
     edges = sorted([(start, 1) for start, _ in spans] + [(end, -1) for _, end in spans])
     alive = most = 0
@@ -378,7 +378,7 @@ def _report(
     )
 
 
-def _spans(state: RunState) -> list[Span]:
+def _spans(state: RunState) -> list[Lifetime]:
     """When agents were alive, by the journal: those of earlier processes count too."""
     every = (*state.tasks.values(), *state.candidates.values())
     ends = [a.ended for t in every for a in t.attempts if a.ended and a.ended.get("pid")]

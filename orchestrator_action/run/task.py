@@ -25,6 +25,7 @@ from orchestrator_action.publish.agent_acts import FORGE_ACTS
 from orchestrator_action.publish.claim import claim_issue, known_pull
 from orchestrator_action.run.audit_sync import Trail
 from orchestrator_action.run.finish import (
+    finish_task,
     publish_again,
     publish_result,
     record_end,
@@ -32,7 +33,6 @@ from orchestrator_action.run.finish import (
     recorded_result,
     recorded_task_run,
     salvage_tree,
-    settle,
 )
 from orchestrator_action.run.sessions import session_before
 from orchestrator_action.state.context import RunContext, TaskRun, make_task_run
@@ -119,7 +119,7 @@ def publish_failure(
 ) -> TaskResult:
     """Tell of a task that failed on the way. One that was cancelled before its claim is as it was before."""
     if task_run is not None:
-        return settle(task_run, replace(result, head_sha=_head_or(task_run, "")), run_limits, usage)
+        return finish_task(task_run, replace(result, head_sha=_head_or(task_run, "")), run_limits, usage)
     if result.status is Status.CANCELLED and not any(e.kind == "claiming" for e in run.journal.of(task.id)):
         return result
     return with_problems(result, publish_result(recorded_task_run(run, task, result), result, run_limits))
@@ -240,7 +240,7 @@ def _work(
         end = stopped(run, run_limits) or end
     result = _result(task_run, ledger, usage, verdict, end)
     result = replace(result, pull=measure.pull or known_pull(run, ledger, result.head_sha))
-    return settle(task_run, result, run_limits, usage)
+    return finish_task(task_run, result, run_limits, usage)
 
 
 def _head(task_run: TaskRun) -> str:

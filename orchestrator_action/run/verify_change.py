@@ -37,7 +37,7 @@ from orchestrator_action.run.verify_branch import (
     verify,
 )
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import encode
+from orchestrator_action.state.documents import encode_document
 from orchestrator_action.verify import facts as evidence
 from orchestrator_action.verify.measure import Measure
 from orchestrator_action.verify.settings import settings_facts
@@ -295,7 +295,7 @@ def _note_verified(run: RunContext, change: FoundChange, verdict: ChangeVerdict)
 
 def _write(run: RunContext, document: VerdictDocument) -> Path:
     path = run.run_dir / "verdict.json"
-    path.write_bytes(encode(document))
+    path.write_bytes(encode_document(document))
     for name, write in DOCUMENT_FORMATS.items():
         path.with_suffix(SUFFIXES[name]).write_text(write([document], run.secrets), encoding="utf-8")
     return path

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator_action.sandbox.policy import Level, Policy
-from orchestrator_action.sandbox.view import Shown, arrange, folders_of, real, shown_in
+from orchestrator_action.sandbox.view import Shown, arrange, find_folders, real, shown_in
 
 _READ_ONLY = re.compile(r"read-only file ?system|EROFS|Errno 30\b", re.IGNORECASE)
 _MISSING = re.compile(
@@ -34,7 +34,7 @@ def hint_of(output: str, policy: Policy, env: Mapping[str, str]) -> str:
     """
     if not policy.walled:
         return ""
-    rules = dict(arrange(policy, folders_of(env, masked=policy.mask)))
+    rules = dict(arrange(policy, find_folders(env, masked=policy.mask)))
     for line in reversed(output.splitlines()):
         named = [(path, shown_in(real(path), rules)) for path in _PATH.findall(line)]
         if _READ_ONLY.search(line):

@@ -25,7 +25,7 @@ from orchestrator_action.errors import IsolationError
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Level, Policy, Role
 from orchestrator_action.sandbox.start import run_to_end
-from orchestrator_action.sandbox.view import PACKAGE, folders_of
+from orchestrator_action.sandbox.view import PACKAGE, find_folders
 
 Asked = Literal["required", "auto", "off"]
 
@@ -170,7 +170,7 @@ def _bait(env: Mapping[str, str]) -> Iterator[Bait]:
         for server in servers.values():
             server.listen(4)
         sleeper = stack.enter_context(_sleeping({**env, "OA_PROBE_BAIT": secret}))
-        homes = folders_of(env).homes
+        homes = find_folders(env).homes
         home = homes[0] if homes else str(folder)
         yield Bait(
             pid=sleeper,

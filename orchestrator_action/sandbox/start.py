@@ -16,7 +16,7 @@ from orchestrator_action.protocol.attempt import Command
 from orchestrator_action.sandbox import bubblewrap, landlock
 from orchestrator_action.sandbox.policy import TRUSTED, Level, Policy
 from orchestrator_action.sandbox.spawn import DEVNULL, PIPE, Stream, spawn
-from orchestrator_action.sandbox.view import arrange, folders_of, walled_env
+from orchestrator_action.sandbox.view import arrange, find_folders, walled_env
 
 TimeoutExpired = subprocess.TimeoutExpired
 """What `ask` raises for a program that takes too long."""
@@ -40,7 +40,7 @@ def prepare(command: Command, policy: Policy, *, supervised: bool = True) -> Pre
     env = {**command.env, **dict(policy.env)}
     if not policy.walled:
         return Prepared(argv=command.argv, cwd=command.cwd, env=env)
-    folders = folders_of(env, command.argv[0] if command.argv else "", masked=policy.mask)
+    folders = find_folders(env, command.argv[0] if command.argv else "", masked=policy.mask)
     for name in ("home", "tmp") if policy.scratch else ():
         Path(policy.scratch, name).mkdir(parents=True, exist_ok=True, mode=0o700)
     cwd = os.path.abspath(command.cwd or ".")  # within, where we are now may be hidden

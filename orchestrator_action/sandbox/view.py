@@ -225,7 +225,7 @@ def shown_in(path: str, rules: Mapping[str, Shown]) -> Shown:
     return next((rules[p] for p in (path, *_parents(path)) if p in rules), Shown.READ)
 
 
-def folders_of(env: Mapping[str, str], program: str = "", *, masked: tuple[str, ...] = ()) -> Folders:
+def find_folders(env: Mapping[str, str], program: str = "", *, masked: tuple[str, ...] = ()) -> Folders:
     """Look at this machine with the eyes of a process that has this environment and runs this program.
 
     `masked` are folders that a policy hides, too: the programs that PATH leads to in there are seen all the same.
@@ -262,7 +262,7 @@ def belongings(program: str, env: Mapping[str, str], *, masked: tuple[str, ...] 
     """
     if not os.path.isfile(program):
         return ()
-    folders = folders_of(env, masked=masked)
+    folders = find_folders(env, masked=masked)
     own = {real(program)}
     if os.path.basename(os.path.dirname(program)) in _FOLDERS_OF_PROGRAMS:
         own.update(_tool_folders(os.path.dirname(program), folders.homes, folders.hidden))

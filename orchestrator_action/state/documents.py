@@ -33,7 +33,7 @@ D = TypeVar("D", Plan, Bundle, VerdictDocument)
 _NAMES: dict[type[Any], str] = {Plan: "plan", Bundle: "bundle", VerdictDocument: "verdict document"}
 
 
-def encode(document: Plan | Bundle | VerdictDocument) -> bytes:
+def encode_document(document: Plan | Bundle | VerdictDocument) -> bytes:
     """The document as it is written to a file."""
     if isinstance(document, VerdictDocument):
         return canonical(document.statement()) + b"\n"
@@ -42,10 +42,10 @@ def encode(document: Plan | Bundle | VerdictDocument) -> bytes:
 
 def document_digest(document: VerdictDocument) -> str:
     """SHA-256 of a verdict document's file in hex, as `sha256sum` prints it and an attestation names it."""
-    return hashlib.sha256(encode(document)).hexdigest()
+    return hashlib.sha256(encode_document(document)).hexdigest()
 
 
-def decode(kind: type[D], body: bytes, *, source: str) -> D:
+def decode_document(kind: type[D], body: bytes, *, source: str) -> D:
     """A document from a file's bytes. Raises ConfigError naming `source` and the first thing that is wrong."""
     name = _NAMES[kind]
     if len(body) > MAX_DOCUMENT_BYTES:

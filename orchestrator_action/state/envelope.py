@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import VerdictDocument, canonical
-from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode_document
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MOST_SIGNATURES = 16
@@ -39,7 +39,7 @@ class Opened:
 
 def sign_document(body: bytes, private_pem: bytes, *, source: str) -> bytes:
     """The envelope of a verdict document. Raises ConfigError for what is no document, or no private key."""
-    decode(VerdictDocument, body, source=source)
+    decode_document(VerdictDocument, body, source=source)
     dsse, signer, _ = _libraries()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -21,7 +21,15 @@ from typing import Any
 
 from orchestrator_action.errors import JournalError
 from orchestrator_action.process.files import lock_file, replace_file
-from orchestrator_action.protocol.events import Event, Ledger, broken_links, decode, encode, fold, seal
+from orchestrator_action.protocol.events import (
+    Event,
+    Ledger,
+    broken_links,
+    decode_event,
+    encode_event,
+    fold,
+    seal,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +70,7 @@ def _good_lines(path: Path, raw: bytes) -> Iterator[tuple[Event, int]]:
         if not line and number == len(lines):
             return
         try:
-            event = decode(line.decode("utf-8"))
+            event = decode_event(line.decode("utf-8"))
             if end > len(raw):
                 return
         except ValueError as exc:
@@ -78,7 +86,7 @@ def _good_lines(path: Path, raw: bytes) -> Iterator[tuple[Event, int]]:
 def _later_event(lines: list[bytes]) -> bool:
     for line in lines:
         with contextlib.suppress(ValueError):
-            decode(line.decode("utf-8"))
+            decode_event(line.decode("utf-8"))
             return True
     return False
 
@@ -141,7 +149,7 @@ class Journal:
                 data=json.loads(json.dumps(data)),
                 prev=self._prev.get(task, ""),
             )
-            self._write(encode(event).encode() + b"\n")
+            self._write(encode_event(event).encode() + b"\n")
             self.events.append(event)
             self._by_task.setdefault(task, []).append(event)
             self._prev[task] = event.hash
@@ -181,7 +189,7 @@ class Journal:
         file = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             lock_file(file)
-            text = "".join(f"{encode(event)}\n" for event in self.events).encode()
+            text = "".join(f"{encode_event(event)}\n" for event in self.events).encode()
             with open(file, "wb", closefd=False) as out:
                 out.write(text)
             os.fsync(file)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.events import decode
+from orchestrator_action.protocol.events import decode_event
 
 STATE_DIR = "orchestrator"
 """In the git common directory: seen by every worktree, never committed."""
@@ -43,7 +43,7 @@ def run_dirs(git: Git) -> list[Path]:
 
 def _is_no_run(folder: Path) -> bool:
     with contextlib.suppress(OSError, ValueError), (folder / "journal.jsonl").open("rb") as journal:
-        first = decode(journal.readline().decode("utf-8").rstrip("\n")).data
+        first = decode_event(journal.readline().decode("utf-8").rstrip("\n")).data
         return bool(first.get("verify") or first.get("part"))
     return False
 

@@ -71,7 +71,7 @@ def with_wishes(task: Task, ledger: Ledger) -> str:
     return "\n\n".join([task.text.rstrip(), *before, wish_text(asked)]) + "\n"
 
 
-def look(
+def look_for_left(
     git: Git, remote: Remote, forge: Forge, task: Task, base_branch: str, *, follow_ups: int = 0
 ) -> Left:
     """What the remote has of `task` from a run that died, or from the one that opened the pull request on which
@@ -217,7 +217,7 @@ def carry(run: RunContext, task: Task) -> None:
 def look_for(run: RunContext, task: Task) -> Left:
     """`look`, within a run."""
     limit = run.config.follow_ups
-    return look(run.git, run.remote, run.forge, task, run.base_branch, follow_ups=limit)
+    return look_for_left(run.git, run.remote, run.forge, task, run.base_branch, follow_ups=limit)
 
 
 def base_of(run: RunContext, task: Task) -> str:

@@ -18,7 +18,7 @@ from orchestrator_action.verify.answer import (
 from orchestrator_action.verify.change_runs import (
     ChangeRuns,
     cases_of,
-    command_words,
+    end_words,
     failing,
     passing,
     short_name,
@@ -227,5 +227,5 @@ def _base_tests_by_number(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
     if run.passed and not after:
         how = ", and no count can be read of this run"
     elif bad is not None and not failed:
-        how = f": `{bad.command}` {command_words(bad)}"
+        how = f": `{bad.command}` {end_words(bad)}"
     return Answer(holds=False, message=words + how, detail={"by": "number"})

@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator_action.git import checkout
 from orchestrator_action.git.repo import Git
 from orchestrator_action.verify.clean_env import clean_env
-from orchestrator_action.verify.test_run import Known, Runner, TestRun, run_tests
+from orchestrator_action.verify.test_run import Known, RunProcess, TestRun, run_tests
 from orchestrator_action.verify.watch import Watch
 
 
@@ -25,7 +25,7 @@ class Bench:
     """A clean checkout of exactly this commit, made ready for its tests; thrown away afterwards."""
     env: Mapping[str, str]
     evidence_dir: Path
-    run: Runner
+    run: RunProcess
     timeout_of: Callable[[str], float] = lambda _: 1800.0
     roots: tuple[Path, ...] = ()
     """Checkouts whose editable installs must not be tested in the place of a clean one."""
@@ -69,7 +69,7 @@ def clean_checkout(git: Git, root: Path, commit: str) -> Iterator[Path]:
     root.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix="clean-", dir=root))
     try:
-        checkout.make(git, path, commit)
+        checkout.make_checkout(git, path, commit)
         yield path
     finally:
-        checkout.remove(path)
+        checkout.remove_checkout(path)

@@ -121,7 +121,7 @@ def cases_of(run: TestRun | None) -> Iterable[CaseResult]:
     return [c for r in run.runs for c in r.cases or ()] if run else []
 
 
-def command_words(run: CommandRun) -> str:
+def end_words(run: CommandRun) -> str:
     """How a command ended that did not pass and whose tests are not the reason."""
     outcome = run.outcome
     if outcome.ending is Ending.TIMEOUT:

@@ -15,7 +15,7 @@ from orchestrator_action.protocol.model import CrossTest
 from orchestrator_action.protocol.paths import shown
 from orchestrator_action.verify.base_tests import is_import
 from orchestrator_action.verify.bench import Bench
-from orchestrator_action.verify.change_runs import cases_of, command_words, passing
+from orchestrator_action.verify.change_runs import cases_of, end_words, passing
 from orchestrator_action.verify.changed_tests import STEADY_WITHIN_S, only_files
 from orchestrator_action.verify.compare import normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
@@ -110,8 +110,8 @@ def _by_number(pair: CrossTest, own: TestRun, there: TestRun) -> CrossTest:
     if not own.passed:
         return _with(pair, error="the changed tests, run by themselves, do not pass on their own change")
     bad = [r for r in there.runs if not r.passed]
-    cannot = [f"`{r.command}` {command_words(r)}" for r in bad if r.cannot_run]
-    failed = [f"`{r.command}` {command_words(r)}" for r in bad if not r.cannot_run]
+    cannot = [f"`{r.command}` {end_words(r)}" for r in bad if r.cannot_run]
+    failed = [f"`{r.command}` {end_words(r)}" for r in bad if not r.cannot_run]
     counted = there.counts.passed if there.counts else 0
     return _with(pair, passed=counted, failed=failed, cannot_run=cannot)
 

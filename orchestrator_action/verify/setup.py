@@ -27,7 +27,7 @@ from orchestrator_action.text.causes import cause_of
 from orchestrator_action.text.redact import mask
 from orchestrator_action.verify.ecosystems.base import Files, SetupStep
 from orchestrator_action.verify.ecosystems.detection import MOST_PROJECTS, find_projects, read_files
-from orchestrator_action.verify.setup_cache import keep, key_of, locked, restore
+from orchestrator_action.verify.setup_cache import keep_copy, locked, restore, setup_key
 from orchestrator_action.verify.test_run import read_end
 
 SETUP_CACHE = "orchestrator/setup"
@@ -173,13 +173,13 @@ def prepare_tree(
         if not step.keeps:
             _run_commands(step.commands, step, run, number)
             continue
-        place = cache / key_of(step, tree, env, level)
+        place = cache / setup_key(step, tree, env, level)
         with locked(place):
             restored = restore(place, step, tree)
             if not restored:
                 _run_commands(step.commands, step, run, number)
                 if at_base:
-                    keep(place, step, tree)
+                    keep_copy(place, step, tree)
         if restored:
             _run_commands(step.again, step, run, number)
     _exclude(git, before, ignored_in)

@@ -26,7 +26,7 @@ _RELOCATED = ("*.pth", "*.egg-link", "__editable__*.py", "_*_editable*.py", "dir
 _MOST_TEXT_BYTES = 1024**2
 
 
-def key_of(step: SetupStep, tree: Path, env: Mapping[str, str], level: str) -> str:
+def setup_key(step: SetupStep, tree: Path, env: Mapping[str, str], level: str) -> str:
     """A name for all that decides what a step installs: its files in this tree, its tools, the walls it ran in."""
     digest = hashlib.sha256()
     for part in (step.how, *step.commands, level, *_tool_versions(step, env)):
@@ -70,7 +70,7 @@ def restore(place: Path, step: SetupStep, tree: Path) -> bool:
     return True
 
 
-def keep(place: Path, step: SetupStep, tree: Path) -> None:
+def keep_copy(place: Path, step: SetupStep, tree: Path) -> None:
     """Put a copy under its name, complete or not at all, and make room."""
     fresh = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
     for name in step.keeps:

@@ -40,7 +40,7 @@ _TOOLS = frozenset(
 """Modules that are installed and not a repository's own."""
 
 
-class Runner(Protocol):
+class RunProcess(Protocol):
     """Starts one process, waits for its end and for everything it started: the supervisor."""
 
     def __call__(
@@ -142,7 +142,7 @@ def run_tests(
     env: Mapping[str, str],
     evidence_dir: Path,
     timeout_of: Callable[[str], float],
-    run: Runner,
+    run: RunProcess,
     known: Known | None = None,
 ) -> TestRun:
     """Run the test commands in a clean checkout of `commit`, one after the other, until one cannot run.
@@ -186,7 +186,7 @@ def _run_one(
     env: Mapping[str, str],
     folder: Path,
     timeout_s: float,
-    run: Runner,
+    run: RunProcess,
 ) -> CommandRun:
     log = folder / f"command-{number}.log"
     reports = reports_of(log)

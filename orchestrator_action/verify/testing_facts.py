@@ -19,7 +19,7 @@ from orchestrator_action.verify.base_tests import base_tests
 from orchestrator_action.verify.change_runs import (
     ChangeRuns,
     Proof,
-    command_words,
+    end_words,
     failing,
 )
 from orchestrator_action.verify.compare import normal_id
@@ -171,7 +171,7 @@ def _steady(runs: ChangeRuns) -> Answer:
     before = {normal_id(c.id) for c in failing(runs.base)}
     red = [c for c in failing(bad) if normal_id(c.id) not in before]
     last = bad.runs[-1]
-    words = named_tests(c.id for c in red) if red else f"`{last.command}` {command_words(last)}"
+    words = named_tests(c.id for c in red) if red else f"`{last.command}` {end_words(last)}"
     again = len(runs.steady_again)
     if again > 1 and all(map(runs.went_well, runs.steady_again)):
         return Answer(

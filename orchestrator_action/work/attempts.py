@@ -244,7 +244,7 @@ class Trying:
         clean = self._claims.ledger().fact("initial-setup", "clean-base")
         if not head or head == tree.base_sha or (clean is not None and clean.holds):
             return "HEAD"
-        saved = salvage.keep(self._run.private, self._run.git, head, self._task.id)
+        saved = salvage.keep_commit(self._run.private, self._run.git, head, self._task.id)
         self._run.journal.append("salvaged", self._task.id, sha=saved)
         return tree.base_sha
 

@@ -13,7 +13,7 @@ from orchestrator_action.errors import ConfigError
 from orchestrator_action.protocol.documents import Bundle, ForgeRequest, Plan, VerdictDocument, digest_of
 from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.model import Claim, Fact, Status, Task
-from orchestrator_action.state.documents import decode, encode, schema
+from orchestrator_action.state.documents import decode_document, encode_document, schema
 
 SHA, BASE = "a" * 40, "b" * 40
 PLAN = Plan(
@@ -43,9 +43,9 @@ ALL = [PLAN, BUNDLE, VERDICT]
 @pytest.mark.parametrize("document", ALL, ids=lambda d: type(d).__name__)
 def test_what_is_written_is_read_again(document: Any) -> None:
     """Whole, and it fits its schema."""
-    body = encode(document)
+    body = encode_document(document)
 
-    assert document == decode(type(document), body, source="f")
+    assert document == decode_document(type(document), body, source="f")
     jsonschema.Draft202012Validator.check_schema(schema(type(document)))
     jsonschema.validate(json.loads(body), schema(type(document)))
 
@@ -63,10 +63,10 @@ def test_what_is_written_is_read_again(document: Any) -> None:
 )
 def test_what_does_not_fit_is_refused_in_one_line(document: Any, harm: Any, says: str) -> None:
     """With the file's name and the place."""
-    body = json.dumps(harm(json.loads(encode(document)))).encode()
+    body = json.dumps(harm(json.loads(encode_document(document)))).encode()
 
     with pytest.raises(ConfigError, match=says) as refused:
-        decode(type(document), body, source="f.json")
+        decode_document(type(document), body, source="f.json")
 
     assert "f.json" in refused.value.message
     assert "\n" not in refused.value.message
@@ -83,16 +83,16 @@ def _set(value: dict[str, Any], key: str, to: Any) -> dict[str, Any]:
 def test_what_is_no_json_is_said(body: bytes) -> None:
     """Also what would recurse for ever."""
     with pytest.raises(ConfigError, match=r"f is no|JSON|unknown key"):
-        decode(Plan, body, source="f")
+        decode_document(Plan, body, source="f")
 
 
 def test_a_statement_cannot_name_another_commit_inside() -> None:
     """The subject alone says which commit was measured."""
-    value = json.loads(encode(VERDICT))
+    value = json.loads(encode_document(VERDICT))
     value["predicate"]["commit"] = "c" * 40
 
     with pytest.raises(ConfigError, match="not an in-toto Statement of ours"):
-        decode(VerdictDocument, json.dumps(value).encode(), source="f")
+        decode_document(VerdictDocument, json.dumps(value).encode(), source="f")
 
 
 def test_a_digest_tells_any_change() -> None:

@@ -14,11 +14,11 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from orchestrator_action.errors import ConfigError
-from orchestrator_action.state.documents import encode
+from orchestrator_action.state.documents import encode_document
 from orchestrator_action.state.envelope import PAYLOAD_TYPE, open_document, sign_document
 from tests.core.test_documents import VERDICT
 
-BODY = encode(VERDICT)
+BODY = encode_document(VERDICT)
 KINDS: dict[str, Callable[[], Any]] = {
     "ed25519": ed25519.Ed25519PrivateKey.generate,
     "ecdsa": lambda: ec.generate_private_key(ec.SECP256R1()),

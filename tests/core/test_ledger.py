@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator_action.protocol.events import broken_links, decode, encode, fold, seal
+from orchestrator_action.protocol.events import broken_links, decode_event, encode_event, fold, seal
 
 
 def chain(*tasks: str):
@@ -25,22 +25,22 @@ def chain(*tasks: str):
 def test_an_event_survives_its_line():
     [event] = chain("t")
 
-    assert event == decode(encode(event))
+    assert event == decode_event(encode_event(event))
 
 
 @given(st.sampled_from(["seq", "at", "run", "task", "kind", "prev", "hash"]))
 def test_a_changed_field_is_named(field):
-    body = json.loads(encode(chain("t")[0]))
+    body = json.loads(encode_event(chain("t")[0]))
     body[field] = "x" if isinstance(body[field], str) else 99
 
     with pytest.raises(ValueError, match="changed"):
-        decode(json.dumps(body))
+        decode_event(json.dumps(body))
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "{}", '"x"', '{"seq":1}', "null"])
 def test_what_is_no_event_is_refused(line):
     with pytest.raises(ValueError):
-        decode(line)
+        decode_event(line)
 
 
 def test_streams_of_different_tasks_do_not_disturb_each_other():

@@ -37,7 +37,7 @@ def test_a_label_set_again_in_the_same_second_is_another_wish() -> None:
     again = [*once, event("unlabeled"), event("labeled")]
 
     assert key(once) != key(again)
-    assert key(once) == rules.key_of(again[0], again), "the first one's does not change by the second"
+    assert key(once) == rules.wish_key(again[0], again), "the first one's does not change by the second"
 
 
 def test_other_labels_of_the_same_second_do_not_count() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.counts import Counts
-from orchestrator_action.verify.ecosystems.javascript_scripts import commands_of
+from orchestrator_action.verify.ecosystems.javascript_scripts import script_commands
 from orchestrator_action.verify.ecosystems.results import instrument, only_tests, read_cases, read_counts
 from tests.conftest import NPM, need
 from tests.kit.repos import clean_env
@@ -347,4 +347,4 @@ def test_a_command_is_followed_through_scripts(tmp_path: Path, scripts: dict[str
     """As far as they name each other; a script that starts itself is followed thirty times."""
     (tmp_path / "package.json").write_text(json.dumps({"scripts": scripts}))
 
-    assert found == commands_of("npm test", tmp_path)
+    assert found == script_commands("npm test", tmp_path)

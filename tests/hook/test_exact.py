@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.protocol import events as ledger_of
-from orchestrator_action.protocol.events import encode, seal
+from orchestrator_action.protocol.events import encode_event, seal
 from orchestrator_action.protocol.model import Claim, Fact
 from orchestrator_action.protocol.phases import PHASES
 from tests.hook.conftest import CHECK, Governed, gate, policy
@@ -355,7 +355,7 @@ def _journal(g: Governed, branch: str, head: str, *, leave_out: str = "", commit
             seq=seq, at=float(seq), run=folder.name, task="issue-1", kind=kind, data=data, prev=previous
         )
         previous = event.hash
-        lines.append(encode(event) + "\n")
+        lines.append(encode_event(event) + "\n")
 
     add("task-started", base_sha=g.git("rev-parse", "main"), base_branch="main", branch=branch, digest="d")
     for phase in PHASES[:7]:
@@ -419,13 +419,13 @@ def test_an_audit_trail_serves_a_clone_that_has_no_journal(g: Governed):
     """Case 20: what `refs/orchestrator/tasks/<id>` says; one that was changed does not count."""
     from orchestrator_action.git import audit_trail as audit
     from orchestrator_action.git.repo import Git
-    from orchestrator_action.protocol.events import decode
+    from orchestrator_action.protocol.events import decode_event
 
     head = g.branch("orchestrator/issue-1-x", {"f": "GOOD 2\n"})
     _journal(g, "orchestrator/issue-1-x", head)
     runs = g.path / ".git/orchestrator/runs"
     [journal] = runs.glob("*/journal.jsonl")
-    events = [decode(line) for line in journal.read_text().splitlines()]
+    events = [decode_event(line) for line in journal.read_text().splitlines()]
     commit = audit.record(Git.open(g.path), "", events[0].run, events, "the trail")
     shutil.rmtree(runs)
     without = g.push("origin", "orchestrator/issue-1-x")

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.documents import Plan
-from orchestrator_action.protocol.events import Event, encode, seal
+from orchestrator_action.protocol.events import Event, encode_event, seal
 from orchestrator_action.protocol.model import Task
 from tests.kit.repos import clean_env, git
 
@@ -197,7 +197,7 @@ def edit(folder: Path, **fields: Any) -> None:
 
 def lines(events: Sequence[Event]) -> str:
     """The file of a trail."""
-    return "".join(encode(e) + "\n" for e in events)
+    return "".join(encode_event(e) + "\n" for e in events)
 
 
 Kind = Callable[[Forger, Path, Task], Any]

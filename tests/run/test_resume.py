@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator_action.process import table as procs
-from orchestrator_action.protocol.events import encode, seal
+from orchestrator_action.protocol.events import encode_event, seal
 from orchestrator_action.state.fold import recall
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually, kill_at_once
@@ -329,7 +329,7 @@ def rewrite(home: House, change) -> None:
             seq=e.seq, at=e.at, run=e.run, task=e.task, kind=e.kind, data=data, prev=last.get(e.task, "")
         )
         last[e.task] = made.hash
-        lines.append(encode(made))
+        lines.append(encode_event(made))
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
@@ -436,7 +436,7 @@ def test_the_wall_clock_may_jump(home: House, conduct, pids: Pids):
     body = json.loads(last)
     made = seal(seq=body["seq"], at=time.time() + 3600, run=body["run"], task=body["task"], kind=body["kind"],
                 data=body["data"], prev=body["prev"])  # fmt: skip
-    path.write_text("".join(f"{line}\n" for line in [*lines, encode(made)]))
+    path.write_text("".join(f"{line}\n" for line in [*lines, encode_event(made)]))
 
     again = conduct("resume", programs=["patch"]).end()
 

@@ -97,7 +97,7 @@ on_finish.load_exporter(env)
 before = set(sys.modules)
 inner = Span(name="task", began=1.0, ended=2.0, known={"a": "b", "c": 1, "d": 0.5}, fault="failed")
 span = Span(name="run", began=1.0, ended=3.0, known={"e": None}, within=(inner,))
-why = sys.modules[on_finish.EXPORTER].send(span, on_finish.traces_endpoint(env), env)
+why = sys.modules[on_finish.EXPORTER].send_trace(span, on_finish.traces_endpoint(env), env)
 print(why, sorted(set(sys.modules) - before))
 """
 

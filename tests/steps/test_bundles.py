@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.state.documents import encode
+from orchestrator_action.state.documents import encode_document
 from tests.kit.forger import Forger, raw_row
 from tests.kit.place import Place, plan_for
 from tests.kit.repos import git
@@ -133,4 +133,4 @@ def test_the_others_are_published(split: Split):
         assert KINDS[what][0] in comment.read_text()
     assert "refused" not in ran.task("issue-5")["error"]
     assert ran.task("issue-5")["head_sha"] == split.home.repo.at_remote(f"refs/heads/{tasks[4].branch}")
-    assert encode(known)
+    assert encode_document(known)

@@ -20,7 +20,7 @@ from orchestrator_action.run.steps.bundle import read_bundle
 from orchestrator_action.run.steps.files import read_plan, read_verdicts
 from orchestrator_action.run.steps.integrate import read_together
 from orchestrator_action.run.steps.review import read_reviews
-from orchestrator_action.state.documents import encode
+from orchestrator_action.state.documents import encode_document
 from tests.kit.place import Place
 
 
@@ -86,7 +86,7 @@ def test_the_verdict_on_this_bundle_counts_and_so_does_its_copy(
 ):
     files = [tmp_path / "one.json", tmp_path / "two.json"]
     for file in files:
-        file.write_bytes(encode(honest))
+        file.write_bytes(encode_document(honest))
 
     found, problems = read_verdicts(files)
 
@@ -97,8 +97,8 @@ def test_the_verdict_on_this_bundle_counts_and_so_does_its_copy(
 
 def test_of_two_verdicts_on_one_bundle_neither_counts(honest: VerdictDocument, tmp_path: Path):
     files = [tmp_path / "red.json", tmp_path / "green.json"]
-    files[0].write_bytes(encode(replace(honest, conclusion="failure", facts=())))
-    files[1].write_bytes(encode(honest))
+    files[0].write_bytes(encode_document(replace(honest, conclusion="failure", facts=())))
+    files[1].write_bytes(encode_document(honest))
 
     found, problems = read_verdicts(files)
 
@@ -106,14 +106,14 @@ def test_of_two_verdicts_on_one_bundle_neither_counts(honest: VerdictDocument, t
 
 
 def test_a_name_that_is_an_accepted_digest_is_no_digest(honest: VerdictDocument, tmp_path: Path):
-    accepted = hashlib.sha256(encode(honest)).hexdigest()
+    accepted = hashlib.sha256(encode_document(honest)).hexdigest()
     file = tmp_path / f"{accepted}.json"
-    file.write_bytes(encode(replace(honest, facts=())))
+    file.write_bytes(encode_document(replace(honest, facts=())))
 
     found, [problem] = read_verdicts([file], {accepted})
 
     assert {} == found and "other-digest" in problem
-    file.write_bytes(encode(honest))
+    file.write_bytes(encode_document(honest))
     assert {honest.bundle_digest: honest} == read_verdicts([file], {accepted})[0]
 
 
@@ -134,7 +134,7 @@ def test_a_verdict_that_is_no_plain_file_is_passed_over_by_name(
     honest: VerdictDocument, tmp_path: Path, refused_as: str, make: Callable[[Path], Any]
 ):
     make(tmp_path / "odd.json")
-    (tmp_path / "honest.json").write_bytes(encode(honest))
+    (tmp_path / "honest.json").write_bytes(encode_document(honest))
 
     found, [problem] = read_verdicts([tmp_path / "odd.json", tmp_path / "honest.json"])
 

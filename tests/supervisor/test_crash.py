@@ -175,7 +175,7 @@ def test_a_pid_that_came_back_belongs_to_a_stranger(stranger, tmp_path: Path) ->
 
     assert () == end_leftovers([record]).ended
     assert Ending.LOST is read_record(record).ending
-    assert not procs.send(stranger.pid, ticks, signal.SIGKILL)
+    assert not procs.send_signal(stranger.pid, ticks, signal.SIGKILL)
 
 
 def test_nothing_of_another_boot_is_signalled(stranger, tmp_path: Path) -> None:

@@ -52,14 +52,14 @@ def test_a_signal_needs_the_right_start_time(child) -> None:
     """It is checked after the pidfd was opened."""
     ticks = procs.start_ticks(child.pid)
 
-    assert not procs.send(child.pid, ticks + 1, signal.SIGKILL)
-    assert not procs.send(child.pid, 0, signal.SIGKILL)
-    assert not procs.send(0, ticks, signal.SIGKILL)
-    assert not procs.send(-1, ticks, signal.SIGKILL)
+    assert not procs.send_signal(child.pid, ticks + 1, signal.SIGKILL)
+    assert not procs.send_signal(child.pid, 0, signal.SIGKILL)
+    assert not procs.send_signal(0, ticks, signal.SIGKILL)
+    assert not procs.send_signal(-1, ticks, signal.SIGKILL)
     assert None is child.poll()
-    assert procs.send(child.pid, ticks, signal.SIGTERM)
+    assert procs.send_signal(child.pid, ticks, signal.SIGTERM)
     assert -signal.SIGTERM == child.wait(30)
-    assert not procs.send(child.pid, ticks, signal.SIGTERM)
+    assert not procs.send_signal(child.pid, ticks, signal.SIGTERM)
 
 
 @pytest.mark.parametrize("exact", [False, True])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.events import claim_data, decode, encode, seal
+from orchestrator_action.protocol.events import claim_data, decode_event, encode_event, seal
 from orchestrator_action.protocol.model import Claim
 from tests.kit.repos import Repo, clean_env, git, make_repo
 from tests.kit.whole import GOOD, LIBRARY, LIES, THERE, House, copy, house, new_file
@@ -174,11 +174,11 @@ def test_each_kind_of_tampering_is_detected_and_named(elsewhere: House, change, 
 
 def forged(lines: list[str], **data: object) -> list[str]:
     """One more event, well-made to the last hash, that says what no event of ours says."""
-    last = decode(lines[-1])
+    last = decode_event(lines[-1])
     made = seal(
         seq=last.seq + 1, at=1.0, run=last.run, task=last.task, kind="claim", data=data, prev=last.hash
     )
-    return [*lines, encode(made)]
+    return [*lines, encode_event(made)]
 
 
 @pytest.mark.parametrize(

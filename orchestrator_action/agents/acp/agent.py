@@ -17,7 +17,7 @@ from orchestrator_action.agents.words import shell_words
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.protocol.attempt import Mark
 
-WORKER = "orchestrator_action.agents.acp.worker"
+_WORKER = "orchestrator_action.agents.acp.worker"
 STOP_REASONS = {"max_turn_requests": "max-turns"}
 _WELL = "end_turn"
 
@@ -27,7 +27,7 @@ def start(settings: AgentCommand, given: Start) -> Session:
     reads = ("--reads-only",) if given.reads_only else ()
     resume = ("--session", given.resume) if given.resume else ()
     program = (*(word.replace("{model}", settings.model) for word in settings.argv), *given.args)
-    argv = (sys.executable, "-I", "-m", WORKER, *reads, *resume, "--", *program)
+    argv = (sys.executable, "-I", "-m", _WORKER, *reads, *resume, "--", *program)
     return Session(argv=argv, env={"XDG_STATE_HOME": str(private_folder(given.private / "state"))})
 
 

@@ -71,7 +71,7 @@ class OneSession:
         if isinstance(update, schema.AgentMessageChunk) and isinstance(
             update.content, schema.TextContentBlock
         ):
-            put(type="text", text=update.content.text)
+            put_event(type="text", text=update.content.text)
         if isinstance(update, schema.ToolCallStart | schema.ToolCallProgress):
             self._tool(update)
 
@@ -82,10 +82,12 @@ class OneSession:
         ended = update.status in {"completed", "failed"}
         if update.tool_call_id not in self._told and (command or ended):
             self._told.add(update.tool_call_id)
-            put(type="tool", title=update.title or "", kind=update.kind or "", command=str(command or ""))
+            put_event(
+                type="tool", title=update.title or "", kind=update.kind or "", command=str(command or "")
+            )
 
 
-def put(**event: Any) -> None:
+def put_event(**event: Any) -> None:
     """One event as a line."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
@@ -114,9 +116,9 @@ async def work(program: Sequence[str], prompt: str, session: str, *, reads_only:
         if not (session and can_load and await _is_loaded(agent, client, tree, session, servers)):
             session = await _new_session(agent, met.auth_methods or (), tree, servers)
             prompt = again(prompt) if before else prompt
-        put(type="session", id=session, agent=name, loads=can_load)
+        put_event(type="session", id=session, agent=name, loads=can_load)
         answer = await agent.prompt(session_id=session, prompt=[acp.text_block(prompt)])
-        put(
+        put_event(
             type="end", why=answer.stop_reason, cost_usd=client.cost_usd
         )  # of tokens some tell the last request's only
 
@@ -177,7 +179,7 @@ def main() -> int:
         asyncio.run(work(given.program, prompt, given.session, reads_only=given.reads_only))
     except (acp.RequestError, OSError, ValueError, ConnectionError) as exc:
         with contextlib.suppress(BrokenPipeError):
-            put(type="error", message=error_of(exc))
+            put_event(type="error", message=error_of(exc))
         return _SAYS_NO
     return 0
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from orchestrator_action.agents.base import process_problems
 from orchestrator_action.agents.event_line import AgentEvent, count_of, event_of
 from orchestrator_action.agents.refusals import is_lasting, may_pass
-from orchestrator_action.agents.words import LONGEST_WORDS, short
+from orchestrator_action.agents.words import LONGEST_WORDS, cut_words
 from orchestrator_action.protocol.attempt import AgentReport, Ending, Mark, Outcome
 
 LIMITS = {"error_max_turns": "max-turns", "error_max_budget_usd": "max-budget"}
@@ -200,7 +200,7 @@ def _result_problems(result: AgentEvent) -> list[str]:
     if not _was_at_work(result):
         found.append(f"no turn was taken: {_words(result)}")
     errors = result.get("errors")
-    found += [short(_text(e)) for e in errors if e] if isinstance(errors, list) else []
+    found += [cut_words(_text(e)) for e in errors if e] if isinstance(errors, list) else []
     return found
 
 
@@ -224,7 +224,7 @@ def _model_tokens(result: AgentEvent) -> int:
 def _words(result: AgentEvent) -> str:
     words = _text(result.get("result")) or "no words given"
     status = result.get("api_error_status")
-    return short(words if not status or str(status) in words else f"{status} {words}")
+    return cut_words(words if not status or str(status) in words else f"{status} {words}")
 
 
 def _commands(init: AgentEvent) -> frozenset[str]:
@@ -237,7 +237,7 @@ def _plugin_errors(init: AgentEvent) -> list[str]:
     if not errors:
         return []
     listed = errors if isinstance(errors, list) else [errors]
-    return [short(e if isinstance(e, str) else json.dumps(e)) for e in listed]
+    return [cut_words(e if isinstance(e, str) else json.dumps(e)) for e in listed]
 
 
 def _status(status: object) -> str:

@@ -24,8 +24,8 @@ from orchestrator_action.agents.headless import (
 from orchestrator_action.agents.words import file_words, shell_words
 from orchestrator_action.protocol.attempt import Mark
 
-ADDRESS = "https://api.openai.com/v1"
-RETRIES = 3
+_ADDRESS = "https://api.openai.com/v1"
+_RETRIES = 3
 """Of a request: codex makes five of a refused key as well."""
 OFF = (
     "apps", "daemon_auto_start", "hooks", "plugins", "remote_plugin", "shell_snapshot",
@@ -94,7 +94,7 @@ def _doing(item: AgentEvent) -> str:
 
 def _config(given: Start) -> str:
     """The whole configuration, as TOML. A JSON string is a string of TOML too."""
-    address = given.env.get("OPENAI_BASE_URL", ADDRESS)
+    address = given.env.get("OPENAI_BASE_URL", _ADDRESS)
     return "\n".join(
         [
             'approval_policy = "never"',
@@ -114,8 +114,8 @@ def _config(given: Start) -> str:
             f"base_url = {json.dumps(address)}",
             'env_key = "OPENAI_API_KEY"',
             'wire_api = "responses"',
-            f"request_max_retries = {RETRIES}",
-            f"stream_max_retries = {RETRIES}",
+            f"request_max_retries = {_RETRIES}",
+            f"stream_max_retries = {_RETRIES}",
             f"[projects.{json.dumps(given.worktree)}]",
             'trust_level = "untrusted"',
             "",
@@ -128,5 +128,5 @@ CLI = Cli(
     keys=("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     start=start,
     tell=tell,
-    address=lambda _: ("OPENAI_BASE_URL", ADDRESS),
+    address=lambda _: ("OPENAI_BASE_URL", _ADDRESS),
 )

@@ -29,7 +29,7 @@ from orchestrator_action.agents.hosts import hosts_named
 from orchestrator_action.agents.refusals import wait_s
 from orchestrator_action.agents.review import MOST_REVIEW_BYTES, bare_json
 from orchestrator_action.agents.review import prompt as review_prompt
-from orchestrator_action.agents.words import short
+from orchestrator_action.agents.words import cut_words
 from orchestrator_action.config.schema import AgentCommand
 from orchestrator_action.errors import AgentError, ConfigError
 from orchestrator_action.process.files import open_plain
@@ -89,7 +89,7 @@ class CommandReader:
             text=self._last,
             turns=self._turns,
             cost_usd=self._cost,
-            problems=() if good else (f"{how}: {short(self._last)}" if self._last else how,),
+            problems=() if good else (f"{how}: {cut_words(self._last)}" if self._last else how,),
             transient=passing,
             retry_after_s=wait_s(self._last) if passing else 0.0,
         )

@@ -12,7 +12,7 @@ from orchestrator_action.agents.headless import Cli, Session, Start, Told, numbe
 from orchestrator_action.agents.words import shell_words, tool_words
 from orchestrator_action.protocol.attempt import Mark
 
-ADDRESS = "https://api.openai.com/v1"
+_ADDRESS = "https://api.openai.com/v1"
 _WIRE = "COPILOT_PROVIDER_WIRE_API"
 """`responses`, for models that OpenAI serves by that API only."""
 _VERBS = {"view": "reads", "create": "writes", "edit": "edits"}
@@ -32,7 +32,7 @@ def start(given: Start) -> Session:
         "COPILOT_OFFLINE": "true",
         "COPILOT_PROVIDER_TYPE": "openai",
         "COPILOT_PROVIDER_WIRE_API": given.env.get(_WIRE, "completions"),
-        "COPILOT_PROVIDER_BASE_URL": given.env.get("OPENAI_BASE_URL", ADDRESS),
+        "COPILOT_PROVIDER_BASE_URL": given.env.get("OPENAI_BASE_URL", _ADDRESS),
         "COPILOT_PROVIDER_API_KEY": given.env.get("OPENAI_API_KEY", ""),
         "OPENAI_API_KEY": "",  # copilot keeps its own variable from its tools, and knows nothing of this one
     }
@@ -79,5 +79,5 @@ CLI = Cli(
     keys=("OPENAI_API_KEY", "OPENAI_BASE_URL", _WIRE),
     start=start,
     tell=tell,
-    address=lambda _: ("OPENAI_BASE_URL", ADDRESS),
+    address=lambda _: ("OPENAI_BASE_URL", _ADDRESS),
 )

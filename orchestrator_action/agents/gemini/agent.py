@@ -27,8 +27,8 @@ from orchestrator_action.agents.headless import (
 from orchestrator_action.agents.words import shell_words, tool_words
 from orchestrator_action.protocol.attempt import Mark
 
-ADDRESS = "https://generativelanguage.googleapis.com"
-RETRIES = 3
+_ADDRESS = "https://generativelanguage.googleapis.com"
+_RETRIES = 3
 _VERBS = {"read_file": "reads", "write_file": "writes", "replace": "edits"}
 _INSTRUCTIONS = "orchestrator-workspace.md"
 _TOLD = """The repository is {worktree}. Every shell command starts there. Name files by their whole path below it.
@@ -55,7 +55,7 @@ def start(given: Start) -> Session:
     )  # fmt: skip
     env = {
         "GEMINI_CLI_HOME": str(given.private),
-        "GOOGLE_GEMINI_BASE_URL": given.env.get("GOOGLE_GEMINI_BASE_URL", ADDRESS),
+        "GOOGLE_GEMINI_BASE_URL": given.env.get("GOOGLE_GEMINI_BASE_URL", _ADDRESS),
         "BASH_ENV": str(there),
     }
     return Session(argv=argv, env=env, cwd=str(workspace))
@@ -98,7 +98,7 @@ def _settings(given: Start) -> Mapping[str, object]:
     limits = {"maxSessionTurns": given.max_turns} if given.max_turns > 0 else {}
     return {
         "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
-        "general": {"enableAutoUpdate": False, "maxAttempts": RETRIES},
+        "general": {"enableAutoUpdate": False, "maxAttempts": _RETRIES},
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False},
         "context": {"fileName": _INSTRUCTIONS},
@@ -112,5 +112,5 @@ CLI = Cli(
     keys=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL"),
     start=start,
     tell=tell,
-    address=lambda _: ("GOOGLE_GEMINI_BASE_URL", ADDRESS),
+    address=lambda _: ("GOOGLE_GEMINI_BASE_URL", _ADDRESS),
 )

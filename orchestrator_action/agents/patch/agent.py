@@ -19,7 +19,7 @@ from orchestrator_action.process.files import open_plain
 from orchestrator_action.protocol.attempt import AgentReport, Command, Ending, Mark, Outcome
 from orchestrator_action.protocol.model import TaskContext
 
-WORKER = "orchestrator_action.agents.patch.worker"
+_WORKER = "orchestrator_action.agents.patch.worker"
 
 
 class PatchReader:
@@ -62,7 +62,7 @@ class PatchAgent:
 
     def command(self, context: TaskContext, *, env: Mapping[str, str], private: Path) -> Command:
         """The worker in the task's worktree. `-I` keeps the checkout off `sys.path`."""
-        argv = (sys.executable, "-I", "-m", WORKER, "work", context.path)
+        argv = (sys.executable, "-I", "-m", _WORKER, "work", context.path)
         return Command(argv=argv, cwd=context.worktree_path, env=agent_environment(env))
 
     def hosts(self, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class PatchAgent:
     def review_command(self, request: ReviewRequest, *, env: Mapping[str, str], private: Path) -> Command:
         """A process of its own that compares the commit with the task's diff."""
         argv = (
-            sys.executable, "-I", "-m", WORKER, "review",
+            sys.executable, "-I", "-m", _WORKER, "review",
             request.task_path, request.base_sha, request.head_sha, request.output_path,
         )  # fmt: skip
         return Command(argv=argv, cwd=request.worktree_path, env=agent_environment(env))

@@ -79,7 +79,7 @@ class Contents:
         comments = len(self.numbered(self.root / "comments" / str(number)))
         return Issue(
             number=number, title=document.title or f"Issue {number}", body=document.body.rstrip("\n"),
-            labels=document.names("labels"), author=author, state=state_of(document),
+            labels=document.names("labels"), author=author, state=issue_state(document),
             url=path.as_uri(), labeled_by=author, updated_at=iso(changed) if changed else "",
             created_at=document.text("created"), comments=comments,
         )  # fmt: skip
@@ -100,7 +100,7 @@ class Contents:
             head_branch=branch,
             head_sha=(self._read_ref(branch) or "") if branch else "",
             base_branch=document.text("base"),
-            state=state_of(document),
+            state=issue_state(document),
             draft=is_draft(document),
         )
 
@@ -135,7 +135,7 @@ class Contents:
         return str(path.relative_to(self.root))
 
 
-def state_of(document: Document) -> str:
+def issue_state(document: Document) -> str:
     """`open` where the file does not say."""
     return document.text("state", "open").lower()
 

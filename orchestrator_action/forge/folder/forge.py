@@ -17,7 +17,7 @@ from pathlib import Path
 from orchestrator_action.config import frontmatter
 from orchestrator_action.errors import ForgeError
 from orchestrator_action.forge.folder import files, records
-from orchestrator_action.forge.folder.contents import Contents, is_draft, iso, state_of
+from orchestrator_action.forge.folder.contents import Contents, is_draft, iso, issue_state
 from orchestrator_action.forge.folder.files import Folder
 from orchestrator_action.forge.folder.local_queue import LocalPermissions
 from orchestrator_action.protocol.forge_values import (
@@ -167,7 +167,7 @@ class LocalForge(LocalPermissions):
             return None
         for number in sorted(self._contents.pull_numbers(), reverse=True):
             document = self._contents.document(self._contents.pull_path(number))
-            if document and document.text("head") == branch and state_of(document) == "open":
+            if document and document.text("head") == branch and issue_state(document) == "open":
                 return self._contents.as_pull(number, document)
         return None
 

@@ -39,14 +39,14 @@ def repository_of(url: str, env: Mapping[str, str]) -> str:
     """`owner/name` of the forge. Raises ConfigError when nothing says which it is."""
     if name := env.get("GITHUB_REPOSITORY"):
         return name
-    if name := repository_name(url):
+    if name := owner_and_name(url):
         return name
     raise ConfigError(
         f"cannot tell the GitHub repository from the remote {url!r}", hint="set GITHUB_REPOSITORY=owner/name"
     )
 
 
-def repository_name(url: str) -> str:
+def owner_and_name(url: str) -> str:
     """`owner/name` in a remote's URL; empty where it has none, such as a folder's."""
     path = urlsplit(url).path if "://" in url else url.partition(":")[2]
     name = path.strip("/").removesuffix(".git")

@@ -253,7 +253,7 @@ class Checks:
 
     def _set_status(self, head_sha: str, name: str, conclusion: Conclusion | None, title: str) -> Check:
         body = {
-            "state": read.state_of(conclusion),
+            "state": read.status_state(conclusion),
             "context": name,
             "description": one_line(title, MAX_STATUS),
         }

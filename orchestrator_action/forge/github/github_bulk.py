@@ -48,7 +48,7 @@ def issues(api: Api, label: str, *, histories: bool) -> Iterator[tuple[Issue, An
     seen: set[int] = set()
     if histories:
         with contextlib.suppress(ForgeError):
-            for issue, history, node in listed(api, label):
+            for issue, history, node in list_labelled(api, label):
                 if _is_asked_for(issue, label) and issue.number not in seen:
                     seen.add(issue.number)
                     yield issue, {"node_id": node}, history
@@ -69,7 +69,7 @@ def _is_asked_for(issue: Issue, label: str) -> bool:
     return issue.state == "open" and label.casefold() in map(str.casefold, issue.labels)
 
 
-def listed(api: Api, label: str) -> Iterator[tuple[Issue, History, str]]:
+def list_labelled(api: Api, label: str) -> Iterator[tuple[Issue, History, str]]:
     """Open issues with `label`, oldest first, each with its history and by what GraphQL knows it.
 
     Raises ForgeError where GitHub, or what stands in its place, does not answer that.

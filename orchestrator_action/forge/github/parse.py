@@ -213,6 +213,6 @@ def commit_status(data: Any, head_sha: str) -> Check:
     )
 
 
-def state_of(conclusion: Conclusion | None) -> str:
+def status_state(conclusion: Conclusion | None) -> str:
     """A conclusion in the four words of a commit status."""
     return _STATUS_OF.get(conclusion, "failure")

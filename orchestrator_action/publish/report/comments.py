@@ -183,7 +183,7 @@ def review_body(findings: Sequence[ReviewFinding], head: str, secrets: Iterable[
     return fill("review_body.md.j2", secrets, findings=findings, head=head)
 
 
-def answer(said: str, secrets: Iterable[str] = ()) -> str:
+def answer_text(said: str, secrets: Iterable[str] = ()) -> str:
     """The author's answer to a finding, as it may appear under our name."""
     return texts.cut(texts.defang(said, tuple(secrets)).strip(), 4000) or "(no answer)"
 

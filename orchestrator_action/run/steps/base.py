@@ -38,7 +38,7 @@ class MeasuredBase:
     suites: tuple[TestRun, ...] = ()
 
 
-def commands_of(read: ReadPlan) -> tuple[tuple[str, ...], ...]:
+def measured_commands(read: ReadPlan) -> tuple[tuple[str, ...], ...]:
     """Every set of test commands that some task of a plan is measured with; none where Testing is switched off."""
     plan: Plan = read.plan
     if demand_of(BY_ID["testing"], read.config.phases) is Demand.OFF:
@@ -50,7 +50,7 @@ def measure_base(read: ReadPlan, repo: Path, env: Mapping[str, str], cancel: Can
     """Run the suites at the plan's base. Raises SetupError when it cannot be made ready for its tests."""
     with enter_step(read, (), "base", repo, env, cancel, needs_agents=False) as (_, run):
         suites = []
-        for commands in commands_of(read):
+        for commands in measured_commands(read):
             run.check_not_cancelled()
             suites.append(base_suite(run, commands).result())
         return MeasuredBase(

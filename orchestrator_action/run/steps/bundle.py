@@ -23,8 +23,7 @@ from orchestrator_action.git.cache import SHA
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
 from orchestrator_action.protocol.documents import Bundle, Plan, canonical, digest_of
-from orchestrator_action.protocol.events import Event, Ledger, claim_data, fold
-from orchestrator_action.protocol.events import encode as encode_event
+from orchestrator_action.protocol.events import Event, Ledger, claim_data, encode_event, fold
 from orchestrator_action.protocol.forge_values import ReviewFinding
 from orchestrator_action.protocol.model import Claim, Declined, Task
 from orchestrator_action.protocol.phases import IDS
@@ -32,7 +31,7 @@ from orchestrator_action.protocol.review import MAX_FINDINGS
 from orchestrator_action.run.steps.bundle_lfs import LFS_FILE, check_lfs, take_lfs, write_lfs
 from orchestrator_action.run.steps.bundle_paths import UNSEEN, check_changes
 from orchestrator_action.run.steps.files import digest_of_bytes, read_plain
-from orchestrator_action.state.documents import decode, encode
+from orchestrator_action.state.documents import decode_document, encode_document
 
 DOCUMENT, COMMITS = "bundle.json", "commits.bundle"
 _MAX_BUNDLE_JSON_BYTES = 4 * 1024**2
@@ -90,10 +89,10 @@ def write_bundle(folder: Path, bundle: Bundle, git: Git, refs: Collection[str], 
     try:
         fresh.mkdir(parents=True)
         if refs:
-            commit_bundle.write(git, refs, plan_base, (fresh / COMMITS).absolute())
+            commit_bundle.write_commits(git, refs, plan_base, (fresh / COMMITS).absolute())
             if bundle.head_sha:
                 write_lfs(fresh, git, plan_base, bundle.head_sha)
-        replace_file(fresh / DOCUMENT, encode(bundle))
+        replace_file(fresh / DOCUMENT, encode_document(bundle))
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
     except OSError as exc:
@@ -119,7 +118,7 @@ def read_bundle(folder: Path) -> ReadBundle:
     document = read_plain(folder / DOCUMENT, _MAX_BUNDLE_JSON_BYTES)
     commits = read_plain(folder / COMMITS, commit_bundle.MAX_FILE_BYTES) if COMMITS in names else None
     try:
-        bundle = decode(Bundle, document, source=DOCUMENT)
+        bundle = decode_document(Bundle, document, source=DOCUMENT)
     except ConfigError as exc:
         raise BundleError("bad-document", exc.message) from None
     return ReadBundle(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator_action.errors import BundleError
-from orchestrator_action.git.lfs import MAX_LFS_OBJECTS, LfsObject, objects_added, place_of
+from orchestrator_action.git.lfs import MAX_LFS_OBJECTS, LfsObject, object_path, objects_added
 from orchestrator_action.git.private import user_dir
 from orchestrator_action.git.repo import Git
 
@@ -28,7 +28,7 @@ def write_lfs(folder: Path, git: Git, base: str, head: str) -> None:
     """Put the files into a bundle's folder. One that is not there, or is too large, is missed where it is read."""
     left = MAX_LFS_BYTES
     for wanted in objects_added(git, base, head)[:MAX_LFS_OBJECTS]:
-        path = place_of(git.common_dir / "lfs" / "objects", wanted)
+        path = object_path(git.common_dir / "lfs" / "objects", wanted)
         if path.is_file() and wanted.size <= left:
             shutil.copyfile(path, folder / f"lfs-{wanted.oid}")
             left -= wanted.size
@@ -54,11 +54,11 @@ def take_lfs(private: Git, folder: Path, names: Sequence[str], base: str, head: 
     store = private.common_dir / "lfs" / "objects"
     known = (store, user_dir(private) / "lfs" / "objects")
     for name, one in wanted.items():
-        if any(place_of(at, one).is_file() for at in known):
+        if any(object_path(at, one).is_file() for at in known):
             continue
         if name not in names:
             raise BundleError("missing-objects", f"the content of LFS object {one.oid[:12]} is not in it")
-        _take(folder / name, one, place_of(store, one))
+        _take(folder / name, one, object_path(store, one))
 
 
 def _take(file: Path, wanted: LfsObject, to: Path) -> None:

@@ -18,7 +18,7 @@ from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import BundleError, ConfigError
 from orchestrator_action.process.table import boot_id
 from orchestrator_action.protocol.documents import Plan, VerdictDocument, digest_of
-from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode
+from orchestrator_action.state.documents import MAX_DOCUMENT_BYTES, decode_document
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -69,7 +69,7 @@ def read_plan(path: Path, expected: str = "") -> ReadPlan:
             f"{path} is not the plan that was asked for: its digest is {digest[:12]}, not {expected[:12]}",
             hint="somebody replaced it; take the one whose digest the step before printed",
         )
-    plan = decode(Plan, body, source=str(path))
+    plan = decode_document(Plan, body, source=str(path))
     if digest_of(plan.config) != plan.policy_digest:
         raise ConfigError(f"{path}: its configuration was changed", hint=_MAKE_ONE)
     try:
@@ -97,7 +97,7 @@ def read_verdicts(
             body = read_plain(path, MAX_DOCUMENT_BYTES)
             if accept is not None and digest_of_bytes(body) not in accept:
                 raise BundleError("other-digest", "its digest is not among those that are accepted")
-            verdict = decode(VerdictDocument, body, source=str(path))
+            verdict = decode_document(VerdictDocument, body, source=str(path))
         except (BundleError, ConfigError) as exc:
             problems.append(f"{path}: {exc.message}")
             continue

@@ -16,7 +16,7 @@ from orchestrator_action.errors import BundleError
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.protocol.documents import DOCUMENT_SCHEMA, VerdictDocument, canonical
 from orchestrator_action.protocol.model import Integration, Status
-from orchestrator_action.run.integration import Branch, Test, test_merged, try_together, with_red
+from orchestrator_action.run.integration import Branch, RunTests, test_merged, try_together, with_red
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.base import MeasuredBase, use_base
 from orchestrator_action.run.steps.files import ReadPlan, digest_of_bytes, read_plain
@@ -98,7 +98,7 @@ def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = N
     return found
 
 
-def taken_over(found: IntegrationDocument | None, say: Callable[[str], None]) -> Test:
+def taken_over(found: IntegrationDocument | None, say: Callable[[str], None]) -> RunTests:
     """What `publish` says of the merged tree's tests: what another machine found, where it fits; else nothing."""
 
     def take(run: RunContext, branches: Sequence[Branch], merged: Integration) -> Integration:

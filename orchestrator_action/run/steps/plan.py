@@ -29,7 +29,7 @@ from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, 
 from orchestrator_action.run.steps.files import digest_of_bytes
 from orchestrator_action.run.steps.step import step_journal
 from orchestrator_action.state.context import RunContext
-from orchestrator_action.state.documents import encode
+from orchestrator_action.state.documents import encode_document
 from orchestrator_action.state.journal import new_run_id
 
 MAX_SHARDS = 256
@@ -171,7 +171,7 @@ def _take(task: Task, run: RunContext) -> Task:
 
 
 def _write(out: Path, plan: Plan) -> str:
-    body = encode(plan)
+    body = encode_document(plan)
     try:
         replace_file(out.absolute(), body)
     except (OSError, ValueError) as exc:

@@ -29,8 +29,8 @@ from orchestrator_action.verify.ecosystems.javascript_scripts import (
     VALUED,
     WRAPPERS,
     behind,
-    commands_of,
     runs_alone,
+    script_commands,
     script_of,
     starts_script,
 )
@@ -67,7 +67,7 @@ def _node_instrument(
     command: str, tree: Path, env: Mapping[str, str], report_dir: Path
 ) -> tuple[str, Mapping[str, str]] | None:
     """A second reporter by NODE_OPTIONS; not where the repository asks for several itself."""
-    script = next((c for c in commands_of(command, tree) if _is_node_run(c, tree)), "")
+    script = next((c for c in script_commands(command, tree) if _is_node_run(c, tree)), "")
     said = f"{script} {command} {env.get('NODE_OPTIONS', '')}"
     if not script:
         return None

@@ -49,7 +49,7 @@ def starts_script(command: str) -> bool:
     return _BY_SCRIPT.fullmatch(command.strip()) is not None
 
 
-def commands_of(command: str, tree: Path) -> list[str]:
+def script_commands(command: str, tree: Path) -> list[str]:
     """The commands that a command comes to through the scripts of the tree's package.json, itself included."""
     scripts, found, left = _scripts(tree), list[str](), [command]
     while left and len(found) < _MOST_COMMANDS:

@@ -18,7 +18,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from .child import Given, Named, ask_child, text_of
+from .child import Given, Named, arguments_text, ask_child
 from .others import is_plain, leaves
 
 MOST_OF_ONE, MOST_CALLS, MOST_LOOKS = 8, 60, 50
@@ -63,7 +63,7 @@ class Calls:
         owner, given, named = _arguments(frame, code)
         if not is_plain((given, named)) or not any(True for _ in leaves((*given, *named.values()))):
             return
-        file, text = os.path.realpath(code.co_filename)[len(self.root) :], text_of(given, named)
+        file, text = os.path.realpath(code.co_filename)[len(self.root) :], arguments_text(given, named)
         function = _function_of(frame, code, owner)
         if function is None:
             return

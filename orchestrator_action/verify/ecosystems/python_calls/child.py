@@ -108,7 +108,7 @@ def _same(one: _Answer, other: _Answer) -> bool:
     return _words(one).partition(" ")[2] == _words(other).partition(" ")[2] != ""
 
 
-def text_of(given: Given, named: Named) -> str:
+def arguments_text(given: Given, named: Named) -> str:
     """Arguments as a call writes them, cut."""
     return ", ".join([*map(repr, given), *(f"{name}={value!r}" for name, value in named.items())])[:300]
 
@@ -136,7 +136,7 @@ def _in_child(
     varied = []
     for other in variations((*given, *named.values())):
         plain, more = other[: len(given)], dict(zip(named, other[len(given) :]))  # noqa: B905
-        varied.append([text_of(plain, more), _words(ask(plain, more))])
+        varied.append([arguments_text(plain, more), _words(ask(plain, more))])
     last = ask(given, named)
     return {
         "answer": _words(first), "varied": varied, "last": _words(last),
