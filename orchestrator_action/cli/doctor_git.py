@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator_action.cli.doctor_row import Row
-from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH
+from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, NEAR_MISS
 from orchestrator_action.git.repo import Git
 from orchestrator_action.sandbox.start import TimeoutExpired, run_to_end
 
@@ -28,15 +28,10 @@ def git_rows(git: Git) -> list[Row]:
 
 
 def _near_miss(git: Git) -> list[Row]:
-    miss = str(Path(CONFIG_PATH).with_suffix(".yaml"))
-    if git.work_tree is None or not (git.work_tree / miss).exists():
+    if git.work_tree is None or not (git.work_tree / NEAR_MISS).exists():
         return []
-    hint = f"git mv {miss} {CONFIG_PATH}"
-    return [
-        Row(
-            what="configuration", found=f"{miss} is not read: it is called {CONFIG_PATH}", ok=False, hint=hint
-        )
-    ]
+    found = f"{NEAR_MISS} is not read: it is called {CONFIG_PATH}"
+    return [Row(what="configuration", found=found, ok=False, hint=f"git mv {NEAR_MISS} {CONFIG_PATH}")]
 
 
 def _signing(git: Git) -> list[Row]:

@@ -12,6 +12,8 @@ from typing import Literal
 from orchestrator_action.protocol.model import Demand
 
 CONFIG_PATH = ".github/orchestrator.yml"
+NEAR_MISS = ".github/orchestrator.yaml"
+"""What is not read, although somebody may have meant it to be."""
 DEFAULT_LABEL = "orchestrate"
 LABEL_RUNNING = "orchestrate:running"
 LABEL_DONE = "orchestrate:done"

@@ -6,7 +6,7 @@ No agent starts, and nothing of the repository runs. Each order gets one answer 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -23,11 +23,10 @@ from orchestrator_action.protocol.forge_values import Issue
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.lease import Lease, find_lease, is_dead
 from orchestrator_action.publish.report.explanation import Standing, explain
+from orchestrator_action.run.recover import Say
 from orchestrator_action.run.remote_orders import ORDERS_LOOK_S, order_cancel
 from orchestrator_action.run.setup import RunRequest, Survey, survey
 from orchestrator_action.text.limits import marker
-
-Say = Callable[[str], None]
 
 
 def obey(asked: RunRequest, env: Mapping[str, str], order: Order, admission: Admission, *, say: Say) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from orchestrator_action.agents.base import Agent
 from orchestrator_action.agents.registry import make_agent
 from orchestrator_action.config.load import label_in, load_bytes, with_flags
-from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, Config
+from orchestrator_action.config.schema import BRANCH_PREFIX, CONFIG_PATH, NEAR_MISS, Config
 from orchestrator_action.errors import (
     BranchError,
     ConfigError,
@@ -60,8 +60,6 @@ from orchestrator_action.state.store import SCRATCH, journal_of, note_scratch
 from orchestrator_action.verify.ecosystems.detection import detect_at
 from orchestrator_action.verify.setup import SETUP_CACHE, TreeSetup, setup_in_force
 from orchestrator_action.work.broker import Broker
-
-NEAR_MISS = str(Path(CONFIG_PATH).with_suffix(".yaml"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,7 @@ def test_constants_repeated_for_speed_are_the_same():
     defaults = configuration.HookConfig()
 
     assert bases.CONFIG_PATH == configuration.CONFIG_PATH
+    assert bases.NEAR_MISS == configuration.NEAR_MISS
     assert rules.DEFAULT_PROTECTED == defaults.protected_branches
     assert rules.DEFAULT_TIMEOUT_S == defaults.timeout
     assert f"refs/heads/{configuration.BRANCH_PREFIX}" == push.TASK_PREFIX
