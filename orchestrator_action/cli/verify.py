@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator_action.protocol.documents import VerdictDocument
     from orchestrator_action.run.check_document import CheckedDocument
     from orchestrator_action.run.setup import RunRequest
+    from orchestrator_action.run.verify_branch import Verified
     from orchestrator_action.run.verify_change import VerifiedChange
 
 SIGNING_KEY = "ORCHESTRATOR_SIGNING_KEY"
@@ -95,8 +96,6 @@ def verify(
         )  # fmt: skip
         raise typer.Exit(code)
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.protocol.ends import exit_code
-    from orchestrator_action.publish.report.document import task_json
     from orchestrator_action.run import setup
     from orchestrator_action.run.verify_change import VerifiedChange, verify_any
 
@@ -104,16 +103,22 @@ def verify(
         verified = verify_any(run, branch=branch, pull=pr)
     if isinstance(verified, VerifiedChange):
         raise typer.Exit(_tell_change(verified, out, exports, as_json=json_))
+    raise typer.Exit(_tell_task(verified, as_json=json_))
+
+
+def _tell_task(verified: Verified, *, as_json: bool) -> int:
+    """Say how a task's branch stands, phase by phase; the exit code of its status."""
+    from orchestrator_action.protocol.ends import exit_code
+    from orchestrator_action.publish.report.document import task_json
+
     result = verified.result
-    if json_:
+    if as_json:
         print_json({"schema": 1, "task": task_json(result), "problems": list(verified.problems)})
-    say(
-        f"{result.branch} at {result.head_sha[:12]}: {result.status}"
-        + (f": {result.error}" if result.error else "")
-    )
+    why = f": {result.error}" if result.error else ""
+    say(f"{result.branch} at {result.head_sha[:12]}: {result.status}{why}")
     for phase in result.phases:
         say(f"  {phase.phase:22} {phase.state}")
-    raise typer.Exit(exit_code([result]))
+    return exit_code([result])
 
 
 def _tell_change(verified: VerifiedChange, out: Path | None, exports: Exports, *, as_json: bool) -> int:
