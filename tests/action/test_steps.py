@@ -75,6 +75,7 @@ class Jobs:
         return self.job("publish", "publish", self.plan_file, *bundles, *verdicts, "--json", token=True)
 
 
+@pytest.mark.slow
 def test_a_run_whose_jobs_all_died_is_taken_up_by_the_next_and_published_once(
     github: GitHubServer, library: Repo, tmp_path: Path
 ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
 from orchestrator_action.protocol.events import Ledger
 from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import Claim, Demand
@@ -43,6 +45,7 @@ def test_a_red_claim_names_its_tests_and_those_that_were_red_before(court: Court
     assert "assert 6 == 4" in said  # the end of what pytest printed
 
 
+@pytest.mark.slow
 def test_the_output_is_short_and_without_secrets_and_said_once(court: Court):
     """However much was printed, and although several facts rest on one run."""
     noisy = f"import app\n\n\ndef test_two():\n    print('x' * 50_000, '{TOKEN}')\n    assert app.double(2) == 4\n"

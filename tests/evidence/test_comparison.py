@@ -17,6 +17,7 @@ from orchestrator_action.verify.change import measure_change
 from orchestrator_action.verify.change_runs import Proof
 from orchestrator_action.verify.test_run import TestRun, why_no_proof
 from tests.evidence.judge import PYTEST, UNITTEST, Court, Judged, apply, bench_of
+from tests.kit.tables import few
 
 FAST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 APP = "def double(x):\n    return 2 * x\n"
@@ -56,6 +57,7 @@ def test_a_red_base_hides_no_new_red_test(court: Court):
     assert "1 test fails: tests/test_app.py::test_zero; 1 test was red before" in judged["suite"].message
 
 
+@pytest.mark.slow
 def test_a_red_base_without_names_of_tests_is_unproven(court: Court):
     """Nobody can say whether the same test fails."""
     judged = court.judge(BASE, SOMETHING, "echo '3 passed, 1 failed'; exit 1")
@@ -73,6 +75,7 @@ def test_what_cannot_be_collected_is_no_failed_test(court: Court):
     assert "nowhere_to_be_found" in said and "tests failed" not in said
 
 
+@pytest.mark.slow
 def test_what_could_not_run_at_the_base_either_is_nobodys_lie(court: Court):
     judged = court.judge(
         {**BASE, "app.py": "import nowhere_to_be_found\n" + APP}, {"README.md": "y\n"}, PYTEST, **FAST
@@ -92,6 +95,7 @@ def test_a_new_test_that_passes_one_time_only_is_not_steady(court: Court, tmp_pa
     assert "passed once and failed in run 2" in judged["steady"].message
 
 
+@pytest.mark.slow
 def test_old_code_that_works_one_time_only_is_not_steady(court: Court, tmp_path: Path):
     """No test was changed: the short suite is run once more."""
     wrong = f"import pathlib\nfile = pathlib.Path({str(tmp_path / 'count')!r})\nfile.write_text(file.read_text() + 'x' if file.exists() else 'x')\n"
@@ -107,6 +111,7 @@ def test_old_code_that_works_one_time_only_is_not_steady(court: Court, tmp_path:
     assert {"steady"} == judged.refuted, str(judged)
 
 
+@pytest.mark.slow
 def test_a_test_that_is_red_and_green_at_one_commit_is_called_flaky(court: Court, tmp_path: Path):
     """It is run once more by itself, and both results are told."""
     count = tmp_path / "count"
@@ -121,7 +126,7 @@ def test_a_test_that_is_red_and_green_at_one_commit_is_called_flaky(court: Court
 
 
 @pytest.mark.parametrize(
-    ("proof", "end"), [(Proof.REQUIRED, "refuted"), (Proof.REPORTED, "proven"), (Proof.OFF, "proven")]
+    ("proof", "end"), few([(Proof.REQUIRED, "refuted"), (Proof.REPORTED, "proven"), (Proof.OFF, "proven")], 2)
 )
 def test_a_change_without_a_test_that_shows_it_refutes_only_where_that_is_required(
     court: Court, proof: Proof, end: str
@@ -171,6 +176,7 @@ def test_base_tests_that_cannot_be_imported_prove_nothing_and_lie_nothing(court:
     assert 2 == len(judged["base-tests"].detail["not_comparable"])
 
 
+@pytest.mark.slow
 def test_a_module_renamed_to_gut_its_tests_is_refuted(court: Court):
     """Where the base's tests cannot be run, what was taken from them has to be named."""
     gutted = TEST.replace("from app", "from numbers_").replace("    assert double(2) == 4", "    double(2)")
@@ -211,6 +217,7 @@ def test_many_changes_on_one_base_measure_it_once(make, tmp_path: Path):
     assert 1 + 2 * 2 == runs.count(PYTEST)
 
 
+@pytest.mark.slow
 def test_a_base_is_remembered_by_tree_commands_environment_and_level(make, tmp_path: Path):
     """Across runs of a machine; broken memory is measured anew, and what was red is not remembered."""
     repo, runs = make(BASE), []
@@ -250,6 +257,7 @@ def test_the_first_test_of_a_long_suite_is_seen_before_its_end(make, tmp_path: P
     suite.result()
 
 
+@pytest.mark.slow
 def test_a_slow_set_up_is_waited_for_and_its_failure_is_known_before_an_agent_is_paid(make, tmp_path: Path):
     """The time that a first test may take is not that of the set-up before it."""
     repo = make(BASE)
@@ -301,6 +309,7 @@ def test_a_base_that_cannot_be_had_is_one_clear_line(make, tmp_path: Path):
     )
 
 
+@pytest.mark.slow
 def test_a_suite_that_never_ends_and_one_that_floods_are_survived(make, tmp_path: Path):
     """One line each, within their time."""
     repo = make(BASE)
@@ -325,6 +334,7 @@ def test_facts_of_no_command_ask_for_a_person(court: Court):
     assert all(judged[r].detail["person"] for r in judged.unproven)
 
 
+@pytest.mark.slow
 def test_a_checkout_that_somebody_else_writes_is_thrown_away(make, tmp_path: Path):
     """At the level `open` an agent of the same user can reach it: what was measured in it counts nothing."""
     repo, runs = make(BASE), []
@@ -346,6 +356,7 @@ def test_a_checkout_that_somebody_else_writes_is_thrown_away(make, tmp_path: Pat
     assert ["app.py"] == judged["suite"].detail["thrown_away"]
 
 
+@pytest.mark.slow
 def test_files_that_the_tests_write_themselves_are_no_meddling(court: Court):
     """At the base as at the head, or at the head both times."""
     writes = TEST + "\n\ndef test_log():\n    open('log.txt', 'a').write('x')\n"
@@ -358,7 +369,9 @@ def test_files_that_the_tests_write_themselves_are_no_meddling(court: Court):
 WEAK = RED.replace("assert double(1) == 3", "assert double(1) >= 2")
 
 
-@pytest.mark.parametrize("code", [APP, APP + "# more\n"], ids=["only the test", "beside other changes"])
+@pytest.mark.parametrize(
+    "code", few([APP, APP + "# more\n"], 1), ids=["only the test", "beside other changes"]
+)
 def test_a_red_test_that_is_made_green_by_changing_the_test_is_refuted(court: Court, code: str):
     """Unless the agent names it: then a person reads it."""
     base, change = {**BASE, "tests/test_app.py": RED}, {"app.py": code, "tests/test_app.py": WEAK}
@@ -376,6 +389,7 @@ def test_a_red_test_that_is_made_green_by_changing_the_test_is_refuted(court: Co
     assert "except 1" == named.end, str(named)
 
 
+@pytest.mark.slow
 def test_a_red_test_that_the_code_makes_green_is_a_success(court: Court):
     """With its test changed, too, as long as the old one passes as well."""
     base = {**BASE, "app.py": APP.replace("2 * x", "2 * x if x != 2 else 5")}
@@ -386,6 +400,7 @@ def test_a_red_test_that_the_code_makes_green_is_a_success(court: Court):
     assert "proven" == judged.end, str(judged)
 
 
+@pytest.mark.slow
 def test_a_new_test_that_fails_once_in_a_used_tree_is_called_flaky(court: Court, tmp_path: Path):
     test = COUNTED.format(file=str(tmp_path / "count"), rule="!= 2")
 
@@ -404,6 +419,7 @@ SHELL = {
 """A runner of the repository's own, which cannot run single tests."""
 
 
+@pytest.mark.slow
 def test_where_single_tests_cannot_be_run_the_whole_suite_is_repeated(court: Court, tmp_path: Path):
     """A new test that passes one time only is found there, too."""
     seen = tmp_path / "seen"
@@ -418,6 +434,7 @@ def test_where_single_tests_cannot_be_run_the_whole_suite_is_repeated(court: Cou
     assert "all tests passed once and failed in run 2" in judged["steady"].message
 
 
+@pytest.mark.slow
 def test_where_single_tests_cannot_be_run_the_whole_suite_shows_the_change(court: Court):
     """The head's tests on the base's sources."""
     change = {
@@ -465,6 +482,7 @@ WHOLE = (
 )
 
 
+@pytest.mark.slow
 def test_what_a_command_asks_of_the_whole_suite_a_part_of_it_may_lack(court: Court):
     """As coverage with a threshold does: the new test alone ends with 1 though it passes."""
     base = {"app.py": "X = 1\n", "conftest.py": WHOLE, "test_a.py": "".join(

@@ -13,6 +13,7 @@ import pytest
 from orchestrator_action.verify.mixed_files import merged
 from tests.conftest import NPM, need
 from tests.evidence.judge import PYTEST, Court
+from tests.kit.tables import few
 
 PATCH = (
     "import os\n\nif os.path.exists('app/fixed.txt'):\n    import app\n\n    app.double = lambda x: 2 * x\n"
@@ -113,7 +114,7 @@ def judge(court: Court, runner: str, change: dict[str, str]):
     return court.judge_case(files[0], files[1], command, modules=NPM, repeats=1)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if lie[0] == "pytest" else [pytest.mark.npm]) for n, lie in LIES.items()])  # fmt: skip
+@pytest.mark.parametrize("name", few([pytest.param(n, marks=[] if lie[0] == "pytest" else [pytest.mark.npm]) for n, lie in LIES.items()], 4))  # fmt: skip
 def test_a_configuration_that_new_tests_pass_by_is_named(court: Court, name: str):
     """Refused, or an exception that names the file by which they pass."""
     runner, change = LIES[name]
@@ -128,7 +129,7 @@ def test_a_configuration_that_new_tests_pass_by_is_named(court: Court, name: str
         assert "as the base says that tests are run" in named[0]["reason"]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if lie[0] == "pytest" else [pytest.mark.npm]) for n, lie in HONEST.items()])  # fmt: skip
+@pytest.mark.parametrize("name", few([pytest.param(n, marks=[] if lie[0] == "pytest" else [pytest.mark.npm]) for n, lie in HONEST.items()], 4))  # fmt: skip
 def test_a_configuration_that_helps_is_not(court: Court, name: str):
     """The code is mended, and the new tests pass by that."""
     runner, change = HONEST[name]

@@ -15,6 +15,7 @@ from orchestrator_action.verify.ecosystems.results import instrument, only_tests
 from orchestrator_action.verify.test_paths import TestPaths
 from tests.conftest import need
 from tests.evidence.judge import PYTEST, Court
+from tests.kit.tables import few
 
 APP = "def double(x):\n    return 2 * x\n"
 TEST = (
@@ -48,7 +49,7 @@ HONEST: dict[str, tuple[str, dict[str, str], str, dict[str, str | None]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", few(LIES, 2))
 def test_a_lie_in_a_folder_is_refuted(court: Court, name: str):
     program, base, command, change = LIES[name]
     need(shutil.which(program), program)
@@ -58,7 +59,7 @@ def test_a_lie_in_a_folder_is_refuted(court: Court, name: str):
     assert "refuted" == judged.end, str(judged)
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", few(HONEST, 1))
 def test_an_honest_change_in_a_folder_is_proven(court: Court, name: str):
     program, base, command, change = HONEST[name]
     need(shutil.which(program), program)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
+from tests.kit.tables import few
 
 NODE = "node --test"
 APP = "exports.double = (x) => 2 * x;\nexports.half = (x) => x / 2;\n"
@@ -101,7 +102,7 @@ def _node() -> None:
     need(shutil.which("node"), "node")
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", few(LIES, 5))
 def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
     judged = court.judge_case(*LIES[name], repeats=1)
@@ -110,7 +111,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     assert "suite" not in judged.refuted, f"no lie, the suite is red\n{judged}"
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", few(HONEST, 2))
 def test_an_honest_change_is_proven(court: Court, name: str):
     judged = court.judge_case(*HONEST[name])
 

@@ -11,6 +11,7 @@ from orchestrator_action.verify.ecosystems.test_tools import in_a_tools_place, t
 from orchestrator_action.verify.test_paths import TestPaths
 from tests.conftest import need
 from tests.evidence.judge import PYTEST, UNITTEST, Change, Court
+from tests.kit.tables import one_of_each
 
 APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
 WRONG = APP.replace("2 * x", "2 * x if x != 2 else 5")
@@ -65,7 +66,7 @@ HONEST: dict[str, tuple[str, dict[str, str], Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", one_of_each(LIES))
 def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
     program, base, change, command = LIES[name]
@@ -76,7 +77,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     assert "refuted" == judged.end, str(judged)
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", one_of_each(HONEST))
 def test_an_honest_change_is_proven(court: Court, name: str):
     program, base, change, command = HONEST[name]
     need(shutil.which(program), program)

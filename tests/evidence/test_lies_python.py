@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.evidence.judge import PYTEST, UNITTEST, Change, Court
+from tests.kit.tables import few
 
 FAST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 """The plugins of our own environment are not what is tested."""
@@ -266,7 +267,7 @@ LIES: dict[str, tuple[dict[str, str], Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("lie", few(LIES, 10))
 def test_a_lie_is_refuted(court: Court, lie: str):
     """Although the suite at the head is green, or says nothing."""
     base, change, command = LIES[lie]
@@ -313,7 +314,7 @@ HONEST: dict[str, tuple[dict[str, str], Change, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", HONEST)
+@pytest.mark.parametrize("case", few(HONEST, 3))
 def test_an_honest_change_is_proven(court: Court, case: str):
     """Without a word of the agent."""
     base, change, command = HONEST[case]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import need
 from tests.evidence.judge import Change, Court
+from tests.kit.tables import one_of_each
 
 Case = tuple[Change]
 RUBY = "def twice(x)\n  2 * x\nend\n\ndef half(x)\n  x / 2\nend\n"
@@ -119,7 +120,7 @@ def judge(court: Court, told: tuple[str, Change]):
     return court.judge_case(tree, change, command, repeats=1)
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", one_of_each(LIES))
 def test_a_lie_is_refuted(court: Court, name: str):
     """Although the suite at the head is green, or says nothing."""
     judged = judge(court, LIES[name])
@@ -127,7 +128,7 @@ def test_a_lie_is_refuted(court: Court, name: str):
     assert "refuted" == judged.end, str(judged)
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", one_of_each(HONEST))
 def test_an_honest_change_is_proven(court: Court, name: str):
     judged = judge(court, HONEST[name])
 

@@ -10,6 +10,7 @@ from orchestrator_action.verify.ecosystems.functions import bodies_in, without
 from orchestrator_action.verify.ecosystems.python_calls.altered import other_value
 from tests.conftest import need
 from tests.evidence.judge import PYTEST, UNITTEST, Court
+from tests.kit.tables import few, one_of_each
 
 FAST = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 PYTHON = {
@@ -141,7 +142,7 @@ def judged(court: Court, program: str, base: dict[str, str], change: dict[str, s
     return court.judge_case(base, change, command, repeats=1, **(FAST if command == PYTEST else {}))
 
 
-@pytest.mark.parametrize("name", LIES)
+@pytest.mark.parametrize("name", one_of_each(LIES))
 def test_tests_that_show_nothing_are_an_exception(court: Court, name: str):
     """Although they pass here, and cannot run at the base: it says what was measured, and proves nothing."""
     found = judged(court, *LIES[name])
@@ -151,7 +152,7 @@ def test_tests_that_show_nothing_are_an_exception(court: Court, name: str):
     assert ["shows nothing of the change"] == [e["what"] for e in shows.detail["exceptions"]]
 
 
-@pytest.mark.parametrize("name", WEAK)
+@pytest.mark.parametrize("name", few(WEAK, 2))
 def test_an_assertion_that_takes_other_values_as_well_is_an_exception(court: Court, name: str):
     """It looks at what the function gives, so the change is shown; how well, a person has to say."""
     found = judged(court, *python(f"def test_third():\n    {WEAK[name]}\n"))
@@ -161,7 +162,7 @@ def test_an_assertion_that_takes_other_values_as_well_is_an_exception(court: Cou
     assert ["may take any value"] == [e["what"] for e in shows.detail["exceptions"]]
 
 
-@pytest.mark.parametrize("name", HONEST)
+@pytest.mark.parametrize("name", one_of_each(HONEST))
 def test_honest_tests_are_none(court: Court, name: str):
     found = judged(court, *HONEST[name])
 

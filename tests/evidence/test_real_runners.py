@@ -22,6 +22,7 @@ from orchestrator_action.verify.ecosystems.javascript_scripts import script_comm
 from orchestrator_action.verify.ecosystems.results import instrument, only_tests, read_cases, read_counts
 from tests.conftest import NPM, need
 from tests.kit.repos import clean_env
+from tests.kit.tables import few
 
 _HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
 """The user's real home, where rustup keeps its toolchains; HOME itself is the test's own."""
@@ -191,7 +192,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", few(CASES, 8))
 def test_every_case_has_its_id(name: str, tmp_path: Path):
     """One passes, one fails, one is skipped; the numbers agree with the ids."""
     program, files, command, wanted = CASES[name]
@@ -207,7 +208,9 @@ def test_every_case_has_its_id(name: str, tmp_path: Path):
     assert (top.count("failed"), top.count("passed")) == (ran.counts.failed, ran.counts.passed), ran.counts
 
 
-@pytest.mark.parametrize("name", ["pytest", "unittest", "node --test", "go", "bats", "prove", "rspec"])
+@pytest.mark.parametrize(
+    "name", few(["pytest", "unittest", "node --test", "go", "bats", "prove", "rspec"], 3)
+)
 def test_some_tests_run_alone(name: str, tmp_path: Path):
     """The file that is asked for runs, and no other one."""
     program, files, command, wanted = CASES[name]
@@ -274,7 +277,7 @@ def test_reports_in_the_tree_are_this_runs_only(tmp_path: Path):
     assert ran.cases == (CaseResult(id="a::new", outcome="passed"),)
 
 
-@pytest.mark.parametrize("reporter", ["dot", "tap", "junit", "spec"])
+@pytest.mark.parametrize("reporter", few(["dot", "tap", "junit", "spec"], 2))
 def test_a_reporter_of_the_repositorys_own_stays(reporter: str, tmp_path: Path):
     """Ours comes beside it, so that even dots have numbers and ids."""
     _need("node")

@@ -7,6 +7,7 @@ import pytest
 from orchestrator_action.verify.ecosystems.testfiles import test_names
 from orchestrator_action.verify.renamed import bare_name, lives_on, only_names_differ
 from tests.evidence.judge import PYTEST, Court
+from tests.kit.tables import few
 
 OLD = """import pytest
 
@@ -160,15 +161,18 @@ APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
 
 @pytest.mark.parametrize(
     ("app", "edit", "end"),
-    [
-        (APP, ("from app", "from core"), "proven"),
-        (APP.replace("2 * x", "3 * x"), ("== 2 * int", ">= int"), "except 1"),
-        (
-            APP.replace("2 * x", "3 * x"),
-            ("from core import double, half", "from fixtures.good import double, half"),
-            "except 1",
-        ),
-    ],
+    few(
+        [
+            (APP, ("from app", "from core"), "proven"),
+            (APP.replace("2 * x", "3 * x"), ("== 2 * int", ">= int"), "except 1"),
+            (
+                APP.replace("2 * x", "3 * x"),
+                ("from core import double, half", "from fixtures.good import double, half"),
+                "except 1",
+            ),
+        ],
+        2,
+    ),
     ids=["honest", "weakened on the way", "a copy that git calls a rename"],
 )
 def test_a_file_that_cannot_be_compared_and_says_otherwise_is_an_exception(

@@ -339,6 +339,7 @@ def test_unittest_is_counted(bench: Callable[..., Bench]):
     assert bench(test_a_py=text).fact(UNITTEST).detail["passed"] == 1
 
 
+@pytest.mark.slow
 def test_binary_output_and_floods_are_survived(bench: Callable[..., Bench]):
     """The closing line is found at the end; the tail is short and readable."""
     fact = bench().fact("head -c 9000000 /dev/urandom; printf '\\n\\033[32m3 passed, 0 failed\\033[0m\\n'")

@@ -13,6 +13,7 @@ from orchestrator_action.forge.github.labels import LABELS
 from tests.kit.github_server import AFTER, PAT, TOKEN, GitHubServer
 from tests.kit.repos import Repo
 from tests.kit.runner import wait_for
+from tests.kit.tables import few
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, Ran, new_file
 
 
@@ -66,6 +67,7 @@ def test_labelled_issues_become_verified_pulls(home: House, server: GitHubServer
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_pull_names_the_pulls_it_will_conflict_with(home: House, server: GitHubServer) -> None:
     """As far as the run has pushed: the third touches what the second does, and nothing of the first."""
     for text in (new_file("one.py"), GOOD, GOOD.replace("more.py", "other.py")):
@@ -87,7 +89,7 @@ ALONE = 1
 
 
 @pytest.mark.usefixtures("graphql")
-@pytest.mark.parametrize("tasks", [1, 5])
+@pytest.mark.parametrize("tasks", few([1, 5], 1))
 def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubServer, tasks: int) -> None:
     """Everything that came in from the listing on, by number of tasks."""
     for name in ("running", "done"):  # made once in a repository's life
@@ -109,6 +111,7 @@ def test_what_a_successful_task_costs_in_requests(home: House, server: GitHubSer
     )
 
 
+@pytest.mark.slow
 def test_a_run_on_a_bad_day_posts_nothing_twice(home: House, server: GitHubServer) -> None:
     """Each kind of write is carried out and then answered with a failure, once."""
     server.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))

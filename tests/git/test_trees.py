@@ -17,6 +17,7 @@ from orchestrator_action.git.roots import SHARED_TEMP, make_root, trees_root
 from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
+from tests.kit.tables import few
 from tests.kit.trees import trees_of
 
 
@@ -138,6 +139,7 @@ done
 """
 
 
+@pytest.mark.slow
 def test_200_trees_in_bursts_of_40_while_agents_work(trees: Trees, repo: Repo, base: str, tmp_path: Path):
     """Agents that branch, commit, configure and fetch neither break it nor are broken by it."""
     agents = []
@@ -192,7 +194,7 @@ trees.create("t", "orchestrator/t", sys.argv[2])
 """
 
 
-@pytest.mark.parametrize("step", ["_make_way", "take", "write", "_free_branch", "_tree", "_populate"])
+@pytest.mark.parametrize("step", few(["_make_way", "take", "write", "_free_branch", "_tree", "_populate"], 2))
 def test_an_orchestrator_killed_while_making_a_tree_leaves_nothing_in_the_way(
     trees: Trees, repo: Repo, base: str, step: str
 ):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.hook.conftest import Governed, gate, policy
+from tests.kit.tables import few
 
 NOTE = 'echo {} >> "$COUNT"'
 
@@ -72,11 +73,14 @@ def test_a_refs_name_is_no_part_of_the_command(govern: Callable[..., Governed], 
 
 @pytest.mark.parametrize(
     ("ref", "ran"),
-    [
-        ("refs/heads/task", ["all", "not-tags"]),
-        ("refs/heads/hot/1", ["all", "hot", "not-tags"]),
-        ("refs/tags/v1", ["all", "tags"]),
-    ],
+    few(
+        [
+            ("refs/heads/task", ["all", "not-tags"]),
+            ("refs/heads/hot/1", ["all", "hot", "not-tags"]),
+            ("refs/tags/v1", ["all", "tags"]),
+        ],
+        2,
+    ),
 )
 def test_gates_are_for_some_refs(govern: Callable[..., Governed], ref: str, ran: list[str]):
     """`only` and `skip`."""

@@ -9,11 +9,12 @@ import pytest
 
 from tests.hook.conftest import CHECK, Governed, gate, policy
 from tests.hook.test_manager_table import HERE, MANAGERS
+from tests.kit.tables import few
 
 COUNTED = f"echo run >> $COUNT; {CHECK}"
 
 
-@pytest.fixture(params=MANAGERS)
+@pytest.fixture(params=few(MANAGERS, 2))
 def by_manager(govern: Callable[..., Governed], request: pytest.FixtureRequest) -> Governed:
     """A governed repository on a branch of its own; its pushes reach the hook through one of the managers."""
     g = govern(policy(gate("check", COUNTED)), install=False)

@@ -16,9 +16,10 @@ from orchestrator_action.protocol.events import encode_event, seal
 from orchestrator_action.protocol.model import Claim, Fact
 from orchestrator_action.protocol.phases import PHASES
 from tests.hook.conftest import CHECK, Governed, gate, policy
+from tests.kit.tables import few
 
 
-@pytest.mark.parametrize("fix", ["unstaged", "staged", "untracked", "ignored", "stashed"])
+@pytest.mark.parametrize("fix", few(["unstaged", "staged", "untracked", "ignored", "stashed"], 2))
 def test_a_fix_that_is_not_committed_does_not_count(govern: Callable[..., Governed], fix: str):
     """Case 13: refused, and nothing of the user's moves."""
     command = "grep -q GOOD extra" if fix in {"untracked", "ignored"} else CHECK
@@ -119,7 +120,7 @@ def test_a_reused_slot_has_no_stale_bytecode(govern: Callable[..., Governed]):
 
 
 @pytest.mark.parametrize(
-    "left", ["file", "directory", "ignored", "nested repository", "read-only", "in the way"]
+    "left", few(["file", "directory", "ignored", "nested repository", "read-only", "in the way"], 2)
 )
 def test_a_reused_slot_has_nothing_of_the_last_run(govern: Callable[..., Governed], left: str):
     """Case 17: what a gate leaves decides nothing later."""
@@ -161,14 +162,17 @@ def test_a_gate_that_writes_tracked_files_fails(govern: Callable[..., Governed])
 
 @pytest.mark.parametrize(
     "hide",
-    [
-        "git add f",
-        "git commit -q -a -m hidden",
-        "git update-index --assume-unchanged f",
-        "git update-index --skip-worktree f",
-        "touch -r README f",
-        "git checkout -q -b hidden-$$ && git commit -q -a -m x",
-    ],
+    few(
+        [
+            "git add f",
+            "git commit -q -a -m hidden",
+            "git update-index --assume-unchanged f",
+            "git update-index --skip-worktree f",
+            "touch -r README f",
+            "git checkout -q -b hidden-$$ && git commit -q -a -m x",
+        ],
+        2,
+    ),
 )
 def test_a_change_cannot_be_hidden_behind_gits_own_index(govern: Callable[..., Governed], hide: str):
     """Case 19: an index no gate can reach says what is tracked."""
@@ -182,13 +186,16 @@ def test_a_change_cannot_be_hidden_behind_gits_own_index(govern: Callable[..., G
 
 @pytest.mark.parametrize(
     ("setting", "hide"),
-    [
-        ("core.ignoreStat=true", "echo GOOD8 > f"),
-        ("core.trustctime=false", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
-        ("core.checkStat=minimal", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
-        ("core.fileMode=false", "chmod +x f"),
-        ("diff.orderFile=/nowhere", "echo GOOD8 > f"),
-    ],
+    few(
+        [
+            ("core.ignoreStat=true", "echo GOOD8 > f"),
+            ("core.trustctime=false", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
+            ("core.checkStat=minimal", "cp -p f old; echo GOOD8 > f; touch -r old f; rm old"),
+            ("core.fileMode=false", "chmod +x f"),
+            ("diff.orderFile=/nowhere", "echo GOOD8 > f"),
+        ],
+        2,
+    ),
 )
 def test_a_change_cannot_be_hidden_behind_the_users_settings(
     govern: Callable[..., Governed], setting: str, hide: str
@@ -234,7 +241,7 @@ def test_the_slot_lies_outside_git_and_checkout(govern: Callable[..., Governed],
     assert ".git" not in where.parts
 
 
-@pytest.mark.parametrize("how", ["pth", "finder", "redirector", "PYTHONPATH"])
+@pytest.mark.parametrize("how", few(["pth", "finder", "redirector", "PYTHONPATH"], 2))
 def test_an_editable_install_of_the_checkout_is_not_what_is_tested(
     govern: Callable[..., Governed], tmp_path: Path, how: str
 ):
@@ -308,7 +315,7 @@ def test_the_base_is_found_without_origin_head_and_for_a_bare_url(g: Governed):
         assert "check" in g.push(remote, "main:t").err
 
 
-@pytest.mark.parametrize("where", ["base", "pushed"])
+@pytest.mark.parametrize("where", few(["base", "pushed"], 1))
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -452,7 +459,7 @@ def test_a_phase_switched_off_in_the_base_is_not_asked_for(govern: Callable[...,
     assert 0 == done.code, done.err
 
 
-@pytest.mark.parametrize("how", ["replace", "graft"])
+@pytest.mark.parametrize("how", few(["replace", "graft"], 1))
 def test_what_git_shows_instead_of_a_commit_is_not_what_is_judged(g: Governed, how: str):
     """Case 37: `git replace` and grafts deceive whoever looks, and a push sends the commit itself."""
     bad = g.branch("task", {"f": "BAD\n"})

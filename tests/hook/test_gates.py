@@ -14,6 +14,7 @@ import pytest
 from orchestrator_action.process import table as procs
 from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in, start_push, wait_for
 from tests.kit.repos import make_repo
+from tests.kit.tables import few
 
 HOLD = 'echo run >> "$COUNT"; exec sleep 60'
 
@@ -79,15 +80,18 @@ def test_a_gates_stdin_is_empty(govern: Callable[..., Governed]):
 
 @pytest.mark.parametrize(
     "tree",
-    [
-        "sleep 60",
-        "sleep 60 & sleep 60 & wait",
-        "trap '' TERM INT HUP; while :; do sleep 1; done",
-        "setsid sleep 60 & wait",
-        "(setsid sh -c 'sleep 60 & sleep 60' &) ; sleep 60",
-        "(env -i /usr/bin/setsid /bin/sleep 60 &); sleep 60",
-        "kill -STOP $$",
-    ],
+    few(
+        [
+            "sleep 60",
+            "sleep 60 & sleep 60 & wait",
+            "trap '' TERM INT HUP; while :; do sleep 1; done",
+            "setsid sleep 60 & wait",
+            "(setsid sh -c 'sleep 60 & sleep 60' &) ; sleep 60",
+            "(env -i /usr/bin/setsid /bin/sleep 60 &); sleep 60",
+            "kill -STOP $$",
+        ],
+        2,
+    ),
 )
 def test_a_time_out_ends_the_whole_tree_and_refuses(govern: Callable[..., Governed], tree: str):
     """Case 27; the fixture asserts that no process is left."""
@@ -103,6 +107,7 @@ def test_a_time_out_ends_the_whole_tree_and_refuses(govern: Callable[..., Govern
     assert "" == g.at_remote("refs/heads/task")
 
 
+@pytest.mark.slow
 def test_the_limit_for_all_gates_holds(govern: Callable[..., Governed]):
     """ssh remotes hang up: the whole push has a limit, too."""
     g = govern(policy(gate("slow", "sleep 60"), more="  timeout: 0.5\n"))
@@ -142,9 +147,9 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("how", few(ENDS, 2))
 @pytest.mark.parametrize(
-    "command", [HOLD, f"trap '' TERM INT HUP; {HOLD}", f"(setsid sh -c '{HOLD}' &); {HOLD}"]
+    "command", few([HOLD, f"trap '' TERM INT HUP; {HOLD}", f"(setsid sh -c '{HOLD}' &); {HOLD}"], 2)
 )
 def test_the_end_of_the_push_is_the_end_of_its_gates(govern: Callable[..., Governed], how: str, command: str):
     """Case 28: within one second, nothing remembered, nothing pushed."""
@@ -201,12 +206,15 @@ def test_a_terminals_interrupt_is_a_refusal(govern: Callable[..., Governed]):
 
 @pytest.mark.parametrize(
     "child",
-    [
-        "sleep 60 &",
-        "setsid sleep 60 >&2 &",
-        "(env -i /usr/bin/setsid /bin/sleep 60 &);",
-        "nohup sleep 60 >&2 &",
-    ],
+    few(
+        [
+            "sleep 60 &",
+            "setsid sleep 60 >&2 &",
+            "(env -i /usr/bin/setsid /bin/sleep 60 &);",
+            "nohup sleep 60 >&2 &",
+        ],
+        2,
+    ),
 )
 def test_a_background_child_does_not_hold_the_push(govern: Callable[..., Governed], child: str):
     """Case 29: it holds stderr, and is ended with its gate."""
@@ -232,7 +240,7 @@ def test_a_leftover_of_one_gate_is_ended_and_the_others_go_on(govern: Callable[.
     assert 0 == done.code, done.err
 
 
-@pytest.mark.parametrize("clean", ["", 'env -i PATH="$PATH" HOME="$HOME" COUNT="$COUNT" '])
+@pytest.mark.parametrize("clean", few(["", 'env -i PATH="$PATH" HOME="$HOME" COUNT="$COUNT" '], 1))
 def test_a_gate_that_pushes_does_not_recurse(govern: Callable[..., Governed], clean: str):
     """Case 29: the inner push runs no gates again, and policy still holds for it."""
     inner = f"{clean}git push -q origin HEAD:refs/heads/inner; ! {clean}git push -q origin HEAD:main"
@@ -300,6 +308,7 @@ def with_submodule(govern: Callable[..., Governed], tmp_path: Path, command: str
     return g
 
 
+@pytest.mark.slow
 def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..., Governed], tmp_path: Path):
     """Case 17: `git clean` leaves the inside of submodules alone, so we do not."""
     g = with_submodule(govern, tmp_path, "test ! -e sub/left && touch sub/left")
@@ -312,6 +321,7 @@ def test_a_submodules_leftovers_do_not_reach_the_next_commit(govern: Callable[..
     assert 0 == second.code, second.err
 
 
+@pytest.mark.slow
 def test_a_submodule_that_is_gone_takes_its_leftovers_along(govern: Callable[..., Governed], tmp_path: Path):
     """Case 17: the next commit has no submodule, so its directory is not there."""
     g = with_submodule(govern, tmp_path, "test ! -e gone && { test ! -d sub || touch sub/left; }")

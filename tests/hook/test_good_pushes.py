@@ -18,6 +18,7 @@ from tests.conftest import need
 from tests.hook.conftest import CHECK, Governed, gate, policy, processes_in, start_push, wait_for
 from tests.hook.test_gates import with_submodule
 from tests.kit.repos import Repo, git, make_repo
+from tests.kit.tables import few
 
 NOBODY = 65534
 
@@ -50,6 +51,7 @@ def test_attributes_that_rewrite_files_change_none(govern: Callable[..., Governe
     assert "changed files: crlf.txt" in changed.err
 
 
+@pytest.mark.slow
 def test_lfs_without_its_objects_is_as_in_the_users_checkout(govern: Callable[..., Governed], tmp_path: Path):
     """Case 47: GIT_LFS_SKIP_SMUDGE=1 and a store that is out of reach."""
     lfs = need(shutil.which("git-lfs"), "git-lfs (a package of most systems)")
@@ -81,6 +83,7 @@ def test_submodules_are_set_up_as_in_the_users_checkout(govern: Callable[..., Go
     assert 0 == done.code, done.err
 
 
+@pytest.mark.slow
 def test_a_submodule_can_be_linked_where_it_is_not_set_up(govern: Callable[..., Governed], tmp_path: Path):
     """Case 47: `link: [sub]`, for what git itself does not have here."""
     sub = make_repo(tmp_path / "sub", {"s": "1\n"})
@@ -133,7 +136,7 @@ def install_for(g: Governed) -> None:
     g.git("checkout", "-q", "-b", "task")
 
 
-@pytest.mark.parametrize("home", ["missing", "unset", "unwritable"])
+@pytest.mark.parametrize("home", few(["missing", "unset", "unwritable"], 1))
 def test_no_home_is_needed(theirs: Governed, home: str):
     """Case 48."""
     install_for(theirs)
@@ -149,6 +152,7 @@ def test_no_home_is_needed(theirs: Governed, home: str):
     assert "bug" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_earlier_sudo_push_is_no_obstacle(theirs: Governed):
     """Case 48: our state in `.git` is another user's; nothing can be remembered, and the answer is right."""
     install_for(theirs)
@@ -179,6 +183,7 @@ def test_a_read_only_git_folder_is_judged_right(theirs: Governed):
     assert "bug" not in allowed.stderr + refused.stderr
 
 
+@pytest.mark.slow
 def test_a_hooks_folder_that_cannot_be_written_is_one_plain_line(theirs: Governed):
     """Case 48: `install` says which, and what to do."""
     (theirs.path / ".git/hooks").mkdir(exist_ok=True)
@@ -235,7 +240,7 @@ def test_a_fork_of_ones_own_has_rules_of_its_own(govern: Callable[..., Governed]
     assert "gate check failed" in g.push("mine", "main").err
 
 
-@pytest.mark.parametrize("how", ["untracked file", "linked worktree"])
+@pytest.mark.parametrize("how", few(["untracked file", "linked worktree"], 1))
 def test_a_word_with_a_slash_is_no_reason_to_run_again(
     govern: Callable[..., Governed], tmp_path: Path, how: str
 ):
@@ -286,11 +291,14 @@ def test_links_do_not_write_through(govern: Callable[..., Governed]):
 
 @pytest.mark.parametrize(
     ("lock", "text"),
-    [
-        ("package-lock.json", '{"packages": {"node_modules/kept": {}, "node_modules/@s/kept": {}}}\n'),
-        ("yarn.lock", 'kept@^1.0:\n  version "1"\n\n"@s/kept@^1":\n  version "1"\n'),
-        ("pnpm-lock.yaml", "packages:\n  kept@1.0.0:\n    a: b\n  '@s/kept@1.0.0':\n    a: b\n"),
-    ],
+    few(
+        [
+            ("package-lock.json", '{"packages": {"node_modules/kept": {}, "node_modules/@s/kept": {}}}\n'),
+            ("yarn.lock", 'kept@^1.0:\n  version "1"\n\n"@s/kept@^1":\n  version "1"\n'),
+            ("pnpm-lock.yaml", "packages:\n  kept@1.0.0:\n    a: b\n  '@s/kept@1.0.0':\n    a: b\n"),
+        ],
+        1,
+    ),
 )
 def test_a_package_that_the_pushed_lock_file_does_not_have_is_not_there(
     govern: Callable[..., Governed], lock: str, text: str
@@ -311,6 +319,7 @@ def test_a_package_that_the_pushed_lock_file_does_not_have_is_not_there(
     assert 0 == done.code, done.err
 
 
+@pytest.mark.slow
 def test_what_only_root_may_remove_is_named_and_in_nobodys_way(theirs: Governed):
     """Case 54: a container left its files in the tree: the next push is right, `clean` says what is left."""
     install_for(theirs)
@@ -330,6 +339,7 @@ def test_what_only_root_may_remove_is_named_and_in_nobodys_way(theirs: Governed)
     assert "/left-" in cleaned.stdout
 
 
+@pytest.mark.slow
 def test_trees_of_repositories_that_are_gone_or_moved_go_with_clean(
     govern: Callable[..., Governed], tmp_path: Path
 ):
@@ -352,6 +362,7 @@ def test_trees_of_repositories_that_are_gone_or_moved_go_with_clean(
     assert "nothing to remove" in made["lives"].hook("clean").out
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_while_a_large_tree_is_made_leaves_nothing(
     govern: Callable[..., Governed], tmp_path: Path
 ):
@@ -393,7 +404,7 @@ def test_a_hooks_folder_that_is_tracked_is_not_written_to(g: Governed):
     assert [] == list((g.path / "githooks").iterdir())
 
 
-@pytest.mark.parametrize("gone", ["hook", "process", "errors.py", "hook/gates.py", "an old Python"])
+@pytest.mark.parametrize("gone", few(["hook", "process", "errors.py", "hook/gates.py", "an old Python"], 2))
 def test_half_of_an_installation_refuses_in_one_line_with_the_cure(
     govern: Callable[..., Governed], tmp_path: Path, gone: str
 ):
@@ -425,6 +436,7 @@ def test_half_of_an_installation_refuses_in_one_line_with_the_cure(
     assert "" == g.at_remote("refs/heads/task")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said(govern: Callable[..., Governed], tmp_path: Path):
     """Case 58: in the gates' tree."""
     small = tmp_path / "small"
@@ -445,6 +457,7 @@ def test_a_full_disk_is_said(govern: Callable[..., Governed], tmp_path: Path):
     assert "bug" not in done.err
 
 
+@pytest.mark.slow
 def test_a_thousand_refs_of_one_tree_cost_one_run(govern: Callable[..., Governed]):
     """Case 58: with a gate about the tree, whatever their number."""
     g = govern(policy(gate("check", f'echo run >> "$COUNT"; {CHECK}')))
@@ -469,6 +482,7 @@ def test_a_thousand_refs_of_one_tree_cost_one_run(govern: Callable[..., Governed
     assert seconds < 3.0
 
 
+@pytest.mark.slow
 def test_many_trees_and_more_pushes_than_there_are_trees(govern: Callable[..., Governed]):
     """Case 58: 50 commits with trees of their own in one push, one of them bad; then six pushes at once."""
     g = govern(policy(gate("check", CHECK)))

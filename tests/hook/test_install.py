@@ -15,6 +15,7 @@ import pytest
 
 from tests.hook.conftest import CHECK, Governed, gate, policy, tree_of
 from tests.kit.repos import git
+from tests.kit.tables import few
 
 
 def test_installing_twice_is_installing_once(g: Governed):
@@ -37,7 +38,7 @@ def test_what_is_installed_is_a_shell_script_with_the_interpreter_in_it(g: Gover
     assert os.access(hook, os.X_OK)
 
 
-@pytest.mark.parametrize("scope", ["--global", "--local"])
+@pytest.mark.parametrize("scope", few(["--global", "--local"], 1))
 def test_a_foreign_hooks_path_is_never_written_to(
     govern: Callable[..., Governed], tmp_path: Path, scope: str
 ):
@@ -98,11 +99,11 @@ def test_an_own_hooks_path_is_written_to(govern: Callable[..., Governed]):
 
 @pytest.mark.parametrize(
     ("harm", "word"),
-    [
+    few([
         ("displaced", "displaced"), ("removed", "not installed"), ("edited", "edited"),
         ("mode", "not executable"), ("shadowed", "shadowed"), ("moved aside", "displaced"),
         ("interpreter", "broken"),
-    ],
+    ], 3),
 )  # fmt: skip
 def test_status_sees_what_keeps_the_hook_from_its_work(g: Governed, harm: str, word: str):
     """Case 33."""
@@ -255,6 +256,7 @@ def test_uninstall_leaves_the_record_and_nothing_else(g: Governed, tmp_path: Pat
     assert ["journal"] == [kept.name for kept in (clone / ".git/orchestrator/hook").iterdir()]
 
 
+@pytest.mark.slow
 def test_uninstall_waits_for_nobody_and_disturbs_nobody(govern: Callable[..., Governed]):
     """While a push runs gates, its slot stays."""
     g = govern(policy(gate("hold", 'echo run >> "$COUNT"; until test -e "$COUNT.go"; do sleep 0.02; done')))
@@ -273,7 +275,7 @@ def test_uninstall_waits_for_nobody_and_disturbs_nobody(govern: Callable[..., Go
     assert 0 == g.hook("status").code
 
 
-@pytest.mark.parametrize("kind", ["linked worktree", "bare", "submodule"])
+@pytest.mark.parametrize("kind", few(["linked worktree", "bare", "submodule"], 1))
 def test_the_hook_goes_where_git_looks_for_it(g: Governed, tmp_path: Path, kind: str):
     """Case 33: linked worktrees share it, a bare repository and a submodule have their own."""
     g.hook("uninstall")

@@ -16,6 +16,7 @@ import yaml
 from tests.conftest import need
 from tests.hook.conftest import Done, Governed
 from tests.hook.test_managers import PEERS, ROOT, documented
+from tests.kit.tables import few
 
 HERE = Path(sys.executable).parent
 COLUMNS = (
@@ -106,7 +107,7 @@ def table() -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("manager", MANAGERS)
+@pytest.mark.parametrize("manager", few(MANAGERS, 2))
 def test_the_table_says_what_each_manager_passes_on(
     govern: Callable[..., Governed], tmp_path: Path, manager: str
 ):

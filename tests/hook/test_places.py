@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hook.conftest import CHECK, Governed, gate, policy
+from tests.kit.tables import few
 
 
 def with_trees(folder: Path | str) -> str:
@@ -69,8 +70,8 @@ def test_a_folder_for_trees_that_cannot_serve_is_one_plain_line(
 
 @pytest.mark.parametrize(
     "name",
-    ["scratch", "submodules", "index", "lock", "owner", "git.log", "lock-files", "changed-files",
-     "repository.git", "checkout", ".dots", "left-over", "-x"],
+    few(["scratch", "submodules", "index", "lock", "owner", "git.log", "lock-files", "changed-files",
+     "repository.git", "checkout", ".dots", "left-over", "-x"], 3),
 )  # fmt: skip
 def test_a_repository_may_be_called_like_a_file_of_ours(govern: Callable[..., Governed], name: str):
     """The tree has a folder of its own: what we keep beside it can neither empty it nor stand in its place."""

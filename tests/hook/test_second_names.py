@@ -12,6 +12,7 @@ import pytest
 
 from tests.hook.conftest import CHECK, PROTECTED, Governed, gate, policy
 from tests.kit.repos import git
+from tests.kit.tables import few
 
 COUNTED = f"echo run >> $COUNT; {CHECK}"
 
@@ -79,7 +80,7 @@ def test_a_remote_that_does_not_answer_any_more_is_judged_as_it_was(g: Governed)
     assert 0 == good.code, good.err
 
 
-@pytest.mark.parametrize("spelled", ["as it is", "with a slash", "relative", "by file:"])
+@pytest.mark.parametrize("spelled", few(["as it is", "with a slash", "relative", "by file:"], 2))
 def test_a_second_name_for_a_remote_opens_nothing(govern: Callable[..., Governed], spelled: str):
     """Case 49: a rule for `my-fork` holds for a fork, not for the remote itself under that name."""
     more = "  remotes: [{match: my-fork, protected-branches: []}]\n"
@@ -100,7 +101,9 @@ def test_a_second_name_for_a_remote_opens_nothing(govern: Callable[..., Governed
     assert g.git("rev-parse", "main~") == g.at_remote("refs/heads/main")
 
 
-@pytest.mark.parametrize("now", ["isolation: auto\n", "network: [agents]\n", "sandbox: {read: [/opt]}\n"])
+@pytest.mark.parametrize(
+    "now", few(["isolation: auto\n", "network: [agents]\n", "sandbox: {read: [/opt]}\n"], 1)
+)
 def test_a_pass_counts_for_the_walls_that_it_was_earned_in(govern: Callable[..., Governed], now: str):
     """Case 41: what passed in the open may not pass within walls."""
     own = policy(gate("check", COUNTED))

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hook.conftest import Governed
 from tests.hook.test_manager_table import HERE, MANAGERS
+from tests.kit.tables import few
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def bare(govern: Callable[..., Governed]) -> Governed:
     return g
 
 
-@pytest.mark.parametrize("manager", MANAGERS)
+@pytest.mark.parametrize("manager", few(MANAGERS, 2))
 def test_a_managers_documented_set_up_is_in_force(bare: Governed, manager: str):
     """Case 50: with the README's own lines; and nothing was pushed or left by finding out."""
     before = bare.hook("status")
@@ -42,7 +43,7 @@ def test_a_managers_documented_set_up_is_in_force(bare: Governed, manager: str):
 
 
 @pytest.mark.parametrize("manager", ["husky", "lefthook", "pre-commit", "prek"])
-@pytest.mark.parametrize("how", ["commented", "not executable", "gone"])
+@pytest.mark.parametrize("how", few(["commented", "not executable", "gone"], 1))
 def test_a_set_up_that_does_nothing_is_not_in_force(bare: Governed, manager: str, how: str):
     """Case 50: the line is only a comment, git ignores the hook, or the manager's file is gone."""
     MANAGERS[manager](bare)
@@ -151,7 +152,7 @@ def test_audit_says_what_it_cannot_know(govern: Callable[..., Governed], tmp_pat
     assert "every push since" not in done.out
 
 
-@pytest.mark.parametrize("how", ["off", "expired"])
+@pytest.mark.parametrize("how", few(["off", "expired"], 1))
 def test_audit_says_when_the_reflog_does_not_tell(govern: Callable[..., Governed], how: str):
     """Case 51: without reflogs, and with one that lost its beginning."""
     g = govern()

@@ -13,6 +13,7 @@ import pytest
 
 from tests.hook.conftest import CHECK, Governed, gate, policy, start_push, wait_for
 from tests.kit.repos import git
+from tests.kit.tables import few
 
 
 def state_of(g: Governed) -> tuple[object, ...]:
@@ -149,6 +150,7 @@ def test_forge_tokens_reach_no_gate_unless_it_names_them(govern: Callable[..., G
     assert "GITHUB_TOKEN" in done.err
 
 
+@pytest.mark.slow
 def test_a_password_in_a_remotes_url_reaches_no_gate_and_no_file_of_ours(
     govern: Callable[..., Governed], tmp_path: Path
 ):
@@ -270,7 +272,7 @@ def test_orphans_and_merges_are_commits_like_others(g: Governed):
 
 
 @pytest.mark.parametrize(
-    "name", ["with space", "qu'ote", 'dou"ble', "dollar$(touch pwned)", "ünïcödé-漢字", "-dash"]
+    "name", few(["with space", "qu'ote", 'dou"ble', "dollar$(touch pwned)", "ünïcödé-漢字", "-dash"], 3)
 )
 def test_paths_are_only_data(tmp_path: Path, govern: Callable[..., Governed], name: str):
     """Case 23: the repository, the cache and HOME, with spaces, quotes and more."""
@@ -290,7 +292,7 @@ def test_paths_are_only_data(tmp_path: Path, govern: Callable[..., Governed], na
 
 
 @pytest.mark.parametrize(
-    "ref", ["a;touch${IFS}pwned", "$(touch${IFS}pwned)", "`touch${IFS}pwned`", "a|b&c", "-n", "ü"]
+    "ref", few(["a;touch${IFS}pwned", "$(touch${IFS}pwned)", "`touch${IFS}pwned`", "a|b&c", "-n", "ü"], 3)
 )
 def test_ref_names_are_only_data(g: Governed, tmp_path: Path, ref: str):
     """Case 23."""
@@ -325,19 +327,22 @@ def test_a_push_leaves_the_repository_as_it_was(g: Governed, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "harm",
-    [
-        "deleted",
-        "emptied",
-        "dirty",
-        "no .git",
-        "other .git",
-        "no repository",
-        "index",
-        "lock",
-        "unwritable",
-        "branch",
-        "file",
-    ],
+    few(
+        [
+            "deleted",
+            "emptied",
+            "dirty",
+            "no .git",
+            "other .git",
+            "no repository",
+            "index",
+            "lock",
+            "unwritable",
+            "branch",
+            "file",
+        ],
+        3,
+    ),
 )
 def test_a_harmed_slot_is_repaired_and_tells_the_truth(g: Governed, tmp_path: Path, harm: str):
     """Case 25."""
@@ -415,6 +420,7 @@ def test_a_run_killed_in_the_middle_leaves_nothing_that_matters(
     assert 0 == done.code, done.err
 
 
+@pytest.mark.slow
 def test_two_pushes_at_once_from_two_worktrees_are_both_right(
     govern: Callable[..., Governed], tmp_path: Path
 ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from tests.kit.ill import Pids, eventually
 from tests.kit.whole import House
 from tests.run.conftest import ill, tasks
@@ -97,6 +99,7 @@ def test_status_and_logs_follow_a_run_from_another_terminal(home: House, conduct
     assert (0, 0) == (logs.returncode, watch.returncode)
 
 
+@pytest.mark.slow
 def test_the_logs_of_a_task_that_waits_are_waited_for(home: House, conduct, pids: Pids):
     tasks(home, 2)
     run = conduct(slots=1, programs=[["sh", "-c", f"echo here; : > {pids.folder}/$$; exec sleep 1000"]])
@@ -118,6 +121,7 @@ def test_the_logs_of_a_task_that_waits_are_waited_for(home: House, conduct, pids
     assert 0 == logs.returncode
 
 
+@pytest.mark.slow
 def test_cancel_waits_for_the_end_it_reports(home: House, conduct, pids: Pids):
     tasks(home, 1)
     run = conduct(programs=[ill("stubborn.sh", pids.folder, 2)])

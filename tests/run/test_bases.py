@@ -14,6 +14,7 @@ from orchestrator_action.run.bases import Bases
 from orchestrator_action.run.setup import RunRequest, start_run
 from tests.kit.repos import Repo
 from tests.kit.runner import wait_for
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIBRARY, House, house
 
 UNITTEST = f"{sys.executable} -m unittest discover"
@@ -34,13 +35,16 @@ def home_with(make, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("config", "words"),
-    [
-        ("label: orchestrate\n", "no test command is known"),
-        ("test: no-such-runner --all\n", "no-such-runner is not installed"),
-        (f'test: "{sys.executable} -m nowhere_to_be_found"\n', "No module named"),
-        ("test: 'true'\n", "no test count could be read"),
-        (f"setup: exit 7\ntest: {UNITTEST}\n", "setup command 'exit 7' failed: exit 7"),
-    ],
+    few(
+        [
+            ("label: orchestrate\n", "no test command is known"),
+            ("test: no-such-runner --all\n", "no-such-runner is not installed"),
+            (f'test: "{sys.executable} -m nowhere_to_be_found"\n', "No module named"),
+            ("test: 'true'\n", "no test count could be read"),
+            (f"setup: exit 7\ntest: {UNITTEST}\n", "setup command 'exit 7' failed: exit 7"),
+        ],
+        2,
+    ),
     ids=["no command", "no runner", "no dependency", "no count", "set-up fails"],
 )
 def test_what_cannot_run_at_the_base_ends_the_task_before_an_agent_starts(home_with, config, words):
@@ -64,7 +68,7 @@ def test_what_cannot_run_at_the_base_ends_the_task_before_an_agent_starts(home_w
     home.assert_tidy()
 
 
-@pytest.mark.parametrize("policy", ["off", "waivable"])
+@pytest.mark.parametrize("policy", few(["off", "waivable"], 1))
 def test_a_repository_that_does_not_ask_for_tests_is_not_blocked(home_with, policy):
     """`testing: off | waivable` is the repository's word for it."""
     home = home_with(f"test: no-such-runner\nphases: {{testing: '{policy}'}}\n")

@@ -15,6 +15,7 @@ import pytest
 from orchestrator_action.state.fold import recall
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids
+from tests.kit.tables import few
 from tests.kit.whole import House
 from tests.run.conftest import Stuck, ill, tasks
 
@@ -46,6 +47,7 @@ def test_polite_tasks_are_gone_at_once(home: House, conduct, pids: Pids):
         assert "orchestrate:running" not in (home.forge / "issues" / f"{number}.md").read_text()
 
 
+@pytest.mark.slow
 def test_stubborn_tasks_do_not_keep_a_run(home: House, conduct, pids: Pids):
     """FAULTS 12: they ignore INT and TERM, half of them in sessions of their own."""
     tasks(home, 4)
@@ -78,6 +80,7 @@ def test_the_second_signal_kills_at_once(home: House, conduct, pids: Pids):
     pids.assert_gone(at_least=4)
 
 
+@pytest.mark.slow
 def test_large_worktrees_are_deleted_by_whoever_comes_next(home: House, conduct, pids: Pids):
     """FAULTS 12: a cancelled run tells first; what it cannot delete in time is off git's list and goes later."""
     home.repo.write({f"many/{n % 50}/{n}.txt": "x\n" for n in range(12_000)})
@@ -97,7 +100,7 @@ def test_large_worktrees_are_deleted_by_whoever_comes_next(home: House, conduct,
     home.assert_tidy_after_cancel()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", few([signal.SIGTERM, signal.SIGHUP], 1))
 def test_other_signals_cancel_too(home: House, conduct, pids: Pids, number):
     """FAULTS 14: also when the terminal goes away."""
     tasks(home, 1)
@@ -111,6 +114,7 @@ def test_other_signals_cancel_too(home: House, conduct, pids: Pids, number):
     home.assert_tidy_after_cancel()
 
 
+@pytest.mark.slow
 def test_waiting_tasks_are_cancelled_and_counted(home: House, conduct, pids: Pids):
     tasks(home, 6)
     run = conduct(slots=2, programs=[ill("polite.sh", pids.folder)])
@@ -183,7 +187,7 @@ def test_before_the_first_task_nothing_has_begun(home: House):
     assert not (home.repo.path / ".git" / "orchestrator" / "runs").exists()
 
 
-@pytest.mark.parametrize("after_ms", [0, 20, 40, 60, 80, 120, 160, 250, 400, 600])
+@pytest.mark.parametrize("after_ms", few([0, 20, 40, 60, 80, 120, 160, 250, 400, 600], 2))
 def test_at_any_moment_of_a_trees_making_nothing_is_half_done(home: House, conduct, after_ms: int):
     """FAULTS 13: no half tree, no stale lock. What an agent had not committed yet is saved and kept."""
     tasks(home, 4)
@@ -204,6 +208,7 @@ def test_at_any_moment_of_a_trees_making_nothing_is_half_done(home: House, condu
     home.assert_tidy(kept=list(kept))
 
 
+@pytest.mark.slow
 def test_after_the_last_task_all_is_as_it_ended(home: House, conduct):
     """FAULTS 13: the results stand."""
     tasks(home, 1)
@@ -218,6 +223,7 @@ def test_after_the_last_task_all_is_as_it_ended(home: House, conduct):
     home.assert_tidy_after_cancel()
 
 
+@pytest.mark.slow
 def test_a_forge_that_hangs_does_not_keep_a_cancelled_run(home: House, conduct, pids: Pids):
     """FAULTS 12, 14: what was not confirmed is pending in the journal, and told once by the next run."""
     tasks(home, 3)

@@ -15,6 +15,7 @@ from orchestrator_action.publish.progress import times
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually
 from tests.kit.scripted import ScriptedAgent, claims
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, THERE, House, new_file
 from tests.run.conftest import InProcess
 
@@ -110,6 +111,7 @@ def test_the_smallest_verified_one_becomes_the_task(home: House, inside: InProce
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_the_trail_of_the_task_says_why(home: House, inside: InProcess):
     """Whoever fetches the trails can check each candidate, and which one was chosen of them."""
     task(home)
@@ -128,6 +130,7 @@ def test_the_trail_of_the_task_says_why(home: House, inside: InProcess):
     assert all(p["stand_in"] for name in ("issue-1.1", "issue-1.2") for p in pulls[name])
 
 
+@pytest.mark.slow
 def test_where_none_is_verified_an_honest_one_counts_before_a_liar(home: House, inside: InProcess):
     """The liar claims everything and is smaller; the other one did not finish. The task is not finished."""
     task(home)
@@ -160,6 +163,7 @@ def test_one_that_crashes_takes_nobody_with_it(home: House, inside: InProcess):
     assert "failed (agent)" in texts(home, "comments", "1")
 
 
+@pytest.mark.slow
 def test_agents_by_name_are_a_candidate_each_and_the_pull_request_names_the_best(home, inside: InProcess):
     task(home)
     others = {"command": ScriptedAgent(shell=rivals("", works(TRIPLE)), reviewer=QUIET)}
@@ -181,6 +185,7 @@ def test_a_label_for_an_agent_wins_over_names_in_the_configuration(home: House, 
     assert ("success", ()) == (result.status, result.candidates)
 
 
+@pytest.mark.slow
 def test_tests_that_disagree_are_a_finding(home: House, inside: InProcess):
     """What was chosen is verified by its own tests; another's test fails on it, and that is said in all places."""
     task(home)
@@ -207,6 +212,7 @@ def test_tests_that_disagree_are_a_finding(home: House, inside: InProcess):
     assert "draft: true" in pull.read_text(), "a person has to look at it first"
 
 
+@pytest.mark.slow
 def test_the_budget_of_the_task_is_shared_and_its_cost_is_the_sum(home: House, inside: InProcess):
     """Of two that are alike the cheaper one counts; the limit of the run sees what both have spent."""
     task(home)
@@ -223,6 +229,7 @@ def test_the_budget_of_the_task_is_shared_and_its_cost_is_the_sum(home: House, i
     assert "budget of the run" in second.error
 
 
+@pytest.mark.slow
 def test_more_candidates_than_places_take_turns(home: House, inside: InProcess):
     task(home)
 
@@ -231,6 +238,7 @@ def test_more_candidates_than_places_take_turns(home: House, inside: InProcess):
     assert ("success", 1) == (report.tasks[0].status, report.peak_parallel)
 
 
+@pytest.mark.slow
 def test_the_same_change_twice_is_nobody_elses_work(home: House, inside: InProcess):
     """Two that come to the very same commit do not refute each other."""
     home.issue(1, "Add more", GOOD)
@@ -245,6 +253,7 @@ def hangs(pids: Pids) -> str:
     return f": > {pids.folder}/$$; exec sleep 1000"
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_with_the_candidates_that_are_open(home: House, conduct, pids: Pids):
     """What had ended is not done again; nothing is told twice."""
     task(home)
@@ -267,6 +276,7 @@ def test_a_killed_run_goes_on_with_the_candidates_that_are_open(home: House, con
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_all_candidates_and_loses_nothing(home: House, conduct, pids: Pids):
     """Their commits are kept, and the run can be gone on with."""
     task(home)
@@ -300,6 +310,7 @@ def test_a_number_that_makes_no_sense_is_said_in_one_line(home: House, given: st
     assert "--candidates" in ran.err and "error:" in ran.err, ran.err
 
 
+@pytest.mark.slow
 def test_every_command_shows_candidates(home: House):
     """The real command: plan, run, status, logs and report."""
     home.issue(1, "Add more", GOOD)
@@ -336,6 +347,7 @@ def test_candidates_are_refused_in_four_steps(home: House):
     assert "orchestrate:running" not in (home.forge / "issues" / "1.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids: Pids):
     """Branches that the candidates of a dead run left at the remote are in nobody's way, and stay."""
     task(home)
@@ -371,6 +383,7 @@ def test_where_nothing_is_needed_no_candidate_proposes_anything(home: House, ins
     assert "orchestrate:done" in (home.forge / "issues" / "1.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_change_that_is_verified_counts_before_one_that_declines(home: House, inside: InProcess):
     task(home)
     nothing = "orchestrator-phase done initial-setup; orchestrator-phase stop --because 'it is all there'"
@@ -391,6 +404,7 @@ def test_what_all_decline_is_declined_with_the_words_of_one(home: House, inside:
     assert "no letters" in texts(home, "comments", "1")
 
 
+@pytest.mark.slow
 def test_a_prompt_file_gets_one_issue_and_one_pull_request(home: House):
     file = home.repo.path.parent / "task.md"
     file.write_text(f"# Add more\n\n{GOOD}")
@@ -405,6 +419,7 @@ def test_a_prompt_file_gets_one_issue_and_one_pull_request(home: House):
     assert f"#{task_['issue']}" in pull.read_text()
 
 
+@pytest.mark.slow
 def test_what_depends_on_a_task_grows_from_its_best_candidate(home: House, inside: InProcess):
     task(home)
     home.issue(2, "Use it", "Depends on #1\n\n" + new_file("uses.py", "from numbers_ import triple\n"))
@@ -417,14 +432,17 @@ def test_what_depends_on_a_task_grows_from_its_best_candidate(home: House, insid
 
 @pytest.mark.parametrize(
     "moment",
-    [
-        "issue-1 task-started",
-        "issue-1.2 task-ended",
-        "issue-1 chosen",
-        "issue-1 claim",
-        "issue-1 pull",
-        "issue-1 judged",
-    ],
+    few(
+        [
+            "issue-1 task-started",
+            "issue-1.2 task-ended",
+            "issue-1 chosen",
+            "issue-1 claim",
+            "issue-1 pull",
+            "issue-1 judged",
+        ],
+        1,
+    ),
 )
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(home: House, conduct, moment: str):
     """One pull request, one comment, one choice; what was carried over is carried over once."""

@@ -69,6 +69,7 @@ def test_issues_that_wait_for_each_other_are_blocked_and_the_circle_is_named_and
     assert "issue-1 → issue-2 → issue-1" in said.read_text()
 
 
+@pytest.mark.slow
 def test_an_open_issue_outside_the_run_is_waited_for_and_a_closed_one_is_not(home: House):
     home.issue(1, "Open", "Later.", labels=[])
     home.issue(2, "Two", f"Depends on #1\n\n{adds('two.py')}")
@@ -100,6 +101,7 @@ def test_two_branches_are_joined_for_what_waits_for_both(home: House):
     assert "base: main" in front_of(home, 4)
 
 
+@pytest.mark.slow
 def test_branches_that_do_not_go_together_block_what_waits_for_both(home: House):
     home.issue(1, "One", adds("one.py"))
     home.issue(2, "Two", adds("two.py"))

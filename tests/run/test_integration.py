@@ -155,6 +155,7 @@ def test_what_passes_alone_and_fails_together_is_tested_and_bisected(home: House
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_what_passes_together_is_said_to_and_off_tries_nothing(home: House):
     for number in (1, 2):
         home.issue(number, f"Task {number}", adds(f"t{number}.py"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.repos import Repo, clean_env, git, make_repo
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIBRARY, House, house
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 12345\n"
@@ -79,7 +80,7 @@ KINDS = {
 """Kind → how it is made; the checkout that a run is started in."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", few(KINDS, 3))
 def test_a_task_succeeds_in_a_repository_of_any_kind(home: House, tmp_path: Path, kind: str):
     home.issue(1, "Add a module", GOOD)
     home.env["GIT_CONFIG_NOSYSTEM"] = "1"  # a machine's own git-lfs would ask for what a pointer names

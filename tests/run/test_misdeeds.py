@@ -179,6 +179,7 @@ def test_a_misdeed_is_its_own_tasks_end_and_nobody_elses(home: House, among_othe
     assert before == as_it_is(home)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_what_is_done_in_its_own_clone_reaches_nobody(home: House, among_others, subtests, tmp_path: Path):
     """By construction: all tasks succeed, no trap springs, and the user's repository is as it was."""

@@ -8,22 +8,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.soak import soak
 from orchestrator_action.process import table as procs
 from tests.kit.crashes import crash, crash_at_git, crash_at_step
+from tests.kit.tables import few
 from tests.kit.whole import alive
 
 
-def _few(values: list[Any], quick: int) -> list[Any]:
-    """The first ones at every `make test`, all of them in `make test-all`."""
-    return [*values[:quick], *(pytest.param(value, marks=pytest.mark.slow) for value in values[quick:])]
-
-
-@pytest.mark.parametrize("seed", _few([*range(1001, 1013)], 2))
+@pytest.mark.parametrize("seed", few(range(1001, 1013), 1))
 def test_killed_at_a_random_point_a_run_comes_to_the_same_end(tmp_path: Path, seed: int):
     """FAULTS 25: nothing lost, nothing twice, nobody alive."""
     seen = crash(tmp_path, seed)
@@ -31,7 +26,7 @@ def test_killed_at_a_random_point_a_run_comes_to_the_same_end(tmp_path: Path, se
     assert seen.faultless, seen
 
 
-@pytest.mark.parametrize("step", _few([s for n in range(3, 90, 16) for s in (n, -n - 8)], 2))
+@pytest.mark.parametrize("step", few([s for n in range(3, 90, 16) for s in (n, -n - 8)], 1))
 def test_killed_right_before_or_after_a_step_it_comes_to_the_same_end(tmp_path: Path, step: int):
     """FAULTS 25: a line of the journal, a call of the forge, of the remote, of the trees."""
     seen = crash_at_step(tmp_path, step)
@@ -39,8 +34,8 @@ def test_killed_right_before_or_after_a_step_it_comes_to_the_same_end(tmp_path: 
     assert seen and seen.faultless, seen
 
 
-@pytest.mark.parametrize("works_on", [True, False])
-@pytest.mark.parametrize("number", _few([*range(10, 130, 30)], 1))
+@pytest.mark.parametrize("works_on", few([True, False], 1))
+@pytest.mark.parametrize("number", few(range(10, 130, 30), 1))
 def test_killed_while_a_git_is_at_work_it_comes_to_the_same_end(tmp_path: Path, number: int, works_on: bool):
     """FAULTS 25, 29: the git goes on without us, or never does what it was asked."""
     seen = crash_at_git(tmp_path, number, works_on=works_on)

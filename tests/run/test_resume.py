@@ -14,6 +14,7 @@ from orchestrator_action.protocol.events import encode_event, seal
 from orchestrator_action.state.fold import recall
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually, kill_at_once
+from tests.kit.tables import few
 from tests.kit.whole import LIES, House, new_file
 from tests.run.conftest import ill
 
@@ -63,7 +64,7 @@ def test_a_killed_run_goes_on_where_it_stood(home: House, conduct, pids: Pids):
     assert ["issue-1", "issue-2", "issue-3"] == resumed["data"]["open"]
 
 
-@pytest.mark.parametrize("guards_too", [False, True])
+@pytest.mark.parametrize("guards_too", few([False, True], 1))
 def test_a_second_agent_never_meets_the_first(home: House, conduct, pids: Pids, tmp_path, guards_too: bool):
     """FAULTS 7, 21: taken up within the grace of agents that ignore INT and TERM, their guards alive or not."""
     tasks(home, 2)
@@ -102,6 +103,7 @@ def test_what_had_ended_is_not_done_again(home: House, conduct):
     assert_once(home, 2)
 
 
+@pytest.mark.slow
 def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
     """The agent had begun cleanly and committed; the resumed attempt finds that and claims from there."""
     work = "orchestrator-phase done initial-setup && printf 'x = 1\\n' > more1.py"
@@ -116,6 +118,7 @@ def test_committed_and_proven_work_counts(home: House, conduct, pids: Pids):
     assert ("success", "early") == (task["status"], log), again.err
 
 
+@pytest.mark.slow
 def test_commits_that_could_never_be_proven_are_kept_out_of_the_way(home: House, conduct, pids: Pids):
     """The agent committed before it showed a clean beginning, and was killed; a fresh one starts at the base."""
     work = f"echo precious > early; git add -A; git commit -qm early; : > {pids.folder}/$$; exec sleep 1000"
@@ -127,6 +130,7 @@ def test_commits_that_could_never_be_proven_are_kept_out_of_the_way(home: House,
     assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:early")
 
 
+@pytest.mark.slow
 def test_uncommitted_work_is_saved_before_the_next_attempt(home: House, conduct, pids: Pids):
     work = f"echo precious > notes; : > {pids.folder}/$$; exec sleep 1000"
     killed_at_work(home, conduct, pids, "sh", "-c", work)
@@ -137,6 +141,7 @@ def test_uncommitted_work_is_saved_before_the_next_attempt(home: House, conduct,
     assert "precious" == home.repo.git("show", "refs/orchestrator/salvage/issue-1:notes")
 
 
+@pytest.mark.slow
 def test_a_session_is_taken_up_again_after_a_crash(home: House, conduct, pids: Pids):
     """The session's id is found in the log, the open phases are its message."""
     speaks = """printf '{"session": "s-7", "turns": 3}\\n'; echo draft > notes; """
@@ -154,6 +159,7 @@ def test_a_session_is_taken_up_again_after_a_crash(home: House, conduct, pids: P
     )
 
 
+@pytest.mark.slow
 def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: House, conduct, pids: Pids):
     """FAULTS 7: found by identity only."""
     tasks(home, 1)
@@ -175,6 +181,7 @@ def test_orchestrator_and_guards_killed_at_once_leave_nobody_after_resume(home: 
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_strangers_process_is_never_touched(home: House, conduct, pids: Pids, tmp_path):
     """FAULTS 8: the recorded PID now belongs to somebody else."""
     import subprocess
@@ -219,6 +226,7 @@ def test_a_finished_run_has_nothing_left_to_do(home: House):
     assert before == (home.run_dir / "journal.jsonl").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_can_be_taken_up(home: House, conduct, pids: Pids):
     tasks(home, 2)
     run = conduct(slots=1, programs=[ill("polite.sh", pids.folder)])
@@ -233,6 +241,7 @@ def test_a_cancelled_run_can_be_taken_up(home: House, conduct, pids: Pids):
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_run_somebody_else_holds_is_left_alone(home: House, conduct, pids: Pids):
     """FAULTS 27: two orchestrators on one run → the second says so and exits."""
     tasks(home, 1)
@@ -248,6 +257,7 @@ def test_a_run_somebody_else_holds_is_left_alone(home: House, conduct, pids: Pid
     run.end()
 
 
+@pytest.mark.slow
 def test_two_orchestrators_in_one_repository_do_not_notice_each_other(home: House, conduct, pids: Pids):
     tasks(home, 1)
     first = conduct(programs=[ill("polite.sh", pids.folder)])
@@ -262,6 +272,7 @@ def test_two_orchestrators_in_one_repository_do_not_notice_each_other(home: Hous
     first.end()
 
 
+@pytest.mark.slow
 def test_an_edited_task_goes_on_with_the_text_it_was_started_with(home: House, conduct, pids: Pids):
     """FAULTS 27: with its own line. What was approved is what runs."""
     killed_at_work(home, conduct, pids)
@@ -273,7 +284,9 @@ def test_an_edited_task_goes_on_with_the_text_it_was_started_with(home: House, c
     assert (0, True) == (again.code, "issue #1 was edited meanwhile" in again.err), again.err
 
 
-@pytest.mark.parametrize(("edit", "words"), [("edited", "was edited meanwhile"), ("deleted", "is gone")])
+@pytest.mark.parametrize(
+    ("edit", "words"), few([("edited", "was edited meanwhile"), ("deleted", "is gone")], 1)
+)
 def test_an_edited_prompt_file_goes_on_as_it_was(
     home: House, conduct, pids: Pids, tmp_path, edit: str, words: str
 ):
@@ -295,6 +308,7 @@ def test_an_edited_prompt_file_goes_on_as_it_was(
     assert "x = 1" == home.repo.git("show", f"{task['head_sha']}:more.py")
 
 
+@pytest.mark.slow
 def test_a_closed_issue_is_skipped(home: House, conduct, pids: Pids):
     killed_at_work(home, conduct, pids)
     issue = home.forge / "issues" / "1.md"
@@ -306,6 +320,7 @@ def test_a_closed_issue_is_skipped(home: House, conduct, pids: Pids):
     assert "issue #1 was closed meanwhile" in again.err
 
 
+@pytest.mark.slow
 def test_after_a_reboot_nothing_is_looked_for_and_all_goes_on(home: House, conduct, pids: Pids):
     """FAULTS 27: the owner on record is of another boot."""
     killed_at_work(home, conduct, pids)
@@ -333,7 +348,7 @@ def rewrite(home: House, change) -> None:
     path.write_text("".join(f"{line}\n" for line in lines))
 
 
-@pytest.mark.parametrize("tail", [b'{"seq": 99, "at"', b"\xff\xfe\x00garbage", b"\n\n", b"{}\n"])
+@pytest.mark.parametrize("tail", few([b'{"seq": 99, "at"', b"\xff\xfe\x00garbage", b"\n\n", b"{}\n"], 1))
 def test_a_torn_end_is_cut_off(home: House, conduct, pids: Pids, tail: bytes):
     """FAULTS 26: what a crash or a full disk leaves."""
     killed_at_work(home, conduct, pids)
@@ -384,6 +399,7 @@ def test_a_missing_journal_is_refused_by_name(home: House):
     assert ran.code in {2, 5} and "error: no run" in ran.err, ran.err
 
 
+@pytest.mark.slow
 def test_a_torn_tree_is_finished_not_lost(home: House, conduct, pids: Pids):
     """FAULTS 29: killed while its index was written."""
     killed_at_work(home, conduct, pids)
@@ -413,6 +429,7 @@ def test_a_state_that_cannot_be_written_is_named(home: House):
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_named_by_status_and_by_the_next_run(home: House, conduct, pids: Pids):
     killed_at_work(home, conduct, pids)
 
@@ -427,6 +444,7 @@ def recall_id(home: House) -> str:
     return recall(read_events(home.run_dir / "journal.jsonl")).run_id
 
 
+@pytest.mark.slow
 def test_the_wall_clock_may_jump(home: House, conduct, pids: Pids):
     """FAULTS 24: an event from an hour ahead changes no limit and no figure below zero."""
     killed_at_work(home, conduct, pids)

@@ -13,6 +13,7 @@ from orchestrator_action.process.concurrency import Machine, Slots
 from orchestrator_action.protocol.attempt import AgentReport, Ending, Outcome
 from orchestrator_action.state.failure import Chances, Failure, failure_of
 from tests.kit.scripted import ScriptedAgent, overloaded, say
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, House
 from tests.run.conftest import InProcess
 
@@ -49,13 +50,16 @@ def test_retries_are_bounded(home: House, inside: InProcess):
 
 @pytest.mark.parametrize(
     ("program", "failure"),
-    [
-        (say({"problem": "401 unauthorized: invalid x-api-key"}, then="exit 1"), "authentication"),
-        (say({"problem": "no such model"}, then="exit 1"), "model"),
-        (say({"problem": "it broke"}, then="exit 1"), "agent"),
-        (["sh", "-c", "exit 127"], "agent"),
-        (["/nowhere/agent"], "spawn-failed"),
-    ],
+    few(
+        [
+            (say({"problem": "401 unauthorized: invalid x-api-key"}, then="exit 1"), "authentication"),
+            (say({"problem": "no such model"}, then="exit 1"), "model"),
+            (say({"problem": "it broke"}, then="exit 1"), "agent"),
+            (["sh", "-c", "exit 127"], "agent"),
+            (["/nowhere/agent"], "spawn-failed"),
+        ],
+        2,
+    ),
 )
 def test_what_will_not_pass_is_not_tried_again(home: House, inside: InProcess, program, failure):
     """FAULTS 21: 401, 127 → no retry."""
@@ -111,11 +115,14 @@ def test_a_ban_is_not_waited_out(home: House, inside: InProcess):
 
 @pytest.mark.parametrize(
     ("programs", "failures"),
-    [
-        ([overloaded(after_s=3600)], ("quota",)),
-        ([say({"problem": "usage limit reached, try again in 3 days"}, then="exit 1")], ("quota",)),
-        ([overloaded()], ("overloaded", "overloaded")),
-    ],
+    few(
+        [
+            ([overloaded(after_s=3600)], ("quota",)),
+            ([say({"problem": "usage limit reached, try again in 3 days"}, then="exit 1")], ("quota",)),
+            ([overloaded()], ("overloaded", "overloaded")),
+        ],
+        1,
+    ),
     ids=["ban", "usage limit", "stays overloaded"],
 )
 def test_the_next_agent_takes_over_when_a_vendor_refuses(home: House, inside: InProcess, programs, failures):
@@ -284,6 +291,7 @@ def test_all_tasks_slow_down_together(home: House, inside: InProcess):
     assert 4 == len(spans) and peak(spans) <= 2
 
 
+@pytest.mark.slow
 def test_the_youngest_makes_room_and_is_not_charged(home: House, inside: InProcess):
     """FAULTS 23: memory below the floor → nothing admitted, the youngest requeued."""
     for number in (1, 2):

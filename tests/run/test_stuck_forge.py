@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator_action.forge.folder.forge import LocalForge
 from orchestrator_action.protocol.lease import Lease
 from orchestrator_action.text.limits import marker
@@ -69,6 +71,7 @@ def test_the_label_another_run_took_meanwhile_is_not(home: House, conduct):
     assert ["at work"] == [body.splitlines()[-1] for body in comments(home)]
 
 
+@pytest.mark.slow
 def test_a_run_cancelled_while_it_takes_an_issue_gives_it_an_end(home: House, conduct):
     """FAULTS 12: whether the label moved is unknown; the next run finds out, and tells once."""
     with Stuck(home):
@@ -87,6 +90,7 @@ def test_a_run_cancelled_while_it_takes_an_issue_gives_it_an_end(home: House, co
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_nothing_is_told_of_an_issue_another_run_took_from_a_cancelled_one(home: House, conduct):
     with Stuck(home):
         run = taking(home, conduct)
@@ -125,6 +129,7 @@ def test_uncommitted_work_is_saved_when_only_the_telling_was_left(
     home.assert_tidy(kept=[task["worktree"]])
 
 
+@pytest.mark.slow
 def test_a_remote_that_takes_long_gets_fewer_pushes_of_the_audit_trail(home: House, conduct):
     """After each it has three times as long to itself as it took, until the task ends."""
     log, hook = home.forge.parent / "pushes", home.repo.remote / "hooks" / "pre-receive"

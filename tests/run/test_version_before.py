@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.repos import Repo, git
+from tests.kit.tables import few
 from tests.kit.whole import House, copy
 
 MADE_IN = "/tmp/oa-made/root"
@@ -40,7 +41,7 @@ def on_another_machine(home: House) -> None:
     home.repo.git("worktree", "prune")
 
 
-@pytest.mark.parametrize("moved", [False, True], ids=["on its machine", "on another machine"])
+@pytest.mark.parametrize("moved", few([False, True], 1), ids=["on its machine", "on another machine"])
 def test_its_killed_run_resumes(home: House, tmp_path: Path, moved: bool):
     """Issue 3 goes on from what was proven, issue 4 is begun, issue 2 is not done again."""
     if moved:

@@ -13,6 +13,7 @@ from orchestrator_action.run.walls import isolation_of
 from orchestrator_action.sandbox.isolation import Isolation
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.sandbox.start import run_to_end
+from tests.kit.tables import few
 
 
 def program(path: Path, text: str) -> Path:
@@ -55,7 +56,7 @@ TOOLS = {
 }
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", few(TOOLS, 2))
 def test_a_tool_whose_parts_lie_apart_works(walls: Isolation, home: Path, tool: str):
     """Its programs by PATH, and what they read elsewhere in the home."""
     programs, other = TOOLS[tool]
@@ -90,7 +91,7 @@ CACHED = {
 """As `actions/setup-*` lay them out: programs, a file that they read, the variable that names their folder."""
 
 
-@pytest.mark.parametrize("tool", CACHED)
+@pytest.mark.parametrize("tool", few(CACHED, 2))
 @pytest.mark.parametrize("named", [True, False], ids=["with RUNNER_TOOL_CACHE", "by PATH alone"])
 def test_a_runners_tool_cache_is_read_and_not_written(
     walls: Isolation, home: Path, tool: str, *, named: bool

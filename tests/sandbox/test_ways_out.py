@@ -67,6 +67,7 @@ def _nothing_got_out(made: House, ran: Ran) -> None:
     assert [] == [text for text in seen if MINE.strip() in text]
 
 
+@pytest.mark.slow
 def test_what_tests_leave_leads_nowhere(tmp_path: Path, walls: Isolation):
     """Each in a task of its own. The run ends, judges them and posts what it may."""
     made = _home(tmp_path, "")

@@ -21,6 +21,7 @@ from orchestrator_action.run.steps.integrate import (
     taken_over,
 )
 from tests.kit.steps import Split
+from tests.kit.tables import few
 from tests.kit.whole import new_file
 
 FEW = (
@@ -51,6 +52,7 @@ def found(ran: Any) -> tuple[str, list[str], list[str]]:
     return made["tests"], made["order"], made["red"]
 
 
+@pytest.mark.slow
 def test_what_passes_alone_and_fails_together_is_bisected_and_told_on_its_pull_request(split: Split):
     """A test of the base says that there are at most two such modules. Nothing is tested again by publish."""
     split.home.repo.commit({"tests/test_few.py": FEW})
@@ -90,6 +92,7 @@ def test_the_suite_runs_once_on_what_passes_together_and_not_at_the_base_again(s
     assert ("passed", ["issue-1", "issue-2"], []) == found(published), published.err
 
 
+@pytest.mark.slow
 def test_one_that_is_not_verified_is_not_in_the_tree(split: Split):
     verified(split, tasks=3)
     (split.files / "verdicts" / "issue-2.json").unlink()
@@ -169,7 +172,7 @@ def test_a_file_that_is_no_such_document_is_refused_by_name(tmp_path: Path, chan
     assert FITS == read_together(file, read)
 
 
-@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("accepted", few([True, False], 1))
 def test_only_a_document_of_an_accepted_digest_counts(split: Split, accepted: bool):
     digests = verified(split, tasks=2, shards=1)
     split.integrate()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kit.repos import git
 from tests.kit.steps import Split
+from tests.kit.tables import few
 from tests.kit.whole import alive, change, new_file
 
 README = "# Numbers\n\n- `double(n)` is twice n.\n"
@@ -29,7 +30,7 @@ def slow(split: Split, tmp_path: Path) -> Path:
     return begun
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "cancelled"])
+@pytest.mark.parametrize("sign", few([signal.SIGKILL, signal.SIGTERM], 1), ids=["killed", "cancelled"])
 def test_what_a_killed_work_job_had_committed_is_handed_on(
     split: Split, tmp_path: Path, sign: signal.Signals
 ):
@@ -56,6 +57,7 @@ def test_what_a_killed_work_job_had_committed_is_handed_on(
     assert [] == alive(split.home.repo.path.parent / "clones")
 
 
+@pytest.mark.slow
 def test_to_settle_again_or_for_nothing_changes_nothing(split: Split, tmp_path: Path):
     begun = slow(split, tmp_path)
     nothing = split.settle()

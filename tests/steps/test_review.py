@@ -51,6 +51,7 @@ def test_what_was_reviewed_elsewhere_is_proven_and_no_longer_reported_by_work(sp
     assert "1 reported by work" in json.loads(check.read_text())["title"]
 
 
+@pytest.mark.slow
 def test_a_finding_that_no_agent_was_shown_waits_for_a_person_and_is_posted(split: Split, tmp_path: Path):
     """Nobody calls it answered, and nobody calls the agent a liar."""
     says = reviewer(split, tmp_path)
@@ -120,6 +121,7 @@ def test_a_reviewer_elsewhere_is_asked_whether_the_task_is_met_already(split: Sp
     assert ("no-change", "proven") == (ran.task("issue-1")["status"], ran.state("issue-1", "implementation"))
 
 
+@pytest.mark.slow
 def test_a_review_from_the_machine_of_the_agent_counts_for_nothing(split: Split):
     split.home.issue(1, "Add more", GOOD)
     split.plan()

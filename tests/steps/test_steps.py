@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator_action.protocol.phases import IDS
 from tests.kit.steps import Split, elsewhere
+from tests.kit.tables import few
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, PACKAGE, THERE, alive, new_file
 
 SCHEMA = PACKAGE / "orchestrator_action" / "publish" / "report" / "report.schema.json"
@@ -56,6 +57,7 @@ def test_the_script_of_the_docs_takes_issues_to_pull_requests(split: Split):
     assert [] == split.home.trees()
 
 
+@pytest.mark.slow
 def test_to_publish_again_writes_nothing_again(split: Split):
     """Neither in the same clone, nor on a machine that knows nothing of the first time."""
     split.home.issue(1, "Add more", GOOD)
@@ -72,6 +74,7 @@ def test_to_publish_again_writes_nothing_again(split: Split):
     assert states[0] == states[1] == states[2]
 
 
+@pytest.mark.slow
 def test_a_publish_that_is_killed_again_and_again_tells_everything_once(split: Split):
     """Each time on a machine that knows nothing of the ones before: by a mark that is there, not by memory."""
     split.home.issue(1, "Add more", GOOD)
@@ -136,6 +139,7 @@ def test_what_was_lost_is_settled_by_name(split: Split):
         assert "state=failed" in comment.read_text()
 
 
+@pytest.mark.slow
 def test_a_prompt_file_gets_its_issue_when_it_is_planned(split: Split):
     """So no later step has to open one."""
     split.files.mkdir()
@@ -150,6 +154,7 @@ def test_a_prompt_file_gets_its_issue_when_it_is_planned(split: Split):
     ), ran.err
 
 
+@pytest.mark.slow
 def test_a_verdict_from_another_machine_is_called_split(split: Split, tmp_path: Path):
     """Another machine is imitated by another boot id, which a namespace shows to `work` alone."""
     split.home.issue(1, "Add more", GOOD)
@@ -168,17 +173,20 @@ def test_a_verdict_from_another_machine_is_called_split(split: Split, tmp_path: 
 
 @pytest.mark.parametrize(
     ("args", "code", "words"),
-    [
-        (["plan", "--out", "p", "--shards", "0"], 2, "between 1 and 256"),
-        (["plan", "--out", "/dev/null/p"], 2, "cannot write the plan"),
-        (["work", "missing.json", "--shard", "1", "--out", "b"], 2, "cannot read the plan missing.json"),
-        (["work", "PLAN", "--shard", "2", "--out", "b"], 2, "no shard 2"),
-        (["work", "PLAN", "--shard", "1", "--out", "b", "--plan-sha256", "0" * 64], 2, "not the plan"),
-        (["verify", "--bundle", "b"], 2, "against its plan"),
-        (["verify", "--plan", "PLAN", "--bundle", "nowhere"], 2, "no-folder"),
-        (["publish", "PLAN", "--accept", "abc"], 2, "is no SHA-256"),
-        (["publish", "PLAN", "--forge", "sourceforge"], 2, "no forge"),
-    ],
+    few(
+        [
+            (["plan", "--out", "p", "--shards", "0"], 2, "between 1 and 256"),
+            (["plan", "--out", "/dev/null/p"], 2, "cannot write the plan"),
+            (["work", "missing.json", "--shard", "1", "--out", "b"], 2, "cannot read the plan missing.json"),
+            (["work", "PLAN", "--shard", "2", "--out", "b"], 2, "no shard 2"),
+            (["work", "PLAN", "--shard", "1", "--out", "b", "--plan-sha256", "0" * 64], 2, "not the plan"),
+            (["verify", "--bundle", "b"], 2, "against its plan"),
+            (["verify", "--plan", "PLAN", "--bundle", "nowhere"], 2, "no-folder"),
+            (["publish", "PLAN", "--accept", "abc"], 2, "is no SHA-256"),
+            (["publish", "PLAN", "--forge", "sourceforge"], 2, "no forge"),
+        ],
+        4,
+    ),
 )
 def test_wrong_use_is_one_error_and_one_hint(planned: Split, args: list[str], code: int, words: str):
     if args[0] == "plan":
@@ -245,6 +253,7 @@ def test_only_files_whose_digests_were_handed_on_count(split: Split):
     assert "not among those that are accepted" in ran.err
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_run_are_no_runs_of_their_own(split: Split):
     """One repository may go through all four steps; then `status` lists the run, once, as publish left it."""
     split.home.issue(1, "Add more", GOOD)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from orchestrator_action.protocol.events import EVENT_KINDS
 from tests.kit.repos import Repo
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, house
@@ -17,6 +19,7 @@ def rows(home: House) -> dict[str, dict[str, object]]:
     return {row["agent"]: row for row in json.loads(shown.out)["agents"]}
 
 
+@pytest.mark.slow
 def test_each_agent_counts_what_its_trails_say(make: Callable[..., Repo], tmp_path: Path):
     """One verified, one that lied, one that did nothing; merged counts once the commit is in the base branch."""
     home = house(tmp_path, make(LIBRARY))

@@ -11,6 +11,7 @@ import pytest
 from orchestrator_action.sandbox.isolation import Isolation
 from tests.conftest import need
 from tests.kit.repos import Repo, git
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIBRARY, House, house, new_file
 from tests.sandbox.conftest import walls
 
@@ -28,7 +29,7 @@ def home(make: Callable[..., Repo], tmp_path: Path) -> House:
     return house(tmp_path, repo)
 
 
-@pytest.mark.parametrize("isolation", ["off", "required"])
+@pytest.mark.parametrize("isolation", few(["required", "off"], 1))
 def test_a_file_of_lfs_that_the_patch_agent_adds_reaches_everybody(
     home: House, walls: Isolation, tmp_path: Path, isolation: str
 ):

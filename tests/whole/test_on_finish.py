@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
+import pytest
+
 from tests.kit.receiver import receiver
 from tests.kit.whole import GOOD, House
 
@@ -38,6 +40,7 @@ def test_a_command_and_a_webhook_get_the_report(home: House) -> None:
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_is_named_and_changes_nothing(home: House) -> None:
     """The run ends as it was measured; the address of the webhook, which may be a secret, is not shown."""
     with receiver(400) as there:
@@ -55,6 +58,7 @@ def test_what_cannot_be_told_is_named_and_changes_nothing(home: House) -> None:
     assert "s3cret" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_command_and_a_webhook_have_only_their_time(home: House) -> None:
     """One that never ends, and a variable that holds no address."""
     home.configure(f"{TEST}on-finish: {{webhook: $HOOK, command: sleep 600, timeout: 1s}}\n")

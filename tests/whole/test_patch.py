@@ -141,6 +141,7 @@ def test_the_policy_is_the_bases_whatever_the_branch_says(bad: Several):
     assert "refuted" == bad.ran.state("issue-3", "implementation"), "the configuration is protected"
 
 
+@pytest.mark.slow
 def test_no_change_is_not_believed_where_the_tests_were_red_before(home: House):
     """The agent says that it works already; the repository's own tests say that it does not."""
     home.repo.commit({"numbers_.py": "def double(n):\n    return 7\n"})
@@ -178,6 +179,7 @@ def test_a_task_without_a_diff_is_declined_with_what_it_needs(home: House):
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_waiver_that_the_repository_does_not_allow_changes_nothing(home: House):
     """The agent claimed documentation, which was refuted; its waiver is refused and does not hide that."""
     home.repo.commit(
@@ -245,6 +247,7 @@ def test_four_tasks_at_once_are_alive_at_the_same_instant(home: House):
     assert 4 == len(set(pids)) and all(pids)
 
 
+@pytest.mark.slow
 def test_one_slot_is_a_speed_up_of_exactly_one(home: House):
     for number in range(1, 4):
         home.issue(number, f"Task {number}", new_file(f"more{number}.py"))
@@ -266,6 +269,7 @@ def test_a_prompt_file_gets_an_issue_of_its_own(home: House):
     assert "Add more" in (home.forge / "issues" / "1.md").read_text()
 
 
+@pytest.mark.slow
 def test_two_prompts_of_the_same_name_are_two_tasks(home: House):
     for name in ("a", "b"):
         folder = home.repo.path.parent / name
@@ -278,6 +282,7 @@ def test_two_prompts_of_the_same_name_are_two_tasks(home: House):
     assert {"success"} == {t["status"] for t in ran.report["tasks"]}, ran.err
 
 
+@pytest.mark.slow
 def test_a_dependant_of_a_failed_task_is_blocked_not_lost(home: House):
     folder = home.repo.path.parent
     (folder / "first.md").write_text(LIES)
@@ -291,6 +296,7 @@ def test_a_dependant_of_a_failed_task_is_blocked_not_lost(home: House):
     assert 2 == ran.report["requested"] == sum(ran.report["counts"].values())
 
 
+@pytest.mark.slow
 def test_branches_that_touch_the_same_path_are_reported(home: House):
     readme = LIBRARY["README.md"]
     home.issue(1, "One", new_file("a.py") + change("README.md", readme, readme + "one\n"))
@@ -303,6 +309,7 @@ def test_branches_that_touch_the_same_path_are_reported(home: House):
     ]
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_nothing_to_do(home: House):
     home.issue(1, "Add more", GOOD)
     home.run()
@@ -314,6 +321,7 @@ def test_a_second_run_finds_nothing_to_do(home: House):
     assert "" == ran.out
 
 
+@pytest.mark.slow
 def test_a_relabelled_issue_gets_a_branch_of_its_own(home: House):
     home.issue(1, "Add more", GOOD)
     first = home.run().task("issue-1")["branch"]
@@ -351,6 +359,7 @@ def test_a_setup_that_fails_in_a_tasks_tree_is_the_tasks_failure_with_its_log(ho
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_named_ignored_files_reach_the_worktree_and_no_others(home: House):
     """The tests need a local file that is not committed; another ignored file stays where it is."""
     home.repo.commit(
@@ -370,6 +379,7 @@ def test_named_ignored_files_reach_the_worktree_and_no_others(home: House):
     assert "success" == ran.task("issue-1")["status"], ran.err
 
 
+@pytest.mark.slow
 def test_reviewers_can_be_named_and_a_wrong_name_is_said_before_anything_starts(home: House):
     home.repo.commit({".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}reviewers: [hal]\n"})
     home.repo.push()
@@ -393,6 +403,7 @@ def test_a_repository_without_tests_waits_for_a_person_before_an_agent_is_paid(h
     assert 0 == task["attempts"]
 
 
+@pytest.mark.slow
 def test_a_test_command_out_of_time_refutes_the_tests_and_is_named(home: House):
     """It is the tests' limit and not the task's: a failure, with the command and how long it took."""
     config = "test:\n  - python3 -m unittest\n  - {command: sh slow.sh, timeout: 4s}\n"

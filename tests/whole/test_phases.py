@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator_action.protocol.phases import IDS, PHASES
 from tests.kit.messages_api import Say, bash, by_session, claude_env, messages_api, steps, structured
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIBRARY, PACKAGE, House, Ran, change, new_file
 
 LIAR = Path(__file__).parents[1] / "kit" / "liar.py"
@@ -225,6 +226,7 @@ def test_the_built_in_agents_lie_in_each_phase_is_refuted_by_the_fact_it_is_abou
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_phase_that_the_built_in_agent_never_claims_is_missing(home: House, played):
     """Whatever was done: the phases after it are refused, and none of them counts."""
     ran = played("missing", "echo '{\"findings\": []}' > {out}")
@@ -243,7 +245,7 @@ def test_a_phase_that_the_built_in_agent_never_claims_is_missing(home: House, pl
     home.assert_tidy()
 
 
-@pytest.mark.parametrize("reviewer", ["exit 3", ":"], ids=["fails", "says nothing"])
+@pytest.mark.parametrize("reviewer", few(["exit 3", ":"], 1), ids=["fails", "says nothing"])
 def test_a_reviewer_that_does_not_answer_is_a_persons_matter(home: House, played, reviewer: str):
     """The author can do nothing about it; everything before the review is proven.
 
@@ -257,14 +259,21 @@ def test_a_reviewer_that_does_not_answer_is_a_persons_matter(home: House, played
 
 @pytest.mark.parametrize(
     ("phase", "text"),
-    [
-        (
-            "implementation",
-            GOOD + change(".github/orchestrator.yml", LIBRARY[".github/orchestrator.yml"], "test: true\n"),
-        ),
-        ("testing", "x" + change("numbers_.py", LIBRARY["numbers_.py"], "def double(n):\n    return 5\n")),
-        ("settings-update", GOOD + new_file(".env", "API_KEY=abcdef\n")),
-    ],
+    few(
+        [
+            (
+                "implementation",
+                GOOD
+                + change(".github/orchestrator.yml", LIBRARY[".github/orchestrator.yml"], "test: true\n"),
+            ),
+            (
+                "testing",
+                "x" + change("numbers_.py", LIBRARY["numbers_.py"], "def double(n):\n    return 5\n"),
+            ),
+            ("settings-update", GOOD + new_file(".env", "API_KEY=abcdef\n")),
+        ],
+        1,
+    ),
 )
 def test_what_the_built_in_agent_claims_is_refuted_just_the_same(home: House, phase: str, text: str):
     text = text if text.startswith(("Add", "x\n")) else text.replace("x```", "x\n\n```", 1)
@@ -276,7 +285,7 @@ def test_what_the_built_in_agent_claims_is_refuted_just_the_same(home: House, ph
     home.assert_tidy()
 
 
-@pytest.mark.parametrize("phase", IDS)
+@pytest.mark.parametrize("phase", few(IDS, 2))
 def test_a_phase_that_the_repository_switches_off_is_shown_as_off_never_as_proven(home: House, phase: str):
     home.issue(1, "Add more", GOOD)
     home.repo.commit(

@@ -43,6 +43,7 @@ def test_a_base_that_cannot_run_is_told_on_the_issue(home: House):
     assert "no-such-runner is not installed" in comment(home)
 
 
+@pytest.mark.slow
 def test_a_draft_that_is_not_verified_says_so(home: House):
     """The pull request is opened while it is being verified; its comment says how that ended."""
     home.issue(1, "Add more", GOOD)
@@ -115,6 +116,7 @@ def test_nothing_in_the_way_is_no_row(home: House):
     assert "in the way" not in found
 
 
+@pytest.mark.slow
 def test_a_label_chooses_the_agent_of_its_issue(home: House):
     """Only that issue is worked on by it; one that nobody knows, or that is not there, stops its own issue only."""
     home.issue(1, "Add more", GOOD)

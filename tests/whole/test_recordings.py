@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.kit.recording import Recording, Screen, record
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIES, House
 
 HEADINGS = re.compile(r"^task +phase +time +(turns +cost +)?now$")
@@ -47,7 +48,7 @@ def assert_it_ended_well(screen: Screen) -> None:
     assert "as a page: orchestrator-action report " in text
 
 
-@pytest.mark.parametrize(("columns", "wide"), [(80, False), (200, True)])
+@pytest.mark.parametrize(("columns", "wide"), few([(80, False), (200, True)], 1))
 def test_a_terminal_has_a_board_that_fits_it(two: House, columns: int, wide: bool) -> None:
     """A row a task, whatever the agent says; a wide one has turns and cost too. It leaves nothing behind."""
     seen_there = seen(two, columns)
@@ -65,6 +66,7 @@ def test_a_terminal_has_a_board_that_fits_it(two: House, columns: int, wide: boo
     assert seen_there.raw.rstrip().endswith(b"report.html") and b"\x1b[?25h" in seen_there.raw
 
 
+@pytest.mark.slow
 def test_the_board_follows_a_terminal_that_becomes_wider(two: House) -> None:
     def widen(recording: Recording, resize: Callable[[int], None]) -> None:
         if recording.columns == 80 and board_of(recording.last):
@@ -76,7 +78,7 @@ def test_the_board_follows_a_terminal_that_becomes_wider(two: House) -> None:
     assert_it_ended_well(seen_there.last)
 
 
-@pytest.mark.parametrize("env", [{"CI": "true"}, {"TERM": "dumb"}], ids=lambda env: next(iter(env)))
+@pytest.mark.parametrize("env", few([{"CI": "true"}, {"TERM": "dumb"}], 1), ids=lambda env: next(iter(env)))
 def test_where_no_board_can_be_drawn_each_thing_is_a_line_with_its_time(
     two: House, env: dict[str, str]
 ) -> None:
@@ -91,6 +93,7 @@ def test_where_no_board_can_be_drawn_each_thing_is_a_line_with_its_time(
     assert "TERM" not in env or b"\x1b" not in seen_there.raw
 
 
+@pytest.mark.slow
 def test_without_colours_the_board_says_the_same(two: House) -> None:
     """https://no-color.org"""
     seen_there = seen(two, NO_COLOR="1")

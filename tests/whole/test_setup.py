@@ -59,6 +59,7 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
     home_of: Callable[[Mapping[str, str]], House],
 ):
@@ -89,6 +90,7 @@ def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
     home.assert_tidy()
 
 
+@pytest.mark.slow
 def test_the_base_is_measured_with_what_its_own_set_up_brings(home_of: Callable[[Mapping[str, str]], House]):
     """PATH and variables of the set-up hold at the base as at the head: what passes here passed there."""
     if shutil.which("npm") is None:

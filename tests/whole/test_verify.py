@@ -11,6 +11,7 @@ import pytest
 from orchestrator_action.protocol.events import claim_data, decode_event, encode_event, seal
 from orchestrator_action.protocol.model import Claim
 from tests.kit.repos import Repo, clean_env, git, make_repo
+from tests.kit.tables import few
 from tests.kit.whole import GOOD, LIBRARY, LIES, THERE, House, copy, house, new_file
 
 
@@ -48,6 +49,7 @@ def test_a_good_branch_is_good_on_any_machine(elsewhere: House):
     elsewhere.assert_tidy()
 
 
+@pytest.mark.slow
 def test_a_token_that_only_reads_keeps_no_trail_and_the_check_stands(elsewhere: House):
     """The remote refuses the trail; what was measured is posted all the same, and that is said."""
     hook = elsewhere.repo.remote / "hooks" / "pre-receive"
@@ -61,6 +63,7 @@ def test_a_token_that_only_reads_keeps_no_trail_and_the_check_stands(elsewhere: 
     assert "is not added to the trail of issue-1" in ran.err
 
 
+@pytest.mark.slow
 def test_a_pull_is_found_by_its_number(elsewhere: House):
     ran = verify(elsewhere, "--pr", "2")
 
@@ -86,6 +89,7 @@ def test_a_persons_later_push_is_measured_anew_and_the_check_posted_there(elsewh
     assert "failure" == check["conclusion"]
 
 
+@pytest.mark.slow
 def test_a_commit_that_is_not_the_task_is_found_by_the_review(elsewhere: House):
     """The reviewer compares with the task's own diff, and nobody has answered its finding."""
     elsewhere.repo.git("checkout", "-q", "-b", "mine", f"origin/{BRANCH}")
@@ -100,6 +104,7 @@ def test_a_commit_that_is_not_the_task_is_found_by_the_review(elsewhere: House):
     assert ("proven", "refuted") == (states["review"], states["review-response"])
 
 
+@pytest.mark.slow
 def test_a_pull_that_links_another_issue_is_refuted(elsewhere: House):
     [pull] = (elsewhere.forge / "pulls" / "2").glob("*.md")
     pull.write_text(pull.read_text().replace("Closes #1\n", "Closes #11\n"))
@@ -154,13 +159,16 @@ def forge_a_fact(lines: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (forge_a_fact, "was changed"),
-        (lambda lines: lines[:5] + lines[6:], "missing or out of order"),
-        (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], "missing or out of order"),
-        (lambda lines: lines[:-3], "takes back"),
-        (lambda lines: [*lines, "{}"], "not an event"),
-    ],
+    few(
+        [
+            (forge_a_fact, "was changed"),
+            (lambda lines: lines[:5] + lines[6:], "missing or out of order"),
+            (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], "missing or out of order"),
+            (lambda lines: lines[:-3], "takes back"),
+            (lambda lines: [*lines, "{}"], "not an event"),
+        ],
+        2,
+    ),
     ids=["changed", "missing", "reordered", "cut short", "garbage"],
 )
 def test_each_kind_of_tampering_is_detected_and_named(elsewhere: House, change, words):
@@ -183,12 +191,18 @@ def forged(lines: list[str], **data: object) -> list[str]:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [
-        (lambda lines: forged(lines, phase="testing"), "an event that is not ours"),
-        (lambda lines: forged(lines, **claim_data(Claim(phase="x", head_sha="")), admin=True), "not ours"),
-        (lambda lines: [*lines, "[" * 100_000], "not JSON"),
-        (lambda lines: [*lines, '"\\ud800"', "\x00\x01"], "not an event"),
-    ],
+    few(
+        [
+            (lambda lines: forged(lines, phase="testing"), "an event that is not ours"),
+            (
+                lambda lines: forged(lines, **claim_data(Claim(phase="x", head_sha="")), admin=True),
+                "not ours",
+            ),
+            (lambda lines: [*lines, "[" * 100_000], "not JSON"),
+            (lambda lines: [*lines, '"\\ud800"', "\x00\x01"], "not an event"),
+        ],
+        2,
+    ),
     ids=["half", "more", "deep", "binary"],
 )
 def test_a_trail_that_no_version_of_ours_wrote_is_named_and_never_a_crash(elsewhere: House, change, words):
@@ -200,6 +214,7 @@ def test_a_trail_that_no_version_of_ours_wrote_is_named_and_never_a_crash(elsewh
     assert (1, "failure") == (verdict.code, json.loads(verdict.out)["task"]["conclusion"])
 
 
+@pytest.mark.slow
 def test_the_trail_of_another_task_in_this_ones_place_is_named(home: House, tmp_path: Path):
     """Every hash of it is good, and it is still not this task's."""
     home.issue(1, "Add more", GOOD)
@@ -218,6 +233,7 @@ def test_the_trail_of_another_task_in_this_ones_place_is_named(home: House, tmp_
     assert 2 == verify(other_house, "--branch", BRANCH).code
 
 
+@pytest.mark.slow
 def test_a_trail_that_was_taken_back_is_named_where_it_was_known_and_shows_no_end_elsewhere(
     home: House, tmp_path: Path
 ):
@@ -239,12 +255,15 @@ def test_a_trail_that_was_taken_back_is_named_where_it_was_known_and_shows_no_en
 
 @pytest.mark.parametrize(
     ("args", "code", "words"),
-    [
-        (["--branch", "nosuch"], 5, "refs/heads/nosuch is not at the remote"),
-        (["--branch", "orchestrator/nosuch"], 2, "no audit trail at the remote speaks of branch"),
-        (["--pr", "99"], 4, "99"),
-        (["--branch", BRANCH, "--pr", "2"], 2, "name two things to judge"),
-    ],
+    few(
+        [
+            (["--branch", "nosuch"], 5, "refs/heads/nosuch is not at the remote"),
+            (["--branch", "orchestrator/nosuch"], 2, "no audit trail at the remote speaks of branch"),
+            (["--pr", "99"], 4, "99"),
+            (["--branch", BRANCH, "--pr", "2"], 2, "name two things to judge"),
+        ],
+        2,
+    ),
 )
 def test_what_cannot_be_judged_is_one_error_and_one_hint(elsewhere: House, args, code, words):
     ran = verify(elsewhere, *args)
@@ -259,6 +278,7 @@ def test_an_unknown_task_has_no_trail(elsewhere: House):
     assert (2, True) == (ran.code, "no audit trail" in ran.err)
 
 
+@pytest.mark.slow
 def test_every_task_leaves_a_trail_also_one_that_failed(home: House):
     for number, text in enumerate((LIES, THERE), 1):
         home.issue(number, f"Task {number}", text)
@@ -269,6 +289,7 @@ def test_every_task_leaves_a_trail_also_one_that_failed(home: House):
     assert ["refs/orchestrator/tasks/issue-1", "refs/orchestrator/tasks/issue-2"] == refs.splitlines()
 
 
+@pytest.mark.slow
 def test_the_trail_of_a_second_run_follows_the_first(home: House):
     for _ in range(2):
         home.issue(1, "Add more", GOOD)
@@ -280,6 +301,7 @@ def test_the_trail_of_a_second_run_follows_the_first(home: House):
     assert [] == body["problems"]
 
 
+@pytest.mark.slow
 def test_a_verification_is_no_run(home: House):
     """What people look at afterwards is still the run."""
     home.issue(1, "Add more", GOOD)

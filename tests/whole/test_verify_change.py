@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.kit.repos import git
-from tests.kit.whole import LIBRARY, House, Ran
+from tests.kit.repos import git, make_repo
+from tests.kit.tables import few
+from tests.kit.whole import LIBRARY, House, Ran, house
 
 FIXED = "def double(n):\n    return n + n\n"
 NEW_TEST = (
@@ -59,12 +61,12 @@ def test_an_honest_change_passes_without_any_ceremony(home: House) -> None:
 
 @pytest.mark.parametrize(
     ("files", "rule"),
-    [
+    few([
         ({"numbers_.py": "def double(n):\n    return n * 3\n"}, "suite"),
         ({"tests/test_numbers.py": None, "tests/test_other.py": "import unittest\n\n\nclass T(unittest.TestCase):\n"
           "    def test_it(self):\n        pass\n"}, "nothing-lost"),
         ({".github/workflows/x.yml": "on: push\n"}, "protected-untouched"),
-    ],
+    ], 2),
     ids=["broken", "a test is gone", "a workflow"],
 )  # fmt: skip
 def test_a_change_that_lies_is_refuted_by_name(home: House, files: dict[str, str | None], rule: str) -> None:
@@ -108,42 +110,55 @@ def keys(folder: Path) -> tuple[Path, Path]:
     return private, public
 
 
-@pytest.fixture
-def signed(home: House, tmp_path: Path) -> tuple[Path, Path]:
-    """The envelope of an honest change's document, and the public key."""
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house with an honest change; beside it its document, signed, and the keys. None of it is changed."""
+    root = tmp_path_factory.mktemp("signer")
+    home = house(root, make_repo(root / "r", LIBRARY))
     push(home, "feature", {"numbers_.py": FIXED})
-    out = tmp_path / "verdict.json"
+    out = root / "verdict.json"
     assert 0 == verify(home, "--branch", "feature", "--out", str(out)).code
     home.repo.git("fetch", "-q", "origin")
-    private, public = keys(tmp_path)
+    private, _ = keys(root)
     ran = home.cli("sign", str(out), "--key", str(private))
     assert (0, f"signed {out}.dsse\n") == (ran.code, ran.out), ran.err
-    return tmp_path / "verdict.json.dsse", public
+    return home
 
 
-def test_a_signed_document_is_checked_offline(home: House, signed: tuple[Path, Path]) -> None:
+@pytest.fixture
+def signed(signer: House, tmp_path: Path) -> tuple[Path, Path]:
+    """A copy of the envelope, with the document and the private key beside it, and of the public key."""
+    for name in ("verdict.json", "verdict.json.dsse", "key.pem", "key.pub"):
+        shutil.copy(signer.forge.parent / name, tmp_path)
+    return tmp_path / "verdict.json.dsse", tmp_path / "key.pub"
+
+
+def test_a_signed_document_is_checked_offline(signer: House, signed: tuple[Path, Path]) -> None:
     """By key, and about the commit that somebody means."""
     envelope, public = signed
 
-    ran = home.cli("verify", "--document", str(envelope), "--key", str(public), "--commit", "origin/feature")
-    unchecked = home.cli("verify", "--document", str(envelope))
+    ran = signer.cli(
+        "verify", "--document", str(envelope), "--key", str(public), "--commit", "origin/feature"
+    )
+    unchecked = signer.cli("verify", "--document", str(envelope))
 
     assert (0, 0) == (ran.code, unchecked.code), ran.err
     assert "\nsigned by the key " in ran.out and "feature at " in ran.out
     assert "\nsigned; by whom is not checked without --key\n" in unchecked.out
 
 
-def test_a_key_in_the_environment_signs_too(home: House, signed: tuple[Path, Path]) -> None:
+@pytest.mark.slow
+def test_a_key_in_the_environment_signs_too(signer: House, signed: tuple[Path, Path]) -> None:
     """As a job gets it from its secrets; it stands in no file and in no argument."""
     envelope, public = signed
     document = envelope.with_name("verdict.json")
     text = envelope.with_name("key.pem").read_text()
     envelope.unlink()
 
-    ran = home.cli("sign", str(document), env={"ORCHESTRATOR_SIGNING_KEY": text})
+    ran = signer.cli("sign", str(document), env={"ORCHESTRATOR_SIGNING_KEY": text})
 
     assert 0 == ran.code, ran.err
-    assert 0 == home.cli("verify", "--document", str(envelope), "--key", str(public)).code
+    assert 0 == signer.cli("verify", "--document", str(envelope), "--key", str(public)).code
 
 
 def _alter(envelope: Path) -> None:
@@ -179,24 +194,25 @@ def _unsign(envelope: Path) -> None:
     ids=["spoiled", "altered", "forged", "not signed", "another commit"],
 )
 def test_a_document_that_does_not_fit_is_refused_by_name(
-    home: House, signed: tuple[Path, Path], harm: Callable[[Path], None], args: tuple[str, ...], says: str
+    signer: House, signed: tuple[Path, Path], harm: Callable[[Path], None], args: tuple[str, ...], says: str
 ) -> None:
     """One line for each thing that is wrong, exit code 1."""
     envelope, public = signed
     harm(envelope)
 
-    ran = home.cli("verify", "--document", str(envelope), "--key", str(public), *args)
+    ran = signer.cli("verify", "--document", str(envelope), "--key", str(public), *args)
 
     assert (1, True) == (ran.code, says in ran.err), ran.err
     assert args or "" == ran.out, "what somebody else wrote is shown"
 
 
-def test_another_key_is_refused_by_name(home: House, signed: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_another_key_is_refused_by_name(signer: House, signed: tuple[Path, Path], tmp_path: Path) -> None:
     """Which key was meant, and which one signed."""
     (tmp_path / "other").mkdir()
     _, other = keys(tmp_path / "other")
 
-    ran = home.cli("verify", "--document", str(signed[0]), "--key", str(other))
+    ran = signer.cli("verify", "--document", str(signed[0]), "--key", str(other))
 
     assert (1, True) == (ran.code, "it is not signed by the key given (" in ran.err), ran.err
 
@@ -221,6 +237,7 @@ def test_a_document_of_another_repository_is_refused_by_name(home: House, tmp_pa
     assert 0 == known.code, known.err
 
 
+@pytest.mark.slow
 def test_a_document_is_measured_again_on_demand(home: House, tmp_path: Path) -> None:
     """An honest one is confirmed; one that lies is found out fact by fact, whoever signed it."""
     out = tmp_path / "verdict.json"
