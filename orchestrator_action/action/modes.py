@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from orchestrator_action.action.inputs import request_of_inputs
-from orchestrator_action.action.runner_files import print_foreign
 from orchestrator_action.action.step import Step
 from orchestrator_action.agents.registry import root_env
 from orchestrator_action.config.schema import Config
@@ -30,14 +29,18 @@ from orchestrator_action.publish.report.overview import job_summary
 from orchestrator_action.run import setup
 from orchestrator_action.run.commands import obey
 from orchestrator_action.run.installed_program import InstalledProgram
+from orchestrator_action.run.live import RunView, tell_lines
 from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.outcomes import gather_outcomes, outcomes_table
 from orchestrator_action.run.preflight import preflight, wants_of
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.run.settling import settle_all
-from orchestrator_action.text.figures import count
+from orchestrator_action.state.context import RunContext
+from orchestrator_action.text.figures import count, duration
 from orchestrator_action.text.limits import inline
 
+APART_S = 2.0
+"""Between two lines of the log about one task."""
 RESULTS_BYTES = 900_000
 """Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
 
@@ -143,7 +146,7 @@ def _run(
         step.say(f"isolation: {found.isolation.sentence()}")
         step.say(f"tests: {' && '.join(found.test_commands) or 'none'} ({found.test_found})")
         slots = setup.slots_of(found, auto=step["MAX_PARALLEL"] == "auto")
-        with Progress(run, found.tasks):
+        with Progress(run, found.tasks), _told_live(step, run):
             report = run_tasks(found.tasks, run, slots=slots, tell=lambda r: _told(step, r))
         chart = times(run.journal.events)
         for line in tell_finish(run, run.run_dir / "report.json"):
@@ -170,16 +173,33 @@ def in_container() -> bool:
     return any(Path(p).exists() for p in ("/.dockerenv", "/run/.containerenv"))
 
 
+@contextlib.contextmanager
+def _told_live(step: Step, run: RunContext) -> Iterator[None]:
+    """What each task does, as lines of the log while the block runs."""
+    view, over = RunView(run.run_dir, lambda name: run.agents(name).words_of), threading.Event()
+    teller = threading.Thread(
+        target=tell_lines, args=(view, over, step.say), kwargs={"apart_s": APART_S}, name="lines", daemon=True
+    )
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join(timeout=2.0)
+
+
 def _told(step: Step, result: TaskResult) -> None:
     """One folded group of the log per task: what its agent printed, harmless; then how it ended."""
     log = Path(result.log) if result.log else None
     if log is not None and log.is_file():
         with log.open(encoding="utf-8", errors="replace") as lines:
-            print_foreign(sys.stdout, f"{result.task_id}: agent's output", lines, secrets=step.secrets)
-    said = f"{result.task_id}: {result.status} after {result.wall_s:.1f} s"
-    step.say(said + (f": {result.error}" if result.error else ""))
-    if result.status not in GOOD_STATUSES:
-        step.remark("warning", said + (f": {result.error}" if result.error else ""))
+            step.fold(f"{result.task_id}: agent's output", lines)
+    said = f"{result.task_id}: {result.status} after {duration(result.wall_s)}"
+    said += f": {result.error}" if result.error else ""
+    if result.status in GOOD_STATUSES:
+        step.say(said)
+    else:
+        step.remark("warning", said)
 
 
 def _refusals(step: Step, admission: Admission) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator_action.action.runner_files import RunnerFiles, annotation_command
+from orchestrator_action.action.runner_files import RunnerFiles, annotation_command, print_foreign
 from orchestrator_action.action.tamper_guard import RunnerGuard
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.text.limits import harmless_log_line, mask
@@ -39,6 +41,7 @@ class Step:
             *(line for line in keys if len(line) > _SHORTEST_SECRET),
         )
         self.files = RunnerFiles.of(environ, self.secrets)
+        self._whole = threading.Lock()
         self.guard = RunnerGuard.of(environ)
 
     def __getitem__(self, name: str) -> str:
@@ -46,15 +49,22 @@ class Step:
 
     def say(self, line: str) -> None:
         """A line of the log that no runner obeys and that holds no secret."""
-        for one in line.splitlines() or [""]:
-            print(harmless_log_line(one, self.secrets), flush=True)
+        with self._whole:
+            for one in line.splitlines() or [""]:
+                print(harmless_log_line(one, self.secrets), flush=True)
+
+    def fold(self, title: str, lines: Iterable[str]) -> None:
+        """Somebody else's lines as one folded group of the log; no line of another thread gets into it."""
+        with self._whole:
+            print_foreign(sys.stdout, title, lines, secrets=self.secrets)
 
     def remark(self, level: str, message: str) -> None:
         """An annotation of the run: notice, warning or error."""
         said = "\n".join(
             harmless_log_line(one, self.secrets) for one in mask(message, self.secrets).splitlines()
         )
-        print(annotation_command(level, said, title="orchestrator"), flush=True)
+        with self._whole:
+            print(annotation_command(level, said, title="orchestrator"), flush=True)
 
     def lines(self, name: str) -> tuple[str, ...]:
         """An input of one value a line."""

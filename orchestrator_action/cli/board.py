@@ -11,23 +11,23 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from orchestrator_action.cli.terminal import say
 from orchestrator_action.protocol.candidates import is_candidate, stem
+from orchestrator_action.run.live import BASE_FIRST, LOOK_S, tell_lines
 from orchestrator_action.text import figures
 from orchestrator_action.text.limits import harmless_log_line
 
 if TYPE_CHECKING:
     from orchestrator_action.run.live import RunView, TaskView
 
-REDRAW_S = 0.5
-LINE_EVERY_S = 20.0
-"""Between two plain lines about what a task's agent does while nothing else happens."""
-_NARROW = 100
-"""Columns below which turns and cost are left to the report."""
+_NARROW, _WIDE = 60, 100
+"""Columns below which the time, and turns and cost, are left to the report."""
+_WIDEST = 140
+"""Columns from which a task's title has a column of its own."""
 
 
 def can_draw(environ: dict[str, str] | None = None) -> bool:
@@ -58,7 +58,7 @@ class Board:
         if can_draw():
             self._draw()
         else:
-            self._print()
+            tell_lines(self._view, self._over, say)
 
     def _draw(self) -> None:
         from rich.console import Console  # 30 ms, and only on a terminal
@@ -67,32 +67,11 @@ class Board:
         console = Console(file=sys.stderr)
         with Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop") as live:
             while True:
-                over = self._over.wait(REDRAW_S)
+                over = self._over.wait(LOOK_S)
                 self._view.refresh()
                 live.update(board_table(self._view, console.width, console.height, time.time()), refresh=True)
                 if over:
                     return
-
-    def _print(self) -> None:
-        spoke: dict[str, float] = {}
-        doing: dict[str, str] = {}
-        while True:
-            over = self._over.wait(REDRAW_S)
-            for task, at, words in self._view.refresh():
-                say(plain_line(task.id, at, words))
-                spoke[task.id], doing[task.id] = time.monotonic(), task.doing
-            for task in self._view.tasks.values():
-                late = time.monotonic() - spoke.setdefault(task.id, time.monotonic()) > LINE_EVERY_S
-                if task.status == "running" and late and task.doing != doing.get(task.id):
-                    say(plain_line(task.id, time.time(), task.doing))
-                    spoke[task.id], doing[task.id] = time.monotonic(), task.doing
-            if over:
-                return
-
-
-def plain_line(task: str, at: float, words: str) -> str:
-    """`10:04:12 issue-7 claims Testing`, without anything that a terminal or a runner would obey."""
-    return harmless_log_line(f"{time.strftime('%H:%M:%S', time.localtime(at))} {task} {words}")
 
 
 def rows(tasks: Iterable[TaskView], most: int) -> tuple[list[TaskView], int]:
@@ -107,36 +86,61 @@ def board_table(view: RunView, width: int, height: int, now: float) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    wide = width >= _NARROW
     drawn = Table(box=None, expand=True, pad_edge=False, show_edge=False)
-    drawn.add_column("task", no_wrap=True, max_width=24 if wide else 16)
-    drawn.add_column("phase", no_wrap=True, width=5)
-    drawn.add_column("time", no_wrap=True, width=11)
-    if wide:
-        drawn.add_column("turns", no_wrap=True, width=5, justify="right")
-        drawn.add_column("cost", no_wrap=True, width=8, justify="right")
-    drawn.add_column("now", no_wrap=True, overflow="ellipsis", ratio=1)
+    names = columns(width)
+    for name in names:
+        drawn.add_column(name, no_wrap=True, **_COLUMNS[name])
+    drawn.columns[0].max_width = 24 if width >= _WIDE else 16
     shown, more = rows(view.tasks.values(), max(1, height - 4))
     for task in shown:
-        drawn.add_row(
-            *(Text(cell, style=_STYLES.get(task.status, "")) for cell in cells(task, now, wide=wide))
-        )
+        known = cells(task, now, titled="title" in names)
+        style = _STYLES.get(task.status, "red")
+        drawn.add_row(*(Text(harmless_log_line(known[name]), style=style) for name in names))
     drawn.caption = Text(footer(view, now, more), style="dim")
     drawn.caption_justify = "left"
     return drawn
 
 
-_STYLES = {"waiting": "dim", "success": "green", "no-change": "green", "running": ""}
+_COLUMNS: Mapping[str, Any] = {
+    "task": {},
+    "title": {"overflow": "ellipsis", "max_width": 40},
+    "phase": {"width": 5},
+    "time": {"width": 11},
+    "turns": {"width": 5, "justify": "right"},
+    "cost": {"width": 8, "justify": "right"},
+    "now": {"overflow": "ellipsis", "ratio": 1},
+}
+_STYLES = {
+    "waiting": "dim", "cancelled": "dim", "skipped": "dim", "running": "", "success": "green", "no-change": "green",
+    "declined": "yellow",
+}  # fmt: skip
+"""How a row looks; what else a task can end as is red."""
 
 
-def cells(task: TaskView, now: float, *, wide: bool) -> Sequence[str]:
-    """A task's row: id, phase, time, with `wide` turns and cost, and what it does or how it ended."""
+def columns(width: int) -> Sequence[str]:
+    """What there is room for in so many columns of a terminal."""
+    room = {
+        "title": width >= _WIDEST,
+        "time": width >= _NARROW,
+        "turns": width >= _WIDE,
+        "cost": width >= _WIDE,
+    }
+    return [name for name in _COLUMNS if room.get(name, True)]
+
+
+def cells(task: TaskView, now: float, *, titled: bool = False) -> Mapping[str, str]:
+    """A task's row by column. What it does, or how it ended, comes last; `titled` where its title has a column."""
     took = (task.ended or now) - task.began if task.began else None
-    usage = [str(task.turns or figures.UNKNOWN), figures.usd(task.cost_usd)] if wide else []
-    words = f"waiting: {task.title}" if task.status == "waiting" else task.doing or task.status
-    return [
-        harmless_log_line(task.id), f"{task.phase}/11", figures.duration(took), *usage, harmless_log_line(words)
-    ]  # fmt: skip
+    return {
+        "task": task.id,
+        "title": task.title,
+        "phase": f"{task.phase}/11",
+        "time": figures.duration(took),
+        "turns": str(task.turns or figures.UNKNOWN),
+        "cost": figures.usd(task.cost_usd),
+        "now": task.doing
+        or (f"waiting: {task.title}" if task.status == "waiting" and not titled else task.status),
+    }
 
 
 def footer(view: RunView, now: float, more: int) -> str:
@@ -153,4 +157,5 @@ def footer(view: RunView, now: float, more: int) -> str:
     parts += [figures.duration(now - view.began)] if view.began else []
     parts += [figures.usd(sum(known))] if known else []
     parts += [f"{more} more not shown"] if more else []
+    parts += [BASE_FIRST] if view.tries_base else []
     return " · ".join(parts)

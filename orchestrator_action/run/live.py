@@ -7,6 +7,8 @@ written anew, because somebody harmed it, is read from its beginning again.
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +16,20 @@ from pathlib import Path
 from orchestrator_action.protocol.events import Event, decode_event
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.report.words import event_words, short
+from orchestrator_action.run.bases import TREE
 from orchestrator_action.state.fold import tasks_of
+from orchestrator_action.text.limits import harmless_log_line
 
 WordsOf = Callable[[str], Callable[[bytes], str]]
 """By the name of an agent: what a line of its output says."""
 _MOST_BYTES = 256 * 1024
 """Of an agent's log read at one look; of what is further behind only the end tells what it does now."""
+LOOK_S = 0.5
+LINE_EVERY_S = 20.0
+"""Between two lines about what a task's agent does while nothing else happens."""
+BASE_FIRST = "set-up and tests are tried before an agent starts"
+BASE_AFTER_S = 1.0
+"""Until that is said: where it takes no longer, nobody waits."""
 
 
 @dataclass(slots=True)
@@ -42,6 +52,8 @@ class TaskView:
     turns: int = 0
     cost_usd: float | None = None
     pull: int = 0
+    left: bool = False
+    """Its agent has ended, and nothing was measured since."""
 
     @property
     def is_open(self) -> bool:
@@ -53,6 +65,7 @@ class TaskView:
         data = event.data
         if event.kind == "attempt-started":
             self.agent = str(data.get("agent") or self.agent)
+        self.left = event.kind == "attempt-ended" or (self.left and event.kind != "attempt-started")
         if event.kind in {"task-started", "attempt-started", "claimed"}:
             self.status, self.began, self.ended = "running", self.began or event.at, 0.0
         elif event.kind == "claim" and data.get("phase") in BY_ID:
@@ -67,8 +80,15 @@ class TaskView:
             self.status, self.ended = str(data.get("status", "")), event.at
             self.turns = data.get("turns") or self.turns
             self.cost_usd = data["cost_usd"] if data.get("cost_usd") is not None else self.cost_usd
-        if words := event_words(event):
+        if words := event_words(event) or self._measured_again(event):
             self.doing = self.told = words
+
+    def _measured_again(self, event: Event) -> str:
+        """What the first fact after an attempt says, where it has no words of its own."""
+        if not self.left or event.kind != "fact":
+            return ""
+        self.left = False
+        return f"is measured again at {str(event.data.get('commit'))[:12]}"
 
     def _add_usage(self, turns: object, cost: object) -> None:
         if isinstance(turns, int):
@@ -120,6 +140,12 @@ class RunView:
     slots: int = 0
     _journal: _Tail | None = None
     _logs: dict[str, _Tail] = field(default_factory=dict)
+
+    @property
+    def tries_base(self) -> bool:
+        """Whether no task has begun, because set-up and tests are tried at the base first."""
+        waits = bool(self.tasks) and all(t.status == "waiting" for t in self.tasks.values())
+        return waits and not self.ended and (self.folder / "tasks" / TREE).is_dir()
 
     def refresh(self) -> list[tuple[TaskView, float, str]]:
         """Read what is new; a line of words for each thing that happened to a task before its end.
@@ -178,3 +204,63 @@ class RunView:
 def _attempt_of(log: Path) -> int:
     _, _, number = log.stem.partition("-")
     return int(number or 1) if (number or "1").isdecimal() else 0
+
+
+# -- in lines ---------------------------------------------------------------------------------------
+
+
+def plain_line(task: str, at: float, words: str) -> str:
+    """`10:04:12 issue-7 claims Testing`, without anything that a terminal or a runner would obey."""
+    return harmless_log_line(f"{time.strftime('%H:%M:%S', time.localtime(at))} {task} {words}")
+
+
+def tell_lines(
+    view: RunView, over: threading.Event, say: Callable[[str], None], *, apart_s: float = 0.0
+) -> None:
+    """Say in lines what happens, until `over` is set.
+
+    Of each task there is at most one line in `apart_s` seconds: then its newest. With 0 each thing is said.
+    """
+    lines = _Lines(say, apart_s)
+    while True:
+        last = over.wait(LOOK_S)
+        for task, at, words in view.refresh():
+            lines.add(task.id, at, words, task.doing)
+        for task in view.tasks.values():
+            if task.status == "running" and lines.is_due(task.id, task.doing, LINE_EVERY_S):
+                lines.add(task.id, time.time(), task.doing, task.doing)
+            elif not task.is_open and apart_s:
+                lines.waiting.pop(task.id, None)  # its end was said meanwhile, by whoever runs it
+        if view.tries_base and lines.is_due(TREE, BASE_FIRST, BASE_AFTER_S):
+            lines.add(TREE, time.time(), BASE_FIRST, BASE_FIRST)
+        lines.say_due()
+        if last:
+            return
+
+
+@dataclass(slots=True)
+class _Lines:
+    """What is to be said of each task, and when something was said of it last."""
+
+    say: Callable[[str], None]
+    apart_s: float
+    began: float = field(default_factory=time.monotonic)
+    waiting: dict[str, list[tuple[float, str]]] = field(default_factory=dict)
+    spoke: dict[str, float] = field(default_factory=dict)
+    doing: dict[str, str] = field(default_factory=dict)
+
+    def add(self, task: str, at: float, words: str, doing: str) -> None:
+        before = () if self.apart_s else self.waiting.get(task, ())
+        self.waiting[task] = [*before, (at, words)]
+        self.doing[task] = doing
+
+    def is_due(self, task: str, doing: str, after_s: float) -> bool:
+        """Whether it does something else than was said, and nothing was said of it for so long."""
+        return doing != self.doing.get(task) and time.monotonic() - self.spoke.get(task, self.began) > after_s
+
+    def say_due(self) -> None:
+        now = time.monotonic()
+        for task in [t for t in self.waiting if now - self.spoke.get(t, float("-inf")) >= self.apart_s]:
+            for at, words in self.waiting.pop(task):
+                self.say(plain_line(task, at, words))
+            self.spoke[task] = now

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from orchestrator_action.action.modes import APART_S
 from tests.agents.test_command import HONEST, REVIEWER, SCRIPT
 from tests.kit.github_server import PAT
 from tests.kit.repos import git
 from tests.kit.runner import Runner, example
 from tests.kit.whole import GOOD, LIBRARY, LIES, alive, new_file
 
+LIVE = re.compile(r"\d\d:\d\d:\d\d (issue-\d+) \S")
 REQUESTS_A_TASK = 11
 """GraphQL's and answers 304 counted too; what is asked for all tasks at once is the run's. One of them makes sure
 that an issue whose claim cannot be written down is found again."""
@@ -65,6 +68,26 @@ def test_a_token_that_a_checkout_keeps_in_the_runners_files_is_refused(runner: R
 
     assert (2, ["orchestrate"]) == (done.code, issue.labels), done.log
     assert left.name in done.log and "persist-credentials: false" in done.log
+
+
+def test_the_log_says_what_each_task_does_while_it_does_it(runner: Runner):
+    """Lines with their time, at most one in two seconds for each task; none in the fold with an agent's output."""
+    for title in ("Add more", "Add much"):
+        runner.github.state.add_issue(title, GOOD, user="octo", labels=("orchestrate",))
+
+    done = runner.step()
+
+    lines = done.log.splitlines()
+    wall = {t["task_id"]: t["wall_s"] for t in done.report["tasks"]}
+    for task in ("issue-1", "issue-2"):
+        [ended] = [n for n, line in enumerate(lines) if re.match(rf"{task}: \S+ after ", line)]
+        own = [n for n, line in enumerate(lines) if (found := LIVE.match(line)) and found[1] == task]
+        assert own and own[-1] < ended, done.log
+        assert len(own) <= wall[task] / APART_S + 2, done.log
+    inside = False
+    for line in lines:
+        inside = (inside or line.startswith("::group::")) and line != "::endgroup::"
+        assert not (inside and LIVE.match(line)), done.log
 
 
 def test_an_agents_failure_is_the_steps_with_a_summary(runner: Runner):
