@@ -205,7 +205,7 @@ def _run_one(
         duration_s=round(duration, 3),
         timeout_s=timeout_s,
         log=str(log),
-        tail=tail_of(text),
+        tail=tail_of(text, tree=worktree),
         counts=read_counts(reports, text, command),
         cases=read_cases(reports, text, command),
         unset=unset_variables(text, asked.env) if outcome.exit_code else (),
@@ -230,8 +230,9 @@ def read_end(log: Path, limit: int) -> str:
         return ""
 
 
-def tail_of(text: str) -> str:
-    """The last lines of an output, without colours and cursor movements."""
+def tail_of(text: str, *, tree: Path | None = None) -> str:
+    """The last lines of an output, without colours and cursor movements; paths in `tree` as a checkout has them."""
+    text = text.replace(f"{tree}{os.sep}", "") if tree else text
     lines = (line.rsplit("\r", 1)[-1].rstrip() for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
     return "\n".join([line for line in lines if line][-TAIL_LINES:])[-TAIL_CHARS:]
 

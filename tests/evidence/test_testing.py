@@ -352,6 +352,9 @@ def test_the_tail_is_what_a_terminal_would_show_last():
     """Progress bars at their last state, no colours."""
     assert tail_of("a\r\n10%\r20%\r100%\n\n\x1b[31mred\x1b[0m\n") == "a\n100%\nred"
     assert len(tail_of("x\n" * 500).splitlines()) == 40
+    assert (
+        tail_of('File "/t/a.measure/repo/tests/x.py"', tree=Path("/t/a.measure/repo")) == 'File "tests/x.py"'
+    )
 
 
 def test_a_hostile_report_is_no_report(bench: Callable[..., Bench]):

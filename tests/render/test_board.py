@@ -97,7 +97,7 @@ def test_the_summary_has_a_row_for_every_task_and_says_what_is_open():
     assert "2 of 4 tasks succeeded" in body
     assert "1.67×" in body
     assert 4 == len(re.findall(r"(?m)^\| `issue-\d+`", body))
-    assert body.index("### Needs you") < body.index("| wall time") < body.index("| task |")
+    assert body.index("### Needs you") < body.index(" wall time for ") < body.index("| task |")
     assert "✓✓✓✓✓✓w✓✓✓✓" in body
     assert HELD not in body
     assert TOKEN not in body

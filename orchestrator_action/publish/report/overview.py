@@ -287,8 +287,6 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
         reported = sum(p.state is PhaseState.REPORTED for p in task.phases)
         waived = sum(p.state is PhaseState.WAIVED for p in task.phases)
         idle = sum(p.state in {PhaseState.NOT_APPLICABLE, PhaseState.OFF} for p in task.phases)
-        note = task.error or next((f.message for p in task.phases for f in p.findings), "")
-        reason = no_change_reason(task.phases) if task.status is Status.NO_CHANGE else ""
         cells.append(
             (
                 texts.plain(task.task_id, limit=60),
@@ -300,11 +298,20 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
                 f"#{task.pull.number}" if task.pull else figures.UNKNOWN,
                 figures.duration(task.wall_s),
                 figures.usd(task.cost_usd),
-                texts.plain(reason or ("" if live else note), limit=300),
+                texts.plain("" if live else _note(task), limit=300),
             )
         )
         cells += [_candidate_cells(row["c"], row["word"]) for row in candidate_rows(task)]
     return cells
+
+
+def _note(task: TaskResult) -> str:
+    """Why a task ended as it did: what was measured against it, by the tests' names, before any other cause."""
+    if task.status is Status.NO_CHANGE:
+        return no_change_reason(task.phases)
+    beside = claim_beside_fact(task, task.status)
+    wrong = beside.measured if beside and task.status not in GOOD_STATUSES else ()
+    return next(iter(wrong), task.error) or next((f.message for p in task.phases for f in p.findings), "")
 
 
 def _candidate_cells(candidate: Candidate, word: str) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def _claim(data: Mapping[str, Any]) -> str:
 
 def _fact(data: Mapping[str, Any]) -> str:
     """What does not hold; of what does, the tests, and one that shows the change: the report has the rest."""
-    detail = data.get("detail") if isinstance(data.get("detail"), Mapping) else {}
+    detail: Mapping[str, Any] = found if isinstance(found := data.get("detail"), Mapping) else {}
     if data.get("holds") and data.get("rule") != "suite" and not detail.get("shows"):
         return ""
     sign = "measured" if data.get("holds") else "not measured" if detail.get("unproven") else "does not hold"
