@@ -40,6 +40,7 @@ def plain(text: str) -> list[str]:
     text = re.sub(r"/\S+/repo/", "/TREE/repo/", text)
     text = re.sub(r"\b\d+(?:\.\d+)? s\b", "0.0", text)
     text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "RUN", text)
+    text = re.sub(r"\S*…", "…", text)  # where a line is cut depends on how wide the times are
     text = re.sub(r"#\d+", "#N", re.sub(r"\d+\.\d+( s)?", "0.0", text))
     return [re.sub(r"\s+", " ", line).strip() for line in text.splitlines()]
 
