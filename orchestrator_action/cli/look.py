@@ -206,7 +206,5 @@ def clean(
     from orchestrator_action.hook.litter import clean_litter
     from orchestrator_action.run import past_runs as inspect_runs
 
-    for line in inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run):
-        say(line)
-    for line in clean_litter(remove=not dry_run) if not tasks else ():
-        say(line)
+    put(inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run))
+    put(clean_litter(remove=not dry_run) if not tasks else ())

@@ -35,11 +35,11 @@ def doctor(
         from orchestrator_action.cli.doctor_tests import tried_row
 
         rows.append(tried_row(repo, environment(), forge))
-    for row in rows:
-        say(
-            f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
-            + (f"\n     hint: {row.hint}" if row.hint else "")
-        )
+    put(
+        f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
+        + (f"\n     hint: {row.hint}" if row.hint else "")
+        for row in rows
+    )
     raise typer.Exit(0 if all(r.ok or r.optional for r in rows) else ConfigError.exit_code)
 
 

@@ -122,7 +122,7 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     with on_signals() as cancel:
         with (
             recover.resume_run(folder, git, environment(), cancel, say=say) as taken,
-            watch(folder, taken.run.agents),
+            watch(folder, taken.run.agents, from_now=True),
         ):
             report = recover.resume(taken, say=say, tell=tell)
             for line in tell_finish(taken.run, folder / "report.json"):
@@ -131,12 +131,18 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     _end(report, cancel, as_json=json_)
 
 
-def watch(folder: Path, agents: Callable[[str], Agent]) -> Board:
-    """Show the run in `folder` while the block runs: a board on a terminal, otherwise plain lines."""
+def watch(folder: Path, agents: Callable[[str], Agent], *, from_now: bool = False) -> Board:
+    """Show the run in `folder` while the block runs: a board on a terminal, otherwise plain lines.
+
+    With `from_now` no line tells what happened before.
+    """
     from orchestrator_action.cli.board import Board
     from orchestrator_action.run.live import RunView
 
-    return Board(RunView(folder, lambda name: agents(name).words_of))
+    view = RunView(folder, lambda name: agents(name).words_of)
+    if from_now:
+        view.refresh()
+    return Board(view)
 
 
 def _resume_elsewhere(asked: RunRequest, run_id: str, *, as_json: bool) -> NoReturn:

@@ -128,7 +128,8 @@ def with_flags(config: Config, flags: Mapping[str, Any]) -> Config:
     given = {kebab(k): v for k, v in flags.items() if v is not None and v != ()}
     checked, findings = _validate(given)
     if findings or checked is None:
-        raise config_error([f"--{'.'.join(map(str, at))}: {what}" for at, what in findings])
+        wrong = "\n".join(f"--{'.'.join(map(str, at))}: {what}" for at, what in findings)
+        raise ConfigError(wrong, hint="--help says what each option takes")
     if "agent" in given and given["agent"].partition(":")[0] != config.agent.partition(":")[0]:
         config = dataclasses.replace(
             config, agent_args=(), agent_model=""
@@ -213,7 +214,8 @@ def prompt_file(path: Path) -> Prompt:
     except FileNotFoundError:
         raise ConfigError(f"no prompt file {path}", hint="give the path of a Markdown file") from None
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read {path}: {exc}", hint="a prompt file is text in UTF-8") from None
+        why = exc.strerror if isinstance(exc, OSError) else "it is not text in UTF-8"
+        raise ConfigError(f"cannot read {path}: {why}", hint="give the path of a Markdown file") from None
     block = split(text)
     front, body = (text[block[0] : block[1]], text[block[2] :]) if block else (None, text)
     if not body.strip():

@@ -111,7 +111,7 @@ class AgentReport:
 
     session_id: str = ""
     model: str = ""
-    """The model that the agent says it works with."""
+    """The model that the agent names, in its output or else in its requests."""
     turns: int | None = None
     cost_usd: float | None = None
     """As the agent printed it; of a resumed session some agents print what all of it cost so far."""

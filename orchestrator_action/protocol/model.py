@@ -317,7 +317,7 @@ class TaskResult:
     """Read from storage by all its attempts."""
     write_bytes: int = 0
     model: str = ""
-    """The model that the agent said it worked with; of several attempts, the last one's."""
+    """The model that the agent named, in its output or else in its requests; of several attempts, the last one's."""
     curves: tuple[Mapping[str, Any], ...] = ()
     """Memory and CPU over time, one for each attempt that was long enough; see `Outcome.curve`."""
     failures: tuple[str, ...] = ()

@@ -23,6 +23,11 @@ def make_remote(git: Git, *, token: str, private: Path, env: Mapping[str, str]) 
     if remote is not None:
         return remote
     branch, head = git.branch(), git.head()
+    if head and not branch:
+        raise GitError(
+            "no branch is checked out, and the repository has no remote: there is no branch to begin from",
+            hint="git switch BRANCH, or: git remote add origin URL",
+        )
     if not branch or not head:
         raise GitError(
             "the repository has no remote and no branch with a commit, so there is no default branch",

@@ -214,16 +214,15 @@ def plan_run(
         if found.base_sha and found.git.file(found.base_sha, NEAR_MISS) is not None:
             say(f"warning: {NEAR_MISS} is not read: it is called {CONFIG_PATH}")
         for where in persisted_credentials(found.git):
-            say(
-                f"warning: a credential is kept in {where}; agents get a copy of the configuration without it"
-            )
+            say(f"warning: a credential is kept in {where}; agents get a configuration without it")
         if not tasks and found.want:
             raise found.want
         if not tasks:
-            label = found.config.label
+            label, local = f"{found.config.label!r}", found.forge.name == "local"
+            how = "orchestrator-action issue new TITLE" if local else f"label an issue {label}"
             raise NothingToDo(
-                f"no open issue of {found.forge.repository} carries the label {label!r}",
-                hint=f"label an issue {label!r}, or name prompt files or --issue N",
+                f"no open issue of {found.forge.repository} carries the label {label}",
+                hint=f"{how}, or name prompt files or --issue N",
             )
         yield replace(found, tasks=tasks, notes=_notes(tasks), unfit=unfit)
 

@@ -216,7 +216,7 @@ def command(runner: Runner, *args: str, token: str | None = None) -> tuple[int, 
         cwd=runner.repo.path, env={**kept, **given, **runner.env}, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, timeout=60, check=False,
     )  # fmt: skip
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", WANTS)

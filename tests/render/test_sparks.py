@@ -48,8 +48,8 @@ def test_the_page_shows_them_with_the_model_as_the_agents_word():
 
     assert 2 == len(re.findall(r"<svg viewBox=\"0 0 16 16\"><path d=\"M0 16[vhz0-9-]+\"/></svg> \w", page))
     assert "memory over 8.0 s, at most 611 MiB" in page
-    assert "model claude-x, as the agent says" in page
-    assert "as the agent says" not in report_html(report(result()))
+    assert "model claude-x, as the agent named it" in page
+    assert "as the agent named it" not in report_html(report(result()))
 
 
 def test_a_hostile_model_is_only_text():

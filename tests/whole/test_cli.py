@@ -151,12 +151,12 @@ def test_clean_is_a_dry_run_unless_told_otherwise(home: House):
     home.repo.git("worktree", "add", "-q", "-b", "orchestrator/y", ".worktrees/task-y")
     (home.repo.path / ".worktrees" / "task-y" / "precious").write_text("work")
 
-    assert "would remove" in home.cli("clean").err
+    assert "would remove" in home.cli("clean").out
     assert (home.repo.path / ".worktrees" / "task-x").exists()
     ran = home.cli("clean", "--remove")
 
     assert not (home.repo.path / ".worktrees" / "task-x").exists()
-    assert (home.repo.path / ".worktrees" / "task-y" / "precious").exists() and "uncommitted" in ran.err
+    assert (home.repo.path / ".worktrees" / "task-y" / "precious").exists() and "uncommitted" in ran.out
 
 
 def test_doctor_points_at_line_and_column(home: House):
@@ -165,7 +165,7 @@ def test_doctor_points_at_line_and_column(home: House):
 
     ran = home.cli("doctor", "--file", str(bad))
 
-    assert (2, True) == (ran.code, "bad.yml:2:10" in ran.err), ran.err
+    assert (2, True) == (ran.code, "bad.yml:2:10" in ran.out), ran.err
 
 
 def test_doctor_names_every_fault_of_a_file_at_once(home: House, tmp_path):
@@ -173,7 +173,7 @@ def test_doctor_names_every_fault_of_a_file_at_once(home: House, tmp_path):
     bad = tmp_path / "bad.yml"
     bad.write_text("lable: x\nmax-parallel: 0\ntest: [{command: '', timeout: soon}]\nphases: [testing]\n")
 
-    lines = home.cli("doctor", "--file", str(bad)).err.splitlines()
+    lines = home.cli("doctor", "--file", str(bad)).out.splitlines()
 
     assert [1, 2, 3, 3, 4] == [
         int(line.split(":")[2]) for line in lines if line.startswith("FAIL configuration: ")
@@ -202,8 +202,8 @@ def test_doctor_survives_any_file(home: House, tmp_path, kind: str):
 
     ran = home.cli("doctor", "--file", str(file), timeout=60)
 
-    assert 2 == ran.code and ran.err.startswith("FAIL configuration: "), ran.err
-    assert "Traceback" not in ran.err and "bug of ours" not in ran.err and "hint: " in ran.err
+    assert 2 == ran.code and ran.out.startswith("FAIL configuration: "), ran.err
+    assert "Traceback" not in ran.err and "bug of ours" not in ran.err and "hint: " in ran.out
 
 
 def test_doctor_shows_how_long_each_test_command_may_take(home: House):
@@ -213,13 +213,13 @@ def test_doctor_shows_how_long_each_test_command_may_take(home: House):
     ran = home.cli("doctor", "--agent", "patch")
 
     wanted = "tests: python3 -m unittest (at most 1 min 30 s), true (at most 2 min); configured"
-    assert (0, True) == (ran.code, wanted in ran.err), ran.err
+    assert (0, True) == (ran.code, wanted in ran.out), ran.err
 
 
 def test_doctor_finds_the_test_command(home: House):
     ran = home.cli("doctor", "--agent", "patch")
 
-    assert (0, True) == (ran.code, "unittest" in ran.err), ran.err
+    assert (0, True) == (ran.code, "unittest" in ran.out), ran.err
 
 
 def test_version_is_on_stdout(home: House):
@@ -270,8 +270,8 @@ def test_output_that_cannot_be_written_is_said(home: House, args: list[str]):
 
 
 def test_clean_says_when_there_is_nothing(home: House):
-    assert "no tree of ours is left" in home.cli("clean").err
-    assert "no tree of ours is left of issue-9" in home.cli("clean", "issue-9").err
+    assert "no tree of ours is left" in home.cli("clean").out
+    assert "no tree of ours is left of issue-9" in home.cli("clean", "issue-9").out
 
 
 def test_a_demo_without_git_is_said(home: House):

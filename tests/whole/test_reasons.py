@@ -144,11 +144,11 @@ def test_doctor_is_red_where_set_up_cannot_get_its_packages(home: House):
         ran = home.cli("doctor", "--agent", "patch", env={"PIP_INDEX_URL": url})
 
     assert ran.code == 2
-    [line] = [row for row in ran.err.splitlines() if row.startswith("FAIL")]
+    [line] = [row for row in ran.out.splitlines() if row.startswith("FAIL")]
     assert line.startswith(
         f"FAIL registry: PyPI ({url}) cannot be reached: Connection refused; needed by Python"
     )
-    assert "hint: let this machine reach it, or name a mirror in PIP_INDEX_URL; or set `setup`" in ran.err
+    assert "hint: let this machine reach it, or name a mirror in PIP_INDEX_URL; or set `setup`" in ran.out
 
 
 def test_doctor_is_green_without_tests_where_the_configuration_asks_for_none(home: House):
@@ -158,7 +158,7 @@ def test_doctor_is_green_without_tests_where_the_configuration_asks_for_none(hom
 
     ran = home.cli("doctor", "--agent", "patch")
 
-    assert (0, True) == (ran.code, ".github/orchestrator.yml asks for none" in ran.err), ran.err
+    assert (0, True) == (ran.code, ".github/orchestrator.yml asks for none" in ran.out), ran.err
 
 
 def test_logs_of_a_task_whose_agent_never_began_say_why(home: House):

@@ -43,7 +43,8 @@ def tell(event: AgentEvent) -> Told:
     """One line of JSON: `session.*`, `assistant.*`, `model.*`, `tool.*` or `result`."""
     kind, data = event["type"], part_of(event, "data")
     if kind == "session.tools_updated":
-        return Told(mark=Mark.STARTED, does=f"session begins, model {text_of(data, 'model') or 'unknown'}")
+        model = text_of(data, "model")
+        return Told(mark=Mark.STARTED, model=model, does=f"session begins, model {model or 'unknown'}")
     if kind == "assistant.turn_start":
         return Told(finished=False)
     if kind == "assistant.message":
