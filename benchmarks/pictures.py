@@ -31,7 +31,7 @@ SCHEMES = {"dark": "0", "light": "1"}
 WIDTH, REPORT_HEIGHT, MOST_HEIGHT = 1180, 760, 1600
 NARROW = 860
 """Of texts: about as wide as a comment on a forge."""
-COLUMNS, ROWS = 100, 16
+COLUMNS, ROWS = 140, 16
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --bg: #fff; --soft: #59636e; --line: #d1d9e0; --code: #eff1f3; }
 @media (prefers-color-scheme: dark) {
@@ -85,12 +85,9 @@ def run_demo(folder: Path) -> str:
 
     def look(recording: Recording, _: Callable[[int], None]) -> None:
         nonlocal fullest, most
-        rows = [line for line in recording.last if re.match(r"issue-\d +\d+/11 ", line)]
-        worth = (
-            sum(int(row.split()[1].split("/")[0]) for row in rows)
-            if "at work" in "".join(recording.last)
-            else -1
-        )
+        rows = [line for line in recording.last if re.match(r"issue-\d .*\d+/11 ", line)]
+        done = [int(found) for row in rows for found in re.findall(r"(\d+)/11 ", row)[:1]]
+        worth = sum(done) if "at work" in "".join(recording.last) else -1
         open_ = sum(not re.search(r"(success|failed|no-change) after", row) for row in rows)
         if len(rows) == 4 and worth + 100 * open_ > most:
             fullest, most = board_html(recording), worth + 100 * open_

@@ -44,26 +44,26 @@ def options(
 
 
 for command, short in (
-    (running.run, "Run agents on labelled issues, verify what they claim"),
-    (running.resume, "Take up a run that was cut short"),
-    (running.cancel, "End a run, or one task of it, from another terminal"),
-    (verifying.verify, "Judge a branch or a pull request at its head"),
-    (verifying.sign, "Sign a verdict document with a key of your own"),
+    (repository.demo, "See it at work on a small repository made for it"),
+    (repository.doctor, "Check machine, repository and configuration"),
+    (repository.init, "Write a workflow and a configuration"),
     (running.plan, "Say what would run; write the plan of a run in steps"),
-    (steps.base, "Run the tests at a plan's base, once for all jobs"),
-    (steps.work, "Work on one shard of a plan, and write bundles"),
-    (steps.review, "Have a bundle reviewed on another machine"),
-    (publishing.integrate, "Test the verified branches of a plan as one tree"),
-    (publishing.publish, "Write what became of a plan to the forge"),
+    (running.run, "Run agents on labelled issues, verify what they claim"),
     (looking.status, "Show the runs and how each task stands"),
     (looking.logs, "Print what a task's agent did and said"),
     (looking.report, "Print or write a run's report"),
+    (running.cancel, "End a run, or one task of it, from another terminal"),
+    (running.resume, "Take up a run that was cut short"),
     (looking.clean, "Remove trees that nobody needs any more"),
-    (repository.doctor, "Check machine, repository and configuration"),
-    (repository.demo, "Run the main job on a small repository made for it"),
-    (repository.init, "Write a workflow and a configuration"),
+    (verifying.verify, "Judge a branch or a pull request at its head"),
+    (verifying.sign, "Sign a verdict document with a key of your own"),
+    (steps.base, "In steps: run the tests at a plan's base, once"),
+    (steps.work, "In steps: work on one shard of a plan, write bundles"),
+    (steps.review, "In steps: have a bundle reviewed on another machine"),
+    (publishing.integrate, "In steps: test the verified branches as one tree"),
+    (publishing.publish, "In steps: write what became of a plan to the forge"),
     (repository.version, "Print the version"),
 ):
     app.command(short_help=short)(command)
 app.add_typer(hooks.app, name="hook", short_help="The local pre-push hook")
-app.add_typer(issues.app, name="issue", short_help="Issues of the local forge")
+app.add_typer(issues.app, name="issue", short_help="Issues in files, for runs without GitHub")

@@ -58,9 +58,9 @@ def status(repo: Repo = HERE) -> None:
 
 @app.command(short_help="Run the gates of a commit as a push would")
 def run(
-    ref: Annotated[str, typer.Argument(help="What would be pushed.")] = "HEAD",
+    ref: Annotated[str, typer.Argument(metavar="REF", help="What would be pushed.")] = "HEAD",
     gate: Annotated[
-        list[str] | None, typer.Option(help="Run this gate only; can be given several times.")
+        list[str] | None, typer.Option(metavar="NAME", help="Run this gate only; repeatable.")
     ] = None,
     anew: Annotated[bool, typer.Option("--all", help="Also run gates that have passed before.")] = False,
     repo: Repo = HERE,

@@ -17,7 +17,7 @@ from orchestrator_action.process.own_environment import environment
 from orchestrator_action.text.limits import marker
 
 app = typer.Typer(
-    help="Issues of the local forge.",
+    help="Issues in files, for runs without GitHub.",
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog='Example: orchestrator-action issue new "Greet people by name"',
@@ -26,18 +26,22 @@ app = typer.Typer(
 
 @app.callback()
 def options() -> None:
-    """Issues of the local forge."""
+    """Issues in files, for runs without GitHub."""
 
 
 @app.command(short_help="Open an issue that the next run takes")
 def new(
-    title: Annotated[str, typer.Argument(help="What is to be done, in one line.")],
-    body: Annotated[str, typer.Option("--body", help="The text; - reads it from standard input.")] = "",
-    label: Annotated[str, typer.Option(help="Its label (default: the one that asks for work).")] = "",
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is to be done, in one line.")],
+    body: Annotated[
+        str, typer.Option("--body", metavar="TEXT", help="The text; - reads it from standard input.")
+    ] = "",
+    label: Annotated[
+        str, typer.Option(metavar="LABEL", help="Its label (default: the one that asks for work).")
+    ] = "",
     forge: ForgeName = "local",
     repo: Repo = HERE,
 ) -> None:
-    """Open an issue on the local forge, labelled so that the next run takes it.
+    """Open an issue as a file, labelled so that the next run without GitHub takes it.
 
     Example: orchestrator-action issue new "Greet people by name" --body -
     """

@@ -64,11 +64,14 @@ def _watch(git: Git, runs: Sequence[Path]) -> None:
 
 
 def logs(
-    task: Annotated[str, typer.Argument(help="The task's id, such as issue-7.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id, such as issue-7.")],
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the task ends.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="Its output as it came, such as lines of JSON.")] = False,
     run_: Annotated[
-        str, typer.Option("--run", help="The run, by its id or a beginning of it (default: the latest).")
+        str,
+        typer.Option(
+            "--run", metavar="RUN", help="The run, by its id or a beginning of it (default: the latest)."
+        ),
     ] = "",
     repo: Repo = HERE,
 ) -> None:
@@ -89,10 +92,18 @@ def logs(
 
 def report(
     run_: RunName = "last",
-    html: Annotated[Path | None, typer.Option(help="Write one self-contained page to this file.")] = None,
-    sarif: Annotated[Path | None, typer.Option(help="Write what does not hold as SARIF 2.1.0.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write each fact as a case of JUnit XML.")] = None,
-    task: Annotated[str, typer.Option("--task", help="The audit trail of this task, from the remote.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one self-contained page to this file.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what does not hold as SARIF 2.1.0.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write each fact as a case of JUnit XML.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option("--task", metavar="TASK", help="The audit trail of this task, from the remote.")
+    ] = "",
     agents: Annotated[
         bool, typer.Option("--agents", help="What each agent came to, from all trails at the remote.")
     ] = False,
@@ -194,7 +205,10 @@ def _audit(repo: Path, task: str) -> int:
 def clean(
     tasks: Annotated[list[str] | None, typer.Argument(metavar="TASK", help="Only these tasks.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run/--remove", help="Only say what would go, or remove it.")
+        bool,
+        typer.Option(
+            "--dry-run/--remove", help="Say what would go (default), or remove it.", show_default=False
+        ),
     ] = True,
     repo: Repo = HERE,
 ) -> None:

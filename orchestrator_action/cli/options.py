@@ -14,19 +14,30 @@ if TYPE_CHECKING:
     from orchestrator_action.run.setup import RunRequest
 
 HERE = Path()
-Repo = Annotated[Path, typer.Option(help="The repository, any directory of it.", show_default="here")]
+Repo = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR", help="The repository, any directory of it (default: here).", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Prompts = Annotated[list[Path] | None, typer.Argument(metavar="TASK.md", help="Prompt files, a task each.")]
-Label = Annotated[str, typer.Option(help="Take the open issues with this label (default: orchestrate).")]
+Label = Annotated[
+    str, typer.Option(metavar="LABEL", help="Take the open issues with this label (default: orchestrate).")
+]
 Issues = Annotated[
     list[int] | None, typer.Option("--issue", metavar="N", help="Take this issue; repeatable.")
 ]
 ForgeName = Annotated[
-    str, typer.Option("--forge", help="github, local or local:DIR (default: by the remote).")
+    str, typer.Option("--forge", metavar="FORGE", help="github, local or local:DIR (default: by the remote).")
 ]
 AgentName = Annotated[
     str,
-    typer.Option("--agent", help="Who works: NAME or NAME:MODEL, as in docs/agents.md (default: claude)."),
+    typer.Option(
+        "--agent",
+        metavar="AGENT",
+        help="Who works: NAME or NAME:MODEL, as in docs/agents.md (default: claude).",
+    ),
 ]
 Candidates = Annotated[
     str,
@@ -38,7 +49,9 @@ Candidates = Annotated[
 Parallel = Annotated[
     str, typer.Option("--max-parallel", metavar="N", help="Tasks at once, or auto (default: 4).")
 ]
-Timeout = Annotated[str, typer.Option(help="Wall-clock limit of a task, as 90s or 45m (default: 45m).")]
+Timeout = Annotated[
+    str, typer.Option(metavar="TIME", help="Wall-clock limit of a task, as 90s or 45m (default: 45m).")
+]
 Turns = Annotated[
     int | None, typer.Option("--max-turns", metavar="N", help="Turns of a task's agent (default: 50).")
 ]
@@ -54,7 +67,8 @@ DayBudget = Annotated[
 ]
 Base = Annotated[str, typer.Option(metavar="REF", help="Base branch (default: the remote's default branch).")]
 Test = Annotated[
-    list[str] | None, typer.Option(help="Test command; repeatable (default: configured or detected).")
+    list[str] | None,
+    typer.Option(metavar="COMMAND", help="Test command; repeatable (default: configured or detected)."),
 ]
 Bundles = Annotated[list[Path] | None, typer.Argument(metavar="[BUNDLE]...", help="Bundles, a folder each.")]
 Verdicts = Annotated[

@@ -19,7 +19,9 @@ def doctor(
     repo: Repo = HERE,
     agent: AgentName = "",
     forge: ForgeName = "",
-    file: Annotated[Path | None, typer.Option(help="Check this configuration file only.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check this configuration file only.")
+    ] = None,
     tests: Annotated[
         bool, typer.Option("--tests", help="Also try set-up and tests at the base, as a run does first.")
     ] = False,
@@ -45,7 +47,8 @@ def doctor(
 
 def demo(
     folder: Annotated[
-        Path | None, typer.Option("--dir", help="Make it here (default: a fresh temporary directory).")
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Make it here (default: a fresh temporary directory)."),
     ] = None,
 ) -> None:
     """Run the main job on a small repository made for it: no key, no network.
@@ -58,15 +61,21 @@ def demo(
 
 
 def init(
-    kind: Annotated[str, typer.Argument(help="label, jobs, comment, schedule, verify or check.")] = "label",
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="label, jobs, comment, schedule, verify or check.")
+    ] = "label",
     github: Annotated[
         bool, typer.Option("--github", help="Also see to labels, settings and the secret on GitHub.")
     ] = False,
     issue_form: Annotated[
         bool, typer.Option("--issue-form", help="Also a form for issues that agents work on.")
     ] = False,
-    label: Annotated[str, typer.Option(help="The label that asks for work (default: orchestrate).")] = "",
-    runs_on: Annotated[str, typer.Option(help="The runner (default: ubuntu-latest); several: a,b.")] = "",
+    label: Annotated[
+        str, typer.Option(metavar="LABEL", help="The label that asks for work (default: orchestrate).")
+    ] = "",
+    runs_on: Annotated[
+        str, typer.Option(metavar="RUNNER", help="The runner (default: ubuntu-latest); several: a,b.")
+    ] = "",
     base: Base = "",
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     repo: Repo = HERE,

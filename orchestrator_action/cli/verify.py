@@ -37,15 +37,24 @@ Exports = dict[str, Path | None]
 
 
 def verify(
-    branch: Annotated[str, typer.Option(help="The branch to judge (default: the one checked out).")] = "",
+    branch: Annotated[
+        str, typer.Option(metavar="BRANCH", help="The branch to judge (default: the one checked out).")
+    ] = "",
     pr: Annotated[
         int, typer.Option("--pr", metavar="N", help="The pull request to judge.", show_default=False)
     ] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the verdict document to this file.")] = None,
-    sarif: Annotated[Path | None, typer.Option(help="Write what does not hold as SARIF 2.1.0.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write each fact as a case of JUnit XML.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the verdict document to this file.")
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what does not hold as SARIF 2.1.0.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write each fact as a case of JUnit XML.")
+    ] = None,
     document: Annotated[
-        Path | None, typer.Option(help="Check this verdict document against the repository instead.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Check this verdict document against the repository instead."),
     ] = None,
     key: Annotated[
         Path | None,
@@ -58,7 +67,8 @@ def verify(
         bool, typer.Option("--again", help="With --document: also measure its commit anew.")
     ] = False,
     bundle: Annotated[
-        Path | None, typer.Option(help="Measure this bundle of a work job instead; needs --plan.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Measure this bundle of a work job instead; needs --plan."),
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The plan that the bundle belongs to.")
@@ -203,7 +213,9 @@ def sign(
         Path | None,
         typer.Option(metavar="FILE", help=f"The private key, PEM (default: the text in {SIGNING_KEY})."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the envelope here (default: FILE.dsse).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the envelope here (default: FILE.dsse).")
+    ] = None,
 ) -> None:
     """Sign a verdict document with a key of your own, where nothing of the change has run.
 
