@@ -220,5 +220,5 @@ def clean(
     from orchestrator_action.hook.litter import clean_litter
     from orchestrator_action.run import past_runs as inspect_runs
 
-    put(inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run))
-    put(clean_litter(remove=not dry_run) if not tasks else ())
+    put_lines(inspect_runs.clean(Git.open(repo), tasks or (), remove=not dry_run))
+    put_lines(clean_litter(remove=not dry_run) if not tasks else ())

@@ -37,7 +37,7 @@ def doctor(
         from orchestrator_action.cli.doctor_tests import tried_row
 
         rows.append(tried_row(repo, environment(), forge))
-    put(
+    put_lines(
         f"{'ok  ' if row.ok else 'FAIL'} {row.what}: {row.found}"
         + (f"\n     hint: {row.hint}" if row.hint else "")
         for row in rows
