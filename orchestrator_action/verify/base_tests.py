@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,9 +26,9 @@ from orchestrator_action.verify.change_runs import (
 )
 from orchestrator_action.verify.compare import name_in_file, normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
-from orchestrator_action.verify.ecosystems.testfiles import is_test_path, test_names
+from orchestrator_action.verify.ecosystems.testfiles import is_test_path
 from orchestrator_action.verify.exceptions import NamedTest, reason_for
-from orchestrator_action.verify.renamed import only_names_differ
+from orchestrator_action.verify.only_names import only_renamed
 from orchestrator_action.verify.test_changes import is_named
 from orchestrator_action.verify.test_run import TestRun, run_detail
 
@@ -111,15 +112,14 @@ def _base_tests_by_id(runs: ChangeRuns, note: str, run: TestRun) -> Answer:
     green -= {short_name(c) for again in runs.base_tests_again for c in failing(again)}
     passed_before = [c for c in passing(runs.base) if normal_id(c.id) not in runs.flaky]
     pairs = [(c, ends.get(normal_id(c.id))) for c in passed_before if short_name(c) not in green]
-    wrong = [
-        end
-        for _, end in pairs
-        if end is not None and end.outcome in {"failed", "skipped"} and not is_import(end)
-    ]
-    wrong += [end for _, end in pairs if end is not None and end.outcome == "error" and not is_import(end)]
-    missing = [
-        c for c, end in pairs if end is None or (end.outcome in {"failed", "error"} and is_import(end))
-    ]
+    renamed = only_renamed(runs)
+
+    def cannot(case: CaseResult) -> bool:
+        return is_import(case) or (lacks_a_name(case) and (case.file in renamed or renamed.whole))
+
+    wrong = [e for _, e in pairs if e is not None and e.outcome in {"failed", "skipped"} and not cannot(e)]
+    wrong += [e for _, e in pairs if e is not None and e.outcome == "error" and not cannot(e)]
+    missing = [c for c, e in pairs if e is None or (e.outcome in {"failed", "error"} and cannot(e))]
     named, silent = [], []
     for case in wrong:
         reason = reason_for(note, case.id, case.file, file_gone=case.file in runs.gone)
@@ -167,6 +167,19 @@ def is_import(case: CaseResult) -> bool:
     return any(word in told for word in _IMPORT_WORDS)
 
 
+_LACKS_A_NAME = re.compile(
+    r"\b(?:AttributeError|NameError|NoMethodError)\b|has no attribute '|is not (?:a function|defined|a constructor)\b"
+    r"|\b(?:undefined (?:local variable|method|function|subroutine)|[Uu]ninitialized constant|Call to undefined)\b"
+    r"|\bUndefined (?:class )?constant\b|unexpected keyword argument|Unknown named parameter|unknown keywords?:"
+    r"|command not found|Can't locate object method"
+)
+
+
+def lacks_a_name(case: CaseResult) -> bool:
+    """A test that failed because a name that it uses is not there, as far as its message tells."""
+    return bool(_LACKS_A_NAME.search(case.message))
+
+
 def _unexplained(runs: ChangeRuns, note: str, missing: Sequence[CaseResult], run: TestRun) -> str:
     """What cannot be compared proves nothing; then the reading of those files has to be clean, or named.
 
@@ -179,7 +192,9 @@ def _unexplained(runs: ChangeRuns, note: str, missing: Sequence[CaseResult], run
         gone = [c for c in missing if (runs.renames.get(c.file, c.file), name_in_file(c)) not in head_names]
         if gone:
             return f"{count(len(gone), 'test')} of the base did not run on this code: {named_tests(c.id for c in gone)}"
+    renamed = only_renamed(runs)
     found = [(p, what) for p, what, _ in runs.losses if (not files or p in files) and not is_named(p, note)]
+    found = [(p, what) for p, what in found if p not in renamed]
     if not found:
         return ""
     words = "; ".join(f"{shown(p)}: {what}" for p, what in found[:AT_MOST])
@@ -188,12 +203,11 @@ def _unexplained(runs: ChangeRuns, note: str, missing: Sequence[CaseResult], run
 
 def _rewritten(runs: ChangeRuns) -> list[NamedTest]:
     """Files of tests of which more than names differ, where the base's own tests cannot be run: a person reads them."""
-    found = []
+    found, renamed = [], set(only_renamed(runs).values())
     for path, (_, new) in runs.test_texts.items():
         old_path = next((o for o, n in runs.renames.items() if n == path and runs.tests.is_test(o)), path)
         old = runs.test_texts.get(old_path, ("", ""))[0]
-        names = [test_names(p, text) for p, text in ((old_path, old), (path, new))]
-        if not new or (not old and is_test_path(path)) or only_names_differ(old, new, *names):
+        if not new or (not old and is_test_path(path)) or path in renamed:
             continue
         reason = "tests of the base cannot be run with this code, and more than names differ here"
         found.append(NamedTest(id=shown(path), what="cannot be compared", reason=reason, kind="place"))

@@ -59,7 +59,7 @@ def name_in_file(case: CaseResult) -> str:
 def function_of(case: CaseResult) -> str:
     """The test without its parameters or subtests."""
     name = name_in_file(case)
-    return re.split(r"[\[/({<]| - | #\d", name, maxsplit=1)[0].rstrip() or name
+    return re.split(r"[\[/({<]| - | #\d| with data set ", name, maxsplit=1)[0].rstrip() or name
 
 
 def lost_tests(

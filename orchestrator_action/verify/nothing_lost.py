@@ -9,11 +9,14 @@ from orchestrator_action.text.figures import count
 from orchestrator_action.verify.answer import AT_MOST, Answer, named_files, not_compared
 from orchestrator_action.verify.change_runs import (
     ChangeRuns,
+    cases_of,
     passing,
 )
-from orchestrator_action.verify.compare import LostTest, lost_tests, normal_id
+from orchestrator_action.verify.compare import LostTest, function_of, lost_tests, normal_id
 from orchestrator_action.verify.ecosystems.base import CaseResult
+from orchestrator_action.verify.ecosystems.python_checks import taken_over
 from orchestrator_action.verify.exceptions import NamedTest, reason_for
+from orchestrator_action.verify.only_names import only_renamed
 from orchestrator_action.verify.renamed import lives_on
 
 
@@ -40,7 +43,12 @@ def nothing_lost(runs: ChangeRuns, note: str) -> Answer:
 
 def _by_id(runs: ChangeRuns, note: str, base: Sequence[CaseResult], head: Sequence[CaseResult]) -> Answer:
     lost = [t for t in lost_tests(base, head, runs.renames) if t.how != "failed"]
-    renamed = [t for t in lost if t.renamed_to and _lives_on(runs, t) and _passes_on_head(runs, t)]
+    elsewhere = _elsewhere(runs, lost)
+    renamed = [
+        t
+        for t in lost
+        if t in elsewhere or (t.renamed_to and _lives_on(runs, t) and _passes_on_head(runs, t))
+    ]
     open_ = [t for t in lost if t not in renamed]
     named, silent = _split(open_, note, runs)
     number = len([c for c in base if c.outcome == "passed"])
@@ -71,6 +79,32 @@ def _by_id(runs: ChangeRuns, note: str, base: Sequence[CaseResult], head: Sequen
 def _lives_on(runs: ChangeRuns, test: LostTest) -> bool:
     """Whether the new test is this one: with most of its words, and every value that it compares with."""
     return lives_on(test.id, test.renamed_to, runs.test_texts, test.file, runs.renames)
+
+
+def _elsewhere(runs: ChangeRuns, lost: Sequence[LostTest]) -> list[LostTest]:
+    """Tests that are run here by other names: their file says the same but for names, or they are written otherwise.
+
+    A file in which only names differ has to have as many tests that pass. One test that is written otherwise is taken
+    over by tests of which each passes and does what this one did, and the base's own has to pass on the new code.
+    """
+    gone = [t for t in lost if t.how == "gone" and t.file]
+    if not gone:
+        return []
+    before, here = (passing(run) for run in (runs.base, runs.head))
+    found: list[LostTest] = []
+    for path, now in only_renamed(runs).items():
+        if sum(c.file == path for c in before) <= sum(c.file == now for c in here):
+            found += [t for t in gone if t.file == path]
+    red = {(c.file, function_of(c)) for c in cases_of(runs.head) if c.outcome != "passed"}
+    green = {(c.file, function_of(c)) for c in here} - red
+    for path in {t.file for t in gone if t.file.endswith(".py")}:
+        now = runs.renames.get(path, path)
+        places = taken_over(runs.test_texts.get(path, ("", ""))[0], runs.test_texts.get(now, ("", ""))[1])
+        for test in gone:
+            by = places.get(function_of(CaseResult(id=test.id, outcome="passed", file=test.file)), ())
+            there = test.file == path and by and all((now, name) in green for name in by)
+            found += [test] if there and _passes_on_head(runs, test) else []
+    return found
 
 
 def _passes_on_head(runs: ChangeRuns, test: LostTest) -> bool:

@@ -38,8 +38,9 @@ def text_of_test(case_id: str, text: str) -> str:
 
 
 def bare_name(case_id: str) -> str:
-    """The test's own name: without file, class and parameters."""
-    plain = re.sub(r"\[.*\]$|\(.*\)$", "", case_id.strip())
+    """The test's own name: without file, class, parameters, data set and subtest."""
+    plain = re.sub(r"\[.*\]$|\(.*\)$| with data set [#\"'].*$", "", case_id.strip())
+    plain = re.sub(r"((?:^|[.:\s])(?:Test|Fuzz|Example)\w*)/.*$", r"\1", plain)
     return re.split(r"::|(?<=\w)\.(?=\w)| > | › ", plain)[-1].strip()
 
 

@@ -87,6 +87,11 @@ def test_two_tests_of_one_name_tell_nothing() -> None:
         ("tests.test_a.TestA.test_b", "test_b"),
         ("suite > group > does it", "does it"),
         ("pkg::tests::works", "works"),
+        ("example.com/a.TestDouble/#00", "TestDouble"),
+        ("example.com/a.TestDouble/one", "TestDouble"),
+        ("AppTest::testDouble with data set #0", "testDouble"),
+        ('AppTest::testDouble with data set "one"', "testDouble"),
+        ("it adds a/b and c", "it adds a/b and c"),
     ],
 )
 def test_the_bare_name_of_an_id(case_id: str, name: str) -> None:
@@ -189,3 +194,63 @@ def test_a_file_that_cannot_be_compared_and_says_otherwise_is_an_exception(
     )
 
     assert end == judged.end, str(judged)
+
+
+LACKING = {
+    "a function of a module": (
+        "import app\n\n\ndef test_a():\n    assert app.double(2) == 4\n",
+        {"app.py": APP.replace("def double", "def twice")}, ("double", "twice")),
+    "a method": (
+        "from app import A\n\n\ndef test_a():\n    assert A(2).double() == 4\n",
+        {"app.py": "class A(int):\n    def twice(self):\n        return 2 * self\n"}, ("double", "twice")),
+    "a parameter": (
+        "from app import double\n\n\ndef test_a():\n    assert double(x=2) == 4\n",
+        {"app.py": APP.replace("double(x)", "double(n)").replace("2 * x", "2 * n")}, ("x=", "n=")),
+}  # fmt: skip
+BEFORE = {"a method": "class A(int):\n    def double(self):\n        return 2 * self\n"}
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_a_name_that_became_another_is_no_failed_test(court: Court, name: str) -> None:
+    """Where the tests say the same but for names, one that lacks its old name cannot be compared."""
+    tests, change, (old, new) = LACKING[name]
+    base = {"app.py": BEFORE.get(name, APP), "test_a.py": tests}
+
+    judged = court.judge_case(
+        base,
+        {**change, "test_a.py": tests.replace(old, new)},
+        PYTEST,
+        repeats=1,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )
+    assert "proven" == judged.end, str(judged)
+
+
+def test_a_name_that_became_another_hides_no_other_change(court: Court) -> None:
+    """The test's value changed on the way: then its old one has failed."""
+    tests, change, (old, new) = LACKING["a function of a module"]
+    wrong = {"app.py": change["app.py"].replace("2 * x", "3 * x")}
+    weaker = tests.replace(old, new).replace("== 4", "== 6")
+
+    judged = court.judge_case(
+        {"app.py": APP, "test_a.py": tests}, {**wrong, "test_a.py": weaker}, PYTEST, repeats=1,
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+    )  # fmt: skip
+    assert "refuted" == judged.end, str(judged)
+
+
+def test_everything_that_is_renamed_at_once_is_proven(court: Court) -> None:
+    """Git sees no file that became another: they are short, and every name in them changed."""
+    tests = "import app\n\n\ndef test_double():\n    assert app.double(2) == 4\n"
+    tests += "\n\ndef test_half():\n    assert app.half(4) == 2\n"
+    edits = (("app", "numbers_"), ("double", "twice"), ("half", "halve"))
+    new, code = tests, APP
+    for one, other in edits:
+        new, code = new.replace(one, other), code.replace(one, other)
+    change = {"app.py": None, "numbers_.py": code, "test_app.py": None, "test_numbers.py": new}
+
+    judged = court.judge_case(
+        {"app.py": APP, "test_app.py": tests}, change, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
+
+    assert "proven" == judged.end, str(judged)

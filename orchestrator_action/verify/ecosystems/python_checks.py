@@ -1,0 +1,235 @@
+"""What each test of a Python file does, one text for each of its rows, however it is written. Pure.
+
+A method of a `TestCase` and a plain function, a table of parameters and a function for each of its rows: where they
+say the same, the text is the same. A file of unittest that is rewritten for pytest has lost no test then. Whatever is
+not known to say the same has no text: a fixture, a set-up, another decorator, a value that is no literal.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+_MAY_BE_NEW = {"pytest": "pytest", "unittest": "unittest", "annotations": "__future__:annotations"}
+"""Names that a file may import although it did not before."""
+_COMPARES: Mapping[str, type[ast.cmpop]] = {
+    "assertEqual": ast.Eq, "assertEquals": ast.Eq, "assertListEqual": ast.Eq, "assertDictEqual": ast.Eq,
+    "assertSetEqual": ast.Eq, "assertTupleEqual": ast.Eq, "assertMultiLineEqual": ast.Eq, "assertNotEqual": ast.NotEq,
+    "assertIs": ast.Is, "assertIsNot": ast.IsNot, "assertIn": ast.In, "assertNotIn": ast.NotIn, "assertLess": ast.Lt,
+    "assertLessEqual": ast.LtE, "assertGreater": ast.Gt, "assertGreaterEqual": ast.GtE,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FileChecks:
+    """A test file taken apart."""
+
+    tests: Mapping[str, tuple[str, ...]]
+    """By name as pytest writes it, `Class::test`: what each row of the test does."""
+    others: Counter[str]
+    """Statements that are no tests."""
+    imports: Mapping[str, str]
+    """Names, and where they are imported from."""
+
+
+def taken_over(old: str, new: str) -> dict[str, tuple[str, ...]]:
+    """Tests of `old`, each with those of `new` that do all that it did; each row of `new` takes one place only.
+
+    Empty where `new` defines or imports anything that `old` does not: a name may mean something else then.
+    """
+    before, after = _checks_of(old), _checks_of(new)
+    if before is None or after is None or after.others != before.others:
+        return {}
+    known = {**_MAY_BE_NEW, **before.imports}
+    if any(known.get(name) != where for name, where in after.imports.items()):
+        return {}
+    free: dict[str, list[str]] = {}
+    for name, rows in after.tests.items():
+        for row in rows:
+            free.setdefault(row, []).append(name)
+    found: dict[str, tuple[str, ...]] = {}
+    for name, rows in sorted(before.tests.items(), key=lambda item: item[0] not in after.tests):
+        places = [_take(free, row, name) for row in rows]
+        if rows and all(places):
+            found[name] = tuple(dict.fromkeys(places))
+    return found
+
+
+def _take(free: dict[str, list[str]], row: str, name: str) -> str:
+    """The test that does this, of the same name if there is one; it is free no longer."""
+    names = free.get(row, [])
+    if not names:
+        return ""
+    return names.pop(names.index(name) if name in names else 0)
+
+
+def _checks_of(text: str) -> FileChecks | None:
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    tests: dict[str, tuple[str, ...]] = {}
+    others: Counter[str] = Counter()
+    imports: dict[str, str] = {}
+    for node in module.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.update(_imported(node))
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            tests[node.name] = _rows(node)
+        elif isinstance(node, ast.ClassDef) and (inside := _of_class(node)) is not None:
+            tests.update(inside)
+        elif not _is_text(node) and not (isinstance(node, ast.If) and "__name__" in ast.dump(node.test)):
+            others[ast.dump(node)] += 1
+    return FileChecks(tests, others, imports)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterable[tuple[str, str]]:
+    start = "" if isinstance(node, ast.Import) else f"{'.' * node.level}{node.module or ''}:"
+    return ((alias.asname or alias.name, f"{start}{alias.name}") for alias in node.names)
+
+
+def _of_class(node: ast.ClassDef) -> dict[str, tuple[str, ...]] | None:
+    """The tests of a class that has nothing else."""
+    bases = [ast.unparse(b) for b in node.bases]
+    if node.decorator_list or node.keywords or not set(bases) <= {"unittest.TestCase", "TestCase"}:
+        return None
+    methods = [n for n in node.body if not _is_text(n)]
+    if not all(isinstance(n, ast.FunctionDef) and n.name.startswith("test") for n in methods):
+        return None
+    return {f"{node.name}::{n.name}": _rows(n) for n in methods if isinstance(n, ast.FunctionDef)}
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _rows(test: ast.FunctionDef) -> tuple[str, ...]:
+    """What the test does for each row of its table; empty where it is not known."""
+    names = [a.arg for a in test.args.args if a.arg != "self"]
+    others = (test.args.vararg, test.args.kwarg, *test.args.posonlyargs, *test.args.kwonlyargs)
+    rest = [*others, *test.args.defaults]
+    table = _table(test.decorator_list, names)
+    if any(rest) or table is None:
+        return ()
+    found = []
+    for row in table:
+        body = ast.parse(ast.unparse(ast.Module(test.body, []))).body
+        plain = [_Plain(row).visit(node) for node in body if not _is_text(node)]
+        said = "\n".join(ast.dump(node) for node in plain)
+        left = re.findall(r"\b(?:id|arg)='(\w+)'(?!, value)", said)
+        if {"self", *names} & set(left):
+            return ()  # a fixture of the class, or a name that becomes something else on the way
+        found.append(said)
+    return tuple(found)
+
+
+def _table(decorators: Sequence[ast.expr], names: Sequence[str]) -> list[dict[str, ast.expr]] | None:
+    """The rows, each by the names of its parameters; one empty row without a table, None where nobody can tell."""
+    if not decorators:
+        return None if names else [{}]
+    mark = decorators[0]
+    if len(decorators) > 1 or not isinstance(mark, ast.Call) or len(mark.args) != 2:
+        return None
+    if ast.unparse(mark.func) != "pytest.mark.parametrize" or {k.arg for k in mark.keywords} - {"ids"}:
+        return None
+    try:
+        said = ast.literal_eval(mark.args[0])
+    except ValueError:
+        return None
+    wanted = [n.strip() for n in said.split(",")] if isinstance(said, str) else list(said)
+    rows = mark.args[1].elts if isinstance(mark.args[1], ast.List | ast.Tuple) else []
+    values = [_values(row, len(wanted)) for row in rows]
+    if not rows or sorted(wanted) != sorted(names) or None in values:
+        return None
+    return [dict(zip(wanted, row, strict=True)) for row in values if row is not None]
+
+
+def _values(row: ast.expr, number: int) -> list[ast.expr] | None:
+    """The values of one row, if they are literals and as many as there are names."""
+    if isinstance(row, ast.Call) and ast.unparse(row.func) == "pytest.param":
+        found = row.args if {k.arg for k in row.keywords} <= {"id"} else []
+    elif number == 1:
+        found = [row]
+    else:
+        found = row.elts if isinstance(row, ast.Tuple | ast.List) else []
+    try:
+        for value in found:
+            ast.literal_eval(value)
+    except (ValueError, TypeError):
+        return None
+    return list(found) if len(found) == number else None
+
+
+class _Plain(ast.NodeTransformer):
+    """Statements with values in the place of parameters, and with plain assertions in the place of unittest's."""
+
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        self.generic_visit(node)
+        call = node.value
+        name = _own_method(call)
+        if not isinstance(call, ast.Call) or not name or call.keywords:
+            return node
+        if name == "assertRaises" and len(call.args) > 1:
+            does = ast.Expr(ast.Call(call.args[1], call.args[2:], []))
+            return ast.With([ast.withitem(_raises(call.args[:1], []))], [does])
+        test = _plain_test(name, call.args)
+        return node if test is None else ast.Assert(_sorted(test))
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Assert(_sorted(node.test))
+
+    def visit_withitem(self, node: ast.withitem) -> ast.AST:
+        self.generic_visit(node)
+        call, name = node.context_expr, _own_method(node.context_expr)
+        if not isinstance(call, ast.Call) or call.keywords:
+            return node
+        if name == "assertRaises" and len(call.args) == 1:
+            node.context_expr = _raises(call.args, [])
+        elif name == "assertRaisesRegex" and len(call.args) == 2:
+            node.context_expr = _raises(call.args[:1], [ast.keyword("match", call.args[1])])
+        return node
+
+
+def _own_method(call: ast.expr) -> str:
+    """`name` of `self.name(…)`."""
+    func = call.func if isinstance(call, ast.Call) else None
+    own = isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == "self"
+    return func.attr if own and isinstance(func, ast.Attribute) else ""
+
+
+def _raises(args: Iterable[ast.expr], keywords: list[ast.keyword]) -> ast.expr:
+    raises = ast.Attribute(ast.Name("pytest", ast.Load()), "raises", ast.Load())
+    return ast.Call(raises, list(args), keywords)
+
+
+def _plain_test(name: str, args: Sequence[ast.expr]) -> ast.expr | None:
+    """What an assertion of unittest asserts, its message left out."""
+    if name in _COMPARES and len(args) in {2, 3}:
+        return ast.Compare(args[0], [_COMPARES[name]()], [args[1]])
+    if name in {"assertTrue", "assertFalse"} and len(args) in {1, 2}:
+        return args[0] if name == "assertTrue" else ast.UnaryOp(ast.Not(), args[0])
+    if name in {"assertIsNone", "assertIsNotNone"} and len(args) in {1, 2}:
+        how = ast.Is() if name == "assertIsNone" else ast.IsNot()
+        return ast.Compare(args[0], [how], [ast.Constant(None)])
+    if name in {"assertIsInstance", "assertNotIsInstance"} and len(args) in {2, 3}:
+        asked = ast.Call(ast.Name("isinstance", ast.Load()), list(args[:2]), [])
+        return asked if name == "assertIsInstance" else ast.UnaryOp(ast.Not(), asked)
+    return None
+
+
+def _sorted(test: ast.expr) -> ast.expr:
+    """An equality with its sides in one order."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq | ast.NotEq):
+        sides = sorted([test.left, test.comparators[0]], key=ast.dump)
+        return ast.Compare(sides[0], test.ops, sides[1:])
+    return test
