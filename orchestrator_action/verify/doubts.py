@@ -15,6 +15,7 @@ from orchestrator_action.protocol.paths import shown
 from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
+from orchestrator_action.verify.leads import leads_elsewhere
 from orchestrator_action.verify.no_special_case import CODE_ENDINGS, added_lines, changed_texts, is_comment
 from orchestrator_action.verify.test_paths import TestPaths, is_mixed
 
@@ -26,6 +27,7 @@ _ASKS = re.compile(
 _KIND_OF_RUN = re.compile(
     r"(?:process\.env\.|\bENV\[['\"]|environ(?:\.get\(|\[)['\"]|getenv\(['\"])(?:NODE|RACK|RAILS|APP|MIX|BABEL)_ENV\b"
     r"(?![^\n]*(?:production|development))"
+    r"|(?:process\.env\.|(?:\bENV\[|environ(?:\.get\(|\[)|[gG]etenv\(|env::vars?(?:_os)?\()['\"])(?:IS_|IN_|UNIT_?|RUN_)?TEST(?:S|ING|_?MODE|_?ENV)?\b"
 )
 _HOW_BUILT = re.compile(
     r"\b__debug__\b|\bsys\.flags\.optimize\b|\bsys\.get(?:trace|profile)\(|\bcfg!?\(\s*(?:not\(\s*)?debug_assertions|^\s*#\s*(?:el)?if(?:n?def)?\b.*\bNDEBUG\b"
@@ -33,6 +35,7 @@ _HOW_BUILT = re.compile(
     r"|\bfaulthandler\.is_enabled\(|\blen\(\s*warnings\.filters|\bsys\.\w+hook\s+is\b|\bsys\.std(?:in|out|err)\.name\b|\bsys\.orig_argv\b"
     r"|['\"]site-packages['\"][^\n]*__file__|/proc/(?:self|[$\d{][^/'\"]*)/(?:comm|cmdline|exe)\b|\bgetppid\(\)\s*[!=]=|\bprocess\.ppid\s*[!=]="
     r"|\bProcess\(\)\.parent\(|\bprocess\.uptime\(\)\s*[<>]|\bperformance\.now\(\)\s*[<>]=?\s*\d|\bprocess\._get\w+\(|\bmodule\.children\b"
+    r"|\b__coverage__\b|\bgetppid\(\)\s*[<>]|\boption_env!\(\s*\"CARGO_PRIMARY|\.stack\b[^\n]*\.length\s*[<>]|\bReadBuildInfo\(\)[^\n]*\bif\b"
     r"|\benv::var\w*\(\s*\"CARGO_|\bmetadata\.\w+\(\s*['\"](?:pytest|hypothesis|coverage|tox|nox)['\"]"
 )
 _UNTIL = re.compile(
@@ -41,6 +44,10 @@ _UNTIL = re.compile(
 )
 _TEST_LIBRARY = re.compile(
     r"^\s*(?:import|from)\s+(?:_?pytest|unittest)\b|(?:__import__|import_module)\(\s*['\"](?:_?pytest|unittest)\b|\b(?:require\(|from\s+)['\"](?:node:test|vitest|@jest/globals|chai)['\"]"
+    r"|^\s*(?:import\s+)?(?:\w+\s+)?\"testing\"\s*$|^\s*import\s+(?:static\s+)?org\.(?:junit|testng|mockito)\b|\borg\.(?:junit|testng)\.\w+"
+    r"|^\s*require\s*\(?['\"](?:rspec|minitest|test/unit)\b|\bexcept\b[^\n]*\bAssertionError\b|['\"]ERR_ASSERTION['\"]"
+    r"|\brescue\s+(?:Minitest|RSpec)\b|\bcatch\s*\([^)\n]*\b(?:AssertionError|AssertionFailedError|PHPUnit)\b"
+    r"|^\s*namespace\s+[\w\\]+\\Tests?\b"
 )
 _TRIES_AGAIN = re.compile(
     r"\bjest\.retryTimes\(|\bthis\.retries\(|\{[^{}]*\bretry\s*:\s*[1-9]|\bmark\.flaky\b|^\s*@flaky\b|\breruns\s*=\s*[1-9]"
@@ -57,6 +64,14 @@ _REACHES = re.compile(
     r"|\bError\.prepareStackTrace\s*=[^=]|\bAssertionError\.prototype\b|\brequire\.cache\[[^\n]*\]\s*=[^=]"
     r"|\bdefineProperty\(\s*(?:Object|Number|String|Array|Promise|Error|Function|Map|Set)\.prototype\b"
     r"|\bon\(\s*['\"](?:uncaughtException|unhandledRejection)['\"]\s*,[^\n]*\{\s*\}|\bset_hook\(\s*Box::new\(\|\w*\|\s*\{\s*\}"
+)
+_FOR_ALL = re.compile(
+    r"(?<![\w.])(?:Date\.now|Math\.(?:random|\w+)|JSON\.\w+|Intl\.\w+|performance\.now|process\.(?:emitWarning|hrtime|nextTick))\s*=[^=>]"
+    r"|\b(?:globalThis|global|window)\.(?:Date|Math|Intl|JSON|Promise|set(?:Timeout|Interval|Immediate)|structuredClone|console)\s*=[^=>]"
+    r"|\bprocess\.env\.TZ\s*=[^=]|\bENV\[['\"]TZ['\"]\]\s*=[^=]|environ\[['\"]TZ['\"]\]\s*=[^=]|\btime\.tzset\(|\bos\.Setenv\(\"TZ\"|\btime\.Local\s*=[^=]"
+    r"|\b(?:Locale|TimeZone)\.setDefault\(|^(?:random|np\.random|numpy\.random)\.seed\(|^(?:Kernel\.)?srand\b|^\s*class\s+Time\b|\bTime\.define_singleton_method\("
+    r"|\*CORE::GLOBAL::\w+\s*=|\bsys\.modules\[(?!__name__)[^\]\n]*\]\s*=[^=]|\b(?:valueOf|toJSON)\s*[:=]\s*(?:\(|function|async)|\[Symbol\.toPrimitive\]\s*[:=(]"
+    r"|\b(?:uopz_set_return|runkit7?_\w+|stream_wrapper_unregister)\("
 )
 _RUNS_TEXT = re.compile(
     r"\brunpy\.run_\w+\(|\bSourceFileLoader\(|\bspec_from_(?:loader|file_location)\(|\b_compile\(|\b(?:instance|class|module)_eval\b[^\n]*\bread\b|"
@@ -101,10 +116,16 @@ def doubts(
             found += [_named(path, n, what, text) for n, what, text in _in_code(path, lines)]
         found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines)]
     found += [_named(path, 1, what, text) for path, what, text in _in_no_text(git, base, head, tests)]
+    there = frozenset(git.paths(head))
+    for path, before, after in changed_texts(git, base, head, lambda p: not tests.is_test(p)):
+        said = after.splitlines() or [""]
+        found += [
+            _named(path, n, what, said[n - 1]) for n, what in leads_elsewhere(path, before, after, there)
+        ]
     for path, before, after in others:
-        known, now = set(before.splitlines()), after.splitlines()
+        old, now = set(before.splitlines()), after.splitlines()
         own = doubts_in(after) if path.endswith(".py") else ()
-        found += [_named(path, n, what, now[n - 1]) for n, what in own if now[n - 1] not in known]
+        found += [_named(path, n, what, now[n - 1]) for n, what in own if now[n - 1] not in old]
     of_tests = added_lines(changed_texts(git, base, head, tests.is_test))
     found += [
         _named(path, n, "tries a test again until it passes", text)
@@ -176,7 +197,7 @@ def _in_code(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int,
             yield number, "is as it is until a date", text
         elif _TEST_LIBRARY.search(text):
             yield number, "uses a test library outside of the tests", text
-        elif _REACHES.search(text):
+        elif _REACHES.search(text) or _FOR_ALL.search(text):
             yield number, "changes what the language itself does", text
         elif _RUNS_TEXT.search(text) or _LOADS_DATA[ending].search(text):
             yield number, "runs text that it is given", text

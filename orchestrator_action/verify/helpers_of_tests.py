@@ -1,7 +1,7 @@
 """Which files outside of the tests' folders are there for the tests only: an assertion of one's own, a fake.
 
 What nobody but tests names may as well be the code under test. So a file has to say itself that it helps tests: by
-the folder that it is in, or because it uses a test library.
+the folder that it is in, one for other people's code among them, or because it uses a test library or starts a runner.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ _MAX_READ = 400
 """How many files of each kind are read for names."""
 _CODE = re.compile(r".*\.(?:py|[cm]?[jt]sx?|rb|php|go|rs|pm|pl|sh|bash|c|cc|cpp|h|hpp|java|kt|cs)")
 _SAYS_SO = re.compile(
-    r"(?:^|/)(?:support|helpers?|testing|test[_-]?(?:utils?|kit|support|helpers?|lib)"
+    r"(?:^|/)(?:vendor(?:ed)?|_vendor|third[_-]?party|3rd[_-]?party|extern(?:al)?|deps|contrib|subprojects)/"
+    r"|(?:^|/)(?:support|helpers?|testing|test[_-]?(?:utils?|kit|support|helpers?|lib)"
     r"|harness|assertions?|matchers?|mocks?"
-    r"|fakes?|stubs?|factories|shared_examples)/[^/]*$|(?:^|/)(?:assert|expect|matcher|harness|fake|mock|stub)\w*\.\w+$",
+    r"|fakes?|stubs?|factories|shared_examples|oracles?|references?)/[^/]*$"
+    r"|(?:^|/)(?:assert|expect|matcher|harness|fake|mock|stub|oracle|reference)\w*\.\w+$",
     re.IGNORECASE,
 )
 _USES_A_LIBRARY = re.compile(
     r"^\s*(?:import|from)\s+(?:pytest|unittest|_pytest)\b|\bAssertionError\b|['\"](?:chai|vitest"
     r"|@jest/globals|node:test|bun:test|should|expect)['\"]|\bexpect\(\w|^\s*\"testing\"$|\*testing\.T\b|\btesting\.TB\b"
+    r"|['\"](?:pytest|unittest|jest|vitest|mocha|ava|phpunit|rspec|prove|bats|ctest|--test)['\"]|\b(?:pytest|unittest)\.main\("
     r"|\bTest::(?:More|Builder)\b|PHPUnit\\Framework|\b(?:RSpec|Minitest)\b|org\.junit|\bXunit\b",
     re.MULTILINE,
 )

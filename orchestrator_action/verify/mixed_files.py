@@ -16,10 +16,10 @@ from typing import Any
 from orchestrator_action.verify.ecosystems.testfiles import ways_text
 
 _PACKAGE_KEYS = (
-    "scripts", "jest", "mocha", "ava", "vitest", "tap", "nyc", "c8", "jasmine", "test", "wireit",
+    "scripts", "jest", "mocha", "ava", "vitest", "tap", "nyc", "c8", "jasmine", "test", "wireit", "babel",
 )  # fmt: skip
 _TOML_SECTIONS = re.compile(
-    r"project\.entry-points\.['\"]?pytest11\b|tool\.(?:pytest|tox|coverage|hatch\.envs|poe|pdm\.scripts|taskipy|nox)\b"
+    r"project\.entry-points\.['\"]?pytest11\b|tool\.(?:pytest[\w-]*|tox|coverage|hatch\.envs|poe|pdm\.scripts|taskipy|nox)\b"
 )
 _INI_SECTIONS = re.compile(r"(?:tool:)?pytest|testenv.*|tox|coverage:.*|nosetests|unittest|aliases")
 _CARGO_TESTS = re.compile(r"\[test\]|lib|test|features|profile\.test")

@@ -274,6 +274,8 @@ def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
 def is_comment(line: str, ending: str) -> bool:
     """Whether a line of a file with this ending says nothing to a machine."""
     bare = line.strip()
+    if bare.startswith("//go:linkname"):
+        return False
     if bare.startswith(("//", "#!", "* ", "/*")):
         return True
     return ending in {"py", "rb", "pl", "pm", "sh", "bash"} and bare[:1] == "#"

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches
 from orchestrator_action.verify.doctests import document_patterns
-from orchestrator_action.verify.ecosystems.base import folders_of, inside
 from orchestrator_action.verify.ecosystems.test_tools import in_a_tools_place
-from orchestrator_action.verify.ecosystems.testfiles import is_test_config, is_test_path, ways_text
+from orchestrator_action.verify.ecosystems.testfiles import is_test_config, is_test_path
 from orchestrator_action.verify.helpers_of_tests import only_for_tests
+from orchestrator_action.verify.started_files import started_files
 
 CONFIG_FILES = (
     "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "noxfile.py", "tox.toml",
@@ -70,10 +70,6 @@ _CODE = frozenset(
     }
 )  # fmt: skip
 """Endings of files that are no data for tests."""
-_SOURCE_FOLDERS = frozenset({"src", "lib", "bin", "app", "pkg", "cmd", "internal", "dist", "include"})
-_SCRIPTS = re.compile(r"(?:.*\.(?:sh|bash|zsh|mk|bat|ps1|cmake|py|js|cjs|mjs|ts|rb|pl|php)|[\w./-]*[\w-])")
-_FOR_TESTS = re.compile(r"tests?\b|spec|(?<![a-z])(?:checks?|assert\w*|expect\w*|harness|tap)(?![a-z])")
-"""What a script of the tests names in a folder of sources is theirs only where its name says so."""
 _DOCSTRINGS = re.compile(
     r"--doctest-modules\b|\bDocTestSuite\b|\bdoctest\.testmod\b|\bxdoctest\b|-m\s+doctest\b"
 )
@@ -115,7 +111,7 @@ class TestPaths:
         folders = frozenset(f for p in tests for f in _named_folders(p)) | {"test", "tests"}
         plain = cls(folders=folders)
         asked, there = tuple(changed), frozenset(paths)
-        started = _started(git, commit, commands, there)
+        started = started_files(git, commit, commands, there, frozenset(asked) - there, is_mixed)
         ours = [p for p in paths if plain.belongs(p) or p in started]
         may_have = any(p.endswith(_HAVE_DOCTESTS) for p in asked)
         said = _said_of_doctests(git, commit, commands, paths, ours) if may_have else ""
@@ -126,7 +122,10 @@ class TestPaths:
             runs_docstrings=bool(_DOCSTRINGS.search(said)),
             imported=_plugins(git, commit, paths),
             helpers=only_for_tests(
-                git, commit, [p for p in asked if p in there and not plain.belongs(p)], plain.belongs
+                git,
+                commit,
+                [p for p in asked if p in there and not plain.belongs(p)],
+                lambda p: plain.belongs(p) or p in started,
             ),
             placed=frozenset(
                 p for p in asked if p not in there and (in_a_tools_place(p) or _shadows(p, there))
@@ -231,35 +230,6 @@ def _words_in(git: Git, commit: str, paths: Sequence[str], wanted: set[str]) -> 
 
 def _texts(git: Git, commit: str, paths: Sequence[str]) -> Mapping[str, str]:
     return {p: (b or b"").decode("utf-8", "replace") for p, b in git.files(commit, paths).items()}
-
-
-def _started(git: Git, commit: str, commands: Sequence[str], paths: frozenset[str]) -> frozenset[str]:
-    """Files that the commands name, and that those name in turn as far as they are scripts."""
-    places = ("", *folders_of(commands))
-    mixed = [p for p in paths if posixpath.dirname(p) in places and is_mixed(p)]
-    found: set[str] = set()
-    said = [inside(c) for c in commands]
-    said += [(posixpath.dirname(p), ways_text(p, t, commands)) for p, t in _texts(git, commit, mixed).items()]
-    for _ in range(4):
-        new = {
-            p for folder, text in said for place in {"", folder} for p in _paths_in(text, paths, place)
-        } - found
-        if not new:
-            break
-        found |= new
-        scripts = [p for p in new if re.search(r"\.(?:sh|bash|zsh|mk|bat|ps1)$|/[^.]+$|^[^.]+$", p)]
-        said = [(folder, t) for t in _texts(git, commit, scripts).values() for folder in places]
-    return frozenset(found)
-
-
-def _paths_in(text: str, paths: frozenset[str], folder: str) -> set[str]:
-    """The scripts that a text names, as seen from a folder."""
-    said = (w for w in re.split(r"[\s'\"=;&|()`]+", text) if w and not w.startswith("-"))
-    words = {posixpath.normpath(posixpath.join(folder, w)) for w in said}
-    named = {w for w in words & paths if _SCRIPTS.fullmatch(w) and not is_mixed(w)}
-    start = f"{folder}/" if folder else ""
-    own = {w: w.removeprefix(start).split("/")[0] for w in named}
-    return {w for w, top in own.items() if top not in _SOURCE_FOLDERS or _FOR_TESTS.search(w)}
 
 
 def _plugins(git: Git, commit: str, paths: Sequence[str]) -> frozenset[str]:

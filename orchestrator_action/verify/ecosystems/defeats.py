@@ -49,8 +49,11 @@ ENDS: tuple[Defeat, ...] = (
     (("php",), r"^\s*namespace\s+PHPUnit\b|\bextends\s+\\?PHPUnit\\Framework\\Assert\b", _TOOL),
     (_PERL, r"\*?\{?['\"]?Test::(?:More|Builder|Simple)\b[\w:]*['\"]?\}?\s*=(?!>)|^\s*package\s+Test::(?:More|Builder|Simple|Harness)\b"
      r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::|\bTest::(?:More|Builder)->|\*CORE::GLOBAL::(?:exit|die)\b", _TOOL),
-    (_SHELL, r"^\s*(?:.*;\s*)?(?:alias\s+['\"]?(?:\[|test|false|diff|cmp)['\"]?=|enable\s+-n\b)|^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
-    (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.", _TOOL),
+    (_SHELL, r"^\s*(?:.*;\s*)?(?:alias\s+['\"]?(?:\[|test|false|diff|cmp)['\"]?=|enable\s+-n\b)|^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|command|builtin|exit|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
+    (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.|^\s*//go:linkname\s+\w+\s+testing\.", _TOOL),
+    (("java", "kt", "scala", "groovy"), r"\bRuntime\.getRuntime\(\)\.halt\(\s*0", _PAST),
+    (_PERL, r"\$SIG\{__DIE__\}\s*=[^\n]*\bexit\b", _LATE),
+    (_C, r"^\s*#\s*(?:undef\s+(?:assert|ASSERT\w*|EXPECT\w*|CHECK|REQUIRE)|define\s+main)\b", _TOOL),
 )  # fmt: skip
 """Single lines."""
 
@@ -59,7 +62,7 @@ EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
      r"[^{\n]*\{\s*return\s+(?:true|!0|!!1)\b"),
     (SCRIPTS, r"\b(?:equals|isEqual|asymmetricMatch)\s*[:=]\s*\([^)]*\)\s*=>\s*(?:true|!0)\b"),
     (SCRIPTS, r"\basymmetricMatch\b|Symbol\.for\(['\"]jest\.asymmetricMatcher"),
-    (("java", "kt", "scala", "groovy"), r"\bequals\s*\([^)]*\)[^{\n=]*(?:\{\s*return\s+true\b|=\s*true\b)"),
+    (("java", "kt", "scala", "groovy"), r"\bequals\s*\([^)]*\)[^{\n=]*(?:\{\s*return\s+(?:true\b|\w+\s*!=\s*null\s*;)|=\s*true\b)"),
     (("rb",), r"\bdef\s+(?:==|eql\?|===|equal\?|=~|!=)[^\n]*?(?:;|\n)?\s*(?:return\s+)?true\s*(?:;|$|end)"),
     (("rb",), r"\bdefine_method\(\s*:(?:==|eql\?|===)[^\n]*\{[^\n]*\btrue\b"),
     (("cs", "fs"), r"\bEquals\s*\([^)]*\)\s*(?:=>\s*true\b|\{\s*return\s+true\b)"),
@@ -67,7 +70,7 @@ EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
     (("swift",), r"static\s+func\s+==[^{]*\{\s*(?:return\s+)?true\b"),
     (_C, r"\boperator\s*[=!]=\s*\([^)]*\)[^{;]*\{\s*return\s+(?:true|false|1|0)\s*;"),
     (_C, r"^\s*#\s*define\s+(?:assert|strcmp|strncmp|memcmp|ASSERT\w*|EXPECT\w*|CHECK|REQUIRE|TEST_ASSERT\w*|cr_\w+)\b"),
-    (_PERL, r"use\s+overload\b[^;]*['\"](?:==|eq)['\"]\s*=>\s*sub\s*\{\s*(?:return\s*)?1\b"),
+    (_PERL, r"use\s+overload\b[^;]*['\"](?:==|eq)['\"]\s*=>\s*sub\s*\{\s*(?:return\s*)?(?:1\b|!+[01]\b)"),
     (_C, r"^\s*(?:extern\s+\"C\"\s+)?(?:int|void|_Noreturn\s+void)\s+(?:strcmp|strncmp|memcmp|abort|__assert_fail|exit|_exit)\s*\([^;{]*\{|^\s*#\s*define\s+NDEBUG\b"),
     (("go",), r"^func\s*\([^)]*\)\s*(?:Equal|Is|Matches)\s*\([^)]*\)\s*bool\s*\{\s*return\s+true\b"),
     (("rs",), r"\bfn\s+eq\s*\(&self,\s*_\w*\s*:"),
@@ -93,6 +96,7 @@ TOGETHER: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
 WITHOUT_MAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (_C, r"\bexit\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", r"\bmain\s*\("),
     (("rs",), r"\bprocess::exit\s*\(\s*0", r"\bfn\s+main\b"),
+    (("java", "kt", "scala", "groovy"), r"\bSystem\.exit\(\s*0\s*\)", r"\bmain\s*\("),
     (("go",), r"\bos\.Exit\(\s*0\s*\)", r"\bfunc\s+(?:main|TestMain)\b|^package main\b"),
 )  # fmt: skip
 """The end of a process with success, in a file that has no start of one: endings, the end, the start."""

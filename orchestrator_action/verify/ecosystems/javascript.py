@@ -244,7 +244,7 @@ def _package_json(text: str, _: Sequence[str]) -> list[Way]:
     except (ValueError, RecursionError):
         return [("the whole file", text)]
     scripts = {k: v for k, v in table(package, "scripts").items() if "test" in k}
-    runners = {"jest", "mocha", "ava", "vitest", "tap", "c8", "nyc"}
+    runners = {"jest", "mocha", "ava", "vitest", "tap", "c8", "nyc", "babel"}
     keys = {k: v for k, v in package.items() if k in runners} if isinstance(package, dict) else {}
     return [
         *((f"scripts.{k}", json.dumps(v, sort_keys=True)) for k, v in scripts.items()),
@@ -274,7 +274,7 @@ JAVASCRIPT_SOURCE = Source(
     runner_marks=(
         r"\bJEST_WORKER_ID\b|\bVITEST(?:_\w+)?\b|\bNODE_TEST_CONTEXT\b|\bMOCHA_\w+\b|\bAVA_PATH\b"
         r"|NODE_ENV\b['\"\]]*\s*(?:===?|!==?)\s*['\"`]test['\"`]|['\"`]test['\"`]\s*(?:===?"
-        r"|!==?)[^\n]*NODE_ENV|\btypeof\s+(?:global(?:This)?\.)?(?:jest|describe|it|vi|expect"
+        r"|!==?)[^\n]*NODE_ENV|\btypeof\s+(?:global(?:This)?\.)?(?:jest|describe|suite|it|vi|expect"
         r"|beforeEach)\b|\b(?:global|globalThis|window)\.(?:jest|describe|it|vi|expect|beforeEach"
         r"|mocha)\b|\bargv\b[^\n]*['\"`/](?:jest|mocha|vitest|ava|--test)\b"
         r"|\brequire\.main\b[^\n]*(?:jest|mocha|vitest)"
@@ -302,7 +302,9 @@ ECOSYSTEM = Ecosystem(
         "**/jest.config.*", "**/vitest.config.*", "**/vitest.workspace.*", "**/.mocharc*", "**/karma.conf.*",
         "**/playwright.config.*", "**/ava.config.*", "**/.taprc", "**/.npmrc", "**/.yarnrc", "**/.yarnrc.yml",
         "**/bunfig.toml", "**/jasmine.json", "**/cucumber.js", "**/cucumber.json", "**/.c8rc*", "**/.nycrc*",
-        "**/babel.config.*", "**/.babelrc*",
+        "**/babel.config.*", "**/.babelrc*", "**/.swcrc", "**/web-test-runner.config.*", "**/wdio.conf.*",
+        "**/Gruntfile.*", "**/gulpfile.*", "**/Jakefile*", "**/turbo.json", "**/nx.json", "**/lerna.json",
+        "**/.pnpmfile.cjs", "**/.pnp.*",
     ),
     config_ways={"package.json": _package_json,
                  **{f"vite.config.{e}": _vite for e in ("js", "mjs", "cjs", "ts", "mts")}},

@@ -147,7 +147,8 @@ ECOSYSTEM = Ecosystem(
         r"|real)\.class\.path"
     ),
     ),
-    config_files=("**/.mvn/**", "**/junit-platform.properties"),
+    config_files=("**/.mvn/**", "**/junit-platform.properties", "**/META-INF/services/org.junit.*",
+                  "**/META-INF/services/org.testng.*"),
     config_ways={
         "pom.xml": matching_lines(
             r"skipTests|maven\.test\.|<skip>|<exclude>|<include>|testFailureIgnore|<groups>"

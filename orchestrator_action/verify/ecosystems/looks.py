@@ -15,7 +15,7 @@ NEAR = 4
 
 _RUNNERS = (
     r"py\.?test|unittest|nose2?|jest|vitest|mocha|\bava\b|rspec|minitest|test[/:]+unit|phpunit|\bpest\b|\bbats\b|\bprove\b"
-    r"|harness|test\W{0,2}more|c?test_?driver|\bctest|\bgtest|catch2|nextest|testthat|node:test|--test\b|junit|testng"
+    r"|harness|test\W{0,2}more|c?test_?driver|\bctest|\bgtest|catch2|nextest|testthat|node:test|--test\b|junit|testng|surefire|\btesting\.\w|tRunner"
 )
 _TESTS = rf"{_RUNNERS}|(?<![a-z.])(?:tests?|specs?)(?![a-z(])|\.(?:test|spec)\.|_test\b|(?-i:\btest[A-Z_])|\.t['\"$/]"
 _VARIABLES = (
@@ -46,7 +46,7 @@ _LOOKS = (
     _look(
         r"inspect\.(?:stack|currentframe|trace)|\b_getframe|_current_frames|(?:extract|walk|format)_stack\b|\bf_back\b"
         r"|\bError\(\w*\)\.stack\b|\.stack\b|captureStackTrace|prepareStackTrace|\bcaller(?:_locations)?(?=\s*(?:[\[(.;)]|$))|debug_?backtrace"
-        r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|\bBacktrace\b|getStackTrace|StackTrace\(|StackWalker|Environment\.StackTrace|\.stackTrace\b",
+        r"|runtime\.(?:Callers?|FuncForPC|Stack)\b|debug\.Stack\b|\bBacktrace\b|getStackTrace|StackTrace\(|StackWalker|Environment\.StackTrace|\.stackTrace\b",
         _LITERAL_OF.format(_TESTS + "|@py") + r"|[/{]t/",
     ),
     _look(
@@ -57,7 +57,7 @@ _LOOKS = (
         r"\b__file__\b|\bgetcwd\b|\bPath\.cwd\b|\b__dirname\b|\bimport\.meta\.(?:url|dirname)|process\.cwd\(|os\.Getwd|\bDir\.pwd\b|\$PWD\b|\bpwd\b",
         r"['\"`/](?:[^'\"`\n]*[/.])?(?:orchestrator|clean-)[^'\"`\n]*['\"`/]",
     ),
-    _look(r"\bSymbol\.for\(", r"['\"`](?:jest|vitest|mocha)\b"),
+    _look(r"\bSymbol\.for\(", r"['\"`][^'\"`\n]*\b(?:jest|vitest|mocha)\b"),
     _look(r"thread::current\(\)\s*\.name", r"\"main\"|\btests?\b"),
     _look(
         r"\bmodule\.(?:parent|children|paths)|\brequire\.main|process\.mainModule",
@@ -66,8 +66,8 @@ _LOOKS = (
     _look(
         r"/proc/(?:self|\d+|\$)|\bcmdline\b|getppid|\bPpid\b|psutil|process\.title|program_invocation|__progname|getprogname"
         r"|current_exe|os\.Executable|\$PROGRAM_NAME|(?<![\w$])\$0\b|sys\.(?:orig_)?argv|process\.argv|os\.Args|env::args\b"
-        r"|\bARGV\b|execPath|execArgv|\bargv\[0\]|\bPPID\b|sun\.java\.command|\$_SERVER\[['\"](?:argv|SCRIPT|PHP_SELF)",
-        _LITERAL_OF.format(_RUNNERS + r"|(?:(?<=\w)\.|_)test\b(?!\()|/deps/|\\\.t\b")
+        r"|\bARGV\b|execPath|execArgv|\bargv\[0\]|\bPPID\b|sun\.java\.command|System\.getProperty\(|\$_SERVER\[['\"](?:argv|SCRIPT|PHP_SELF)",
+        _LITERAL_OF.format(_RUNNERS + r"|(?:(?<=\w)\.|\\\.|_)test\b(?!\()|/deps/|\\\.t\b")
         + r"|['\"]/?deps/?['\"]"
         + r"|\bgrep\b.*\b(?:bats|prove|test)\b",
     ),

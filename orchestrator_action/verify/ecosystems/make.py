@@ -123,7 +123,8 @@ def _make_ways(text: str, commands: Sequence[str]) -> list[Way]:
         seen.add(name)
         said = rules.get(name, variables.get(name, ""))
         if name in rules or name in variables:
-            found.append((f"target {name}" if name in rules else name, said))
+            # what a rule needs stands behind a word that does nothing: it is not started
+            found.append((f"target {name}", f": {said}") if name in rules else (name, said))
         wanted += [n for pair in re.findall(r"\$[({]([\w.-]+)[)}]|\{\{\s*(\w+)", said) for n in pair if n]
         wanted += [w for w in said.split("\n", 1)[0].split() if w in rules]
         wanted += [
@@ -164,7 +165,8 @@ ECOSYSTEM = Ecosystem(
     counts=(_bazel_counts,),
     runners=(Runner(name="Bazel", command=r"^bazel(?:isk)?\s+test\b", printed=_bazel_printed, sources=("bazel",),
                     by_file=True),),
-    config_files=("**/.bazelrc", "**/.bazelversion"),
+    config_files=("**/.bazelrc", "**/.bazelversion", "**/magefile.go",
+                  "**/magefiles/**", "**/Earthfile", "**/mise.toml", "**/.mise.toml"),
     config_ways={
         **dict.fromkeys(_MAKEFILES, _make_ways),
         "*.mk": _make_ways,

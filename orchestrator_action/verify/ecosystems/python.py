@@ -359,6 +359,7 @@ ECOSYSTEM = Ecosystem(
     test_files=PYTEST_FILES,
     source=PYTHON_SOURCE,
     config_files=("**/noxfile.py", "**/tox.toml", "**/unittest.cfg", "**/nose2.cfg", "**/pytest.toml",
-                  "**/.pytest.toml", "**/.coveragerc", "**/behave.ini", "**/.stestr.conf"),
+                  "**/.pytest.toml", "**/.coveragerc", "**/hatch.toml", "**/dodo.py",
+                  "**/behave.ini", "**/.stestr.conf"),
     config_ways=CONFIG_WAYS,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator
 
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
@@ -85,6 +86,7 @@ def doubts_in(text: str) -> Iterator[tuple[int, str]]:
         module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
+    yield from _put_elsewhere(module)
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef) and _has(node.bases, _PLAIN | {"type"}) and _own_comparisons(node):
             yield node.lineno, "a plain value that compares in its own way"
@@ -92,6 +94,29 @@ def doubts_in(text: str) -> Iterator[tuple[int, str]]:
             said = ast.unparse(node.args[2])
             if _has(node.args[1:2], _PLAIN) and any(name in said for name in _ORDER):
                 yield node.lineno, "a plain value that compares in its own way"
+
+
+_STANDARD = frozenset(sys.stdlib_module_names) - {"sys", "warnings", "ssl", "socket", "readline", "tkinter"}
+"""Without those that are made to be set by whoever uses them."""
+
+
+def _put_elsewhere(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Something put in the place of a part of the standard library, or a function in that of another module's."""
+    imported = {
+        alias.asname or alias.name: alias.name.partition(".")[0] in _STANDARD
+        for node in ast.walk(module) if isinstance(node, ast.Import)
+        for alias in node.names
+    }  # fmt: skip
+    own = {node.name for node in ast.walk(module) if isinstance(node, _Def)}
+    for node in (n for n in ast.walk(module) if isinstance(n, ast.Assign)):
+        for target in node.targets:
+            name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+            if imported.get(name):
+                yield target.lineno, "changes what the language itself does"
+            elif name in imported and (
+                isinstance(node.value, ast.Lambda) or getattr(node.value, "id", "") in own
+            ):
+                yield target.lineno, "changes what another module does"
 
 
 def _has(nodes: Iterable[ast.AST], names: frozenset[str]) -> bool:

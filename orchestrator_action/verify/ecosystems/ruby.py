@@ -209,5 +209,6 @@ ECOSYSTEM = Ecosystem(
         r"|minitest)"
     ),
     ),
-    config_files=("**/.rspec", "**/Rakefile", "**/rakefile", "**/cucumber.yml", "**/.minitest.rb"),
+    config_files=("**/.rspec", "**/Rakefile", "**/rakefile", "**/cucumber.yml", "**/.minitest.rb",
+                  "**/.simplecov", "**/*.rake"),
 )  # fmt: skip

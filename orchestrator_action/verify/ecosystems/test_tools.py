@@ -60,6 +60,8 @@ _IN_PLACE = (
                r"|Tester|Fatal|Warn|Class|Parser|Spec|Unit|Base|LongString|Output|MockModule)\b.*\.pm"),
     re.compile(r"(?:vendor/bin/[^/]+|vendor/(?:phpunit|pestphp|sebastian)/.*|(?:bin|node_modules/\.bin|\.bin)/(?:phpunit|pest|rspec"
                r"|rake|pytest|jest|mocha|vitest|prove|bats|ctest))"),
+    re.compile(r"(?:bin|libexec|sbin|scripts?)/(?:diff|cmp|grep|egrep|fgrep|test|\[|cat|sort|uniq|head|tail|jq|expr|sed|awk|wc|true|false|echo"
+               r"|printf|env|bash|sh|python3?|node|ruby|perl|php|make|git|curl|tr|cut|timeout)"),
     re.compile(r"(?:.*/)?(?:node_modules/)?bats-(?:core|assert|support|file)/.*"),
     re.compile(r"vendor/github\.com/(?:stretchr|onsi|google/go-cmp)/.*"),
 )  # fmt: skip

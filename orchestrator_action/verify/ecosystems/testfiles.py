@@ -19,6 +19,7 @@ from orchestrator_action.protocol.paths import matches
 from orchestrator_action.verify.ecosystems.base import Source, Way, Ways, inside
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.ecosystems.sources import hollow_in, marks_in, names_in
+from orchestrator_action.verify.ecosystems.started import started_words
 
 _NOT_TESTS = (
     "!**/node_modules/**",
@@ -75,16 +76,15 @@ def ways_of(path: str) -> Ways | None:
 def ways_text(path: str, text: str, commands: Sequence[str]) -> str:
     """What of a file says how tests are run, as text."""
     ways = ways_of(path)
-    return " ".join(said for _, said in ways(text, commands)) if ways else ""
+    return "\n".join(said for _, said in ways(text, commands)) if ways else ""
 
 
 def named_words(said: Iterable[str]) -> frozenset[str]:
-    """The words of commands that may be paths, normalised, as seen from the folder that each goes into."""
+    """The paths that commands start or load, normalised, as seen from the folder that each goes into."""
     return frozenset(
         posixpath.normpath(posixpath.join(folder, word))
         for folder, text in map(inside, said)
-        for word in re.split(r"[\s'\"=;&|()]+", text)
-        if word and not word.startswith("-")
+        for word in started_words(text)
     )
 
 

@@ -25,6 +25,8 @@ MOST_OF_ONE, MOST_CALLS, MOST_LOOKS = 8, 60, 50
 SECONDS = 30.0
 """For all children together."""
 REPORT = "calls.jsonl"
+COROUTINE, ASYNC_GENERATOR = 0x80, 0x200
+"""Flags of a function's code."""
 
 
 class Calls:
@@ -40,9 +42,12 @@ class Calls:
 
     def __call__(self, frame: types.FrameType, event: str, _: object) -> None:
         """As `sys.setprofile` calls it."""
-        if event != "call" or frame.f_back is None or frame.f_back.f_code.co_filename != self.test_file:
+        if event != "call" or frame.f_back is None:
             return
         code = frame.f_code
+        caller = self._who_awaits(frame.f_back) if code.co_flags & COROUTINE else frame.f_back
+        if caller is None or caller.f_code.co_filename != self.test_file:
+            return
         if not self._is_ours(code) or self.spent > SECONDS or len(self.seen) >= MOST_CALLS:
             return
         self.looked[code] = self.looked.get(code, 0) + 1
@@ -53,9 +58,17 @@ class Calls:
             self._see(frame, code)
         self.spent += time.monotonic() - began
 
+    def _who_awaits(self, frame: types.FrameType | None) -> types.FrameType | None:
+        """The nearest frame of the repository: an event loop of somebody else's may stand between."""
+        while frame is not None and not (
+            frame.f_code.co_filename.startswith(self.root) and "site-packages" not in frame.f_code.co_filename
+        ):
+            frame = frame.f_back
+        return frame
+
     def _is_ours(self, code: types.CodeType) -> bool:
         file = code.co_filename
-        if file == self.test_file or code.co_name.startswith(("<", "__")) or code.co_flags & 0x280:
+        if file == self.test_file or code.co_name.startswith(("<", "__")) or code.co_flags & ASYNC_GENERATOR:
             return False
         return file.startswith(self.root) and "site-packages" not in file and not file.endswith("conftest.py")
 

@@ -63,16 +63,29 @@ def _answer(function: types.FunctionType, owner: Any, given: Given, named: Named
         value = function(*own, *given, **named)
         if isinstance(value, types.GeneratorType):
             value = [next(value, None) for _ in range(200)]
-        if isinstance(value, types.CoroutineType):
-            value.close()
-            return None
-        return ("=", value)
+        return _awaited(value) if isinstance(value, types.CoroutineType) else ("=", value)
     except (_Stop, OSError, MemoryError, RecursionError):
         return None
     except Exception as exc:  # noqa: BLE001 - any error is an answer
         return ("!", type(exc).__name__)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _awaited(coroutine: types.CoroutineType[Any, Any, Any]) -> _Answer:
+    """What it comes to, where it waits for nothing but its turn: there is no event loop."""
+    try:
+        for _ in range(200):
+            if coroutine.send(None) is not None:
+                return None
+    except StopIteration as end:
+        return ("=", end.value)
+    except RuntimeError as exc:
+        if "event loop" not in str(exc):
+            raise
+    finally:
+        coroutine.close()
+    return None
 
 
 def _words(answer: _Answer) -> str:
