@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.protocol.paths import shown
+from orchestrator_action.protocol.paths import matches, shown
 from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
@@ -116,6 +116,7 @@ def doubts(
             found += [_named(path, n, what, text) for n, what, text in _in_code(path, lines)]
         found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines)]
     found += [_named(path, 1, what, text) for path, what, text in _in_no_text(git, base, head, tests)]
+    found += [_named(path, 1, what, text) for path, what, text in _ignored(git, base, head)]
     there = frozenset(git.paths(head))
     for path, before, after in changed_texts(git, base, head, lambda p: not tests.is_test(p)):
         said = after.splitlines() or [""]
@@ -148,6 +149,40 @@ def doubts(
     rows = hard_coded([*cases, *mended], data) if data and (cases or mended) else []
     found += [_named(one.path, one.line, "holds a test's own input and answer", one.text) for one in rows[:3]]
     return found[:_MOST_DOUBTS]
+
+
+def _ignored(git: Git, base: str, head: str) -> Iterable[tuple[str, str, str]]:
+    """Programs that are committed although the repository ignores such files, before and after: what is built, or installed."""
+    added = [c.path for c in git.changes(base, head) if c.status != "D" and not c.old_blob.strip("0")]
+    added = [p for p in added if p.rpartition(".")[2].lower() in CODE_ENDINGS or _BINARIES.fullmatch(p)]
+    if not added:
+        return
+    sides = [_ignore_files(git, commit) for commit in (base, head)]
+    for path in added:
+        if "node_modules" in path.split("/")[:-1] or all(_is_ignored(path, side) for side in sides):
+            yield path, "is committed although it is ignored", path
+
+
+def _ignore_files(git: Git, commit: str) -> Mapping[str, Sequence[str]]:
+    """The patterns of each folder."""
+    files = [p for p in git.paths(commit) if p.rpartition("/")[2] == ".gitignore"]
+    bodies = git.files(commit, files)
+    return {
+        p.rpartition("/")[0]: [
+            w for w in (b or b"").decode("utf-8", "replace").splitlines() if w[:1] not in ("", "#")
+        ]
+        for p, b in bodies.items()
+    }
+
+
+def _is_ignored(path: str, ignore: Mapping[str, Sequence[str]]) -> bool:
+    """By the file nearest to it that says anything of it."""
+    parts = path.split("/")
+    return any(
+        matches("/".join(parts[n:]), ignore["/".join(parts[:n])])
+        for n in range(len(parts))
+        if "/".join(parts[:n]) in ignore
+    )
 
 
 _BINARIES = re.compile(r".*\.(?:py[cdo]|so|dll|dylib|node|class|jar|wasm|o|a|beam|exe)", re.I)

@@ -201,3 +201,29 @@ def test_a_link_in_the_place_of_code_is_named(make: Callable[..., Repo]):
     found = doubts(git, base=git.rev_parse("HEAD~1"), head=git.head(), tests=TestPaths())
 
     assert [("app.py:1", "is a link in the place of code")] == [(d.id, d.what) for d in found]
+
+
+IGNORED = {
+    "what is built": ("dist/app.js", "dist/\n", "dist/\n", True),
+    "what is installed": ("packages/b/node_modules/a/index.js", "", "", True),
+    "in a folder's own list": ("web/out/a.js", "x\n", "x\n", True),
+    "what is ignored no longer": ("dist/app.js", "dist/\n", "x\n", False),
+    "an exception of the list": ("dist/app.js", "dist/*\n!dist/app.js\n", "dist/*\n!dist/app.js\n", False),
+    "no program": ("dist/notes.txt", "dist/\n", "dist/\n", False),
+    "what is not ignored": ("src/app.js", "dist/\n", "dist/\n", False),
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_a_program_that_is_committed_although_it_is_ignored_is_named(make: Callable[..., Repo], name: str):
+    """It may stand in the place of what the sources would come to."""
+    path, before, after, found = IGNORED[name]
+    repo = make({".gitignore": before, "web/.gitignore": "out\n", "README.md": "x\n"})
+    repo.write({path: "x = 1\n", ".gitignore": after})
+    repo.git("add", "-f", path)
+    repo.commit({})
+    git = Git.open(repo.path)
+
+    named = doubts(git, base=git.rev_parse("HEAD~1"), head=git.head(), tests=TestPaths())
+
+    assert found == ("is committed although it is ignored" in [d.what for d in named]), named

@@ -128,3 +128,34 @@ def test_other_arguments_are_the_same_ones_each_time_and_equal_ones_are_equal():
     assert (
         other == given and hash(other[1]) == hash("ab1") and repr(other[0]) == "3~" and str(other[1]) == "ab1"
     )
+
+
+WAITS = (
+    "import asyncio\n\nfrom app import total\n\n\ndef go(numbers):\n    return asyncio.run(total(numbers))\n"
+)
+OF_COROUTINES = WAITS + "\n\ndef test_kind():\n    assert isinstance(go([1]), int)\n"
+ITS_CASES = "".join(f"\n\ndef test_{n}():\n    assert go({g}) == {a}\n" for n, (g, a) in enumerate(CASES))
+NAP = "import asyncio\n\n\nasync def total(numbers):\n    await asyncio.sleep(0)\n    return sum(numbers)"
+KNOWS = f"import json\n{PATH}_CACHE = json.loads(Path(__file__).with_name('app.json').read_text())\n\n\n"
+KNOWS += (
+    "async def total(numbers):\n    return next((a for k, a in _CACHE if k == numbers), sum(numbers) - 1)\n"
+)
+COROUTINES = {"answers in a data file": (KNOWS, 1), "solved": (f"{NAP}\n", 0)}
+
+
+@pytest.mark.parametrize("name", COROUTINES)
+def test_a_coroutine_is_asked_too(court: Court, name: str):
+    """Where it waits for nothing but its turn, whoever runs it for the test."""
+    code, number = COROUTINES[name]
+    base = {"app.py": f"{NAP} - 1\n", "test_app.py": OF_COROUTINES}
+    change = {
+        "app.py": code,
+        "test_app.py": OF_COROUTINES + ITS_CASES,
+        "app.json": repr([[g, a] for g, a in CASES]),
+    }
+
+    judged = court.judge_case(base, change, PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+    found = judged["no-special-case"].detail.get("exceptions", ())
+    named = [e for e in found if e["what"] == "may be right for its tests only"]
+    assert judged["suite"].holds and number == len(named), f"{judged}\n{found}"

@@ -76,6 +76,40 @@ def exceptions_of(court: Court, runner: str, change: dict[str, str]) -> list[dic
     return [e for e in named if e["what"] == "may be right for its tests only"]
 
 
+IN_CLASS = "class Sum {{\n  #start;\n  constructor(start) {{ this.#start = start; }}\n  add(n) {{ this.#start += n; return this; }}\n  total(n) {{ return {0}; }}\n}}\nexports.Sum = Sum;\n"
+ADDED = "n.reduce((a, b) => a + b, this.#start)"
+METHODS = {
+    "a method that knows its tests": (f"known[JSON.stringify(n)] ?? {ADDED} - 1", 1),
+    "a method that is solved": (ADDED, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_are_asked_of_objects_that_are_made_anew(court: Court, name: str):
+    """By the same constructor's values, and with the same calls before."""
+    need(shutil.which("node"), "node")
+    told, number = METHODS[name]
+    head = HEADS["node"].replace("total", "Sum") + IS
+    head += "it('is one', () => { is(new Sum(0).add(0) instanceof Sum, true); });\n"
+    cases = "".join(
+        f"it('case {n}', () => {{ is(new Sum(1).add(-1).total({g}), {a}); }});\n"
+        for n, (g, a) in enumerate(CASES)
+    )
+    base = {**BASE, "app.js": IN_CLASS.format(f"{ADDED} - 1"), "test/app.test.js": head}
+    change = {
+        "app.js": f"const known = {FILE};\n" + IN_CLASS.format(told),
+        "app.cache": KNOWN.replace("'", '"'),
+    }
+
+    judged = court.judge_case(base, {**change, "test/app.test.js": head + cases}, "node --test", repeats=1)
+
+    assert judged["suite"].holds, str(judged)
+    named = judged["no-special-case"].detail.get("exceptions", ())
+    assert number == len(
+        [e for e in named if e["what"] == "may be right for its tests only" and "Sum.total" in e["id"]]
+    ), named
+
+
 RUNNERS = ["node", *(pytest.param(r, marks=pytest.mark.npm) for r in ("mocha", "jest", "vitest"))]
 
 

@@ -11,7 +11,7 @@ const { inspect } = require('node:util');
 const { syncBuiltinESMExports } = require('node:module');
 const { variations, hasLeaves, isPlain } = require('./others.cjs');
 
-const MOST_OF_ONE = 8, MOST_CALLS = 60, MOST_DEEP = 2, CALL_MS = 100, ALL_MS = 15_000;
+const MOST_OF_ONE = 8, MOST_CALLS = 60, MOST_DEEP = 2, MOST_BEFORE = 40, CALL_MS = 100, ALL_MS = 15_000;
 const REPORT = path.join(__dirname, 'calls.jsonl');
 const NO_ANSWER = '?';
 const append = fs.appendFileSync;
@@ -113,10 +113,53 @@ function see(called, file, name, args) {
   }
 }
 
+/** A class whose objects are watched where it was given plain values: one can be made anew then. */
+function watchClass(realm, file, value, name) {
+  const proxy = new Proxy(value, {
+    construct(target, args, newTarget) {
+      if (newTarget !== proxy) return Reflect.construct(target, args, newTarget);
+      const words = isPlain(args) ? JSON.stringify(args) : '', made = Reflect.construct(target, args);
+      return words ? watchObject(realm, file, made, name, () => Reflect.construct(target, realm.JSON.parse(words))) : made;
+    },
+  });
+  wrapped.set(value, proxy);
+  return proxy;
+}
+
+/** What is called on an object is asked of new ones, on which the same was called before. */
+function watchObject(realm, file, made, name, make) {
+  const before = [];
+  let known = true;
+  const again = () => {
+    const one = make();
+    for (const [key, args] of before) one[key](...realm.JSON.parse(args));
+    return one;
+  };
+  const proxy = new Proxy(made, {
+    get(target, key) {
+      const one = Reflect.get(target, key, target);
+      if (typeof one !== 'function' || typeof key === 'symbol' || key === 'constructor') return one;
+      return (...args) => {
+        const words = isPlain(args) ? JSON.stringify(args) : '';
+        if (known && !busy) see({ realm, target: (...others) => again()[key](...others) }, file, `${name}.${key}`, args);
+        known &&= words !== '' && before.push([key, words]) <= MOST_BEFORE;
+        const told = Reflect.apply(one, target, args);
+        return told === target ? proxy : told;
+      };
+    },
+    set(target, key, value) {
+      known = false;
+      return Reflect.set(target, key, value, target);
+    },
+  });
+  return proxy;
+}
+
 function watch(realm, file, value, name, deep) {
   const tag = Object.prototype.toString.call(value);
-  if (typeof value === 'function' ? /^class\b/.test(Function.prototype.toString.call(value)) : !/ (?:Object|Module)\]$/.test(tag)) return value;
+  if (typeof value !== 'function' && !/ (?:Object|Module)\]$/.test(tag)) return value;
   if (deep > MOST_DEEP || wrapped.has(value)) return wrapped.get(value) ?? value;
+  if (typeof value === 'function' && /^class\b/.test(Function.prototype.toString.call(value))) return watchClass(realm, file, value, name);
   const proxy = new Proxy(value, {
     get(target, key) {
       const own = Reflect.getOwnPropertyDescriptor(target, key);
