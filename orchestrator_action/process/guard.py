@@ -36,8 +36,8 @@ KILL_ROUND_S = 0.02
 WALLS_AFTER_ROUNDS = 3
 EXACT_AFTER_ROUNDS = 4
 """The kernel's lists of children may skip one while another ends; then the whole table is read."""
-FLOODS = ("log-limit", "disk-limit")
-"""Endings that cannot wait for manners: each second of grace costs another gigabyte."""
+FLOODS = ("log-limit", "disk-limit", "process-limit")
+"""Endings that cannot wait for manners: each second of grace costs another gigabyte, or as many processes."""
 ORPHANED = "the orchestrator ended"
 
 
@@ -218,6 +218,7 @@ class Guard:
         self._stop_if(self._deadlines.look(now))
         if now >= self._log.next_look:
             self._stop_if(self._log.look(now))
+            self._usage.hurry()
         if now >= self._usage.next_look:
             self._stop_if(self._usage.look(now, self._log.grew_at))
             self._note_escaped()

@@ -186,6 +186,12 @@ def everyone() -> list[Process]:
     return [p for p in found if p]
 
 
+def how_many() -> int:
+    """Processes and threads of the whole machine, in one read; 0 when that is not known."""
+    fields = slurp("/proc/loadavg").split()
+    return int(fields[3].partition(b"/")[2]) if len(fields) > 3 else 0
+
+
 def descendants(root: int, *, skip: Collection[int] = (), exact: bool = False) -> list[Process]:
     """Every process below `root`, parents before children, zombies included; `root` itself is not.
 

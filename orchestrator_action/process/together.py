@@ -29,10 +29,11 @@ NO_LIMITS: Mapping[str, float] = {
     "stop_grace_s": 0.4,
     "stall_s": 0.0,
     "rss_mib": 0,
+    "processes": 10_000,
     "log_bytes": 0,
     "disk_free_bytes": 0,
 }
-"""As protocol.model.Limits has them; a test keeps the names equal."""
+"""As protocol.attempt.Limits has them; a test keeps the names equal. Nobody may fill the machine with processes."""
 
 
 class Supervised:

@@ -22,6 +22,7 @@ class Ending(StrEnum):
     LOG_LIMIT = "log-limit"
     DISK_LIMIT = "disk-limit"
     MEMORY_LIMIT = "memory-limit"
+    PROCESS_LIMIT = "process-limit"
     RESULT_GRACE = "result-grace"
     ABORTED = "aborted"
     """Stopped because its output showed that it cannot succeed (a reader's `abort`)."""
@@ -48,6 +49,8 @@ class Limits:
     """Free space below which the attempt is stopped."""
     rss_mib: int = 0
     """Memory of the whole process tree."""
+    processes: int = 10_000
+    """Of the whole tree, threads counted. Many more, and nobody on the machine can start one."""
     max_turns: int = 50
     max_budget_usd: float = 0.0
 

@@ -43,6 +43,7 @@ _ENDINGS = {
     Ending.LOG_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
     Ending.DISK_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
     Ending.MEMORY_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
+    Ending.PROCESS_LIMIT: (Status.FAILED, Conclusion.TIMED_OUT),
     Ending.NO_START: (Status.FAILED, Conclusion.FAILURE),
     Ending.SPAWN_FAILED: (Status.FAILED, Conclusion.FAILURE),
     Ending.LOST: (Status.FAILED, Conclusion.FAILURE),

@@ -27,6 +27,7 @@ class Failure(StrEnum):
     LOG_LIMIT = "log-limit"
     DISK_LIMIT = "disk-limit"
     MEMORY_LIMIT = "memory-limit"
+    PROCESS_LIMIT = "process-limit"
     SPAWN_FAILED = "spawn-failed"
     CANCELLED = "cancelled"
     AGENT_LIMIT = "agent-limit"
@@ -48,6 +49,7 @@ _BY_ENDING = {
     Ending.LOG_LIMIT: Failure.LOG_LIMIT,
     Ending.DISK_LIMIT: Failure.DISK_LIMIT,
     Ending.MEMORY_LIMIT: Failure.MEMORY_LIMIT,
+    Ending.PROCESS_LIMIT: Failure.PROCESS_LIMIT,
     Ending.SPAWN_FAILED: Failure.SPAWN_FAILED,
     Ending.CANCELLED: Failure.CANCELLED,
 }

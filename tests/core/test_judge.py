@@ -340,7 +340,8 @@ def test_the_conclusion_is_by_the_map(case: str):
     [
         (ended(Ending.CANCELLED), AgentReport(), "cancelled"),
         *((ended(e), AgentReport(), "timed_out") for e in (
-            Ending.TIMEOUT, Ending.STALLED, Ending.LOG_LIMIT, Ending.DISK_LIMIT, Ending.MEMORY_LIMIT
+            Ending.TIMEOUT, Ending.STALLED, Ending.LOG_LIMIT, Ending.DISK_LIMIT, Ending.MEMORY_LIMIT,
+            Ending.PROCESS_LIMIT,
         )),
         (FINE, AgentReport(limit="max-turns", problems=("error_max_turns",)), "timed_out"),
         (FINE, AgentReport(limit="max-budget"), "timed_out"),

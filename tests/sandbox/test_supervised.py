@@ -29,6 +29,7 @@ LIMITS = (
     test_limits.test_silent_but_at_work_is_not_stalled,
     test_limits.test_work_in_short_lived_children_is_work,
     test_limits.test_cpu_time_is_that_of_the_whole_tree,
+    test_limits.test_more_processes_than_are_allowed_end_the_attempt,
     test_limits.test_memory_above_the_limit_ends_the_attempt,
     test_limits.test_a_small_program_is_not_charged_for_its_guard,
 )

@@ -77,7 +77,7 @@ def lone_guard(
         "argv": argv, "env": {"PATH": os.environ["PATH"]}, "cwd": "/", "log": str(stage.root / "log"),
         "append": False, "expects_start": True, "record": "", "marker": "", "owner": 0, "owner_ticks": 0,
         "limits": {"stop_grace_s": 60, "wall_s": 0, "start_s": 0, "stall_s": 0, "result_grace_s": 0,
-                   "log_bytes": 0, "disk_free_bytes": 0, "rss_mib": 0, **limits},
+                   "log_bytes": 0, "disk_free_bytes": 0, "rss_mib": 0, "processes": 0, **limits},
     }  # fmt: skip
     with ours:
         with theirs:

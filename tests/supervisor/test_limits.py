@@ -175,7 +175,7 @@ def test_a_second_result_gets_its_own_grace(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("limit", ["wall_s", "stall_s", "start_s", "result_grace_s", "rss_mib", "log_bytes",
-                                   "disk_free_bytes"])  # fmt: skip
+                                   "disk_free_bytes", "processes"])  # fmt: skip
 def test_zero_switches_a_limit_off(stage: Stage, limit: str) -> None:
     """And nothing else."""
     outcome = stage.sh("echo result; sleep 0.4; exit 8", limits={limit: 0}, feed=marks, expects_start=False)
@@ -218,6 +218,22 @@ def test_memory_of_many_adds_up(stage: Stage) -> None:
     outcome = stage.sh(script, limits={"rss_mib": 120})
 
     assert Ending.MEMORY_LIMIT is outcome.ending
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_more_processes_than_are_allowed_end_the_attempt(stage: Stage, kind: str) -> None:
+    """A fork bomb would leave none to anybody else on the machine; the figure is that of the tree."""
+    threads = "import threading, time\nfor _ in range(300): threading.Thread(target=time.sleep, args=(1000,)).start()"
+    bomb = {
+        "processes": "while :; do sleep 1000 & done",
+        "threads": f"exec {sys.executable} -c {shlex.quote(threads)}",
+    }
+
+    outcome = stage.sh(bomb[kind], limits={"processes": 200})
+
+    assert (Ending.PROCESS_LIMIT, 0) == (outcome.ending, outcome.survivors)
+    count, allowed = map(int, re.findall(r"\d+", outcome.error))
+    assert count > allowed == 200
 
 
 def test_a_small_program_is_not_charged_for_its_guard(stage: Stage) -> None:
