@@ -86,7 +86,8 @@ def _is_plain_submodule(git: Git, name: str, recorded: str) -> bool:
     own = Path(os.path.normpath(path / line.removeprefix("gitdir: ")))
     if not own.is_relative_to(git.git_dir / "modules"):
         return False
-    seen = replace(git.shared, git_dir=own, common_dir=own, work_tree=path, filters={}, filters_seen="none")
+    plain = replace(git.shared, filters={}, filters_seen="none", stuck=git.stuck)
+    seen = replace(plain, git_dir=own, common_dir=own, work_tree=path)
     if seen.head() != recorded or seen.dirty() or foreign_repositories(seen):
         return False
     return not seen.refs("refs/stash") and not _local_commits(seen)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,3 +142,15 @@ def _plain(raw: bytes, sha_bytes: int, count: int) -> bool:
             return False
         at += 8 + size
     return True
+
+
+def digest_files(files: Iterable[Path]) -> str:
+    """One SHA-256 over the contents of small files, in order; a missing one counts as such."""
+    total = hashlib.sha256()
+    for file in files:
+        try:
+            body = file.read_bytes()
+        except OSError:
+            body = b"\0missing"
+        total.update(b"%d\0" % len(body) + body)
+    return total.hexdigest()

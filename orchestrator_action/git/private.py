@@ -117,19 +117,19 @@ def bring(source: Git, target: Git, sha: str, *how: str) -> None:
     borrow_ref.parent.mkdir(parents=True, exist_ok=True)
     borrow.put_file(borrow_ref, f"{sha}\n".encode("ascii"))
     try:
-        _fetch(source.common_dir, target, ref, sha, *how)
+        _fetch(source, target, ref, sha, *how)
     finally:
         borrow_ref.unlink(missing_ok=True)
 
 
-def _fetch(source: Path, target: Git, ref: str, sha: str, *how: str) -> None:
+def _fetch(source: Git, target: Git, ref: str, sha: str, *how: str) -> None:
     args = [
         *config_arguments((*HARDENED, "transfer.fsckObjects=true", "fetch.unpackLimit=100", *_TOLERATED)),
         "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-recurse-submodules",
-        "--no-auto-maintenance", "--refmap=", *how, f"file://{source}", ref,
+        "--no-auto-maintenance", "--refmap=", *how, f"file://{source.common_dir}", ref,
     ]  # fmt: skip
     env = {**base_env(target.env), **_LOCAL, "GIT_DIR": str(target.common_dir)}
-    done = spawn_git(args, env=env, cwd=target.common_dir)
+    done = spawn_git(args, env=env, cwd=target.common_dir, stuck=source.stuck)
     if done.code or not target.rev_parse(sha):
         why = last_line(done.err) or "it is missing"
         raise WorktreeError(

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ HARDENED = (
 """Given with -c to every git; each undoes something a repository's configuration could start or forge."""
 
 TIMEOUT_S = 600.0
+STUCK_AFTER_S = 3.0
+"""How often it is looked what a git waits for."""
 
 
 @functools.cache
@@ -159,12 +162,13 @@ def spawn_git(
     timeout_s: float = TIMEOUT_S,
     keep_fds: Sequence[int] = (),
     started: Callable[[int], None] | None = None,
+    stuck: Callable[[], str] | None = None,
 ) -> Done:
     """Run git once. `args` is everything after the program's name.
 
     In a session of its own: a Ctrl-C meant for us must not leave a half-made worktree. `started` is called
-    with the session's number when it runs.
-    Raises GitError when git cannot be started or takes longer than `timeout_s`.
+    with the session's number when it runs. `stuck` is asked now and then what git waits for in vain; words end it.
+    Raises GitError when git cannot be started, is stuck or takes longer than `timeout_s`.
     """
     command = Command(argv=(git_program(), *args), cwd=str(cwd or ""), env=env)
     try:
@@ -178,7 +182,7 @@ def spawn_git(
         if started:
             started(process.pid)
         try:
-            out, err = process.communicate(stdin, timeout=timeout_s)
+            out, err = _communicate(process, stdin, timeout_s, stuck)
         except BaseException as exc:
             _end(process)
             if not isinstance(exc, subprocess.TimeoutExpired):
@@ -188,6 +192,23 @@ def spawn_git(
                 f"git {shown_command(args)} {took}", hint="does the remote answer, and the disk?"
             ) from exc
     return Done(process.returncode, out, err.decode("utf-8", "replace"))
+
+
+def _communicate(
+    process: subprocess.Popen[bytes], stdin: bytes, timeout_s: float, stuck: Callable[[], str] | None
+) -> tuple[bytes, bytes]:
+    """As `communicate`. Raises TimeoutExpired, and GitError with the words of `stuck`."""
+    until, given = time.monotonic() + timeout_s, stdin or None
+    while stuck:
+        try:
+            return process.communicate(given, timeout=min(STUCK_AFTER_S, timeout_s))
+        except subprocess.TimeoutExpired:
+            if why := stuck():
+                raise GitError(why, hint="what git reads has to be plain files") from None
+            if time.monotonic() > until:
+                raise
+        given = None
+    return process.communicate(stdin, timeout=timeout_s)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

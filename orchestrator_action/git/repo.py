@@ -14,17 +14,16 @@ It is imported late, because the pre-push hook shares this module and starts in 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
 from orchestrator_action.git.cache import SHA, branch_of, commit_of, head_of, remembered
-from orchestrator_action.git.parse import Change, hides_nothing, parse_batch, parse_changes
+from orchestrator_action.git.parse import Change, digest_files, hides_nothing, parse_batch, parse_changes
 from orchestrator_action.git.process import (
     HARDENED,
     TIMEOUT_S,
@@ -57,6 +56,7 @@ class Git:
     filters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`filter.*` settings that stood in the configuration when the repository was opened."""
     filters_seen: str = field(default="", repr=False)
+    stuck: Callable[[], str] | None = field(default=None, repr=False, compare=False)  # see `spawn_git`
 
     @classmethod
     def open(cls, path: Path, env: Mapping[str, str] | None = None) -> Git:
@@ -125,8 +125,10 @@ class Git:
             **(env or {}),
         }
         argv = ["--no-pager", *config_arguments(HARDENED), *config_arguments(self._filter_settings()), *args]
-        cwd = self.work_tree if self.work_tree and self.work_tree.is_dir() else self.common_dir
-        done = spawn_git(argv, env=full, cwd=cwd, stdin=stdin, timeout_s=timeout_s, keep_fds=keep_fds)
+        at = self.work_tree if self.work_tree and self.work_tree.is_dir() else self.common_dir
+        done = spawn_git(
+            argv, env=full, cwd=at, stdin=stdin, timeout_s=timeout_s, keep_fds=keep_fds, stuck=self.stuck
+        )
         return checked(done, argv) if check else done
 
     def text(self, *args: str, check: bool = True) -> str:
@@ -322,8 +324,8 @@ class Git:
 
     def refs(self, prefix: str = "refs/") -> dict[str, str]:
         """Refs below `prefix` and what each points to."""
-        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", prefix).split("\n")
-        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out if line)}
+        out = self.text("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out.split("\n") if line)}
 
     def update_ref(self, ref: str, new: str, old: str | None = None) -> None:
         """Point `ref` at `new`; with `old`, only when it is there now (an empty string: not at all)."""
@@ -336,13 +338,15 @@ class Git:
 
     def unreachable(self, commit: str, kept: Sequence[str]) -> int:
         """How many commits of `commit` none of the ref patterns `kept` contains."""
-        globs = [f"--glob={pattern}" for pattern in kept]
-        return int(self.text("rev-list", "--count", commit, "--not", *globs))
+        return int(
+            self.text("rev-list", "--count", commit, "--not", *(f"--glob={pattern}" for pattern in kept))
+        )
 
     def config(self) -> dict[str, str]:
         """All settings in force, section and key in lower case; the last value of each key."""
-        out = self.run_config("--list", "-z").out
-        pairs = (os.fsdecode(e).partition("\n") for e in out.split(b"\0") if e)
+        pairs = (
+            os.fsdecode(e).partition("\n") for e in self.run_config("--list", "-z").out.split(b"\0") if e
+        )
         return {k: v for k, _, v in pairs}
 
     def run_config(self, *args: str) -> Done:
@@ -361,9 +365,8 @@ class Git:
             with Repo(self.common_dir) as repo, repo.config_reader() as config:
                 names = [s[8:-1] for s in config.sections() if s.startswith('remote "')]
                 urls = {n: config.get_values(f'remote "{n}"', "url", "")[0] for n in names}
-        except (
-            AttributeError
-        ):  # GitPython 3.1 stumbles over `includeIf "gitdir:…"` in a repository's own file
+        except AttributeError:
+            # GitPython 3.1 stumbles over `includeIf "gitdir:…"` in a repository's own file
             held = {k: v for k, v in self.config().items() if k.startswith("remote.") and k.endswith(".url")}
             urls = {k.removeprefix("remote.").removesuffix(".url"): v for k, v in held.items()}
         except (GitPythonError, OSError, ValueError) as exc:
@@ -386,15 +389,3 @@ def _gitpython_asks(program: str) -> Iterator[None]:
         del os.environ[name]
         if before is not None:
             os.environ[name] = before
-
-
-def digest_files(files: Iterable[Path]) -> str:
-    """One SHA-256 over the contents of small files, in order; a missing one counts as such."""
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            body = file.read_bytes()
-        except OSError:
-            body = b"\0missing"
-        total.update(b"%d\0" % len(body) + body)
-    return total.hexdigest()

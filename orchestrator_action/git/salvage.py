@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from orchestrator_action.errors import GitError
@@ -20,7 +21,7 @@ from orchestrator_action.git.private import bring, hand_over, make_window
 from orchestrator_action.git.process import identity_env
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.task_tree import TaskTree
-from orchestrator_action.git.tree_view import broken, is_folder
+from orchestrator_action.git.tree_view import broken, is_folder, pipe_in
 from orchestrator_action.process.files import walk
 
 PREFIX = "refs/orchestrator/salvage/"
@@ -49,6 +50,7 @@ def save_tree(private: Git, user: Git, tree: TaskTree, task_id: str) -> str | No
         window,
         git_dir=slot.path / ".git" if whole else window.git_dir,
         work_tree=slot.path if there else None,
+        stuck=partial(pipe_in, slot.path),
     )
     return save(seen, private, user, slot.path / ".git" / "index", head, task_id)
 

@@ -14,20 +14,25 @@ import stat
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from orchestrator_action.errors import GitError, WorktreeError
+from orchestrator_action.errors import BundleError, GitError, WorktreeError
 from orchestrator_action.git import lfs_objects, private
 from orchestrator_action.git.cache import SHA, branch_of, is_known_commit
 from orchestrator_action.git.parse import read_line
 from orchestrator_action.git.process import TIMEOUT_S, Done
 from orchestrator_action.git.repo import Git
 from orchestrator_action.git.slots import TreeSlot
+from orchestrator_action.git.tree_size import weigh_trees
 from orchestrator_action.process.files import walk
 from orchestrator_action.sandbox.start import run_to_end
 
 MARK = "orchestrator"
 """File in a tree's `.git` that says it is the one we made."""
+
+READ_IN_EACH_FOLDER = (".gitignore", ".gitattributes")
+"""What git opens in a tree's folders without looking at what it is."""
 
 
 class _Taken:
@@ -35,6 +40,7 @@ class _Taken:
 
     def __init__(self) -> None:
         self.sha, self.lock = "", threading.RLock()
+        self.weighed: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,11 @@ class TreeView(Git):
         made = cls(
             git_dir=own, common_dir=git.common_dir, work_tree=path, object_format=git.object_format, env=git.env,
             lazy_fetch=git.lazy_fetch, filters=git.filters, filters_seen=git.filters_seen, private=git,
-            window=window, task_branch=branch, mark=mark,
+            window=window, task_branch=branch, mark=mark, stuck=partial(pipe_in, path),
         )  # fmt: skip
         if branch:
             made.taken.sha = git.rev_parse(f"refs/heads/{branch}")
+            made.taken.weighed.add(made.taken.sha)
         return made
 
     @property
@@ -93,9 +100,10 @@ class TreeView(Git):
         with self.taken.lock:
             tip = self._tip()
             if tip and not self.shared.rev_parse(tip):
-                window = replace(self.shared, git_dir=self.window, common_dir=self.window)
+                window = replace(self.shared, git_dir=self.window, common_dir=self.window, stuck=self.stuck)
                 private.bring(window, self.shared, tip)
                 lfs_objects.take(self.git_dir, self.common_dir, [private.user_dir(self.shared)])
+            self._weigh(tip)
             if tip and self.task_branch and tip != self.taken.sha and self.branch() == self.task_branch:
                 self._record(tip)
             return tip
@@ -142,15 +150,35 @@ class TreeView(Git):
             ) from None
         self.taken.sha = tip
 
+    def _weigh(self, tip: str) -> None:
+        """Raise WorktreeError where a commit names more paths than any disk holds: nobody may look at it as files."""
+        if not tip or not self.taken.sha or tip in self.taken.weighed:
+            return
+        try:
+            weigh_trees(self.shared, self.taken.sha, tip)
+        except BundleError as exc:
+            raise WorktreeError(
+                f"the commits up to {tip[:12]} are not taken: {exc.message}", hint="commit fewer files"
+            ) from None
+        self.taken.weighed.add(tip)
+
     def _tip(self) -> str:
         branch = branch_of(self.git_dir)
         if branch is not None:
             line = read_line(self.git_dir / (f"refs/heads/{branch}" if branch else "HEAD"))
             if SHA.fullmatch(line) and is_known_commit(self.common_dir, line):
                 return line
-        seen = replace(self.shared, git_dir=self.git_dir, common_dir=self.window)
+        seen = replace(self.shared, git_dir=self.git_dir, common_dir=self.window, stuck=self.stuck)
         done = seen.run("rev-parse", "--verify", "--quiet", "HEAD", check=False)
         return done.text if done.code == 0 and SHA.fullmatch(done.text) else ""
+
+
+def pipe_in(tree: Path) -> str:
+    """What a git that reads a task's tree waits for, in words; empty when that is no pipe."""
+    objects = (Path(at, name) for at, _, names in walk(tree / ".git" / "objects") for name in names)
+    read = (Path(at, name) for at, _, names in walk(tree) for name in READ_IN_EACH_FOLDER if name in names)
+    found = next((path for path in (*objects, *read) if _leads_to_a_pipe(path)), None)
+    return f"{found} is a pipe, and git would wait for ever to read it" if found else ""
 
 
 def broken(path: Path, mark: str) -> list[str]:
@@ -180,6 +208,13 @@ def _is_pipe(entry: os.DirEntry[str]) -> bool:
         not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False))
         and Path(entry.path).is_fifo()
     )
+
+
+def _leads_to_a_pipe(path: Path) -> bool:
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _is_odd(path: Path) -> bool:

@@ -38,6 +38,18 @@ AGENT = {
         "for name in ('prompt.md', 'review', 'review.md'):\n"
         "    os.path.lexists(f'{own}/{name}') or os.symlink('MINE', f'{own}/{name}')"
     ),
+    "a list of ignored files that is a pipe": "os.remove('.gitignore'); os.mkfifo('.gitignore')",
+    "a pipe among its commits": (
+        "git('commit', '-q', '--allow-empty', '-m', 'more')\n"
+        "sha = git('rev-parse', 'HEAD'); at = f'.git/objects/{sha[:2]}/{sha[2:]}'\n"
+        "os.remove(at); os.mkfifo(at)"
+    ),
+    "a tree of ten thousand million files": (
+        "of, kind = git('hash-object', '-w', 'README.md'), '100644 blob'\n"
+        "for _ in range(10):\n"
+        "    of, kind = git('mktree', text=''.join(f'{kind} {of}\\t{n}\\n' for n in range(10))), '040000 tree'\n"
+        "git('update-ref', 'HEAD', git('commit-tree', of, '-p', 'HEAD', '-m', 'many'))"
+    ),
 }
 
 
@@ -98,6 +110,11 @@ def test_what_an_agent_leaves_leads_nowhere(tmp_path: Path, walls: Isolation):
     claim = (
         "import os, subprocess\nsubprocess.run(['orchestrator-phase', 'done', 'initial-setup'], check=True)\n"
     )
+    claim += (
+        "def git(*words, text=''):\n"
+        "    done = subprocess.run(['git', *words], input=text, text=True, stdout=subprocess.PIPE, check=True)\n"
+        "    return done.stdout.strip()\n"
+    )
     which = "which = os.environ['ORCHESTRATOR_CONTEXT'].split('/')[-2]\n"
     left = {
         f"issue-{n}": does.replace("MINE", f"{made.env['HOME']}/mine")
@@ -112,6 +129,9 @@ def test_what_an_agent_leaves_leads_nowhere(tmp_path: Path, walls: Isolation):
     ended = {left: ran.task(f"issue-{number}")["status"] for number, left in enumerate(AGENT, 1)}
     assert {"failed", "incomplete"} >= set(ended.values()), ended
     _nothing_got_out(made, ran)
+    told = [ran.task(f"issue-{number}")["error"] for number in range(1, len(AGENT) + 1)]
+    assert any("is a pipe, and git would wait for ever to read it" in words for words in told), told
+    assert any("too-many-paths" in words for words in told), told
 
 
 def test_set_up_cannot_have_us_write_through_the_list_of_ignored_files(tmp_path: Path, walls: Isolation):
