@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from orchestrator_action.sandbox.families import FILE
 from orchestrator_action.sandbox.forward import PROXY_PORT
 from orchestrator_action.sandbox.policy import Policy
 from orchestrator_action.sandbox.view import Folders, Shown, arrange
@@ -21,6 +22,8 @@ _NAMESPACES = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
 )  # fmt: skip
 
+_WITH_FILTER = ("/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', FILE)
+"""Becomes what stands after it, with the filter of `families` open: bubblewrap takes it from a descriptor."""
 _SETTINGS = ("--ro-bind", "/proc/sys", "/proc/sys")
 """The kernel lets the machine's root change its settings without any capability. One of them names a program that it
 runs outside of all walls."""
@@ -29,9 +32,10 @@ runs outside of all walls."""
 def prefix(policy: Policy, folders: Folders, *, cwd: str, supervised: bool) -> tuple[str, ...]:
     """What stands before the command, when it is `supervised` with the descriptor of its guard's socket between."""
     return (
+        *(() if policy.network else _WITH_FILTER),
         policy.program,
         *_NAMESPACES,
-        *(() if policy.network else ("--unshare-net",)),
+        *(() if policy.network else ("--unshare-net", "--seccomp", "9")),
         "--cap-drop", "ALL",
         "--die-with-parent", *(("--as-pid-1",) if supervised else ()),
         "--ro-bind", "/", "/",
