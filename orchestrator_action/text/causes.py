@@ -21,7 +21,7 @@ _OUT_OF_REACH = re.compile(
     r"|\bcertificate verify failed\b|\b40[13] (?:unauthorized|forbidden)\b"
 )
 _EXCEPTION = re.compile(r"(?:[A-Za-z_][\w.]*)?(?:Error|Exception): \S")
-_ERROR = re.compile(r"(?i)(?:npm |\[)?(?:err|error|fatal)\b.*\w")
+_ERROR = re.compile(r"(?i)(?:(?:npm |\[)?(?:err|error|fatal)\b|err_[a-z]).*\w")
 _SAYS_NOTHING = re.compile(
     r"(?i)log of this run|\bfor more information\b|\bre-run\b|\[help \d|see full trace|-failed$"
     r"|subprocess-exited-with-error$"

@@ -85,6 +85,11 @@ Stack backtrace:
    0: anyhow::error::<impl core::convert::From<E> for anyhow::Error>::from
   13: <unknown>
 """
+PNPM = """Progress: resolved 119, reused 0, downloaded 117, added 104
+ ERR_PNPM_FETCH_404  GET https://registry.npmjs.org/a/-/a-1.17.0.tgz: Not Found - 404
+
+No authorization header was set for the request.
+"""
 RAKE = """rake aborted!
 NoMethodError: undefined method `cov_filter=' for #<Hoe:0x00007f9f7a6957f0>
 
@@ -115,6 +120,7 @@ Caused by:
         (PIP_NONE, "ERROR: No matching distribution found for foo==9"),
         (MAVEN, "[ERROR] Failed to execute goal on project a: Could not resolve dependencies for project a:a:jar:1"),
         (RUSTUP, RUSTUP.splitlines()[0]),
+        (PNPM, "ERR_PNPM_FETCH_404 GET https://registry.npmjs.org/a/-/a-1.17.0.tgz: Not Found - 404"),
         (RAKE, RAKE.splitlines()[1]),
         (CARGO, "[6] Could not resolve hostname (Could not resolve host: index.crates.io)"),
         ('go: github.com/x/y@v0.5.2: Get "https://proxy.golang.org/y.mod": dial tcp: no such host\n',
