@@ -126,7 +126,7 @@ def test_a_persons_own_commits_use_up_no_round_and_end_green(task: Pushes, ada: 
         done = ada.verify()
         assert RED == ends(done, ada, head), done.log
         assert "rounds are used up" not in said(ada, head)
-    assert "“/orchestrate accept findings-answered: WHY”" in said(ada, head)
+    assert "`/orchestrate accept findings-answered: WHY`" in said(ada, head)
     assert "An approving review settles the review." in said(ada, head)
 
     approve(ada, head)
@@ -182,7 +182,7 @@ def test_a_broken_push_is_red_until_somebody_answers_for_it(task: Pushes, ada: P
 
     broken = ada.verify()
     assert RED == ends(broken, ada, head), broken.log
-    assert "“/orchestrate accept suite: WHY”" in said(ada, head)
+    assert "`/orchestrate accept suite: WHY`" in said(ada, head)
     ada.says("/orchestrate accept suite: known, mended in the next one")
     answered = ada.verify()
 

@@ -39,7 +39,7 @@ class Beside:
     """The end of what the tests printed, where they failed."""
     branch: str = ""
     next_step: str = ""
-    """What a person can do, where something is open."""
+    """What a person can do, where something is open. Commands stand between backticks."""
 
 
 def claim_beside_fact(result: TaskResult, status: Status | None, *, label: str = "") -> Beside | None:
@@ -173,7 +173,7 @@ _BY_A_REVIEW = ("reviewed", "findings-answered", "review", "review-response")
 
 
 def next_step(status: Status, result: TaskResult, label: str = "") -> str:
-    """What a person can do about a task that did not succeed; empty for one that did."""
+    """What a person can do about a task that did not succeed, commands between backticks; empty for one that did."""
     if status in GOOD_STATUSES:
         return ""
     again = f"set the label “{label}” again" if label else "run it again"
@@ -185,7 +185,7 @@ def next_step(status: Status, result: TaskResult, label: str = "") -> str:
         return f"To try again, {again}."
     return (
         f"To try again, {again}. To mend it by hand, push to the branch; "
-        f"orchestrator-action verify --branch {result.branch} measures it again.{_who_may_accept(result)}"
+        f"`orchestrator-action verify --branch {result.branch}` measures it again.{_who_may_accept(result)}"
     )
 
 
@@ -196,8 +196,8 @@ def _who_may_accept(result: TaskResult) -> str:
         return ""
     approve = " An approving review settles the review." if found in _BY_A_REVIEW else ""
     return (
-        f" Somebody with write access may let it pass for this head: comment on #{result.pull.number}, "
-        f"“/orchestrate accept {found}: WHY”, and verify it again.{approve}"
+        f" Somebody with write access may let it pass for this head: comment on #{result.pull.number} with "
+        f"`/orchestrate accept {found}: WHY` and verify it again.{approve}"
     )
 
 

@@ -14,11 +14,11 @@ MOST_PATHS = 20
 def integration_lines(found: Integration) -> list[str]:
     """The whole of it, a line each, in plain words."""
     all_of = len(found.order) + len(found.left_out) + len(found.red)
-    some = "all" if len(found.order) == all_of else f"{len(found.order)} of"
+    some = "" if len(found.order) == all_of else f"{len(found.order)} of "
     tested = "pass together" if found.tests != "not run" else "can be merged"
     order = ", ".join(found.order) or "none"
     lines = [
-        f"{some} {count(all_of, 'verified branch', 'verified branches')} {tested}, in this order: {order}"
+        f"{some}{count(all_of, 'verified branch', 'verified branches')} {tested}, in this order: {order}"
     ]
     lines += [f"with {task} the tests of the merged tree fail" for task in found.red]
     return lines + [f"{c.a} and {c.b} clash on {', '.join(c.paths[:MOST_PATHS])}" for c in found.clashes]
