@@ -35,7 +35,9 @@ def verify(step: Step) -> int:
     """Judge a branch or anybody's pull request at its head and post the check there."""
     branch, pull = _meant(step)
     with _judging(step) as run:
-        verified = verify_any(run, branch=branch, pull=pull, since=_pushed_after(step.payload()))
+        verified = verify_any(
+            run, branch=branch, pull=pull, since=_pushed_after(step.payload()), say=step.say
+        )
     step.guard.restore()
     if isinstance(verified, VerifiedChange):
         return _tell_change(step, verified)
@@ -85,7 +87,9 @@ def measure(step: Step) -> int:
     """
     branch, pull = _meant(step)
     with _judging(step) as run:
-        measured = measure_any(run, branch=branch, pull=pull, since=_pushed_after(step.payload()))
+        measured = measure_any(
+            run, branch=branch, pull=pull, since=_pushed_after(step.payload()), say=step.say
+        )
     step.guard.restore()
     _tell_change(step, measured)
     return 0

@@ -110,7 +110,7 @@ def verify(
     from orchestrator_action.run.verify_change import VerifiedChange, verify_any
 
     with on_signals() as cancel, setup.start_run_without_tasks(asked, environment(), cancel) as run:
-        verified = verify_any(run, branch=branch, pull=pr)
+        verified = verify_any(run, branch=branch, pull=pr, say=say)
     if isinstance(verified, VerifiedChange):
         raise typer.Exit(_tell_change(verified, out, exports, as_json=json_))
     raise typer.Exit(_tell_task(verified, as_json=json_))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -209,8 +209,23 @@ def _of_somebody_who_may(run: RunContext, change: FoundChange, fact: Fact) -> Fa
     )
 
 
+def _say_begin(run: RunContext, name: str, say: Callable[[str], None]) -> None:
+    """What begins now: it takes as long as the tests, up to three times."""
+    tests = " && ".join(run.test_commands) or "no test command is known"
+    say(f"measures {name} at its head and at its base: {tests}; isolation: {run.isolation.level.word}")
+
+
+def _say_nothing(line: str) -> None:
+    """For callers that show nothing."""
+
+
 def verify_any(
-    run: RunContext, *, branch: str = "", pull: int = 0, since: str = ""
+    run: RunContext,
+    *,
+    branch: str = "",
+    pull: int = 0,
+    since: str = "",
+    say: Callable[[str], None] = _say_nothing,
 ) -> Verified | VerifiedChange:
     """Judge a branch or a pull request: as a task of ours where a trail speaks of it, otherwise as anybody's change.
 
@@ -226,16 +241,26 @@ def verify_any(
     ours = known is None or run.remote.sha(f"refs/heads/{meant}") == known.head_sha
     task_id = task_of_branch(run, meant) if ours else ""
     if task_id:
+        _say_begin(run, meant, say)
         return verify(run, meant, task_id)
     if ours and meant.startswith(BRANCH_PREFIX):  # a task's branch is never judged with less than its ledger
         raise ConfigError(
             f"no audit trail at the remote speaks of branch {meant!r}",
             hint="its trail was deleted or replaced; run the task again",
         )
-    return verify_change(run, find_change(run, meant, known, since=since))
+    change = find_change(run, meant, known, since=since)
+    _say_begin(run, meant, say)
+    return verify_change(run, change)
 
 
-def measure_any(run: RunContext, *, branch: str = "", pull: int = 0, since: str = "") -> VerifiedChange:
+def measure_any(
+    run: RunContext,
+    *,
+    branch: str = "",
+    pull: int = 0,
+    since: str = "",
+    say: Callable[[str], None] = _say_nothing,
+) -> VerifiedChange:
     """Measure a branch or a pull request into a document, and tell nobody: for a job that may not write.
 
     Raises NothingToDo for a task's branch of ours, which is judged with its claims.
@@ -244,6 +269,7 @@ def measure_any(run: RunContext, *, branch: str = "", pull: int = 0, since: str 
     ours = known is None or run.remote.sha(f"refs/heads/{known.head_branch}") == known.head_sha
     leave_tasks_alone(run, branch, known, ours=ours)
     change = find_change(run, branch, known, since=since)
+    _say_begin(run, change.name, say)
     document = measure_found_change(run, change)
     verdict = conclude_change(document.facts)
     _note_verified(run, change, verdict)

@@ -172,3 +172,36 @@ def test_logs_of_a_task_whose_agent_never_began_say_why(home: House):
     why = "blocked: the agent's program 'opencode' is not installed"
     assert "error: task issue-1 of run " in logs.err and f"ended before its agent began: {why}" in logs.err
     assert "hint: orchestrator-action report " in logs.err
+
+
+def test_a_detached_head_without_a_remote_is_named(home: House):
+    """There is a commit, but no branch that pull requests could go to."""
+    home.repo.git("remote", "remove", "origin")
+    home.repo.git("checkout", "-q", "--detach")
+
+    ran = home.cli("plan", "--forge", f"local:{home.forge}")
+
+    assert (5, True) == (ran.code, "error: no branch is checked out" in ran.err), ran.err
+    assert "hint: git switch BRANCH" in ran.err
+
+
+def test_without_an_issue_it_is_said_how_one_is_opened(home: House):
+    """On the local forge nobody can set a label on a page."""
+    ran = home.cli("plan", "--forge", f"local:{home.forge}")
+
+    assert (3, True) == (ran.code, "hint: orchestrator-action issue new TITLE" in ran.err), ran.err
+
+
+def test_a_wrong_option_points_to_its_help(home: House):
+    """No file is to be mended."""
+    ran = home.cli("run", "--forge", f"local:{home.forge}", "--timeout", "soon")
+
+    assert (2, "") == (ran.code, ran.out)
+    assert ["error: --timeout: 'soon' is no duration; write 90s, 45m or 1h30m",
+            "hint: --help says what each option takes"] == ran.err.splitlines()  # fmt: skip
+
+
+def test_a_folder_is_no_prompt_file(home: House):
+    ran = home.cli("run", "--forge", f"local:{home.forge}", ".")
+
+    assert "error: cannot read .: Is a directory\nhint: give the path of a Markdown file\n" == ran.err

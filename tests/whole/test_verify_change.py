@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,7 @@ def test_an_honest_change_passes_without_any_ceremony(home: House) -> None:
 
     assert 0 == ran.code, ran.out + ran.err
     assert ran.out.startswith(f"feature at {head[:12]}: success\n")
+    assert re.match(r"measures feature at its head and at its base: \S+ -m unittest", ran.err), ran.err
     assert "success" == check_of(home, head)["conclusion"]
 
 
