@@ -126,7 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = self._with_key(int(way), rest)
         if found is None:
             return self._refuse(401, "this key is not the one that was given")
-        model, turn = _asked(sent, rest) if self.command == "POST" else ("", False)
+        model, turn = (
+            _asked(sent, rest, plainly=server.meter.asks_plainly) if self.command == "POST" else ("", False)
+        )
         if self.command == "POST" and (why := server.meter.admit(turn=turn)):
             return self._refuse(403, why)
         self._forward(*found, sent, model, turn=turn)
@@ -211,12 +213,17 @@ def _bounded(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _asked(sent: bytes, path: str) -> tuple[str, bool]:
-    """The model that a request names, and whether it is a turn: it offers tools. Titles and counts of tokens do not."""
+def _asked(sent: bytes, path: str, *, plainly: bool) -> tuple[str, bool]:
+    """The model that a request names, and whether it is a turn: it offers tools, or its program always asks `plainly`.
+
+    What a program asks for beside its work, such as a title, offers none; a count of tokens is nobody's turn.
+    """
     body: object = None
     with contextlib.suppress(ValueError, RecursionError):
         body = json.loads(sent)
     told = body if isinstance(body, dict) else {}
     found = _MODEL_OF_PATH.search(path)
     model = urllib.parse.unquote(found[1]) if found else told.get("model")
-    return (model if isinstance(model, str) else ""), bool(told.get("tools")) and "count" not in path.lower()
+    return (model if isinstance(model, str) else ""), (
+        plainly or bool(told.get("tools"))
+    ) and "count" not in path.lower()

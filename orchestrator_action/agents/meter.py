@@ -35,6 +35,8 @@ class Meter:
     limit_usd: float = 0.0
     counts_turns: bool = False
     """Whether the turns are those counted here: each request that offers the model tools and is answered well."""
+    asks_plainly: bool = False
+    """Whether a request is a turn without tools, too."""
     max_turns: int = 0
     """Turns that are passed on, where they are counted here."""
     most_refusals: int = 0

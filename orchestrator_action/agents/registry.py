@@ -95,6 +95,8 @@ class AgentKind:
     """Its program is the one that `agent-command` names."""
     counts_turns: bool = False
     """Its program counts its turns itself, those of its sub-agents not; else those count that the proxy sees."""
+    asks_plainly: bool = False
+    """Its program may work without offering its model tools: then each request is a turn."""
     asks_for_ever: bool = False
     """Its program may ask an API that refuses again and again, and say nothing of it."""
     root_env: Mapping[str, str] = field(default_factory=dict)
@@ -152,7 +154,7 @@ AGENTS: Mapping[str, AgentKind] = {
     ),
     "acp": AgentKind(make=_acp, is_users=True, asks_for_ever=True),
     "patch": AgentKind(make=_patch),
-    "command": AgentKind(make=_command, is_users=True),
+    "command": AgentKind(make=_command, is_users=True, asks_plainly=True),
 }  # fmt: skip
 """By the name that `--agent` takes."""
 _MANAGED = Path("/etc/claude-code/managed-settings.json")
@@ -264,6 +266,7 @@ def make_meter(
     kind = _kind(name)
     return Meter(
         prices=config.prices, limit_usd=limit_usd, counts_turns=not kind.counts_turns, max_turns=max_turns,
+        asks_plainly=kind.asks_plainly,
         most_refusals=MOST_REFUSALS if kind.asks_for_ever else 0, give_up=give_up,
     )  # fmt: skip
 

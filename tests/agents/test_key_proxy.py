@@ -156,6 +156,15 @@ def test_the_turns_of_a_session_are_limited_to_the_request() -> None:
     )
 
 
+def test_each_request_of_a_program_that_offers_no_tools_is_a_turn() -> None:
+    meter = Meter(counts_turns=True, asks_plainly=True, max_turns=1)
+    with proxied(meter) as (_, given):
+        counted = ask(given, path="/v1/messages/count_tokens", tools=[])
+        answers = [ask(given, tools=[]).status_code for _ in range(2)]
+
+    assert (200, [200, 403], 1) == (counted.status_code, answers, meter.turns)
+
+
 def test_the_turns_of_a_program_that_counts_them_are_its_own() -> None:
     """Those of its sub-agents are none of them, and the model is the one that it names."""
     meter = Meter(max_turns=1)
