@@ -61,6 +61,8 @@ def _files(git: Git, commit: str) -> dict[str, str]:
 
 def read(git: Git, commit: str, task: str) -> Audit:
     """All events of `task`'s ref at `commit`, with every kind of tampering named."""
+    if not git.rev_parse(commit):
+        return Audit(commit=commit, events=(), problems=(f"{commit[:12]} is no commit",))
     problems: list[str] = []
     names = sorted(_files(git, commit))
     texts = _texts(git, commit, names)

@@ -88,6 +88,8 @@ def decode_event(line: str) -> Event:
         raise ValueError("not an event")
     if not all(isinstance(body[name], str) for name in ("run", "task", "kind", "prev")):
         raise ValueError("not an event")
+    if type(body["seq"]) is not int or type(body["at"]) not in {int, float}:
+        raise ValueError("not an event")
     actual = hashlib.sha256(_canonical(body).encode()).hexdigest()
     if stated != actual:
         raise ValueError(f"event {body['seq']} was changed: its hash does not match")

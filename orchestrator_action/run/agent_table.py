@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from orchestrator_action.agents.event_line import count_of
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
@@ -20,6 +21,7 @@ from orchestrator_action.protocol.judge import judge
 from orchestrator_action.protocol.model import GOOD_STATUSES, PhaseState, Status
 from orchestrator_action.state.fold import agents_of, task_state
 from orchestrator_action.text import figures
+from orchestrator_action.text.limits import inline
 
 UNNAMED = "(not on record)"
 """Of trails that earlier versions wrote, which did not name the agent of an attempt."""
@@ -42,6 +44,14 @@ class AgentRow:
     lies: Counter[str] = field(default_factory=Counter)
     """How many tasks ended with a claim that this fact refuted."""
 
+    def add(self, other: AgentRow) -> None:
+        """Count what another row has, too."""
+        for name in ("tasks", "verified", "declined", "refuted", "merged", "wall_s"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if other.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + other.cost_usd
+        self.lies.update(other.lies)
+
     @property
     def cost_per_verified_usd(self) -> float | None:
         """What its tasks cost for each that was verified."""
@@ -58,10 +68,14 @@ def agent_table(git: Git, remote: Remote, base: str) -> tuple[tuple[AgentRow, ..
     rows: dict[str, AgentRow] = {}
     trails, changed = audit.read_all(git, remote)
     for task, trail in trails.items():
-        for events in _runs(trail):
-            agents = agents_of(events) or (UNNAMED,)
-            if any(e.kind == "attempt-started" for e in events):
-                _add(rows.setdefault(agents[-1], AgentRow(agent=agents[-1])), task, events, git, base)
+        runs = [events for events in _runs(trail) if any(e.kind == "attempt-started" for e in events)]
+        try:
+            counted = [_row(task, events, git, base) for events in runs]
+        except (LookupError, TypeError, ValueError, AttributeError):  # well sealed, and no trail of ours
+            changed.append(task)
+            continue
+        for one in counted:
+            rows.setdefault(one.agent, AgentRow(agent=one.agent)).add(one)
     return tuple(sorted(rows.values(), key=lambda r: (-r.verified, r.agent))), tuple(changed)
 
 
@@ -70,21 +84,29 @@ def _runs(events: Iterable[Event]) -> Iterator[Sequence[Event]]:
         yield tuple(group)
 
 
-def _add(row: AgentRow, task: str, events: Sequence[Event], git: Git, base: str) -> None:
+def _row(task: str, events: Sequence[Event], git: Git, base: str) -> AgentRow:
+    """What one run of one task adds. Raises ValueError and the like for figures that can be none of ours."""
     ended = task_state(events).ended or {}
     status, head = str(ended.get("status", "")), str(ended.get("head_sha", ""))
-    row.tasks += 1
-    row.wall_s += float(ended.get("wall_s") or 0.0)
-    if ended.get("cost_usd") is not None:
-        row.cost_usd = (row.cost_usd or 0.0) + float(ended["cost_usd"])
+    agents = agents_of(events) or (UNNAMED,)
+    row = AgentRow(agent=agents[-1], tasks=1, wall_s=_figure(ended.get("wall_s")) or 0.0)
+    row.cost_usd = _figure(ended.get("cost_usd"))
     row.declined += status == Status.DECLINED
     if status in GOOD_STATUSES:
         row.verified += 1
         row.merged += bool(head and status == Status.SUCCESS and _is_in(git, head, base))
-        return
+        return row
     rules = set(_refuting(task, events, head))
     row.refuted += bool(rules)
     row.lies.update(rules)
+    return row
+
+
+def _figure(value: object) -> float | None:
+    """A count of a trail; None when it says none. Raises ValueError for what cannot be one."""
+    if value is not None and count_of(value) is None:
+        raise ValueError(f"{value!r} counts nothing")
+    return count_of(value)
 
 
 def _refuting(task: str, events: Sequence[Event], head: str) -> Iterator[str]:
@@ -126,10 +148,11 @@ def table_lines(rows: Sequence[AgentRow], changed: Sequence[str]) -> Iterator[st
     for r in rows:
         cost, seconds = r.cost_per_verified_usd, r.s_per_verified
         cells = (
-            r.agent, r.tasks, r.verified, r.declined, r.refuted, r.merged,
+            inline(r.agent, limit=80), r.tasks, r.verified, r.declined, r.refuted, r.merged,
             "–" if cost is None else figures.usd(cost), "–" if seconds is None else figures.duration(seconds),
             ", ".join(f"{n} × {rule}" for rule, n in r.lies.most_common()) or "–",
         )  # fmt: skip
         yield f"| {' | '.join(map(str, cells))} |"
     if changed:
-        yield f"\nNot counted, as somebody changed their trail: {', '.join(changed)}"
+        named = ", ".join(inline(task, limit=80) for task in changed)
+        yield f"\nNot counted, as somebody changed their trail: {named}"
