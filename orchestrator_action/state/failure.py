@@ -6,7 +6,8 @@ wrong with the machine rather than the API gets a single second chance. Everythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator_action.agents.refusals import is_out_of_quota, is_refused, is_unknown_model
@@ -77,6 +78,15 @@ def failure_of(outcome: Outcome, report: AgentReport) -> Failure | None:
     if is_refused(words):
         return Failure.AUTHENTICATION
     return Failure.MODEL if is_unknown_model(words) else Failure.AGENT
+
+
+def with_its_return(report: AgentReport, outcome: Outcome) -> AgentReport:
+    """The report of a quota that is used up, with the time at which the vendor asks to come back, where it is known."""
+    if not report.retry_after_s:
+        return report
+    back = time.gmtime(outcome.started_at + outcome.wall_s + report.retry_after_s)
+    words = time.strftime("the vendor asks to come back at %Y-%m-%d %H:%M UTC", back)
+    return replace(report, problems=(*report.problems, words))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from orchestrator_action.config.records import from_record, to_record
 from orchestrator_action.config.schema import Config
 from orchestrator_action.errors import JournalError
+from orchestrator_action.protocol.attempt import Ending, Outcome
 from orchestrator_action.protocol.candidates import stem
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.protocol.model import PhaseVerdict, Task, TaskResult
@@ -183,6 +184,21 @@ def agents_of(events: Iterable[Event]) -> tuple[str, ...]:
 
 
 # -- records: values as JSON, and back -------------------------------------------------------------
+
+
+def ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
+    """How an attempt's process ended, as its `attempt-ended` has it."""
+    if record is None:
+        return None
+    return Outcome(
+        ending=Ending(record["ending"]),
+        exit_code=record["exit_code"],
+        signal=record["signal"],
+        pid=record.get("pid", 0),
+        wall_s=record["wall_s"],
+        error=record["error"],
+        survivors=record["survivors"],
+    )
 
 
 def planned(

@@ -38,8 +38,8 @@ from orchestrator_action.protocol.model import PhaseState, TaskContext, Verdict
 from orchestrator_action.protocol.wire import CONTEXT_VARIABLE, SOCKET_VARIABLE, TOKEN_VARIABLE
 from orchestrator_action.sandbox.policy import Policy, Role
 from orchestrator_action.state.context import TaskRun, walls_in_the_way
-from orchestrator_action.state.failure import VENDOR_REFUSES, Chances, Failure, failure_of
-from orchestrator_action.state.fold import TaskState
+from orchestrator_action.state.failure import VENDOR_REFUSES, Chances, Failure, failure_of, with_its_return
+from orchestrator_action.state.fold import TaskState, ended_as
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.usage import TaskUsage
 from orchestrator_action.work.claims import Claims, reminder
@@ -156,6 +156,8 @@ class Trying:
             self._usage.outcome, self._usage.report = outcome, report
             return _Tried()
         self._failure = failure = failure_of(outcome, report)
+        if failure is Failure.QUOTA:
+            report = with_its_return(report, outcome)
         self._record_end(self._usage.add(number, outcome, report, failure))
         return self._another(failure, outcome, report)
 
@@ -259,7 +261,7 @@ class Trying:
         reader = self._task_run.agent.reader()
         for line in whole_lines(log_path(self._task_run.directory, last.number)):
             reader.feed(line)
-        outcome = _ended_as(last.ended) or read_record(record_path(self._task_run.directory, last.number))
+        outcome = ended_as(last.ended) or read_record(record_path(self._task_run.directory, last.number))
         outcome = outcome or Outcome(ending=Ending.LOST, error="the orchestrator ended")
         report = reader.report(outcome)
         self._context = replace(self._context, attempt=last.number)
@@ -389,18 +391,3 @@ class Trying:
             self._task.id, record["attempt"], record["ending"], record["failure"], record["exit_code"],
             record["wall_s"], record["peak_rss_mib"],
         )  # fmt: skip
-
-
-def _ended_as(record: Mapping[str, Any] | None) -> Outcome | None:
-    """The end of an attempt as its `attempt-ended` has it."""
-    if record is None:
-        return None
-    return Outcome(
-        ending=Ending(record["ending"]),
-        exit_code=record["exit_code"],
-        signal=record["signal"],
-        pid=record.get("pid", 0),
-        wall_s=record["wall_s"],
-        error=record["error"],
-        survivors=record["survivors"],
-    )

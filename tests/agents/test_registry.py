@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,3 +203,18 @@ def test_words_of_an_api_are_told_as_what_they_mean(words: str, failure: str):
     report = AgentReport(problems=(words,), transient=may_pass(words), retry_after_s=wait_s(words))
 
     assert failure == failure_of(Outcome(ending=Ending.EXITED, exit_code=1), report)
+
+
+def test_the_table_of_the_docs_has_the_cases_of_the_contract_suite():
+    """Each by its name, with a column for each agent that it is run with; `python -m benchmarks contract` prints it."""
+    from tests.agents import test_headless_cli as suite
+    from tests.kit.headless import PLAYED, SPEAKING_ACP
+
+    docs = (ROOT / "docs" / "agents.md").read_text()
+    head, *rows = docs[docs.index("| case, run on ") :].partition("\n\n")[0].splitlines()
+    told = {re.sub(r" \(\d+\)$", "", row.split("|")[1].strip()) for row in rows[1:]}
+
+    cases = [name for name in vars(suite) if name.startswith("test_")]
+    assert {name.removeprefix("test_").replace("_", " ") for name in cases} == told
+    assert len(PLAYED | SPEAKING_ACP) == head.count("|") - 2
+    assert "NO" not in [cell.strip() for row in rows for cell in row.split("|")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -111,6 +112,10 @@ def test_a_ban_is_not_waited_out(home: House, inside: InProcess):
     [result] = inside.run(agent).tasks
 
     assert ("failed", 1) == (result.status, len(agent.given))
+    [ended] = [e for e in home.events() if e["kind"] == "attempt-ended"]
+    back = datetime.strptime(result.error[-20:], "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+    assert result.error[:-20].endswith("the vendor asks to come back at ")
+    assert -61 <= back.timestamp() - ended["at"] - 3600 <= 1
 
 
 @pytest.mark.parametrize(
