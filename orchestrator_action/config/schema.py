@@ -96,7 +96,7 @@ class AgentCommand:
     stdin: Literal["none", "prompt"] = "none"
     """`prompt`: the prompt comes on its standard input."""
     env: tuple[str, ...] = ()
-    """Names of the variables it may see, such as the key of its model."""
+    """Names of the variables it may see, such as the key of its model; named with its address the key stays ours."""
     model: str = ""
     """What stands for `{model}`."""
     version: tuple[str, ...] = ()

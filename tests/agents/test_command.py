@@ -132,6 +132,28 @@ def test_what_a_reviewer_costs_is_in_the_total(home_with: Callable[[str], House]
     assert [0.03] == [e["data"]["cost_usd"] for e in home.events() if e["kind"] == "review-ended"]
 
 
+def test_two_reviewers_of_one_kind_each_have_a_session_and_a_log(
+    home_with: Callable[[str], House], tmp_path: Path
+) -> None:
+    """As two models of one agent are; what they find is joined, and the author answers for both."""
+    home = home_with(HONEST)
+    script = tmp_path / "agent.sh"
+    finding = '{"path": "numbers_.py", "line": 5, "severity": "note", "text": "asked as MODEL"}'
+    says = f"""printf '%s' '{{"findings": [{finding}]}}' | sed "s/MODEL/$2/"; exit 0"""
+    script.write_text(script.read_text().replace("echo '{\"findings\": []}'; exit 0", says, 1))
+    path = home.repo.path / ".github/orchestrator.yml"
+    reviewers = "reviewers: [command:first, command:second]\nreview-rounds: 1\nreminders: 0\n"
+    home.configure(path.read_text().replace("'{prompt_file}']", "'{prompt_file}', '{model}']") + reviewers)
+    home.issue(1, "Add triple", "Please.")
+
+    home.run(agent="command")
+
+    [reviewed] = [e["data"]["findings"] for e in home.events() if e["kind"] == "review"]
+    assert ["asked as first", "asked as second"] == [f["text"] for f in reviewed]
+    logs = sorted((home.run_dir / "tasks" / "issue-1").glob("review-*.log"))
+    assert ["first", "second"] == [log.read_text().partition("asked as ")[2][:-4] for log in logs]
+
+
 def test_a_script_that_lies_is_not_believed(home_with: Callable[[str], House]) -> None:
     """It ended with 0 and said that all tests pass."""
     home = home_with(LYING)

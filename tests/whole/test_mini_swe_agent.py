@@ -60,3 +60,7 @@ def test_it_is_verified_when_it_is_honest_and_refuted_when_it_lies(
     task = ran.task("issue-1")
     assert (code, status) == (ran.code, task["status"]), f"{ran.err}\n{task['error']}"
     assert ("proven" if code == 0 else "refuted") == ran.state("issue-1", "testing")
+    [ended] = [e["data"] for e in home.events() if e["kind"] == "attempt-ended"]
+    assert task["turns"] == ended["metered"]["turns"] >= 12  # counted by the proxy that keeps its key
+    assert all(KEY in r.headers["authorization"] for r in api.requests)
+    assert [] == [f for f in home.run_dir.rglob("*") if f.is_file() and KEY.encode() in f.read_bytes()]
