@@ -61,7 +61,7 @@ def test_deleting_another_branch_is_allowed_and_runs_no_gate(govern: Callable[..
     assert "" == g.at_remote("refs/heads/old-task")
 
 
-@pytest.mark.parametrize("order", few([("feature", "main"), ("main", "feature")], 1))
+@pytest.mark.parametrize("order", [("feature", "main"), ("main", "feature")])
 def test_one_protected_ref_holds_back_the_whole_push(g: Governed, order: tuple[str, str]):
     """Case 3: either order, neither moves."""
     g.commit({"x": "main\n"})
