@@ -16,6 +16,7 @@ from orchestrator_action.protocol.model import Fact
 from orchestrator_action.verify.test_run import Known, TestRun, run_tests, tail_of
 from tests.evidence.judge import PYTEST, UNITTEST, alone, start
 from tests.kit.repos import Repo, clean_env
+from tests.kit.tables import few
 from tests.kit.trees import trees_of
 
 
@@ -112,7 +113,7 @@ def test_nothing_collected_is_not_tested(bench: Callable[..., Bench], files: dic
     assert "nothing was tested" in fact.message
 
 
-@pytest.mark.parametrize("command", ["true", "echo all good", "make -v", "exit 0"])
+@pytest.mark.parametrize("command", few(["true", "echo all good", "make -v", "exit 0"], 2))
 def test_an_unknown_count_is_unproven(bench: Callable[..., Bench], command: str):
     """And the message says how to make it readable."""
     fact = bench().fact(command)
@@ -163,7 +164,7 @@ def test_a_program_that_is_missing_is_named(bench: Callable[..., Bench]):
 
 @pytest.mark.parametrize(
     "command",
-    ["./missing.sh", "sh missing.sh", f"{sys.executable} -m tools.check", "sh -c 'a-tool'; exit 127"],
+    few(["./missing.sh", "sh missing.sh", f"{sys.executable} -m tools.check", "sh -c 'a-tool'; exit 127"], 2),
 )
 def test_what_the_repository_itself_should_have_is_not_missing_from_the_machine(
     bench: Callable[..., Bench], command: str

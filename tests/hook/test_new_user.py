@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need
+from tests.kit.tables import few
 
 TOOL = str(Path(sys.executable).with_name("orchestrator-action"))
 PYTHON = {
@@ -89,7 +90,7 @@ def new(tmp_path: Path) -> Iterator[Newcomer]:
     assert [] == [p.name for p in (tmp_path / "home").iterdir() if p.name != ".npm"]
 
 
-@pytest.mark.parametrize("kind", ["python", "node"])
+@pytest.mark.parametrize("kind", few(["python", "node"], 1))
 def test_from_init_to_the_third_push(new: Newcomer, kind: str):
     """Each step as the step before says it; no push of good work is refused, and none of bad work goes."""
     if kind == "node":
@@ -125,6 +126,7 @@ def test_from_init_to_the_third_push(new: Newcomer, kind: str):
     assert 2 == len(new.at_remote().splitlines())
 
 
+@pytest.mark.slow
 def test_a_gate_that_lacks_the_installed_packages_says_how_it_gets_them(new: Newcomer):
     """A gate written by hand: what the checkout has and the gate's tree has not is named."""
     new.commit({

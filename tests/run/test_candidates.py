@@ -393,6 +393,7 @@ def test_a_change_that_is_verified_counts_before_one_that_declines(home: House, 
     assert {"issue-1.1": ("declined", False), "issue-1.2": ("success", True)} == ends(result)
 
 
+@pytest.mark.slow
 def test_what_all_decline_is_declined_with_the_words_of_one(home: House, inside: InProcess):
     task(home)
     agent = of(*(f"orchestrator-phase stop --because 'no {what}'" for what in ("numbers", "letters")))

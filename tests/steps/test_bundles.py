@@ -14,6 +14,7 @@ from tests.kit.forger import Forger, raw_row
 from tests.kit.place import Place, plan_for
 from tests.kit.repos import git
 from tests.kit.steps import Split
+from tests.kit.tables import few
 from tests.kit.whole import GOOD
 from tests.steps import hostile_commits, hostile_trail
 from tests.steps.hostile import KINDS, folders_of
@@ -29,7 +30,7 @@ def test_there_are_many_kinds():
     assert all(module.KINDS is KINDS for module in (hostile_commits, hostile_trail))
 
 
-@pytest.mark.parametrize("what", KINDS)
+@pytest.mark.parametrize("what", few(KINDS, 60))
 def test_a_hostile_bundle_is_refused_by_name_and_the_honest_one_beside_it_counts(
     place: Place, tmp_path: Path, what: str
 ):

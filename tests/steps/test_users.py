@@ -235,6 +235,7 @@ def publish_with(split: Split, sha256: str, env: Mapping[str, str]) -> Ran:
     return split.cli("publish", *args, "--plan-sha256", sha256, env=env)
 
 
+@pytest.mark.slow
 def test_a_plan_that_root_changed_in_its_job_is_no_plan_for_the_others(attacked: Split):
     """The digest travels by another way than the file."""
     split = attacked
