@@ -23,7 +23,6 @@ from tests.conftest import need
 from tests.git.conftest import REF
 from tests.git.server import TOKEN, GitServer, serve
 from tests.kit.repos import Repo, clean_env, git
-from tests.kit.tables import few
 
 
 def opened(repo: Repo, tmp_path: Path, **more: str) -> Remote:
@@ -79,7 +78,7 @@ def test_an_unknown_certificate_is_refused_at_once(repo: Repo, secure: GitServer
     assert [] == slept and [] == secure.authorized
 
 
-@pytest.mark.parametrize("scope", few(["http", "http.{url}/", "env"], 1))
+@pytest.mark.parametrize("scope", ["http", "http.{url}/", "env"])
 def test_the_users_certificates_count(repo: Repo, secure: GitServer, tmp_path: Path, cert: Path, scope: str):
     """For all servers, for one, and from the environment; fetches and pushes."""
     if scope != "env":
@@ -191,14 +190,14 @@ def test_a_tunnel_through_the_users_proxy(
 
 @pytest.mark.parametrize(
     ("settings", "env", "used"),
-    few([
+    [
         ({}, {"http_proxy": "URL"}, True), ({}, {"all_proxy": "URL"}, True), ({}, {"HTTP_PROXY": "URL"}, False),
         ({}, {"http_proxy": "URL", "NO_PROXY": "127.0.0.1"}, False),
         ({}, {"http_proxy": "URL", "no_proxy": "*"}, False),
         ({"http.proxy": "URL"}, {}, True), ({"http.proxy": ""}, {"http_proxy": "URL"}, False),
         ({"http.proxy": "URL"}, {"no_proxy": "127.0.0.1"}, False), ({"remote.origin.proxy": "URL"}, {}, True),
         ({"http.http://127.0.0.1.proxy": "URL"}, {}, False), ({"http.http://other.example.proxy": "URL"}, {}, False),
-    ], 4),
+    ],
 )  # fmt: skip
 def test_which_proxy_is_used_is_what_git_would_use(
     repo: Repo, server: GitServer, tmp_path: Path, forwarder: tuple[str, list[str]],

@@ -12,7 +12,6 @@ from orchestrator_action.errors import GitError, WorktreeError
 from orchestrator_action.git.trees import Trees
 from tests.git.conftest import commit
 from tests.kit.repos import Repo, clean_env, git
-from tests.kit.tables import few
 from tests.kit.trees import trees_of
 
 
@@ -52,7 +51,7 @@ REFS = {
 }
 
 
-@pytest.mark.parametrize("deed", few(REFS, 3))
+@pytest.mark.parametrize("deed", REFS)
 def test_what_an_agent_does_to_refs_reaches_its_own_clone_only(
     trees: Trees, repo: Repo, base: str, deed: str
 ):
@@ -307,7 +306,7 @@ HARMS = {
 """What an agent must not do to its clone: how, and the words that name it."""
 
 
-@pytest.mark.parametrize("harm", few(HARMS, 4))
+@pytest.mark.parametrize("harm", HARMS)
 def test_what_an_agent_does_to_its_tree_is_named_and_written_through_by_nobody(
     trees: Trees, repo: Repo, base: str, harm: str
 ):
@@ -376,7 +375,7 @@ git submodule status
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("command", few(AGENT_GIT, 4))
+@pytest.mark.parametrize("command", AGENT_GIT)
 def test_an_agent_s_git_works_as_ever(trees: Trees, repo: Repo, base: str, command: str):
     """In a clone of its own; the repository stays whole and its configuration as it was."""
     before = (repo.path / ".git/config").read_bytes()

@@ -20,7 +20,6 @@ from orchestrator_action.work.commits import taking_commits
 from tests.git.conftest import commit, identity_of
 from tests.kit.ill import eventually
 from tests.kit.repos import Repo, clean_env, git
-from tests.kit.tables import few
 from tests.kit.trees import trees_of
 from tests.kit.whole import PACKAGE
 
@@ -38,29 +37,23 @@ def test_a_tree_with_nothing_to_lose_goes(trees: Trees, repo: Repo, base: str):
 
 @pytest.mark.parametrize(
     ("work", "reason"),
-    few(
-        [
-            ("echo x >> README.md", "uncommitted changes: README.md"),
-            ("echo x > näw.txt", "uncommitted changes: näw.txt"),
-            ("rm README.md", "uncommitted changes: README.md"),
-            (
-                "git update-index --assume-unchanged README.md && echo x >> README.md",
-                "uncommitted changes: README.md",
-            ),
-            (
-                "git update-index --skip-worktree README.md && echo x >> README.md",
-                "uncommitted changes: README.md",
-            ),
-            (
-                "git init -q inner && cd inner && git commit -q --allow-empty -m x",
-                "uncommitted changes: inner/",
-            ),
-            ("echo x > a && git add a && git commit -q -m x", "1 commit not on any remote: orchestrator/t"),
-            ("git checkout -q --detach && git commit -q --allow-empty -m x", "1 commit not on any remote: "),
-            ("touch .git-x && git bisect start && rm .git-x", "a bisect is under way"),
-        ],
-        3,
-    ),
+    [
+        ("echo x >> README.md", "uncommitted changes: README.md"),
+        ("echo x > näw.txt", "uncommitted changes: näw.txt"),
+        ("rm README.md", "uncommitted changes: README.md"),
+        (
+            "git update-index --assume-unchanged README.md && echo x >> README.md",
+            "uncommitted changes: README.md",
+        ),
+        (
+            "git update-index --skip-worktree README.md && echo x >> README.md",
+            "uncommitted changes: README.md",
+        ),
+        ("git init -q inner && cd inner && git commit -q --allow-empty -m x", "uncommitted changes: inner/"),
+        ("echo x > a && git add a && git commit -q -m x", "1 commit not on any remote: orchestrator/t"),
+        ("git checkout -q --detach && git commit -q --allow-empty -m x", "1 commit not on any remote: "),
+        ("touch .git-x && git bisect start && rm .git-x", "a bisect is under way"),
+    ],
 )
 def test_a_tree_with_something_to_lose_stays(trees: Trees, base: str, work: str, reason: str):
     """With the reason."""
@@ -179,16 +172,13 @@ def test_a_second_salvage_keeps_the_first(trees: Trees, base: str):
 
 @pytest.mark.parametrize(
     "harm",
-    few(
-        [
-            "rm -rf .git",
-            "rm -rf .git && git init -q .",
-            "rm .git/index",
-            "echo garbage >.git/HEAD",
-            "rm .git/HEAD",
-        ],
-        2,
-    ),
+    [
+        "rm -rf .git",
+        "rm -rf .git && git init -q .",
+        "rm .git/index",
+        "echo garbage >.git/HEAD",
+        "rm .git/HEAD",
+    ],
 )
 def test_work_is_saved_although_the_agent_broke_its_tree(trees: Trees, base: str, harm: str):
     """By what was taken of it, and by the files that are there."""
