@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator_action.cli.init_github import Looked, look_at_github
@@ -111,10 +111,16 @@ def init(
             said = item.act()
             failed = failed or (said is not None and not said.startswith("success"))
             say(f"done: {item.what}: {said or item.found}")
-    secret = "" if kind == "check" else "add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, "
-    say(f"next: {secret}commit, push{NEXT[kind]}")
-    say("your own pushes are judged after: orchestrator-action hook install")
+    say("\n".join(_left_to_do(git.work_tree, kind)))
     return 1 if failed else 0
+
+
+def _left_to_do(root: Path, kind: str) -> Iterator[str]:
+    secret = "" if kind == "check" else "add the secret ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, "
+    yield f"next: {secret}commit, push{NEXT[kind]}"
+    if kind in {"label", "jobs", "schedule"} and not (root / KINDS["comment"][1]).exists():
+        yield "comments such as `/orchestrate fix …` are heard after: orchestrator-action init comment"
+    yield "your own pushes are judged after: orchestrator-action hook install"
 
 
 def _write(root: Path, name: str, text: str) -> None:

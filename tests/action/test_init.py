@@ -85,6 +85,14 @@ def test_what_comes_next_names_a_key_only_where_one_is_needed(fresh: Repo) -> No
     assert "\nnext: add the secret ANTHROPIC_API_KEY" in label.stderr
 
 
+def test_that_nothing_listens_to_comments_yet_is_said_as_long_as_it_is_so(fresh: Repo) -> None:
+    said = "are heard after: orchestrator-action init comment"
+
+    jobs, comment, schedule = (init(fresh, kind, "--yes") for kind in ("jobs", "comment", "schedule"))
+
+    assert [True, False, False] == [said in done.stderr for done in (jobs, comment, schedule)]
+
+
 def test_the_configuration_is_written_as_prettier_writes_it(fresh: Repo):
     """`npm test` of many a repository checks the style of every file: a list in braces would make it red."""
     init(fresh, "--yes")
