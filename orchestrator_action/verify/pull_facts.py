@@ -25,17 +25,22 @@ def read_pull(forge: Forge, number: int, head: str) -> Pull:
 
 
 def pull_facts(run: RunContext, pull: Pull, head: str, *, issue: int | None) -> list[Fact]:
-    """Whether `pull` is open at `head`, onto the run's base branch, and links the issue; and whether it is current."""
+    """Whether `pull` is open at `head`, onto the run's base branch, and links the issue; and whether it is current.
+
+    A person may merge it while we measure: it then stands for the very same commit.
+    """
     linked = issue is None or bool(re.search(rf"#{issue}\b", pull.body))
     current = pull.head_sha == head
     problems = [
-        *([] if pull.state == "open" else [f"it is {pull.state}"]),
+        *([] if pull.state in {"open", "merged"} else [f"it is {pull.state}"]),
         *([] if current else [f"its head is {pull.head_sha[:12] or 'unknown'}, not {head[:12]}"]),
         *([] if pull.base_branch == run.base_branch else [f"its base is {pull.base_branch}"]),
         *([] if linked else [f"it does not link issue #{issue}"]),
     ]
     wrong = "; ".join(problems)
-    said = f"pull request #{pull.number}: " + (wrong or f"open at {head[:12]} onto {pull.base_branch}")
+    said = f"pull request #{pull.number}: " + (
+        wrong or f"{pull.state} at {head[:12]} onto {pull.base_branch}"
+    )
     if run.stand_in:
         said = wrong or f"the pull request at {head[:12]} is asked for; it is opened once verified"
     detail = {"number": pull.number, "url": pull.url, "head_sha": pull.head_sha, "base": pull.base_branch}

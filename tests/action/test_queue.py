@@ -13,7 +13,7 @@ import pytest
 from orchestrator_action.protocol.lease import Lease, with_lease
 from orchestrator_action.text.limits import marker
 from tests.kit.github_server import PAT
-from tests.kit.github_server.state import Issue
+from tests.kit.github_server.state import Issue, Pull
 from tests.kit.repos import git
 from tests.kit.runner import RUN_ID, Runner
 from tests.kit.whole import GOOD, LIBRARY, LIES, change, new_file
@@ -261,6 +261,22 @@ def test_a_verified_second_attempt_takes_the_place_of_the_first_ones_pull_reques
     assert first.pull and second.pull
     [told] = runner.github.state.comments_on(one.number)
     assert f"begun anew on {second.pull.head}" in told.body and first.pull.head in told.body
+
+
+def test_a_pull_request_that_a_person_opened_on_a_branch_of_such_a_name_stays_open(runner: Runner):
+    """Only what we opened gives way to a new one."""
+    one, name = issue(runner), "orchestrator/issue-1-add-more"
+    git(runner.repo.remote, "branch", name, "main")
+    by_hand = runner.github.state.add_issue("By hand", "", user="octo")
+    by_hand.pull = Pull(head=name, base="main", draft=False)
+
+    done = runner.step()
+
+    assert "success" == done.status(one.number), done.log
+    first, second = pulls_of(runner)
+    assert (first, "open", "open") == (by_hand, first.state, second.state)
+    assert [] == runner.github.state.comments_on(first.number)
+    assert second.pull and f"{name}-2" == second.pull.head
 
 
 def test_what_could_not_be_verified_replaces_nothing(runner: Runner):
