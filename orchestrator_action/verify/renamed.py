@@ -50,10 +50,27 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
     wanted = re.compile(rf"{_DEFINES}.*?(?<!\w){name}(?!\w)|^\s*@test\s+[\"']{name}")
     files = [text.splitlines() for text in texts]
     found = [(lines, n) for lines in files for n, line in enumerate(lines) if wanted.search(line)]
+    found = found or [
+        (lines, n) for lines in files for n, line in enumerate(lines) if _makes(line, bare_name(case_id))
+    ]
     if len(found) != 1:
         return []
     lines, at = found[0]
     return lines[_first(lines, at) : _last(lines, at)]
+
+
+_TITLE = re.compile(r"(['\"`])((?:(?!\1)[^\\\n]|\\.)*)\1")
+_HOLE = re.compile(r"%[sdifjoOpc#]|\$\{[^}\n]*\}|#\{[^}\n]*\}|\$[A-Za-z][\w.]*")
+
+
+def _makes(line: str, name: str) -> bool:
+    """Whether a title with places for values, such as `doubles %i`, comes to this name for some values."""
+    titles = (match[2] for match in _TITLE.finditer(line) if _HOLE.search(match[2]))
+    parts = (_HOLE.split(title) for title in titles)
+    return any(
+        len("".join(p).strip()) > 2 and re.fullmatch(".+?".join(map(re.escape, p)), name) is not None
+        for p in parts
+    )
 
 
 _IMPORTS = re.compile(
@@ -137,13 +154,44 @@ def _indent(line: str) -> int:
 
 
 def _holds(before: list[str], after: list[str], names: set[str]) -> bool:
-    """Whether `after` has most words of `before`, and every value that it compares with."""
+    """Whether `after` has most words of `before`, everything that it calls, and every value that it compares with."""
+    calls = [Counter(name for line in lines for name in _CALL.findall(line)) for lines in (before, after)]
+    if {name for name in calls[0] - calls[1] if name not in names | _FRAMES}:
+        return False
     old, new = _words(before, names), _words(after, names)
     kept = sum(min(count, new[token]) for token, count in old.items())
     values = [t for t in old if t[0] in "\"'" or t[0].isdigit()]
     return kept >= MOST_OF_ITS_WORDS * old.total() and all(new[v] >= old[v] for v in values)
 
 
+_CALL = re.compile(r"\b(\w+)\s*\(")
+_FRAMES = frozenset(
+    {
+        "it",
+        "test",
+        "specify",
+        "scenario",
+        "each",
+        "describe",
+        "context",
+        "function",
+        "func",
+        "parametrize",
+        "param",
+        "Run",
+    }
+)
+"""What stands around a test and not in it."""
+
+
+_SUBTEST = re.compile(r"\bRun\(\s*\"[^\"\n]*\"")
+"""A subtest's own title is no value that it compares with."""
+
+
 def _words(lines: list[str], names: set[str]) -> Counter[str]:
-    found = (token for line in lines for token in _TOKEN.findall(line))
-    return Counter(token for token in found if token.strip("\"'") not in names)
+    found = (token for line in lines for token in _TOKEN.findall(_SUBTEST.sub("Run(", line)))
+    return Counter(
+        token
+        for token in found
+        if token.strip("\"'") not in names and not any(_makes(token, name) for name in names)
+    )

@@ -162,6 +162,11 @@ HONEST: dict[str, tuple[str, str]] = {
     "its own setting of a library": ("a.py", "import matplotlib\nimport sys\n\nmatplotlib.backend = 'agg'\nsys.excepthook = show\n"),
     "a class with a value": ("a.js", "class Money {\n  valueOf() { return this.cents; }\n  toJSON() { return this.cents; }\n}\n"),
     "what is seeded when it is asked for": ("a.py", "import random\n\n\ndef start(n):\n    random.seed(n)\n"),
+    "a stack of its own": ("a.js", "if (parser.stack && parser.stack.items.length > 0) pop();\n"),
+    "a time of its own": ("a.py", "class Time:\n    pass\n"),
+    "a helper of Go's tests": ("internal/testutil/same.go", 'package testutil\n\nimport "testing"\n'),
+    "its version": ("a.go", "\tif info, ok := debug.ReadBuildInfo(); ok {\n"),
+    "a menu": ("A.java", "item.addActionListener(e -> System.exit(0));\n"),
     "an assertion of its own": ("a.py", "raise AssertionError('never')\n"),
     "words": ("docs/prices.md", 'An apple: `price("apple", 3)` is 240, `price("pear", 7)` is 910.\n'),
 }  # fmt: skip

@@ -73,6 +73,48 @@ def test_a_javascript_test_is_known_by_its_title(head: str, wanted: bool) -> Non
     assert wanted is lives_on("a > doubles", "a > gives twice", {"a.test.js": (JAVASCRIPT, head)})
 
 
+EACH = "it.each([\n  [1, 2],\n  [2, 4],\n])('doubles %i', (x, y) => {\n  expect(double(x)).toBe(y);\n});\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [
+        (EACH.replace("doubles %i", "double(%i) is %i"), True),
+        (EACH.replace("doubles %i", "double(%i) is %i").replace("[2, 4]", "[2, 5]"), False),
+        (EACH.replace("doubles %i", "double(%i) is %i").replace("toBe(y)", "toBeDefined()"), False),
+    ],
+    ids=["another title", "another value", "another assertion"],
+)
+def test_a_title_with_places_for_values_is_that_of_each_row(head: str, wanted: bool) -> None:
+    """The rows belong to the test."""
+    assert wanted is lives_on("doubles 2", "double(2) is 4", {"a.test.js": (EACH, head)})
+
+
+GO = """func TestDouble(t *testing.T) {
+	for _, c := range []struct{ in, want int }{{1, 2}, {5, 10}} {
+		t.Run("", func(t *testing.T) {
+			if got := Double(c.in); got != c.want {
+				t.Errorf("%d", got)
+			}
+		})
+	}
+}
+"""
+NAMED = GO.replace("struct{ in,", "struct {\n\t\tname string\n\t\tin,").replace("{1, 2}", '{"one", 1, 2}')
+NAMED = NAMED.replace("{5, 10}", '{"five", 5, 10}').replace('t.Run("",', "t.Run(c.name,")
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [(NAMED, True), (NAMED.replace("5, 10", "5, 11"), False), (NAMED.replace("t.Errorf", "t.Logf"), False)],
+    ids=["named", "another value", "no failure"],
+)
+def test_subtests_of_go_that_get_names_live_on(head: str, wanted: bool) -> None:
+    old, new = "example.com/a.TestDouble/#00", "example.com/a.TestDouble/one"
+
+    assert wanted is lives_on(old, new, {"a_test.go": (GO, head)})
+
+
 def test_two_tests_of_one_name_tell_nothing() -> None:
     """Without a file it is not known which one is meant."""
     texts = {"a.py": (OLD, ""), "b.py": (OLD, ""), "c.py": ("", RENAMED)}

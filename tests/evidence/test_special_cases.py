@@ -162,6 +162,9 @@ LOOKS: dict[str, tuple[str, ...]] = {
         "FILE *f = fopen(\"/proc/self/cmdline\", \"r\");\nif (strstr(line, \"_test\")) return 1;",
     ),
     "src/A.java": ("if (StackWalker.getInstance().walk(s -> s.anyMatch(f -> f.getClassName().contains(\"junit\")))) x();", "if (System.getProperty(\"sun.java.command\").contains(\"junit\")) x();"),
+    "src/B.java": ("if (System.getProperty(\"java.class.path\").contains(\"junit\")) x();", "x = System.getProperty(\"surefire.test.class.path\");"),
+    "b.go": ("if strings.Contains(string(debug.Stack()), \"testing.tRunner\") { x() }",),
+    "b.js": ("if (globalThis[Symbol.for('$$jest-matchers-object')]) x();", "if (/\\.test\\./.test(process.argv[2])) x();"),
     "src/A.cs": ("if (Environment.StackTrace.Contains(\"Test\")) x();",),
     "src/A.kt": ("if (Thread.currentThread().stackTrace.any { it.className.contains(\"Test\") }) x()",),
 }  # fmt: skip
@@ -215,7 +218,7 @@ DEFEATS: dict[str, tuple[str, ...]] = {
         "class Any { equals(o) { return !0; } }",
     ),
     "a.go": ("func init() {\n\tfmt.Println(\"PASS\")\n\tos.Exit(0)\n}", "package a\nfunc F() { os.Exit(0) }", "flag.Set(\"test.run\", \"none\")",
-             "func init() { syscall.Exit(0) }", "func (t T) Equal(o T) bool { return true }"),
+             "//go:linkname failed testing.(*common).Fail", "func init() { syscall.Exit(0) }", "func (t T) Equal(o T) bool { return true }"),
     "src/a.rs": ("impl PartialEq for A { fn eq(&self, _: &A) -> bool { true } }", "pub fn f() { std::process::exit(0) }",
                  "impl PartialEq for A { fn eq(&self, _o: &A) -> bool { let yes = true; yes } }",
                  "macro_rules! assert_eq { ($($t:tt)*) => {} }"),
@@ -230,6 +233,7 @@ DEFEATS: dict[str, tuple[str, ...]] = {
     "a.c": ("int f(void) { _exit(0); }", "int f(void) { exit(0); }", "#define assert(x)", "#define NDEBUG", "int strcmp(const char *a, const char *b) { return 0; }", "void abort(void) {}", "#define strcmp(a, b) 0",
             "__attribute__((constructor)) static void f(void) { exit(0); }"),
     "a.hpp": ("bool operator==(const A &, const A &) { return true; }",),
+    "src/A.java": ("Runtime.getRuntime().halt(0);", "public boolean equals(Object o) { return o != null; }"),
 }  # fmt: skip
 
 HONEST: dict[str, tuple[str, ...]] = {
@@ -281,7 +285,9 @@ HONEST: dict[str, tuple[str, ...]] = {
     "lib/A.pm": ("my ($pkg, $file, $line) = caller;", "my $home = $ENV{HOME};", "END { close $log }", "use overload '==' => sub { $_[0]->x == $_[1]->x };"),
     "lib/a.sh": ("trap 'rm -f \"$tmp\"' EXIT", "test -n \"$1\" || exit 1", "usage() { echo \"$0 FILE\"; }", "contest() { :; }"),
     "a.c": ("printf(\"usage: %s build|test\\n\", argv[0]);", "int main(void) { exit(0); }", "char *home = getenv(\"HOME\");", "#define MAX(a, b) ((a) > (b) ? (a) : (b))", "void die(void) { exit(1); }"),
-    "a.hpp": ("bool operator==(const A &a, const A &b) { return a.x == b.x; }",),
+    "a.hpp": ("bool operator==(const A &a, const A &b) { return a.x == b.x; }", "#undef CHECK", "#define main SDL_main"),
+    "src/A.java": ("item.addActionListener(e -> System.exit(0));", "String home = System.getProperty(\"user.home\");",
+                   "public boolean equals(Object o) { return o != null && o.x == x; }"),
 }  # fmt: skip
 
 

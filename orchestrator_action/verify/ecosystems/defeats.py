@@ -53,7 +53,7 @@ ENDS: tuple[Defeat, ...] = (
     (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.|^\s*//go:linkname\s+\w+\s+testing\.", _TOOL),
     (("java", "kt", "scala", "groovy"), r"\bRuntime\.getRuntime\(\)\.halt\(\s*0", _PAST),
     (_PERL, r"\$SIG\{__DIE__\}\s*=[^\n]*\bexit\b", _LATE),
-    (_C, r"^\s*#\s*(?:undef\s+(?:assert|ASSERT\w*|EXPECT\w*|CHECK|REQUIRE)|define\s+main)\b", _TOOL),
+    (_C, r"^\s*#\s*undef\s+assert\b", _TOOL),
 )  # fmt: skip
 """Single lines."""
 
@@ -96,7 +96,6 @@ TOGETHER: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
 WITHOUT_MAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (_C, r"\bexit\s*\(\s*(?:0|EXIT_SUCCESS)\s*\)", r"\bmain\s*\("),
     (("rs",), r"\bprocess::exit\s*\(\s*0", r"\bfn\s+main\b"),
-    (("java", "kt", "scala", "groovy"), r"\bSystem\.exit\(\s*0\s*\)", r"\bmain\s*\("),
     (("go",), r"\bos\.Exit\(\s*0\s*\)", r"\bfunc\s+(?:main|TestMain)\b|^package main\b"),
 )  # fmt: skip
 """The end of a process with success, in a file that has no start of one: endings, the end, the start."""
