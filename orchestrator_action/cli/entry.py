@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -61,6 +62,11 @@ def _called() -> int:
     return code if isinstance(code, int) else 0
 
 
+_NO_NUMBER = re.compile(r"Input should be a valid (integer|number)\b.*")
+_NUMBERS = {"integer": "a whole number is needed", "number": "a number is needed"}
+"""In place of typer's words for programmers."""
+
+
 def _usage(exc: Any) -> int:
     """What typer found wrong with the words of the command line, or its help where there were none."""
     context = getattr(exc, "ctx", None)
@@ -68,7 +74,7 @@ def _usage(exc: Any) -> int:
     if type(exc).__name__ == "NoArgsIsHelpError":
         say(exc.format_message())
         return 2
-    words = " ".join(exc.format_message().split())
+    words = _NO_NUMBER.sub(lambda m: _NUMBERS[m[1]], " ".join(exc.format_message().split()))
     say(f"error: {words[:1].lower()}{words[1:].rstrip('.')}\nhint: {name} --help")
     return 2
 

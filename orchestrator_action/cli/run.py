@@ -111,14 +111,14 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
     """
     from orchestrator_action.git.repo import Git
     from orchestrator_action.process.cancel import on_signals
-    from orchestrator_action.run import recover
+    from orchestrator_action.run import past_runs, recover
     from orchestrator_action.run.on_finish import tell_finish
     from orchestrator_action.state import store as run_folders
 
     git = Git.open(repo)
     if run_folders.is_elsewhere(git, run_):
         _resume_elsewhere(request_of_options(repo, forge=forge), run_, as_json=json_)
-    folder = run_folders.find_run(git, run_)
+    folder = past_runs.run_to_resume(git) if run_ == "last" else run_folders.find_run(git, run_)
     with on_signals() as cancel:
         with (
             recover.resume_run(folder, git, environment(), cancel, say=say) as taken,

@@ -72,7 +72,7 @@ def _take_labels(run: RunContext, task: Task, issue: Issue, begun: Collection[st
         return
     if not begun or is_anothers(run, task, begun):
         raise TakenError(
-            f"another run took issue #{issue.number}", hint="it is told of on the issue", status=409
+            f"another run took issue #{issue.number}", hint="the comment on the issue names it", status=409
         )
 
 

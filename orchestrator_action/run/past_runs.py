@@ -26,7 +26,7 @@ from orchestrator_action.run.live import WordsOf
 from orchestrator_action.state import orders
 from orchestrator_action.state.fold import TaskState, recall, result_of
 from orchestrator_action.state.journal import read_events
-from orchestrator_action.state.store import drop_scratch, run_dirs
+from orchestrator_action.state.store import drop_scratch, find_run, run_dirs
 from orchestrator_action.text.limits import harmless_log_line
 
 _LOOK_S = 0.2
@@ -65,6 +65,15 @@ def overview(folder: Path) -> dict[str, Any]:
             for t in run.requested
         ],
     }
+
+
+def run_to_resume(git: Git) -> Path:
+    """The latest run that was cut short, or whose results are not all told; else the latest. Raises ConfigError."""
+    for folder in reversed(run_dirs(git)):
+        seen = overview(folder)
+        if seen["state"] == "interrupted" or any(t["pending"] for t in seen["tasks"]):
+            return folder
+    return find_run(git, "last")
 
 
 def _task(events: Sequence[Event], task: str, known: TaskState, state: str) -> dict[str, Any]:

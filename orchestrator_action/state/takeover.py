@@ -272,4 +272,6 @@ def _refuse_if_taken(run: RunContext, task: Task, events: Sequence[Event], mine:
 
 def _taken(task: Task) -> TakenError:
     number = task.issue.number if task.issue else task.id
-    return TakenError(f"another run took issue #{number}", hint="it is told of on the issue", status=409)
+    return TakenError(
+        f"another run took issue #{number}", hint="the comment on the issue names it", status=409
+    )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator_action.git.repo import Git
 from orchestrator_action.process import table as procs
 from orchestrator_action.protocol.events import encode_event, seal
+from orchestrator_action.run.past_runs import run_to_resume
 from orchestrator_action.state.fold import recall
-from orchestrator_action.state.journal import read_events
+from orchestrator_action.state.journal import Journal, read_events
 from tests.kit.ill import Pids, eventually, kill_at_once
 from tests.kit.tables import few
 from tests.kit.whole import LIES, House, new_file
@@ -460,3 +462,24 @@ def test_the_wall_clock_may_jump(home: House, conduct, pids: Pids):
 
     assert (0, "success") == (again.code, again.report["tasks"][0]["status"]), again.err
     assert again.report["wall_s"] >= 0 and again.report["tasks"][0]["wall_s"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "wanted"), [(("cut short", "ended"), 0), (("ended", "cut short"), 1), (("ended", "ended"), 1)]
+)
+def test_without_a_name_the_run_that_was_cut_short_is_taken_up(
+    home: House, ends: tuple[str, ...], wanted: int
+):
+    """Also where one came after it that has ended; where none was cut short, the latest says that it has ended."""
+    names = ["20260101-000000-aaaaaa", "20260101-000001-bbbbbb"]
+    task = {"id": "issue-1", "title": "T", "text": "", "branch": "b"}
+    for name, end in zip(names, ends, strict=True):
+        folder = home.repo.path / ".git/orchestrator/runs" / name
+        folder.mkdir(parents=True)
+        journal = Journal(folder / "journal.jsonl", name)
+        journal.append("run-started", "", requested=["issue-1"], tasks=[task], agent="patch", slots=1)
+        if end == "ended":
+            journal.append("run-ended", "", counts={})
+        journal.close()
+
+    assert names[wanted] == run_to_resume(Git.open(home.repo.path)).name

@@ -201,6 +201,16 @@ def test_a_wrong_option_points_to_its_help(home: House):
             "hint: --help says what each option takes"] == ran.err.splitlines()  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--max-turns", "a whole number is needed"), ("--max-run-usd", "a number is needed")],
+)
+def test_what_is_no_number_is_said_plainly(home: House, option: str, words: str):
+    ran = home.cli("run", option, "x")
+
+    assert (2, f"error: invalid value for '{option}': {words}") == (ran.code, ran.err.splitlines()[0])
+
+
 def test_a_folder_is_no_prompt_file(home: House):
     ran = home.cli("run", "--forge", f"local:{home.forge}", ".")
 

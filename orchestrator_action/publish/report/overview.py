@@ -298,7 +298,7 @@ def table_cells(tasks: Sequence[TaskResult], running: Collection[str] = ()) -> l
                 f"#{task.pull.number}" if task.pull else figures.UNKNOWN,
                 figures.duration(task.wall_s),
                 figures.usd(task.cost_usd),
-                texts.plain("" if live else _note(task), limit=300),
+                texts.harmless_log_line("" if live else _note(task))[:300],
             )
         )
         cells += [_candidate_cells(row["c"], row["word"]) for row in candidate_rows(task)]
