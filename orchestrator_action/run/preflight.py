@@ -30,12 +30,16 @@ SAMPLE_BRANCH = "orchestrator/issue-1"
 def preflight(found: Survey, env: Mapping[str, str]) -> dict[str, OrchestratorError]:
     """By task: what makes its success impossible, the first cause only. Empty when nothing does.
 
-    Raises ForgeError when the forge cannot be asked at all.
+    Raises ForgeError when the forge cannot be asked at all, ConfigError for an agent that nobody knows.
     """
     if found.want:
         return dict.fromkeys((t.id for t in found.tasks), found.want)
     if wants := forge_wants(found):
         return {**dict.fromkeys((t.id for t in found.tasks), wants[0]), **found.unfit}
+    for name in (
+        found.config.agent_fallback
+    ):  # one that is not there is passed over; one that nobody knows is a mistake
+        make_agent(name, found.config)
     reviewers = next((e for name in found.config.reviewers if (e := agent_want(name, found, env))), None)
     blocked = dict(found.unfit)
     for task in found.tasks:

@@ -76,6 +76,7 @@ def test_a_flag_replaces_commands_and_keeps_the_default_timeout():
         ),
         ("test:", ["f:1:1: has no value; give it one, or take the key out"]),
         ("max-turns: many", ["f:1:1: must be a whole number (got 'many')"]),
+        ("max-turns: -1", ["f:1:1: must be greater than or equal to 0 (got -1)"]),
         ("max-turns: yes", ["f:1:1: must be a whole number (got 'yes')"]),
         ("timeout: 99999d", ["f:1:1: '99999d' is longer than a year"]),
         ("phases: {testing: maybe}", ["f:1:10: must be 'required', 'waivable' or 'off' (got 'maybe')"]),
@@ -205,3 +206,7 @@ def test_a_title_is_what_was_written(tmp_path: Path, written: str, title: str):
     file.write_text(f"---\ntitle: {written}\n---\nDo it.\n")
 
     assert title == prompt_file(file).title
+
+
+def test_no_limit_of_turns_is_written_as_nought():
+    assert 0 == load_text("max-turns: 0", source="f").max_turns

@@ -380,8 +380,9 @@ def test_named_ignored_files_reach_the_worktree_and_no_others(home: House):
 
 
 @pytest.mark.slow
-def test_reviewers_can_be_named_and_a_wrong_name_is_said_before_anything_starts(home: House):
-    home.repo.commit({".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}reviewers: [hal]\n"})
+@pytest.mark.parametrize("key", ["reviewers", "agent-fallback", "candidates"])
+def test_a_name_that_no_agent_has_is_said_before_anything_starts(home: House, key: str):
+    home.repo.commit({".github/orchestrator.yml": f"{LIBRARY['.github/orchestrator.yml']}{key}: [hal]\n"})
     home.repo.push()
     home.issue(1, "Add more", GOOD)
 
