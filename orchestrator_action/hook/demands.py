@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Demands:
     """The policy for a push to `remote`, the base that says so, and what is known of the objects asked for."""
 
-    __slots__ = ("base", "known", "policy", "remote", "url")
+    __slots__ = ("_top", "base", "known", "policy", "remote", "url")
 
     def __init__(self, refs: "Sequence[Ref]") -> None:
         from orchestrator_action.hook.push import object_specs, policy_of
 
         where = find_site()
+        self._top = where.top
         self.remote = _default_remote()
         self.url = os.fsdecode(git("remote", "get-url", "--push", self.remote)[1]).strip()
         memory = bases.remembered_base(where, self.remote, self.url)
@@ -38,7 +39,18 @@ class Demands:
             f"judged by: {self._who()}",
             f"protected: {', '.join(protected) or 'nothing'}",
             f"gates: {gates or f'none (hook.gates in {bases.CONFIG_PATH})'}",
+            *self.not_yet(),
         ]
+
+    def not_yet(self) -> list[str]:
+        """A line that says of a configuration in the checkout that it does not count yet; none where it does."""
+        file = os.path.join(self._top, bases.CONFIG_PATH)
+        if not self.base.commit or not self._top or not os.path.isfile(file):
+            return []
+        blob = git("hash-object", f"--path={bases.CONFIG_PATH}", file)[1].decode().strip()
+        if blob in ("", self.base.blob):
+            return []
+        return [f"not yet: {bases.CONFIG_PATH} in your checkout; it counts once it is on {self._branch()}"]
 
     def _who(self) -> str:
         if self.base.blob:

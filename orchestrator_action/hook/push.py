@@ -241,11 +241,16 @@ def _broken_configs(
             continue
         judged.add(blob)
         try:
-            rules.load_policy(blob, where.state, commit=ref.oid)
+            arriving = rules.load_policy(blob, where.state, commit=ref.oid)
         except Exception as exc:
             if getattr(exc, "exit_code", 0) != 2:
                 raise
             problems += [f"error: {exc}", f"hint: mend it in {ref.remote} and push again"]
+        else:
+            if arriving.gates and base.commit and not base.blob:
+                tell_user(
+                    f"orchestrator: the gates in {ref.remote} count once they are on the default branch"
+                )
     return problems
 
 

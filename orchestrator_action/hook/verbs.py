@@ -104,6 +104,8 @@ def run_here(ref: str, names: "Sequence[str]" = (), anew: bool = False) -> int:
         tell_user(
             "orchestrator: no gates are configured (hook.gates in .github/orchestrator.yml of the base)"
         )
+        for line in demands.not_yet():
+            tell_user(f"orchestrator: {line}")
         return 0
     push = Push(demands.remote, demands.url, demands.base.commit, [demands.remote], pushing=False)
     work = find_work(policy, refs, demands.known, where, push, anew=anew)

@@ -126,6 +126,30 @@ def test_from_init_to_the_third_push(new: Newcomer, kind: str):
     assert 2 == len(new.at_remote().splitlines())
 
 
+def test_a_configuration_that_is_not_on_the_default_branch_is_said_not_to_count(new: Newcomer):
+    """Whoever begins in a repository that is there already, and looks why nothing is judged."""
+    new.commit(PYTHON)
+    assert 0 == new.run("git", "push", "-u", "origin", "main").returncode
+    assert 0 == new.run(TOOL, "init", "--yes").returncode
+    assert 0 == new.run(TOOL, "hook", "install").returncode
+    said = "not yet: .github/orchestrator.yml in your checkout; it counts once it is on origin/main"
+
+    written = new.run(TOOL, "hook", "status")
+    new.run("git", "checkout", "-q", "-b", "task")
+    new.commit({})
+    by_hand = new.run(TOOL, "hook", "run")
+    pushed = new.run("git", "push", "-u", "origin", "task")
+    new.run("git", "push", "--no-verify", "origin", "task:main")
+    arrived = new.run(TOOL, "hook", "status")
+
+    assert said in written.stdout
+    assert said in by_hand.stderr
+    assert 0 == pushed.returncode
+    assert "the gates in refs/heads/task count once they are on the default branch" in pushed.stderr
+    assert "not yet" not in arrived.stdout
+    assert "gates: tests" in arrived.stdout
+
+
 @pytest.mark.slow
 def test_a_gate_that_lacks_the_installed_packages_says_how_it_gets_them(new: Newcomer):
     """A gate written by hand: what the checkout has and the gate's tree has not is named."""
