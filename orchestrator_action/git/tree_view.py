@@ -8,11 +8,12 @@ history is cut from where no agent writes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -274,3 +275,22 @@ def delete_tree(slot: TreeSlot) -> None:
         folder.parent.rmdir()
     if not slot.path.exists():
         slot.drop()
+
+
+@contextlib.contextmanager
+def undone_unless_made(slot: TreeSlot) -> Iterator[None]:
+    """Leave nothing of a tree that cannot be made. Raises WorktreeError for what the machine refuses."""
+    try:
+        yield
+    except OSError as exc:
+        delete_tree(slot)
+        full = exc.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise WorktreeError(
+            f"the tree {slot.path} cannot be made: {exc.strerror or exc}",
+            hint="free some disk space, or name a folder on another disk: `trees`, or RUNNER_TEMP"
+            if full
+            else "may this user write there?",
+        ) from exc
+    except GitError:
+        delete_tree(slot)
+        raise

@@ -37,7 +37,15 @@ from orchestrator_action.git.slots import (
     slots_dir,
 )
 from orchestrator_action.git.task_tree import Leftover, TaskTree
-from orchestrator_action.git.tree_view import MARK, TreeView, broken, delete_tree, is_folder, set_writable
+from orchestrator_action.git.tree_view import (
+    MARK,
+    TreeView,
+    broken,
+    delete_tree,
+    is_folder,
+    set_writable,
+    undone_unless_made,
+)
 from orchestrator_action.process import owner
 from orchestrator_action.protocol.paths import listed
 
@@ -90,13 +98,10 @@ class Trees:
         note = self._make_way(slot)
         slot.take()
         slot.write()
-        try:
+        with undone_unless_made(slot):
             note = "; ".join(n for n in (note, self._free_branch(task_id, branch, start)) if n)
             self._keep_base(base_sha)
             made = self._populate(slot, f"refs/heads/{branch}", start)
-        except (GitError, OSError):
-            delete_tree(slot)
-            raise
         return replace(made, note=note)
 
     def adopt(self, task_id: str, branch: str, base_sha: str) -> TaskTree | None:
@@ -156,11 +161,8 @@ class Trees:
         slot = self._slot(kind, task_id, base_sha=self._commit(commit))
         slot.take()
         slot.write()
-        try:
+        with undone_unless_made(slot):
             return self._populate(slot, slot.base_sha, slot.base_sha)
-        except (GitError, OSError):
-            delete_tree(slot)
-            raise
 
     def _commit(self, name: str) -> str:
         sha = self.private.rev_parse(name)

@@ -78,7 +78,9 @@ class Guard:
         self._limits: dict[str, float] = order["limits"]
         self._record_path: str = order["record"]
         try:
-            self._log = Log(order["log"], append=order["append"], limits=self._limits)
+            self._log = Log(
+                order["log"], append=order["append"], limits=self._limits, tree=order["cwd"].encode("latin-1")
+            )
         except OSError as exc:
             self._tell(
                 event="fail", error=f"log {order['log']} cannot be written: {os.strerror(exc.errno or 0)}"

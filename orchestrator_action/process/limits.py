@@ -24,6 +24,8 @@ BUSY_SHARE = 0.005
 PSS_SHARE = 0.02
 """Share of one core that measuring shared memory may take."""
 
+SMALL_DISK_SHARE = 16
+"""The floor of a small disk is this part of it."""
 CROWD_SHARE = 0.2
 """Share of one core that counting may take while there are very many processes."""
 
@@ -69,10 +71,39 @@ class Deadlines:
         return next(((ending, words) for when, ending, words in self._all() if now >= when), None)
 
 
-class Log:
-    """The file a program writes to, which nobody else writes meanwhile."""
+class TreeDisk:
+    """The disk that a program works on, where that is another one than its log's. It may be a small one."""
 
-    def __init__(self, path: str, *, append: bool, limits: dict[str, float]) -> None:
+    def __init__(self, folder: bytes, *, log: int, floor: int) -> None:
+        self._fd, self._floor = -1, 0
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return  # what is wrong with it is said when the program is started
+        if floor and os.fstat(fd).st_dev != os.fstat(log).st_dev:
+            disk = os.fstatvfs(fd)
+            self._fd, self._floor = fd, min(floor, disk.f_blocks * disk.f_frsize // SMALL_DISK_SHARE)
+        else:
+            os.close(fd)
+
+    def look(self) -> Passed | None:
+        """Measure what is free."""
+        if self._fd < 0:
+            return None
+        disk = os.fstatvfs(self._fd)
+        free = disk.f_bavail * disk.f_frsize
+        if free >= self._floor:
+            return None
+        return (
+            "disk-limit",
+            f"{free / procs.MIB:.1f} MiB free on the disk of its tree, the floor is {self._floor / procs.MIB:.1f}",
+        )
+
+
+class Log:
+    """The file a program writes to, which nobody else writes meanwhile. `tree` is the folder that it works in."""
+
+    def __init__(self, path: str, *, append: bool, limits: dict[str, float], tree: bytes) -> None:
         flags = (
             os.O_WRONLY
             | os.O_CREAT
@@ -86,6 +117,7 @@ class Log:
         self._size = self._base
         self._cap = int(limits["log_bytes"])
         self._floor = int(limits["disk_free_bytes"])
+        self._tree = TreeDisk(tree, log=self.fd, floor=self._floor)
         self._looked_at = self.grew_at = time.monotonic()
         self.next_look = self._looked_at + LOG_LOOK_S / 10
 
@@ -98,7 +130,7 @@ class Log:
         self._base = min(self._base, size)  # the program itself may have cut it: `> /dev/stdout`
         self._size, self._looked_at = size, now
         free = self._free()
-        if passed := self.too_long():
+        if passed := self.too_long() or self._tree.look():
             return passed
         if self._floor and free < self._floor:
             return "disk-limit", f"{free >> 20} MiB of disk free, the floor is {self._floor >> 20}"

@@ -17,7 +17,10 @@ import pytest
 from orchestrator_action.process.limits import Curve
 from orchestrator_action.protocol.attempt import Ending, Mark
 from tests.kit.ill import eventually
+from tests.kit.small_disk import small_disk
 from tests.supervisor.conftest import Stage, lone_guard
+
+__all__ = ["small_disk"]
 
 MIB = 1024**2
 
@@ -91,6 +94,19 @@ def test_the_disk_keeps_its_floor(stage: Stage) -> None:
 
     assert Ending.DISK_LIMIT is outcome.ending
     assert re.fullmatch(r"\d+ MiB of disk free, the floor is \d+", outcome.error)
+
+
+def test_a_small_disk_that_a_tree_fills_is_named(stage: Stage, small_disk: Path) -> None:
+    """Its floor is a part of it; the log's own disk has room enough."""
+    command = stage.command(
+        "sh", "-c", "echo here >f; sleep 0.6; cat /dev/zero >full; sleep 1000", cwd=small_disk
+    )
+
+    outcome = stage.run(command, limits={"disk_free_bytes": 256 * MIB})
+
+    assert Ending.DISK_LIMIT is outcome.ending
+    assert outcome.wall_s > 0.5  # not for its size alone
+    assert re.fullmatch(r"0\.\d MiB free on the disk of its tree, the floor is 0\.5", outcome.error)
 
 
 def test_silent_and_idle_is_stalled(stage: Stage) -> None:
