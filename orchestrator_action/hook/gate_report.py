@@ -4,6 +4,7 @@ import os
 import time
 
 from orchestrator_action.hook.fast_git import PushSite, read_file, tell_user, write_file
+from orchestrator_action.hook.passes import tool_path
 from orchestrator_action.hook.policy import HookGate
 
 TYPE_CHECKING = False
@@ -129,6 +130,8 @@ def failure(
     lines += [f"  | {line}" for line in _tail(end.log)]
     lines.append(f"  command: {end.gate.command}")
     lines.append(f"  full log: {end.log}")
+    if end.why.startswith("exit 127"):  # a GUI has not the PATH of one's shell
+        lines.append(f"  PATH of this push: {os.pathsep.join(tool_path())}")
     if missing:
         lines.append(f"  not in the checkout, so not linked: {', '.join(missing)}")
     if unlinked:

@@ -101,6 +101,18 @@ def test_a_push_from_a_program_without_a_terminal(both: Governed, how: str):
     assert 0 == good.returncode, good.stderr
 
 
+def test_a_program_that_is_not_on_the_path_of_a_gui_is_named_with_that_path(govern: Callable[..., Governed]):
+    """Pushed from a terminal it may well be found, so the path is what to look at."""
+    g = govern(policy(gate("lint", "my-own-lint")))
+    g.branch("task", {"x": "1"})
+
+    done = g.push("origin", "task", env={"PATH": "/usr/bin:/bin"})
+
+    assert done.code != 0
+    assert "exit 127: a program it names was not found" in done.err
+    assert "PATH of this push: /usr/bin:/bin\n" in done.err
+
+
 @pytest.mark.parametrize("state", few(["rebase", "merge", "bisect", "am", "cherry-pick"], 1))
 def test_a_push_in_the_middle_of_something_else(g: Governed, state: str):
     """What is under way stays as it was, and what is pushed is judged by its commit."""
