@@ -22,14 +22,13 @@ from orchestrator_action.protocol.model import Demand, Status, Task, TaskResult
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.state.context import STOP_GRACE_S, RunContext
+from orchestrator_action.state.store import BASE
 from orchestrator_action.verify.base_suite import BaseSuite
 from orchestrator_action.verify.measure import bench_of, suite_at_base
 from orchestrator_action.verify.test_run import why_no_proof
 
 log = logging.getLogger(__name__)
 
-TREE = "base"
-"""Under this name the base is checked out and its logs are kept."""
 CLOSE_S = STOP_GRACE_S + 0.5
 """Until a suite that nobody waits for any more is given up."""
 NO_COMMAND = (
@@ -125,9 +124,9 @@ class Bases:
 
 def base_suite(run: RunContext, commands: tuple[str, ...]) -> BaseSuite:
     """The suite of these commands at the run's base, one for all tasks of the run."""
-    task = Task(id=TREE, title="", text="", branch="", test=commands)
+    task = Task(id=BASE, title="", text="", branch="", test=commands)
     nothing = TaskResult(
-        task_id=TREE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
+        task_id=BASE, status=Status.SKIPPED, conclusion=Conclusion.SKIPPED, base_sha=run.base_sha
     )
     base = recorded_task_run(run, task, nothing)
     base.directory.mkdir(parents=True, exist_ok=True)

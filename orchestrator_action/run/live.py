@@ -16,8 +16,8 @@ from pathlib import Path
 from orchestrator_action.protocol.events import Event, decode_event
 from orchestrator_action.protocol.phases import BY_ID
 from orchestrator_action.publish.report.words import event_words, short
-from orchestrator_action.run.bases import TREE
 from orchestrator_action.state.fold import tasks_of
+from orchestrator_action.state.store import BASE
 from orchestrator_action.text.limits import harmless_log_line
 
 WordsOf = Callable[[str], Callable[[bytes], str]]
@@ -145,7 +145,7 @@ class RunView:
     def tries_base(self) -> bool:
         """Whether no task has begun, because set-up and tests are tried at the base first."""
         waits = bool(self.tasks) and all(t.status == "waiting" for t in self.tasks.values())
-        return waits and not self.ended and (self.folder / "tasks" / TREE).is_dir()
+        return waits and not self.ended and (self.folder / "tasks" / BASE).is_dir()
 
     def refresh(self) -> list[tuple[TaskView, float, str]]:
         """Read what is new; a line of words for each thing that happened to a task before its end.
@@ -231,8 +231,8 @@ def tell_lines(
                 lines.add(task.id, time.time(), task.doing, task.doing)
             elif not task.is_open and apart_s:
                 lines.waiting.pop(task.id, None)  # its end was said meanwhile, by whoever runs it
-        if view.tries_base and lines.is_due(TREE, BASE_FIRST, BASE_AFTER_S):
-            lines.add(TREE, time.time(), BASE_FIRST, BASE_FIRST)
+        if view.tries_base and lines.is_due(BASE, BASE_FIRST, BASE_AFTER_S):
+            lines.add(BASE, time.time(), BASE_FIRST, BASE_FIRST)
         lines.say_due()
         if last:
             return

@@ -16,6 +16,8 @@ from orchestrator_action.protocol.events import decode_event
 STATE_DIR = "orchestrator"
 """In the git common directory: seen by every worktree, never committed."""
 
+BASE = "base"
+"""Under this name a run checks its base out, and keeps the logs of that."""
 SCRATCH = "scratch"
 """A file in a run's folder: temporary directories elsewhere, which are gone when its process ends by itself."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -224,6 +225,18 @@ def test_doctor_finds_the_test_command(home: House):
 
 def test_version_is_on_stdout(home: House):
     assert home.cli_at(home.repo.path, "version", anew=True).out.strip().count(".") == 2
+
+
+def test_a_look_at_runs_loads_nothing_that_measures(home: House):
+    """People look often, and `status` starts in half the time."""
+    looked = subprocess.run(
+        [sys.executable, "-I", "-X", "importtime", "-m", House.MODULE, "status"], cwd=home.repo.path,
+        env=home.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip() for line in looked.stderr.splitlines()}
+
+    assert "orchestrator_action.run.watching" in loaded, looked.stderr
+    assert [] == sorted(m for m in loaded if m.startswith("orchestrator_action.verify"))
 
 
 def test_every_option_has_help_and_every_command_an_example(home: House):
