@@ -16,6 +16,7 @@ from typing import Any
 OTHER = "leads to other code than before"
 BUILT = "is built otherwise for its tests"
 PATCHED = "changes what is installed"
+HIDES = "stands before another file of its name, which nothing imports any more"
 _JSON = re.compile(r"(?:.*/)?(?:package|[jt]sconfig(?:\.[\w-]+)?|deno|import[_-]?map|composer)\.jsonc?")
 _NAMES = (
     "main",
@@ -51,11 +52,25 @@ def leads_elsewhere(path: str, before: str, after: str, there: frozenset[str]) -
         yield 1, PATCHED
     elif path.rpartition("/")[2] == "CMakeLists.txt" and before:
         yield from _of_cmake(before, after)
+    elif not before and _hides(path, there):
+        yield 1, HIDES
     elif before:
         old, new = _names_of(path, before), _names_of(path, after)
         for name, targets in new.items():
             if _moved(old.get(name, ()), targets, posixpath.dirname(path), there):
                 yield _line_of(after, [t for t in targets if t not in old.get(name, ())]), OTHER
+
+
+def _hides(path: str, there: frozenset[str]) -> bool:
+    """Whether a new file takes the place of one that is still there: a package before a module of Python, JavaScript
+    before TypeScript. Source: docs.python.org/3/reference/import.html; vite.dev/config, `resolve.extensions`."""
+    if path.endswith("/__init__.py"):
+        return f"{path.removesuffix('/__init__.py')}.py" in there
+    stem, dot, ending = path.rpartition(".")
+    return bool(dot) and ending in _BEFORE_TYPED and any(f"{stem}.{typed}" in there for typed in _TYPED)
+
+
+_BEFORE_TYPED, _TYPED = frozenset({"js", "mjs", "cjs", "jsx"}), ("ts", "tsx", "mts", "cts")
 
 
 def _moved(old: Iterable[str], new: Iterable[str], folder: str, there: frozenset[str]) -> bool:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestrator_action.verify.leads import BUILT, OTHER, PATCHED, leads_elsewhere
+from orchestrator_action.verify.leads import BUILT, HIDES, OTHER, PATCHED, leads_elsewhere
 
 THERE = frozenset(
     {
@@ -18,6 +18,9 @@ THERE = frozenset(
         "core/Cargo.toml",
         "new/Cargo.toml",
         "a.c",
+        "lib/sort.py",
+        "lib/sort/__init__.py",
+        "lib/twice.ts",
     }
 )
 
@@ -42,6 +45,8 @@ ELSEWHERE: dict[str, tuple[str, str, str, str]] = {
     "a definition for a test": ("CMakeLists.txt", CMAKE, CMAKE + "target_compile_definitions(t PRIVATE STRICT)\n", BUILT),
     "another source for a test": ("CMakeLists.txt", CMAKE, CMAKE.replace("t.c a.c", "t.c b.c"), BUILT),
     "a patch": ("patches/chai+5.0.0.patch", "", "+ x\n", PATCHED),
+    "a package before a module": ("lib/sort/__init__.py", "", "def sort(): ...\n", HIDES),
+    "JavaScript before TypeScript": ("lib/twice.js", "", "export const twice = 4\n", HIDES),
     "a hook of a package manager": (".pnpmfile.cjs", "", "module.exports = {}\n", PATCHED),
 }  # fmt: skip
 HONEST: dict[str, tuple[str, str, str]] = {
@@ -50,6 +55,10 @@ HONEST: dict[str, tuple[str, str, str]] = {
         "package.json", package(exports={".": "./src/app.js"}), package(exports={".": {"import": "./src/app.mjs", "require": "./src/app.js"}})),
     "a file that was renamed": ("package.json", package(main="src/old.js"), package(main="src/app.js")),
     "an alias more": ("tsconfig.json", '{"compilerOptions": {"paths": {"@a": ["src/app.js"]}}}', '{"compilerOptions": {"paths": {"@a": ["src/app.js"], "@b": ["src/compat.js"]}}}'),
+    "a package": ("lib/other/__init__.py", "", "x = 1\n"),
+    "a package that was there": ("lib/sort/__init__.py", "x = 1\n", "x = 2\n"),
+    "types beside JavaScript": ("src/app.d.ts", "", "export const app: number\n"),
+    "a config beside TypeScript": ("eslint.config.js", "", "export default []\n"),
     "a dependency": ("package.json", package(), package(dependencies={"left-pad": "^1.0.0"})),
     "a crate of the workspace more": ("Cargo.toml", "[dependencies]\n", '[dependencies]\nnew = { path = "new" }\n'),
     "a library's own definition": ("CMakeLists.txt", CMAKE, CMAKE + "target_compile_definitions(a PRIVATE FAST)\n"),
