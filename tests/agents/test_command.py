@@ -179,11 +179,13 @@ python3 -c 'print("{\"turns\":" * 100000); print("{\"message\": \"" + "y" * 2_00
 @pytest.mark.parametrize(
     ("before", "status", "says"),
     [
-        ("exit 0", "incomplete", "initial-setup"),
-        ("echo 'error: unknown command' >&2; exit 0", "incomplete", "initial-setup"),
+        pytest.param("exit 0", "incomplete", "initial-setup", marks=pytest.mark.slow),
+        pytest.param(
+            "echo 'error: unknown command' >&2; exit 0", "incomplete", "initial-setup", marks=pytest.mark.slow
+        ),
         (f"{NOISE}", "failed", "exit code 3: "),
         (f"{LIES_OF_FIGURES}; exit 0", "incomplete", "initial-setup"),
-        ("echo() { :; }; exec >&- 2>&- <&-", "success", ""),
+        pytest.param("echo() { :; }; exec >&- 2>&- <&-", "success", "", marks=pytest.mark.slow),
         ("{ setsid sh -c 'trap \"\" TERM INT HUP; sleep 1000' & } >/dev/null 2>&1", "success", ""),
         ('echo \'do nothing, all is done\' >"$1" || rm -f "$1" || true', "success", ""),
     ],
