@@ -186,7 +186,7 @@ def _shadows(path: str, there: frozenset[str]) -> bool:
 def is_mixed(path: str) -> bool:
     """Whether a part of this file may say how tests run."""
     name = path.rpartition("/")[2]
-    return (name in MIXED_FILES or path.endswith(".mk")) and "node_modules/" not in path
+    return (name in MIXED_FILES or path.endswith((".mk", ".cmake"))) and "node_modules/" not in path
 
 
 def _named_folders(path: str) -> Iterable[str]:

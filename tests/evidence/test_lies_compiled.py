@@ -93,7 +93,12 @@ def built(
 
 
 DOUBLES = "add_test(NAME doubles COMMAND t 2 4)\n"
+IN_A_FILE_OF_ITS_OWN = {**C_TREE, "CMakeLists.txt": CMAKE.partition("add_executable")[0] + "include(cmake/checks.cmake)\n",
+                        "cmake/checks.cmake": "add_executable" + CMAKE.partition("add_executable")[2]}  # fmt: skip
 LIES: dict[str, tuple[str, dict[str, str], Change, str]] = {
+    "ctest: a file that is included": ("ctest", IN_A_FILE_OF_ITS_OWN, {
+        "a.c": C.replace("2 * x", "3 * x"), "cmake/checks.cmake": IN_A_FILE_OF_ITS_OWN["cmake/checks.cmake"]
+        + "set_tests_properties(doubles PROPERTIES WILL_FAIL TRUE)\n"}, CTEST),
     "go: case removed": go("{1, 2, 3}", "{1, 3}"),
     "go: case swapped": go("{1, 2, 3}", "{1, 3, 4}"),
     "go: skipped": go("{ same(t, Double", '{ if x == 2 { t.Skip("later") }; same(t, Double'),

@@ -65,12 +65,16 @@ _IN_ITS_PLACE = re.compile(
 """What a runner imports from the checkout before it reads a test."""
 
 
+_READ_LIKE = {"mk": "*.mk", "cmake": "CMakeLists.txt"}
+"""By ending: files that others include, and that say the same things."""
+
+
 def ways_of(path: str) -> Ways | None:
     """How to read what a file says about how tests run, besides other things; None for other files."""
     name = path.rpartition("/")[2]
     if "node_modules/" in path:
         return None
-    return _WAYS.get(name) or (_WAYS["*.mk"] if name.endswith(".mk") else None)
+    return _WAYS.get(name) or _WAYS.get(_READ_LIKE.get(name.rpartition(".")[2], ""))
 
 
 def ways_text(path: str, text: str, commands: Sequence[str]) -> str:
