@@ -95,6 +95,8 @@ def _acts(
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     if _has_commits(result) and ledger.pushed_sha != result.head_sha:
         yield "the branch", lambda: push(task_run, result.head_sha)
+    elif _has_commits(result) and result.pull is None:  # nothing else keeps what was committed
+        yield "the branch", lambda: _bring_back(task_run, result.head_sha)
     if _has_commits(result):
         yield "the checks of earlier commits", lambda: end_outdated_checks(task_run, result)
     if result.pull is not None and task_run.run.config.ci_workflow and _starts_nothing(task_run.run):
@@ -191,6 +193,13 @@ def push(task_run: TaskRun, sha: str) -> None:
         run.remote.push_lfs(task_run.base_sha, sha, ref)
         run.remote.push(sha, ref, known=known)
         run.journal.append("pushed", task.id, sha=sha, branch=task_run.branch)
+
+
+def _bring_back(task_run: TaskRun, sha: str) -> None:
+    """The task branch, where somebody deleted it at the remote since it was pushed."""
+    ref = f"refs/heads/{task_run.branch}"
+    if not task_run.run.remote.sha(ref):
+        task_run.run.remote.push(sha, ref, known="")
 
 
 def push_salvage(run: RunContext, task: str, sha: str) -> None:

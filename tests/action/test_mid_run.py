@@ -102,6 +102,21 @@ DEEDS = {
 }
 
 
+def test_a_branch_that_is_deleted_before_there_is_a_pull_request_is_brought_back(
+    runner: Runner, github: GitHubServer
+):
+    """GitHub refuses a pull request of a branch that is not there. What the agent committed is not lost with it."""
+    github.state.add_issue("Add more", GOOD, user="octo", labels=("orchestrate",))
+    git_dir = github.state.git_dir
+    github.before("POST", "/pulls$", lambda: git(git_dir, "update-ref", "-d", f"refs/heads/{BRANCH}"))
+
+    done = runner.step(event="issues", payload=runner.labeled(1))
+
+    assert "incomplete" == one_story(runner, done), done.log
+    [task] = done.report["tasks"]
+    assert "head invalid" in task["error"] and task["head_sha"] == github.state.sha_of(BRANCH)
+
+
 @pytest.mark.parametrize("name", DEEDS)
 def test_what_somebody_does_meanwhile_ends_in_one_story_and_doubles_nothing(
     runner: Runner, github: GitHubServer, name: str
