@@ -45,10 +45,12 @@ def test_a_flood_is_stopped_at_the_cap(stage: Stage) -> None:
 def test_a_log_that_grew_at_the_last_moment_is_too_long(stage: Stage) -> None:
     """A hole of a terabyte is made in no time, and nobody reads that much: the log is cut as after any flood."""
     outcome = stage.run(
-        stage.command(sys.executable, "-c", "import os; os.ftruncate(1, 1 << 40)"), limits={"log_bytes": MIB}
+        stage.command(sys.executable, "-c", "import os; os.ftruncate(1, 1 << 40); os._exit(0)"),
+        limits={"log_bytes": MIB},
     )
 
-    assert (Ending.LOG_LIMIT, 0) == (outcome.ending, outcome.exit_code)
+    assert Ending.LOG_LIMIT is outcome.ending
+    assert outcome.exit_code in {0, None}  # None: the guard looked between the two calls
     assert MIB == stage.log.stat().st_size == outcome.log_bytes
 
 
