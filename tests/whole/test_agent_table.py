@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator_action.protocol.events import EVENT_KINDS, encode, seal
+from orchestrator_action.protocol.events import EVENT_KINDS, encode_event, seal
 from tests.kit.repos import Repo
 from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, House, house
 
@@ -76,7 +76,7 @@ def trail_of(home: House, task: str, run: str, *told: tuple[str, dict[str, objec
     for seq, (kind, data) in enumerate(told, 1):
         event = seal(seq=seq, at=1.0, run=run, task=task, kind=kind, data=data, prev=prev)
         prev = event.hash
-        lines.append(encode(event))
+        lines.append(encode_event(event))
     push_file(home, task, f"{run}.jsonl", "\n".join(lines) + "\n")
 
 
