@@ -53,6 +53,9 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
     found = found or [
         (lines, n) for lines in files for n, line in enumerate(lines) if _makes(line, bare_name(case_id))
     ]
+    found = found or [
+        (lines, n) for lines in files for n, line in enumerate(lines) if _ends(line, bare_name(case_id))
+    ]
     if len(found) != 1:
         return []
     lines, at = found[0]
@@ -61,6 +64,12 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
 
 _TITLE = re.compile(r"(['\"`])((?:(?!\1)[^\\\n]|\\.)*)\1")
 _HOLE = re.compile(r"%[sdifjoOpc#]|\$\{[^}\n]*\}|#\{[^}\n]*\}|\$[A-Za-z][\w.]*")
+
+
+def _ends(line: str, name: str) -> bool:
+    """Whether a test's title stands at the end of its whole description, as RSpec has it."""
+    titled = re.search(_DEFINES, line)
+    return titled is not None and any(name.endswith(f" {m[2]}") for m in _TITLE.finditer(line) if m[2])
 
 
 def _makes(line: str, name: str) -> bool:

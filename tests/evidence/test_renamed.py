@@ -115,6 +115,21 @@ def test_subtests_of_go_that_get_names_live_on(head: str, wanted: bool) -> None:
     assert wanted is lives_on(old, new, {"a_test.go": (GO, head)})
 
 
+RSPEC = "RSpec.describe('app') do\n  it('doubles') { expect(twice(2)).to eq 4 }\nend\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted"),
+    [(RSPEC, True), (RSPEC.replace("eq 4", "eq 5"), False)],
+    ids=["described anew", "another value"],
+)
+def test_a_test_of_rspec_is_known_by_the_end_of_its_description(head: str, wanted: bool) -> None:
+    """The group around it may have another name."""
+    texts = {"a_spec.rb": (RSPEC, head.replace("'app'", "'the app'"))}
+
+    assert wanted is lives_on("a_spec.rb::app doubles", "a_spec.rb::the app doubles", texts, "a_spec.rb")
+
+
 def test_two_tests_of_one_name_tell_nothing() -> None:
     """Without a file it is not known which one is meant."""
     texts = {"a.py": (OLD, ""), "b.py": (OLD, ""), "c.py": ("", RENAMED)}
