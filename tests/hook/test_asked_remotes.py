@@ -110,5 +110,5 @@ def test_a_push_killed_while_its_remote_is_asked_runs_no_gate_and_leaves_nobody(
     began = time.monotonic()
     wait_for(lambda: not processes_in(tmp_path), "nobody is left")
 
-    assert time.monotonic() - began < 10.0  # and not the half minute that a remote is given
+    assert time.monotonic() - began < 20.0  # and not the half minute that a remote is given
     assert 0 == g.runs
