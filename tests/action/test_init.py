@@ -198,19 +198,19 @@ def test_github_is_set_up_as_agreed_and_a_second_time_nothing_is_done(at_github)
     assert "nothing to write" in again.stderr and writes == github.count("POST") + github.count("PUT")
 
 
-def test_four_commands_of_the_readme_lead_from_a_repository_and_a_key_to_a_verified_pull_request(
+def test_the_commands_of_the_readme_lead_from_a_repository_and_a_key_to_a_verified_pull_request(
     at_github: tuple[GitHubServer, Repo], tmp_path: Path
 ):
-    """A token, `init --github`, a push, a label: nothing else is to be done by hand. The event's step is the
-    single job's; with the agent that needs no model in the place of claude."""
+    """A token, `init --github`, the secret, a push, a label: nothing else is to be done by hand. The event's step is
+    the single job's; with the agent that needs no model in the place of claude."""
     need(NPM / "@octokit" / "webhooks-examples", "@octokit/webhooks-examples")
     github, repo = at_github
     github.state.private = True
-    github.state.secrets.add("ANTHROPIC_API_KEY")
+    github.state.secrets.add("ANTHROPIC_API_KEY")  # as `gh secret set` does
     github.state.runs[RUN_ID] = {"id": RUN_ID, "status": "in_progress", "conclusion": None}
     readme = (PROJECT / "README.md").read_text(encoding="utf-8").partition("## Use it on GitHub")[2]
     commands = [line[2:].split()[0] for line in readme.split("```")[1].splitlines() if line.startswith("$ ")]
-    assert ["export", "orchestrator-action", "git", "gh"] == commands
+    assert ["export", "orchestrator-action", "gh", "git", "gh"] == commands
 
     done = init_at(github, repo, "--yes")
     assert (0, True) == (done.returncode, "ok   secret: ANTHROPIC_API_KEY is there" in done.stderr), (

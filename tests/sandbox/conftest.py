@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,22 +35,36 @@ def walls() -> Isolation:
 class WalledPids(Pids):
     """Who registered, by a PID of its own namespace; who lives is known by the namespace.
 
-    The kernel gives the number of a namespace that is gone to the next one, of anybody: who began after the
-    program of ours had ended is none of it.
+    The kernel gives the number of a namespace that is gone to the next one, of anybody. A descriptor keeps it from
+    being given away.
     """
 
-    namespaces: dict[tuple[str, int], float] = field(default_factory=dict)
-    """By namespace and the program in it: when that had ended, in ticks since boot."""
+    namespaces: dict[str, int] = field(default_factory=dict)
+    """Each with its descriptor, from a program's start until nobody is in it any more."""
+
+    def add(self, pid: int) -> str:
+        """Watch the namespace of this process; empty when it has ended already."""
+        try:
+            held = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+        except OSError:
+            return ""
+        namespace = os.readlink(f"/proc/self/fd/{held}")
+        if self.namespaces.setdefault(namespace, held) != held:
+            os.close(held)
+        return namespace
 
     def running(self) -> list[int]:
-        ended: dict[str, float] = {}
-        for (namespace, _), at in self.namespaces.items():
-            ended[namespace] = max(at, ended.get(namespace, 0.0))
-        there = ((p, _namespace(p.pid)) for p in procs.everyone() if not p.ended)
-        return [p.pid for p, namespace in there if p.start_ticks <= ended.get(namespace, -1.0)]
+        there = ((p.pid, _namespace(p.pid)) for p in procs.everyone() if not p.ended)
+        return [pid for pid, namespace in there if namespace in self.namespaces]
 
     def alive(self) -> list[int]:
         return self.running()
+
+    def let_go(self) -> None:
+        """Forget the namespaces, if nobody is left in any of them: nobody can come."""
+        if not self.running():
+            while self.namespaces:
+                os.close(self.namespaces.popitem()[1])
 
 
 def _namespace(pid: int) -> str:
@@ -73,19 +85,17 @@ class WalledStage(Stage):
         assert isinstance(pids, WalledPids)
         own = more.pop("on_start", None)
 
-        seen: list[tuple[str, int]] = []
+        seen: set[str] = set()
 
         def began(pid: int, ticks: int) -> None:
-            if namespace := _namespace(pid):  # it may be gone already
-                seen.append((namespace, pid))
-                pids.namespaces[namespace, pid] = math.inf
+            seen.add(pids.add(pid))
             if own is not None:
                 own(pid, ticks)
 
         more.setdefault("policy", self.policy)
         outcome = super().run(command, limits=limits, on_start=began, **more)
-        pids.namespaces |= dict.fromkeys(seen, time.clock_gettime(time.CLOCK_BOOTTIME) * procs.TICKS_PER_S)
-        assert _namespace(os.getpid()) not in {namespace for namespace, _ in seen}, "it ran without walls"
+        pids.let_go()
+        assert _namespace(os.getpid()) not in seen, "it ran without walls"
         return outcome
 
 
@@ -98,5 +108,8 @@ def stage(tmp_path: Path, walls: Isolation) -> Iterator[WalledStage]:
     policy = walls.policy(Role.TESTS, write=[tmp_path], read=[REPOSITORY], scratch=tmp_path / "scratch")
     made = WalledStage(tmp_path, WalledPids(folder), policy=policy)
     yield made
-    assert [] == made.pids.alive()
+    left = made.pids.alive()
+    for held in made.pids.namespaces.values():
+        os.close(held)
+    assert [] == left
     assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.pid not in before]
