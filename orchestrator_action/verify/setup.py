@@ -217,8 +217,10 @@ class TreeSetup:
         if not self.plan.steps:
             return
         base, git = task_run.base_sha, Git.open(tree)
+        at_base = _is_base(base, git)
         env = command_env(task_run.run.env, task_run.run.config.test_env)
-        # Keys are for the base's dependencies only: one that an agent added could send them away.
+        # Keys are for the base's dependencies only: one that an agent added could send them away, and so could a
+        # build of the project's own.
         locked = _as_at(base, git, [name for step in self.plan.steps for name in step.inputs])
         keys = command_env(task_run.run.env, task_run.run.config.setup_env) if locked else {}
 
@@ -227,11 +229,12 @@ class TreeSetup:
                 {n: v.replace("{tree}", str(tree)) for n, v in step.env.items()} if step is not None else {}
             )
             added.pop("VIRTUAL_ENV", None)  # it is being made
+            given = keys if at_base or step is None or not step.again else {}
             log = task_run.directory / f"{name}-{part}.log"
             outcome = task_run.run_command(
                 ["/bin/sh", "-c", command.replace("{common}", shlex.quote(str(task_run.run.git.common_dir)))],
                 cwd=tree,
-                env={**env, **keys, **added},
+                env={**env, **given, **added},
                 log=log,
                 timeout_s=task_run.run.config.setup_timeout,
                 role=Role.SETUP,
@@ -249,7 +252,7 @@ class TreeSetup:
             run=run,
             cache=self.cache,
             level=task_run.policy(Role.SETUP, tree).level.word,
-            at_base=_is_base(base, git),
+            at_base=at_base,
             probed=self._probed,
             ignored_in=[
                 tree / ".git" / "info" / "exclude",

@@ -59,6 +59,46 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
     home.assert_tidy()
 
 
+def test_what_set_up_builds_is_of_each_trees_own_sources_and_gets_no_key(
+    home_of: Callable[[Mapping[str, str]], House],
+):
+    """A build of the branch is the agent's code: the key of a registry is for what the lock file names."""
+    if shutil.which("npm") is None:
+        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
+            pytest.fail("npm is not installed")
+        pytest.skip("npm is not installed")
+    package = json.loads(FILES["package.json"])
+    package["scripts"]["prepare"] = "node build.js"
+    build = "const fs = require('fs');\nfs.mkdirSync('dist', {recursive: true});\n"
+    build += "fs.writeFileSync('dist/two.txt', `${require('./source')} ${process.env.REGISTRY_KEY || 'no key'}`);\n"
+    test = "const test = require('node:test');\ntest('built', () => {\n"
+    test += "  console.log('built of', require('fs').readFileSync('dist/two.txt', 'utf8'));\n});\n"
+    home = home_of(
+        {
+            **FILES, "package.json": json.dumps(package), "build.js": build, "source.js": "module.exports = 2;\n",
+            "two.test.js": test, ".gitignore": "dist\nnode_modules\n", "README.md": "# Two\n",
+            ".github/orchestrator.yml": "setup-env: [REGISTRY_KEY]\n",
+        }
+    )  # fmt: skip
+    change_both = change("source.js", "module.exports = 2;\n", "module.exports = 2.5;\n")
+    home.issue(
+        1, "Say more", f"Please.\n\n{change_both}\n\n" + change("README.md", "# Two\n", "# Two and a half\n")
+    )
+
+    ran = home.run(env={"REGISTRY_KEY": "invented"})
+
+    task = ran.task("issue-1")
+    assert task["status"] == "success", (task["error"], task["phases"])
+    run_dir = next((home.repo.path / ".git/orchestrator/runs").iterdir())
+    of_base, of_task = (
+        "".join(log.read_text() for log in (run_dir / "tasks" / name).rglob("command-*.log"))
+        for name in ("base", "issue-1")
+    )
+    assert "built of 2 invented" in of_base and "built of 2.5 no key" in of_task
+    assert "invented" not in of_task.replace("built of 2 invented", "")  # the base's own tests on this code
+    home.assert_tidy()
+
+
 @pytest.mark.slow
 def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
     home_of: Callable[[Mapping[str, str]], House],
