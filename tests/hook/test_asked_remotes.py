@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,8 +106,8 @@ def test_a_push_killed_while_its_remote_is_asked_runs_no_gate_and_leaves_nobody(
     with start_push(g) as push:
         wait_for((tmp_path / "asked").exists, "the remote is asked")
         push.kill()
-    began = time.monotonic()
-    wait_for(lambda: not processes_in(tmp_path), "nobody is left")
+    wait_for(
+        lambda: not processes_in(tmp_path), "nobody is left before the half minute that a remote is given"
+    )
 
-    assert time.monotonic() - began < 20.0  # and not the half minute that a remote is given
     assert 0 == g.runs

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.conftest import REQUIRE_ALL
 from tests.kit.whole import House, change
 
 LOCK = {
@@ -37,12 +37,16 @@ FILES = {
 }
 
 
+@pytest.fixture
+def npm() -> None:
+    """A test that uses it needs npm: it is skipped where that is missing, and fails in CI."""
+    if shutil.which("npm") is None:
+        (pytest.fail if REQUIRE_ALL else pytest.skip)("npm is not installed")
+
+
+@pytest.mark.usefixtures("npm")
 def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapping[str, str]], House]):
     """No `setup` is written down; the second tree has a copy of what the first installed."""
-    if shutil.which("npm") is None:
-        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
-            pytest.fail("npm is not installed")
-        pytest.skip("npm is not installed")
     home = home_of(FILES)
     home.issue(1, "Say more", "Please.\n\n" + change("README.md", "# Two\n", "# Two\n\nIt is two.\n"))
 
@@ -59,14 +63,11 @@ def test_what_the_lock_file_names_is_there_for_the_tests(home_of: Callable[[Mapp
     home.assert_tidy()
 
 
+@pytest.mark.usefixtures("npm")
 def test_what_set_up_builds_is_of_each_trees_own_sources_and_gets_no_key(
     home_of: Callable[[Mapping[str, str]], House],
 ):
     """A build of the branch is the agent's code: the key of a registry is for what the lock file names."""
-    if shutil.which("npm") is None:
-        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
-            pytest.fail("npm is not installed")
-        pytest.skip("npm is not installed")
     package = json.loads(FILES["package.json"])
     package["scripts"]["prepare"] = "node build.js"
     build = "const fs = require('fs');\nfs.mkdirSync('dist', {recursive: true});\n"
@@ -100,14 +101,11 @@ def test_what_set_up_builds_is_of_each_trees_own_sources_and_gets_no_key(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("npm")
 def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
     home_of: Callable[[Mapping[str, str]], House],
 ):
     """Nothing is at the top, and nothing is written down: each folder gets its packages, and its tests have ids."""
-    if shutil.which("npm") is None:
-        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
-            pytest.fail("npm is not installed")
-        pytest.skip("npm is not installed")
     inner = {n: t for n, t in FILES.items() if n != "README.md"}
     files = {f"{folder}/{n}": t for folder in ("api", "web") for n, t in inner.items()}
     home = home_of({**files, "README.md": "# Two\n"})
@@ -131,12 +129,9 @@ def test_manifests_in_folders_only_are_set_up_and_tested_where_they_are(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("npm")
 def test_the_base_is_measured_with_what_its_own_set_up_brings(home_of: Callable[[Mapping[str, str]], House]):
     """PATH and variables of the set-up hold at the base as at the head: what passes here passed there."""
-    if shutil.which("npm") is None:
-        if os.environ.get("ORCHESTRATOR_REQUIRE_ALL"):
-            pytest.fail("npm is not installed")
-        pytest.skip("npm is not installed")
     test = "const test = require('node:test');\ntest('set up', () => {\n"
     test += "  if (process.env.COREPACK_ENABLE_STRICT !== '0') throw new Error('not set up');\n});\n"
     home = home_of({**FILES, "two.test.js": test})
