@@ -72,10 +72,13 @@ class TreeSlot:
         put_file(self.folder / _RECORD, json.dumps(body).encode("utf-8", "surrogateescape") + b"\n")
 
     def drop(self) -> None:
-        """Forget the tree; the record goes first."""
+        """Forget the tree; the record goes first, and a name says what is left when we are killed meanwhile."""
+        folder = self.folder
         with contextlib.suppress(OSError):
-            (self.folder / _RECORD).unlink()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            (folder / _RECORD).unlink()
+            if not folder.name.startswith(f"{GONE}-"):
+                folder = folder.rename(folder.with_name(f"{GONE}-{os.urandom(4).hex()}"))
+        shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.parent.rmdir()
             self.folder.parent.parent.rmdir()
@@ -118,14 +121,17 @@ def slots(user: Git) -> Iterator[TreeSlot]:
 
 
 def drop_unfinished(user: Git, run_id: str) -> None:
-    """Drop what was left of trees that were never whole: of run `run_id`, or of processes that are gone."""
+    """Drop what is left of trees that were never whole, or are half deleted.
+
+    These are the folders of run `run_id` and of processes that are gone, unless a living process owns them.
+    """
     for run in _entries(slots_dir(user)):
         for folder in _entries(run):
             slot = read_slot(folder)
             owned = folder / OWNER_FILE
-            dead = owned.is_file() and not owner.live_owner(owned)
-            ours = dead or run.name == run_id or folder.name.startswith(f"{GONE}-")
-            if ours and (slot is None or (slot.kind != TASK and not slot.path.exists())):
+            alive = owner.live_owner(owned)
+            ours = owned.is_file() or run.name == run_id or folder.name.startswith(f"{GONE}-")
+            if ours and not alive and (slot is None or (slot.kind != TASK and not slot.path.exists())):
                 shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             run.rmdir()

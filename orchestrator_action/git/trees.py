@@ -349,6 +349,7 @@ class Trees:
         for slot in slots(self.user):
             if slot.kind != TASK and not owner.live_owner(slot.owner_file):
                 delete_tree(slot)
+        drop_unfinished(self.user, self.run_id)
 
     def drop_bases(self) -> None:
         """Let go of the base commits that no tree borrows from any more."""

@@ -15,6 +15,7 @@ import pytest
 from orchestrator_action.errors import WorktreeError
 from orchestrator_action.git.private import known_branches, prune
 from orchestrator_action.git.process import git_program
+from orchestrator_action.git.task_tree import TaskTree
 from orchestrator_action.git.trees import Trees
 from orchestrator_action.work.commits import taking_commits
 from tests.git.conftest import commit, identity_of
@@ -86,15 +87,20 @@ def test_a_pushed_worktree_goes(trees: Trees, repo: Repo, base: str):
     assert trees.remove(made.path) == ""
 
 
+def owned_by_a_dead_process(*trees: TaskTree):
+    gone = subprocess.Popen(["true"])
+    who = json.dumps(identity_of(gone.pid))
+    gone.wait()
+    for tree in trees:
+        tree.slot.owner_file.write_text(who)
+
+
 def test_clean_checkouts_of_a_dead_process_go_and_those_of_a_living_one_stay(trees: Trees, base: str):
     """FAULTS 25: of an orchestrator that was killed while it measured; a task's own tree is not one of them."""
     task, living = trees.create("t", "orchestrator/t", base), trees.measure("t", base)
     dead, reviewed = trees.measure("t", base), trees.review("t", base)
-    gone = subprocess.Popen(["true"])
-    who = json.dumps(identity_of(gone.pid))
-    gone.wait()
     for tree in (task, dead, reviewed):
-        tree.slot.owner_file.write_text(who)
+        owned_by_a_dead_process(tree)
 
     trees.discard_dead()
 
@@ -311,14 +317,34 @@ def test_a_record_that_names_another_folder_deletes_nothing(trees: Trees, base: 
 
 def test_what_was_never_whole_is_swept_away(trees: Trees, base: str):
     """Records of checkouts that are gone, and folders of which a killed process wrote no record."""
-    trees.measure("t", base)
-    half = trees.create("half", "orchestrator/half", base).slot
-    (half.folder / "tree.json").unlink()
+    checkout = trees.measure("t", base)
+    half = trees.create("half", "orchestrator/half", base)
+    owned_by_a_dead_process(checkout, half)
+    (half.slot.folder / "tree.json").unlink()
     shutil.rmtree(trees.root)
 
     trees.discard()
 
-    assert not half.folder.parent.parent.exists()
+    assert not half.slot.folder.parent.parent.exists()
+
+
+@pytest.mark.parametrize("left", ["window.git", "owner", ""])
+def test_what_is_left_of_a_record_that_was_being_deleted_goes_with_the_next_run(
+    trees: Trees, base: str, left: str
+):
+    """Of a process killed in the middle of it, also when its owner's name went first; a living one's stays."""
+    given_up, living = trees.create("t", "orchestrator/t", base), trees.measure("t", base)
+    owned_by_a_dead_process(given_up)
+    folder = given_up.slot.folder.rename(given_up.slot.folder.with_name("gone-0123abcd"))
+    (folder / "tree.json").unlink()
+    for path in folder.iterdir():
+        if path.name != left:
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    (living.slot.folder / "tree.json").unlink()
+
+    trees.discard_dead()
+
+    assert (False, True) == (folder.exists(), living.slot.folder.exists())
 
 
 def test_the_branch_of_a_task_is_kept_in_the_users_repository(trees: Trees, repo: Repo, base: str):
