@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator_action.cli.init_github import Looked, look_at_github
+from orchestrator_action.cli.init_github import Item, Looked, look_at_github
 from orchestrator_action.cli.init_workflow import (
     Wishes,
     check_label,
@@ -68,20 +68,12 @@ def init(
     `agree` is asked once, after the diff and the list were shown.
     Raises ConfigError for a kind nobody knows, ForgeError when GitHub refuses.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
-    git = Git.open(repo)
-    if git.work_tree is None:
-        raise ConfigError(f"{repo} is a bare repository", hint="run it in a checkout")
-    if not git.head():
-        raise ConfigError(
-            "there is no commit in which tests could be found", hint="commit, and run init again"
-        )
+    git, root = _checkout(repo, kind)
     wishes = wishes or Wishes()
     check_label(wishes.label)
     steps = runner_steps(git)
-    there = look_at_github(git, _agent(git.work_tree), wishes, env) if github else Looked()
-    if kind == "label" and there.public and not (git.work_tree / KINDS["label"][1]).exists():
+    there = look_at_github(git, _agent(root), wishes, env) if github else Looked()
+    if kind == "label" and there.public and not (root / KINDS["label"][1]).exists():
         kind = "label" if steps else "jobs"
         say(f"the repository is public: {PUBLIC[kind]}")
     example, target = KINDS[kind]
@@ -91,11 +83,10 @@ def init(
     wanted = {target: workflow, CONFIG_PATH: configuration(git, wishes)}
     if form:
         wanted[FORM[1]] = fit(_example(FORM[0]), wishes, action="", steps="")
-    items = there.items
-    new = _new(git.work_tree, wanted, say)
-    for item in items:
+    new = _new(root, wanted, say)
+    for item in there.items:
         say(item.line)
-    todo = [item for item in items if item.act]
+    todo = [item for item in there.items if item.act]
     if not new and not todo:
         say("nothing to write: everything is there already")
         return 0
@@ -103,16 +94,35 @@ def init(
         say("nothing was written")
         return 1
     for name, text in new.items():
-        _write(git.work_tree, name, text)
+        _write(root, name, text)
         say(f"written: {name}")
-    failed = False
-    for item in todo:
-        if item.act:
-            said = item.act()
-            failed = failed or (said is not None and not said.startswith("success"))
-            say(f"done: {item.what}: {said or item.found}")
-    say("\n".join(_left_to_do(git.work_tree, kind)))
-    return 1 if failed else 0
+    done = [_do(item, say) for item in todo]
+    say("\n".join(_left_to_do(root, kind)))
+    return 0 if all(done) else 1
+
+
+def _checkout(repo: Path, kind: str) -> tuple[Git, Path]:
+    """The repository, and its checkout, which is written to.
+
+    Raises ConfigError for a kind nobody knows, and where nothing can be written.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"no workflow for {kind!r}", hint=f"one of {', '.join(KINDS)}")
+    git = Git.open(repo)
+    if git.work_tree is None:
+        raise ConfigError(f"{repo} is a bare repository", hint="run it in a checkout")
+    if not git.head():
+        raise ConfigError(
+            "there is no commit in which tests could be found", hint="commit, and run init again"
+        )
+    return git, git.work_tree
+
+
+def _do(item: Item, say: Callable[[str], None]) -> bool:
+    """Do what was agreed to and say what came of it; False when it failed."""
+    said = item.act() if item.act else None
+    say(f"done: {item.what}: {said or item.found}")
+    return said is None or said.startswith("success")
 
 
 def _left_to_do(root: Path, kind: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator_action.cli.options import HERE, ForgeName, Json, Repo, RunName
+from orchestrator_action.cli.options import HERE, ForgeName, Json, Junit, Repo, RunName, Sarif
 from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.process.own_environment import environment
 
@@ -95,12 +95,8 @@ def report(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one self-contained page to this file.")
     ] = None,
-    sarif: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what does not hold as SARIF 2.1.0.")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write each fact as a case of JUnit XML.")
-    ] = None,
+    sarif: Sarif = None,
+    junit: Junit = None,
     task: Annotated[
         str, typer.Option("--task", metavar="TASK", help="The audit trail of this task, from the remote.")
     ] = "",

@@ -95,6 +95,8 @@ BaseDigest = Annotated[
     str,
     typer.Option("--base-suite-sha256", metavar="HEX", help="Refuse a measured base with another digest."),
 ]
+Sarif = Annotated[Path | None, typer.Option(metavar="FILE", help="Write what does not hold as SARIF 2.1.0.")]
+Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write each fact as a case of JUnit XML.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, a beginning of it, or last.")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ from orchestrator_action.cli.options import (
     Verdicts,
     digests_of,
 )
+from orchestrator_action.cli.run import tell, watch
 from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
 from orchestrator_action.errors import ConfigError
 from orchestrator_action.process.own_environment import environment
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from orchestrator_action.plan.admission import Admission
     from orchestrator_action.protocol.documents import Plan
     from orchestrator_action.run.setup import RunRequest
-    from orchestrator_action.run.steps.work import WrittenBundle
+    from orchestrator_action.run.steps.files import ReadPlan
+    from orchestrator_action.run.steps.work import Before, WrittenBundle
     from orchestrator_action.state.context import RunContext
 
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, as plan --out wrote it.")]
@@ -173,13 +176,32 @@ def work(
 
     Example: orchestrator-action work plan.json --shard 1 --out bundles
     """
-    from orchestrator_action.cli.run import tell
-    from orchestrator_action.cli.run import watch as watch_run
     from orchestrator_action.process.cancel import on_signals
     from orchestrator_action.protocol.ends import exit_code
     from orchestrator_action.run.steps import work as step
+    from orchestrator_action.run.steps.files import read_plan
+
+    read = read_plan(plan, plan_sha256)
+    begin = _begins(shard, base_suite, read, base_suite_sha256)
+    before = _before(bundles, verdict, accept)
+    index = _Index(digests, _read_index(digests) if settle else {})
+    with on_signals() as cancel:
+        if settle:
+            step.settle(read, shard, out, repo, environment(), cancel, say=say, wrote=index.add)
+            return
+        done = step.work(
+            read, shard, out, repo, environment(), cancel,
+            before=before, say=say, begin=begin, watch=_watch, tell=tell, wrote=index.add,
+        )  # fmt: skip
+    _tell_bundles(read.plan.run_id, shard, done.bundles, as_json=json_)
+    raise typer.Exit(exit_code(done.report.tasks, interrupted=cancel.is_set()))
+
+
+def _begins(shard: int, base_suite: Path | None, plan: ReadPlan, digest: str) -> Callable[[RunContext], None]:
+    """What is said as the run begins; from then on it has the base suite that the base job measured, if any."""
     from orchestrator_action.run.steps.base import read_base, use_base
-    from orchestrator_action.run.steps.files import read_plan, read_verdicts
+
+    known = read_base(base_suite, plan, digest) if base_suite is not None else None
 
     def begin(run: RunContext) -> None:
         say(f"run {run.run_id}, shard {shard}: agent {run.config.agent}, base {run.base_sha[:12]}")
@@ -187,43 +209,36 @@ def work(
         if known is not None and (why_not := use_base(run, known)):
             say(why_not)
 
-    def watch(run: RunContext) -> AbstractContextManager[object]:
-        return watch_run(run.run_dir, run.agents)
+    return begin
 
-    read = read_plan(plan, plan_sha256)
-    known = read_base(base_suite, read, base_suite_sha256) if base_suite is not None else None
+
+def _before(
+    bundles: Sequence[Path] | None, verdict: Sequence[Path] | None, accept: list[str] | None
+) -> Before:
+    """What the waves before brought, and a line for each verdict that does not count."""
+    from orchestrator_action.run.steps.files import read_verdicts
+    from orchestrator_action.run.steps.work import Before
+
     accepted = None if accept is None else digests_of(accept)
     verdicts, problems = read_verdicts(verdict or (), accepted)
     for problem in problems:
         say(f"a verdict is refused: {problem}")
-    index = _Index(digests, _read_index(digests) if settle else {})
-    with on_signals() as cancel:
-        if settle:
-            step.settle(read, shard, out, repo, environment(), cancel, say=say, wrote=index.add)
-            return
-        done = step.work(
-            read,
-            shard,
-            out,
-            repo,
-            environment(),
-            cancel,
-            before=step.Before(folders=bundles or (), verdicts=verdicts, accept=accepted),
-            say=say,
-            begin=begin,
-            watch=watch,
-            tell=tell,
-            wrote=index.add,
-        )
+    return Before(folders=bundles or (), verdicts=verdicts, accept=accepted)
+
+
+def _watch(run: RunContext) -> AbstractContextManager[object]:
+    return watch(run.run_dir, run.agents)
+
+
+def _tell_bundles(run_id: str, shard: int, written: Sequence[WrittenBundle], *, as_json: bool) -> None:
     rows = [
         {"task_id": b.task_id, "bundle": str(b.folder), "sha256": b.digest, "status": b.status}
-        for b in done.bundles
+        for b in written
     ]
-    if json_:
-        print_json({"schema": 1, "run_id": read.plan.run_id, "shard": shard, "bundles": rows})
+    if as_json:
+        print_json({"schema": 1, "run_id": run_id, "shard": shard, "bundles": rows})
     else:
         put_lines([f"bundle {r['bundle']} sha256:{r['sha256']} ({r['status']}, as work says)" for r in rows])
-    raise typer.Exit(exit_code(done.report.tasks, interrupted=cancel.is_set()))
 
 
 class _Index:

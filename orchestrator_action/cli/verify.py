@@ -16,8 +16,10 @@ from orchestrator_action.cli.options import (
     BundleDigest,
     ForgeName,
     Json,
+    Junit,
     PlanDigest,
     Repo,
+    Sarif,
     request_of_options,
 )
 from orchestrator_action.cli.terminal import print_json, put_lines, say, write_text
@@ -46,12 +48,8 @@ def verify(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the verdict document to this file.")
     ] = None,
-    sarif: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what does not hold as SARIF 2.1.0.")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write each fact as a case of JUnit XML.")
-    ] = None,
+    sarif: Sarif = None,
+    junit: Junit = None,
     document: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Check this verdict document against the repository instead."),

@@ -62,6 +62,16 @@ class _Token(github.Auth.Token):
         return token_now(self._token)
 
 
+def _check(repository: str, token: str, base_url: str) -> None:
+    """Raise ForgeError for what cannot be a repository, a token or the address of an API."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise ForgeError(f"{repository!r} is not a repository", hint="write it as owner/name")
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", base_url):
+        raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL")
+    if not token.strip():
+        raise ForgeError("there is no token for GitHub", hint="set GITHUB_TOKEN, or use --forge local")
+
+
 class Api:
     """Requests about one repository. Safe to use from several threads."""
 
@@ -78,12 +88,7 @@ class Api:
         sleep: Callable[[float], None] = time.sleep,
         pace: Callable[[int], None] | None = None,
     ) -> None:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-            raise ForgeError(f"{repository!r} is not a repository", hint="write it as owner/name")
-        if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", base_url):
-            raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL")
-        if not token.strip():
-            raise ForgeError("there is no token for GitHub", hint="set GITHUB_TOKEN, or use --forge local")
+        _check(repository, token, base_url)
         self.repository = repository
         self.root = f"/repos/{repository}"
         self.of_an_app = token.startswith("ghs_")
@@ -95,25 +100,12 @@ class Api:
         self._tries = tries
         self._on_retry = on_retry
         self._host = base_url
-        patience = RateLimitPatience(
-            total=MAX_WAITS,
-            connect=0,
-            read=False,
-            redirect=0,
-            other=0,
-            status_forcelist=[429],
-            allowed_methods=None,
-            raise_on_status=False,
-            max_wait_s=max_wait_s,
-            sleep=sleep,
-            told=self._repeated,
-        )
         self._given: dict[str, Any] = {
             "auth": _Token(token if isinstance(token, RenewableToken) else token.strip()),
             "base_url": _enterprise(base_url),
             "timeout": timeout_s,
             "per_page": PER_PAGE,
-            "retry": patience,
+            "retry": self._patience(max_wait_s),
             "seconds_between_requests": 0,
             "seconds_between_writes": 0,
             "lazy": True,
@@ -125,6 +117,21 @@ class Api:
                 self._graphql_url = first.graphql_url
         except NONSENSE as exc:
             raise ForgeError(f"{base_url!r} is no address of an API", hint="set GITHUB_API_URL") from exc
+
+    def _patience(self, max_wait_s: float) -> RateLimitPatience:
+        return RateLimitPatience(
+            total=MAX_WAITS,
+            connect=0,
+            read=False,
+            redirect=0,
+            other=0,
+            status_forcelist=[429],
+            allowed_methods=None,
+            raise_on_status=False,
+            max_wait_s=max_wait_s,
+            sleep=self._sleep,
+            told=self._repeated,
+        )
 
     @contextmanager
     def _requester(self) -> Iterator[Requester]:
