@@ -1,7 +1,8 @@
 """One switch that ends many waits, thrown by a signal handler, a thread or another process's order.
 
 No lock is taken, so a handler may throw it while the thread it interrupted stands anywhere, also
-inside a wait on the same switch. Waiters poll a descriptor that is written and never read.
+inside a wait on the same switch. Waiters poll a descriptor that is written and never read; a switch
+that nobody waits on has none, so a backlog of thousands of tasks costs no open files.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Cancel:
 
     def __init__(self, parent: Cancel | None = None) -> None:
         self._parent = parent
-        self._flag = _Flag()
+        self._flags: dict[str, _Flag] = {}  # at most one: a dict, as its `setdefault` is atomic
         self._is_set = self._is_hurried = False
         self._reason = ""
         self._since = self._hurried_since = float("inf")
@@ -61,7 +62,8 @@ class Cancel:
             self._reason = reason
             self._since = time.monotonic()
             self._is_set = True
-            self._flag.set()
+            for flag in list(self._flags.values()):
+                flag.set()
 
     def hurry(self) -> None:
         """Grace is over: kill at once. Safe in a signal handler."""
@@ -123,7 +125,10 @@ class Cancel:
 
     def fds(self) -> tuple[int, ...]:
         """Descriptors that become, and stay, readable when it is set; never read them."""
-        return (self._flag.fd, *(self._parent.fds() if self._parent is not None else ()))
+        flag = self._flags.get("") or self._flags.setdefault("", _Flag())
+        if self._is_set:  # by whoever asked before there was a flag, or while it was made
+            flag.set()
+        return (flag.fd, *(self._parent.fds() if self._parent is not None else ()))
 
 
 def wait_readable(fds: tuple[int, ...], timeout: float | None) -> frozenset[int]:

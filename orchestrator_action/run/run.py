@@ -259,6 +259,7 @@ class _Run:
 
     def _take(self, future: Future[TaskResult]) -> None:
         task = self._board.running.pop(future)
+        self._board.cancels.pop(task.id, None)
         try:
             result = future.result()
         except BaseException as exc:  # noqa: BLE001 - whatever it is, the others are ended before it is raised
@@ -272,6 +273,7 @@ class _Run:
     def _settle(self, task: Task, end: End) -> None:
         """End a task that never started."""
         self._board.waiting.remove(task)
+        self._board.cancels.pop(task.id, None)
         result = end.result(task, self._run.base_sha)
         self._journal.append("task-ended", task.id, **result_record(result))
         self._board.done[task.id] = result

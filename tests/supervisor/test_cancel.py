@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from orchestrator_action.process.supervisor import Cancel
 from orchestrator_action.protocol.attempt import Ending
-from tests.kit.ill import eventually
+from tests.kit.ill import eventually, open_files
 from tests.supervisor.conftest import Stage
 
 
@@ -130,11 +131,45 @@ def test_a_switch_thrown_very_often_does_not_block() -> None:
 
 def test_switches_do_not_leak_descriptors() -> None:
     """One per run and one per task, for as long as they are in use."""
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(2000):
-        Cancel(Cancel()).set()
+        switch = Cancel(Cancel())
+        assert 2 == len(set(switch.fds()))
+        switch.set()
 
-    assert before == sorted(os.listdir("/proc/self/fd"))
+    del switch
+    assert before == open_files()
+
+
+def test_a_switch_that_nobody_waits_on_opens_nothing() -> None:
+    """A backlog of more tasks than a process may open files; each can be set, and be waited on then."""
+    before, run = open_files(), Cancel()
+
+    waiting = [Cancel(run) for _ in range(5000)]
+    waiting[7].set("not this one")
+
+    assert before == open_files()
+    assert [True, False] == [waiting[n].is_set() for n in (7, 8)]
+    assert waiting[7].wait(0) and not waiting[8].wait(0)
+    run.set("all of them")
+    assert waiting[8].wait(0)
+
+
+def test_a_switch_set_while_others_begin_to_wait_ends_every_wait() -> None:
+    """Whoever comes first makes the descriptor; nobody waits on one that is not written."""
+    for _ in range(200):
+        switch, ready = Cancel(), threading.Barrier(5)
+
+        def wait(switch: Cancel = switch, ready: threading.Barrier = ready) -> bool:
+            ready.wait()
+            return switch.wait(10)
+
+        with ThreadPoolExecutor(4) as pool:
+            waits = [pool.submit(wait) for _ in range(4)]
+            ready.wait()
+            switch.set()
+            assert all(w.result() for w in waits)
+        assert 1 == len({fd for _ in range(3) for fd in switch.fds()})
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

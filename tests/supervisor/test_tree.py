@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator_action.process import table as procs
 from orchestrator_action.protocol.attempt import Ending
-from tests.kit.ill import eventually
+from tests.kit.ill import eventually, open_files
 from tests.supervisor.conftest import Stage, lone_guard
 
 
@@ -156,7 +156,7 @@ def test_identity_of_the_program_is_told_while_it_runs(stage: Stage) -> None:
 def test_five_hundred_tasks_leave_no_zombie_and_no_descriptor(stage: Stage, background) -> None:
     """FAULTS 9: open files and children are the same before and after; 16 at a time, some of them daemons."""
     stage.run(stage.command("true"))
-    before = sorted(os.listdir("/proc/self/fd"))
+    before = open_files()
     scripts = ["true", "exit 3", "kill -9 $$", "sleep 1000 & true"]
 
     def one(number: int) -> Ending:
@@ -166,5 +166,5 @@ def test_five_hundred_tasks_leave_no_zombie_and_no_descriptor(stage: Stage, back
         ended = [background(one, n) for n in range(batch, min(batch + 16, 500))]
         assert {Ending.EXITED} == {f.result() for f in ended}
 
-    assert before == sorted(os.listdir("/proc/self/fd"))
+    assert before == open_files()
     assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.ended]

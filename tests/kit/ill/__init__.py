@@ -7,6 +7,7 @@ its session, its parent and its environment.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -25,6 +26,12 @@ def eventually(holds: Callable[[], object], *, within_s: float = 20.0, what: str
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not happen within {within_s:g} s"
         time.sleep(0.01)
+
+
+def open_files() -> list[str]:
+    """The descriptors that this process holds, without those of garbage, which go whenever it is collected."""
+    gc.collect()
+    return sorted(os.listdir("/proc/self/fd"))
 
 
 def kill_at_once(pids: Sequence[int]) -> None:
