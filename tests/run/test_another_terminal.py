@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 
 import pytest
@@ -43,15 +44,19 @@ def test_another_terminal_cancels_one_task_and_the_others_go_on(home: House, con
 
 
 def test_given_twice_the_order_kills_at_once(home: House, conduct, pids: Pids):
+    """The run stands still until both were given, so that it cannot have ended by the first alone."""
     tasks(home, 1)
     run = conduct(programs=[ill("stubborn.sh", pids.folder, 2)])
     pids.expect(2)
+    run.signal(signal.SIGSTOP)
     command = home.command("cancel", "last")
     both = [
         subprocess.Popen(command, cwd=home.repo.path, env=home.environment(), stderr=subprocess.PIPE)
         for _ in range(2)
     ]
+    eventually(lambda: 2 == len(list((home.run_dir / "orders").iterdir())), what="both orders")
 
+    run.signal(signal.SIGCONT)
     ran = run.end()
     for order in both:
         order.communicate()
