@@ -14,13 +14,13 @@ from pathlib import Path
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import is_safe, matches
 
-FILE = ".worktreeinclude"
+INCLUDE_FILE = ".worktreeinclude"
 MAX_FILES = 5_000
 
 
 def patterns_at(git: Git, commit: str) -> tuple[str, ...]:
     """The patterns of a commit's `.worktreeinclude`, without comments and blank lines."""
-    text = (git.file(commit, FILE) or b"").decode("utf-8", "replace")
+    text = (git.file(commit, INCLUDE_FILE) or b"").decode("utf-8", "replace")
     lines = (line.strip() for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 

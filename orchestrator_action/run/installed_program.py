@@ -19,7 +19,7 @@ from pathlib import Path
 import orchestrator_action
 from orchestrator_action.text.template import template_environment
 
-PACKAGE = Path(orchestrator_action.__path__[0])
+OWN_FOLDER = Path(orchestrator_action.__path__[0])
 
 _NOT_OURS_TO_LOAD = (
     "__main__", ".patch.worker", ".acp.worker", ".hook.", ".cli.", ".action.", ".phase_client.",
@@ -65,7 +65,7 @@ class InstalledProgram:
     @classmethod
     def ours(cls) -> InstalledProgram:
         """Our own package, wherever it is installed."""
-        return cls.below([PACKAGE])
+        return cls.below([OWN_FOLDER])
 
     @classmethod
     def of_action(cls, environ: Mapping[str, str]) -> InstalledProgram:

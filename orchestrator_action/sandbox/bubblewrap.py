@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from orchestrator_action.sandbox.families import FILE
+from orchestrator_action.sandbox.families import FILTER_FILE
 from orchestrator_action.sandbox.forward import PROXY_PORT
 from orchestrator_action.sandbox.policy import Policy
 from orchestrator_action.sandbox.view import Folders, Shown, arrange
@@ -22,7 +22,7 @@ _NAMESPACES = (
     "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
 )  # fmt: skip
 
-_WITH_FILTER = ("/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', FILE)
+_WITH_FILTER = ("/bin/sh", "-c", 'exec 9<"$0" && exec "$@"', FILTER_FILE)
 """Becomes what stands after it, with the filter of `families` open: bubblewrap takes it from a descriptor."""
 _SETTINGS = ("--ro-bind", "/proc/sys", "/proc/sys")
 """The kernel lets the machine's root change its settings without any capability. One of them names a program that it

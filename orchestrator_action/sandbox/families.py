@@ -3,7 +3,7 @@
 A namespace of its own keeps a process from TCP, UDP and abstract sockets of this machine, but not from AF_VSOCK, by
 which a virtual machine talks to its host, nor from other kinds that know no namespaces. So the kernel is given a
 filter. It refuses every kind but the usual ones, and `io_uring`, which makes sockets without asking it. bubblewrap
-reads the filter from a file, so it lies beside this module; a test holds that it is what `program` says.
+reads the filter from a file, so it lies beside this module; a test holds that it is what `make_filter` says.
 Source: seccomp(2); linux/filter.h, linux/audit.h; bwrap(1), `--seccomp`.
 """
 
@@ -14,7 +14,7 @@ import socket
 import struct
 from pathlib import Path
 
-FILE = str(Path(__file__).with_name("families.bpf"))
+FILTER_FILE = str(Path(__file__).with_name("families.bpf"))
 FAMILIES = (0, socket.AF_UNIX, socket.AF_INET, 10, 16, 38)
 """Unspecified, files and names, IPv4, IPv6, the kernel's own (netlink), its ciphers."""
 _IO_URING_SETUP = 425
@@ -27,7 +27,7 @@ _NUMBER, _MACHINE, _FIRST_ARGUMENT = 0, 4, 16
 _ALLOW, _FAIL_WITH = 0x7FFF0000, 0x00050000
 
 
-def program() -> bytes:
+def make_filter() -> bytes:
     """The filter, as struct sock_filter; on another machine than these it lets everything through."""
     body = b"".join(_for_machine(machine, number) for machine, number in _SOCKET.items())
     return body + _line(_RETURN, _ALLOW)

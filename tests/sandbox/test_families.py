@@ -53,5 +53,5 @@ def test_only_the_usual_kinds_of_sockets_are_left_without_a_network(stage: Walle
 
 
 def test_the_filter_that_is_installed_is_the_one_that_is_written_down():
-    """It is written anew by: open(families.FILE, "wb").write(families.program())."""
-    assert families.program() == Path(families.FILE).read_bytes()
+    """It is written anew by: open(families.FILTER_FILE, "wb").write(families.make_filter())."""
+    assert families.make_filter() == Path(families.FILTER_FILE).read_bytes()

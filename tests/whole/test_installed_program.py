@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator_action.run.installed_program import PACKAGE, InstalledProgram
+from orchestrator_action.run.installed_program import OWN_FOLDER, InstalledProgram
 from tests.kit.receiver import receiver
 from tests.kit.repos import Repo, make_repo
 from tests.kit.whole import GOOD, LIBRARY, House
@@ -70,7 +70,7 @@ def test_nothing_is_imported_once_an_agent_has_started(tmp_path: Path):
 def test_a_task_that_changes_the_installed_program_does_not_succeed(tmp_path: Path):
     """Its own tests pass and write a line into one of our files: known before the result is posted."""
     site = tmp_path / "site"
-    shutil.copytree(PACKAGE, site / "orchestrator_action", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(OWN_FOLDER, site / "orchestrator_action", ignore=shutil.ignore_patterns("__pycache__"))
     target = site / "orchestrator_action" / "errors.py"
     config = f"test: echo '# mine' >> {target} && {sys.executable} -m unittest discover\n"
     repo = make_repo(tmp_path / "r", {**LIBRARY, ".github/orchestrator.yml": config + "isolation: off\n"})
@@ -120,8 +120,8 @@ def test_the_action_watches_its_installation_its_source_and_pythons_library(tmp_
     assert source / "action.yml" in watched.files
     assert Path(os.__file__) in watched.files
     assert Path(sys.prefix) / "pyvenv.cfg" in watched.files
-    assert {PACKAGE} == set(alone.folders)
-    assert PACKAGE / "errors.py" in alone.files
+    assert {OWN_FOLDER} == set(alone.folders)
+    assert OWN_FOLDER / "errors.py" in alone.files
 
 
 def test_of_several_kinds_only_what_a_run_may_use_is_loaded():
