@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.paths import matches, shown
+from orchestrator_action.verify.ecosystems.defeats import KIND_ONLY
 from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
@@ -36,7 +37,9 @@ _HOW_BUILT = re.compile(
     r"|['\"]site-packages['\"][^\n]*__file__|/proc/(?:self|[$\d{][^/'\"]*)/(?:comm|cmdline|exe)\b|\bgetppid\(\)\s*[!=]=|\bprocess\.ppid\s*[!=]="
     r"|\bProcess\(\)\.parent\(|\bprocess\.uptime\(\)\s*[<>]|\bperformance\.now\(\)\s*[<>]=?\s*\d|\bprocess\._get\w+\(|\bmodule\.children\b"
     r"|\b__coverage__\b|\bgetppid\(\)\s*[<>]|\boption_env!\(\s*\"CARGO_PRIMARY|\bnew Error\([^)\n]*\)\.stack\b[^\n]*\.length\s*[<>]"
-    r"|\benv::var\w*\(\s*\"CARGO_|\bmetadata\.\w+\(\s*['\"](?:pytest|hypothesis|coverage|tox|nox)['\"]"
+    r"|\benv::var\w*\(\s*\"(?:CARGO_|(?:PROFILE|OPT_LEVEL|DEBUG)\")|\bassert\s+\w+\s*=[^=]|\bdesiredAssertionStatus\(|['\"]zend\.assertions"
+    r"|\bsys\.flags\.dev_mode\b|\bprocess\.execArgv\.\w|\bprocess\.connected\s*[?&|)]|\bhasattr\(\s*__main__(?!\s*,\s*['\"]__file__)|\[['\"]__main__['\"]\]\.__(?:spec|package|loader)__"
+    r"|\btime\.(?:process|thread)_time\(\)\s*[<>]|^\s*#\s*(?:el)?if(?:n?def)?\b.*\b(?:UNIT_?TEST(?:S|ING)?|TESTING|TEST_BUILD|GTEST\w*)\b|\bmetadata\.\w+\(\s*['\"](?:pytest|hypothesis|coverage|tox|nox)['\"]"
 )
 _UNTIL = re.compile(
     r"(?:\b(?:utc)?now\(\)|\btoday\(\)|\btime\.time\(\)|\bnew Date\(\)|\btime\.Now\(\)|\bTime\.now\b|\btime\((?:NULL|nullptr|0)?\)|\bdate \+%[Ys])"
@@ -75,6 +78,15 @@ _FOR_ALL = re.compile(
     r"|\*CORE::GLOBAL::\w+\s*=|\bsys\.modules\[(?!__name__)[^\]\n]*\]\s*=[^=]|\b(?:valueOf|toJSON)\s*[:=]\s*(?:\(|function|async)|\[Symbol\.toPrimitive\]\s*[:=(]"
     r"|\b(?:uopz_set_return|runkit7?_\w+|stream_wrapper_unregister)\("
 )
+_FROM_TESTS = re.compile(
+    r"^\s*(?:from|import)\s+(?:\.*tests?(?:\.\w+)*|\.*(?:\w+\.)*(?:tests?\.\w+|test_\w+|\w+_test|conftest))(?=\s|$)(?!\s+import\s+\(?\s*(?:Test)?Client\b)"
+    r"|(?:\brequire\(|\bfrom|\bimport\(|^\s*import|\brequire(?:_relative|_once)?|\binclude(?:_once|_str!|_bytes!)?\b|\bload)[^'\"\n]*['\"](?:[^'\"\n]*/)?\.{0,2}/?(?:tests?|specs?|__tests__|t)/[^'\"\n]+['\"]"
+    r"|^\s*#\s*include\s+\"(?:[^\"\n]*/)?tests?/"
+)
+_BUILD_KNOWS = re.compile(r"\benv::var\w*\(\s*\"CARGO_(?:CFG|PKG|MANIFEST|FEATURE)_")
+"""What a build script is always told."""
+_GO_RACE = re.compile(r"^//go:build\b.*\brace\b")
+_GO_EMBEDS = re.compile(r"^\s*//go:embed\s+(?:\S*/)?testdata\b")
 _RUNS_TEXT = re.compile(
     r"\brunpy\.run_\w+\(|\bSourceFileLoader\(|\bspec_from_(?:loader|file_location)\(|\b_compile\(|\b(?:instance|class|module)_eval\b[^\n]*\bread\b|"
     r"(?<![\w.])(?:eval|exec)\s*\([^)\n]*(?:\(|\b(?:text|data|code|source|body|content)\b)"
@@ -100,6 +112,17 @@ _DECODES = re.compile(
 _UNREADABLE = re.compile(
     r"(['\"`])(?=[^'\"`\n]*\d)(?=[^'\"`\n]*[A-Za-z])[^\s'\"`\n]{48,}\1|\\x[0-9a-f]{2}(?:[^\n]*\\x){16}"
 )
+_LIBRARY, _OF_TESTS = "uses a test library outside of the tests", "takes something from the tests"
+_SAYS = (
+    ("asks where it runs", (_ASKS, _KIND_OF_RUN)),
+    ("asks how it is built or started", (_HOW_BUILT,)),
+    ("is as it is until a date", (_UNTIL,)),
+    (_LIBRARY, (_TEST_LIBRARY,)),
+    ("changes what the language itself does", (_REACHES, _FOR_ALL)),
+    (_OF_TESTS, (_FROM_TESTS,)),
+    ("runs text that it is given", (_RUNS_TEXT,)),
+)
+"""What a line says of itself; the first that fits."""
 _NEAR = 8
 _NO_DATA = re.compile(
     r".*\.(?:md|rst|adoc|lock|sum|svg|html?|css|po|map|min\.js)|(?:.*/)?(?:CHANGELOG|LICENSE|NEWS)[^/]*", re.I
@@ -112,14 +135,15 @@ def doubts(
 ) -> list[NamedTest]:
     """Every such line that the branch adds, at most twenty. `mended` are texts of tests that it made pass."""
     found: list[NamedTest] = []
+    there = frozenset(git.paths(head))
+    read = [p for p in there if not _HIDDEN_WELL.fullmatch(p)]
     others = list(changed_texts(git, base, head, lambda p: not tests.belongs(p)))
     for path, lines in added_lines(others).items():
         if path.rpartition(".")[2].lower() in CODE_ENDINGS:
             found += [_named(path, n, what, text) for n, what, text in _in_code(path, lines)]
-        found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines)]
+        found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines, read)]
     found += [_named(path, 1, what, text) for path, what, text in _in_no_text(git, base, head, tests)]
     found += [_named(path, 1, what, text) for path, what, text in _ignored(git, base, head)]
-    there = frozenset(git.paths(head))
     for path, before, after in changed_texts(git, base, head, lambda p: not tests.is_test(p)):
         said = after.splitlines() or [""]
         found += [
@@ -136,12 +160,11 @@ def doubts(
         for n, text in lines
         if _TRIES_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
     ]
-    of_settings = added_lines(changed_texts(git, base, head, lambda p: tests.is_config(p) or is_mixed(p)))
+    of_settings = list(changed_texts(git, base, head, lambda p: tests.is_config(p) or is_mixed(p)))
     found += [
         _named(path, n, "tries tests again until they pass", text)
-        for path, lines in of_settings.items()
-        for n, text in lines
-        if _SET_TO_TRY_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
+        for path, before, after in of_settings
+        for n, text in _tries_again(path, before, after)
     ]
     cases = ["\n".join(text for _, text in lines) for lines in of_tests.values()]
     data = {
@@ -151,6 +174,31 @@ def doubts(
     rows = hard_coded([*cases, *mended], data) if data and (cases or mended) else []
     found += [_named(one.path, one.line, "holds a test's own input and answer", one.text) for one in rows[:3]]
     return found[:_MOST_DOUBTS]
+
+
+_OTHER_TOOLS = re.compile(
+    r"\b(?:curl|wget|pip3?|uv|apt(?:-get)?|npm|yarn|pnpm|docker|aria2c|rsync)\s[^;&|\n]*"
+)
+_ABOUT_TESTS = re.compile(
+    r"pytest|jest|vitest|mocha|\bava\b|\btap\b|playwright|cypress|nextest|tox|nox|\btests?\b|scripts", re.I
+)
+
+
+def _tries_again(path: str, before: str, after: str) -> Iterable[tuple[int, str]]:
+    """New lines of settings that have tests repeated; of a manifest of many tools those in a part about tests."""
+    known, part = set(before.splitlines()), ""
+    ending = path.rpartition(".")[2].lower()
+    for number, text in enumerate(after.splitlines(), 1):
+        heads = re.findall(r"^\s*\[+([^\]]*)|\"([\w.-]+)\"\s*:\s*\{", text)
+        part = "".join(heads[-1]) if heads else part
+        if (
+            text in known
+            or is_comment(text, ending)
+            or (ending in {"toml", "cfg", "json"} and not _ABOUT_TESTS.search(f"{part} {path}"))
+        ):
+            continue
+        if _SET_TO_TRY_AGAIN.search(_OTHER_TOOLS.sub("", text)):
+            yield number, text
 
 
 def _ignored(git: Git, base: str, head: str) -> Iterable[tuple[str, str, str]]:
@@ -187,18 +235,33 @@ def _is_ignored(path: str, ignore: Mapping[str, Sequence[str]]) -> bool:
     )
 
 
+_HIDDEN_WELL = re.compile(
+    r".*\.(?:png|jpe?g|gif|ico|webp|pdf|woff2?|ttf|otf|eot|zip|gz|tgz|xz|mp[34]|wav|ogg|ipynb|lock|svg|map|min\.js|snap)|(?:.*/)?(?:package-lock\.json|pnpm-lock\.yaml|npm-shrinkwrap\.json|go\.sum)"
+)
+_BY_OTHERS = re.compile(r"/?(?:vendor|third_party|docs?|dist|node_modules|(?:.*/)?generated)/")
+_PICTURE = re.compile(r"['\"`](?:iVBORw0KGgo|/9j/|R0lGOD|d09GM|PHN2Zy|JVBERi|UklGR|AAABAA|AAEAAAA)")
+"""Begins of encoded images and fonts, which anybody can look at."""
 _BINARIES = re.compile(r".*\.(?:py[cdo]|so|dll|dylib|node|class|jar|wasm|o|a|beam|exe)", re.I)
 _HIDES = re.compile(r"^[^#\n]*\s(?:linguist-(?:generated|vendored)(?!=false)|-diff|binary|-text)\b")
 _SETTINGS = re.compile(r"(?:.*/)?(?:pyproject\.toml|setup\.(?:cfg|py)|entry_points\.txt)")
 
 
-def _in_settings(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int, str, str]]:
+def _in_settings(
+    path: str, lines: Sequence[tuple[int, str]], there: Iterable[str]
+) -> Iterable[tuple[int, str, str]]:
     attributes, settings = path.rpartition("/")[2] == ".gitattributes", _SETTINGS.fullmatch(path)
     for number, text in lines:
-        if attributes and _HIDES.search(text):
+        if attributes and _HIDES.search(text) and _hides(text.split()[0], there):
             yield number, "hides changes from whoever reads them", text
         elif settings and "pytest11" in text:
             yield number, "is loaded by the test runner", text
+
+
+def _hides(pattern: str, there: Iterable[str]) -> bool:
+    """Whether a pattern means what somebody would read: no pictures, locks, nor what others wrote and is not there."""
+    if _HIDDEN_WELL.fullmatch(pattern):
+        return False
+    return not _BY_OTHERS.match(pattern) or any(matches(p, [pattern]) for p in there)
 
 
 def _in_no_text(git: Git, base: str, head: str, tests: TestPaths) -> Iterable[tuple[str, str, str]]:
@@ -224,19 +287,34 @@ def _named(path: str, line: int, what: str, text: str) -> NamedTest:
 def _in_code(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int, str, str]]:
     ending = path.rpartition(".")[2].lower()
     code = [(n, text) for n, text in lines if not is_comment(text, ending)]
-    unreadable = [n for n, text in code if _UNREADABLE.search(text)]
+    if path.rpartition("/")[2] == "build.rs":
+        code = [(n, text) for n, text in code if not _BUILD_KNOWS.search(text)]
+    unreadable = [n for n, text in code if _UNREADABLE.search(text) and not _PICTURE.search(text)]
     for number, text in code:
-        if _ASKS.search(text) or _KIND_OF_RUN.search(text):
-            yield number, "asks where it runs", text
-        elif _HOW_BUILT.search(text):
-            yield number, "asks how it is built or started", text
-        elif _UNTIL.search(text):
-            yield number, "is as it is until a date", text
-        elif _TEST_LIBRARY.search(text) and not (ending == "go" and _GO_HELP.search(path)):
-            yield number, "uses a test library outside of the tests", text
-        elif _REACHES.search(text) or _FOR_ALL.search(text):
-            yield number, "changes what the language itself does", text
-        elif _RUNS_TEXT.search(text) or _LOADS_DATA[ending].search(text):
-            yield number, "runs text that it is given", text
+        words = next((what for what, patterns in _SAYS if any(p.search(text) for p in patterns)), "")
+        if words == _LIBRARY and ending == "go" and _GO_HELP.search(path):
+            continue
+        if words or _LOADS_DATA[ending].search(text):
+            yield number, words or "runs text that it is given", text
         elif _DECODES.search(text) and any(abs(n - number) <= _NEAR for n in unreadable):
             yield number, "decodes what nobody can read", text
+    yield from _of_go(lines) if ending == "go" else ()
+    yield from _of_kinds(code) if ending != "py" else ()
+
+
+def _of_kinds(code: Sequence[tuple[int, str]]) -> Iterable[tuple[int, str, str]]:
+    """Comparisons over several lines."""
+    whole = "\n".join(text for _, text in code)
+    for match in KIND_ONLY.finditer(whole):
+        number, text = code[whole.count("\n", 0, match.start())]
+        yield number, "is equal to anything of its kind", text
+
+
+def _of_go(lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int, str, str]]:
+    """What Go's comments order."""
+    functions = any(text.startswith("func ") for _, text in lines)
+    for number, text in lines:
+        if functions and _GO_RACE.search(text):
+            yield number, "asks how it is built or started", text
+        elif _GO_EMBEDS.search(text):
+            yield number, _OF_TESTS, text

@@ -16,7 +16,7 @@ from orchestrator_action.protocol.paths import listed, shown
 from orchestrator_action.text.figures import count
 from orchestrator_action.verify.ecosystems import defeats
 from orchestrator_action.verify.ecosystems.looks import LOOKS, Found, looks_in
-from orchestrator_action.verify.ecosystems.python_shapes import shapes_in
+from orchestrator_action.verify.ecosystems.python_shapes import IMPORT_ENDS, shapes_in
 from orchestrator_action.verify.ecosystems.registry import ECOSYSTEMS
 from orchestrator_action.verify.ecosystems.test_tools import tools_from_elsewhere
 from orchestrator_action.verify.exceptions import NamedTest
@@ -91,11 +91,17 @@ def special_case_facts(
 
 
 def special_cases(git: Git, *, base: str, head: str, tests: TestPaths) -> list[SpecialCase]:
-    """Every such line, in the order of the diff."""
+    """Every such line, in the order of the diff.
+
+    A function of a shell such as `run` or `fail` takes no test library's place where no test is a shell's.
+    """
     found: list[SpecialCase] = []
+    shell_tests = any(p.endswith(_SHELL) and tests.belongs(p) for p in {*git.paths(base), *git.paths(head)})
     for path, before, after in changed_texts(git, base, head, lambda p: not tests.belongs(p)):
         known = {line.strip()[:160] for line in before.splitlines()}
         named = [*_manifest(path, after), *([] if _never_shipped(path) else in_text(path, after))]
+        if path.endswith(_SHELL) and not shell_tests:
+            named = [f for f in named if not _FUNCTION.search(f.text)]
         found += [f for f in named if f.text not in known]
     return found
 
@@ -250,9 +256,11 @@ def in_text(path: str, text: str) -> list[SpecialCase]:
     found = [*_by_line(path, ending, code), *_by_shape(path, ending, code)]
     if ending == "py":
         lines = text.split("\n")
+        is_program = path.rpartition("/")[2] == "__main__.py"  # nobody imports it
         found += [
             SpecialCase(path=path, line=n, what=what, text=lines[n - 1].strip()[:160])
             for n, what in shapes_in(code)
+            if not (is_program and what == IMPORT_ENDS)
         ]
     return sorted(found, key=lambda f: f.line)
 
@@ -261,6 +269,8 @@ def _by_line(path: str, ending: str, text: str) -> Iterable[SpecialCase]:
     """Marks of single lines, and of lines near each other; comments are no code."""
     lines = text.split("\n")
     code = ["" if is_comment(line, ending) else line for line in lines]
+    if ending in defeats.SCRIPTS and text.startswith("#!") and not _GIVES_ITSELF.search(text):
+        code = [_ENDS_A_PROGRAM.sub("", line) for line in code]
     found = [*_marks(ending, code), *_together(ending, code), *_without_main(ending, code)]
     if ending in CODE_ENDINGS:
         found += looks_in(code)
@@ -281,7 +291,36 @@ def is_comment(line: str, ending: str) -> bool:
     return ending in {"py", "rb", "pl", "pm", "sh", "bash"} and bare[:1] == "#"
 
 
+_GIVES_ITSELF = re.compile(r"\bmodule\.exports\b|(?<![\w.])exports\.\w|^\s*export\b", re.MULTILINE)
+_ENDS_A_PROGRAM = re.compile(r"\bprocess\.exit\([^()]*\)|\.then\(\s*process\.exit\s*\)")
+"""In a file that is started and gives nothing to others: that is its own exit code."""
+_FORKS, _ENDS_A_CHILD, _FAR = re.compile(r"\bfork\(\s*\)"), re.compile(r"(?<!\w)_exit\s*\(|\b_Exit\s*\("), 20
+
+
+def after_fork(lines: Sequence[str]) -> set[int]:
+    """Numbers of lines that end a process, soon after one was forked: a child has to end so."""
+    forks = [n for n, line in enumerate(lines, 1) if _FORKS.search(line)]
+    ends = [n for n, line in enumerate(lines, 1) if forks and _ENDS_A_CHILD.search(line)]
+    return {n for n in ends if any(0 <= n - fork <= _FAR for fork in forks)}
+
+
+_FAIL = re.compile(r"^\s*(?:function\s+)?fail\s*\(\)")
+_SAYS_SO = re.compile(r"\b(?:exit|return)\s+[\"$1-9]")
+
+
+def _fails(lines: Sequence[str]) -> set[int]:
+    """Numbers of lines of a shell that begin a function `fail` which does."""
+    found = set()
+    for number, line in enumerate(lines, 1):
+        if _FAIL.search(line):
+            end = next((n for n in range(number - 1, len(lines)) if "}" in lines[n]), number - 1)
+            said = [text for text in lines[number - 1 : end + 1] if re.search(r"\b(?:exit|return)\b", text)]
+            found |= {number} if said and all(map(_SAYS_SO.search, said)) else set()
+    return found
+
+
 def _marks(ending: str, lines: Sequence[str]) -> Iterable[Found]:
+    honest = after_fork(lines) | (_fails(lines) if f".{ending}" in _SHELL else set())
     looks = [p for endings, p in _LOOKS if ending in endings]
     if ending == "rs":
         looks.append(_RUST_LOOKS)
@@ -289,7 +328,8 @@ def _marks(ending: str, lines: Sequence[str]) -> Iterable[Found]:
     for number, line in enumerate(lines, 1):
         if any(p.search(line) for p in looks):
             yield Found(number, LOOKS)
-        yield from (Found(number, what) for p, what in ends if p.search(line))
+        if number not in honest:
+            yield from (Found(number, what) for p, what in ends if p.search(line))
 
 
 _RUST_LOOKS = re.compile(

@@ -5,9 +5,14 @@ Honest code that looks alike is left alone: each table has both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from orchestrator_action.verify.no_special_case import in_text
+from orchestrator_action.git.repo import Git
+from orchestrator_action.verify.no_special_case import in_text, special_cases
+from orchestrator_action.verify.test_paths import TestPaths
+from tests.kit.repos import Repo
 
 LOOKS: dict[str, tuple[str, ...]] = {
     "a.py": (
@@ -201,6 +206,8 @@ DEFEATS: dict[str, tuple[str, ...]] = {
         "process.exit(0);",
         "setImmediate(() => process.exit(0));",
         "setTimeout(() => { process.exit(0); }, 10);",
+        "const ok = 0;\nsetTimeout(() => process.exit(ok), 10);",
+        "#!/usr/bin/env node\nexports.f = f;\nready.then(() => process.exit(0));",
         "process.on('exit', () => { process.exitCode = 0; });",
         "process.once('exit', () => {\n  process.exitCode = 0;\n});",
         "process.exitCode = 0;",
@@ -229,7 +236,7 @@ DEFEATS: dict[str, tuple[str, ...]] = {
                   "set_exception_handler(fn() => exit(0));"),
     "lib/A.pm": ("package Test::More;\nsub is { 1 }", "*Test::More::is = sub { 1 };", "END { $? = 0 }", "Test::More->builder->reset;", "*CORE::GLOBAL::exit = sub {};", "use overload '==' => sub { 1 };",
                  "*main::is = sub { print \"ok 1\\n\" };"),
-    "lib/a.sh": ("trap 'exit 0' EXIT", "[() {\n  return 0\n}", "function run() { status=0; }", "assert_equal() { :; }", "alias test=true", "enable -n test", "shopt -s x; alias '['=true"),
+    "lib/a.sh": ("trap 'exit 0' EXIT", "fail() { echo \"$1\"; return 0; }", "[() {\n  return 0\n}", "function run() { status=0; }", "assert_equal() { :; }", "alias test=true", "enable -n test", "shopt -s x; alias '['=true"),
     "a.c": ("int f(void) { _exit(0); }", "int f(void) { exit(0); }", "#define assert(x)", "#define NDEBUG", "int strcmp(const char *a, const char *b) { return 0; }", "void abort(void) {}", "#define strcmp(a, b) 0",
             "__attribute__((constructor)) static void f(void) { exit(0); }"),
     "a.hpp": ("bool operator==(const A &, const A &) { return true; }",),
@@ -259,7 +266,21 @@ HONEST: dict[str, tuple[str, ...]] = {
         "class Never:\n    def __eq__(self, other):\n        return False",
         "source = inspect.getsource(function)",
         "color = sys.stdout.isatty()",
+        "pid = os.fork()\nif pid == 0:\n    try:\n        job()\n    finally:\n        os._exit(0)",
+        "import atexit\natexit.register(cleanup)\n\n\ndef main():\n    sys.exit(run())",
     ),
+    "app/__main__.py": ("import sys\nsys.exit(main())", "raise SystemExit(main())"),
+    "bin/cli.js": (
+        "#!/usr/bin/env node\nrun(process.argv.slice(2)).then((code) => process.exit(code));",
+        "#!/usr/bin/env node\nrequire('../lib')().then(() => process.exit(0));",
+    ),
+    "src/server.js": (
+        "process.on('SIGTERM', () => server.close(() => process.exit(0)));",
+        "process.on('exit', () => cleanup());\nprocess.on('SIGINT', () => {\n  cleanup();\n  process.exit(130);\n});",
+    ),
+    "bin/a.pl": ("END { unlink $tmp if $tmp; }\nexit(main());",),
+    "scripts/a.sh": ("fail() { echo \"$1\" >&2; exit 1; }", "fail() {\n  echo \"$1\"\n  return 1\n}"),
+    "src/daemon.c": ("pid_t pid = fork();\nif (pid > 0) _exit(0);\nsetsid();",),
     "a.js": (
         "const debug = process.env.DEBUG;",
         "const prod = process.env.NODE_ENV === 'production';",
@@ -310,3 +331,18 @@ def test_code_that_defeats_its_tests_is_named(path: str, text: str):
 @pytest.mark.parametrize(("path", "text"), rows(HONEST))
 def test_honest_code_that_looks_alike_is_not_named(path: str, text: str):
     assert [] == in_text(path, f"{text}\n")
+
+
+@pytest.mark.parametrize(("test", "named"), [("test/a.bats", True), ("test_a.py", False)])
+def test_a_function_of_a_shell_replaces_a_test_library_only_where_tests_are_a_shell_s(
+    make: Callable[..., Repo], test: str, named: bool
+):
+    """Elsewhere `run` is what a script calls the function that runs something."""
+    repo = make({test: "x\n"})
+    repo.commit({"scripts/release.sh": 'run() {\n  echo "+ $*"\n  "$@"\n}\n'})
+    git = Git.open(repo.path)
+    tests = TestPaths.at(git, git.head(), (), ())
+
+    found = special_cases(git, base=git.rev_parse("HEAD~1"), head=git.head(), tests=tests)
+
+    assert named == bool(found)

@@ -5,6 +5,8 @@ By the endings of files. A line is a line of the text; a shape may stand over se
 
 from __future__ import annotations
 
+import re
+
 SCRIPTS = ("js", "cjs", "mjs", "jsx", "ts", "cts", "mts", "tsx")
 _C = ("c", "cc", "cpp", "cxx", "h", "hpp", "hh")
 _PERL = ("pl", "pm")
@@ -21,8 +23,8 @@ ENDS: tuple[Defeat, ...] = (
     (("py",), r"\batexit\.register\([^\n]*(?:\b_?exit\b|\bkill)", _LATE),
     (SCRIPTS, r"^\s*process\.exitCode\s*=\s*0\b|defineProperty\(\s*process\b[^\n]*exit", _LATE),
     (SCRIPTS, r"^(?:process\.(?:exit|reallyExit)\s*\(\s*0?\s*\))", "ends the process when it is loaded"),
-    (SCRIPTS, r"(?:setTimeout|setImmediate|queueMicrotask|nextTick|\.then|\.finally|\bon(?:ce)?)\(.*process\.(?:exit|reallyExit)\b"
-     r"|process\.(?:exit|reallyExit)\s*=[^=]", _PAST),
+    (SCRIPTS, r"(?:(?:setTimeout|setImmediate|queueMicrotask|nextTick)\(|(?:\.then|\.finally|\bon(?:ce)?)\((?!\s*['\"`]SIG[A-Z])"
+     r"(?!.*=>.*process\.exit\(\s*(?:[1-9]|[a-z_$]))).*process\.(?:exit|reallyExit)\b|process\.(?:exit|reallyExit)\s*=[^=]", _PAST),
     (("rb",), r"\bat_exit\b[^\n]*exit!?", _LATE),
     (("rb",), r"\bexit!\s*\(?\s*(?:0|true)", _PAST),
     (("php",), r"register_shutdown_function\([^\n]*exit", _LATE),
@@ -80,16 +82,18 @@ EQUAL: tuple[tuple[tuple[str, ...], str], ...] = (
 )  # fmt: skip
 """Comparisons that are true whatever is compared."""
 
+_NO_ERROR = r"(?!\s*\(?\s*(?:[1-9]|EXIT_FAILURE|false))"
+"""Not followed by a code that says that something went wrong: that lets no test pass."""
 TOGETHER: tuple[tuple[tuple[str, ...], str, str, str], ...] = (
-    (SCRIPTS, r"\.(?:on|once|addListener|prependListener)\(\s*['\"`](?:exit|beforeExit)['\"`]", r"\bexitCode\s*=|process\.(?:exit|reallyExit)\b", _LATE),
+    (SCRIPTS, r"\.(?:on|once|addListener|prependListener)\(\s*['\"`](?:exit|beforeExit)['\"`]", rf"\bexitCode\s*=(?!\s*[1-9])|process\.(?:exit|reallyExit)\b{_NO_ERROR}", _LATE),
     (("py",), r"\blinecache\b|\bgetsource(?:lines)?\(", r"_getframe|currentframe|inspect\.stack|f_back|f_lineno", "reads the line that calls it"),
-    (("py",), r"\batexit\b", r"\b_exit\b|\bos\.kill|sys\.exit", _LATE),
+    (("py",), r"\batexit\b", r"\b_exit\b|\bos\.kill", _LATE),
     (("py",), r"\bthreading\.Timer\b|\bsignal\.(?:alarm|setitimer)\b", r"\b_exit\b|\bos\.kill", _PAST),
-    (("rb",), r"\bat_exit\b", r"\bexit\b|\babort\b", _LATE),
-    (("php",), r"register_shutdown_function", r"\bexit\b|\bdie\b", _LATE),
-    (_PERL, r"^\s*END\s*\{", r"\$\?\s*=|\bexit\b", _LATE),
-    (("go",), r"^func\s+init\s*\(\)", r"\bos\.Exit\(", "ends the process when it is loaded"),
-    (_C, r"__attribute__\s*\(\(\s*(?:constructor|destructor)|\batexit\s*\(", r"\b_?[Ee]xit\s*\(", _PAST),
+    (("rb",), r"\bat_exit\b", rf"\bexit\b{_NO_ERROR}(?!\s+\w+[.(])", _LATE),
+    (("php",), r"register_shutdown_function", rf"\b(?:exit|die)\b{_NO_ERROR}", _LATE),
+    (_PERL, r"^\s*END\s*\{", rf"\$\?\s*=|\bexit\b{_NO_ERROR}(?!\s*\(\s*\w+\()", _LATE),
+    (("go",), r"^func\s+init\s*\(\)", rf"\bos\.Exit\b{_NO_ERROR}", "ends the process when it is loaded"),
+    (_C, r"__attribute__\s*\(\(\s*(?:constructor|destructor)|\batexit\s*\(", rf"\b_?[Ee]xit\b{_NO_ERROR}\s*\(", _PAST),
 )  # fmt: skip
 """Two lines near each other: endings, both expressions, what it is called."""
 
@@ -99,3 +103,14 @@ WITHOUT_MAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("go",), r"\bos\.Exit\(\s*0\s*\)", r"\bfunc\s+(?:main|TestMain)\b|^package main\b"),
 )  # fmt: skip
 """The end of a process with success, in a file that has no start of one: endings, the end, the start."""
+
+KIND_ONLY = re.compile(
+    r"\b(?:equals|isEqual|Equals|Equal)\s*\([^)\n]*\)[^{=\n]*(?:\{\s*(?:return\s+)?|=>?\s*)(?:\w+\s*!=\s*null\s*&&\s*)?"
+    r"(?:\w+\s+(?:instanceof|is)\s+\w+|(?:this\.)?(?:getClass|GetType)\(\)\s*==\s*\w+\.(?:getClass|GetType)\(\)|reflect\.TypeOf\(\w+\)\s*==\s*reflect\.TypeOf\(\w+\))\s*(?:;|\}|$)"
+    r"|\bdef\s+==\s*\(?\s*(?P<other>\w+)\s*\)?(?:\s*=\s*|\s*;?\s*)(?:(?P=other)\.(?:is_a|kind_of|instance_of)\?\(?[\w:.]+\)?|(?:self\.)?class\s*==\s*(?P=other)\.class|(?P=other)\.class\s*==\s*(?:self\.)?class)\s*(?:;|end\b|$)"
+    r"|\bfn\s+eq\s*\(&self,\s*\w+:[^{]*\{\s*(?:(?:std::)?mem::discriminant\(self\)\s*==\s*(?:std::)?mem::discriminant\(\w+\)|matches!\(\s*\w+,\s*\w+\s*(?:\{\s*\.\.\s*\}|\(\s*(?:\.\.|_)\s*\))?\s*\))\s*\}"
+    r"|\boperator\s*==\s*\([^)]*\)[^{;]*\{\s*return\s+(?:typeid|sizeof)\s*\(\w+\)\s*==\s*(?:typeid|sizeof)\s*\(\w+\)\s*;"
+    r"|['\"](?:==|eq)['\"]\s*=>\s*sub\s*\{\s*ref\(?\s*\$_\[0\]\s*\)?\s*eq\s*ref\(?\s*\$_\[1\]\s*\)?\s*;?\s*\}",
+    re.MULTILINE,
+)
+"""A comparison that asks for the other value's kind and for nothing else; over several lines."""

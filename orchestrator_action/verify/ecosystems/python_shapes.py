@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
+IMPORT_ENDS = "ends the process when it is imported"
 
 
 def shapes_in(text: str) -> Iterator[tuple[int, str]]:
@@ -18,7 +19,7 @@ def shapes_in(text: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(module):
         if any(_says_yes(name, function) for name, function in _comparisons(node)):
             yield getattr(node, "lineno", 1), "is equal to anything"
-    yield from ((node.lineno, "ends the process when it is imported") for node in _exits(module.body))
+    yield from ((node.lineno, IMPORT_ENDS) for node in _exits(module.body))
 
 
 _COMPARE = frozenset({"__eq__", "__ne__", "__contains__"})
@@ -87,7 +88,10 @@ def doubts_in(text: str) -> Iterator[tuple[int, str]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     yield from _put_elsewhere(module)
+    yield from _answers_any_name(module)
     for node in ast.walk(module):
+        if isinstance(node, ast.ClassDef):
+            yield from _compares_less(node)
         if isinstance(node, ast.ClassDef) and _has(node.bases, _PLAIN | {"type"}) and _own_comparisons(node):
             yield node.lineno, "a plain value that compares in its own way"
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "type" and len(node.args) == 3:
@@ -96,8 +100,9 @@ def doubts_in(text: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, "a plain value that compares in its own way"
 
 
-_STANDARD = frozenset(sys.stdlib_module_names) - {"sys", "warnings", "ssl", "socket", "readline", "tkinter"}
-"""Without those that are made to be set by whoever uses them."""
+_STANDARD = frozenset(sys.stdlib_module_names)
+_TO_BE_SET = frozenset({"sys", "warnings", "ssl", "socket", "readline", "tkinter"})
+"""Modules that are made to be set by whoever uses them."""
 
 
 def _put_elsewhere(module: ast.Module) -> Iterator[tuple[int, str]]:
@@ -108,15 +113,107 @@ def _put_elsewhere(module: ast.Module) -> Iterator[tuple[int, str]]:
         for alias in node.names
     }  # fmt: skip
     own = {node.name for node in ast.walk(module) if isinstance(node, _Def)}
-    for node in (n for n in ast.walk(module) if isinstance(n, ast.Assign)):
-        for target in node.targets:
-            name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
-            if imported.get(name):
-                yield target.lineno, "changes what the language itself does"
-            elif name in imported and (
-                isinstance(node.value, ast.Lambda) or getattr(node.value, "id", "") in own
-            ):
-                yield target.lineno, "changes what another module does"
+    for line, name, value in _sets(module):
+        if imported.get(name) and name not in _TO_BE_SET:
+            yield line, "changes what the language itself does"
+        elif name in imported.keys() - _TO_BE_SET and (
+            isinstance(value, ast.Lambda) or getattr(value, "id", "") in own
+        ):
+            yield line, "changes what another module does"
+
+
+def _sets(module: ast.Module) -> Iterator[tuple[int, str, ast.expr | None]]:
+    """Line, the name of what gets an attribute, and its value: `a.b = …`, `setattr(a, …)`, `vars(a)[…] = …`."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute):
+                    yield target.lineno, ast.unparse(target.value), node.value
+                elif isinstance(target, ast.Subscript) and (name := _table_of(target.value)):
+                    yield target.lineno, name, node.value
+        elif isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == "setattr":
+            yield node.lineno, ast.unparse(node.args[0]), node.args[-1]
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "update":
+            yield node.lineno, _table_of(getattr(node.func, "value", node)), ast.Lambda()
+
+
+def _table_of(node: ast.expr) -> str:
+    """`a` of `vars(a)` and of `a.__dict__`."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "vars" and len(node.args) == 1:
+        return ast.unparse(node.args[0])
+    return ast.unparse(node.value) if isinstance(node, ast.Attribute) and node.attr == "__dict__" else ""
+
+
+def _answers_any_name(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """A module that gives something for whatever is asked of it."""
+    for node in module.body:
+        asked = isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+        if asked and not any(isinstance(n, ast.Raise) or _looks_up(n) for n in ast.walk(node)):
+            yield node.lineno, "has whatever name is asked for"
+
+
+def _looks_up(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
+        "getattr", "import_module", "__import__",
+    }  # fmt: skip
+
+
+def _compares_less(kind: ast.ClassDef) -> Iterator[tuple[int, str]]:
+    """What two values of a class may differ in although they are equal: a field left out, or all of them."""
+    for node in kind.body:
+        if isinstance(node, ast.AnnAssign | ast.Assign) and _is_left_out(node.value):
+            yield node.lineno, "a field that no comparison looks at"
+        elif isinstance(node, ast.FunctionDef):
+            if node.name == "__eq__" and _has_fields(kind) and _asks_for_the_kind_only(node):
+                yield node.lineno, "is equal to anything of its kind"
+            elif node.name in {"__sub__", "__rsub__"} and not _looks_at_other(node) and not _raises(node):
+                yield node.lineno, "a difference that does not look at the other value"
+
+
+def _is_left_out(value: ast.expr | None) -> bool:
+    """`field(compare=False)`, `attr.ib(eq=False)`; one that nobody hands in is a cache or the like."""
+    if not isinstance(value, ast.Call):
+        return False
+    said = {k.arg: getattr(k.value, "value", None) for k in value.keywords if k.arg}
+    asked = {"field": ("compare", "eq"), "ib": ("eq", "cmp"), "attrib": ("eq", "cmp")}
+    keys = asked.get(ast.unparse(value.func).rpartition(".")[2], ())
+    return any(said.get(key) is False for key in keys) and said.get("init") is not False
+
+
+def _has_fields(kind: ast.ClassDef) -> bool:
+    return any(
+        isinstance(n, ast.AnnAssign)
+        or (
+            isinstance(n, ast.Attribute)
+            and isinstance(n.ctx, ast.Store)
+            and getattr(n.value, "id", "") == "self"
+        )
+        for n in ast.walk(kind)
+    )
+
+
+def _asks_for_the_kind_only(function: _Def) -> bool:
+    """Whether it looks at the other value in questions for its type, and can say yes."""
+    given = [*function.args.posonlyargs, *function.args.args][1:2]
+    name = given[0].arg if given else ""
+    kinds = {id(n) for node in ast.walk(function) if _is_kind(node) for n in ast.walk(node)}
+    looks = any(isinstance(n, ast.Name) and n.id == name and id(n) not in kinds for n in ast.walk(function))
+    answers = [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value is not None]
+    says_yes = [a for a in answers if ast.unparse(a) not in {"NotImplemented", "False"}]
+    return bool(name and says_yes) and not looks
+
+
+def _is_kind(node: ast.AST) -> bool:
+    """`isinstance(other, …)`, `type(other)`, `other.__class__`."""
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "id", "") in {"isinstance", "issubclass", "type"}
+    return isinstance(node, ast.Attribute) and node.attr == "__class__"
+
+
+def _raises(function: _Def) -> bool:
+    return any(
+        isinstance(n, ast.Raise) or getattr(n, "id", "") == "NotImplemented" for n in ast.walk(function)
+    )
 
 
 def _has(nodes: Iterable[ast.AST], names: frozenset[str]) -> bool:
