@@ -134,7 +134,7 @@ def _sets(module: ast.Module) -> Iterator[tuple[int, str, ast.expr | None]]:
         elif isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == "setattr":
             yield node.lineno, ast.unparse(node.args[0]), node.args[-1]
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "update":
-            yield node.lineno, _table_of(getattr(node.func, "value", node)), ast.Lambda()
+            yield node.lineno, _table_of(getattr(node.func, "value", node)), None
 
 
 def _table_of(node: ast.expr) -> str:
