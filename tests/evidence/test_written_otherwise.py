@@ -127,7 +127,7 @@ def test_a_test_that_does_less_is_not(name: str):
         (TABLE.replace("def test_double(x, y):", "def test_double(x, y, tmp_path):"), ROWS),
         (TABLE.replace("    assert", "    x = 1\n    assert"), ROWS),
         (TABLE, ROWS.replace("    assert double(5) == 10", "    assert double(1) == 2")),
-        (UNITTEST.replace("    def test_double", "    def setUp(self): ...\n\n    def test_double"), PLAIN),
+        (UNITTEST.replace("    def test_double", "    def setUp(self):\n        go()\n\n    def test_double"), PLAIN),
         (UNITTEST, "def test_double(:\n"),
     ],
     ids=["a value that is computed", "a fixture", "a name that changes", "a row twice", "a set-up", "no Python"],
@@ -136,8 +136,98 @@ def test_what_is_not_known_to_be_the_same_is_not(old: str, new: str):
     assert not taken_over(old, new)
 
 
+SET_UP = """import unittest
+
+from app import Calc
+
+
+class CalcTest(unittest.TestCase):
+    def setUp(self):
+        self.calc = Calc()
+        self.twin = Calc(self.calc)
+
+    def test_add(self):
+        self.calc.add(1)
+        self.assertEqual(self.calc.add(2), 3)
+
+    def test_twin(self):
+        self.assertEqual(self.twin.add(2), 2)
+"""
+FIXTURES = """import pytest
+
+from app import Calc
+
+
+@pytest.fixture
+def calc():
+    return Calc()
+
+
+@pytest.fixture()
+def other(calc):
+    return Calc(calc)
+
+
+def test_add(calc):
+    calc.add(1)
+    assert calc.add(2) == 3
+
+
+def test_twin(other):
+    assert other.add(2) == 2
+"""
+OTHERWISE = {
+    "nothing": ("", "", {"add", "twin"}),
+    "another value": ("    return Calc()", "    return Calc(3)", set()),
+    "one for all tests": ("@pytest.fixture\n", "@pytest.fixture(scope='module')\n", set()),
+    "for each test": ("@pytest.fixture\n", "@pytest.fixture(autouse=True)\n", set()),
+    "more than a value": ("    return Calc()", "    Calc.add = fake\n    return Calc()", set()),
+    "the code's own name": ("def calc():\n    return Calc()", "def Calc():\n    return 1", set()),
+    "one for another": ("add(calc):\n    calc.add(1)\n", "add(other):\n    calc = other\n    calc.add(1)\n", {"twin"}),
+    "made twice": ("    calc.add(1)\n    assert calc.add(2)", "    Calc().add(1)\n    assert Calc().add(2)", {"twin"}),
+    "set once more": ("    calc.add(1)\n", "    calc = Fake()\n    calc.add(1)\n", {"twin"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_what_a_set_up_gives_and_a_fixture_returns_is_the_same_where_it_is(name: str):
+    """Each test gets its own; a value that is made twice is another."""
+    old, new, kept = OTHERWISE[name]
+    assert old in FIXTURES
+
+    assert {f"CalcTest::test_{k}" for k in kept} == set(taken_over(SET_UP, FIXTURES.replace(old, new, 1)))
+
+
+def test_a_set_up_of_pytest_s_own_is_the_same_as_unittest_s():
+    """`setup_method` of a class without a base."""
+    plain = (
+        SET_UP.replace("import unittest", "import pytest")
+        .replace("(unittest.TestCase)", "")
+        .replace("setUp", "setup_method")
+    )
+    plain = plain.replace("self.assertEqual(self.calc.add(2), 3)", "assert self.calc.add(2) == 3")
+
+    assert {"CalcTest::test_add"} == set(
+        taken_over(SET_UP, plain.replace("self.twin.add(2)", "self.twin.add(1)"))
+    )
+
+
 APP = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
-HONEST = {"unittest for pytest": (UNITTEST, PLAIN), "a table split": (TABLE, ROWS)}
+CALC = """
+
+class Calc:
+    def __init__(self, of=None):
+        self.sum = 0
+
+    def add(self, x):
+        self.sum += x
+        return self.sum
+"""
+HONEST = {
+    "unittest for pytest": (UNITTEST, PLAIN),
+    "a table split": (TABLE, ROWS),
+    "a set-up becomes fixtures": (SET_UP, FIXTURES),
+}
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -146,8 +236,8 @@ def test_such_a_change_is_proven(court: Court, name: str):
     old, new = HONEST[name]
 
     judged = court.judge_case(
-        {"app.py": APP, "test_app.py": old}, {"app.py": APP + "# more\n", "test_app.py": new}, PYTEST, repeats=1,
-        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+        {"app.py": APP + CALC, "test_app.py": old}, {"app.py": APP + CALC + "# more\n", "test_app.py": new},
+        PYTEST, repeats=1, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
     )  # fmt: skip
 
     assert "proven" == judged.end, str(judged)

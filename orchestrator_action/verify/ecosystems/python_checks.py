@@ -1,16 +1,18 @@
 """What each test of a Python file does, one text for each of its rows, however it is written. Pure.
 
-A method of a `TestCase` and a plain function, a table of parameters and a function for each of its rows: where they
-say the same, the text is the same. A file of unittest that is rewritten for pytest has lost no test then. Whatever is
-not known to say the same has no text: a fixture, a set-up, another decorator, a value that is no literal.
+A method of a `TestCase` and a plain function, a table of parameters and a function for each of its rows, what a
+set-up gives to `self` and what a fixture returns: where they say the same, the text is the same. A file of unittest
+that is rewritten for pytest has lost no test then. Whatever is not known to say the same has no text: a fixture that
+does more than return something, another decorator, a value that is no literal.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 _MAY_BE_NEW = {"pytest": "pytest", "unittest": "unittest", "annotations": "__future__:annotations"}
@@ -21,6 +23,8 @@ _COMPARES: Mapping[str, type[ast.cmpop]] = {
     "assertIs": ast.Is, "assertIsNot": ast.IsNot, "assertIn": ast.In, "assertNotIn": ast.NotIn, "assertLess": ast.Lt,
     "assertLessEqual": ast.LtE, "assertGreater": ast.Gt, "assertGreaterEqual": ast.GtE,
 }  # fmt: skip
+_Given = Mapping[str, ast.expr]
+"""Names, and what stands in their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +75,56 @@ def _checks_of(text: str) -> FileChecks | None:
         module = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    imports = {
+        name: where
+        for node in module.body if isinstance(node, ast.Import | ast.ImportFrom)
+        for name, where in _imported(node)
+    }  # fmt: skip
     tests: dict[str, tuple[str, ...]] = {}
     others: Counter[str] = Counter()
-    imports: dict[str, str] = {}
+    fixtures = _fixtures(module, {*imports, *dir(builtins)})
     for node in module.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imports.update(_imported(node))
-        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
-            tests[node.name] = _rows(node)
-        elif isinstance(node, ast.ClassDef) and (inside := _of_class(node)) is not None:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+            tests[node.name] = _rows(node, fixtures, {})
+        elif isinstance(node, ast.ClassDef) and (inside := _of_class(node, fixtures)) is not None:
             tests.update(inside)
-        elif not _is_text(node) and not (isinstance(node, ast.If) and "__name__" in ast.dump(node.test)):
+        elif not (isinstance(node, ast.Import | ast.ImportFrom) or _says_nothing(node, fixtures)):
             others[ast.dump(node)] += 1
     return FileChecks(tests, others, imports)
+
+
+def _says_nothing(node: ast.stmt, fixtures: Collection[str]) -> bool:
+    """A text, a start of the tests, and what is told where it is used."""
+    if isinstance(node, ast.If):
+        return "__name__" in ast.dump(node.test)
+    return _is_text(node) or (isinstance(node, ast.FunctionDef) and node.name in fixtures)
+
+
+def _fixtures(module: ast.Module, taken: Collection[str]) -> _Given:
+    """What each fixture returns that does nothing else, anew for every test."""
+    found: dict[str, ast.expr] = {}
+    for node in (n for n in module.body if isinstance(n, ast.FunctionDef)):
+        made = [ast.unparse(d) for d in node.decorator_list]
+        body = [n for n in node.body if not _is_text(n)]
+        returns = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+        names = {a.arg for a in node.args.args}
+        if made not in (["pytest.fixture"], ["pytest.fixture()"]) or returns is None or node.name in taken:
+            continue
+        if names <= found.keys() and _names_only(node):
+            found[node.name] = _given(returns, {n: found[n] for n in names}, {})
+    return found
+
+
+def _names_only(function: ast.FunctionDef) -> bool:
+    """Whether its parameters are plain names."""
+    args = function.args
+    return not any((args.vararg, args.kwarg, *args.posonlyargs, *args.kwonlyargs, *args.defaults))
+
+
+def _given(value: ast.expr, names: _Given, own: _Given) -> ast.expr:
+    """A name that says what it stands for."""
+    copy = ast.parse(ast.unparse(value), mode="eval").body
+    return ast.Name(f"given {ast.dump(_Plain(names, own).visit(copy))}", ast.Load())
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> Iterable[tuple[str, str]]:
@@ -91,33 +132,55 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterable[tuple[str, str]]:
     return ((alias.asname or alias.name, f"{start}{alias.name}") for alias in node.names)
 
 
-def _of_class(node: ast.ClassDef) -> dict[str, tuple[str, ...]] | None:
-    """The tests of a class that has nothing else."""
+def _of_class(node: ast.ClassDef, fixtures: _Given) -> dict[str, tuple[str, ...]] | None:
+    """The tests of a class that has nothing else but a set-up which gives names to values."""
     bases = [ast.unparse(b) for b in node.bases]
     if node.decorator_list or node.keywords or not set(bases) <= {"unittest.TestCase", "TestCase"}:
         return None
     methods = [n for n in node.body if not _is_text(n)]
-    if not all(isinstance(n, ast.FunctionDef) and n.name.startswith("test") for n in methods):
+    own: _Given | None = {}
+    first = methods[0] if methods else None
+    if isinstance(first, ast.FunctionDef) and first.name in {"setUp", "setup_method"}:
+        own = _set_up(first)
+        methods = methods[1:]
+    if own is None or not all(isinstance(n, ast.FunctionDef) and n.name.startswith("test") for n in methods):
         return None
-    return {f"{node.name}::{n.name}": _rows(n) for n in methods if isinstance(n, ast.FunctionDef)}
+    return {
+        f"{node.name}::{n.name}": _rows(n, fixtures, own) for n in methods if isinstance(n, ast.FunctionDef)
+    }
+
+
+def _set_up(method: ast.FunctionDef) -> _Given | None:
+    """What it gives to `self`; None where it does anything else."""
+    found: dict[str, ast.expr] = {}
+    for node in (n for n in method.body if not _is_text(n)):
+        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+        if (
+            not isinstance(target, ast.Attribute)
+            or ast.unparse(target.value) != "self"
+            or target.attr in found
+        ):
+            return None
+        found[target.attr] = _given(node.value, {}, found)
+    left = re.findall(r"id='self'", "".join(ast.dump(v) for v in found.values()))
+    return None if left or method.decorator_list else found
 
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _rows(test: ast.FunctionDef) -> tuple[str, ...]:
+def _rows(test: ast.FunctionDef, fixtures: _Given, own: _Given) -> tuple[str, ...]:
     """What the test does for each row of its table; empty where it is not known."""
     names = [a.arg for a in test.args.args if a.arg != "self"]
-    others = (test.args.vararg, test.args.kwarg, *test.args.posonlyargs, *test.args.kwonlyargs)
-    rest = [*others, *test.args.defaults]
-    table = _table(test.decorator_list, names)
-    if any(rest) or table is None:
+    made = {name: fixtures[name] for name in names if name in fixtures}
+    table = _table(test.decorator_list, [n for n in names if n not in made])
+    if not _names_only(test) or table is None:
         return ()
     found = []
     for row in table:
         body = ast.parse(ast.unparse(ast.Module(test.body, []))).body
-        plain = [_Plain(row).visit(node) for node in body if not _is_text(node)]
+        plain = [_Plain({**row, **made}, own).visit(node) for node in body if not _is_text(node)]
         said = "\n".join(ast.dump(node) for node in plain)
         left = re.findall(r"\b(?:id|arg)='(\w+)'(?!, value)", said)
         if {"self", *names} & set(left):
@@ -166,8 +229,17 @@ def _values(row: ast.expr, number: int) -> list[ast.expr] | None:
 class _Plain(ast.NodeTransformer):
     """Statements with values in the place of parameters, and with plain assertions in the place of unittest's."""
 
-    def __init__(self, values: Mapping[str, ast.expr]) -> None:
-        self.values = values
+    def __init__(self, values: _Given, own: _Given) -> None:
+        self.values, self.own = values, own
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        if (
+            getattr(node.value, "id", "") == "self"
+            and isinstance(node.ctx, ast.Load)
+            and node.attr in self.own
+        ):
+            return self.own[node.attr]
+        return self.generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return self.values.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
