@@ -120,7 +120,8 @@ def _red(runs: ChangeRuns, head: TestRun, bad: Sequence[CommandRun], message: st
     """Tests ran and some failed: were they red before, or are they flaky?"""
     cases = failing(head)
     detail: dict[str, Any] = {"failing": failing_data(cases, runs)}
-    known = all(any(c.outcome in {"failed", "error"} for c in r.cases or ()) for r in bad)
+    after = [r for r in bad if _fails_after_its_tests(runs, r)]
+    known = all(r in after or any(c.outcome in {"failed", "error"} for c in r.cases or ()) for r in bad)
     if not known:
         if runs.base is not None and not runs.base.passed:
             return Answer(
@@ -145,7 +146,21 @@ def _red(runs: ChangeRuns, head: TestRun, bad: Sequence[CommandRun], message: st
             holds=False, unproven=True, detail=detail, message=f"no test passed: nothing was tested; {before}"
         )
     detail |= {"red_before": [c.id for c in cases if c not in new][:50], "flaky": [c.id for c in new][:50]}
-    return Answer(message="; ".join(filter(None, (f"{passed} passed", before, flaky))), detail=detail)
+    ends = [
+        f"`{r.command}` ends with {r.outcome.exit_code} after its tests, as it did at the base" for r in after
+    ]
+    return Answer(message="; ".join(filter(None, (f"{passed} passed", before, flaky, *ends))), detail=detail)
+
+
+def _fails_after_its_tests(runs: ChangeRuns, run: CommandRun) -> bool:
+    """Whether a command says no although every test that it names passed, in the very way it did at the base.
+
+    An audit or a linter in `posttest` does so. Tests that did not come to their turn are lost, and named as such.
+    """
+    before = next((b for b in (runs.base.runs if runs.base else ()) if b.command == run.command), None)
+    if before is None or before.passed or run.passed:
+        return False
+    return run.only_passing and before.only_passing and run.outcome.exit_code == before.outcome.exit_code
 
 
 def _steady(runs: ChangeRuns) -> Answer:

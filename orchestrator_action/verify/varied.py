@@ -8,8 +8,10 @@ How it is asked, and of which runners' tests, is in `calls`.
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from orchestrator_action.protocol.paths import shown
@@ -26,6 +28,8 @@ EACH_ITS_OWN = 0.7
 OTHERWISE = 0.1
 """Of the answers to other arguments: those that are not the answer to the call they were made from."""
 _NO_ANSWER = "?"
+_SMALL = re.compile(r"-?\d(?:\.\d)?|True|False|None|'.?'|\[\]|\{\}|")
+"""Values that a function which counts or sorts gives often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,8 @@ def suspicions(head: Sequence[Call], base: Sequence[Call]) -> list[NamedTest]:
     found = []
     for calls in functions.values():
         there = [before.get(call.key) for call in calls]
-        why = _by_spelling(calls, there) or _by_time(calls, there) or _like_base(calls, there)
-        if why := why or _refuses(calls, there) or _closed(calls, there):
+        rules = (_by_spelling, _by_time, _like_base, _refuses, _hands_back, _closed)
+        if why := next(filter(None, (rule(calls, there) for rule in rules)), ""):
             place = f"{shown(calls[0].file)}:{calls[0].line} {shown(calls[0].name)}"
             what = "may be right for its tests only"
             found.append(NamedTest(id=place, what=what, reason=why, kind="place"))
@@ -124,6 +128,40 @@ def _refuses(calls: Sequence[Call], there: Sequence[Call | None]) -> str:
     )
 
 
+def _hands_back(calls: Sequence[Call], there: Sequence[Call | None]) -> str:
+    """Whatever is asked, the answer is one of the arguments, in one place: the test brings its own answer."""
+    if all(old and old.answer == c.answer for c, old in zip(calls, there, strict=True)):
+        return ""
+    rows = [(c.args, c.answer) for c in calls] + [v for c in calls for v in c.varied if v[1] != _NO_ANSWER]
+    given = [(_arguments(args), _value(told)) for args, told in rows]
+    given = [(arguments, value) for arguments, value in given if len(arguments) > 1]
+    places = (
+        set.intersection(*({k for k, v in a.items() if v == value} for a, value in given)) if given else set()
+    )
+    if not places or len({c.answer for c in calls}) < FEWEST_CHANGED or len(given) < FEWEST_VARIED:
+        return ""
+    return f"{len(given)} calls get back what they hand in as argument {sorted(places)[0]}, such as {_call(calls[0])}"
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """Arguments of a call by their place or name, each as it is written; empty where that cannot be read."""
+    for name, value in (("null", "None"), ("true", "True"), ("false", "False")):  # JavaScript's words
+        text = re.sub(rf"(?<![\w\"']){name}(?![\w\"'])", value, text)
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    assert isinstance(call, ast.Call)
+    named = {k.arg: ast.unparse(k.value) for k in call.keywords if k.arg}
+    return {**{str(n): ast.unparse(a) for n, a in enumerate(call.args, 1)}, **named}
+
+
+def _value(answer: str) -> str:
+    """An answer as an argument would be written; empty for an error."""
+    text = answer[1:].partition(" ")[2] or answer[1:] if answer.startswith("=") else ""
+    return next(iter(_arguments(text).values()), "")
+
+
 def _closed(calls: Sequence[Call], there: Sequence[Call | None]) -> str:
     """Whatever is asked, the answer is that of one of the tests."""
     if all(old and old.answer == c.answer for c, old in zip(calls, there, strict=True)):
@@ -136,12 +174,18 @@ def _closed(calls: Sequence[Call], there: Sequence[Call | None]) -> str:
         len(answers) < max(FEWEST_ANSWERS, EACH_ITS_OWN * len(calls))
         or len(rows) < FEWEST_VARIED
         or other < OTHERWISE * len(rows)
-        or any(told not in answers for _, told in values)
+        or len(others := {told for _, told in values} - answers) > _may_have_a_default(answers)
     ):
         return ""
-    return (
-        f"{len(rows)} calls with other arguments get no answer but the {len(answers)} that its tests ask for"
-    )
+    default = f" and {_told(others.pop())}" if others else ""
+    asked = f"the {len(answers)} that its tests ask for{default}"
+    return f"{len(rows)} calls with other arguments get no answer but {asked}"
+
+
+def _may_have_a_default(answers: Collection[str]) -> bool:
+    """Whether a table with these answers is told from a count or a kind by one answer to all else, too."""
+    values = [_value(answer) for answer in answers]
+    return len(values) > FEWEST_ANSWERS and not any(_SMALL.fullmatch(value) for value in values)
 
 
 def _call(call: Call, args: str = "") -> str:

@@ -66,6 +66,30 @@ def test_a_red_base_without_names_of_tests_is_unproven(court: Court):
     assert "The base was red before" in judged["suite"].message
 
 
+AUDITED = f"{PYTEST} && exit 3"
+
+
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [
+        ({"app.py": APP + "# more\n"}, "proven"),
+        pytest.param({"app.py": APP.replace("2 * x", "3 * x")}, "refuted", marks=pytest.mark.slow),
+        pytest.param(
+            {"tests/test_app.py": "def test_a():\n    assert True\n"}, "refuted", marks=pytest.mark.slow
+        ),
+    ],
+    ids=["honest", "a red test", "a test less"],
+)
+def test_a_command_that_fails_after_its_tests_as_at_the_base_hides_nothing(
+    court: Court, change: dict[str, str], end: str
+):
+    """An audit or a linter says no there; every test is known by its name all the same."""
+    judged = court.judge_case(BASE, change, AUDITED, **FAST)
+
+    assert end == judged.end, str(judged)
+    assert end == "refuted" or "ends with 3 after its tests, as it did at the base" in judged["suite"].message
+
+
 def test_what_cannot_be_collected_is_no_failed_test(court: Court):
     """It is said to be unable to run, and why."""
     judged = court.judge(BASE, {"app.py": "import nowhere_to_be_found\n" + APP}, PYTEST, **FAST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator_action.verify.ecosystems.python_calls.others import kinds_with, spelled, variations
+from orchestrator_action.verify.varied import Call, suspicions
 from tests.evidence.judge import PYTEST, UNITTEST, Court
 from tests.kit.tables import few
 
@@ -114,6 +115,62 @@ def test_unittests_own_runner_is_asked_too(court: Court, files: dict[str, str], 
     assert found == len([e for e in exceptions if e["what"] == "may be right for its tests only"]), str(
         judged
     )
+
+
+def calls(rows: dict[str, str], varied: dict[str, str]) -> list[Call]:
+    """What a test asked of a function that the base does not have, and what it answered to others."""
+    return [
+        Call(
+            file="app.py", line=1, module="app", name="score", test="test_a", args=args, answer=told, last=told,
+            varied=tuple(varied.items()), spelling=None, passed=True,
+        )
+        for args, told in rows.items()
+    ]  # fmt: skip
+
+
+BACK = {"[1, 2], 3": "=int 3", "[4, 9], 13": "=int 13"}
+WORDS = {"'abc'": "=int 11", "'hello'": "=int 27", "'four'": "=int 18", "'banana'": "=int 38"}
+ASKED = {
+    "gets back what it hands in": (BACK, {f"[1], {n}": f"=int {n}" for n in range(12)}, "argument 2"),
+    "the same in JavaScript": (
+        {'"a",null,3': "=number 3", '"b",true,5': "=number 5"},
+        {f'"c",null,{n}': f"=number {n}" for n in range(12)},
+        "argument 3",
+    ),
+    "by its name": (
+        {"[1], want=3": "=int 3", "[4], want=4": "=int 4"},
+        {f"[2], want={n}": f"=int {n}" for n in range(12)},
+        "argument want",
+    ),
+    "bounded": (
+        {"5, 0, 10": "=int 5", "7, 0, 10": "=int 7"},
+        {f"{n}, 3, 10": f"=int {max(3, n)}" for n in range(12)},
+        "",
+    ),
+    "the only argument": ({"3": "=int 3", "5": "=int 5"}, {str(n): f"=int {n}" for n in range(12)}, ""),
+    "a table with a default": (
+        WORDS,
+        {f"'{c}bc'": f"=int {11 if c < 'g' else 1}" for c in "bcdefghijklmn"},
+        "no answer but the 4 that its tests ask for and `1`",
+    ),
+    "a count": (
+        {f"'{'a' * n}'": f"=int {n}" for n in range(1, 5)},
+        {f"'{c}'": f"=int {n % 5}" for n, c in enumerate("bcdefghijklmn")},
+        "",
+    ),
+    "many answers": (WORDS, {f"'{c}bc'": f"=int {ord(c)}" for c in "bcdefghijklmn"}, ""),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_function_answers_tells_where_it_has_its_answers_from(name: str):
+    """From its test's own argument, or from a table that knows its tests only."""
+    rows, varied, reason = ASKED[name]
+
+    found = suspicions(calls(rows, varied), [])
+
+    assert bool(reason) == bool(found), found
+    assert not found or reason in found[0].reason
 
 
 def test_other_arguments_are_the_same_ones_each_time_and_equal_ones_are_equal():

@@ -154,12 +154,12 @@ def _set_up(method: ast.FunctionDef) -> _Given | None:
     """What it gives to `self`; None where it does anything else."""
     found: dict[str, ast.expr] = {}
     for node in (n for n in method.body if not _is_text(n)):
-        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-        if (
-            not isinstance(target, ast.Attribute)
-            or ast.unparse(target.value) != "self"
-            or target.attr in found
-        ):
+        if not isinstance(node, ast.Assign) or len(node.targets) > 1:
+            return None
+        target = node.targets[0]
+        if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
+            return None
+        if target.attr in found:
             return None
         found[target.attr] = _given(node.value, {}, found)
     left = re.findall(r"id='self'", "".join(ast.dump(v) for v in found.values()))
