@@ -16,8 +16,9 @@ from orchestrator_action.verify.compare import LostTest, function_of, lost_tests
 from orchestrator_action.verify.ecosystems.base import CaseResult
 from orchestrator_action.verify.ecosystems.python_checks import taken_over
 from orchestrator_action.verify.exceptions import NamedTest, reason_for
+from orchestrator_action.verify.merged import became_rows
 from orchestrator_action.verify.only_names import only_renamed
-from orchestrator_action.verify.renamed import lives_on
+from orchestrator_action.verify.renamed import bare_name, block_with_rows, lives_on, text_of_test
 
 
 def nothing_lost(runs: ChangeRuns, note: str) -> Answer:
@@ -87,7 +88,7 @@ def _elsewhere(runs: ChangeRuns, lost: Sequence[LostTest]) -> list[LostTest]:
     A file in which only names differ has to have as many tests that pass. One test that is written otherwise is taken
     over by tests of which each passes and does what this one did, and the base's own has to pass on the new code.
     """
-    gone = [t for t in lost if t.how == "gone" and t.file]
+    gone = [t for t in lost if t.how == "gone"]
     if not gone:
         return []
     before, here = (passing(run) for run in (runs.base, runs.head))
@@ -104,7 +105,29 @@ def _elsewhere(runs: ChangeRuns, lost: Sequence[LostTest]) -> list[LostTest]:
             by = places.get(function_of(CaseResult(id=test.id, outcome="passed", file=test.file)), ())
             there = test.file == path and by and all((now, name) in green for name in by)
             found += [test] if there and _passes_on_head(runs, test) else []
+    for path in (p for p in runs.test_texts if not p.endswith(".py")):
+        found += _in_tables(runs, [t for t in gone if t.file in {"", path} and t not in found], path)
     return found
+
+
+def _in_tables(runs: ChangeRuns, gone: Sequence[LostTest], path: str) -> list[LostTest]:
+    """Tests of one file that became rows of a new test beside them, whose every case passes."""
+    now = runs.renames.get(path, path)
+    old, new = (runs.test_texts.get(p, ("", ""))[side] for p, side in ((path, 0), (now, 1)))
+    before = {normal_id(c.id) for c in cases_of(runs.base)}
+    ends: dict[str, list[str]] = {}
+    for case in cases_of(runs.head):
+        if normal_id(case.id) not in before and case.file in {"", now}:
+            ends.setdefault(block_with_rows(case.id, new), []).append(case.outcome)
+    blocks = {test: text_of_test(test.id, old) for test in gone if _passes_on_head(runs, test)}
+    names = {bare_name(c.id) for c in (*cases_of(runs.base), *cases_of(runs.head))}
+    for table, outcomes in ends.items():
+        rows = {test: text for test, text in blocks.items() if text and became_rows([text], table, names)}
+        whole = len(outcomes) >= len(rows) or (path.endswith(".go") and len(outcomes) == 1)
+        all_pass = whole and len(rows) > 1 and set(outcomes) == {"passed"}
+        if all_pass and became_rows(list(rows.values()), table, names):
+            return list(rows)
+    return []
 
 
 def _passes_on_head(runs: ChangeRuns, test: LostTest) -> bool:

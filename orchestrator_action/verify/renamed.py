@@ -56,6 +56,8 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
     found = found or [
         (lines, n) for lines in files for n, line in enumerate(lines) if _ends(line, bare_name(case_id))
     ]
+    if len(found) > 1:  # of the same words in several groups, the one whose groups are named
+        found = [(lines, n) for lines, n in found if _whole_title(lines, n) in _SEPARATOR.sub(" ", case_id)]
     if len(found) != 1:
         return []
     lines, at = found[0]
@@ -64,6 +66,41 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
 
 _TITLE = re.compile(r"(['\"`])((?:(?!\1)[^\\\n]|\\.)*)\1")
 _HOLE = re.compile(r"%[sdifjoOpc#]|\$\{[^}\n]*\}|#\{[^}\n]*\}|\$[A-Za-z][\w.]*")
+
+
+_SEPARATOR = re.compile(r"\s*(?:::| > | › )\s*")
+
+
+def _whole_title(lines: list[str], at: int) -> str:
+    """The titles of the groups around a test and its own, as runners join them."""
+    titles, depth = [_title(lines[at])], _indent(lines[at])
+    for line in reversed(lines[:at]):
+        if line.strip() and _indent(line) < depth:
+            depth = _indent(line)
+            titles += [_title(line)] if re.search(_DEFINES, line) else []
+    return " ".join(reversed([t for t in titles if t])) or "\0"
+
+
+def _title(line: str) -> str:
+    titled = _TITLE.search(line)
+    return titled[2] if titled else ""
+
+
+_LOOP = re.compile(r"^\s*for\b|\.(?:forEach|each)\b[^\n]*(?:=>|function|\bdo\b|\{)")
+
+
+def block_with_rows(case_id: str, text: str) -> str:
+    """The lines of a test together with the loop around it; empty when it is not found or not alone."""
+    block = _block(case_id, [text])
+    lines = text.splitlines()
+    at = next((n for n in range(len(lines)) if lines[n : n + len(block)] == block), 0) if block else 0
+    for n in range(at - 1, -1, -1):
+        if lines[n].strip() and _indent(lines[n]) < _indent(lines[at]):
+            if not _LOOP.search(lines[n]):
+                break
+            first = _first(lines, n)
+            return "\n".join(lines[first : max(_last(lines, n), at + len(block))])
+    return "\n".join(block)
 
 
 def _ends(line: str, name: str) -> bool:
