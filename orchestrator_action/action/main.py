@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orchestrator_action.action.step import Step
-from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
+from orchestrator_action.errors import ConfigError, Interrupted, NothingToDo, OrchestratorError
 from orchestrator_action.process import own_environment
 from orchestrator_action.process.table import make_undumpable
 from orchestrator_action.sandbox.start import run_to_end
@@ -82,7 +82,8 @@ def main() -> int:
         return 0
     except OrchestratorError as exc:
         step.remark("error", exc.message + (f"\nhint: {exc.hint}" if exc.hint else ""))
-        step.files.set_output("conclusion", "failure")
+        ended = "cancelled" if isinstance(exc, Interrupted) else "failure"
+        step.files.set_output("conclusion", ended)
         return exc.exit_code
     except Exception as exc:  # noqa: BLE001 - the outermost door
         return _crash(step, exc)

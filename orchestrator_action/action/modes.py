@@ -15,7 +15,7 @@ from orchestrator_action.action.inputs import request_of_inputs
 from orchestrator_action.action.step import Step
 from orchestrator_action.agents.registry import root_env
 from orchestrator_action.config.schema import Config
-from orchestrator_action.errors import ConfigError, NothingToDo, OrchestratorError
+from orchestrator_action.errors import ConfigError, Interrupted, NothingToDo, OrchestratorError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.plan.admission import Admission
 from orchestrator_action.plan.trigger import trigger_of
@@ -43,6 +43,11 @@ APART_S = 2.0
 """Between two lines of the log about one task."""
 RESULTS_BYTES = 900_000
 """Of the output `results`. Source: docs.github.com, "Passing information between jobs": 1 MB a job."""
+
+NOTHING_BEGAN = """## orchestrator: cancelled
+
+No task had begun. The issues keep their labels: the next run takes them.
+"""
 
 
 def run(step: Step) -> int:
@@ -97,6 +102,10 @@ def _work_off(step: Step) -> int:
             report, path, code = _run(step, asked, admission, cancel)
         except NothingToDo:
             _refusals(step, admission)
+            raise
+        except Interrupted:
+            step.guard.restore()
+            step.files.add_summary(NOTHING_BEGAN)
             raise
         finally:
             untouched = step.guard.restore()
@@ -295,8 +304,12 @@ def settle(step: Step) -> int:
         lines.append(line)
         step.say(line)
 
+    def show(report: RunReport, run: RunContext) -> None:
+        chart = times(run.journal.events)
+        step.files.add_summary(job_summary(report, times=chart, run_url=run.run_url, secrets=run.secrets))
+
     with on_signals() as cancel:
-        told = settle_all(git, step.env, cancel, say=say)
+        told = settle_all(git, step.env, cancel, say=say, show=show)
     if told:
         said = "\n".join(f"- {inline(line, step.secrets, limit=600)}" for line in lines)
         step.files.add_summary(f"### orchestrator: told afterwards\n\n{said}\n")

@@ -125,7 +125,9 @@ def resume(run_: RunName = "last", repo: Repo = HERE, forge: ForgeName = "", jso
             watch(folder, taken.run.agents, from_now=True),
         ):
             report = recover.resume(taken, say=say, tell=tell)
-            for line in tell_finish(taken.run, folder / "report.json"):
+            over = taken.state.ended and not taken.open  # what was told then is not told again
+            only = taken.state.untold if over else None
+            for line in tell_finish(taken.run, folder / "report.json", only=only):
                 say(line)
         _summary(report, folder / "report.json")
     _end(report, cancel, as_json=json_)

@@ -1,6 +1,7 @@
 """Who is told that a run has ended: a webhook and a command of the repository, and a collector of traces.
 
-What they answer changes nothing of how the run ended; what fails is named. The command is the base commit's. It
+What they answer changes nothing of how the run ended; what fails is named. A cancelled run tells them, too, in the
+time that it has left; whom it did not reach is told when the run is settled. The command is the base commit's. It
 runs in a clean checkout of the base and sees the variables that the configuration names, never a forge's token.
 """
 
@@ -10,30 +11,42 @@ import contextlib
 import dataclasses
 import importlib
 import json
+import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 from orchestrator_action.config.schema import OnFinish
-from orchestrator_action.errors import OrchestratorError
+from orchestrator_action.errors import JournalError, OrchestratorError
+from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate, tried
 from orchestrator_action.protocol.attempt import Ending
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import Status, Task, TaskResult
 from orchestrator_action.run.finish import recorded_task_run
+from orchestrator_action.run.run import UNSETTLED
 from orchestrator_action.run.traces import trace_of
 from orchestrator_action.sandbox.policy import Role
 from orchestrator_action.state.context import RunContext, command_env
+from orchestrator_action.state.fold import recall
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.text.redact import mask
 from orchestrator_action.verify.setup import last_words
 
+log = logging.getLogger(__name__)
+
 CHECKOUT_NAME = "on-finish"
 """Under this name the base is checked out for the command, and its log is kept."""
+WEBHOOK, COMMAND, TRACE = "the webhook of on-finish", "the command of on-finish", "the collector of traces"
+"""Who is told, by the names that the journal has for it."""
+LEFT_OUT = "on-finish: the command was left out: this step runs nothing of the repository"
+NO_TIME = "{} was not told before the run had to end; mode settle, or the next run of this checkout, does it"
 REPORT_VARIABLE = "ORCHESTRATOR_REPORT"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 EXPORTER = "orchestrator_action.run.otlp"
@@ -55,31 +68,75 @@ class _Answer:
     again_s: float | None = None
 
 
-def tell_finish(run: RunContext, report: Path, *, commands: bool = True) -> tuple[str, ...]:
+def tell_finish(
+    run: RunContext, report: Path, *, commands: bool = True, only: Collection[str] | None = None
+) -> tuple[str, ...]:
     """Give the report to the command and the webhook of the configuration, and the trace to its collector.
 
-    Returns what failed, a line each. A run that somebody cancelled tells nobody: it has seconds to end.
-    Without `commands` nothing of the repository runs here, and a command is named as left out.
+    Returns what failed, a line each. All of them are told at the same time. Of a run that somebody cancels they have
+    what is left of its time: who does not confirm in it is named, stays `untold` in the journal, and is told by
+    whoever settles the run. `only` names those that are still to be told, everybody when it is None. Without
+    `commands` nothing of the repository runs here, and a command is named as left out.
     """
+    free = replace(run, cancel=Cancel())  # what has begun may use the time that a cancelled run has left
+    ways = {who: way for who, way in _ways(free, report) if only is None or who in only}
+    left_out = () if commands or COMMAND not in ways else (LEFT_OUT,)
+    if left_out:
+        del ways[COMMAND]
+    return (*left_out, *(_tell(run, ways) if ways else ()))
+
+
+def _ways(run: RunContext, report: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Who is to be told, and how. Each way returns what failed, or an empty string."""
     wanted = run.config.on_finish
-    if run.cancel.is_set() or not (wanted.command or wanted.webhook or traces_endpoint(run.env)):
-        return ()
+    if wanted.webhook:
+        yield (
+            WEBHOOK,
+            lambda: _after("on-finish: the webhook did not take the report: ", _post(run, wanted, report)),
+        )
+    if wanted.command:
+        yield COMMAND, lambda: _after("on-finish: the command failed: ", _run_command(run, wanted, report))
+    if traces_endpoint(run.env):
+        yield TRACE, lambda: _after("the trace was not sent: ", _send_trace(run, report))
+
+
+def _after(what: str, why: str) -> str:
+    return what + why if why else ""
+
+
+def _tell(run: RunContext, ways: Mapping[str, Callable[[], str]]) -> tuple[str, ...]:
+    """Tell all of them at once; what failed, and who could not be told in the time that a cancelled run has."""
     limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=run.cancel)
-    given_up = ("on-finish: given up: the run was cancelled meanwhile",)
-    return limits.bounded(
-        CHECKOUT_NAME, lambda: tuple(_failures(run, wanted, report, commands=commands)), run.cancel, given_up
-    )
+    said: dict[str, str] = {}
+
+    def tell(who: str) -> None:
+        try:
+            said[who] = ways[who]()
+        except Exception as exc:
+            log.error("a bug of ours who=%s", who, exc_info=exc)
+            said[who] = f"{who}: a bug of ours: {type(exc).__name__}: {exc}"
+        with contextlib.suppress(JournalError):  # the run has gone on without it
+            run.journal.append("posted", what=who)
+
+    for who in ways:
+        run.journal.append("pending", what=who)
+    with contextlib.suppress(OSError):
+        (run.run_dir / UNSETTLED).touch()
+    if time.monotonic() < limits.give_up_at(run.cancel):
+        limits.bounded(CHECKOUT_NAME, lambda: _side_by_side(tell, ways), run.cancel, None)
+    state = recall(run.journal.events)
+    if not state.untold and not state.pending:
+        (run.run_dir / UNSETTLED).unlink(missing_ok=True)
+    return tuple(line for who in ways if (line := said.get(who, NO_TIME.format(who))))
 
 
-def _failures(run: RunContext, wanted: OnFinish, report: Path, *, commands: bool) -> Iterator[str]:
-    if wanted.webhook and (why := _post(run, wanted, report)):
-        yield f"on-finish: the webhook did not take the report: {why}"
-    if wanted.command and not commands:
-        yield "on-finish: the command was left out: this step runs nothing of the repository"
-    elif wanted.command and (why := _run_command(run, wanted, report)):
-        yield f"on-finish: the command failed: {why}"
-    if why := _send_trace(run, report):
-        yield f"the trace was not sent: {why}"
+def _side_by_side(tell: Callable[[str], None], names: Iterable[str]) -> None:
+    """Call `tell` with each of the names at the same time, and wait for all of them."""
+    threads = [Thread(target=tell, args=(who,), name=who, daemon=True) for who in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 # -- the trace -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
 from orchestrator_action.publish.report.document import report_json
 from orchestrator_action.run.finish import publish_again, record_end, recorded_result
+from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.past_runs import is_held, report_from, report_of
 from orchestrator_action.run.remote import forge_parts, make_remote
 from orchestrator_action.run.run import UNSETTLED, run_tasks
@@ -233,7 +234,7 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
         if not is_held(folder / "journal.jsonl"):
             say(f"run {folder.name} was interrupted: orchestrator-action resume {folder.name}")
         return 0
-    if not state.pending:
+    if not state.pending and not state.untold:
         (folder / UNSETTLED).unlink(missing_ok=True)
         return 0
     told = 0
@@ -247,10 +248,27 @@ def _settle_run(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, 
             run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
             ends = [_tell(run, by_id[t], state.tasks[t], run_limits, say) for t in state.pending]
             _write_ends(run, [end for end in ends if end])
-            told = len(ends) - ends.count(None)
-        if not recall(journal.events).pending:
+            told = len(ends) - ends.count(None) + tell_untold(run, say)
+        left = recall(journal.events)
+        if not left.pending and not left.untold:
             (folder / UNSETTLED).unlink(missing_ok=True)
     return told
+
+
+def tell_untold(run: RunContext, say: Say) -> int:
+    """Tell whoever was to be told that a run has ended, and did not confirm it; how many have their answer now."""
+    before = recall(run.journal.events).untold
+    if not before:
+        return 0
+    lines = list(tell_finish(run, run.run_dir / "report.json", only=before))
+    left = recall(run.journal.events).untold
+    if not lines:
+        told = [who for who in before if who not in left]
+        lines += [f"told that it has ended: {', '.join(told)}"] if told else []
+        lines += [f"still to be told that it has ended: {', '.join(left)}"] if left else []
+    for line in lines:
+        say(f"run {run.run_id}: {line}")
+    return len(before) - len(left)
 
 
 def _tell(

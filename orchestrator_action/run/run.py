@@ -313,7 +313,8 @@ class _Run:
         results = [self._board.done[t.id] for t in self._tasks]
         together = integrate(self._run, results)
         tell_integration(self._run, results, together)
-        report = _report(self._tasks, self._board, self._run, state, time.monotonic() - self._began)
+        wall_s = state.worked_before_s + time.monotonic() - self._began
+        report = report_on(self._run, results, state, wall_s)
         report = replace(report, integration=together)
         self._journal.write_report(render.report_json(report, self._run.secrets))
         self._journal.append("run-ended", counts=render.counts(report))
@@ -353,15 +354,11 @@ def speedup(sum_task_s: float, wall_s: float, most: int) -> float:
     return sum_task_s / wall_s
 
 
-def _report(
-    tasks: Sequence[Task], board: _Board, run: RunContext, state: RunState, wall_s: float
-) -> RunReport:
+def report_on(run: RunContext, results: Sequence[TaskResult], state: RunState, wall_s: float) -> RunReport:
     """The report. Of a resumed run, wall time is what our processes were at it, one after the other."""
-    results = tuple(board.done[t.id] for t in tasks)
     most = peak(_spans(state))
     total = sum(r.wall_s for r in results)
     costs = [r.cost_usd for r in results if r.cost_usd is not None]
-    wall_s += state.worked_before_s
     return RunReport(
         run_id=run.run_id,
         repo=run.forge.repository,
@@ -373,8 +370,8 @@ def _report(
         speedup=speedup(total, wall_s, most),
         peak_parallel=most,
         cost_usd=sum(costs) if costs else None,
-        requested=len(tasks),
-        tasks=results,
+        requested=len(results),
+        tasks=tuple(results),
         conflicts=_conflicts(results, run),
         isolation=run.isolation.json(),
     )

@@ -6,7 +6,7 @@ as it was before. What was told stays told: everything is found again by its mar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.forge_values import Conclusion
-from orchestrator_action.protocol.model import Status, Task, TaskResult
+from orchestrator_action.protocol.model import RunReport, Status, Task, TaskResult
+from orchestrator_action.publish.report.document import counts, report_json
 from orchestrator_action.run.candidates import candidates_so_far, open_candidates
 from orchestrator_action.run.finish import (
     publish_result,
@@ -26,48 +27,63 @@ from orchestrator_action.run.finish import (
     recorded_task_run,
     salvage_tree,
 )
+from orchestrator_action.run.on_finish import tell_finish
 from orchestrator_action.run.past_runs import is_held
 from orchestrator_action.run.recover import Resumable, Say, resume_run, settle_pending
-from orchestrator_action.run.run import UNSETTLED
+from orchestrator_action.run.run import UNSETTLED, report_on
 from orchestrator_action.state.context import RunContext
+from orchestrator_action.state.fold import recall
 from orchestrator_action.state.limits import RunLimits
 from orchestrator_action.state.store import run_dirs
 
 KILLED = "the run was ended from outside before this task was done"
 
 
-def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say) -> int:
-    """Tell what runs of this checkout left untold; returns for how many tasks that was done."""
+Show = Callable[[RunReport, RunContext], None]
+"""Is shown the report of a run that is closed here."""
+
+
+def settle_all(git: Git, env: Mapping[str, str], cancel: Cancel, *, say: Say, show: Show) -> int:
+    """Tell what runs of this checkout left untold; returns how many tasks, and others who wait, were told."""
     done = settle_pending(git, env, cancel, say=say)
     for folder in run_dirs(git):
         journal = folder / "journal.jsonl"
         if not (folder / UNSETTLED).exists() or is_held(journal):
             continue
         try:
-            done += _close(folder, git, env, cancel, say)
+            done += _close(folder, git, env, cancel, say, show)
         except OrchestratorError as exc:
             say(f"run {folder.name}: {exc.message}")
     return done
 
 
-def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say) -> int:
+def _close(folder: Path, git: Git, env: Mapping[str, str], cancel: Cancel, say: Say, show: Show) -> int:
     with resume_run(folder, git, env, cancel, say=say, needs_agents=False) as taken:
         if taken.state.ended:
             return 0
-        run_limits = RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
-        closed = [_cancelled(taken, task, run_limits, say) for task in taken.open]
-        taken.run.journal.append("run-ended", counts={})
-    still = [r for r in closed if r]
-    if not still:
-        (folder / UNSETTLED).unlink(missing_ok=True)
+        run, run_limits = taken.run, RunLimits(slots=Slots(1), gate=RateGate(1), user=cancel)
+        closed = {task.id: _cancelled(taken, task, run_limits, say) for task in taken.open}
+        done = {**taken.done, **{task: result for task, (result, _) in closed.items()}}
+        wall_s = taken.state.worked_before_s + taken.state.worked_last_s
+        report = report_on(run, [done[t.id] for t in taken.found.tasks], recall(run.journal.events), wall_s)
+        run.journal.write_report(report_json(report, run.secrets))
+        run.journal.append("run-ended", counts=counts(report))
+        still = [problems for _, problems in closed.values() if problems]
+        if not still:
+            (folder / UNSETTLED).unlink(missing_ok=True)
+        show(report, run)
+        for line in tell_finish(run, folder / "report.json"):
+            say(f"run {run.run_id}: {line}")
     return len(closed) - len(still)
 
 
-def _cancelled(taken: Resumable, task: Task, run_limits: RunLimits, say: Say) -> bool:
-    """End one task as cancelled; True when something could not be told."""
-    _, problems = close_task(taken.run, task, run_limits)
+def _cancelled(
+    taken: Resumable, task: Task, run_limits: RunLimits, say: Say
+) -> tuple[TaskResult, tuple[str, ...]]:
+    """End one task as cancelled; with the result, what could not be told."""
+    result, problems = close_task(taken.run, task, run_limits)
     say(f"{task.id}: cancelled" + "".join(f"; {p}" for p in problems))
-    return bool(problems)
+    return result, problems
 
 
 def close_task(run: RunContext, task: Task, run_limits: RunLimits) -> tuple[TaskResult, tuple[str, ...]]:

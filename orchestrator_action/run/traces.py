@@ -12,9 +12,17 @@ from typing import Any
 
 from orchestrator_action.protocol.candidates import is_candidate, stem
 from orchestrator_action.protocol.events import Event
-from orchestrator_action.protocol.model import GOOD_STATUSES
+from orchestrator_action.protocol.model import GOOD_STATUSES, Status
 from orchestrator_action.publish.progress import times
 from orchestrator_action.text.template import phase_title
+
+_RESULTS: Mapping[str, str] = {
+    **dict.fromkeys(GOOD_STATUSES, "success"),
+    Status.CANCELLED: "cancellation",
+    **dict.fromkeys((Status.TIMEOUT, Status.STALLED), "timeout"),
+    **dict.fromkeys((Status.BLOCKED, Status.SKIPPED), "skip"),
+}
+"""How a task ended, in OpenTelemetry's words; what is not named failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +45,8 @@ def trace_of(events: Sequence[Event], report: Mapping[str, Any]) -> Span:
     phases = times(events)
     tasks = [_task(task, events, began, phases.get(task["task_id"], ())) for task in report["tasks"]]
     bad = sum(n for status, n in report["counts"].items() if status not in set(GOOD_STATUSES))
+    cancelled = report["counts"][Status.CANCELLED]
+    said = f", {cancelled} cancelled" if cancelled else ""
     return Span(
         name="run",
         began=began,
@@ -44,6 +54,7 @@ def trace_of(events: Sequence[Event], report: Mapping[str, Any]) -> Span:
         known={
             "cicd.pipeline.name": "orchestrator-action",
             "cicd.pipeline.run.id": report["run_id"],
+            "cicd.pipeline.result": "cancellation" if cancelled else "failure" if bad else "success",
             "vcs.repository.name": report["repo"],
             "vcs.ref.base.revision": report["base_sha"],
             "orchestrator.agent": report["agent"],
@@ -52,7 +63,7 @@ def trace_of(events: Sequence[Event], report: Mapping[str, Any]) -> Span:
             "orchestrator.cost_usd": report["cost_usd"],
             "orchestrator.isolation": report["isolation"]["level"],
         },
-        fault=f"{bad} of {report['requested']} did not succeed" if bad else "",
+        fault=f"{bad} of {report['requested']} did not succeed" + said if bad else "",
         within=tuple(filter(None, tasks)),
     )
 
@@ -80,7 +91,7 @@ def _task(
     known = {
         "cicd.pipeline.task.name": task["title"],
         "cicd.pipeline.task.run.id": task["task_id"],
-        "cicd.pipeline.task.run.result": "success" if task["status"] in set(GOOD_STATUSES) else "failure",
+        "cicd.pipeline.task.run.result": _RESULTS.get(task["status"], "failure"),
         "vcs.ref.head.name": task["branch"],
         "vcs.ref.head.revision": task["head_sha"],
         "vcs.change.id": str(pull["number"]) if pull else None,

@@ -76,6 +76,10 @@ class RunState:
     tasks: Mapping[str, TaskState] = field(default_factory=dict)
     candidates: Mapping[str, TaskState] = field(default_factory=dict)
     """The candidates of these tasks, as far as they have begun."""
+    untold: tuple[str, ...] = ()
+    """Who was to be told that the run has ended, and did not confirm it."""
+    worked_last_s: float = 0.0
+    """What the last process spent, from its first to its last event."""
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -110,7 +114,27 @@ def recall(events: Sequence[Event]) -> RunState:
             candidates.setdefault(event.task, []).append(event)
     tasks = {t: task_state(found) for t, found in by_task.items()}
     theirs = {t: task_state(found) for t, found in sorted(candidates.items())}
-    return RunState(**values, worked_before_s=_worked_before_s(events), tasks=tasks, candidates=theirs)
+    return RunState(
+        **values, worked_before_s=_worked_before_s(events), worked_last_s=_worked_last_s(events), tasks=tasks,
+        candidates=theirs, untold=_pending(e for e in events if not e.task),
+    )  # fmt: skip
+
+
+def _pending(events: Iterable[Event]) -> tuple[str, ...]:
+    """Outside effects that were announced and that nobody confirmed since."""
+    pending: dict[str, None] = {}
+    for event in events:
+        if event.kind == "pending":
+            pending[str(event.data["what"])] = None
+        elif event.kind == "posted":
+            pending.pop(str(event.data["what"]), None)
+    return tuple(pending)
+
+
+def _worked_last_s(events: Sequence[Event]) -> float:
+    """Seconds from the first to the last event of the process that was at the run last."""
+    begins = [e.at for e in events if e.kind in {"run-started", "run-resumed"}]
+    return max(0.0, events[-1].at - begins[-1]) if begins else 0.0
 
 
 def _worked_before_s(events: Sequence[Event]) -> float:
@@ -142,8 +166,8 @@ def _together(spans: Iterable[tuple[float, float]]) -> float:
 def task_state(events: Iterable[Event]) -> TaskState:
     """The state of one task from its own events."""
     values: dict[str, Any] = {}
-    pending: dict[str, None] = {}
     attempts: dict[int, dict[str, Any]] = {}
+    events = tuple(events)
     for event in events:
         data = event.data
         match event.kind:
@@ -153,10 +177,6 @@ def task_state(events: Iterable[Event]) -> TaskState:
                 values["judged"] = data
             case "task-ended":
                 values["ended"] = data
-            case "pending":
-                pending[data["what"]] = None
-            case "posted":
-                pending.pop(data["what"], None)
             case "salvaged":
                 values["salvaged"] = data["sha"]
             case "attempt-started":
@@ -173,7 +193,7 @@ def task_state(events: Iterable[Event]) -> TaskState:
             case _:
                 pass
     return TaskState(
-        **values, pending=tuple(pending), attempts=tuple(Attempted(**a) for _, a in sorted(attempts.items()))
+        **values, pending=_pending(events), attempts=tuple(Attempted(**a) for _, a in sorted(attempts.items()))
     )  # fmt: skip
 
 

@@ -5,25 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from orchestrator_action.run import on_finish
 from orchestrator_action.run.traces import Span, trace_of
 from orchestrator_action.state.journal import read_events
-from tests.kit.receiver import receiver
+from tests.kit.receiver import receiver, spans_of
 from tests.kit.whole import GOOD, LIES, PACKAGE, House
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-
-
-def spans_of(body: bytes) -> tuple[dict[str, str], list[Any]]:
-    """The resource's attributes, and the spans."""
-    [about] = ExportTraceServiceRequest.FromString(body).resource_spans
-    resource = {a.key: a.value.string_value for a in about.resource.attributes}
-    return resource, [s for scope in about.scope_spans for s in scope.spans]
 
 
 def test_a_run_is_a_trace_of_tasks_attempts_and_phases(home: House) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import time
+from dataclasses import replace
 
 import pytest
 
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.run.on_finish import NO_TIME, TRACE, tell_finish
+from orchestrator_action.run.run import run_tasks
+from orchestrator_action.run.setup import RunRequest, start_run
+from orchestrator_action.state.fold import recall
+from orchestrator_action.state.limits import SETTLE_S
 from tests.kit.receiver import receiver
 from tests.kit.whole import GOOD, House
 
@@ -70,3 +79,26 @@ def test_a_command_and_a_webhook_have_only_their_time(home: House) -> None:
     assert "the webhook did not take the report: the variable HOOK holds no address" in ran.err
     assert "on-finish: the command failed: " in ran.err
     home.assert_tidy()
+
+
+def test_a_run_that_is_being_cancelled_tells_them_in_the_time_it_has_left(home: House) -> None:
+    """All at once, so that none waits for another; of one that does not answer it is said, and the journal keeps it."""
+    with receiver() as there, socket.create_server(("127.0.0.1", 0)) as silent:
+        home.configure(f"{TEST}on-finish: {{webhook: {there.url}, command: 'echo told'}}\n")
+        home.issue(1, "Add a module", "Nothing to do.")
+        slow = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        env = {**home.environment(), "OTEL_EXPORTER_OTLP_ENDPOINT": slow}
+        asked = RunRequest(repo=home.repo.path, forge=f"local:{home.forge}", flags={"agent": "patch"})
+        cancel = Cancel()
+        with start_run(asked, env, Cancel(), say=lambda _: None) as (found, run):
+            run_tasks(found.tasks, run, slots=1, tell=lambda _: None)
+            cancel.set("cancelled by a test")
+            lines = tell_finish(replace(run, cancel=cancel), run.run_dir / "report.json")
+            took = time.monotonic() - cancel.since
+            untold = recall(run.journal.events).untold
+
+    assert [NO_TIME.format(TRACE)] == list(lines)
+    assert (TRACE,) == untold
+    assert SETTLE_S <= took < SETTLE_S + 1
+    assert 1 == len(there.sent)
+    assert "told\n" == (home.run_dir / "tasks/on-finish/on-finish.log").read_text()

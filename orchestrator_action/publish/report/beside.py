@@ -181,10 +181,11 @@ def next_step(status: Status, result: TaskResult, label: str = "") -> str:
         return f"Give it what it needs, then {again}."
     if status is Status.BLOCKED:
         return f"Mend what is named here, then {again}."
+    stays = "Nothing goes on by itself. " if status is Status.CANCELLED else ""
     if result.head_sha in {"", result.base_sha} or not result.branch:
-        return f"To try again, {again}."
+        return f"{stays}To try again, {again}."
     return (
-        f"To try again, {again}. To mend it by hand, push to the branch; "
+        f"{stays}To try again, {again}. To mend it by hand, push to the branch; "
         f"`orchestrator-action verify --branch {result.branch}` measures it again.{_who_may_accept(result)}"
     )
 

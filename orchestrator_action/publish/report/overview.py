@@ -124,6 +124,7 @@ def _totals(report: RunReport) -> dict[str, Any]:
         "report": report,
         "counts": {Status(k): n for k, n in found.items() if n},
         "good": sum(found[s.value] for s in GOOD_STATUSES),
+        "cancelled": found[Status.CANCELLED.value],
         "STATUS_WORDS": STATUS_WORDS,
     }
 
