@@ -198,6 +198,14 @@ def test_what_a_set_up_gives_and_a_fixture_returns_is_the_same_where_it_is(name:
     assert {f"CalcTest::test_{k}" for k in kept} == set(taken_over(SET_UP, FIXTURES.replace(old, new, 1)))
 
 
+def test_two_values_that_are_made_alike_are_not_one():
+    """What compares two of them says nothing about one and the same."""
+    two = SET_UP.replace("Calc(self.calc)", "Calc()").replace("self.twin.add(2), 2", "self.twin, self.calc")
+    one = FIXTURES.replace("(other):\n    assert other.add(2) == 2", "(calc):\n    assert calc == calc")
+
+    assert {"CalcTest::test_add"} == set(taken_over(two, one))
+
+
 def test_a_set_up_of_pytest_s_own_is_the_same_as_unittest_s():
     """`setup_method` of a class without a base."""
     plain = (

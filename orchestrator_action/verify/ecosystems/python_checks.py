@@ -175,7 +175,7 @@ def _rows(test: ast.FunctionDef, fixtures: _Given, own: _Given) -> tuple[str, ..
     names = [a.arg for a in test.args.args if a.arg != "self"]
     made = {name: fixtures[name] for name in names if name in fixtures}
     table = _table(test.decorator_list, [n for n in names if n not in made])
-    if not _names_only(test) or table is None:
+    if not _names_only(test) or table is None or _alike(test, made, own):
         return ()
     found = []
     for row in table:
@@ -187,6 +187,13 @@ def _rows(test: ast.FunctionDef, fixtures: _Given, own: _Given) -> tuple[str, ..
             return ()  # a fixture of the class, or a name that becomes something else on the way
         found.append(said)
     return tuple(found)
+
+
+def _alike(test: ast.FunctionDef, made: _Given, own: _Given) -> bool:
+    """Whether two names of a test stand for the same words: two values that are alike, or one and the same?"""
+    attributes = {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
+    given = [*made.values(), *(value for name, value in own.items() if name in attributes)]
+    return len({ast.dump(value) for value in given}) < len(given)
 
 
 def _table(decorators: Sequence[ast.expr], names: Sequence[str]) -> list[dict[str, ast.expr]] | None:
