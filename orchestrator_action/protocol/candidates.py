@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from orchestrator_action.protocol.documents import Plan
 from orchestrator_action.protocol.model import Candidate, Status, Task
 
 MOST_CANDIDATES = 9
@@ -38,12 +39,22 @@ def agents_for(task: Task, wanted: Sequence[str], agent: str) -> tuple[str, ...]
     `wanted` is the key `candidates`, `agent` the one in force. Who asks for a change on a pull request, or takes over
     what a run left behind, goes on with one branch. An agent that is named for this task works alone, or N times.
     """
-    if task.goes_on_at or (task.issue and task.issue.asked):
+    if task.goes_on_at or (task.issue and task.issue.asked) or is_candidate(task.id):
         return ()
-    number = int(wanted[0]) if len(wanted) == 1 and wanted[0].isdecimal() else 0
+    number = _number(wanted)
     if number:
         return (task.agent or agent,) * number if number > 1 else ()
     return () if task.agent else tuple(wanted)
+
+
+def _number(wanted: Sequence[str]) -> int:
+    """How many candidates of the same agent are wanted; 0 where agents are named."""
+    return int(wanted[0]) if len(wanted) == 1 and wanted[0].isdecimal() else 0
+
+
+def share_of(task_id: str, wanted: Sequence[str]) -> int:
+    """Among how many a task's budget is shared: a candidate has one part of it, any other task all."""
+    return (_number(wanted) or len(wanted) or 1) if is_candidate(task_id) else 1
 
 
 def agents_at(task: Task, wanted: Sequence[str], agent: str) -> tuple[str, ...]:
@@ -61,6 +72,20 @@ def candidate_tasks(task: Task, agents: Sequence[str]) -> tuple[Task, ...]:
         )
         for n, agent in enumerate(agents, 1)
     )  # fmt: skip
+
+
+def rivals_in(plan: Plan, task: Task) -> tuple[Task, ...]:
+    """The candidates of a task of a plan, each worked on and verified by itself; none where it is worked on once.
+
+    Each grows from what the task depends on.
+    """
+    agents = agents_for(task, plan.config.get("candidates", ()), str(plan.config.get("agent", "")))
+    return tuple(replace(one, depends_on=task.depends_on) for one in candidate_tasks(task, agents))
+
+
+def tasks_at_work(plan: Plan) -> tuple[Task, ...]:
+    """What agents are set to: the tasks of a plan, and in the place of one with candidates these."""
+    return tuple(one for task in plan.tasks for one in (rivals_in(plan, task) or (task,)))
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate:

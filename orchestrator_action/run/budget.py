@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator_action.config.schema import Config
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.remote import Remote
 from orchestrator_action.git.repo import Git
+from orchestrator_action.protocol.candidates import share_of
 from orchestrator_action.protocol.events import Event
 from orchestrator_action.state.failure import Failure
 from orchestrator_action.text import figures
@@ -51,6 +52,12 @@ def _words(name: str, limit_usd: float, used_usd: float, left_usd: float) -> str
         f"the budget of {name} is {figures.usd(limit_usd)}: {figures.usd(used_usd)} are spent, "
         f"and {figures.usd(left_usd)} are left for a further task"
     )
+
+
+def config_for(config: Config, task_id: str) -> Config:
+    """The configuration as a task has it: candidates of one task share its budget."""
+    share = share_of(task_id, config.candidates)
+    return config if share == 1 else replace(config, max_budget_usd=config.max_budget_usd / share)
 
 
 def budget_of(config: Config, git: Git, remote: Remote, run_id: str) -> Budget:

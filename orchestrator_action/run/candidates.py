@@ -18,6 +18,7 @@ from typing import Any
 
 from orchestrator_action.errors import GitError, JournalError, OrchestratorError
 from orchestrator_action.forge.folder.forge import LocalForge
+from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.candidates import agents_for, best_of, candidate_tasks
 from orchestrator_action.protocol.ends import End, end_of
 from orchestrator_action.protocol.events import fact_data
@@ -82,7 +83,7 @@ def work_on_candidates(task: Task, run: RunContext, run_limits: RunLimits) -> Ta
 def _whole_way(task: Task, run: RunContext, run_limits: RunLimits, after: contextlib.ExitStack) -> TaskResult:
     began = time.monotonic()
     rivals = rivals_of(run, task)
-    claim_task(replace(task, note=task.note or _note(rivals)), run, run_limits)
+    claim_task(replace(task, note=task.note or note_of_rivals(rivals)), run, run_limits)
     base = base_of(run, task)
     bare = End(status=Status.INCOMPLETE, conclusion=Conclusion.NEUTRAL).result(task, base)
     task_run = recorded_task_run(run, task, bare)
@@ -104,7 +105,7 @@ def _whole_way(task: Task, run: RunContext, run_limits: RunLimits, after: contex
         best = best_of(candidates)
         candidates = tuple(replace(c, chosen=c.id == best.id) for c in candidates)
         won = next(r for r in results if r.task_id == best.id)
-        _record_choice(run, task, best, candidates, crossed)
+        record_choice(run, task, best, candidates, crossed)
         task_run = replace(task_run, crew=crew_of(run, task))
         result = replace(_adopted(task_run, won), candidates=candidates, cross_tests=crossed)
     result = replace(result, **_sums(results, time.monotonic() - began))
@@ -117,7 +118,10 @@ def rivals_of(run: RunContext, task: Task) -> tuple[Task, ...]:
     return candidate_tasks(task, agents_for(task, run.config.candidates, run.config.agent))
 
 
-def _note(rivals: Sequence[Task]) -> str:
+def note_of_rivals(rivals: Sequence[Task]) -> str:
+    """What people are told of a task's candidates; nothing where there are none."""
+    if not rivals:
+        return ""
     names = ", ".join(f"{r.id} ({r.agent})" for r in rivals)
     return (
         f"{len(rivals)} candidates work on it side by side: {names}; the best one becomes the task's result"
@@ -180,7 +184,7 @@ def _candidate(run: RunContext, rival: Task, result: TaskResult) -> Candidate:
         head_sha=result.head_sha if result.head_sha != result.base_sha else "",
         status=result.status,
         error=result.error,
-        lines=_lines(run, result),
+        lines=lines_of(run.private, result.base_sha, result.head_sha),
         cost_usd=result.cost_usd,
         refuted=any(p.state is PhaseState.REFUTED for p in result.phases),
         failure=result.failures[-1] if result.failures else "",
@@ -189,12 +193,12 @@ def _candidate(run: RunContext, rival: Task, result: TaskResult) -> Candidate:
     )
 
 
-def _lines(run: RunContext, result: TaskResult) -> int:
-    """Lines that it adds and removes; of a binary file nobody knows any."""
-    if not result.head_sha:
+def lines_of(git: Git, base: str, head: str) -> int:
+    """Lines that a branch adds and removes; of a binary file nobody knows any."""
+    if not head:
         return 0
     with contextlib.suppress(GitError):
-        changes = run.private.changes(result.base_sha, result.head_sha)
+        changes = git.changes(base, head)
         return sum((c.added or 0) + (c.deleted or 0) for c in changes)
     return 0
 
@@ -246,12 +250,12 @@ def _sums(results: Iterable[TaskResult], wall_s: float) -> dict[str, Any]:
 # -- the best one -----------------------------------------------------------------------------------
 
 
-def _record_choice(
+def record_choice(
     run: RunContext,
     task: Task,
     best: Candidate,
     candidates: Sequence[Candidate],
-    crossed: Sequence[CrossTest],
+    crossed: Sequence[CrossTest] = (),
 ) -> None:
     """Write down which one it is, with all that was known of the others; once."""
     if any(e.kind == "chosen" and e.data["candidate"] == best.id for e in run.journal.of(task.id)):

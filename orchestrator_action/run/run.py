@@ -25,14 +25,14 @@ from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
 from orchestrator_action.process.supervisor import spawner
-from orchestrator_action.protocol.candidates import agents_at, agents_for
+from orchestrator_action.protocol.candidates import agents_at, agents_for, stem
 from orchestrator_action.protocol.conflicts import conflicts
 from orchestrator_action.protocol.ends import End, cannot_run, held_up
 from orchestrator_action.protocol.model import GOOD_STATUSES, Conflict, RunReport, Task, TaskResult
 from orchestrator_action.publish.claim import tell_not_started
 from orchestrator_action.publish.report import comments as render
 from orchestrator_action.run.bases import Bases
-from orchestrator_action.run.budget import budget_of, out_of_quota, spent
+from orchestrator_action.run.budget import budget_of, config_for, out_of_quota, spent
 from orchestrator_action.run.candidates import work_on_candidates
 from orchestrator_action.run.grown import Ground, ground_of
 from orchestrator_action.run.integration import integrate, tell_integration
@@ -207,7 +207,8 @@ class _Run:
                     tell_not_started(run, task, ground.clash)
                     self._settle(task, held_up(ground.clash))
                     continue
-                run = replace(run, base_sha=ground.sha, base_branch=ground.branch)
+                own = config_for(run.config, task.id)
+                run = replace(run, base_sha=ground.sha, base_branch=ground.branch, config=own)
                 board.waiting.remove(task)
                 work = (
                     work_on_candidates
@@ -299,9 +300,9 @@ class _Run:
         elif order == orders.NOW:
             self._user.hurry()
         elif order.startswith(orders.ONE):
-            task_id = order.removeprefix(orders.ONE)
-            if task_id in {t.id for t in self._tasks} and task_id not in self._board.done:
-                self._board.cancels.setdefault(task_id, Cancel(self._cancel)).set(words)
+            named = order.removeprefix(orders.ONE)
+            for one in (t.id for t in self._tasks if named in {t.id, stem(t.id)}):
+                self._board.cancels.setdefault(one, Cancel(self._cancel)).set(words)
         else:
             return
         self._journal.append("cancelled", order=order)

@@ -296,23 +296,6 @@ def test_the_first_of_four_steps_says_on_the_issue_what_it_cannot_begin_with(
     assert nothing_was_taken(github) and 1 == len(github.state.comments_on(1))
 
 
-@pytest.mark.parametrize("given", [("--candidates", "3"), ()], ids=["flag", "configuration"])
-def test_the_first_of_four_steps_refuses_candidates_in_one_line_before_it_takes_anything(
-    runner: Runner, github: GitHubServer, tmp_path: Path, given: tuple[str, ...]
-):
-    add_issue(runner)
-    if not given:
-        configured("candidates: 2\n")(runner)
-
-    code, said = command(runner, "plan", "--agent", "patch", *given, "--out", str(tmp_path / "plan.json"))
-
-    errors = [line for line in said.splitlines() if line.startswith(("error: ", "hint: "))]
-    assert (2, 2) == (code, len(errors)) and "not in four steps" in errors[0] and "mode run" in errors[1], (
-        said
-    )
-    assert nothing_was_taken(github) and 1 == len(github.state.comments_on(1))
-
-
 def test_a_flag_that_is_wrong_is_told_to_nobody_but_who_gave_it(runner: Runner, github: GitHubServer):
     add_issue(runner)
 

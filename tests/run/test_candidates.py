@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import shlex
 import signal
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 
 import pytest
 
 from orchestrator_action.git import audit_trail as audit
 from orchestrator_action.git.repo import Git
+from orchestrator_action.process.cancel import Cancel
+from orchestrator_action.protocol.candidates import candidate_tasks
 from orchestrator_action.publish.progress import times
+from orchestrator_action.run.run import run_tasks
+from orchestrator_action.run.setup import RunRequest, start_run
+from orchestrator_action.state import orders
 from orchestrator_action.state.journal import read_events
 from tests.kit.ill import Pids, eventually
 from tests.kit.scripted import ScriptedAgent, claims
@@ -464,3 +470,27 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(home: House, conduct
     assert 1 == len(list((home.forge / "pulls").glob("*/pull.md")))
     assert 1 == len(list((home.forge / "comments" / "1").glob("*.md")))
     home.assert_tidy()
+
+
+def test_an_order_for_a_task_ends_the_candidates_that_are_worked_on_without_it(home: House) -> None:
+    """So it is in a work job of four steps, where each candidate is a task of its own."""
+    home.issue(1, "Triple", "Add `triple(n)`.")
+    flags = {"agent": "patch", "isolation": "off"}
+    asked = RunRequest(repo=home.repo.path, forge=f"local:{home.forge}", flags=flags)
+    sleeper = ScriptedAgent(programs=[["sh", "-c", "exec sleep 600"]])
+    with start_run(asked, home.environment(), Cancel(), say=lambda _: None) as (found, run):
+        each = candidate_tasks(found.tasks[0], ("patch", "patch"))
+        run = replace(run, agents=lambda _: sleeper, stand_in=True)
+
+        def order() -> None:
+            eventually(
+                lambda: sum(e.kind == "attempt-running" for e in run.journal.events) == 2, what="both at work"
+            )
+            orders.place(run.run_dir, f"{orders.ONE}issue-1", words="cancelled by a comment")
+
+        with ThreadPoolExecutor(1) as beside:
+            ordered = beside.submit(order)
+            report = run_tasks(each, run, slots=2, tell=lambda _: None)
+            ordered.result()
+
+    assert [("cancelled", "cancelled by a comment")] * 2 == [(t.status, t.error) for t in report.tasks]

@@ -13,7 +13,7 @@ import pytest
 from orchestrator_action.protocol.phases import IDS
 from tests.kit.steps import Split, elsewhere
 from tests.kit.tables import few
-from tests.kit.whole import EMPTY, GOOD, LIBRARY, LIES, PACKAGE, THERE, alive, new_file
+from tests.kit.whole import EMPTY, GOOD, LIES, PACKAGE, THERE, alive, new_file
 
 SCHEMA = PACKAGE / "orchestrator_action" / "publish" / "report" / "report.schema.json"
 SAID_BY_WORK = {"initial-setup", "review", "review-response"}
@@ -201,32 +201,6 @@ def test_wrong_use_is_one_error_and_one_hint(planned: Split, args: list[str], co
     assert [line for line in lines if line.startswith("error: ") and words in line], ran.err
     assert 1 == sum(line.startswith("hint: ") for line in lines)
     assert "Traceback" not in ran.err
-
-
-def test_candidates_are_refused_in_one_line_before_anything_is_taken(split: Split):
-    """They would have to see each other's tests; the issue keeps its label, and says why nothing was begun."""
-    split.home.configure(f"{LIBRARY['.github/orchestrator.yml']}candidates: 3\n")
-    split.home.issue(1, "Add more", GOOD)
-    split.files.mkdir()
-
-    ran = split.cli(
-        "plan",
-        "plan",
-        "--forge",
-        f"local:{split.home.forge}",
-        "--agent",
-        "patch",
-        "--out",
-        str(split.plan_file),
-    )
-
-    [error] = [line for line in ran.err.splitlines() if line.startswith("error: ")]
-    assert (2, True) == (ran.code, "not in four steps" in error), ran.err
-    assert not split.plan_file.exists()
-    front = (split.home.forge / "issues" / "1.md").read_text().split("---")[1]
-    assert "orchestrate" in front and "orchestrate:running" not in front
-    [comment] = (split.home.forge / "comments" / "1").glob("*.md")
-    assert "not in four steps" in comment.read_text()
 
 
 def test_a_plan_that_was_changed_is_refused(planned: Split):

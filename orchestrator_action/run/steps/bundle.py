@@ -22,6 +22,7 @@ from orchestrator_action.git import commit_bundle
 from orchestrator_action.git.cache import SHA
 from orchestrator_action.git.repo import Git
 from orchestrator_action.process.files import replace_file
+from orchestrator_action.protocol.candidates import tasks_at_work
 from orchestrator_action.protocol.documents import Bundle, Plan, canonical, digest_of
 from orchestrator_action.protocol.events import Event, Ledger, claim_data, encode_event, fold
 from orchestrator_action.protocol.forge_values import ReviewFinding
@@ -133,7 +134,7 @@ def check_bundle(bundle: Bundle, plan: Plan) -> Task:
     """The task of the plan that a bundle is about. Raises BundleError where the two do not agree."""
     if bundle.run_id != plan.run_id:
         raise BundleError("other-run", f"it belongs to run {bundle.run_id[:40]!r}, not to {plan.run_id}")
-    task = next((t for t in plan.tasks if t.id == bundle.task_id), None)
+    task = next((t for t in tasks_at_work(plan) if t.id == bundle.task_id), None)
     if task is None:
         raise BundleError("unknown-task", f"the plan has no task {bundle.task_id[:60]!r}")
     if bundle.branch != task.branch:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from orchestrator_action.errors import GitError
+from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.events import fact_data
+from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.judge import REPORTED_BY
-from orchestrator_action.protocol.model import Fact, Task
+from orchestrator_action.protocol.model import Candidate, Fact, Task
 from orchestrator_action.protocol.phases import BY_ID
+from orchestrator_action.publish.publish import push
+from orchestrator_action.run.candidates import record_choice, rivals_of
+from orchestrator_action.run.finish import recorded_task_run
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.offers import Offer
 from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.state.context import RunContext
 from orchestrator_action.state.takeover import text_digest
+
+log = logging.getLogger(__name__)
 
 AGENT_EVENTS = frozenset({"claim", "plan", "review", "answer", "declined"})
 """What is taken over of a bundle's trail: what was said. What was measured there is not."""
@@ -55,6 +64,28 @@ def carry_over(run: RunContext, task: Task, offer: Offer) -> None:
     there = sum(e.kind in kinds for e in run.journal.of(task.id))
     for kind, data in records[there:]:
         run.journal.append(kind, task.id, **data)
+
+
+def keep_candidates(run: RunContext, task: Task, offer: Offer) -> tuple[Candidate, ...]:
+    """The candidates of a task, their branches at the remote, and written down which one is the best."""
+    by_id = {r.id: r for r in rivals_of(run, task)}
+    candidates = tuple(replace(c, pushed=_is_pushed(run, by_id[c.id], c)) for c in offer.candidates)
+    if best := next((c for c in candidates if c.chosen), None):
+        record_choice(run, task, best, candidates)
+    return candidates
+
+
+def _is_pushed(run: RunContext, rival: Task, candidate: Candidate) -> bool:
+    """Whether a candidate's branch is at the remote now. One that is not is named in the comments."""
+    if not candidate.head_sha:
+        return False
+    end = End(status=candidate.status, conclusion=Conclusion.NEUTRAL).result(rival, run.base_sha)
+    try:
+        push(recorded_task_run(run, rival, end), candidate.head_sha)
+    except GitError as exc:
+        log.warning("the branch of a candidate was not pushed task=%s: %s", rival.id, exc)
+        return False
+    return True
 
 
 def _review_event(review: ReviewDocument) -> dict[str, Any]:

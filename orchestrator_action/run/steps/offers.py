@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestrator_action.errors import BundleError
 from orchestrator_action.git.repo import Git
 from orchestrator_action.protocol.acceptance import conclude_change
+from orchestrator_action.protocol.candidates import best_of, rivals_in, tasks_at_work
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
 from orchestrator_action.protocol.forge_values import Conclusion
-from orchestrator_action.protocol.model import GOOD_STATUSES
+from orchestrator_action.protocol.model import GOOD_STATUSES, Candidate, Status, Task
+from orchestrator_action.run.candidates import lines_of
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan
@@ -31,6 +33,8 @@ class Offer:
     verdict: VerdictDocument | None = None
     review: ReviewDocument | None = None
     error: str = LOST
+    candidates: tuple[Candidate, ...] = ()
+    """Of a task with candidates: how each of them ended. All else is then the best one's, in the task's name."""
 
 
 def collect_offers(
@@ -43,7 +47,10 @@ def collect_offers(
     accept: Collection[str] | None = None,
     say: Say,
 ) -> dict[str, Offer]:
-    """By task: its bundle, checked, with its verdict; or why it is refused. What belongs to no task is only said."""
+    """By task: its bundle, checked, with its verdict; or why it is refused. What belongs to no task is only said.
+
+    Of a task with candidates it is that of the best one.
+    """
     found: dict[str, list[tuple[Path, str]]] = {}
     offers: dict[str, Offer] = {}
     for folder in folders:
@@ -63,7 +70,7 @@ def collect_offers(
             task = check_bundle(offered.bundle, read.plan)
             work = take_bundle(private, offered, task, read.config, read.plan.base_sha)
         except BundleError as exc:
-            named = task_id if any(t.id == task_id for t in read.plan.tasks) else ""
+            named = task_id if any(t.id == task_id for t in tasks_at_work(read.plan)) else ""
             _refuse(offers, named, f"{some[0][0]}: {exc.message}", exc, say)
             continue
         verdict = verdicts.get(work.digest)
@@ -75,7 +82,7 @@ def collect_offers(
             say(f"{task_id}: its review is passed over: {wrong}")
             review = None
         offers[task_id] = Offer(work=work, verdict=None if problem else verdict, review=review, error="")
-    return offers
+    return dict(best_offers(read.plan, private, offers))
 
 
 def verified(plan: Plan, offers: Mapping[str, Offer]) -> dict[str, Work]:
@@ -96,6 +103,64 @@ def verified(plan: Plan, offers: Mapping[str, Offer]) -> dict[str, Work]:
 _GOOD = {Conclusion.SUCCESS, Conclusion.NEUTRAL}
 
 
+# -- candidates -------------------------------------------------------------------------------------
+
+
+def best_offers(plan: Plan, private: Git, offers: Mapping[str, Offer]) -> Iterator[tuple[str, Offer]]:
+    """The offer for each task of a plan that there is one for; for one with candidates the best one's."""
+    for task in plan.tasks:
+        rivals = rivals_in(plan, task)
+        if not rivals:
+            yield from [(task.id, offers[task.id])] if task.id in offers else []
+            continue
+        each = {r.id: offers.get(r.id, Offer()) for r in rivals}
+        candidates = tuple(_candidate(private, r, each[r.id]) for r in rivals)
+        best = best_of(candidates).id
+        chosen = tuple(replace(c, chosen=c.id == best) for c in candidates)
+        yield task.id, replace(_in_the_name_of(task, each[best], list(each.values())), candidates=chosen)
+
+
+def _candidate(private: Git, rival: Task, offer: Offer) -> Candidate:
+    """How a candidate ended, by what was measured of it; what its machine says of a failure is believed."""
+    work, verdict = offer.work, offer.verdict
+    bare = Candidate(
+        id=rival.id, agent=rival.agent, branch=rival.branch, head_sha="", status=Status.FAILED, error=offer.error
+    )  # fmt: skip
+    if work is None:
+        return replace(bare, failure="lost")
+    bundle, found = work.bundle, conclude_change(verdict.facts if verdict else ())
+    status, error = bundle.status, bundle.error
+    if status in GOOD_STATUSES and verdict is None:
+        status, error = Status.INCOMPLETE, "no verdict on it has come"
+    elif status in GOOD_STATUSES and found.conclusion not in _GOOD:
+        status = Status.FAILED if found.refuted else Status.INCOMPLETE
+        error = next(f.message for f in (*found.refuted, *found.unproven))
+    head = bundle.head_sha if bundle.head_sha != bundle.base_sha else ""
+    return replace(
+        bare, head_sha=head, status=status, error=error, cost_usd=bundle.cost_usd, refuted=bool(found.refuted),
+        lines=lines_of(private, bundle.base_sha, head), needs_person=int(found.conclusion is Conclusion.NEUTRAL),
+    )  # fmt: skip
+
+
+def _in_the_name_of(task: Task, offer: Offer, every: Sequence[Offer]) -> Offer:
+    """The best candidate's offer as one for its task, with what all of them used. Each was measured as what it was."""
+    if offer.work is None:
+        return offer
+    works = [one.work.bundle for one in every if one.work]
+    turns, costs = ([v for b in works if (v := getattr(b, n)) is not None] for n in ("turns", "cost_usd"))
+    bundle = replace(
+        offer.work.bundle, task_id=task.id, branch=task.branch, attempts=sum(b.attempts for b in works),
+        turns=sum(turns) if turns else None, cost_usd=sum(costs) if costs else None,
+        wall_s=max(b.wall_s for b in works),
+    )  # fmt: skip
+    own = offer.work.bundle.task_id
+    events = tuple(replace(e, task=task.id) if e.task == own else e for e in offer.work.events)
+    return replace(offer, work=replace(offer.work, bundle=bundle, events=events))
+
+
+# -- what a bundle has to be --------------------------------------------------------------------------
+
+
 def _read_again(folder: Path, digest: str) -> ReadBundle:
     again = read_bundle(folder)
     if again.digest != digest:
@@ -105,7 +170,7 @@ def _read_again(folder: Path, digest: str) -> ReadBundle:
 
 def _task_named(plan: Plan, folder: Path) -> str:
     """The task that a folder is named like: what cannot be read has no other name."""
-    return folder.name if any(t.id == folder.name for t in plan.tasks) else ""
+    return folder.name if any(t.id == folder.name for t in tasks_at_work(plan)) else ""
 
 
 def _refuse(offers: dict[str, Offer], task_id: str, line: str, exc: BundleError, say: Say) -> None:

@@ -6,6 +6,7 @@ A task that came as a prompt file gets its issue here, so that the steps after t
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +17,13 @@ from orchestrator_action.errors import ConfigError, ForgeError, NothingToDo
 from orchestrator_action.plan.shards import shards_of, waves_of
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.files import replace_file
-from orchestrator_action.protocol.candidates import agents_for
+from orchestrator_action.protocol.candidates import agents_at, agents_for, tasks_at_work
 from orchestrator_action.protocol.documents import Plan, digest_of
 from orchestrator_action.protocol.lease import leaseholder
 from orchestrator_action.protocol.model import Task
 from orchestrator_action.publish.agent_acts import open_issue_of
 from orchestrator_action.publish.claim import claim_issue, tell_cannot_begin, tell_not_started
+from orchestrator_action.run.candidates import note_of_rivals, rivals_of
 from orchestrator_action.run.forecast import touched_by
 from orchestrator_action.run.preflight import look_at_forge
 from orchestrator_action.run.recover import Say
@@ -81,12 +83,9 @@ def write_plan(
                 anyway=True,
             )
         )
-        _refuse(found)
-        if most and len(found.tasks) > most:
-            say(
-                f"{len(found.tasks) - most} more tasks are left for the next run, as at most {most} are taken"
-            )
-            found = replace(found, tasks=found.tasks[:most])
+        _refuse(found, waves)
+        if most:
+            found = _first(found, most, say)
         journal = step_journal(found.git, new_run_id(now()), "plan")
         run = stack.enter_context(enter_run(found, env, cancel, journal=journal, needs_agents=False))
         draft = _plan_of(found, run, shards, waves)
@@ -95,23 +94,41 @@ def write_plan(
         return Planned(plan=plan, digest=_write(out, plan))
 
 
-def _refuse(found: Survey) -> None:
+def _first(found: Survey, most: int, say: Say) -> Survey:
+    """With the first tasks only, so many that agents are set to `most` at most; candidates count one each."""
+    wanted, agent = found.config.candidates, found.config.agent
+    sums = itertools.accumulate(len(agents_at(t, wanted, agent)) for t in found.tasks)
+    taken = sum(so_far <= most for so_far in sums)
+    if left := len(found.tasks) - taken:
+        say(f"{left} more tasks are left for the next run, as at most {most} are taken")
+    if not taken:
+        raise ConfigError(
+            f"at most {most} tasks are taken, and the first one alone has more candidates", hint="take more"
+        )
+    return replace(found, tasks=found.tasks[:taken])
+
+
+def _refuse(found: Survey, waves: int) -> None:
     """Raise, told on each issue, what makes every success impossible whatever a job's token may do.
 
     The token of this job need not push nor propose anything, so what it may do is not looked at.
     """
-    if error := found.want or _candidates_want(found) or _forge_want(found):
+    if error := found.want or _candidates_want(found, waves) or _forge_want(found):
         if numbers := [t.issue.number for t in found.tasks if t.issue]:
             tell_cannot_begin(found.forge, "", numbers, error)
         raise error
 
 
-def _candidates_want(found: Survey) -> ConfigError | None:
-    if any(agents_for(t, found.config.candidates, found.config.agent) for t in found.tasks):
-        return ConfigError(
-            "candidates are tried side by side on one machine, not in four steps",
-            hint="set `candidates: 1`, or use mode run",
-        )
+def _candidates_want(found: Survey, waves: int) -> ConfigError | None:
+    """Which of several branches a task grows from is known once all of them are verified: in the wave before."""
+    for wave in waves_of(found.tasks, waves):
+        several = {t.id for t in wave if agents_for(t, found.config.candidates, found.config.agent)}
+        for task in wave:
+            if behind := sorted(several & set(task.depends_on)):
+                return ConfigError(
+                    f"{task.id} depends on {behind[0]}, of which several candidates are tried in the same wave",
+                    hint="give more --waves, or set `candidates: 1`",
+                )
     return None
 
 
@@ -135,8 +152,11 @@ def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int, w
     touched = touched_by(found)
     made = []
     for wave in waves_of(tasks, waves):
-        here = {t.id for t in wave}
-        made.append(shards_of(wave, shards, {t: paths for t, paths in touched.items() if t in here}))
+        at_work = tasks_at_work(
+            replace(plan, tasks=wave)
+        )  # candidates touch the same, and are spread all the same
+        here = {t.id for t in at_work}
+        made.append(shards_of(at_work, shards, {t: paths for t, paths in touched.items() if t in here}))
     return replace(
         plan, tasks=tuple(tasks), shards=tuple(s for wave in made for s in wave), waves=tuple(map(len, made))
     )
@@ -166,7 +186,8 @@ def _take(task: Task, run: RunContext) -> Task:
     if task.issue is None:
         return replace(task, issue=open_issue_of(run, task))
     issue = replace(task.issue, left_by="")  # it starts anew: what that run had pushed stays where it is
-    claim_issue(run, task, issue)
+    rivals = rivals_of(run, task)
+    claim_issue(run, replace(task, note=task.note or note_of_rivals(rivals)), issue)
     return replace(task, issue=issue)
 
 

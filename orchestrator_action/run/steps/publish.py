@@ -56,7 +56,7 @@ from orchestrator_action.run.remote import forge_parts, make_remote
 from orchestrator_action.run.run import speedup
 from orchestrator_action.run.setup import Survey, enter_run, now
 from orchestrator_action.run.steps.bundle import Work
-from orchestrator_action.run.steps.carry import carry_over
+from orchestrator_action.run.steps.carry import carry_over, keep_candidates
 from orchestrator_action.run.steps.files import ReadPlan
 from orchestrator_action.run.steps.integrate import IntegrationDocument, tests_by
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
@@ -251,6 +251,7 @@ def _published(run: RunContext, task: Task, offer: Offer, run_limits: RunLimits,
     """Tell what came of a task. One that depends on a `blocker` keeps its branch, and asks for nothing."""
     work = offer.work
     head = work.head if work else ""
+    candidates = keep_candidates(run, task, offer)
     carry_over(run, task, offer)
     bare = End(status=Status.FAILED, conclusion=Conclusion.FAILURE, error=offer.error).result(
         task, run.base_sha
@@ -263,6 +264,7 @@ def _published(run: RunContext, task: Task, offer: Offer, run_limits: RunLimits,
         _with_work(bare, work, _end(offer, verdict, blocker)),
         pull=pull,
         phases=recorded_phases(run, task.id, head),
+        candidates=candidates,
     )
     run.journal.append("judged", task.id, **result_record(result))
     problems = publish_result(recorded_task_run(run, task, result), result, run_limits)

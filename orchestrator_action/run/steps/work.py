@@ -20,6 +20,7 @@ from orchestrator_action.git.repo import Git
 from orchestrator_action.process.cancel import Cancel
 from orchestrator_action.process.concurrency import Slots
 from orchestrator_action.process.gate import RateGate
+from orchestrator_action.protocol.candidates import tasks_at_work
 from orchestrator_action.protocol.documents import Bundle, ForgeRequest, VerdictDocument
 from orchestrator_action.protocol.ends import End
 from orchestrator_action.protocol.events import Ledger, fold
@@ -78,7 +79,7 @@ def tasks_of_shard(read: ReadPlan, shard: int) -> tuple[Task, ...]:
     shards = read.plan.shards
     if not 1 <= shard <= len(shards):
         raise ConfigError(f"the plan has no shard {shard}", hint=f"it has {len(shards)}, from 1")
-    return tuple(t for t in read.plan.tasks if t.id in shards[shard - 1])
+    return tuple(t for t in tasks_at_work(read.plan) if t.id in shards[shard - 1])
 
 
 def work(
