@@ -341,18 +341,6 @@ def test_every_command_shows_candidates(home: House):
     assert [("patch", 2, 2)] == [(a["agent"], a["tasks"], a["verified"]) for a in agents]
 
 
-def test_candidates_are_refused_in_four_steps(home: House):
-    """Before anything is taken: each of them would have to travel, and none does."""
-    task(home)
-    where = ("--forge", f"local:{home.forge}", "--agent", "patch", "--candidates", "2")
-
-    ran = home.cli("plan", *where, "--out", str(home.repo.path.parent / "plan.json"))
-
-    assert 2 == ran.code
-    assert "side by side on one machine" in ran.err and "hint: set `candidates: 1`" in ran.err
-    assert "orchestrate:running" not in (home.forge / "issues" / "1.md").read_text()
-
-
 @pytest.mark.slow
 def test_a_run_after_one_that_died_takes_fresh_names(home: House, conduct, pids: Pids):
     """Branches that the candidates of a dead run left at the remote are in nobody's way, and stay."""
