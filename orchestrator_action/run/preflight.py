@@ -58,19 +58,31 @@ def wants_of(found: Survey, env: Mapping[str, str]) -> list[OrchestratorError]:
 
 
 def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
-    """A label may name an agent that nobody knows: that is the trouble of one issue, not of the run."""
+    if want := issue_want(task, found):
+        return want
+    names = agents_at(task, found.config.candidates, found.config.agent)
+    return next((want for name in dict.fromkeys(names) if (want := agent_want(name, found, env))), None)
+
+
+def issue_want(task: Task, found: Survey) -> OrchestratorError | None:
+    """What is in the way of one issue, whatever machine its agent runs on. A label may name an agent that nobody
+    knows: that is the trouble of this issue, not of the run.
+
+    Raises ConfigError for an agent of the configuration that nobody knows.
+    """
     if task.issue and task.issue.locked and _is_an_app(found):
         return ForgeError(
             f"the conversation of #{task.issue.number} is locked, so an App cannot say there what became of it",
             hint="unlock the conversation, or give a person's token",
         )
-    names = agents_at(task, found.config.candidates, found.config.agent)
     try:
-        return next((want for name in dict.fromkeys(names) if (want := agent_want(name, found, env))), None)
+        for name in dict.fromkeys(agents_at(task, found.config.candidates, found.config.agent)):
+            make_agent(name, found.config)
     except ConfigError as exc:
         if task.issue and task.agent:
             return exc
         raise
+    return None
 
 
 def agent_want(name: str, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -294,6 +295,28 @@ def test_the_first_of_four_steps_says_on_the_issue_what_it_cannot_begin_with(
 
     assert (WANTS[name].code, True) == (code, WANTS[name].found in said), said
     assert nothing_was_taken(github) and 1 == len(github.state.comments_on(1))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_first_of_four_steps_leaves_out_what_is_wrong_with_one_issue(
+    runner: Runner, github: GitHubServer, tmp_path: Path, alone: bool
+):
+    """A locked conversation, and a label with an agent that nobody knows: their labels stay, and the others go on."""
+    locked, unknown = add_issue(runner), add_issue(runner)
+    locked.locked = True
+    github.state.set_label(unknown, "orchestrate-agent:nobody", actor="octo")
+    other = None if alone else add_issue(runner)
+
+    code, said = command(runner, "plan", "--agent", "patch", "--out", str(tmp_path / "plan.json"))
+
+    assert (4 if alone else 0) == code, said
+    assert "issue-1: left out: the conversation of #1 is locked" in said
+    assert "issue-2: left out: " in said and "nobody" in said
+    assert ["orchestrate"] == locked.labels and "orchestrate" in unknown.labels
+    assert (0, 1) == tuple(len(github.state.comments_on(n)) for n in (1, 2))
+    if other is not None:
+        assert ["orchestrate:running"] == other.labels
+        assert ["issue-3"] == [t["id"] for t in json.loads((tmp_path / "plan.json").read_text())["tasks"]]
 
 
 def test_a_flag_that_is_wrong_is_told_to_nobody_but_who_gave_it(runner: Runner, github: GitHubServer):

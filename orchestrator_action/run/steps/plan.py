@@ -25,7 +25,7 @@ from orchestrator_action.publish.agent_acts import open_issue_of
 from orchestrator_action.publish.claim import claim_issue, tell_cannot_begin, tell_not_started
 from orchestrator_action.run.candidates import note_of_rivals, rivals_of
 from orchestrator_action.run.forecast import touched_by
-from orchestrator_action.run.preflight import look_at_forge
+from orchestrator_action.run.preflight import issue_want, look_at_forge
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.setup import Admit, RunRequest, Survey, enter_run, now, plan_run, teller
 from orchestrator_action.run.steps.files import digest_of_bytes
@@ -165,8 +165,13 @@ def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int, w
 def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:
     """The tasks that are this run's now. One that is not, and what depends on it, is left for another run."""
     taken: dict[str, Task] = {}
+    wants = {t.id: want for t in found.tasks if (want := issue_want(t, found))}
     for task in found.tasks:
         run.check_not_cancelled()
+        if want := wants.get(task.id):
+            say(f"{task.id}: left out: {want.message}")
+            tell_not_started(run, task, want.message + (f" ({want.hint})" if want.hint else ""))
+            continue
         lost = [d for d in task.depends_on if d not in taken]
         if why := task.stuck or (lost and f"{lost[0]} is"):
             say(f"{task.id}: left out, as {why}")
@@ -177,6 +182,8 @@ def _taken(found: Survey, run: RunContext, say: Say) -> tuple[Task, ...]:
             taken[task.id] = _take(task, run)
         except ForgeError as exc:
             say(f"{task.id}: left out: {exc.message}")
+    if not taken and wants:
+        raise next(iter(wants.values()))
     if not taken:
         raise NothingToDo("no task could be taken for this run", hint="the lines above say why")
     return tuple(taken.values())
