@@ -17,7 +17,13 @@ from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.leads import leads_elsewhere
-from orchestrator_action.verify.no_special_case import CODE_ENDINGS, added_lines, changed_texts, is_comment
+from orchestrator_action.verify.no_special_case import (
+    CODE_ENDINGS,
+    added_lines,
+    changed_texts,
+    is_comment,
+    product_texts,
+)
 from orchestrator_action.verify.test_paths import TestPaths, is_mixed
 
 _SERVER = r"(?:CI|CONTINUOUS_INTEGRATION|GITHUB_ACTIONS|BUILD_(?:ID|NUMBER)|RUNNER_(?:OS|TEMP|NAME))"
@@ -173,7 +179,19 @@ def doubts(
     }  # fmt: skip
     rows = hard_coded([*cases, *mended], data) if data and (cases or mended) else []
     found += [_named(one.path, one.line, "holds a test's own input and answer", one.text) for one in rows[:3]]
-    return found[:_MOST_DOUBTS]
+    return _without_habits(git, base, tests, found)[:_MOST_DOUBTS]
+
+
+def _without_habits(git: Git, base: str, tests: TestPaths, found: list[NamedTest]) -> list[NamedTest]:
+    """Without uses of a test library in a language whose code uses one at the base, too: it helps others to test."""
+    places = {f.id: f.id.rpartition(":")[0].rpartition(".")[2].lower() for f in found if f.what == _LIBRARY}
+    texts = product_texts(git, base, tests, set(places.values())) if places else ()
+    habits = {
+        path.rpartition(".")[2].lower()
+        for path, text in texts
+        if any(_TEST_LIBRARY.search(line) for line in text.splitlines())
+    }
+    return [f for f in found if places.get(f.id) not in habits or f.what != _LIBRARY]
 
 
 _OTHER_TOOLS = re.compile(

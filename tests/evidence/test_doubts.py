@@ -242,6 +242,16 @@ def test_an_honest_line_that_looks_alike_is_not(make: Callable[..., Repo], name:
     assert [] == read(make, *HONEST[name])
 
 
+def test_a_test_library_is_none_where_code_of_the_base_uses_one(make: Callable[..., Repo]):
+    """A plugin's repository gets a further module."""
+    repo = make({"plug.py": "import pytest\n", "test_a.py": "import pytest\n"})
+    repo.commit({"more.py": "import pytest\n"})
+    git = Git.open(repo.path)
+    base, head = (git.rev_parse(rev) for rev in ("HEAD~1", "HEAD"))
+
+    assert not doubts(git, base=base, head=head, tests=TestPaths.at(git, base, ("pytest",), git.paths(head)))
+
+
 def test_a_link_in_the_place_of_code_is_named(make: Callable[..., Repo]):
     """Its text is somewhere else, in a file whose name may say that it is no code."""
     repo = make({"app.py": "X = 1\n"})

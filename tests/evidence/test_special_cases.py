@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator_action.git.repo import Git
-from orchestrator_action.verify.no_special_case import in_text, special_cases
+from orchestrator_action.verify.no_special_case import in_text, special_case_facts, special_cases
 from orchestrator_action.verify.test_paths import TestPaths
 from tests.kit.repos import Repo
 
@@ -331,6 +331,33 @@ def test_code_that_defeats_its_tests_is_named(path: str, text: str):
 @pytest.mark.parametrize(("path", "text"), rows(HONEST))
 def test_honest_code_that_looks_alike_is_not_named(path: str, text: str):
     assert [] == in_text(path, f"{text}\n")
+
+
+HABITS = {
+    "a plugin of pytest": (
+        "plug.py",
+        "x = os.environ.get('PYTEST_XDIST_WORKER')\n",
+        "y = 'PYTEST_CURRENT_TEST' in os.environ\n",
+    ),
+    "matchers": ("src/near.js", "expect.extend({ near });\n", "expect.extend({ far });\n"),
+}
+
+
+@pytest.mark.parametrize("name", HABITS)
+def test_what_code_of_the_base_does_too_is_read_by_a_person(make: Callable[..., Repo], name: str):
+    """A repository that helps others to test looks for their runner by trade; anywhere else it refutes."""
+    path, old, new = HABITS[name]
+    ends = []
+    for before in (old, "x = 1\n"):
+        repo = make({path: before, "tests/test_a.py": old}, name=f"r{len(ends)}")
+        repo.commit({path: before + new})
+        git = Git.open(repo.path)
+        tests = TestPaths.at(git, git.head(), (), ())
+        fact = special_case_facts(git, base=git.rev_parse("HEAD~1"), head=git.head(), tests=tests)[0]
+        ends.append((fact.holds, [e["what"] for e in fact.detail.get("exceptions", ())]))
+
+    assert (True, 1) == (ends[0][0], len(ends[0][1])) and "as code of the base does" in ends[0][1][0]
+    assert (False, []) == ends[1]
 
 
 @pytest.mark.parametrize(("test", "named"), [("test/a.bats", True), ("test_a.py", False)])

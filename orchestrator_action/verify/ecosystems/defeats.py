@@ -17,7 +17,7 @@ Defeat = tuple[tuple[str, ...], str, str]
 
 _LATE = "changes the exit code at the end"
 _PAST = "ends the process past the test runner"
-_TOOL = "replaces a part of the test library"
+TOOL = "replaces a part of the test library"
 ENDS: tuple[Defeat, ...] = (
     (("py",), r"\bos\._exit\b|\bos\.abort\s*\(|\bsys\.exit\s*=[^=]", _PAST),
     (("py",), r"\batexit\.register\([^\n]*(?:\b_?exit\b|\bkill)", _LATE),
@@ -40,22 +40,22 @@ ENDS: tuple[Defeat, ...] = (
     (("py",), r"\bsys\.(?:meta_path|path_hooks)\s*(?:\.(?:insert|append|extend)|\[|\+?=[^=])|\bMetaPathFinder\b", "changes which code an import finds"),
     # the tools of the tests
     (("py",), r"\b(?:unittest|TestCase|pytest|_pytest)\b[\w.]*\.\w+\s*=[^=]|\bsetattr\(\s*(?:unittest|pytest|_pytest|TestCase|builtins)\b"
-     r"|\bbuiltins\.\w+\s*=[^=]|\bbuiltins(?:\.__dict__|\))\s*(?:\[[^\]\n]*\]\s*=[^=]|\.update\()|\bcurse\(|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", _TOOL),
+     r"|\bbuiltins\.\w+\s*=[^=]|\bbuiltins(?:\.__dict__|\))\s*(?:\[[^\]\n]*\]\s*=[^=]|\.update\()|\bcurse\(|^\s*from\s+unittest\.mock\s+import\b[^\n]*\bANY\b|\bmock\.ANY\b", TOOL),
     (SCRIPTS, r"\brequire\(['\"](?:node:)?assert(?:/strict)?['\"]\)(?:\.\w+|\[[^\]\n]*\])\s*=[^=>]|\bObject\.assign\(\s*assert\b|\bmock\.method\("
      r"|(?<![\w.])assert\.\w+\s*=[^=>]"
      r"|(?<![\w.])(?:Object\.is|Array\.isArray|JSON\.stringify)\s*=[^=>]"
      r"|\b(?:globalThis|global|window)\.(?:it|test|describe|expect|assert|beforeEach|afterEach)\s*=[^=>]"
-     r"|(?<![\w.])expect\.(?:extend|anything|any)\(|(?<![\w.])(?:jest|vi)\.(?:mock|spyOn|doMock)\(", _TOOL),
+     r"|(?<![\w.])expect\.(?:extend|anything|any)\(|(?<![\w.])(?:jest|vi)\.(?:mock|spyOn|doMock)\(", TOOL),
     (("rb",), r"^\s*(?:class|module)\s+(?:Minitest|RSpec|Test::Unit)\b|\bRSpec\.configure\b"
-     r"|\b(?:Minitest|RSpec|Test::Unit)::[\w:]+\.(?:class_eval|class_exec|prepend|include|send|define_method|alias_method)\b", _TOOL),
-    (("php",), r"^\s*namespace\s+PHPUnit\b|\bextends\s+\\?PHPUnit\\Framework\\Assert\b", _TOOL),
+     r"|\b(?:Minitest|RSpec|Test::Unit)::[\w:]+\.(?:class_eval|class_exec|prepend|include|send|define_method|alias_method)\b", TOOL),
+    (("php",), r"^\s*namespace\s+PHPUnit\b|\bextends\s+\\?PHPUnit\\Framework\\Assert\b", TOOL),
     (_PERL, r"\*?\{?['\"]?Test::(?:More|Builder|Simple)\b[\w:]*['\"]?\}?\s*=(?!>)|^\s*package\s+Test::(?:More|Builder|Simple|Harness)\b"
-     r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::|\bTest::(?:More|Builder)->|\*CORE::GLOBAL::(?:exit|die)\b", _TOOL),
-    (_SHELL, r"^\s*(?:.*;\s*)?(?:alias\s+['\"]?(?:\[|test|false|diff|cmp)['\"]?=|enable\s+-n\b)|^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|command|builtin|exit|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", _TOOL),
-    (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.|^\s*//go:linkname\s+\w+\s+testing\.", _TOOL),
+     r"|\*(?:main::)?(?:is|ok|is_deeply|like|cmp_ok)\s*=|\bno warnings\b[^\n]*\*main::|\bTest::(?:More|Builder)->|\*CORE::GLOBAL::(?:exit|die)\b", TOOL),
+    (_SHELL, r"^\s*(?:.*;\s*)?(?:alias\s+['\"]?(?:\[|test|false|diff|cmp)['\"]?=|enable\s+-n\b)|^\s*(?:function\s+)?(?:\[|test|false|diff|cmp|run|command|builtin|exit|assert\w*|refute\w*|bats_\w+|fail)\s*\(\)\s*\{", TOOL),
+    (("go",), r"\bflag\.(?:Set|Lookup)\(\s*\"test\.|^\s*//go:linkname\s+\w+\s+testing\.", TOOL),
     (("java", "kt", "scala", "groovy"), r"\bRuntime\.getRuntime\(\)\.halt\(\s*0", _PAST),
     (_PERL, r"\$SIG\{__DIE__\}\s*=[^\n]*\bexit\b", _LATE),
-    (_C, r"^\s*#\s*undef\s+assert\b", _TOOL),
+    (_C, r"^\s*#\s*undef\s+assert\b", TOOL),
 )  # fmt: skip
 """Single lines."""
 
