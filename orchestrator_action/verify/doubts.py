@@ -15,6 +15,7 @@ from orchestrator_action.protocol.paths import matches, shown
 from orchestrator_action.verify.ecosystems.defeats import KIND_ONLY
 from orchestrator_action.verify.ecosystems.python_shapes import doubts_in
 from orchestrator_action.verify.exceptions import NamedTest
+from orchestrator_action.verify.from_tests import takes_from_tests
 from orchestrator_action.verify.hard_coded import hard_coded
 from orchestrator_action.verify.leads import leads_elsewhere
 from orchestrator_action.verify.no_special_case import (
@@ -43,7 +44,7 @@ _HOW_BUILT = re.compile(
     r"|['\"]site-packages['\"][^\n]*__file__|/proc/(?:self|[$\d{][^/'\"]*)/(?:comm|cmdline|exe)\b|\bgetppid\(\)\s*[!=]=|\bprocess\.ppid\s*[!=]="
     r"|\bProcess\(\)\.parent\(|\bprocess\.uptime\(\)\s*[<>]|\bperformance\.now\(\)\s*[<>]=?\s*\d|\bprocess\._get\w+\(|\bmodule\.children\b"
     r"|\b__coverage__\b|\bgetppid\(\)\s*[<>]|\boption_env!\(\s*\"CARGO_PRIMARY|\bnew Error\([^)\n]*\)\.stack\b[^\n]*\.length\s*[<>]"
-    r"|\benv::var\w*\(\s*\"(?:CARGO_|(?:PROFILE|OPT_LEVEL|DEBUG)\")|\bassert\s+\w+\s*=[^=]|\bdesiredAssertionStatus\(|['\"]zend\.assertions"
+    r"|\benv::var\w*\(\s*\"CARGO_|\bassert\s+\w+\s*=[^=]|\bdesiredAssertionStatus\(|['\"]zend\.assertions"
     r"|\bsys\.flags\.dev_mode\b|\bprocess\.execArgv\.\w|\bprocess\.connected\s*[?&|)]|\bhasattr\(\s*__main__(?!\s*,\s*['\"]__file__)|\[['\"]__main__['\"]\]\.__(?:spec|package|loader)__"
     r"|\btime\.(?:process|thread)_time\(\)\s*[<>]|^\s*#\s*(?:el)?if(?:n?def)?\b.*\b(?:UNIT_?TEST(?:S|ING)?|TESTING|TEST_BUILD|GTEST\w*)\b|\bmetadata\.\w+\(\s*['\"](?:pytest|hypothesis|coverage|tox|nox)['\"]"
 )
@@ -84,13 +85,9 @@ _FOR_ALL = re.compile(
     r"|\*CORE::GLOBAL::\w+\s*=|\bsys\.modules\[(?!__name__)[^\]\n]*\]\s*=[^=]|\b(?:valueOf|toJSON)\s*[:=]\s*(?:\(|function|async)|\[Symbol\.toPrimitive\]\s*[:=(]"
     r"|\b(?:uopz_set_return|runkit7?_\w+|stream_wrapper_unregister)\("
 )
-_FROM_TESTS = re.compile(
-    r"^\s*(?:from|import)\s+(?:\.*tests?(?:\.\w+)*|\.*(?:\w+\.)*(?:tests?\.\w+|test_\w+|\w+_test|conftest))(?=\s|$)(?!\s+import\s+\(?\s*(?:Test)?Client\b)"
-    r"|(?:\brequire\(|\bfrom|\bimport\(|^\s*import|\brequire(?:_relative|_once)?|\binclude(?:_once|_str!|_bytes!)?\b|\bload)[^'\"\n]*['\"](?:[^'\"\n]*/)?\.{0,2}/?(?:tests?|specs?|__tests__|t)/[^'\"\n]+['\"]"
-    r"|^\s*#\s*include\s+\"(?:[^\"\n]*/)?tests?/"
-)
 _BUILD_KNOWS = re.compile(r"\benv::var\w*\(\s*\"CARGO_(?:CFG|PKG|MANIFEST|FEATURE)_")
 """What a build script is always told."""
+_BUILD_ASKS = re.compile(r"\benv::var\w*\(\s*\"(?:PROFILE|OPT_LEVEL|DEBUG)\"")
 _GO_RACE = re.compile(r"^//go:build\b.*\brace\b")
 _GO_EMBEDS = re.compile(r"^\s*//go:embed\s+(?:\S*/)?testdata\b")
 _RUNS_TEXT = re.compile(
@@ -125,7 +122,6 @@ _SAYS = (
     ("is as it is until a date", (_UNTIL,)),
     (_LIBRARY, (_TEST_LIBRARY,)),
     ("changes what the language itself does", (_REACHES, _FOR_ALL)),
-    (_OF_TESTS, (_FROM_TESTS,)),
     ("runs text that it is given", (_RUNS_TEXT,)),
 )
 """What a line says of itself; the first that fits."""
@@ -148,6 +144,13 @@ def doubts(
         if path.rpartition(".")[2].lower() in CODE_ENDINGS:
             found += [_named(path, n, what, text) for n, what, text in _in_code(path, lines)]
         found += [_named(path, n, what, text) for n, what, text in _in_settings(path, lines, read)]
+    of_tests = frozenset(p for p in there if tests.is_test(p))
+    found += [
+        _named(path, n, _OF_TESTS, text)
+        for path, lines in added_lines(others).items()
+        for n, text in lines
+        if path.rpartition(".")[2].lower() in CODE_ENDINGS and takes_from_tests(path, text, of_tests)
+    ]
     found += [_named(path, 1, what, text) for path, what, text in _in_no_text(git, base, head, tests)]
     found += [_named(path, 1, what, text) for path, what, text in _ignored(git, base, head)]
     for path, before, after in changed_texts(git, base, head, lambda p: not tests.is_test(p)):
@@ -159,10 +162,10 @@ def doubts(
         old, now = set(before.splitlines()), after.splitlines()
         own = doubts_in(after) if path.endswith(".py") else ()
         found += [_named(path, n, what, now[n - 1]) for n, what in own if now[n - 1] not in old]
-    of_tests = added_lines(changed_texts(git, base, head, tests.is_test))
+    changed_tests = added_lines(changed_texts(git, base, head, tests.is_test))
     found += [
         _named(path, n, "tries a test again until it passes", text)
-        for path, lines in of_tests.items()
+        for path, lines in changed_tests.items()
         for n, text in lines
         if _TRIES_AGAIN.search(text) and not is_comment(text, path.rpartition(".")[2].lower())
     ]
@@ -172,7 +175,7 @@ def doubts(
         for path, before, after in of_settings
         for n, text in _tries_again(path, before, after)
     ]
-    cases = ["\n".join(text for _, text in lines) for lines in of_tests.values()]
+    cases = ["\n".join(text for _, text in lines) for lines in changed_tests.values()]
     data = {
         path: lines for path, lines in added_lines(others).items()
         if path.rpartition(".")[2].lower() not in CODE_ENDINGS and not _NO_DATA.fullmatch(path)
@@ -307,6 +310,9 @@ def _in_code(path: str, lines: Sequence[tuple[int, str]]) -> Iterable[tuple[int,
     code = [(n, text) for n, text in lines if not is_comment(text, ending)]
     if path.rpartition("/")[2] == "build.rs":
         code = [(n, text) for n, text in code if not _BUILD_KNOWS.search(text)]
+        yield from (
+            (n, "asks how it is built or started", text) for n, text in code if _BUILD_ASKS.search(text)
+        )
     unreadable = [n for n, text in code if _UNREADABLE.search(text) and not _PICTURE.search(text)]
     for number, text in code:
         words = next((what for what, patterns in _SAYS if any(p.search(text) for p in patterns)), "")

@@ -57,7 +57,8 @@ def _block(case_id: str, texts: list[str]) -> list[str]:
         (lines, n) for lines in files for n, line in enumerate(lines) if _ends(line, bare_name(case_id))
     ]
     if len(found) > 1:  # of the same words in several groups, the one whose groups are named
-        found = [(lines, n) for lines, n in found if _whole_title(lines, n) in _SEPARATOR.sub(" ", case_id)]
+        whole = _SEPARATOR.sub(" ", case_id)
+        found = [(lines, n) for lines, n in found if whole.endswith(_whole_title(lines, n))]
     if len(found) != 1:
         return []
     lines, at = found[0]
@@ -89,8 +90,25 @@ def _title(line: str) -> str:
 _LOOP = re.compile(r"^\s*for\b|\.(?:forEach|each)\b[^\n]*(?:=>|function|\bdo\b|\{)")
 
 
+_TABLE_OF = re.compile(r"\b(?:of|range|in)\s+(\w+)\s*[){]|\beach\(\s*(\w+)\s*\)|\b(\w+)\.(?:forEach|each)\b")
+
+
 def block_with_rows(case_id: str, text: str) -> str:
-    """The lines of a test together with the loop around it; empty when it is not found or not alone."""
+    """The lines of a test with the loop around it and the table that this goes through; empty where there is none."""
+    block = _with_loop(case_id, text)
+    lines, names = text.splitlines(), {n for m in _TABLE_OF.findall(block) for n in m if n}
+    made = (
+        re.compile(rf"^(?:export\s+)?(?:const|let|var)\s+(?:{'|'.join(names)})\b[^=]*=\s*[\[\w]")
+        if names
+        else None
+    )
+    tables = [
+        "\n".join(lines[n : _last(lines, n)]) for n, line in enumerate(lines) if made and made.match(line)
+    ]
+    return "\n".join([block, *(t for t in tables if t not in block)]) if block else ""
+
+
+def _with_loop(case_id: str, text: str) -> str:
     block = _block(case_id, [text])
     lines = text.splitlines()
     at = next((n for n in range(len(lines)) if lines[n : n + len(block)] == block), 0) if block else 0

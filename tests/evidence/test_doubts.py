@@ -18,6 +18,15 @@ BUILT, REACHES, COMPARES = (
     "asks how it is built or started", "changes what the language itself does", "a plain value that compares in its own way",
 )  # fmt: skip
 KIND, FIELD = "is equal to anything of its kind", "a field that no comparison looks at"
+OF_TESTS = (
+    "tests/cases.py",
+    "test/cases.js",
+    "tests/cases.json",
+    "spec/cases.rb",
+    "spec/a_spec.rb",
+    "tests/cases.php",
+    "tests/cases.h",
+)
 TAKES = "takes something from the tests"
 SET = "tries tests again until they pass"
 AGAIN, UNTIL = "tries a test again until it passes", "is as it is until a date"
@@ -211,6 +220,9 @@ HONEST: dict[str, tuple[str, str]] = {
     "a comparison by a field": ("src/R.java", "public boolean equals(Object o) {\n  return o instanceof R && ((R) o).x == x;\n}\n"),
     "ruby's comparison by a field": ("lib/r.rb", "def ==(other)\n  other.is_a?(R) && x == other.x\nend\n"),
     "a constant of the race detector": ("race.go", "//go:build race\n\npackage a\n\nconst race = true\n"),
+    "a module with test in its name": ("a.py", "from app.ab_test import split\nimport latest_test\n"),
+    "a folder of words": ("src/a.js", "const words = require('./t/en.json');\nconst api = require('../spec/api.json');\n"),
+    "a variable of its own": ("src/main.rs", 'let loud = std::env::var("DEBUG").is_ok();\n'),
     "words with test in them": ("src/a.ts", "import { latest } from './latest/version';\nimport x from '@testing-library/dom';\n"),
     "a session of a shell": ("a.py", "import __main__\n\nshell = not hasattr(__main__, '__file__')\n"),
     "a menu": ("A.java", "item.addActionListener(e -> System.exit(0));\n"),
@@ -221,7 +233,13 @@ TESTS = 'def test_price():\n    assert price("apple", 3) == 240\n    assert pric
 
 
 def read(make: Callable[..., Repo], path: str, text: str) -> list[tuple[str, str]]:
-    repo = make({"README.md": "x\n", "test_a.py": "def test_a():\n    assert 1 + 1 == 2\n"})
+    repo = make(
+        {
+            "README.md": "x\n",
+            "test_a.py": "def test_a():\n    assert 1 + 1 == 2\n",
+            **dict.fromkeys(OF_TESTS, "\n"),
+        }
+    )
     repo.commit({path: text, "test_price.py": TESTS})
     git = Git.open(repo.path)
     base, head = (git.rev_parse(rev) for rev in ("HEAD~1", "HEAD"))

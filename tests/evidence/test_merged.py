@@ -82,6 +82,22 @@ for (const [x, y] of [[1, 2], [2, 4], [5, 10]]) {{
   }});
 }}
 """
+NAMED_TABLE = LOOP.replace("of [[1, 2], [2, 4], [5, 10]])", "of cases)").replace(
+    "\nfor", "\nconst cases = [\n  [1, 2],\n  [2, 4],\n  [5, 10],\n];\n\nfor", 1
+)
+
+
+@pytest.mark.parametrize("text", [LOOP, NAMED_TABLE], ids=["in the loop", "beside it"])
+def test_the_rows_of_a_loop_are_those_of_its_table(text: str):
+    """Wherever it stands."""
+    names = ("doubles one", "doubles two", "doubles five")
+    olds = [text_of_test(f"app.test.js::{name}", SINGLE) for name in names]
+
+    for less in ("", "[5, 10]"):
+        table = block_with_rows("app.test.js::double(1) is 2", text.replace(less, "", 1) if less else text)
+        assert became_rows(olds, table, names) == (not less), table
+
+
 GROUP = """RSpec.shared_examples 'a number' do
   it 'is big' do
     expect(subject).to be > 2

@@ -94,6 +94,17 @@ def test_a_table_and_a_function_for_each_of_its_rows_are_the_same():
     assert {"test_one", "test_two", "test_five"} == set(taken_over(ROWS, TABLE))
 
 
+NAMED_TABLE = TABLE.replace('[(1, 2), pytest.param(2, 4, id="two"), (5, 10)]', "ROWS").replace(
+    "@pytest", 'ROWS = [(1, 2), pytest.param(2, 4, id="two"), (5, 10)]\n\n\n@pytest', 1
+)
+
+
+def test_a_table_may_have_a_name():
+    """Where nothing else names it."""
+    assert {"test_one", "test_two", "test_five"} == set(taken_over(ROWS, NAMED_TABLE))
+    assert not taken_over(ROWS, NAMED_TABLE + "\n\nROWS.pop()\n")
+
+
 LESS = {
     "another value": ("== 4", "== 5", {"AppTest::test_double"}),
     "a weaker comparison": ("half(4) == 2", "half(4) >= 2", {"AppTest::test_half"}),

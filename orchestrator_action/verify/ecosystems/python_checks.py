@@ -83,12 +83,16 @@ def _checks_of(text: str) -> FileChecks | None:
     tests: dict[str, tuple[str, ...]] = {}
     others: Counter[str] = Counter()
     fixtures = _fixtures(module, {*imports, *dir(builtins)})
+    tables = _tables(module, {*imports, *dir(builtins)})
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            node.decorator_list = [_with_tables(d, tables) for d in node.decorator_list]
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             tests[node.name] = _rows(node, fixtures, {})
         elif isinstance(node, ast.ClassDef) and (inside := _of_class(node, fixtures)) is not None:
             tests.update(inside)
-        elif not (isinstance(node, ast.Import | ast.ImportFrom) or _says_nothing(node, fixtures)):
+        elif not (isinstance(node, ast.Import | ast.ImportFrom) or _says_nothing(node, {*fixtures, *tables})):
             others[ast.dump(node)] += 1
     return FileChecks(tests, others, imports)
 
@@ -97,7 +101,27 @@ def _says_nothing(node: ast.stmt, fixtures: Collection[str]) -> bool:
     """A text, a start of the tests, and what is told where it is used."""
     if isinstance(node, ast.If):
         return "__name__" in ast.dump(node.test)
-    return _is_text(node) or (isinstance(node, ast.FunctionDef) and node.name in fixtures)
+    name = node.targets[0] if isinstance(node, ast.Assign) else node
+    return _is_text(node) or getattr(name, "id", getattr(name, "name", "")) in fixtures
+
+
+def _tables(module: ast.Module, taken: Collection[str]) -> _Given:
+    """Lists that have a name at the top, and are named in nothing but the decorators of tests."""
+    made = {
+        node.targets[0].id: node.value
+        for node in module.body if isinstance(node, ast.Assign) and len(node.targets) == 1
+        if isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.List | ast.Tuple)
+    }  # fmt: skip
+    marks = [d for n in ast.walk(module) if isinstance(n, ast.FunctionDef) for d in n.decorator_list]
+    asked = Counter(n.id for d in marks for n in ast.walk(d) if isinstance(n, ast.Name))
+    named = Counter(n.id for n in ast.walk(module) if isinstance(n, ast.Name))
+    return {n: v for n, v in made.items() if asked[n] and named[n] == asked[n] + 1 and n not in taken}
+
+
+def _with_tables(decorator: ast.expr, tables: _Given) -> ast.expr:
+    if isinstance(decorator, ast.Call):
+        decorator.args = [tables.get(getattr(a, "id", ""), a) for a in decorator.args]
+    return decorator
 
 
 def _fixtures(module: ast.Module, taken: Collection[str]) -> _Given:
