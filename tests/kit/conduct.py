@@ -2,7 +2,8 @@
 
 AGENT is JSON: {"programs": [...], "resumes": false, …}, see `scripted`. `run`, `resume` and signals work as
 in the command line; what it prints for people goes to stderr, the report to stdout. With the flag `dies_at`
-it kills itself at that step, see `dying`. Without walls, as its programs register by their real PIDs.
+it kills itself at that step, see `dying`; `stop_grace_s` is how long its guards are polite. Without walls,
+as its programs register by their real PIDs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from orchestrator_action.run import recover as resume
 from orchestrator_action.run import setup
 from orchestrator_action.run.run import run_tasks
 from orchestrator_action.sandbox.isolation import Isolation
+from orchestrator_action.state.context import STOP_GRACE_S
 from orchestrator_action.state.store import find_run
 from tests.kit.dying import Death
 from tests.kit.scripted import ScriptedAgent
@@ -39,7 +41,7 @@ def main() -> int:
         "max_parallel": int(rest[0]) if rest else 4,
         **json.loads(rest[1] if rest[1:] else "{}"),
     }
-    death = Death(flags.pop("dies_at", 0))
+    death, grace_s = Death(flags.pop("dies_at", 0)), flags.pop("stop_grace_s", STOP_GRACE_S)
     try:
         with on_signals() as cancel:
             if verb == "resume":
@@ -51,7 +53,8 @@ def main() -> int:
                 prompts = tuple(Path(p) for p in flags.pop("prompts", ()))
                 asked = setup.RunRequest(repo=Path(), prompts=prompts, forge=forge, flags=flags)
                 with setup.start_run(asked, env, cancel, say=say) as (found, run):
-                    run = death.within(replace(run, agents=lambda _: made))
+                    limits = replace(run.limits, stop_grace_s=grace_s)
+                    run = death.within(replace(run, agents=lambda _: made, limits=limits))
                     slots = setup.slots_of(found, auto=False)
                     report = run_tasks(found.tasks, run, slots=slots, tell=tell)
     except OrchestratorError as exc:

@@ -70,7 +70,8 @@ def test_a_killed_run_goes_on_where_it_stood(home: House, conduct, pids: Pids):
 def test_a_second_agent_never_meets_the_first(home: House, conduct, pids: Pids, tmp_path, guards_too: bool):
     """FAULTS 7, 21: taken up within the grace of agents that ignore INT and TERM, their guards alive or not."""
     tasks(home, 2)
-    run = conduct(slots=2, programs=[ill("stubborn.sh", pids.folder, 3)])
+    polite = {"stop_grace_s": 300}  # longer than the next run takes to begin
+    run = conduct(slots=2, flags=polite, programs=[ill("stubborn.sh", pids.folder, 3)])
     pids.expect(6)
     family = [p.pid for p in procs.descendants(run.process.pid, exact=True)] if guards_too else []
     guards = [pid for pid in family if b"guard_main.py" in procs.slurp(f"/proc/{pid}/cmdline")]
