@@ -110,8 +110,14 @@ def test_what_the_user_writes_while_gates_run_stays(govern: Callable[..., Govern
 
 
 def test_two_pushes_at_once_keep_both_upstreams(govern: Callable[..., Governed], tmp_path: Path):
-    """Case 44: `push -u` from two worktrees, each with a gate that waits for the other's."""
-    both = 'touch "$COUNT.$$"; until [ $(ls "$COUNT".* | wc -l) -ge 2 ]; do sleep 0.02; done'
+    """Case 44: `push -u` from two worktrees, each with a gate that waits for the other's; one ends after the other.
+
+    Where both end at the same instant, git itself may find its configuration locked and keep one only.
+    """
+    both = (
+        'me=$(cat x); touch "$COUNT.$me"; until [ -e "$COUNT.one" ] && [ -e "$COUNT.two" ]; do sleep 0.02; done; '
+        'until [ $me = one ] || [ -e "$COUNT.go" ]; do sleep 0.02; done'
+    )
     g = govern(policy(gate("both", both)))
     for name in ("one", "two"):
         g.git("worktree", "add", "-q", "-b", name, str(tmp_path / name))
@@ -122,7 +128,9 @@ def test_two_pushes_at_once_keep_both_upstreams(govern: Callable[..., Governed],
         start_push(g, "git", "-C", str(tmp_path / name), "push", "-u", "origin", name)
         for name in ("one", "two")
     ]
-    said = [push.communicate(timeout=60)[1] for push in pushes]
+    said = [pushes[0].communicate(timeout=60)[1]]
+    Path(f"{g.count}.go").touch()
+    said += [pushes[1].communicate(timeout=60)[1]]
 
     assert [0, 0] == [push.returncode for push in pushes], said
     for name in ("one", "two"):

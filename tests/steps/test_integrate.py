@@ -18,7 +18,7 @@ from orchestrator_action.run.steps.integrate import (
     IntegrationDocument,
     encode_together,
     read_together,
-    tests_by,
+    use_found,
 )
 from tests.kit.steps import Split
 from tests.kit.tables import few
@@ -136,11 +136,11 @@ def test_what_speaks_of_other_branches_is_passed_over_and_nothing_is_called_test
     """The tests of the merged tree are the agents' code, on that machine too: its word is checked like any other."""
     said: list[str] = []
 
-    taken = tests_by(replace(FITS, **LIES[lie]), said.append)(NO_RUN, BRANCHES, MERGED)
+    taken = use_found(replace(FITS, **LIES[lie]), said.append)(NO_RUN, BRANCHES, MERGED)
 
     assert MERGED == taken
     assert ["what was tested together is passed over"] == [line.partition(":")[0] for line in said]
-    assert "passed" == tests_by(FITS, said.append)(NO_RUN, BRANCHES, MERGED).tests
+    assert "passed" == use_found(FITS, said.append)(NO_RUN, BRANCHES, MERGED).tests
 
 
 NO_RUN: Any = None

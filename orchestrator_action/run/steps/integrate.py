@@ -98,7 +98,7 @@ def read_together(path: Path, read: ReadPlan, accept: Collection[str] | None = N
     return found
 
 
-def tests_by(found: IntegrationDocument | None, say: Callable[[str], None]) -> RunTests:
+def use_found(found: IntegrationDocument | None, say: Callable[[str], None]) -> RunTests:
     """What `publish` says of the merged tree's tests: what another machine found, where it fits; else nothing."""
 
     def take(run: RunContext, branches: Sequence[Branch], merged: Integration) -> Integration:

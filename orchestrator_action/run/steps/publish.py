@@ -58,7 +58,7 @@ from orchestrator_action.run.setup import Survey, enter_run, now
 from orchestrator_action.run.steps.bundle import Work
 from orchestrator_action.run.steps.carry import carry_over, keep_candidates
 from orchestrator_action.run.steps.files import ReadPlan
-from orchestrator_action.run.steps.integrate import IntegrationDocument, tests_by
+from orchestrator_action.run.steps.integrate import IntegrationDocument, use_found
 from orchestrator_action.run.steps.offers import Offer, collect_offers, isolation_of_verdict
 from orchestrator_action.run.steps.review import ReviewDocument
 from orchestrator_action.run.steps.step import fetch_base
@@ -155,7 +155,7 @@ def publish_bundles(
         tell(done[task.id])
     results = tuple(done.values())
     lowest = min(levels, key=lambda walls: walls.level)
-    found = integrate(run, results, test=tests_by(together, say))
+    found = integrate(run, results, test=use_found(together, say))
     tell_integration(run, results, found)
     report = replace(_report(read, run, results, lowest), integration=found)
     run.journal.write_report(render.report_json(report, run.secrets))
