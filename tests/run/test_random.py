@@ -47,6 +47,7 @@ def test_killed_while_a_git_is_at_work_it_comes_to_the_same_end(tmp_path: Path, 
 @pytest.mark.slow
 def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
     """FAULTS 9: 60 tasks at 8 with random faults; every task one end, no zombie, no file left open."""
+    soak(tmp_path / "first", 1, 1, seed=1)  # what a process opens once and keeps, as its spawner
     before = {p.pid for p in procs.descendants(os.getpid(), exact=True)}
     files = open_files()
 
