@@ -6,6 +6,7 @@ Seeds and steps are in the names. `python -m benchmarks crashes` goes through ma
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from benchmarks.soak import soak
 from orchestrator_action.process import table as procs
 from tests.kit.crashes import crash, crash_at_git, crash_at_step
-from tests.kit.ill import open_files
+from tests.kit.ill import eventually, open_files
 from tests.kit.tables import few
 from tests.kit.whole import alive
 
@@ -44,12 +45,21 @@ def test_killed_while_a_git_is_at_work_it_comes_to_the_same_end(tmp_path: Path, 
     assert seen and seen.faultless, seen
 
 
+def _settled() -> int:
+    """How many files this process has open once the last thread of a run has gone."""
+    watches = "last-resort"
+    eventually(
+        lambda: watches not in {t.name for t in threading.enumerate()}, what="the end of a run's last thread"
+    )
+    return len(open_files())
+
+
 @pytest.mark.slow
 def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
     """FAULTS 9: 60 tasks at 8 with random faults; every task one end, no zombie, no file left open."""
     soak(tmp_path / "first", 1, 1, seed=1)  # what a process opens once and keeps, as its spawner
     before = {p.pid for p in procs.descendants(os.getpid(), exact=True)}
-    files = open_files()
+    files = _settled()
 
     report, watched, home = soak(tmp_path, 60, 8, seed=11)
 
@@ -60,5 +70,5 @@ def test_a_soak_leaves_nobody_and_stays_flat(tmp_path: Path):
     assert [] == [p for p in procs.descendants(os.getpid(), exact=True) if p.pid not in before]
     memory, later, *_ = watched.quarters()
     assert later - memory < 16
-    assert files == open_files()
+    assert files == _settled()
     assert len(home.trees()) == sum(bool(t.kept_because) for t in report.tasks)
