@@ -339,9 +339,8 @@ class Trees:
 
     def discard(self) -> None:
         """Delete the files of trees that were given up and could not be deleted then."""
-        for slot in slots(self.user):
-            if slot.kind == GONE:
-                delete_tree(slot)
+        for slot in (s for s in slots(self.user) if s.kind == GONE):
+            delete_tree(slot)
         drop_unfinished(self.user, self.run_id)
 
     def discard_dead(self) -> None:

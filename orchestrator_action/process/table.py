@@ -372,15 +372,9 @@ def _parse_ps(f: list[str]) -> Process:
 
     started = time.mktime(time.strptime(" ".join(f[6:11]), "%a %b %d %H:%M:%S %Y"))
     return Process(
-        pid=int(f[0]),
-        ppid=int(f[1]),
-        pgid=int(f[2]),
-        sid=int(f[2]),
-        state=f[3][0],
-        start_ticks=int(started),
-        cpu_s=ps_seconds(f[5]),
-        rss_bytes=int(f[4]) * 1024,
-    )
+        pid=int(f[0]), ppid=int(f[1]), pgid=int(f[2]), sid=int(f[2]), state=f[3][0], start_ticks=int(started),
+        cpu_s=ps_seconds(f[5]), rss_bytes=int(f[4]) * 1024,
+    )  # fmt: skip
 
 
 def ps_seconds(text: str) -> float:

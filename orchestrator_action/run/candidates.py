@@ -184,7 +184,7 @@ def _candidate(run: RunContext, rival: Task, result: TaskResult) -> Candidate:
         head_sha=result.head_sha if result.head_sha != result.base_sha else "",
         status=result.status,
         error=result.error,
-        lines=lines_of(run.private, result.base_sha, result.head_sha),
+        lines=size_of_change(run.private, result.base_sha, result.head_sha),
         cost_usd=result.cost_usd,
         refuted=any(p.state is PhaseState.REFUTED for p in result.phases),
         failure=result.failures[-1] if result.failures else "",
@@ -193,7 +193,7 @@ def _candidate(run: RunContext, rival: Task, result: TaskResult) -> Candidate:
     )
 
 
-def lines_of(git: Git, base: str, head: str) -> int:
+def size_of_change(git: Git, base: str, head: str) -> int:
     """Lines that a branch adds and removes; of a binary file nobody knows any."""
     if not head:
         return 0

@@ -13,7 +13,7 @@ from orchestrator_action.protocol.candidates import best_of, rivals_in, tasks_at
 from orchestrator_action.protocol.documents import Plan, VerdictDocument
 from orchestrator_action.protocol.forge_values import Conclusion
 from orchestrator_action.protocol.model import GOOD_STATUSES, Candidate, Status, Task
-from orchestrator_action.run.candidates import lines_of
+from orchestrator_action.run.candidates import size_of_change
 from orchestrator_action.run.recover import Say
 from orchestrator_action.run.steps.bundle import ReadBundle, Work, check_bundle, read_bundle, take_bundle
 from orchestrator_action.run.steps.files import ReadPlan
@@ -138,7 +138,7 @@ def _candidate(private: Git, rival: Task, offer: Offer) -> Candidate:
     head = bundle.head_sha if bundle.head_sha != bundle.base_sha else ""
     return replace(
         bare, head_sha=head, status=status, error=error, cost_usd=bundle.cost_usd, refuted=bool(found.refuted),
-        lines=lines_of(private, bundle.base_sha, head), needs_person=int(found.conclusion is Conclusion.NEUTRAL),
+        lines=size_of_change(private, bundle.base_sha, head), needs_person=int(found.conclusion is Conclusion.NEUTRAL),
     )  # fmt: skip
 
 
