@@ -6,7 +6,7 @@ pays an agent for work that cannot be pushed or proposed, and `doctor` is not gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from orchestrator_action.agents.registry import make_agent, require_key
@@ -58,31 +58,37 @@ def wants_of(found: Survey, env: Mapping[str, str]) -> list[OrchestratorError]:
 
 
 def _task_want(task: Task, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
-    if want := issue_want(task, found):
-        return want
-    names = agents_at(task, found.config.candidates, found.config.agent)
-    return next((want for name in dict.fromkeys(names) if (want := agent_want(name, found, env))), None)
+    return _want_of_issue(task, found, lambda name: agent_want(name, found, env))
 
 
 def issue_want(task: Task, found: Survey) -> OrchestratorError | None:
-    """What is in the way of one issue, whatever machine its agent runs on. A label may name an agent that nobody
-    knows: that is the trouble of this issue, not of the run.
+    """What is in the way of one issue, whatever machine its agent runs on.
 
     Raises ConfigError for an agent of the configuration that nobody knows.
     """
+
+    def is_known(name: str) -> None:
+        make_agent(name, found.config)
+
+    return _want_of_issue(task, found, is_known)
+
+
+def _want_of_issue(
+    task: Task, found: Survey, look: Callable[[str], OrchestratorError | None]
+) -> OrchestratorError | None:
+    """A label may name an agent that cannot work: that is the trouble of one issue, not of the run."""
     if task.issue and task.issue.locked and _is_an_app(found):
         return ForgeError(
             f"the conversation of #{task.issue.number} is locked, so an App cannot say there what became of it",
             hint="unlock the conversation, or give a person's token",
         )
+    names = agents_at(task, found.config.candidates, found.config.agent)
     try:
-        for name in dict.fromkeys(agents_at(task, found.config.candidates, found.config.agent)):
-            make_agent(name, found.config)
+        return next((want for name in dict.fromkeys(names) if (want := look(name))), None)
     except ConfigError as exc:
         if task.issue and task.agent:
             return exc
         raise
-    return None
 
 
 def agent_want(name: str, found: Survey, env: Mapping[str, str]) -> OrchestratorError | None:
