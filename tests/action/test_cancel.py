@@ -158,6 +158,7 @@ def test_a_killed_step_is_settled_by_the_next(runner: Runner, tmp_path: Path):
     """It writes the report that the run could not write any more, and tells whoever waits for it."""
     with receiver() as there:
         [one], mark = slow(runner, tmp_path, 1, more=f"on-finish: {{webhook: {there.url}}}\n")
+        began = time.monotonic()
         process, _ = runner.start()
         wait_for(lambda: begun(mark) == 1, "the test")
 
@@ -165,6 +166,7 @@ def test_a_killed_step_is_settled_by_the_next(runner: Runner, tmp_path: Path):
         process.communicate(timeout=30)
         wait_for(lambda: not alive(runner.repo.path, runner.temp), "the end of all processes", within_s=15)
         done = runner.step("settle")
+        passed_s = time.monotonic() - began
 
     assert (0, ["orchestrate:failed"]) == (done.code, one.labels), done.log
     [comment] = runner.github.state.comments_on(one.number)
@@ -173,7 +175,7 @@ def test_a_killed_step_is_settled_by_the_next(runner: Runner, tmp_path: Path):
     [sent] = there.sent
     report = json.loads(sent.body)
     [task] = report["tasks"]
-    assert ("cancelled", 1, True) == (task["status"], report["requested"], 0 < report["wall_s"] < 100)
+    assert ("cancelled", 1, True) == (task["status"], report["requested"], 0 < report["wall_s"] < passed_s)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

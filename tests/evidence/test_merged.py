@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator_action.verify.merged import became_rows
 from orchestrator_action.verify.renamed import block_with_rows, text_of_test
+from tests.conftest import need
 from tests.evidence.judge import Court
 from tests.kit.tables import few
 
@@ -156,8 +157,7 @@ def test_such_a_change_ends_as_it_does(court: Court, name: str):
     base, path, text, end = CHANGES[name]
     command, source = COMMANDS[name.partition(":")[0]]
     program = command.partition(" ")[0]
-    if shutil.which(program) is None:
-        pytest.skip(f"{program} is not here")
+    need(shutil.which(program), program)
 
     judged = court.judge_case(base, {path: text, source: base[source] + "\n"}, command, repeats=1)
 

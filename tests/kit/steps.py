@@ -74,13 +74,15 @@ class Split:
         return self.files / "plan.json"
 
     def plan(self, *args: str, shards: int = 1, agent: str = "patch") -> dict[str, Any]:
-        self.files.mkdir(exist_ok=True)
-        ran = self.cli(
-            "plan", "plan", "--forge", f"local:{self.home.forge}", "--agent", agent, "--shards", str(shards),
-            "--out", str(self.plan_file), "--json", *args,
-        )  # fmt: skip
+        ran = self.try_plan("--agent", agent, "--shards", str(shards), "--json", *args)
         assert 0 == ran.code, ran.err
         return dict(json.loads(ran.out))
+
+    def try_plan(self, *args: str) -> Ran:
+        """The command, whatever comes of it."""
+        self.files.mkdir(exist_ok=True)
+        forge = f"local:{self.home.forge}"
+        return self.cli("plan", "plan", "--forge", forge, "--out", str(self.plan_file), *args)
 
     @property
     def base_file(self) -> Path:

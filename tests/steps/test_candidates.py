@@ -153,24 +153,14 @@ def test_a_plan_spreads_candidates_and_takes_no_more_than_it_may(split: Split) -
     split.home.configure(f"{LIBRARY['.github/orchestrator.yml']}candidates: 2\n")
     split.home.issue(1, "One", GOOD)
     split.home.issue(2, "Two", f"Depends on #1\n\n{GOOD}")
-    split.files.mkdir()
-    order = [
-        "plan",
-        "--forge",
-        f"local:{split.home.forge}",
-        "--agent",
-        "patch",
-        "--out",
-        str(split.plan_file),
-    ]
 
-    few = split.cli("plan", *order, "--waves", "2", "--max-tasks", "1")
-    together = split.cli("plan", *order)
+    few = split.try_plan("--agent", "patch", "--waves", "2", "--max-tasks", "1")
+    together = split.try_plan("--agent", "patch")
     front = (split.home.forge / "issues" / "1.md").read_text().split("---")[1]
     made = split.plan("--waves", "2", "--max-tasks", "3", shards=2)
 
     assert (2, 2) == (few.code, together.code), few.err + together.err
-    assert "error: at most 1 tasks are taken, and the first one alone has more candidates" in few.err
+    assert "error: the first task alone has more candidates than the 1 that may be taken" in few.err
     assert (
         "error: issue-2 depends on issue-1, of which several candidates are tried in the same wave"
         in together.err

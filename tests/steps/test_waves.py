@@ -183,18 +183,8 @@ def test_a_circle_is_left_out_of_a_plan_by_name(split: Split):
     split.home.issue(1, "One", f"Depends on #2\n\n{FIRST}")
     split.home.issue(2, "Two", f"Depends on #1\n\n{FIRST}")
     split.home.issue(3, "Three", FIRST)
-    split.files.mkdir()
 
-    ran = split.cli(
-        "plan",
-        "plan",
-        "--forge",
-        f"local:{split.home.forge}",
-        "--agent",
-        "patch",
-        "--out",
-        str(split.plan_file),
-    )
+    ran = split.try_plan("--agent", "patch")
 
     assert 0 == ran.code, ran.err
     assert "issue-1 → issue-2 → issue-1" in ran.err

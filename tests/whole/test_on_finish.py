@@ -24,7 +24,10 @@ TOKEN = "gh" + "p_" + "a1" * 18
 
 
 def test_a_command_and_a_webhook_get_the_report(home: House) -> None:
-    """A server that is busy is asked again. The command is at the base, and sees what is named and no token."""
+    """A server that is busy is asked again; to resume what has ended tells nobody again.
+
+    The command is at the base, and sees what is named and no token.
+    """
     show = 'cat README.md; env | sort; cat "$ORCHESTRATOR_REPORT"'
     with receiver(503, 200) as there:
         home.configure(
@@ -34,9 +37,10 @@ def test_a_command_and_a_webhook_get_the_report(home: House) -> None:
         env = {"HOOK": f"{there.url}/services/T0/s3cret", "CHAT_KEY": "of the chat", "GITHUB_TOKEN": TOKEN}
 
         ran = home.run(env=env)
+        again = home.cli("resume", home.run_dir.name, env=env)
 
-    assert 0 == ran.code, ran.err
-    assert "on-finish" not in ran.err
+    assert (0, 0) == (ran.code, again.code), ran.err + again.err
+    assert "on-finish" not in ran.err + again.err
     report = json.loads((home.run_dir / "report.json").read_text())
     assert 2 == len(there.sent)
     assert ("/services/T0/s3cret", report) == (there.sent[-1].path, json.loads(there.sent[-1].body))

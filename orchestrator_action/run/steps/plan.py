@@ -103,7 +103,8 @@ def _first(found: Survey, most: int, say: Say) -> Survey:
         say(f"{left} more tasks are left for the next run, as at most {most} are taken")
     if not taken:
         raise ConfigError(
-            f"at most {most} tasks are taken, and the first one alone has more candidates", hint="take more"
+            f"the first task alone has more candidates than the {most} that may be taken",
+            hint="give a larger --max-tasks (max-tasks), or fewer candidates",
         )
     return replace(found, tasks=found.tasks[:taken])
 
@@ -152,9 +153,8 @@ def _with_tasks(plan: Plan, found: Survey, tasks: Sequence[Task], shards: int, w
     touched = touched_by(found)
     made = []
     for wave in waves_of(tasks, waves):
-        at_work = tasks_at_work(
-            replace(plan, tasks=wave)
-        )  # candidates touch the same, and are spread all the same
+        # candidates of one task touch the same files, and are spread all the same
+        at_work = tasks_at_work(replace(plan, tasks=wave))
         here = {t.id for t in at_work}
         made.append(shards_of(at_work, shards, {t: paths for t, paths in touched.items() if t in here}))
     return replace(
